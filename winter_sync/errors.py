@@ -1,0 +1,96 @@
+"""What can go wrong, split by what to do about it.
+
+Every error says what happened and, in `remedy`, what to do now. `fields` go to the log. None of
+them may ever hold a secret: no URL with a query string, no header, no request body.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import ClassVar
+
+
+class ExitCode(IntEnum):
+    """What the process tells its caller."""
+
+    DONE = 0
+    USAGE = 2
+    REFUSED = 3
+    UNWELL = 4
+    INCOMPLETE = 5
+    STORAGE = 6
+
+
+class WinterSyncError(Exception):
+    """Anything we can explain to a person.
+
+    Parameters
+    ----------
+    message
+        What happened, in one line.
+    remedy
+        What the reader can do now, in one line.
+    **fields
+        Facts for the log, each safe to print.
+    """
+
+    exit_code: ClassVar[ExitCode] = ExitCode.UNWELL
+
+    def __init__(self, message: str, *, remedy: str = "", **fields: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+        self.fields = fields
+
+    def __str__(self) -> str:
+        """Give the message alone; the remedy is shown apart."""
+        return self.message
+
+
+class UsageError(WinterSyncError):
+    """The caller or the settings are wrong; nothing was begun."""
+
+    exit_code = ExitCode.USAGE
+
+
+class RefusedError(WinterSyncError):
+    """The server does not accept a credential; trying again soon is useless."""
+
+    exit_code = ExitCode.REFUSED
+
+
+class TransientError(WinterSyncError):
+    """The server or the wire failed; the same request may succeed later.
+
+    `retry_after` is the wait the server asked for, in seconds, when it did.
+    """
+
+    def __init__(
+        self, message: str, *, remedy: str = "", retry_after: float | None = None, **fields: object
+    ) -> None:
+        super().__init__(message, remedy=remedy, **fields)
+        self.retry_after = retry_after
+
+
+class BadAnswerError(WinterSyncError):
+    """The server answered, but not with what its contract says."""
+
+
+class RejectedQueryError(BadAnswerError):
+    """The server found fault with the request itself (422); asking the same again is useless."""
+
+
+class DamagedError(BadAnswerError):
+    """What arrived of a zip or of a product is not whole, or not what it says it is."""
+
+
+class StorageError(WinterSyncError):
+    """The disk or the catalog cannot take what we have."""
+
+    exit_code = ExitCode.STORAGE
+
+
+class IncompleteError(WinterSyncError):
+    """All was tried; some products could not be had and stay wanted."""
+
+    exit_code = ExitCode.INCOMPLETE
