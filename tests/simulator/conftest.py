@@ -1,0 +1,27 @@
+"""A simulated archive on a real socket, and a client that speaks to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import aiohttp
+import pytest
+from archive_client import Client
+
+from winter_sync.simulator import Observatory, Simulator, demo_universe
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+@pytest.fixture
+def observatory() -> Observatory:
+    """Give the demonstration night, settled, at a tiny scale."""
+    return Observatory(demo_universe())
+
+
+@pytest.fixture
+async def client(observatory: Observatory) -> AsyncIterator[Client]:
+    """Give a client of a simulator that serves the observatory."""
+    async with Simulator(observatory) as simulator, aiohttp.ClientSession() as session:
+        yield Client(simulator, session)

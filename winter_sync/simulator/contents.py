@@ -1,0 +1,18 @@
+"""Chooses who writes a product's file: the FITS writer or the Avro writer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from winter_sync.models import ImageType
+from winter_sync.simulator.alerts import avro_file
+from winter_sync.simulator.frames import fits_file
+
+if TYPE_CHECKING:
+    from winter_sync.simulator.holdings import Holding
+
+
+def content_of(holding: Holding, seed: int, scale: float, revision: int) -> bytes:
+    """Give the bytes of a product: a pure function of its arguments."""
+    write = avro_file if holding.product.image_type is ImageType.AVRO else fits_file
+    return write(holding, seed, scale, revision)

@@ -1,0 +1,62 @@
+"""The seam for misbehaviour: what may be put between a request and its answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Mapping
+
+    from winter_sync.models import ImageType, Instrument
+    from winter_sync.simulator.zips import Member
+
+
+class Reset(Exception):  # noqa: N818 - a thing that is done to the client, not an error here
+    """Raised by a fault to cut the connection at once, without an ending."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of the real API, as far as it is understood before it is answered."""
+
+    number: int
+    method: str
+    path: str
+    program: str | None
+    instrument: Instrument | None
+    image_type: ImageType | None
+    savepaths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer given instead of the true one."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Faults:
+    """No faults at all; those who want some override what they need.
+
+    Every hook may sleep (with a sleep of its own) and may raise `Reset`.
+    """
+
+    async def before(self, call: Call) -> Answer | None:
+        """Look at a call before it is answered (`savepaths` not yet known); None lets it pass."""
+
+    async def before_zip(self, call: Call) -> Answer | None:
+        """Look at an authorised download before its zip is built; None lets it pass."""
+
+    def members(self, call: Call, members: Iterator[Member]) -> Iterator[Member]:
+        """Change the members of a zip; runs outside the event loop, so it must not await."""
+        del call
+        return members
+
+    def stream(self, call: Call, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """Change the bytes of a zip on their way: cut, slow, corrupt."""
+        del call
+        return chunks

@@ -1,0 +1,164 @@
+"""What the telescope does in a night: visits to targets, dithered, in the dark hours only."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+from winter_sync.models import NO_SURVEY_FIELD, Instrument, Night
+from winter_sync.simulator.sky import altitude, dark_hours, sidereal_time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+FILTERS = {"Y": 1, "J": 2, "Hs": 3}
+"""Filter names and their `fid` (mirar, `winter/constants.py`)."""
+WINTER_BOARDS = (0, 1, 2, 3, 4, 5)
+REDUCED_BOARDS = (1, 2, 3, 4, 5)
+"""The boards the pipeline reduces: board 0 is partly dead."""
+
+_EXPOSURE_SECONDS = {Instrument.WINTER: 120.0, Instrument.SPRING: 60.0}
+_OVERHEAD = 12.0
+_TARGETS_A_PROGRAM = 24
+_SURVEY_FIELDS = 41_170
+_DITHER_DEGREES = 30.0 / 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """What a program observes in each night of its: how many visits with which camera."""
+
+    program: str
+    instrument: Instrument = Instrument.WINTER
+    visits: int = 1
+    dithers: int = 4
+    boards: tuple[int, ...] = REDUCED_BOARDS
+
+
+@dataclass(frozen=True, slots=True)
+class Dither:
+    """One exposure of a visit; `ra` and `dec` are its pointing in degrees."""
+
+    number: int
+    start: datetime
+    ra: float
+    dec: float
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One dither set on one place of the sky; `seconds` is the time of one exposure."""
+
+    key: str
+    night: Night
+    number: int
+    program: str
+    instrument: Instrument
+    target: str | None
+    field_id: int
+    filter_name: str
+    seconds: float
+    dithers: tuple[Dither, ...]
+    boards: tuple[int, ...]
+
+    @property
+    def ra(self) -> float:
+        """The right ascension of the first dither, degrees."""
+        return self.dithers[0].ra
+
+    @property
+    def dec(self) -> float:
+        """The declination of the first dither, degrees."""
+        return self.dithers[0].dec
+
+
+def observe(night: Night, campaigns: Sequence[Campaign], seed: int) -> Iterator[Visit]:
+    """Give the visits of a night in the order of time; the same seed gives the same visits."""
+    wanted = _interleaved(campaigns)
+    begin, end = dark_hours(night)
+    length = (end - begin) / max(len(wanted), 1)
+    for number, campaign in enumerate(wanted):
+        yield _visit(_Slot(night, number, begin + length * number, length), campaign, seed)
+
+
+def _interleaved(campaigns: Sequence[Campaign]) -> list[Campaign]:
+    rounds = max((campaign.visits for campaign in campaigns), default=0)
+    return [campaign for turn in range(rounds) for campaign in campaigns if turn < campaign.visits]
+
+
+class _Slot(NamedTuple):
+    """The part of a night that belongs to one visit."""
+
+    night: Night
+    number: int
+    begin: datetime
+    length: timedelta
+
+
+def _visit(slot: _Slot, campaign: Campaign, seed: int) -> Visit:
+    night, number = slot.night, slot.number
+    key = f"{night}/{number:04d}"
+    chance = random.Random(f"{seed}/visit/{key}/{campaign.program}")  # noqa: S311 - a simulation
+    cadence = min(
+        timedelta(seconds=_EXPOSURE_SECONDS[campaign.instrument] + _OVERHEAD),
+        slot.length / campaign.dithers,
+    )
+    begin = slot.begin + chance.random() * (slot.length - cadence * campaign.dithers)
+    target, field_id, ra, dec = _aim(number, campaign.program, begin, seed, chance)
+    return Visit(
+        key=key,
+        night=night,
+        number=number,
+        program=campaign.program,
+        instrument=campaign.instrument,
+        target=target,
+        field_id=field_id,
+        filter_name=chance.choice(list(FILTERS)),
+        seconds=round(cadence.total_seconds() * 0.9, 1),
+        dithers=tuple(_dithers(campaign.dithers, begin, cadence, (ra, dec), chance)),
+        boards=campaign.boards if campaign.instrument is Instrument.WINTER else (0,),
+    )
+
+
+def _aim(
+    number: int, program: str, begin: datetime, seed: int, chance: random.Random
+) -> tuple[str | None, int, float, float]:
+    """Choose a target that is up; every fourth visit is of a survey field and has no name."""
+    if number % 4 == 3:  # noqa: PLR2004 - said in the docstring
+        ra = (sidereal_time(begin) + chance.uniform(-20.0, 20.0)) % 360.0
+        return None, chance.randrange(1, _SURVEY_FIELDS), ra, chance.uniform(0.0, 60.0)
+    targets = _targets(program, seed)
+    up = sorted(targets, key=lambda target: -altitude(begin, target[1], target[2]))
+    name, ra, dec = chance.choice(up[:3])
+    return name, NO_SURVEY_FIELD, ra, dec
+
+
+def _targets(program: str, seed: int) -> list[tuple[str, float, float]]:
+    """Give the program's targets, all round the sky so that some are always up."""
+    chance = random.Random(f"{seed}/targets/{program}")  # noqa: S311 - a simulation
+    targets = []
+    for index in range(_TARGETS_A_PROGRAM):
+        prefix = chance.choice(("SN", "AT", "ZTF"))
+        letters = "".join(chance.choices("abcdefghijklmnopqrstuvwxyz", k=3))
+        ra = (360.0 * (index + chance.random())) / _TARGETS_A_PROGRAM
+        targets.append((f"{prefix}{program[:4]}{letters}", ra, chance.uniform(5.0, 60.0)))
+    return targets
+
+
+def _dithers(
+    count: int,
+    begin: datetime,
+    cadence: timedelta,
+    centre: tuple[float, float],
+    chance: random.Random,
+) -> Iterator[Dither]:
+    for number in range(1, count + 1):
+        start = begin + cadence * (number - 1)
+        # File names carry milliseconds, so that is all a start can have.
+        start = start.replace(microsecond=start.microsecond // 1000 * 1000)
+        shift = chance.uniform(-1.0, 1.0) * _DITHER_DEGREES, chance.uniform(-1.0, 1.0)
+        ra = round((centre[0] + shift[0]) % 360.0, 6)
+        yield Dither(number, start, ra, round(centre[1] + shift[1] * _DITHER_DEGREES, 6))

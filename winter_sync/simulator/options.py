@@ -1,0 +1,70 @@
+"""What the command line may choose of a simulated observatory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from winter_sync.simulator.accounts import DEFAULT_PROGRAMS
+from winter_sync.simulator.clock import SimulatedClock
+from winter_sync.simulator.observatory import TINY_SCALE, Observatory, settled
+from winter_sync.simulator.universe import DEFAULT_NIGHTS, DEFAULT_SEED, Universe, campaigns_of
+from winter_sync.simulator.zips import ZipStyle
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from winter_sync.models import Night
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatorOptions:
+    """The settings of a simulator that runs by itself.
+
+    Parameters
+    ----------
+    host, port
+        Where to listen; the real client's local mode expects port 7000.
+    seed, nights, programs, gone_fraction, products_a_night
+        What was observed; see `Universe`. The first program observes with WINTER, the others
+        with both cameras.
+    scale
+        Of the image edges, 0 to 1; 1 is the real detectors.
+    zip_style
+        How downloads are written.
+    start
+        The simulated time at the start; when everything has settled, if not given.
+    rate
+        Simulated seconds a real second.
+    thinking
+        Seconds the archive thinks about each call.
+    cache
+        A directory for packed members, worth having at full scale.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 7000
+    seed: int = DEFAULT_SEED
+    nights: tuple[Night, ...] = DEFAULT_NIGHTS
+    programs: tuple[str, ...] = DEFAULT_PROGRAMS
+    gone_fraction: float = 0.05
+    products_a_night: int | None = None
+    scale: float = TINY_SCALE
+    zip_style: ZipStyle = field(default_factory=ZipStyle)
+    start: datetime | None = None
+    rate: float = 1.0
+    thinking: float = 0.0
+    cache: Path | None = None
+
+    def observatory(self) -> Observatory:
+        """Build the observatory these options describe."""
+        universe = Universe(
+            nights=self.nights,
+            campaigns=campaigns_of(self.programs),
+            seed=self.seed,
+            gone_fraction=self.gone_fraction,
+            products_a_night=self.products_a_night,
+        )
+        clock = SimulatedClock(self.start or settled(self.nights), rate=self.rate)
+        return Observatory(universe, clock=clock, scale=self.scale)

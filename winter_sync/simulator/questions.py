@@ -1,0 +1,344 @@
+"""Reads what a client asks, or says in a 422's words what is wrong with it. Pure."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from winter_sync.models import Cone, ImageType, Instrument, Rectangle, Region, Target
+from winter_sync.simulator.refusals import Problem, missing, problem, unprocessable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    Location = tuple[str | int, ...]
+
+MAX_TARGET_LENGTH = 30
+MAX_RADIUS = 90.0
+DEFAULT_SPAN = timedelta(days=30)
+DEFAULT_IMAGE_TYPE = ImageType.STACK
+
+_Word = TypeVar("_Word", bound=StrEnum)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """The query string of an `/images` call; the key is never shown."""
+
+    program: str
+    api_key: str = field(repr=False)
+    instrument: Instrument = Instrument.WINTER
+    image_type: ImageType | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One query: inclusive dates as YYYYMMDD numbers, which need not be real dates.
+
+    A `Target` without a name asks for what has no target name.
+    """
+
+    program: str
+    start: int
+    end: int
+    image_type: ImageType
+    region: Region | None = None
+    unnamed: bool = False
+
+    def wants(self, row: Mapping[str, Any]) -> bool:
+        """Tell whether a row of the listing answers the query."""
+        day = int(str(row["nightdate"]).replace("-", ""))
+        if not self.start <= day <= self.end:
+            return False
+        if self.unnamed:
+            return row["targname"] is None
+        return _within(self.region, row)
+
+
+def separation(first: tuple[float, float], second: tuple[float, float]) -> float:
+    """Give the angle between two places (right ascension, declination), all in degrees."""
+    (ra1, dec1), (ra2, dec2) = (
+        (math.radians(place[0]), math.radians(place[1])) for place in (first, second)
+    )
+    half = math.sin((dec2 - dec1) / 2) ** 2
+    half += math.cos(dec1) * math.cos(dec2) * math.sin((ra2 - ra1) / 2) ** 2
+    return math.degrees(2 * math.asin(math.sqrt(min(1.0, half))))
+
+
+def read_body(content: bytes, content_type: str | None) -> object:
+    """Give the JSON of a body, as FastAPI reads it.
+
+    No content type is taken for JSON; any other than JSON leaves the bytes as they are, which
+    then are no valid list (winter-api.md, "Endpoints").
+
+    Raises
+    ------
+    Refusal
+        422, when it is not JSON.
+    """
+    if not content:
+        return None
+    if content_type is not None and not _says_json(content_type):
+        return content.decode("utf-8", "replace")
+    try:
+        return json.loads(content)
+    except UnicodeDecodeError as error:
+        raise unprocessable([_not_json(error.start, "not UTF-8")]) from None
+    except json.JSONDecodeError as error:
+        raise unprocessable([_not_json(error.pos, error.msg)]) from None
+
+
+def read_parameters(
+    query: Mapping[str, str], *, with_type: bool = False
+) -> tuple[Parameters | None, list[Problem]]:
+    """Read the query string; with the list of what is wrong, the parameters are None."""
+    needed = ("program_name", "program_api_key")
+    problems = [missing(("query", name), None) for name in needed if name not in query]
+    instrument: Instrument | None = Instrument.WINTER
+    if "instrument" in query:
+        place = ("query", "instrument")
+        instrument = _choice(Instrument, query["instrument"], place, problems)
+    image_type = None
+    if with_type and "image_type" not in query:
+        problems.append(missing(("query", "image_type"), None))
+    elif with_type:
+        image_type = _choice(ImageType, query["image_type"], ("query", "image_type"), problems)
+    if problems or instrument is None:
+        return None, problems
+    names = query["program_name"], query["program_api_key"]
+    return Parameters(*names, instrument, image_type), []
+
+
+def read_queries(body: object, today: date) -> tuple[list[Asked], list[Problem]]:
+    """Read the list of queries of `/images/query`; `today` is the server's, in UTC."""
+    entries, problems = _entries(body)
+    asked = []
+    for index, entry in enumerate(entries):
+        reader = _Reader(entry, ("body", index))
+        query = _read_query(reader, today)
+        problems += reader.problems
+        if query is not None and not reader.problems:
+            asked.append(query)
+    return asked, problems
+
+
+def read_paths(body: object) -> tuple[list[str], list[Problem]]:
+    """Read the list of savepaths of `/images/download_list`."""
+    entries, problems = _entries(body)
+    paths = []
+    for index, entry in enumerate(entries):
+        reader = _Reader(entry, ("body", index))
+        paths.append(reader.text("path", shortest=1) or "")
+        problems += reader.problems
+    return paths, problems
+
+
+def _read_query(reader: _Reader, today: date) -> Asked | None:
+    program = reader.text("program_name", shortest=1)
+    start = reader.whole("start_date", _number(today - DEFAULT_SPAN))
+    end = reader.whole("end_date", _number(today))
+    image_type = reader.image_type()
+    region, unnamed = _read_region(reader)
+    if reader.problems:
+        return None
+    if wrong := _wrong_dates(start, end, _number(today)):
+        reader.refuse(wrong)
+        return None
+    return Asked(program or "", start, end, image_type, region, unnamed)
+
+
+def _wrong_dates(start: int, end: int, today: int) -> str | None:
+    """Give the words of wintertoo 1.10.1 (`ProgramImageQuery`) for dates it refuses."""
+    if start > end:
+        return "Start date is after end date"
+    if start > today:
+        return f"Start date is in the future, (today is {today})"
+    if end > today:
+        return f"End date is in the future, (today is {today})"
+    return None
+
+
+def _read_region(reader: _Reader) -> tuple[Region | None, bool]:
+    given = reader.entry.keys()
+    if "target_name" in given:
+        if reader.entry["target_name"] is None:
+            return None, True
+        name = reader.text("target_name", shortest=1, longest=MAX_TARGET_LENGTH)
+        return Target(name or ""), False
+    if given & {"ra_min", "ra_max", "dec_min", "dec_max"}:
+        return _read_rectangle(reader), False
+    if given & {"ra", "dec", "radius_deg"}:
+        ra = reader.number("ra", 0.0, 360.0)
+        dec = reader.number("dec", -90.0, 90.0)
+        return Cone(ra, dec, reader.number("radius_deg", 0.0, MAX_RADIUS, default=1.0)), False
+    return None, False
+
+
+def _read_rectangle(reader: _Reader) -> Rectangle:
+    box = Rectangle(
+        reader.number("ra_min", 0.0, 360.0),
+        reader.number("ra_max", 0.0, 360.0),
+        reader.number("dec_min", -90.0, 90.0),
+        reader.number("dec_max", -90.0, 90.0),
+    )
+    pairs = ("RA", box.ra_min, box.ra_max), ("Dec", box.dec_min, box.dec_max)
+    for label, low, high in pairs:
+        if not reader.problems and high <= low:
+            reader.refuse(
+                f"{label} range invalid: maximum value ({high}) not "
+                f"greater than minimum value({low})"
+            )
+    return box
+
+
+def _within(region: Region | None, row: Mapping[str, Any]) -> bool:
+    if isinstance(region, Target):
+        return bool(row["targname"] == region.name)
+    if isinstance(region, Cone):
+        return separation((region.ra, region.dec), (row["ra"], row["dec"])) <= region.radius
+    if isinstance(region, Rectangle):
+        inside = region.ra_min <= row["ra"] <= region.ra_max
+        return inside and bool(region.dec_min <= row["dec"] <= region.dec_max)
+    return True
+
+
+def _entries(body: object) -> tuple[list[Any], list[Problem]]:
+    if body is None:
+        return [], [missing(("body",), None)]
+    if not isinstance(body, list):
+        return [], [problem("list_type", ("body",), "Input should be a valid list", body)]
+    if not body:
+        words = "List should have at least 1 item after validation, not 0"
+        ctx = {"field_type": "List", "min_length": 1, "actual_length": 0}
+        return [], [problem("too_short", ("body",), words, body, **ctx)]
+    return body, []
+
+
+class _Reader:
+    """Reads the fields of one JSON object, collecting what is wrong with them."""
+
+    def __init__(self, entry: object, loc: Location) -> None:
+        self.entry: dict[str, Any] = entry if isinstance(entry, dict) else {}
+        self.problems: list[Problem] = []
+        self._loc = loc
+        self._readable = isinstance(entry, dict)
+        if not self._readable:
+            words = "Input should be a valid dictionary or object to extract fields from"
+            self.problems.append(problem("model_attributes_type", loc, words, entry))
+
+    def refuse(self, words: str) -> None:
+        """Refuse the object as a whole."""
+        told = f"Value error, {words}"
+        self.problems.append(problem("value_error", self._loc, told, self.entry, error={}))
+
+    def text(self, name: str, *, shortest: int = 0, longest: int | None = None) -> str | None:
+        """Read a text that must be there."""
+        if not self._given(name):
+            return None
+        value = self.entry[name]
+        if not isinstance(value, str):
+            self._wrong(name, "string_type", "Input should be a valid string")
+        elif len(value) < shortest:
+            words = f"String should have at least {shortest} character"
+            self._wrong(name, "string_too_short", words, min_length=shortest)
+        elif longest is not None and len(value) > longest:
+            words = f"String should have at most {longest} characters"
+            self._wrong(name, "string_too_long", words, max_length=longest)
+        else:
+            return value
+        return None
+
+    def whole(self, name: str, default: int) -> int:
+        """Read a whole number: digits in a text and 5.0 pass for one, as in pydantic."""
+        value = self.entry.get(name, default)
+        if isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d+\s*", value, re.ASCII):
+            return int(value)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
+        kind, words = "int_type", "Input should be a valid integer"
+        if isinstance(value, str):
+            kind, words = "int_parsing", f"{words}, unable to parse string as an integer"
+        elif isinstance(value, float):
+            kind, words = "int_from_float", f"{words}, got a number with a fractional part"
+        self._wrong(name, kind, words)
+        return default
+
+    def number(self, name: str, low: float, high: float, default: float | None = None) -> float:
+        """Read a number within limits (both allowed)."""
+        if name not in self.entry and default is not None:
+            return default
+        if not self._given(name):
+            return math.nan
+        value = _as_float(self.entry[name])
+        if value is None:
+            self._wrong(name, "float_type", "Input should be a valid number")
+        elif not value >= low:
+            words = f"Input should be greater than or equal to {low:g}"
+            self._wrong(name, "greater_than_equal", words, ge=low)
+        elif not value <= high:
+            words = f"Input should be less than or equal to {high:g}"
+            self._wrong(name, "less_than_equal", words, le=high)
+        else:
+            return value
+        return math.nan
+
+    def image_type(self) -> ImageType:
+        """Read the image type; older clients call it `kind`."""
+        name = "image_type" if "image_type" in self.entry else "kind"
+        if name not in self.entry:
+            return DEFAULT_IMAGE_TYPE
+        loc = (*self._loc, name)
+        return _choice(ImageType, self.entry[name], loc, self.problems) or DEFAULT_IMAGE_TYPE
+
+    def _given(self, name: str) -> bool:
+        if name in self.entry:
+            return True
+        if self._readable:
+            self.problems.append(missing((*self._loc, name), self.entry))
+        return False
+
+    def _wrong(self, name: str, kind: str, words: str, **ctx: object) -> None:
+        given = self.entry.get(name)
+        self.problems.append(problem(kind, (*self._loc, name), words, given, **ctx))
+
+
+def _choice(
+    words: type[_Word], value: object, loc: Location, problems: list[Problem]
+) -> _Word | None:
+    if isinstance(value, str) and value in list(words):
+        return words(value)
+    quoted = [f"'{word}'" for word in words]
+    expected = f"{', '.join(quoted[:-1])} or {quoted[-1]}"
+    told = f"Input should be {expected}"
+    problems.append(problem("literal_error", loc, told, value, expected=expected))
+    return None
+
+
+def _as_float(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _number(day: date) -> int:
+    return int(f"{day:%Y%m%d}")
+
+
+def _says_json(content_type: str) -> bool:
+    kind = content_type.partition(";")[0].strip().lower()
+    return bool(re.fullmatch(r"application/(.+\+)?json", kind))
+
+
+def _not_json(position: int, reason: str) -> Problem:
+    return problem("json_invalid", ("body", position), "JSON decode error", {}, error=reason)

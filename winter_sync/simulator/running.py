@@ -1,0 +1,68 @@
+"""Runs a simulated observatory by itself until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING
+
+from winter_sync.simulator.server import Simulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from winter_sync.simulator.faults import Faults
+    from winter_sync.simulator.options import SimulatorOptions
+
+
+def serve(
+    options: SimulatorOptions, announce: Callable[[str], None], faults: Faults | None = None
+) -> None:
+    """Serve until SIGTERM or SIGINT; must be called in the main thread.
+
+    `announce` is given the URL and the credentials, line by line, once it listens.
+
+    Raises
+    ------
+    OSError
+        If the port is taken.
+    """
+    asyncio.run(_serve(options, announce, faults))
+
+
+async def _serve(
+    options: SimulatorOptions, announce: Callable[[str], None], faults: Faults | None
+) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with simulator_of(options, faults) as simulator:
+        for line in _greeting(simulator):
+            announce(line)
+        await stop.wait()
+
+
+def simulator_of(options: SimulatorOptions, faults: Faults | None = None) -> Simulator:
+    """Build the simulator that options describe; it does not listen yet."""
+    return Simulator(
+        options.observatory(),
+        host=options.host,
+        port=options.port,
+        zip_style=options.zip_style,
+        faults=faults,
+        thinking=options.thinking,
+        cache=options.cache,
+    )
+
+
+def _greeting(simulator: Simulator) -> Iterator[str]:
+    """Tell how to reach it; these credentials open nothing but a simulator."""
+    observatory = simulator.observatory
+    yield f"listening on {simulator.url}"
+    for account in observatory.accounts.users:
+        yield f"user {account.user} password {account.password}"
+    for record in observatory.accounts.programs:
+        yield f"program {record.name} key {record.api_key}"
+    nights = " ".join(night.name for night in observatory.universe.nights)
+    yield f"nights {nights}, simulated time {observatory.clock.now().isoformat()}"

@@ -1,0 +1,384 @@
+"""Serves the simulated archive over HTTP: the real API's calls and what surrounds each."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import json
+from contextlib import aclosing
+from dataclasses import replace
+from email.utils import format_datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Self
+
+from aiohttp import web
+
+from winter_sync.simulator.control import control_routes
+from winter_sync.simulator.downloads import file_chunks, members_of, spooled, zip_chunks
+from winter_sync.simulator.faults import Answer, Call, Faults, Reset
+from winter_sync.simulator.memberstore import MemberStore
+from winter_sync.simulator.observatory import Observatory
+from winter_sync.simulator.questions import (
+    Asked,
+    Parameters,
+    read_body,
+    read_parameters,
+    read_paths,
+    read_queries,
+)
+from winter_sync.simulator.records import RequestRecord, Trace
+from winter_sync.simulator.refusals import (
+    BAD_PROGRAM,
+    BAD_USER,
+    FOREIGN_PROGRAM,
+    NO_CREDENTIALS,
+    Refusal,
+    unauthorised,
+    unprocessable,
+)
+from winter_sync.simulator.zips import ZipStyle
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from pathlib import Path
+    from types import TracebackType
+
+    from winter_sync.models import ImageType
+    from winter_sync.simulator.accounts import Account, ProgramRecord
+    from winter_sync.simulator.observatory import Entry
+
+    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+LOWEST_CLIENT = "1.4.0"
+"""The lowest client version served (winter-api.md, "Endpoints")."""
+CONTROL_PREFIX = "/simulator/"
+
+_LARGEST_BODY = 64 * 1024 * 1024
+_SHUTDOWN_SECONDS = 1.0
+_TRACE = web.RequestKey("trace", Trace)
+_CALL = web.RequestKey("call", Call)
+
+
+class Simulator:
+    """A simulated archive on a real socket; an async context manager.
+
+    Parameters
+    ----------
+    observatory
+        What is served.
+    host, port
+        Where to listen; port 0 takes a free one.
+    zip_style
+        How downloads are written.
+    faults
+        What goes wrong; nothing when not given.
+    thinking
+        Seconds each call of the real API waits before it is answered, passed to `sleep`.
+    cache
+        A directory that keeps packed members between runs.
+    """
+
+    def __init__(  # noqa: PLR0913 - the knobs of a test, all but one by name
+        self,
+        observatory: Observatory | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        zip_style: ZipStyle | None = None,
+        faults: Faults | None = None,
+        thinking: float = 0.0,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        cache: Path | None = None,
+    ) -> None:
+        self.observatory = observatory or Observatory()
+        self.zip_style = zip_style or ZipStyle()
+        self.faults = faults or Faults()
+        self.requests: list[RequestRecord] = []
+        self.url = ""
+        self._address = host, port
+        self._thinking = thinking
+        self._sleep = sleep
+        self._store = MemberStore(cache)
+        self._calls = 0
+        self._runner: web.AppRunner | None = None
+
+    async def __aenter__(self) -> Self:
+        """Listen; `url` is then known.
+
+        Raises
+        ------
+        OSError
+            If the port is taken.
+        """
+        runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, *self._address).start()
+        except BaseException:
+            await runner.cleanup()
+            raise
+        self._runner = runner
+        host, port = runner.addresses[0][:2]
+        self.url = f"http://{host}:{port}"
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop listening and cut what is still being answered."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    def _app(self) -> web.Application:
+        app = web.Application(middlewares=[self._surround], client_max_size=_LARGEST_BODY)
+        app.on_response_prepare.append(self._stamp)
+        calls = {
+            "/ping": self._ping,
+            "/validation/version": self._version,
+            "/validation/user": self._validate_user,
+            "/validation/program": self._validate_program,
+            "/images/query": self._query,
+            "/images/download_list": self._download,
+        }
+        for path, handler in calls.items():
+            app.router.add_get(path, handler, allow_head=False)
+        app.add_routes(control_routes(self.observatory, self.requests))
+        return app
+
+    async def _stamp(self, _: web.Request, response: web.StreamResponse) -> None:
+        """Date every answer by the simulated clock, as the nginx in front does by its own."""
+        response.headers["Date"] = format_datetime(self.observatory.clock.now(), usegmt=True)
+        response.headers["Server"] = "nginx"
+
+    @web.middleware
+    async def _surround(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer or refuse a call, after the faults have looked at it, and record it."""
+        if request.path.startswith(CONTROL_PREFIX):
+            return await _refusing(request, handler)
+        trace = request[_TRACE] = self._trace(request)
+        call = request[_CALL] = _call(request, trace)
+        try:
+            response = await self._faulted(request, call, handler)
+        except Reset:
+            return _cut(request)
+        else:
+            trace.status, trace.complete = response.status, True
+            return response
+        finally:
+            self.requests.append(trace.record())
+
+    async def _faulted(
+        self, request: web.Request, call: Call, handler: Handler
+    ) -> web.StreamResponse:
+        if (answer := await self.faults.before(call)) is not None:
+            return _instead(answer)
+        if self._thinking:
+            await self._sleep(self._thinking)
+        return await _refusing(request, handler)
+
+    def _trace(self, request: web.Request) -> Trace:
+        self._calls += 1
+        agent = request.headers.get("User-Agent")
+        now = self.observatory.clock.now()
+        return Trace(self._calls, request.method, request.path, agent, now)
+
+    async def _ping(self, _: web.Request) -> web.StreamResponse:
+        return _json({"msg": "pong"})
+
+    async def _version(self, _: web.Request) -> web.StreamResponse:
+        return _json({"msg": "Minimum supported version of winterapi", "body": LOWEST_CLIENT})
+
+    async def _validate_user(self, request: web.Request) -> web.StreamResponse:
+        account = self._account(request)
+        return _json({"msg": "User credentials validated!", "body": account.user})
+
+    async def _validate_program(self, request: web.Request) -> web.StreamResponse:
+        record, _ = self._authorise(request, [])
+        return _json({"msg": "Program credentials validated!", "body": record.body()})
+
+    async def _query(self, request: web.Request) -> web.StreamResponse:
+        body = read_body(await request.read(), request.headers.get("Content-Type"))
+        queries, problems = read_queries(body, self.observatory.clock.now().date())
+        _, parameters = self._authorise(request, problems)
+        _same_program(queries, parameters)
+        rows = await asyncio.to_thread(self._rows, queries, parameters)
+        request[_TRACE].count = len(rows)
+        message = f"Request passed validation! Found {len(rows)} images."
+        text = await asyncio.to_thread(json.dumps, {"msg": message, "body": rows})
+        return web.Response(text=text, content_type="application/json")
+
+    def _rows(self, queries: list[Asked], parameters: Parameters) -> list[dict[str, object]]:
+        rows = {}
+        for asked in queries:
+            program, camera = parameters.program, parameters.instrument
+            for entry in self.observatory.entries(program, camera, asked.image_type):
+                row = self.observatory.row(entry, program)
+                if asked.wants(row):
+                    rows[entry.product.savepath] = row
+        return list(rows.values())
+
+    async def _download(self, request: web.Request) -> web.StreamResponse:
+        body = read_body(await request.read(), request.headers.get("Content-Type"))
+        paths, problems = read_paths(body)
+        _, parameters = self._authorise(request, problems, with_type=True)
+        call = replace(request[_CALL], savepaths=tuple(paths))
+        if (answer := await self.faults.before_zip(call)) is not None:
+            return _instead(answer)
+        found = [self._available(parameters, path) for path in paths]
+        entries = [entry for entry in found if entry is not None]
+        trace = request[_TRACE]
+        trace.count, trace.missing = len(paths), len(paths) - len(entries)
+        return await self._send_zip(request, call, entries, _image_type(parameters))
+
+    def _available(self, parameters: Parameters, path: str) -> Entry | None:
+        return self.observatory.available(
+            parameters.program, parameters.instrument, _image_type(parameters), path
+        )
+
+    async def _send_zip(
+        self, request: web.Request, call: Call, entries: list[Entry], image_type: ImageType
+    ) -> web.StreamResponse:
+        trace, style = request[_TRACE], self.zip_style
+        archive = _archive_name(image_type, self.observatory)
+        members = members_of(self.observatory, entries, style, self._store, archive)
+        members = self.faults.members(call, members)
+        headers = {
+            "Content-Type": "application/x-zip-compressed",
+            "Content-Disposition": f"attachment; filename={archive}",
+            "missing-images": str(trace.missing),
+            "total-images": str(trace.count),
+            "image-type": image_type.value,
+        }
+        response = web.StreamResponse(headers=headers)
+        trace.status = response.status
+        if style.built == "streamed":
+            await self._send(request, response, call, zip_chunks(members, style))
+        else:
+            with await spooled(members, style) as file:
+                await self._send(request, response, call, file_chunks(file, style))
+        return response
+
+    async def _send(
+        self,
+        request: web.Request,
+        response: web.StreamResponse,
+        call: Call,
+        chunks: AsyncGenerator[bytes],
+    ) -> None:
+        await response.prepare(request)
+        async with aclosing(chunks):
+            async for chunk in self.faults.stream(call, chunks):
+                await response.write(chunk)
+                request[_TRACE].sent += len(chunk)
+        await response.write_eof()
+
+    def _account(self, request: web.Request) -> Account:
+        user, password = _basic(request.headers.get("Authorization"))
+        account = self.observatory.accounts.user(user, password)
+        if account is None:
+            raise unauthorised(BAD_USER)
+        return account
+
+    def _authorise(
+        self, request: web.Request, problems: list[Any], *, with_type: bool = False
+    ) -> tuple[ProgramRecord, Parameters]:
+        """Check in FastAPI's order: the user, what is missing, the program, the rest."""
+        account = self._account(request)
+        parameters, wrong = read_parameters(request.query, with_type=with_type)
+        if parameters is None:
+            raise unprocessable([*wrong, *problems])
+        record = self.observatory.accounts.program(parameters.program, parameters.api_key)
+        if record is None:
+            raise unauthorised(BAD_PROGRAM)
+        if not account.may_read(record.name):
+            raise unauthorised(FOREIGN_PROGRAM)
+        if problems:
+            raise unprocessable(problems)
+        return record, parameters
+
+
+async def _refusing(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer, or refuse with a `detail` as FastAPI does."""
+    try:
+        return await handler(request)
+    except Refusal as refusal:
+        return _json({"detail": refusal.detail}, refusal.status, dict(refusal.headers))
+    except web.HTTPMethodNotAllowed as error:
+        allowed = {"Allow": ", ".join(sorted(error.allowed_methods))}
+        return _json({"detail": "Method Not Allowed"}, error.status, allowed)
+    except web.HTTPClientError as error:
+        return _json({"detail": HTTPStatus(error.status).phrase}, error.status)
+
+
+def _json(
+    body: object, status: int = 200, headers: dict[str, str] | None = None
+) -> web.StreamResponse:
+    return web.json_response(body, status=status, headers=headers)
+
+
+def _instead(answer: Answer) -> web.StreamResponse:
+    return web.Response(
+        status=answer.status,
+        body=answer.body,
+        content_type=answer.content_type,
+        headers=answer.headers,
+    )
+
+
+def _cut(request: web.Request) -> web.StreamResponse:
+    """Close the connection without a word; what is returned then reaches nobody."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()
+
+
+def _call(request: web.Request, trace: Trace) -> Call:
+    parameters, _ = read_parameters(request.query, with_type="image_type" in request.query)
+    if parameters is None:
+        return Call(trace.number, request.method, request.path, None, None, None)
+    image_type = parameters.image_type
+    trace.program = parameters.program
+    trace.instrument = parameters.instrument.value
+    trace.image_type = image_type.value if image_type else None
+    names = parameters.program, parameters.instrument, image_type
+    return Call(trace.number, request.method, request.path, *names)
+
+
+def _basic(header: str | None) -> tuple[str, str]:
+    """Give user and password of an Authorization header.
+
+    Raises
+    ------
+    Refusal
+        401, if there is none or it cannot be read.
+    """
+    scheme, _, word = (header or "").partition(" ")
+    if scheme.lower() != "basic":
+        raise unauthorised(NO_CREDENTIALS)
+    try:
+        user, colon, password = base64.b64decode(word).decode("latin-1").partition(":")
+    except binascii.Error:
+        raise unauthorised("Invalid authentication credentials") from None
+    if not colon:
+        raise unauthorised("Invalid authentication credentials")
+    return user, password
+
+
+def _same_program(queries: list[Asked], parameters: Parameters) -> None:
+    """Refuse queries of another program than the one the key opens."""
+    if any(asked.program != parameters.program for asked in queries):
+        raise unauthorised(BAD_PROGRAM)
+
+
+def _image_type(parameters: Parameters) -> ImageType:
+    if parameters.image_type is None:
+        raise AssertionError("read with its image type")
+    return parameters.image_type
+
+
+def _archive_name(image_type: ImageType, observatory: Observatory) -> str:
+    return f"WINTER_images_{image_type}_{observatory.clock.now():%Y_%m_%d_%H_%M_%S}.zip"
