@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 NO_SURVEY_FIELD = 999_999_999
 """The `fieldid` of a pointing that belongs to no survey field (winter-api.md, "Endpoints")."""
@@ -79,14 +81,17 @@ class Night:
         """
         if not re.fullmatch(r"\d{8}", self.name, re.ASCII):
             raise ValueError(f"a night is eight digits, YYYYMMDD, not {self.name!r}")
-        datetime.strptime(self.name, "%Y%m%d")  # noqa: DTZ007 - a calendar date has no zone
+        try:
+            date.fromisoformat(self.name)
+        except ValueError:
+            raise ValueError(f"a night is a date, YYYYMMDD, and {self.name} is none") from None
 
     def __str__(self) -> str:
         """Give the eight digits."""
         return self.name
 
     @property
-    def date(self) -> date:
+    def day(self) -> date:
         """The calendar date of the local evening."""
         return date(int(self.name[:4]), int(self.name[4:6]), int(self.name[6:]))
 
@@ -106,7 +111,7 @@ class Night:
 
     def plus(self, days: int) -> Night:
         """Give the night so many days later (or earlier, when negative)."""
-        return Night.of(self.date + timedelta(days=days))
+        return Night.of(self.day + timedelta(days=days))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +145,16 @@ Region = Target | Cone | Rectangle
 
 
 @dataclass(frozen=True, slots=True)
+class Subject:
+    """What a query is about, its dates left aside."""
+
+    program: str
+    instrument: Instrument
+    image_type: ImageType
+    region: Region | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """One question to the archive's listing.
 
@@ -147,12 +162,9 @@ class Query:
     which spares us a refusal when the clocks differ.
     """
 
-    program: str
-    instrument: Instrument
-    image_type: ImageType
+    subject: Subject
     start: date
     end: date | None = None
-    region: Region | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +176,16 @@ class Selection:
     instruments: tuple[Instrument, ...] = (Instrument.WINTER,)
     regions: tuple[Region, ...] = ()
     since: Night | None = None
+
+    @property
+    def subjects(self) -> tuple[Subject, ...]:
+        """Everything there is to ask for, in the order of the instruments and the types."""
+        return tuple(
+            Subject(self.program, instrument, image_type, region)
+            for instrument in self.instruments
+            for image_type in self.image_types
+            for region in self.regions or (None,)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,3 +275,152 @@ def _night(text: str) -> Night | None:
         return Night(text)
     except ValueError:
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What the archive asks for; printing it shows no secret."""
+
+    user: str = field(repr=False)
+    password: str = field(repr=False)
+    keys: Mapping[str, str] = field(repr=False)
+    """The API key of each program, by program name."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every string that must never be shown."""
+        return (self.user, self.password, *self.keys.values())
+
+
+class State(StrEnum):
+    """Where a product stands between the archive's listing and the tree."""
+
+    WANTED = "wanted"
+    """Listed and to be fetched, now or at a later time."""
+    PUBLISHED = "published"
+    """In the tree: whole, checked and durable."""
+    MISSING = "missing"
+    """Listed, but the server said that it has no file now; asked for again at long intervals."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What a listing says of a product's processing: a change of it means a reprocessed night.
+
+    Both belong to the exposure, not to the product (winter-api.md, "What changes after it was
+    listed").
+    """
+
+    lastmodified: str | None = None
+    pipeversion: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the catalog knows of a product that a poll may have listed."""
+
+    product: Product
+    state: State
+    published_marks: Marks
+    listed_here: bool
+    """Whether it is listed, as far as we know, under the program of the poll."""
+    withdrawn: bool
+    """Whether it had vanished from every listing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A product that may be fetched now, under a program that lists it."""
+
+    product: Product
+    program: str
+    path: str
+    """Where it is to be in the tree, relative to the root."""
+    attempts: int
+    marks: Marks
+    expected_size: int
+    published_sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The products of one download request: one program, instrument and type, no name twice."""
+
+    identifier: str
+    candidates: tuple[Candidate, ...]
+
+    @property
+    def program(self) -> str:
+        """The program whose key is used."""
+        return self.candidates[0].program
+
+    @property
+    def instrument(self) -> Instrument:
+        """The camera of all its products."""
+        return self.candidates[0].product.instrument
+
+    @property
+    def image_type(self) -> ImageType:
+        """The type of all its products."""
+        return self.candidates[0].product.image_type
+
+    @property
+    def expected_size(self) -> int:
+        """About how many bytes will arrive."""
+        return sum(candidate.expected_size for candidate in self.candidates)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Proof, written before the rename, of what was put into the tree and where.
+
+    `path` and `kept` are relative to the root; `kept` is where an older file of the same path
+    went, if there was one.
+    """
+
+    instrument: Instrument
+    savepath: str
+    path: str
+    size: int
+    sha256: str
+    marks: Marks
+    kept: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The product is in the tree."""
+
+    candidate: Candidate
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """What came is byte for byte the revision that the tree already holds."""
+
+    candidate: Candidate
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """The server answered and says that it has no such file."""
+
+    candidate: Candidate
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The product did not come, or not whole.
+
+    `blamed` tells whether the product itself was at fault (its bytes were wrong), rather than
+    the batch it travelled in.
+    """
+
+    candidate: Candidate
+    reason: str
+    blamed: bool = False
+
+
+Outcome = Published | Unchanged | Missing | Failed

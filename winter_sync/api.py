@@ -1,0 +1,503 @@
+"""The archive's query API: questions in, listings and streams of bytes out.
+
+The wire contract is winter-api.md, "Endpoints". Every failure leaves here as one of our errors:
+what aiohttp raises is never passed on or chained, because its text holds the URL and with it the
+program's key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any, Self
+
+import aiohttp
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
+from tenacity.wait import wait_random_exponential
+
+from winter_sync import __version__
+from winter_sync.errors import (
+    BadAnswerError,
+    RefusedError,
+    RejectedQueryError,
+    TransientError,
+    WinterSyncError,
+)
+from winter_sync.listing import Listing, read_listing
+from winter_sync.models import (
+    Batch,
+    Cone,
+    Credentials,
+    Program,
+    Query,
+    Rectangle,
+    Target,
+)
+from winter_sync.pace import Pace
+from winter_sync.redaction import redactor
+
+Json = Any
+"""What JSON holds is checked where it is read."""
+
+_READ_BUFFER = 512 * 1024
+_LARGEST_ANSWER = 128 * 1024 * 1024
+_QUOTED = 80
+_ATTEMPTS = 4
+_LONGEST_WAIT = 30.0
+_UNWELL = frozenset({408, 425, 429, 500, 502, 503, 504})
+_TRY_LATER = "Nothing is lost: it is tried again at the next poll."
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Longest waits, seconds. None of them bounds a download that goes on."""
+
+    connect: float = 15.0
+    query: float = 120.0
+    first_byte: float = 600.0
+    silence: float = 60.0
+
+
+class Download:
+    """The answer to a batch: what its headers say, and its bytes."""
+
+    def __init__(self, response: aiohttp.ClientResponse, first: bytes, timeouts: Timeouts) -> None:
+        self.missing = _count(response.headers.get("missing-images"))
+        """How many of the products the server says it does not have; None if it does not say."""
+        self._response = response
+        self._first = first
+        self._silence = timeouts.silence
+
+    async def blocks(self) -> AsyncIterator[bytes]:
+        """Yield the bytes as they come, in blocks of up to a megabyte.
+
+        Raises
+        ------
+        TransientError
+            If the connection breaks or falls silent.
+        """
+        block = self._first
+        while block:
+            yield block
+            block = await _read(self._response, self._silence)
+
+
+class Api:
+    """A client of one archive, with one user's credentials.
+
+    Use as an async context manager.
+
+    Parameters
+    ----------
+    base_url
+        Scheme, host and port, without a slash at the end.
+    credentials
+        The user, the password and the programs' keys.
+    interval
+        Least time between the starts of two requests, seconds.
+    connections
+        How many downloads run at once.
+    timeouts
+        The longest waits.
+    clock
+        Gives the current UTC time.
+    sleep
+        Waits so many seconds.
+    unwell
+        Called with the reason and the wait, in seconds, before a request is tried again.
+    """
+
+    def __init__(  # noqa: PLR0913 - what differs between a daemon, a one-off and a test
+        self,
+        base_url: str,
+        credentials: Credentials,
+        *,
+        interval: float = 1.0,
+        connections: int = 4,
+        timeouts: Timeouts = Timeouts(),
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        unwell: Callable[[str, float], None] = lambda _reason, _wait: None,
+    ) -> None:
+        self.base_url = base_url
+        self._credentials = credentials
+        self._redact = redactor(credentials)
+        self._pace = Pace(interval, time.monotonic, sleep)
+        self._connections = connections
+        self._timeouts = timeouts
+        self._clock = clock
+        self._clock_offset = timedelta(0)
+        self._sleep = sleep
+        self._unwell = unwell
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._connections + 2),
+            timeout=aiohttp.ClientTimeout(
+                total=None, sock_read=None, sock_connect=self._timeouts.connect
+            ),
+            headers={"User-Agent": f"winter-sync/{__version__}"},
+            read_bufsize=_READ_BUFFER,
+            trust_env=False,
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    @property
+    def clock_offset(self) -> timedelta:
+        """How far the server's clock, by its last answer, is ahead of ours."""
+        return self._clock_offset
+
+    @property
+    def today(self) -> date:
+        """The server's UTC date, as far as its last answer told."""
+        return (self._clock() + self._clock_offset).date()
+
+    async def ping(self) -> None:
+        """Make sure that the server answers.
+
+        Raises
+        ------
+        TransientError
+            If it does not.
+        """
+        await self._ask("/ping", authorize=False)
+
+    async def check_user(self) -> None:
+        """Make sure that user and password are accepted.
+
+        Raises
+        ------
+        RefusedError
+            If they are not.
+        """
+        await self._ask("/validation/user")
+
+    async def program(self, name: str) -> Program:
+        """Ask for a program's span.
+
+        Raises
+        ------
+        RefusedError
+            If the program is not ours to see or its key is wrong.
+        """
+        answer = await self._ask("/validation/program", params=self._program_params(name))
+        body = answer.get("body") if isinstance(answer, Mapping) else None
+        if not isinstance(body, Mapping):
+            raise BadAnswerError(f"the answer about program {name} has no body")
+        return Program(
+            name=name,
+            start=_date(body.get("startdate")),
+            end=_date(body.get("enddate")),
+            title=str(body["progtitle"]) if body.get("progtitle") else None,
+        )
+
+    async def query(self, query: Query) -> Listing:
+        """Ask for a listing.
+
+        Raises
+        ------
+        WinterSyncError
+            Split by remedy, as everywhere.
+        """
+        subject = query.subject
+        answer = await self._ask(
+            "/images/query",
+            params={
+                **self._program_params(subject.program),
+                "instrument": subject.instrument.value,
+            },
+            body=[query_body(query)],
+        )
+        return read_listing(answer, query)
+
+    @asynccontextmanager
+    async def download(self, batch: Batch) -> AsyncIterator[Download]:
+        """Ask for the zip of a batch.
+
+        Failing before the first byte, it is tried again here; afterwards, it is the caller's to
+        keep what came and ask for the rest.
+        """
+        response, first = await self._retrying("a download", self._begin_download, batch)
+        try:
+            yield Download(response, first, self._timeouts)
+        finally:
+            response.close()
+
+    async def _begin_download(self, batch: Batch) -> tuple[aiohttp.ClientResponse, bytes]:
+        params = {
+            **self._program_params(batch.program),
+            "instrument": batch.instrument.value,
+            "image_type": batch.image_type.value,
+        }
+        paths = [{"path": candidate.product.savepath} for candidate in batch.candidates]
+        async with _patience(self._timeouts.first_byte, "the first byte of a download"):
+            response = await self._get(
+                "/images/download_list",
+                params=params,
+                body=paths,
+                headers={"Accept-Encoding": "identity"},
+            )
+            try:
+                await self._check_status(response)
+                return response, await _read(response, None)
+            except BaseException:
+                response.close()
+                raise
+
+    async def _ask(
+        self,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: object = None,
+        authorize: bool = True,
+    ) -> Json:
+        return await self._retrying(
+            path, self._ask_once, path, params or {}, body, authorize=authorize
+        )
+
+    async def _ask_once(
+        self, path: str, params: Mapping[str, str], body: object, *, authorize: bool
+    ) -> Json:
+        async with _patience(self._timeouts.query, f"the answer to {path}"):
+            response = await self._get(path, params=params, body=body, authorize=authorize)
+            async with response:
+                await self._check_status(response)
+                content = await self._whole(response)
+        return self._parse(content, path)
+
+    async def _get(
+        self,
+        path: str,
+        *,
+        params: Mapping[str, str],
+        body: object,
+        headers: Mapping[str, str] | None = None,
+        authorize: bool = True,
+    ) -> aiohttp.ClientResponse:
+        if self._session is None:
+            raise RuntimeError("the client is not open")
+        await self._pace.turn()
+        # With `json`, aiohttp sends the application/json that newer servers insist on.
+        with _wire(self.base_url):
+            response = await self._session.get(
+                self.base_url + path,
+                params=params,
+                json=body,
+                headers={**(headers or {}), **(self._authorization() if authorize else {})},
+                allow_redirects=False,
+            )
+        self._note_date(response)
+        return response
+
+    def _authorization(self) -> dict[str, str]:
+        both = f"{self._credentials.user}:{self._credentials.password}"
+        return {"Authorization": f"Basic {base64.b64encode(both.encode()).decode()}"}
+
+    def _program_params(self, name: str) -> dict[str, str]:
+        return {"program_name": name, "program_api_key": self._credentials.keys[name]}
+
+    def _note_date(self, response: aiohttp.ClientResponse) -> None:
+        try:
+            told = parsedate_to_datetime(response.headers["Date"])
+        except (KeyError, ValueError):
+            return
+        self._clock_offset = told.astimezone(UTC) - self._clock()
+
+    async def _check_status(self, response: aiohttp.ClientResponse) -> None:
+        if response.status == HTTPStatus.OK:
+            return
+        with _wire(self.base_url):
+            said = self._said(await response.content.read(4096))
+        raise _status_error(response, said)
+
+    def _said(self, content: bytes) -> str:
+        """Give what an error's body says to a person, without any secret in it."""
+        try:
+            detail = json.loads(content)["detail"]
+        except (ValueError, KeyError, TypeError):
+            return self._redact(repr(content[:_QUOTED])) if content else "nothing more"
+        if isinstance(detail, list):
+            detail = "; ".join(str(one.get("msg", "")) for one in detail if isinstance(one, dict))
+        return self._redact(str(detail)[:500])
+
+    async def _whole(self, response: aiohttp.ClientResponse) -> bytes:
+        content = bytearray()
+        while block := await _read(response, None):
+            content += block
+            if len(content) > _LARGEST_ANSWER:
+                raise BadAnswerError(f"the server's answer has more than {_LARGEST_ANSWER} bytes")
+        return bytes(content)
+
+    def _parse(self, content: bytes, path: str) -> Json:
+        if path == "/ping":
+            return None
+        try:
+            return json.loads(content)
+        except ValueError:
+            raise BadAnswerError(
+                f"the server's answer to {path} is not JSON but begins with "
+                f"{self._redact(repr(content[:_QUOTED]))}",
+                remedy=_TRY_LATER,
+            ) from None
+
+    async def _retrying(
+        self, what: str, call: Callable[..., Awaitable[Any]], *args: object, **kwargs: object
+    ) -> Json:
+        retrying = AsyncRetrying(
+            sleep=self._sleep,
+            stop=stop_after_attempt(_ATTEMPTS),
+            wait=_wait,
+            retry=retry_if_exception_type(TransientError),
+            before_sleep=self._note_unwell,
+            reraise=True,
+            name=what,
+        )
+        return await retrying(call, *args, **kwargs)
+
+    def _note_unwell(self, state: RetryCallState) -> None:
+        self._unwell(str(_exception(state)), state.upcoming_sleep)
+
+
+def query_body(query: Query) -> dict[str, object]:
+    """Write a query as the server's models name it (winter-api.md, "Endpoints")."""
+    body: dict[str, object] = {
+        "program_name": query.subject.program,
+        "start_date": _whole_date(query.start),
+        "image_type": query.subject.image_type.value,
+    }
+    if query.end is not None:
+        body["end_date"] = _whole_date(query.end)
+    match query.subject.region:
+        case Target(name):
+            body["target_name"] = name
+        case Cone(ra, dec, radius):
+            body |= {"ra": ra, "dec": dec, "radius_deg": radius}
+        case Rectangle(ra_min, ra_max, dec_min, dec_max):
+            body |= {"ra_min": ra_min, "ra_max": ra_max, "dec_min": dec_min, "dec_max": dec_max}
+    return body
+
+
+async def _read(response: aiohttp.ClientResponse, silence: float | None) -> bytes:
+    """Read whatever has arrived, waiting at most `silence` seconds for more; empty at the end."""
+    try:
+        async with _patience(silence, "more of a download"):
+            with _wire(response.host):
+                return await response.content.readany()
+    except TransientError:
+        response.close()
+        raise
+
+
+@asynccontextmanager
+async def _patience(seconds: float | None, what: str) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise TransientError(
+            f"the server was silent for {seconds:g} s while we waited for {what}",
+            remedy=_TRY_LATER,
+        ) from None
+
+
+class _wire:  # noqa: N801 - reads as a word at its calls
+    """Turns what aiohttp raises into our errors, leaving its text, and so any secret, behind."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, aiohttp.ClientConnectorError):
+            reason = error.os_error.strerror or type(error.os_error).__name__
+            raise TransientError(
+                f"{self._where} cannot be reached: {reason}",
+                remedy="Check the network and api.base_url; is the server up?",
+            ) from None
+        if isinstance(error, aiohttp.InvalidURL):
+            raise BadAnswerError("api.base_url is no address", remedy="Mend it.") from None
+        if isinstance(error, TimeoutError) and isinstance(error, aiohttp.ClientError):
+            raise TransientError(f"{self._where} did not answer in time") from None
+        if isinstance(error, aiohttp.ClientError | ConnectionError):
+            raise TransientError(
+                f"the connection to {self._where} broke ({type(error).__name__})",
+                remedy=_TRY_LATER,
+            ) from None
+
+
+def _wait(state: RetryCallState) -> float:
+    """Give the seconds before the next attempt: what the server asked for, else growing."""
+    asked = getattr(_exception(state), "retry_after", None)
+    if asked is not None:
+        return min(float(asked), _LONGEST_WAIT)
+    return wait_random_exponential(multiplier=1, max=_LONGEST_WAIT)(state)
+
+
+def _exception(state: RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome is not None else None
+
+
+def _status_error(response: aiohttp.ClientResponse, said: str) -> WinterSyncError:
+    status = response.status
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return RefusedError(
+            f"the server refuses our credentials ({status}): {said}",
+            remedy="Check the user, the password and the program's key; `winter-sync check` "
+            "says which is wrong.",
+        )
+    if status == HTTPStatus.UNPROCESSABLE_ENTITY:
+        return RejectedQueryError(f"the server rejects the request (422): {said}")
+    if status in _UNWELL:
+        return TransientError(
+            f"the server is unwell ({status}): {said}",
+            remedy=_TRY_LATER,
+            retry_after=_retry_after(response),
+        )
+    return BadAnswerError(
+        f"the server answers {status}: {said}",
+        remedy="Check api.base_url: is it the observatory's API?",
+    )
+
+
+def _retry_after(response: aiohttp.ClientResponse) -> float | None:
+    """Read `Retry-After`, seconds or an HTTP date (RFC 9110, 10.2.3), by the server's clock."""
+    given = response.headers.get("Retry-After", "").strip()
+    if given.isdecimal():
+        return float(given)
+    try:
+        when = parsedate_to_datetime(given)
+        now = parsedate_to_datetime(response.headers["Date"])
+    except (KeyError, ValueError):
+        return None
+    return max(0.0, (when - now).total_seconds())
+
+
+def _count(header: str | None) -> int | None:
+    return int(header) if header is not None and header.strip().isdecimal() else None
+
+
+def _whole_date(day: date) -> int:
+    return int(f"{day:%Y%m%d}")
+
+
+def _date(value: object) -> date | None:
+    try:
+        return date.fromisoformat(str(value)[:10])
+    except ValueError:
+        return None

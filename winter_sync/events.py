@@ -1,0 +1,126 @@
+"""What happens, told as it happens: for logs, progress views and counters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from winter_sync.models import Batch, Outcome, Product, Query
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """A run begins with so many products still wanted from before."""
+
+    wanted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """A listing was read and compared."""
+
+    query: Query
+    listed: int
+    new: int
+    changed: int
+    returned: int
+    withdrawn: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RowsRefused:
+    """Some rows of a listing made no sense and were left out; the others were used."""
+
+    query: Query
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PollFailed:
+    """A listing could not be had."""
+
+    query: Query
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BatchBegun:
+    """A download was asked for."""
+
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """Bytes of a batch arrived, as they are on the wire."""
+
+    batch: Batch
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """It is known what became of a product."""
+
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class BatchEnded:
+    """A download is over; `trouble` says what broke it, if something did."""
+
+    batch: Batch
+    seconds: float
+    trouble: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerUnwell:
+    """A request failed for a reason that lies with the server or the network."""
+
+    reason: str
+    wait: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What a crash had left was put in order."""
+
+    adopted: int
+    released: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """New products that cannot have a place in the tree, because another has it."""
+
+    products: tuple[Product, ...]
+
+
+Event = (
+    Backlog
+    | Polled
+    | RowsRefused
+    | PollFailed
+    | BatchBegun
+    | Received
+    | Settled
+    | BatchEnded
+    | ServerUnwell
+    | Recovered
+    | LeftOut
+)
+Tell = Callable[[Event], None]
+
+
+def tell_all(*listeners: Tell) -> Tell:
+    """Make one listener of several."""
+
+    def tell(event: Event) -> None:
+        for listener in listeners:
+            listener(event)
+
+    return tell

@@ -1,0 +1,172 @@
+"""Where the parts are put together: the only module that builds and closes them."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from winter_sync import settings as settings_module
+from winter_sync.api import Api, Timeouts
+from winter_sync.catalog import Catalog, CatalogThread
+from winter_sync.errors import StorageError, UsageError
+from winter_sync.events import ServerUnwell, Tell
+from winter_sync.mirror import Mirror, Policy
+from winter_sync.tree import Tree, explained
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+    from pathlib import Path
+
+    from winter_sync.models import Credentials, Selection
+    from winter_sync.settings import Settings
+
+CATALOG = "catalog.sqlite3"
+
+
+def now() -> datetime:
+    """Give the current UTC time."""
+    return datetime.now(UTC)
+
+
+@asynccontextmanager
+async def open_api(
+    settings: Settings, credentials: Credentials, tell: Tell = lambda _: None
+) -> AsyncIterator[Api]:
+    """Open a client of the archive that the settings name."""
+    api = settings.api
+    async with Api(
+        settings.base_url,
+        credentials,
+        interval=api.request_interval.total_seconds(),
+        connections=api.connections,
+        timeouts=Timeouts(
+            query=api.query_timeout.total_seconds(),
+            first_byte=api.first_byte_timeout.total_seconds(),
+            silence=api.silence_timeout.total_seconds(),
+        ),
+        clock=now,
+        unwell=lambda reason, wait: tell(ServerUnwell(reason, wait)),
+    ) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def open_mirror(
+    settings: Settings,
+    tell: Tell,
+    *,
+    selections: Sequence[Selection] | None = None,
+    clock: Callable[[], datetime] = now,
+) -> AsyncIterator[Mirror]:
+    """Open the mirror that the settings describe, and close all of it at the end.
+
+    Parameters
+    ----------
+    settings
+        Checked settings.
+    tell
+        Hears what happens.
+    selections
+        What to mirror, where that is not all that the settings name.
+    clock
+        Gives the current UTC time.
+
+    Raises
+    ------
+    UsageError
+        If a secret is missing or nothing is to be mirrored.
+    StorageError
+        If the root or the catalog cannot be used, or they are not each other's.
+    """
+    credentials = settings_module.credentials(settings)
+    chosen = settings.selections if selections is None else tuple(selections)
+    tree = Tree(settings.root, min_free=settings.mirror.min_free)
+    async with (
+        _open_catalog(settings, tree, clock) as catalog,
+        open_api(settings, credentials, tell) as api,
+    ):
+        with tree.session(uuid.uuid4().hex) as session:
+            mirror = Mirror(
+                api,
+                catalog,
+                session,
+                layout=settings.layout,
+                selections=chosen,
+                policy=_policy(settings),
+                tell=tell,
+                clock=clock,
+                random=random.random,
+            )
+            try:
+                yield mirror
+            finally:
+                mirror.close()
+
+
+@asynccontextmanager
+async def open_existing_catalog(settings: Settings) -> AsyncIterator[CatalogThread]:
+    """Open the catalog of a mirror that has run before, for looking at it.
+
+    Raises
+    ------
+    UsageError
+        If there is none.
+    """
+    path = settings.state / CATALOG
+    if not path.is_file():
+        raise UsageError(
+            f"there is no mirror in {settings.root} yet",
+            remedy="Run `winter-sync sync` first, or check mirror.root and mirror.state.",
+        )
+    async with CatalogThread(path, now) as catalog:
+        yield catalog
+
+
+@asynccontextmanager
+async def _open_catalog(
+    settings: Settings, tree: Tree, clock: Callable[[], datetime]
+) -> AsyncIterator[CatalogThread]:
+    path = settings.state / CATALOG
+    if not path.is_file():
+        name = tree.prepare(uuid.uuid4().hex)
+        _make_state(settings.state)
+    else:
+        name = _existing(tree, path)
+    async with CatalogThread(path, clock) as catalog:
+        known = await catalog(Catalog.mirror_name)
+        if known is None:
+            await catalog(Catalog.take_mirror_name, name)
+        elif known != name:
+            raise StorageError(
+                f"{path} is the catalog of another mirror than the one in {tree.root}",
+                remedy="Set mirror.state and mirror.root to the two that belong together.",
+            )
+        yield catalog
+
+
+def _existing(tree: Tree, catalog: Path) -> str:
+    """Give the name of a mirror that must be there, because its catalog is."""
+    name = tree.name
+    if name is None:
+        raise StorageError(
+            f"{tree.root} is not the mirror that {catalog} describes: its marker is gone",
+            remedy="Is its file system mounted? Nothing was changed.",
+        )
+    return tree.prepare(name)
+
+
+def _make_state(directory: Path) -> None:
+    with explained(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+
+
+def _policy(settings: Settings) -> Policy:
+    return Policy(
+        lookback_nights=settings.schedule.lookback_nights,
+        sweep_every=settings.schedule.sweep_every,
+        keep_revisions=settings.mirror.on_change == "keep",
+        connections=settings.api.connections,
+    )

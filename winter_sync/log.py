@@ -1,0 +1,193 @@
+"""What is logged, and how: for people on a terminal, as JSON otherwise; never a secret."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from functools import singledispatch
+from typing import TYPE_CHECKING, Literal, TextIO
+
+import structlog
+from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+
+from winter_sync.events import (
+    BatchBegun,
+    BatchEnded,
+    Event,
+    LeftOut,
+    Polled,
+    PollFailed,
+    Recovered,
+    RowsRefused,
+    ServerUnwell,
+    Settled,
+    Tell,
+)
+from winter_sync.models import Batch, Failed, Missing, Published, Query, Unchanged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LogFormat = Literal["auto", "human", "json"]
+
+
+def configure(
+    redact: Callable[[str], str],
+    *,
+    level: str = "info",
+    form: LogFormat = "auto",
+    stream: TextIO | None = None,
+) -> FilteringBoundLogger:
+    """Set logging up and give the logger.
+
+    Parameters
+    ----------
+    redact
+        Takes secrets out of a text; applied to every string of every line.
+    level
+        The least level that is written: debug, info, warning or error.
+    form
+        "human", "json", or "auto": human on a terminal.
+    stream
+        Where lines go; standard error unless given.
+    """
+    out = stream or sys.stderr
+    human = form == "human" or (form == "auto" and out.isatty())
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            _redaction(redact),
+            structlog.dev.ConsoleRenderer(colors=out.isatty())
+            if human
+            else structlog.processors.JSONRenderer(default=str),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.getLevelNamesMapping()[level.upper()]
+        ),
+        logger_factory=structlog.WriteLoggerFactory(file=out),
+        cache_logger_on_first_use=False,
+    )
+    logger: FilteringBoundLogger = structlog.get_logger()
+    return logger
+
+
+def narrator(logger: FilteringBoundLogger) -> Tell:
+    """Give a listener that writes what happens: a line for whatever somebody may want to know."""
+
+    def tell(event: Event) -> None:
+        _narrate(event, logger)
+
+    return tell
+
+
+@singledispatch
+def _narrate(event: object, logger: FilteringBoundLogger) -> None:
+    """Write nothing of events that are too many or too small for a log."""
+    del event, logger
+
+
+@_narrate.register
+def _(event: PollFailed, logger: FilteringBoundLogger) -> None:
+    logger.warning("poll failed", **_about(event.query), reason=event.reason)
+
+
+@_narrate.register
+def _(event: RowsRefused, logger: FilteringBoundLogger) -> None:
+    logger.warning("rows left out", **_about(event.query), reasons=list(event.reasons))
+
+
+@_narrate.register
+def _(event: LeftOut, logger: FilteringBoundLogger) -> None:
+    paths = [product.savepath for product in event.products]
+    logger.warning("products left out: their path is taken", savepaths=paths)
+
+
+@_narrate.register
+def _(event: ServerUnwell, logger: FilteringBoundLogger) -> None:
+    logger.warning("server unwell", reason=event.reason, wait_seconds=round(event.wait, 1))
+
+
+@_narrate.register
+def _(event: Recovered, logger: FilteringBoundLogger) -> None:
+    logger.info("put in order after a crash", adopted=event.adopted, released=event.released)
+
+
+@_narrate.register
+def _(event: Polled, logger: FilteringBoundLogger) -> None:
+    counts = {
+        name: count
+        for name in ("new", "changed", "returned", "withdrawn")
+        if (count := getattr(event, name))
+    }
+    level = logger.info if counts else logger.debug
+    level("polled", **_about(event.query), listed=event.listed, **counts)
+
+
+@_narrate.register
+def _(event: BatchBegun, logger: FilteringBoundLogger) -> None:
+    logger.debug("download begins", **_contents(event.batch))
+
+
+@_narrate.register
+def _(event: BatchEnded, logger: FilteringBoundLogger) -> None:
+    fields = {**_contents(event.batch), "seconds": round(event.seconds, 3)}
+    if event.trouble is None:
+        logger.debug("download ended", **fields)
+    else:
+        logger.warning("download broke", **fields, reason=event.trouble)
+
+
+@_narrate.register
+def _(event: Settled, logger: FilteringBoundLogger) -> None:
+    product = event.outcome.candidate.product
+    fields = {"instrument": product.instrument.value, "savepath": product.savepath}
+    match event.outcome:
+        case Published(_, evidence):
+            logger.debug("published", path=evidence.path, size=evidence.size, kept=evidence.kept)
+        case Unchanged(_, evidence):
+            logger.debug("unchanged", path=evidence.path)
+        case Missing():
+            logger.debug("missing on the server", **fields)
+        case Failed(_, reason, blamed):
+            level = logger.warning if blamed else logger.debug
+            level("failed", **fields, reason=reason)
+
+
+def _about(query: Query) -> dict[str, str]:
+    subject = query.subject
+    return {
+        "program": subject.program,
+        "instrument": subject.instrument.value,
+        "image_type": subject.image_type.value,
+    }
+
+
+def _contents(batch: Batch) -> dict[str, object]:
+    return {
+        "batch": batch.identifier,
+        "program": batch.program,
+        "image_type": batch.image_type.value,
+        "products": len(batch.candidates),
+    }
+
+
+def _redaction(redact: Callable[[str], str]) -> Processor:
+    def process(_: WrappedLogger, __: str, fields: EventDict) -> EventDict:
+        return {key: _redacted(value, redact) for key, value in fields.items()}
+
+    return process
+
+
+def _redacted(value: object, redact: Callable[[str], str]) -> object:
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {key: _redacted(one, redact) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_redacted(one, redact) for one in value]
+    if isinstance(value, int | float | bool | None):
+        return value
+    return redact(str(value))

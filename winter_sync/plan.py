@@ -1,0 +1,216 @@
+"""Decisions, pure: what a listing means, what to ask for, what to fetch together, when to retry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+from winter_sync.models import (
+    Candidate,
+    ImageType,
+    Instrument,
+    Known,
+    Marks,
+    Night,
+    Product,
+    Program,
+    Query,
+    Row,
+    Selection,
+    State,
+    Subject,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+WIDER = timedelta(days=1)
+"""Asked beyond each end of what is needed: that dates filter `nightdate` is only inferred."""
+BATCH_BYTES = 256_000_000
+BATCH_PRODUCTS = 32
+_LONGEST_WINDOW = timedelta(days=184)
+_UNKNOWN_SPAN = timedelta(days=366)
+_FIRST_DELAY = timedelta(minutes=1)
+_LONGEST_DELAY = timedelta(hours=6)
+_AT_ONCE = 3
+_MISSING_DELAYS = tuple(timedelta(hours=hours) for hours in (1, 3, 6, 12, 24))
+
+FETCH_ORDER = (
+    ImageType.STACK,
+    ImageType.DIFF,
+    ImageType.AVRO,
+    ImageType.SCIENCE,
+    ImageType.RAW,
+    ImageType.EXPOSURE,
+)
+"""What of a night is fetched first: what is looked at in the morning, then what is large."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A listing held against the catalog."""
+
+    new: list[Row] = field(default_factory=list)
+    changed: list[Row] = field(default_factory=list)
+    returned: list[Row] = field(default_factory=list)
+    same: list[Row] = field(default_factory=list)
+    withdrawn: list[Product] = field(default_factory=list)
+
+    @property
+    def rows(self) -> Iterator[Row]:
+        """Every row of the listing."""
+        yield from self.new
+        yield from self.changed
+        yield from self.returned
+        yield from self.same
+
+
+def compare(rows: Iterable[Row], known: Iterable[Known], expected: Iterable[Product]) -> Comparison:
+    """Tell what is new, changed, back or gone.
+
+    Parameters
+    ----------
+    rows
+        The listing. A product in it twice counts once, the later row winning.
+    known
+        What the catalog knows of the products in the listing.
+    expected
+        The products that this very query must list again unless they were withdrawn.
+    """
+    latest = {row.product.identity: row for row in rows}
+    before = {one.product.identity: one for one in known}
+    result = Comparison()
+    for identity, row in latest.items():
+        _bin(result, row, before.get(identity)).append(row)
+    result.withdrawn.extend(one for one in expected if one.identity not in latest)
+    return result
+
+
+def _bin(result: Comparison, row: Row, known: Known | None) -> list[Row]:
+    if known is None:
+        return result.new
+    if is_reprocessed(row, known):
+        return result.changed
+    return result.returned if known.withdrawn else result.same
+
+
+def is_reprocessed(row: Row, known: Known) -> bool:
+    """Tell whether a listing says that a product's content is no longer what we hold.
+
+    The marks belong to the exposure and are set when the pipeline ingests it. An exposure is the
+    camera's own file, which no processing rewrites, so marks never make us fetch it again. An
+    absent mark says nothing.
+    """
+    if known.state is State.WANTED or row.product.image_type is ImageType.EXPOSURE:
+        return False
+    listed, held = Marks(row.lastmodified, row.pipeversion), known.published_marks
+    return any(
+        now is not None and now != then
+        for now, then in (
+            (listed.lastmodified, held.lastmodified),
+            (listed.pipeversion, held.pipeversion),
+        )
+    )
+
+
+def look(subject: Subject, span: Span, today: date, *, lookback: int | None) -> tuple[Query, ...]:
+    """Give the questions of one poll, the oldest first; of a sweep when `lookback` is None.
+
+    A program that has not begun yields none; one that ended long ago is asked only in a sweep.
+    """
+    begin = span.begin
+    if lookback is not None:
+        begin = max(begin, today - timedelta(days=lookback) - WIDER)
+        if span.end is not None and span.end + 2 * WIDER < begin:
+            return ()
+    return _windows(subject, begin, None, today)
+
+
+def look_at_nights(
+    subject: Subject, span: Span, today: date, first: Night, last: Night
+) -> tuple[Query, ...]:
+    """Give the questions that cover the nights `first` to `last`, both included.
+
+    A night's products carry the UTC date of the night or of the day after.
+    """
+    return _windows(subject, max(first.day - WIDER, span.begin), last.day + 2 * WIDER, today)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The dates in which a selection can have products; no end where none is known."""
+
+    begin: date
+    end: date | None
+
+
+def span_of(selection: Selection, program: Program, today: date) -> Span:
+    """Give the dates to sweep: since the first night asked for, else since the program began."""
+    if selection.since is not None:
+        return Span(selection.since.day - WIDER, program.end)
+    return Span((program.start or today - _UNKNOWN_SPAN) - WIDER, program.end)
+
+
+def _windows(subject: Subject, begin: date, end: date | None, today: date) -> tuple[Query, ...]:
+    """Cut a span into pieces the server can answer; the newest has no end, meaning its today.
+
+    Leaving the end out spares a refusal when our clock is ahead of the server's.
+    """
+    last = today if end is None else min(end, today)
+    pieces: list[Query] = []
+    while begin <= last:
+        stop = min(begin + _LONGEST_WINDOW, last)
+        pieces.append(Query(subject, begin, None if stop >= today else stop))
+        begin = stop + timedelta(days=1)
+    return tuple(pieces)
+
+
+def choose_batch(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """Choose what to ask for in one request, of the candidates in their order.
+
+    All share program, instrument, type and number of attempts with the first; no basename stands
+    twice, because members are matched by it. A batch stays near `BATCH_BYTES`, and what failed
+    before travels in ever smaller company until it stands alone.
+    """
+    chosen: list[Candidate] = []
+    names: set[str] = set()
+    size = 0
+    for candidate in candidates:
+        if _kind(candidate) != _kind(candidates[0]) or candidate.product.filename in names:
+            continue
+        if chosen and size + candidate.expected_size > BATCH_BYTES:
+            break
+        chosen.append(candidate)
+        names.add(candidate.product.filename)
+        size += candidate.expected_size
+        if len(chosen) == batch_limit(candidate.attempts):
+            break
+    return tuple(chosen)
+
+
+def _kind(candidate: Candidate) -> tuple[str, Instrument, ImageType, int]:
+    product = candidate.product
+    return candidate.program, product.instrument, product.image_type, candidate.attempts
+
+
+def batch_limit(attempts: int) -> int:
+    """Give how many products may travel together after so many failures of each."""
+    return max(1, BATCH_PRODUCTS >> (2 * attempts))
+
+
+def retry_delay(attempts: int, random: float) -> timedelta:
+    """Give the wait before a failed product is asked for again.
+
+    The first failures are retried at once, in smaller batches; then the wait doubles from a
+    minute to six hours. `random` in [0, 1) spreads it by a quarter either way.
+    """
+    if attempts <= _AT_ONCE:
+        return timedelta(0)
+    doubled: timedelta = _FIRST_DELAY * (1 << min(attempts - _AT_ONCE - 1, 20))
+    return min(doubled, _LONGEST_DELAY) * (0.75 + random / 2)
+
+
+def missing_delay(times: int) -> timedelta:
+    """Give the wait before a product that the server does not have is asked for again."""
+    return _MISSING_DELAYS[min(max(times, 1), len(_MISSING_DELAYS)) - 1]

@@ -1,0 +1,76 @@
+"""Durations and sizes as people write them: "10m", "1h30m", "10 GiB"."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_BYTES = {
+    "b": 1,
+    "kb": 1000,
+    "mb": 1000**2,
+    "gb": 1000**3,
+    "tb": 1000**4,
+    "kib": 1024,
+    "mib": 1024**2,
+    "gib": 1024**3,
+    "tib": 1024**4,
+}
+_LONGEST_SECONDS = 10 * 366 * 86400.0
+_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)", re.ASCII)
+_DURATION = re.compile(rf"(?:{_DURATION_PART.pattern}\s*)+", re.ASCII)
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]i?b|b)?", re.ASCII | re.IGNORECASE)
+
+
+def parse_duration(text: str) -> timedelta:
+    """Read "250ms", "90s", "10m", "1h30m", "1d" or "2w"; at most ten years.
+
+    Raises
+    ------
+    ValueError
+        If the text is anything else.
+    """
+    stripped = text.strip()
+    if not _DURATION.fullmatch(stripped):
+        raise ValueError(f'a duration is written like "30s", "10m", "1h30m" or "1d", not {text!r}')
+    parts = _DURATION_PART.findall(stripped)
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    if seconds > _LONGEST_SECONDS:
+        raise ValueError(f"a duration is at most ten years, not {text!r}")
+    return timedelta(seconds=seconds)
+
+
+def parse_size(text: str) -> int:
+    """Read "500 MB" (powers of 1000) or "10 GiB" (powers of 1024) or plain bytes.
+
+    Raises
+    ------
+    ValueError
+        If the text is anything else.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f'a size is written like "500 MB" or "10 GiB", not {text!r}')
+    return int(float(match[1]) * _BYTES[(match[2] or "b").lower()])
+
+
+def show_size(count: float) -> str:
+    """Write a number of bytes for a reader: three digits and a decimal unit."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(count) < 999.5:  # noqa: PLR2004 - so that rounding never shows four digits
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
+
+
+def show_duration(seconds: float) -> str:
+    """Write a number of seconds for a reader, in its two largest units."""
+    if seconds < 60:  # noqa: PLR2004 - a minute
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
