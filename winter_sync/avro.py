@@ -1,0 +1,178 @@
+"""Whether a file is a whole Avro container: its blocks stepped over, from marker to marker.
+
+The source of the format is the Apache Avro specification, "Object Container Files". Blocks are not
+decoded, so a codec of any known name will do.
+
+What structure cannot tell: data that are all there but zeros, and a file cut exactly after a
+block, which is a container in itself. One cut after its header is such a case: a container without
+a block is accepted, for a field without candidates is no error.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from winter_sync.pieces import Fault, Pieces
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAGIC = b"Obj\x01"
+"""How every container begins."""
+
+MAX_HEADER = 256 * 1024
+"""Bytes of the header, schema included; the schema of an alert has some 20 kB."""
+MAX_BLOCKS = 200_000
+"""Blocks of one file. A writer closes a block at some 16 kB, so this is far above any product."""
+
+_CODECS = frozenset({b"null", b"deflate", b"snappy", b"bzip2", b"xz", b"zstandard", b"lz4"})
+"""Those of the specification, and lz4, which fastavro writes too."""
+_PRIMITIVES = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
+_NAMELESS = _PRIMITIVES | {"enum", "fixed", "array", "map"}
+_SYNC = 16
+_VARINT = 10
+"""The most bytes that a 64-bit number takes."""
+_MORE = 0x80
+"""The bit of a number's byte that says that another follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class AvroShape:
+    """A whole Avro container: its length in bytes, and what was seen of its inside."""
+
+    size: int
+    blocks: int
+    records: int
+    schema: str
+    """The full name of the record; else the kind of type that is written instead."""
+    codec: str
+
+
+def check(pieces: Pieces) -> AvroShape:
+    """Give the shape of a whole Avro container, reading only its header and its block markers.
+
+    Raises
+    ------
+    DamagedError
+        If the file is not a container, not whole, or more than whole.
+    """
+    header = _Front(pieces, 0, MAX_HEADER, "the header")
+    if header.take(len(MAGIC)) != MAGIC:
+        raise pieces.damaged(Fault.FOREIGN, 0, "it does not begin as Avro does")
+    metadata = _metadata(header)
+    codec = metadata.get(b"avro.codec", b"null")
+    if codec not in _CODECS:
+        raise pieces.damaged(Fault.MALFORMED, 0, f"its codec {codec[:20]!r} is none of Avro's")
+    schema = _schema(pieces, metadata.get(b"avro.schema"))
+    blocks = records = 0
+    for count in _blocks(pieces, header.take(_SYNC), header.at):
+        blocks, records = blocks + 1, records + count
+    return AvroShape(pieces.size, blocks, records, schema, codec.decode())
+
+
+def _blocks(pieces: Pieces, sync: bytes, start: int) -> Iterator[int]:
+    """Give the count of records of each block, its closing marker seen."""
+    front = _Front(pieces, start, 2 * _VARINT, "block 0")
+    number = 0
+    while front.at < pieces.size:
+        start = front.at
+        count, length = front.long(), front.long()
+        if count < 0 or length < 0 or number == MAX_BLOCKS:
+            what = f"block {number} begins with the numbers {count} and {length}"
+            raise pieces.damaged(Fault.MALFORMED, start, what)
+        marker = front.at + length
+        front = _Front(pieces, marker, _SYNC + 2 * _VARINT, f"block {number}")
+        if front.take(_SYNC) != sync:
+            what = f"block {number} is not closed by the file's marker"
+            raise pieces.damaged(Fault.MALFORMED, marker, what)
+        yield count
+        number += 1
+        front.where = f"block {number}"
+
+
+class _Front:
+    """A few bytes from `start`, taken from front to back; `at` is the byte to be taken next.
+
+    `where` names this part of the file for people.
+    """
+
+    def __init__(self, pieces: Pieces, start: int, length: int, where: str) -> None:
+        self.at = start
+        self._bytes = pieces.read(start, length)
+        self._start = start
+        self._pieces = pieces
+        self.where = where
+
+    def take(self, length: int) -> bytes:
+        """Take so many bytes."""
+        first = self.at - self._start
+        if length < 0:
+            what = f"a length below 0 in {self.where}"
+            raise self._pieces.damaged(Fault.MALFORMED, self.at, what)
+        if first + length > len(self._bytes):
+            raise self._ends()
+        self.at += length
+        return self._bytes[first : first + length]
+
+    def long(self) -> int:
+        """Take a whole number: seven bits a byte, least first, zigzag, at most 64 bits."""
+        raw = 0
+        first = self.at - self._start
+        for shift, byte in enumerate(self._bytes[first : first + _VARINT]):
+            raw |= (byte & ~_MORE) << (7 * shift)
+            if byte < _MORE and raw < 1 << 64:
+                self.at += shift + 1
+                return (raw >> 1) ^ -(raw & 1)
+        if len(self._bytes) - first < _VARINT:
+            raise self._ends()
+        what = f"a number of more than 64 bits in {self.where}"
+        raise self._pieces.damaged(Fault.MALFORMED, self.at, what)
+
+    def _ends(self) -> Exception:
+        if self._start + len(self._bytes) < self._pieces.size:
+            what = f"{self.where} goes on past {len(self._bytes)} bytes"
+            return self._pieces.damaged(Fault.MALFORMED, self.at, what)
+        return self._pieces.damaged(Fault.SHORT, self._pieces.size, f"it ends in {self.where}")
+
+
+def _metadata(header: _Front) -> dict[bytes, bytes]:
+    """Take the map of metadata: blocks of pairs, closed by an empty one.
+
+    A pair takes two bytes at least, so the header's own end bounds this whatever a count says.
+    """
+    metadata = {}
+    while count := header.long():
+        if count < 0:
+            header.long()
+        for _ in range(abs(count)):
+            key = header.take(header.long())
+            metadata[key] = header.take(header.long())
+    return metadata
+
+
+def _schema(pieces: Pieces, text: bytes | None) -> str:
+    if text is None:
+        raise pieces.damaged(Fault.MALFORMED, 0, "its header has no avro.schema")
+    try:
+        name = _type_name(json.loads(text.decode()))
+    except (ValueError, RecursionError):
+        name = None
+    if name is None:
+        raise pieces.damaged(Fault.MALFORMED, 0, f"its avro.schema is no schema: {text[:60]!r}")
+    return name
+
+
+def _type_name(schema: object) -> str | None:
+    """Name the type that a schema's outermost part declares, None when it declares none."""
+    match schema:
+        case {"type": "record" | "error", "name": str(name), "fields": list(), **rest}:
+            space = rest.get("namespace")
+            return f"{space}.{name}" if space and "." not in name else name
+        case str(kind) | {"type": str(kind)}:
+            known = _PRIMITIVES if kind is schema else _NAMELESS
+            return kind if kind in known else None
+        case {"type": dict() | list() as inner}:
+            return _type_name(inner)
+    return "union" if isinstance(schema, list) else None

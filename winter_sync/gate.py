@@ -1,0 +1,113 @@
+"""Whether a finished file really is the FITS or Avro file that its name says, and whole.
+
+The last question before a file is published. It is put to the structure, not to the data: headers
+and markers are read, pixels and records are stepped over. What that cannot tell is said in
+`winter_sync.fits` and `winter_sync.avro`.
+"""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+from winter_sync import avro, fits
+from winter_sync.avro import AvroShape
+from winter_sync.fits import FitsShape
+from winter_sync.pieces import Fault, Pieces
+
+__all__ = ["AvroShape", "Fault", "FitsShape", "Verdict", "judge"]
+
+Verdict = FitsShape | AvroShape
+"""What a whole file turned out to be."""
+
+_FITS_SUFFIXES = (".fits", ".fits.fz")
+_AVRO_SUFFIXES = (".avro",)
+_HEAD = 512
+"""Bytes looked at to recognise what came instead."""
+
+_BEGINNINGS = (
+    (fits.MAGIC, "FITS"),
+    (avro.MAGIC, "Avro"),
+    (b"PK\x03\x04", "a zip"),
+    (b"PK\x05\x06", "an empty zip"),
+    (b"\x1f\x8b", "gzip"),
+    (b"\x1f\x9d", "compress (.Z)"),
+    (b"BZh", "bzip2"),
+    (b"\x28\xb5\x2f\xfd", "zstandard"),
+    (b"%PDF-", "a PDF"),
+    (b"\x89HDF", "HDF5"),
+    (b"\x89PNG", "a PNG picture"),
+    (b"XTENSION=", "a FITS extension without its primary header"),
+)
+_TEXTS = (
+    (b"<!doctype html", "an HTML page"),
+    (b"<html", "an HTML page"),
+    (b"<head", "an HTML page"),
+    (b"<?xml", "XML"),
+    (b"<", "HTML or XML"),
+    (b"{", "JSON"),
+    (b"[", "JSON"),
+    (b"HTTP/", "an HTTP answer, headers and all"),
+)
+_PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\n\r\f"
+
+
+def judge(
+    file: int | BinaryIO, filename: str, *, extensions: int | None = None, sums: bool = True
+) -> Verdict:
+    """Give what a whole file is, or refuse it.
+
+    Parameters
+    ----------
+    file
+        A descriptor open for reading, or a file that has one; what was written through it must
+        have been flushed. Its position is neither used nor moved.
+    filename
+        The name, whose ending says what the file must be: .fits, .fits.fz or .avro.
+    extensions
+        For FITS: how many HDUs must follow the primary one, where the caller knows (6 for a
+        WINTER exposure: winter-api.md, "Products"). This alone tells a file cut between two
+        HDUs, unless its header has NEXTEND.
+    sums
+        For FITS: whether CHECKSUM and DATASUM cards are verified.
+
+    Raises
+    ------
+    DamagedError
+        If it is anything else, or not whole; its field `fault` is a `Fault`.
+    OSError
+        If the disk fails to read.
+    """
+    pieces = Pieces(file if isinstance(file, int) else file.fileno(), filename)
+    name = filename.lower()
+    if name.endswith(_FITS_SUFFIXES):
+        _refuse_foreign(pieces, fits.MAGIC, "FITS")
+        return fits.check(pieces, extensions=extensions, sums=sums)
+    if name.endswith(_AVRO_SUFFIXES):
+        _refuse_foreign(pieces, avro.MAGIC, "Avro")
+        return avro.check(pieces)
+    what = "the name is of no format known here (.fits, .fits.fz, .avro)"
+    raise pieces.damaged(Fault.FOREIGN, 0, what)
+
+
+def _refuse_foreign(pieces: Pieces, magic: bytes, wanted: str) -> None:
+    head = pieces.read(0, _HEAD)
+    if head.startswith(magic):
+        return
+    if magic.startswith(head):
+        what = f"it ends in its first {len(magic)} bytes" if head else "there is nothing at all"
+        raise pieces.damaged(Fault.SHORT, len(head), f"not {wanted}: {what}")
+    raise pieces.damaged(Fault.FOREIGN, 0, f"not {wanted}: it seems to be {seems(head)}")
+
+
+def seems(head: bytes) -> str:
+    """Name what the first bytes of a file look like, for people."""
+    for beginning, name in _BEGINNINGS:
+        if head.startswith(beginning):
+            return name
+    if not head.strip(b"\0"):
+        return "zeros, a file made but never filled"
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    for beginning, name in _TEXTS:
+        if text[: len(beginning)].lower() == beginning.lower():
+            return name
+    return "nothing we know" if text.translate(None, _PRINTABLE) else "text"

@@ -1,0 +1,65 @@
+"""A finished file read in pieces, and the words for what is wrong at one of its bytes."""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+
+from winter_sync.errors import DamagedError
+
+_QUOTED = 60
+"""Bytes quoted of what was found: enough to know an error page by its first words."""
+
+
+class Fault(StrEnum):
+    """What kind of damage was found; in `DamagedError.fields["fault"]`, for the caller to weigh.
+
+    The first four tell that the bytes cannot be the whole product. CHECKSUM and EXTENSIONS set
+    the file against cards that its writer may have copied from another file: if the archive
+    sends the same bytes again, such a card may be what is wrong, and not the data.
+    """
+
+    FOREIGN = "foreign"
+    """Another format than the name says, or a name of no format we know."""
+    SHORT = "short"
+    """The file ends before what it announces."""
+    LONG = "long"
+    """Something follows the end."""
+    MALFORMED = "malformed"
+    """It says what the format does not allow."""
+    CHECKSUM = "checksum"
+    """The bytes do not add up to what a checksum card says."""
+    EXTENSIONS = "extensions"
+    """Whole HDUs, but not as many as announced or asked for."""
+
+
+class Pieces:
+    """A finished file behind a descriptor, read by `pread`: its file position never moves.
+
+    Memory is flat as long as the lengths asked for are. `size` is the length in bytes when the
+    judging began; a file that shrinks afterwards only reads as short.
+    """
+
+    def __init__(self, descriptor: int, filename: str) -> None:
+        self.size = os.fstat(descriptor).st_size
+        self.filename = filename
+        self._descriptor = descriptor
+
+    def read(self, at: int, length: int) -> bytes:
+        """Give `length` bytes from byte `at`, fewer where the file ends before."""
+        if at >= self.size:
+            return b""
+        return os.pread(self._descriptor, length, at)
+
+    def damaged(self, fault: Fault, at: int, what: str) -> DamagedError:
+        """Make the error that says what is wrong, at which byte, and quotes what stands there."""
+        found = self.read(at, _QUOTED)
+        there = f"there is {found!r}" if found else "the file ends there"
+        return DamagedError(
+            f"{self.filename}: {what} (byte {at} of {self.size}: {there})",
+            remedy="Fetch it again; if the same bytes come, the archive's own copy is at fault.",
+            filename=self.filename,
+            fault=fault,
+            at=at,
+            size=self.size,
+        )
