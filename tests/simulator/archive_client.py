@@ -42,17 +42,18 @@ class Client:
         await response.read()
         return response
 
-    async def query(self, *, instrument: str = "winter", **asked: object) -> list[dict[str, Any]]:
+    async def query(self, **asked: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - JSON
         """Give the rows of a query that must succeed."""
-        response = await self.ask(instrument=instrument, **asked)
+        response = await self.ask(**asked)
         assert response.status == 200, await response.text()
         rows: list[dict[str, Any]] = (await response.json())["body"]
         return rows
 
-    async def ask(self, *, instrument: str = "winter", **asked: object) -> aiohttp.ClientResponse:
-        """Send a query, of the first program when none is named."""
+    async def ask(self, **asked: Any) -> aiohttp.ClientResponse:  # noqa: ANN401 - JSON
+        """Send a query, of the first program and WINTER when nothing else is asked."""
+        instrument = asked.pop("instrument", "winter")
         entry = {"program_name": PROGRAM} | asked
-        params = credentials(str(entry["program_name"]), instrument=instrument)
+        params = credentials(entry["program_name"], instrument=instrument)
         return await self.get("/images/query", params=params, json=[entry])
 
     async def download(

@@ -183,10 +183,10 @@ async def test_body_is_read_as_json_with_its_type(client: Client, content_type: 
 async def test_body_is_read_without_a_type_and_refused_with_another(client: Client) -> None:
     """The real client sends no content type, which is fine; any other than JSON is refused."""
     body = json.dumps([{"program_name": PROGRAM}]).encode()
-    ask = {"params": credentials(), "data": body}
-    bare = await client.get("/images/query", **ask, skip_auto_headers=["Content-Type"])
+    path, params = "/images/query", credentials()
+    bare = await client.get(path, params=params, data=body, skip_auto_headers=["Content-Type"])
     assert bare.status == 200
-    octets = await client.get("/images/query", **ask)
+    octets = await client.get(path, params=params, data=body)
     assert octets.status == 422
     assert (await octets.json())["detail"][0]["type"] == "list_type"
 
@@ -434,7 +434,8 @@ async def test_clock_is_driven_over_http(client: Client) -> None:
     assert await (await client.get("/simulator/clock")).json() == {
         "now": "2025-10-24T12:01:30+00:00"
     }
-    for nonsense in ({}, {"now": "2025-10-24"}, {"advance": "x"}, {"now": 5}, []):
+    nonsenses: list[object] = [{}, {"now": "2025-10-24"}, {"advance": "x"}, {"now": 5}, []]
+    for nonsense in nonsenses:
         assert (await client.session.post(url, json=nonsense)).status == 422
 
 

@@ -1,0 +1,47 @@
+#!/bin/sh
+# Runs a session of the released winterapi client against a simulator.
+#
+#   PYTHON          the project's python  (default: <checkout>/.venv/bin/python)
+#   WINTERAPI_VENV  the client's own environment, made when it is not there
+#                   (default: <checkout>/.venv-winterapi)
+set -eu
+
+tests=$(cd "$(dirname "$0")" && pwd)
+checkout=$(dirname "$tests")
+python=${PYTHON:-$checkout/.venv/bin/python}
+venv=${WINTERAPI_VENV:-$checkout/.venv-winterapi}
+requirements=$tests/winterapi-requirements.txt
+
+# The client's local mode knows this port only.
+if ! "$python" -c 'import socket; socket.create_server(("127.0.0.1", 7000)).close()' 2>/dev/null
+then
+    echo "port 7000 of 127.0.0.1 is in use: free it, the client's local mode knows no other" >&2
+    exit 2
+fi
+
+if ! cmp -s "$requirements" "$venv/installed.txt"; then
+    "$python" -m venv --clear "$venv"
+    "$venv/bin/python" -m pip install --quiet --no-deps --require-hashes -r "$requirements"
+    cp "$requirements" "$venv/installed.txt"
+fi
+
+log=$(mktemp)
+PYTHONPATH=$checkout "$python" -u -c '
+from winter_sync.simulator import SimulatorOptions, serve
+serve(SimulatorOptions(port=7000, rate=0.0), print)
+' >"$log" 2>&1 &
+simulator=$!
+trap 'kill "$simulator" 2>/dev/null || true; wait "$simulator" 2>/dev/null || true; rm -f "$log"' EXIT
+
+waited=0
+until grep -q '^listening on ' "$log"; do
+    if ! kill -0 "$simulator" 2>/dev/null || [ "$waited" -ge 150 ]; then
+        echo "the simulator did not start:" >&2
+        cat "$log" >&2
+        exit 2
+    fi
+    waited=$((waited + 1))
+    sleep 0.2
+done
+
+"$venv/bin/python" "$tests/winterapi_session.py"
