@@ -466,6 +466,7 @@ class Catalog:
                 "attempts": attempts,
                 "not_before": _text(self._clock() + when_again(attempts, outcome)),
                 "last_error": None if isinstance(outcome, Missing) else outcome.reason,
+                **(_mark_columns(candidate.marks) if missing else {}),
             },
         )
 
@@ -675,7 +676,7 @@ def _known(row: dict[str, Any]) -> Known:
     return Known(
         product=_product(row),
         state=State(row["state"]),
-        published_marks=Marks(row["published_lastmodified"], row["published_pipeversion"]),
+        settled_marks=Marks(row["settled_lastmodified"], row["settled_pipeversion"]),
         listed_here=bool(row["listed_here"]),
         withdrawn=row["withdrawn_at"] is not None,
     )
@@ -739,8 +740,14 @@ def _held_columns(evidence: Evidence, revision: int, now: str) -> dict[str, Any]
         "size": evidence.size,
         "sha256": evidence.sha256,
         "published_at": now,
-        "published_lastmodified": evidence.marks.lastmodified,
-        "published_pipeversion": evidence.marks.pipeversion,
+        **_mark_columns(evidence.marks),
+    }
+
+
+def _mark_columns(marks: Marks) -> dict[str, Any]:
+    return {
+        "settled_lastmodified": marks.lastmodified,
+        "settled_pipeversion": marks.pipeversion,
     }
 
 

@@ -321,7 +321,8 @@ class Known:
 
     product: Product
     state: State
-    published_marks: Marks
+    settled_marks: Marks
+    """The marks under which it was last published, or last found missing."""
     listed_here: bool
     """Whether it is listed, as far as we know, under the program of the poll."""
     withdrawn: bool

@@ -29,7 +29,7 @@ WIDER = timedelta(days=1)
 """Asked beyond each end of what is needed: that dates filter `nightdate` is only inferred."""
 BATCH_BYTES = 256_000_000
 BATCH_PRODUCTS = 32
-_LONGEST_WINDOW = timedelta(days=184)
+_LONGEST_WINDOW = timedelta(days=366)
 _UNKNOWN_SPAN = timedelta(days=366)
 _FIRST_DELAY = timedelta(minutes=1)
 _LONGEST_DELAY = timedelta(hours=6)
@@ -104,7 +104,7 @@ def is_reprocessed(row: Row, known: Known) -> bool:
     """
     if known.state is State.WANTED or row.product.image_type is ImageType.EXPOSURE:
         return False
-    listed, held = Marks(row.lastmodified, row.pipeversion), known.published_marks
+    listed, held = Marks(row.lastmodified, row.pipeversion), known.settled_marks
     return any(
         now is not None and now != then
         for now, then in (

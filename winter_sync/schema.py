@@ -35,8 +35,8 @@ CREATE TABLE products (
     size INTEGER,
     sha256 TEXT,
     published_at TEXT,
-    published_lastmodified TEXT,
-    published_pipeversion TEXT,
+    settled_lastmodified TEXT,
+    settled_pipeversion TEXT,
     PRIMARY KEY (instrument, savepath)
 );
 CREATE INDEX products_by_state ON products (state, night DESC);
