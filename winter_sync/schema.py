@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlite_utils.migrations import Migrations
+from winter_sync.sqlite import Migrations
 
 if TYPE_CHECKING:
-    from sqlite_utils import Database
+    from winter_sync.sqlite import Database
 
 migrations = Migrations("winter-sync")
 
