@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
@@ -50,6 +50,16 @@ class Faults:
 
     async def before_zip(self, call: Call) -> Answer | None:
         """Look at an authorised download before its zip is built; None lets it pass."""
+
+    def listing(self, call: Call, body: dict[str, Any]) -> dict[str, Any]:
+        """Change the answer to a query: its `msg` and the rows in its `body`."""
+        del call
+        return body
+
+    def headers(self, call: Call, headers: dict[str, str]) -> dict[str, str]:
+        """Change the headers of a zip."""
+        del call
+        return headers
 
     def members(self, call: Call, members: Iterator[Member]) -> Iterator[Member]:
         """Change the members of a zip; runs outside the event loop, so it must not await."""

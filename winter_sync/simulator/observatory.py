@@ -26,6 +26,8 @@ REAL_SCALE = 1.0
 
 _FIRST_VERSION = (0, 19, 0)
 _SETTLED = timedelta(days=5)
+_CONTENT_GENERATION = 1
+"""To be raised when the writers change, so that what is cached is made anew."""
 _REDUCED = (ImageType.SCIENCE, ImageType.STACK, ImageType.DIFF, ImageType.AVRO)
 
 
@@ -194,8 +196,7 @@ class Observatory:
 
     def content_key(self, entry: Entry, revision: int) -> tuple[object, ...]:
         """Give all that the content of a product depends on."""
-        universe, product = self.universe, entry.product
-        return universe, self.scale, str(product.instrument), product.savepath, revision
+        return _CONTENT_GENERATION, self.universe.seed, self.scale, entry.holding, revision
 
     def digest(self, instrument: Instrument | str, savepath: str) -> Digest:
         """Give size and SHA-256 of a product's present content; made at most once a revision."""

@@ -41,6 +41,8 @@ class SimulatorOptions:
         Seconds the archive thinks about each call.
     cache
         A directory for packed members, worth having at full scale.
+    warm
+        Fill the cache before listening.
     """
 
     host: str = "127.0.0.1"
@@ -56,6 +58,7 @@ class SimulatorOptions:
     rate: float = 1.0
     thinking: float = 0.0
     cache: Path | None = None
+    warm: bool = False
 
     def observatory(self) -> Observatory:
         """Build the observatory these options describe."""

@@ -37,7 +37,10 @@ async def _serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with simulator_of(options, faults) as simulator:
+    simulator = simulator_of(options, faults)
+    if options.warm:
+        await simulator.warm()
+    async with simulator:
         for line in _greeting(simulator):
             announce(line)
         await stop.wait()

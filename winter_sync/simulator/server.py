@@ -40,13 +40,14 @@ from winter_sync.simulator.refusals import (
 from winter_sync.simulator.zips import ZipStyle
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
     from pathlib import Path
     from types import TracebackType
 
     from winter_sync.models import ImageType
     from winter_sync.simulator.accounts import Account, ProgramRecord
     from winter_sync.simulator.observatory import Entry
+    from winter_sync.simulator.zips import Member
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -133,6 +134,12 @@ class Simulator:
         if self._runner is not None:
             await self._runner.cleanup()
 
+    async def warm(self) -> int:
+        """Pack all that is listed into the cache now; give the number of products."""
+        entries = self.observatory.entries()
+        members = members_of(self.observatory, entries, self.zip_style, self._store, "")
+        return await asyncio.to_thread(_pack_all, members)
+
     def _app(self) -> web.Application:
         app = web.Application(middlewares=[self._surround], client_max_size=_LARGEST_BODY)
         app.on_response_prepare.append(self._stamp)
@@ -165,6 +172,11 @@ class Simulator:
             response = await self._faulted(request, call, handler)
         except Reset:
             return _cut(request)
+        except ConnectionError:
+            raise
+        except Exception:
+            trace.status = HTTPStatus.INTERNAL_SERVER_ERROR
+            raise
         else:
             trace.status, trace.complete = response.status, True
             return response
@@ -208,7 +220,8 @@ class Simulator:
         rows = await asyncio.to_thread(self._rows, queries, parameters)
         request[_TRACE].count = len(rows)
         message = f"Request passed validation! Found {len(rows)} images."
-        text = await asyncio.to_thread(json.dumps, {"msg": message, "body": rows})
+        answer = self.faults.listing(request[_CALL], {"msg": message, "body": rows})
+        text = await asyncio.to_thread(json.dumps, answer)
         return web.Response(text=text, content_type="application/json")
 
     def _rows(self, queries: list[Asked], parameters: Parameters) -> list[dict[str, object]]:
@@ -253,7 +266,7 @@ class Simulator:
             "total-images": str(trace.count),
             "image-type": image_type.value,
         }
-        response = web.StreamResponse(headers=headers)
+        response = web.StreamResponse(headers=self.faults.headers(call, headers))
         trace.status = response.status
         if style.built == "streamed":
             await self._send(request, response, call, zip_chunks(members, style))
@@ -378,6 +391,14 @@ def _image_type(parameters: Parameters) -> ImageType:
     if parameters.image_type is None:
         raise AssertionError("read with its image type")
     return parameters.image_type
+
+
+def _pack_all(members: Iterator[Member]) -> int:
+    count = 0
+    for member in members:
+        member.pack()
+        count += 1
+    return count
 
 
 def _archive_name(image_type: ImageType, observatory: Observatory) -> str:
