@@ -1,4 +1,4 @@
-"""Do the locks hold everything that pyproject.toml asks for, in versions that it allows?"""
+"""Check that the locks hold all that pyproject.toml asks for, in versions that it allows."""
 
 from __future__ import annotations
 

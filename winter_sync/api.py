@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -20,7 +21,11 @@ from http import HTTPStatus
 from typing import Any, Self
 
 import aiohttp
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+)
 from tenacity.wait import wait_random_exponential
 
 from winter_sync import __version__
@@ -359,7 +364,7 @@ class Api:
     ) -> Json:
         retrying = AsyncRetrying(
             sleep=self._sleep,
-            stop=stop_after_attempt(_ATTEMPTS),
+            stop=_stop,
             wait=_wait,
             retry=retry_if_exception_type(TransientError),
             before_sleep=self._note_unwell,
@@ -409,7 +414,7 @@ async def _patience(seconds: float | None, what: str) -> AsyncIterator[None]:
             yield
     except TimeoutError:
         raise TransientError(
-            f"the server was silent for {seconds:g} s while we waited for {what}",
+            f"the server was silent for {seconds or 0:g} s while we waited for {what}",
             remedy=_TRY_LATER,
         ) from None
 
@@ -425,28 +430,44 @@ class _wire:  # noqa: N801 - reads as a word at its calls
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if isinstance(error, aiohttp.ClientConnectorError):
-            reason = error.os_error.strerror or type(error.os_error).__name__
             raise TransientError(
-                f"{self._where} cannot be reached: {reason}",
+                f"{self._where} cannot be reached: {_reason(error.os_error)}",
                 remedy="Check the network and api.base_url; is the server up?",
             ) from None
         if isinstance(error, aiohttp.InvalidURL):
             raise BadAnswerError("api.base_url is no address", remedy="Mend it.") from None
-        if isinstance(error, TimeoutError) and isinstance(error, aiohttp.ClientError):
+        if isinstance(error, TimeoutError):
             raise TransientError(f"{self._where} did not answer in time") from None
-        if isinstance(error, aiohttp.ClientError | ConnectionError):
+        if isinstance(error, aiohttp.ClientError | OSError):
             raise TransientError(
                 f"the connection to {self._where} broke ({type(error).__name__})",
                 remedy=_TRY_LATER,
             ) from None
 
 
+def _reason(error: OSError) -> str:
+    """Say why a connection failed; the system's word, or the resolver's for a name."""
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or type(error).__name__
+
+
 def _wait(state: RetryCallState) -> float:
     """Give the seconds before the next attempt: what the server asked for, else growing."""
-    asked = getattr(_exception(state), "retry_after", None)
+    asked = _asked_wait(state)
     if asked is not None:
-        return min(float(asked), _LONGEST_WAIT)
+        return asked
     return wait_random_exponential(multiplier=1, max=_LONGEST_WAIT)(state)
+
+
+def _stop(state: RetryCallState) -> bool:
+    """Give up after some attempts, or when the server wants to be left alone for long."""
+    return state.attempt_number >= _ATTEMPTS or (_asked_wait(state) or 0) > _LONGEST_WAIT
+
+
+def _asked_wait(state: RetryCallState) -> float | None:
+    error = _exception(state)
+    return error.retry_after if isinstance(error, TransientError) else None
 
 
 def _exception(state: RetryCallState) -> BaseException | None:

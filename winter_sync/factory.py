@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import uuid
 from contextlib import asynccontextmanager
@@ -17,7 +18,7 @@ from winter_sync.mirror import Mirror, Policy
 from winter_sync.tree import Tree, explained
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from pathlib import Path
 
     from winter_sync.models import Credentials, Selection
@@ -33,7 +34,12 @@ def now() -> datetime:
 
 @asynccontextmanager
 async def open_api(
-    settings: Settings, credentials: Credentials, tell: Tell = lambda _: None
+    settings: Settings,
+    credentials: Credentials,
+    tell: Tell = lambda _: None,
+    *,
+    clock: Callable[[], datetime] = now,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> AsyncIterator[Api]:
     """Open a client of the archive that the settings name."""
     api = settings.api
@@ -47,7 +53,8 @@ async def open_api(
             first_byte=api.first_byte_timeout.total_seconds(),
             silence=api.silence_timeout.total_seconds(),
         ),
-        clock=now,
+        clock=clock,
+        sleep=sleep,
         unwell=lambda reason, wait: tell(ServerUnwell(reason, wait)),
     ) as opened:
         yield opened
@@ -60,6 +67,7 @@ async def open_mirror(
     *,
     selections: Sequence[Selection] | None = None,
     clock: Callable[[], datetime] = now,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> AsyncIterator[Mirror]:
     """Open the mirror that the settings describe, and close all of it at the end.
 
@@ -73,6 +81,8 @@ async def open_mirror(
         What to mirror, where that is not all that the settings name.
     clock
         Gives the current UTC time.
+    sleep
+        Waits so many seconds before a request is tried again, and between requests.
 
     Raises
     ------
@@ -86,7 +96,7 @@ async def open_mirror(
     tree = Tree(settings.root, min_free=settings.mirror.min_free)
     async with (
         _open_catalog(settings, tree, clock) as catalog,
-        open_api(settings, credentials, tell) as api,
+        open_api(settings, credentials, tell, clock=clock, sleep=sleep) as api,
     ):
         with tree.session(uuid.uuid4().hex) as session:
             mirror = Mirror(

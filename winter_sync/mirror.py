@@ -474,19 +474,18 @@ class Mirror:
         """
         work: asyncio.Task[None] | None = None
         try:
-            async for block in download.blocks():
+            try:
+                async for block in download.blocks():
+                    if work is not None:
+                        await work
+                    work = asyncio.create_task(off_loop(self._threads, intake.feed, block))
+                    self._tell(Received(batch, len(block)))
+            finally:
                 if work is not None:
                     await work
-                work = asyncio.create_task(off_loop(self._threads, intake.feed, block))
-                self._tell(Received(batch, len(block)))
-            if work is not None:
-                await work
             intake.finish()
         except (TransientError, DamagedError) as broken:
             return broken.message
-        finally:
-            if work is not None and not work.done():
-                await asyncio.wait({work})
         return None
 
 

@@ -1,0 +1,412 @@
+"""The client of the archive: what it sends, what it makes of each answer, what it never tells."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import traceback
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
+
+import pytest
+from aiohttp import web
+from support.rig import path_of
+
+from winter_sync.api import Api, Timeouts, query_body
+from winter_sync.errors import (
+    BadAnswerError,
+    RefusedError,
+    RejectedQueryError,
+    TransientError,
+    WinterSyncError,
+)
+from winter_sync.models import (
+    Batch,
+    Candidate,
+    Cone,
+    Credentials,
+    ImageType,
+    Instrument,
+    Marks,
+    Query,
+    Rectangle,
+    Subject,
+    Target,
+)
+from winter_sync.simulator import (
+    DEFAULT_PASSWORD,
+    DEFAULT_USER,
+    Observatory,
+    Simulator,
+    demo_universe,
+    key_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from winter_sync.models import Region
+
+    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+PROGRAM = "2024A000"
+GOOD = Credentials(DEFAULT_USER, DEFAULT_PASSWORD, {PROGRAM: key_of(PROGRAM)})
+SECRET = Credentials("someone@example.org", "p@ss word/+&", {PROGRAM: "k=y?&#%/ü"})
+STACKS = Subject(PROGRAM, Instrument.WINTER, ImageType.STACK)
+QUERY = Query(STACKS, date(2025, 10, 20))
+
+
+@pytest.fixture
+async def simulator() -> AsyncIterator[Simulator]:
+    """Give a running archive."""
+    async with Simulator(Observatory(demo_universe())) as running:
+        yield running
+
+
+@asynccontextmanager
+async def answering(handler: Handler) -> AsyncIterator[str]:
+    """Run a server that answers everything with one handler; gives its URL."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handler)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+class Options(TypedDict, total=False):
+    """What of an `Api` a test may choose."""
+
+    timeouts: Timeouts
+    clock: Callable[[], datetime]
+
+
+class Client:
+    """An `Api` whose waits take no time and are noted."""
+
+    def __init__(
+        self, url: str, credentials: Credentials = GOOD, **options: Unpack[Options]
+    ) -> None:
+        self.waits: list[float] = []
+        self.api = Api(url, credentials, interval=0, sleep=self._sleep, **options)
+
+    async def _sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+
+    async def __aenter__(self) -> Self:
+        await self.api.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.api.__aexit__(*error)
+
+
+def batch_of(observatory: Observatory, kind: ImageType = ImageType.STACK) -> Batch:
+    """Make a batch of all products of a type."""
+    return Batch(
+        "batch",
+        tuple(
+            Candidate(
+                product=product,
+                program=PROGRAM,
+                path=path_of(product),
+                attempts=0,
+                marks=Marks(),
+                expected_size=1,
+            )
+            for product in observatory.products(PROGRAM, Instrument.WINTER, kind)
+        ),
+    )
+
+
+async def test_the_archive_accepts_every_call(simulator: Simulator) -> None:
+    """Ping, user, program and query all work against the archive of the contract."""
+    async with Client(simulator.url) as client:
+        await client.api.ping()
+        await client.api.check_user()
+        program = await client.api.program(PROGRAM)
+        listing = await client.api.query(QUERY)
+    assert program.start is not None
+    assert program.end is not None
+    assert program.start < program.end
+    expected = simulator.observatory.products(PROGRAM, Instrument.WINTER, ImageType.STACK)
+    assert {row.product for row in listing.rows} == set(expected)
+    assert listing.faults == ()
+
+
+async def test_a_download_gives_the_zip(simulator: Simulator) -> None:
+    """The bytes of a download come whole, and its headers are read."""
+    async with (
+        Client(simulator.url) as client,
+        client.api.download(batch_of(simulator.observatory)) as download,
+    ):
+        content = b"".join([block async for block in download.blocks()])
+    assert content.startswith(b"PK\x03\x04")
+    assert b"PK\x05\x06" in content[-100:]
+    assert download.missing == 0
+
+
+@pytest.mark.parametrize(
+    ("region", "more"),
+    [
+        (None, {}),
+        (Target("SN2023ixf"), {"target_name": "SN2023ixf"}),
+        (Cone(210.9, 54.3, 2.0), {"ra": 210.9, "dec": 54.3, "radius_deg": 2.0}),
+        (
+            Rectangle(10, 20, -5, 5),
+            {"ra_min": 10, "ra_max": 20, "dec_min": -5, "dec_max": 5},
+        ),
+    ],
+)
+def test_a_query_is_written_as_the_contract_has_it(
+    region: Region | None, more: dict[str, object]
+) -> None:
+    """Each kind of query has the fields that winter-api.md names, dates as whole numbers."""
+    subject = Subject(PROGRAM, Instrument.WINTER, ImageType.RAW, region)
+    assert query_body(Query(subject, date(2024, 1, 1), date(2024, 3, 1))) == {
+        "program_name": PROGRAM,
+        "start_date": 20240101,
+        "end_date": 20240301,
+        "image_type": "raw",
+        **more,
+    }
+
+
+def test_an_open_query_has_no_end() -> None:
+    """A query up to now leaves its end to the server, whose today may not be ours."""
+    assert "end_date" not in query_body(QUERY)
+
+
+async def test_a_body_on_a_get_says_that_it_is_json() -> None:
+    """The query travels as a JSON list in a GET, with the type that newer servers insist on."""
+    seen: list[tuple[str, str, object]] = []
+
+    async def note(request: web.Request) -> web.Response:
+        seen.append((request.method, request.content_type, await request.json()))
+        return web.json_response({"msg": "", "body": []})
+
+    async with answering(note) as url, Client(url) as client:
+        await client.api.query(QUERY)
+    assert seen == [("GET", "application/json", [query_body(QUERY)])]
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (401, RefusedError),
+        (403, RefusedError),
+        (422, RejectedQueryError),
+        (404, BadAnswerError),
+        (302, BadAnswerError),
+        (418, BadAnswerError),
+        (429, TransientError),
+        (500, TransientError),
+        (502, TransientError),
+        (503, TransientError),
+        (504, TransientError),
+    ],
+)
+async def test_each_status_has_its_remedy(status: int, error: type[WinterSyncError]) -> None:
+    """Every status becomes the error whose remedy fits, for queries and downloads alike."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response({"detail": "said the server"}, status=status)
+
+    async with answering(answer) as url, Client(url) as client:
+        with pytest.raises(error, match="said the server"):
+            await client.api.query(QUERY)
+        with pytest.raises(error):
+            async with client.api.download(batch_of(Observatory(demo_universe()))):
+                pass
+
+
+async def test_a_rejection_is_told_in_the_servers_words() -> None:
+    """The messages of a 422 reach the reader, joined."""
+
+    async def answer(_: web.Request) -> web.Response:
+        detail = [{"loc": ["body"], "msg": "End date is in the future"}, {"msg": "so is start"}]
+        return web.json_response({"detail": detail}, status=422)
+
+    async with answering(answer) as url, Client(url) as client:
+        with pytest.raises(RejectedQueryError, match="End date is in the future; so is start"):
+            await client.api.query(QUERY)
+
+
+async def test_passing_trouble_is_tried_again() -> None:
+    """A request that fails twice for a passing reason succeeds at the third attempt."""
+    calls = 0
+
+    async def answer(_: web.Request) -> web.Response:
+        nonlocal calls
+        calls += 1
+        good = web.json_response({"msg": "", "body": []})
+        return good if calls == 3 else web.Response(status=502, text="<html>")
+
+    async with answering(answer) as url, Client(url) as client:
+        await client.api.query(QUERY)
+        assert calls == 3
+        assert len(client.waits) == 2
+
+
+@pytest.mark.parametrize(
+    ("headers", "waits"),
+    [
+        ({"Retry-After": "12"}, [12.0] * 3),
+        (
+            {
+                "Retry-After": "Thu, 01 Jan 2026 00:00:20 GMT",
+                "Date": "Thu, 01 Jan 2026 00:00:00 GMT",
+            },
+            [20.0] * 3,
+        ),
+        ({"Retry-After": "3600"}, []),
+    ],
+    ids=["seconds", "date", "long"],
+)
+async def test_retry_after_is_honoured(headers: dict[str, str], waits: list[float]) -> None:
+    """We wait as long as the server asks, or give up at once when that is too long for us."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(status=503, headers=headers)
+
+    async with answering(answer) as url, Client(url) as client:
+        with pytest.raises(TransientError) as told:
+            await client.api.query(QUERY)
+        assert client.waits == waits
+        assert told.value.retry_after is not None
+
+
+@pytest.mark.parametrize("body", [b"<html>busy</html>", b"", b'{"msg": "oops"', b"3", b'"text"'])
+async def test_what_is_no_table_is_a_bad_answer(body: bytes) -> None:
+    """An error page, nothing, cut JSON or JSON without a table is told, never taken for empty."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=body)
+
+    async with answering(answer) as url, Client(url) as client:
+        with pytest.raises(BadAnswerError):
+            await client.api.query(QUERY)
+
+
+async def test_a_server_that_is_not_there(unused_tcp_port: int) -> None:
+    """A refused connection is told with the address and a remedy, after a few attempts."""
+    async with Client(f"http://127.0.0.1:{unused_tcp_port}") as client:
+        with pytest.raises(
+            TransientError, match=f"127.0.0.1:{unused_tcp_port}.*[Rr]efused"
+        ) as told:
+            await client.api.ping()
+        assert len(client.waits) == 3
+    assert "base_url" in told.value.remedy
+
+
+async def test_silence_has_limits(simulator: Simulator) -> None:
+    """Silence before the answer, and inside a download, each ends at its own limit."""
+    timeouts = Timeouts(query=0.05, first_byte=0.05, silence=0.05)
+    forever = asyncio.Event()
+
+    async def silent(_: web.Request) -> web.Response:
+        await forever.wait()
+        return web.Response()
+
+    async def stuck(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"PK\x03\x04")
+        await forever.wait()
+        return response
+
+    batch = batch_of(simulator.observatory)
+    async with answering(silent) as url, Client(url, timeouts=timeouts) as client:
+        with pytest.raises(TransientError, match="silent"):
+            await client.api.query(QUERY)
+        with pytest.raises(TransientError, match="first byte"):
+            async with client.api.download(batch):
+                pass
+    async with answering(stuck) as url, Client(url, timeouts=timeouts) as client:
+        await _meets_silence(client.api, batch)
+
+
+async def _meets_silence(api: Api, batch: Batch) -> None:
+    async with api.download(batch) as download:
+        blocks = download.blocks()
+        assert await anext(blocks) == b"PK\x03\x04"
+        with pytest.raises(TransientError, match="silent"):
+            await anext(blocks)
+
+
+async def test_a_body_that_breaks_is_passing_trouble() -> None:
+    """A connection that ends inside the body is never taken for its end."""
+
+    async def cut(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"PK\x03\x04")
+        assert request.transport is not None
+        request.transport.abort()
+        return response
+
+    async with (
+        answering(cut) as url,
+        Client(url) as client,
+        client.api.download(batch_of(Observatory(demo_universe()))) as download,
+    ):
+        with pytest.raises(TransientError):
+            _ = [block async for block in download.blocks()]
+
+
+async def test_the_servers_today_counts() -> None:
+    """The date that queries go by is the server's, whatever our own clock says."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(headers={"Date": "Mon, 12 Feb 2024 23:59:59 GMT"})
+
+    def wrong() -> datetime:
+        return datetime(2031, 5, 5, tzinfo=UTC)
+
+    async with answering(answer) as url, Client(url, clock=wrong) as client:
+        await client.api.ping()
+        assert client.api.today == date(2024, 2, 12)
+        assert client.api.clock_offset < timedelta(days=-2600)
+
+
+ECHOES = [
+    {"status": 200, "text": "<html>{url} {authorization}</html>"},
+    {"status": 401, "text": '{{"detail": "{url} {authorization}"}}'},
+    {"status": 422, "text": '{{"detail": [{{"msg": "{url} {authorization} {body}"}}]}}'},
+    {"status": 500, "text": "{url} {authorization}"},
+    {"status": 404, "text": "{url} {authorization}"},
+]
+
+
+@pytest.mark.parametrize("echo", ECHOES, ids=lambda echo: str(echo["status"]))
+async def test_no_error_holds_a_secret(echo: dict[str, Any]) -> None:
+    """Even when the server echoes all it was sent, no error text and no cause holds a secret."""
+
+    async def answer(request: web.Request) -> web.Response:
+        text = echo["text"].format(
+            url=str(request.url).replace('"', ""),
+            authorization=request.headers.get("Authorization", ""),
+            body=json.dumps(SECRET.keys[PROGRAM])[1:-1],
+        )
+        return web.Response(status=echo["status"], text=text)
+
+    async with answering(answer) as url, Client(url, SECRET) as client:
+        with pytest.raises(WinterSyncError) as told:
+            await client.api.query(QUERY)
+    shown = "".join(traceback.format_exception(told.value)) + repr(told.value.fields)
+    for secret in (SECRET.user, SECRET.password, SECRET.keys[PROGRAM], "c29tZW9uZU"):
+        assert secret not in shown
+
+
+async def test_no_transport_error_holds_a_secret(unused_tcp_port: int) -> None:
+    """When the connection fails, neither the error nor its causes show the URL's query."""
+    async with Client(f"http://127.0.0.1:{unused_tcp_port}", SECRET) as client:
+        with pytest.raises(TransientError) as told:
+            await client.api.query(QUERY)
+    shown = "".join(traceback.format_exception(told.value))
+    assert "program_api_key" not in shown
+    assert told.value.__cause__ is None
