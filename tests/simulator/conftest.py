@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
-from archive_client import Client
+from simulator.archive_client import Client
 
 from winter_sync.simulator import Observatory, Simulator, demo_universe
 

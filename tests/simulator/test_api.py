@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
-from archive_client import OTHER_PROGRAM, PROGRAM, Client, credentials, unzipped
+from simulator.archive_client import OTHER_PROGRAM, PROGRAM, Client, credentials, unzipped
 
 from winter_sync.models import ImageType, Instrument
 from winter_sync.simulator import DEFAULT_PASSWORD, DEFAULT_USER, Account, Simulator, key_of
@@ -298,37 +298,51 @@ async def test_default_dates_are_the_last_thirty_days(client: Client) -> None:
     assert await client.query(start_date=NIGHT_AFTER)
 
 
-async def test_target_query_is_exact(client: Client) -> None:
+@pytest.mark.parametrize(
+    ("program", "instrument"), [(PROGRAM, "winter"), (OTHER_PROGRAM, "spring")]
+)
+async def test_target_query_is_exact(client: Client, program: str, instrument: str) -> None:
     """A target's name selects its rows and no others; null selects what has no name."""
-    rows = await client.query()
+    asked = {"program_name": program, "instrument": instrument}
+    rows = await client.query(**asked)
     names = {row["targname"] for row in rows}
     assert len(names) > 1
-    assert None in names
     for name in names:
-        found = await client.query(target_name=name)
+        found = await client.query(target_name=name, **asked)
         assert found == [row for row in rows if row["targname"] == name]
 
 
 async def test_cone_query(client: Client) -> None:
     """A cone holds what is within its radius, one degree if not said."""
     rows = await client.query(image_type="exposure")
-    place = {"image_type": "exposure", "ra": rows[0]["ra"], "dec": rows[0]["dec"]}
+    row = rows[0]
+    place = {"image_type": "exposure", "ra": row["ra"], "dec": row["dec"]}
     near = await client.query(**place)
-    assert rows[0] in near
+    assert row in near
     assert 0 < len(near) < len(rows)
     assert len(await client.query(**place, radius_deg=90)) == len(rows)
-    assert await client.query(**place, radius_deg=0) == [rows[0]]
+    assert await client.query(**place, radius_deg=0) == [row]
+    for away, found in ((0.9, True), (1.1, False)):
+        beside = place | {"dec": row["dec"] + away}
+        assert (row in await client.query(**beside)) is found
 
 
 async def test_rectangle_query(client: Client) -> None:
-    """A rectangle holds what is within its limits."""
+    """A rectangle holds what is within its limits, both included."""
     rows = await client.query(image_type="exposure")
-    row = rows[0]
-    box = {"ra_min": row["ra"] - 0.5, "ra_max": row["ra"] + 0.5}
-    box |= {"dec_min": row["dec"] - 0.5, "dec_max": row["dec"] + 0.5}
-    near = await client.query(image_type="exposure", **box)
-    assert row in near
-    assert 0 < len(near) < len(rows)
+    everywhere = {"ra_min": 0, "ra_max": 360, "dec_min": -90, "dec_max": 90}
+    assert await client.query(image_type="exposure", **everywhere) == rows
+    for axis in ("ra", "dec"):
+        middle = sorted(row[axis] for row in rows)[len(rows) // 2]
+        for side in ("min", "max"):
+            box = everywhere | {f"{axis}_{side}": middle}
+            inside = [
+                row
+                for row in rows
+                if row[axis] == middle or (row[axis] > middle) == (side == "min")
+            ]
+            assert await client.query(image_type="exposure", **box) == inside
+            assert 0 < len(inside) < len(rows)
 
 
 async def test_programs_see_their_own_only(client: Client) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
-from archive_client import PROGRAM, Client, unzipped
+from simulator.archive_client import PROGRAM, Client, unzipped
 
 from winter_sync.models import ImageType, Instrument
 from winter_sync.simulator import Answer, Call, Faults, Observatory, Reset, Simulator, ZipStyle

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Literal, Self
 
 import aiohttp
 import pytest
-from archive_client import PROGRAM, Client, unzipped
 from hypothesis import given
 from hypothesis import strategies as st
+from simulator.archive_client import PROGRAM, Client, unzipped
 
 from winter_sync.models import ImageType, Instrument
 from winter_sync.simulator import Observatory, Simulator, ZipStyle
