@@ -7,7 +7,6 @@ transaction, durable when it returns; two processes may share one catalog.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sqlite3
 import uuid
@@ -15,10 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
-
-from sqlite_utils import Database
 
 from winter_sync.errors import StorageError
 from winter_sync.models import (
@@ -44,7 +42,9 @@ from winter_sync.models import (
     Target,
     Unchanged,
 )
-from winter_sync.schema import migrations
+from winter_sync.offloop import off_loop
+from winter_sync.schema import is_foreign, is_newer, migrations
+from winter_sync.sqlite import Database
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -53,14 +53,23 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_BUSY_SECONDS = 30.0
+_PATIENCE_SECONDS = 30.0
 _CHUNK = 400
-"""Identities in one statement; two variables each, below SQLite's oldest limit of 999."""
+"""Savepaths in one statement: below SQLite's oldest limit of 999 variables."""
+_RECENT = 100
+"""So many products of a kind, the last ones published, tell how large the next will be."""
+_POLLS_KEPT = 100_000
+"""Of the polls that were no sweeps: months of them."""
+_LONG_AGO = timedelta(hours=1)
+"""Content that comes again so much later is what the archive holds, not a file being written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What part of the catalog a run works on; an empty tuple means all."""
+    """What part of the catalog a run works on.
+
+    An empty tuple means all types or instruments, but no programs means nothing at all.
+    """
 
     programs: tuple[str, ...]
     image_types: tuple[ImageType, ...] = ()
@@ -76,7 +85,7 @@ class Scope:
             ("instrument", self.instruments),
         ):
             if words:
-                clauses.append(f"p.{column} IN ({_marks(len(words))})")
+                clauses.append(f"p.{column} IN ({_placeholders(len(words))})")
                 values += [str(word) for word in words]
         for sign, night in ((">=", self.first_night), ("<=", self.last_night)):
             if night is not None:
@@ -147,6 +156,8 @@ class Catalog:
         The database file; its directory must exist.
     clock
         Gives the current UTC time.
+    patience
+        For how many seconds to wait while another process writes.
 
     Raises
     ------
@@ -154,16 +165,29 @@ class Catalog:
         From every method, when SQLite cannot do its work.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, path: Path, clock: Callable[[], datetime], *, patience: float = _PATIENCE_SECONDS
+    ) -> None:
         self.path = path
         self._clock = clock
         with _explained(path):
-            connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
+            connection = sqlite3.connect(path, timeout=patience, isolation_level=None)
             self._db = Database(connection)
-            self._db.enable_wal()
-            for pragma in ("synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY"):
-                self._db.execute(f"PRAGMA {pragma}")
-            migrations.apply(self._db)
+            try:
+                self._open()
+            except BaseException:
+                connection.close()
+                raise
+
+    def _open(self) -> None:
+        """Make the database ours, or the newest edition of ours."""
+        _refuse_others(self._db, self.path)
+        self._db.enable_wal()
+        for pragma in ("synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY"):
+            self._db.execute(f"PRAGMA {pragma}")
+        if migrations.pending(self._db):
+            with self._writing():
+                migrations.apply(self._db)
 
     def close(self) -> None:
         """Close the database; nothing is lost by not doing so."""
@@ -175,26 +199,23 @@ class Catalog:
         return str(row["id"]) if row else None
 
     def take_mirror_name(self, name: str) -> None:
-        """Bind a new catalog to a mirror."""
+        """Bind a new catalog to a mirror; one that is bound already stays as it is."""
         with self._writing():
-            self._db.table("mirror").insert({"id": name, "created_at": self._now()})
+            self._db.execute(
+                "INSERT INTO mirror (id, created_at) SELECT ?, ?"
+                " WHERE NOT EXISTS (SELECT 1 FROM mirror)",
+                [name, self._now()],
+            )
 
     # --- polls ---------------------------------------------------------------------------------
 
     def known(self, subject: Subject, identities: Iterable[tuple[str, str]]) -> list[Known]:
         """Give what is known of these products, seen from the program of a subject."""
-        sql = """
-            SELECT p.*, l.savepath IS NOT NULL AND l.withdrawn_at IS NULL AS listed_here
-            FROM products p LEFT JOIN listings l
-              ON l.instrument = p.instrument AND l.savepath = p.savepath AND l.program = ?
-            WHERE p.instrument = ? AND p.savepath IN ({})
-        """
         found: list[Known] = []
         paths = iter([savepath for _, savepath in identities])
         while chunk := list(islice(paths, _CHUNK)):
-            rows = self._rows(
-                sql.format(_marks(len(chunk))), [subject.program, subject.instrument, *chunk]
-            )
+            sql = _KNOWN.format(_placeholders(len(chunk)))
+            rows = self._rows(sql, [subject.program, subject.instrument, *chunk])
             found += [_known(row) for row in rows]
         return found
 
@@ -204,19 +225,15 @@ class Catalog:
         Only those well inside its dates count, because how the server treats the ends is
         inferred; and only those this very region listed last.
         """
-        end = query.end or date.max - timedelta(days=1)
+        subject, end = query.subject, query.end or date.max
         rows = self._rows(
-            """
-            SELECT p.* FROM listings l JOIN products p USING (instrument, savepath)
-            WHERE l.program = ? AND l.instrument = ? AND p.image_type = ? AND l.region = ?
-              AND l.withdrawn_at IS NULL AND l.nightdate > ? AND l.nightdate < ?
-            """,
+            _EXPECTED,
             [
-                query.subject.program,
-                query.subject.instrument,
-                query.subject.image_type,
-                region_name(query.subject.region),
-                query.start.isoformat(),
+                subject.program,
+                subject.instrument,
+                subject.image_type,
+                region_name(subject.region),
+                (query.start + timedelta(days=1)).isoformat(),
                 end.isoformat(),
             ],
         )
@@ -248,79 +265,49 @@ class Catalog:
         list of Product
             New products that were left out, because another product has their path already.
         """
-        left_out: list[Product] = []
         with self._writing():
             now = self._now()
-            for row, path in listed:
-                if self._enter(row.product, path, now):
-                    self._touch(row, poll.query, now)
-                else:
-                    left_out.append(row.product)
-            self._want(wanted)
+            self._run_many(
+                _ENTER, [_product_record(row.product, path, now) for row, path in listed]
+            )
+            rows, left_out = self._split(poll.query.subject.instrument, [row for row, _ in listed])
+            self._list(rows, poll.query, now)
+            self._run_many(_WANT, [row.product.identity for row in wanted])
             self._withdraw(poll.query.subject.program, withdrawn, now)
             self._db.table("polls").insert(_poll_record(poll, now))
+            self._db.execute(_FORGET_POLLS, [_POLLS_KEPT])
         return left_out
 
-    def _enter(self, product: Product, path: str, now: str) -> bool:
-        """Make sure that a product is in the catalog; False if its path is another's."""
-        self._db.execute(
-            "INSERT OR IGNORE INTO products (instrument, savepath, image_type, night, filename,"
-            " path, state, first_listed, last_listed) VALUES (?, ?, ?, ?, ?, ?, 'wanted', ?, ?)",
-            [
-                *(str(word) for word in product.identity),
-                product.image_type.value,
-                product.night.name,
-                product.filename,
-                path,
-                now,
-                now,
-            ],
-        )
-        return (
-            self._row(
-                "SELECT 1 FROM products WHERE instrument = ? AND savepath = ?", product.identity
-            )
-            is not None
-        )
+    def _split(
+        self, instrument: Instrument, rows: Sequence[Row]
+    ) -> tuple[list[Row], list[Product]]:
+        """Tell the rows whose products are in the catalog from products that found no place."""
+        present = {
+            row["savepath"]
+            for at in range(0, len(rows), _CHUNK)
+            for row in self._present(instrument, rows[at : at + _CHUNK])
+        }
+        left_out = [row.product for row in rows if row.product.savepath not in present]
+        return [row for row in rows if row.product.savepath in present], left_out
 
-    def _touch(self, row: Row, query: Query, now: str) -> None:
-        identity = row.product.identity
-        self._db.execute(
-            "UPDATE products SET last_listed = ?, withdrawn_at = NULL"
-            " WHERE instrument = ? AND savepath = ?",
-            [now, *identity],
-        )
-        before = self._row(
-            "SELECT first_listed FROM listings"
-            " WHERE program = ? AND instrument = ? AND savepath = ?",
-            [row.program, *identity],
-        )
-        self._db.table("listings").upsert(
-            _listing_record(row, query, now, before["first_listed"] if before else now),
-            pk=("program", "instrument", "savepath"),
-        )
+    def _present(self, instrument: Instrument, rows: Sequence[Row]) -> list[dict[str, Any]]:
+        sql = f"SELECT savepath FROM products WHERE instrument = ? AND savepath IN ({_placeholders(len(rows))})"  # noqa: S608, E501 - only question marks are put in
+        return self._rows(sql, [instrument, *(row.product.savepath for row in rows)])
 
-    def _want(self, rows: Sequence[Row]) -> None:
-        for row in rows:
-            self._db.execute(
-                "UPDATE products SET state = 'wanted', attempts = 0, not_before = '',"
-                " last_error = NULL WHERE instrument = ? AND savepath = ?",
-                row.product.identity,
-            )
+    def _list(self, rows: Sequence[Row], query: Query, now: str) -> None:
+        """Note that these products are listed, under the program that was asked for.
+
+        It is that program's key which can fetch them, whatever `progname` a row has.
+        """
+        identities = [row.product.identity for row in rows]
+        self._run_many(_SEE, [(now, *identity) for identity in identities])
+        self._run_many(_RETURN, identities)
+        self._run_many(_LIST, [_listing_record(row, query, now) for row in rows])
 
     def _withdraw(self, program: str, products: Sequence[Product], now: str) -> None:
-        for product in products:
-            self._db.execute(
-                "UPDATE listings SET withdrawn_at = ?"
-                " WHERE program = ? AND instrument = ? AND savepath = ?",
-                [now, program, *product.identity],
-            )
-            self._db.execute(
-                "UPDATE products SET withdrawn_at = ? WHERE instrument = ? AND savepath = ?"
-                " AND NOT EXISTS (SELECT 1 FROM listings l WHERE l.instrument = products.instrument"
-                " AND l.savepath = products.savepath AND l.withdrawn_at IS NULL)",
-                [now, *product.identity],
-            )
+        identities = [product.identity for product in products]
+        self._run_many(_UNLIST, [(now, program, *identity) for identity in identities])
+        self._run_many(_WITHDRAW, [(now, *identity) for identity in identities])
 
     def last_sweep(self, subject: Subject) -> datetime | None:
         """Tell when the whole span of a subject was last asked for with success."""
@@ -341,53 +328,38 @@ class Catalog:
     def candidates(self, scope: Scope, order: Sequence[ImageType], limit: int) -> list[Candidate]:
         """Give products that may be fetched now: the untroubled and the newest night first.
 
-        Within a night they come in the given order of types.
+        Within a night they come in the given order of types. Of several programs of the scope
+        that list a product, the first by name is to be asked; its marks are those listed last.
         """
         condition, values = scope.where()
+        programs = _placeholders(len(scope.programs))
         rows = self._rows(
-            f"""
-            WITH usual AS MATERIALIZED (
-              SELECT instrument, image_type, avg(size) AS usual_size FROM products
-              WHERE size IS NOT NULL GROUP BY instrument, image_type)
-            SELECT p.*, min(l.program) AS program, l.lastmodified, l.pipeversion, usual_size
-            FROM products p JOIN listings l USING (instrument, savepath)
-              LEFT JOIN usual USING (instrument, image_type)
-            WHERE p.state IN ('wanted', 'missing') AND p.claimed_by IS NULL
-              AND p.withdrawn_at IS NULL AND l.withdrawn_at IS NULL AND p.not_before <= ?
-              AND l.program IN ({_marks(len(scope.programs))}) AND {condition}
-            GROUP BY p.instrument, p.savepath
-            ORDER BY p.attempts, p.night DESC, instr(?, p.image_type), p.savepath LIMIT ?
-            """,  # noqa: S608 - only question marks and our own column names are put in
-            [self._now(), *scope.programs, *values, " ".join(order), limit],
+            _CANDIDATES.format(condition=condition, programs=programs),
+            [
+                *(self._now(), *values, *scope.programs, " ".join(order), limit),
+                *(_RECENT, _text(self._clock() - _LONG_AGO), *scope.programs, " ".join(order)),
+            ],
         )
         return [_candidate(row) for row in rows]
 
     def count_wanted(self, scope: Scope) -> int:
         """Count the products of a scope that are still to be fetched, now or later."""
         condition, values = scope.where()
+        programs = _placeholders(len(scope.programs))
         row = self._row(
-            f"""
-            SELECT count(*) AS wanted FROM products p
-            WHERE state = 'wanted' AND withdrawn_at IS NULL AND {condition}
-              AND {_LISTED_UNDER.format(_marks(len(scope.programs)))}
-            """,  # noqa: S608 - only question marks and our own column names are put in
+            _COUNT_WANTED.format(condition=condition, programs=programs),
             [*values, *scope.programs],
         )
         return int(row["wanted"]) if row else 0
 
     def claim(self, candidates: Sequence[Candidate], session: str) -> tuple[Candidate, ...]:
         """Lease products to a session; gives those that nobody else had taken meanwhile."""
-        taken: list[Candidate] = []
         with self._writing():
-            for candidate in candidates:
-                changed = self._db.execute(
-                    "UPDATE products SET claimed_by = ? WHERE instrument = ? AND savepath = ?"
-                    " AND claimed_by IS NULL AND state IN ('wanted', 'missing')",
-                    [session, *candidate.product.identity],
-                ).rowcount
-                if changed:
-                    taken.append(candidate)
-        return tuple(taken)
+            return tuple(
+                candidate
+                for candidate in candidates
+                if self._db.execute(_CLAIM, [session, *_key(candidate.product)]).rowcount
+            )
 
     def release(self, candidates: Iterable[Candidate]) -> None:
         """Give products back as they were claimed: nothing was learnt of them."""
@@ -395,12 +367,30 @@ class Catalog:
             for candidate in candidates:
                 self._settle(candidate.product, {})
 
-    def release_sessions(self, alive: Iterable[str]) -> int:
-        """Take back what is leased to sessions that are not alive; gives how many products."""
-        names = ["", *alive]
+    def release_all(self, session: str) -> int:
+        """Take back all that is leased to one session, none of whose workers is at work."""
         with self._writing():
-            sql = f"UPDATE products SET claimed_by = NULL WHERE claimed_by NOT IN ({_marks(len(names))})"  # noqa: S608, E501 - only question marks are put in
-            return self._db.execute(sql, names).rowcount
+            sql = "UPDATE products SET claimed_by = NULL WHERE claimed_by = ?"
+            return self._db.execute(sql, [session]).rowcount
+
+    def claimants(self) -> list[str]:
+        """Give the sessions that have products on lease."""
+        sql = "SELECT DISTINCT claimed_by FROM products WHERE claimed_by IS NOT NULL"
+        return [row["claimed_by"] for row in self._rows(sql)]
+
+    def release_sessions(self, alive: Iterable[str], among: Iterable[str] | None = None) -> int:
+        """Take back what is leased to sessions that are not alive; gives how many products.
+
+        Parameters
+        ----------
+        alive
+            Sessions whose processes live.
+        among
+            The claimants that are judged. To be asked for (`claimants`) before `alive` is: a
+            session that began in between is in neither, and must keep its leases.
+        """
+        judged = self.claimants() if among is None else among
+        return sum(self.release_all(session) for session in set(judged) - set(alive))
 
     def commit(
         self, outcomes: Iterable[Outcome], when_again: Callable[[int, Outcome], timedelta]
@@ -425,30 +415,28 @@ class Catalog:
         )
         if held is None:
             return
-        revision = held["revision"]
+        now, revision = self._now(), held["revision"]
         if held["sha256"] != evidence.sha256:
             revision += 1
-            self._add_revision(product, evidence, revision)
-        self._settle(product, _held_columns(evidence, revision, self._now()))
+            self._add_revision(evidence, revision, now)
+        self._settle(product, _held_columns(evidence, revision, now))
 
-    def _add_revision(self, product: Product, evidence: Evidence, revision: int) -> None:
-        now = self._now()
+    def _add_revision(self, evidence: Evidence, revision: int, now: str) -> None:
+        identity = {"instrument": evidence.instrument.value, "savepath": evidence.savepath}
         self._db.execute(
             "UPDATE revisions SET replaced_at = ?, kept = ?"
             " WHERE instrument = ? AND savepath = ? AND revision = ?",
-            [now, evidence.kept, *product.identity, revision - 1],
+            [now, evidence.kept, *identity.values(), revision - 1],
         )
         self._db.table("revisions").insert(
             {
-                "instrument": product.instrument.value,
-                "savepath": product.savepath,
+                **identity,
                 "revision": revision,
                 "path": evidence.path,
                 "size": evidence.size,
                 "sha256": evidence.sha256,
                 "published_at": now,
-            },
-            replace=True,
+            }
         )
 
     def _postpone(
@@ -458,22 +446,28 @@ class Catalog:
         when_again: Callable[[int, Outcome], timedelta],
     ) -> None:
         attempts = candidate.attempts + 1
-        missing = isinstance(outcome, Missing)
-        self._settle(
-            candidate.product,
-            {
-                "state": (State.MISSING if missing else State.WANTED).value,
-                "attempts": attempts,
-                "not_before": _text(self._clock() + when_again(attempts, outcome)),
-                "last_error": None if isinstance(outcome, Missing) else outcome.reason,
-                **(_mark_columns(candidate.marks) if missing else {}),
-            },
-        )
+        not_before = _text(self._clock() + when_again(attempts, outcome))
+        common = {"attempts": attempts, "not_before": not_before}
+        match outcome:
+            case Missing():
+                columns = {"state": State.MISSING.value, **_mark_columns(candidate.marks)}
+                self._settle(candidate.product, {**common, **columns, "last_error": None})
+            case Failed():
+                columns = {"state": State.WANTED.value, "last_error": outcome.reason}
+                self._settle(candidate.product, {**common, **columns})
+                self._note_refusal(candidate.product, outcome.sha256)
+
+    def _note_refusal(self, product: Product, sha256: str | None) -> None:
+        """Remember since when it is this content that contradicts itself."""
+        if sha256 is not None:
+            self._db.execute(_NOTE_REFUSAL, [sha256, self._now(), *_key(product), sha256])
 
     def _settle(self, product: Product, columns: dict[str, Any]) -> None:
-        self._db.table("products").update(
-            (product.instrument.value, product.savepath), {**columns, "claimed_by": None}
-        )
+        """Set columns of a product, and end its lease."""
+        values = {**columns, "claimed_by": None}
+        names = ", ".join(f"{name} = ?" for name in values)
+        sql = f"UPDATE products SET {names} WHERE instrument = ? AND savepath = ?"  # noqa: S608 - our own column names
+        self._db.execute(sql, [*values.values(), *_key(product)])
 
     def adopt(self, evidence: Evidence) -> bool:
         """Record a file that a crash left in the tree between its rename and its commit.
@@ -495,18 +489,9 @@ class Catalog:
     def night_counts(self, scope: Scope) -> list[NightCount]:
         """Count products by night, instrument, type and state; the newest night first."""
         condition, values = scope.where()
+        programs = _placeholders(len(scope.programs))
         rows = self._rows(
-            f"""
-            SELECT night, instrument, image_type,
-              sum(state = 'published') AS published,
-              sum(state = 'wanted' AND withdrawn_at IS NULL) AS wanted,
-              sum(state = 'missing' AND withdrawn_at IS NULL) AS missing,
-              sum(withdrawn_at IS NOT NULL) AS withdrawn,
-              coalesce(sum(size), 0) AS size
-            FROM products p
-            WHERE {condition} AND {_LISTED_UNDER.format(_marks(len(scope.programs)))}
-            GROUP BY night, instrument, image_type ORDER BY night DESC, instrument, image_type
-            """,  # noqa: S608 - only question marks and our own column names are put in
+            _NIGHT_COUNTS.format(condition=condition, programs=programs),
             [*values, *scope.programs],
         )
         return [_night_count(row) for row in rows]
@@ -514,45 +499,16 @@ class Catalog:
     def troubles(self, scope: Scope, limit: int) -> list[Trouble]:
         """Give products that failed or are missing, the newest night first."""
         condition, values = scope.where()
+        programs = _placeholders(len(scope.programs))
         rows = self._rows(
-            f"""
-            SELECT * FROM products p
-            WHERE state != 'published' AND attempts > 0 AND withdrawn_at IS NULL AND {condition}
-              AND {_LISTED_UNDER.format(_marks(len(scope.programs)))}
-            ORDER BY night DESC, instrument, savepath LIMIT ?
-            """,  # noqa: S608 - only question marks and our own column names are put in
+            _TROUBLES.format(condition=condition, programs=programs),
             [*values, *scope.programs, limit],
         )
-        return [
-            Trouble(
-                product=_product(row),
-                state=State(row["state"]),
-                attempts=row["attempts"],
-                not_before=row["not_before"],
-                last_error=row["last_error"],
-            )
-            for row in rows
-        ]
+        return [_trouble(row) for row in rows]
 
     def last_polls(self) -> list[LastPoll]:
         """Give the latest poll of every program, instrument and type."""
-        rows = self._rows(
-            """
-            SELECT program, instrument, image_type, max(id), at, listed, error FROM polls
-            GROUP BY program, instrument, image_type ORDER BY program, instrument, image_type
-            """
-        )
-        return [
-            LastPoll(
-                program=row["program"],
-                instrument=Instrument(row["instrument"]),
-                image_type=ImageType(row["image_type"]),
-                at=row["at"],
-                listed=row["listed"],
-                error=row["error"],
-            )
-            for row in rows
-        ]
+        return [_last_poll(row) for row in self._rows(_LAST_POLLS)]
 
     # --- plumbing ------------------------------------------------------------------------------
 
@@ -563,10 +519,14 @@ class Catalog:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._db.execute("COMMIT")
             except BaseException:
                 self._db.rollback()
                 raise
-            self._db.execute("COMMIT")
+
+    def _run_many(self, sql: str, records: Sequence[Sequence[object]]) -> None:
+        """Run one statement for many records, inside the transaction that is open."""
+        self._db.conn.executemany(sql, records)
 
     def _rows(self, sql: str, values: Iterable[object] = ()) -> list[dict[str, Any]]:
         with _explained(self.path):
@@ -592,33 +552,146 @@ class CatalogThread:
         self._catalog: Catalog | None = None
 
     async def __aenter__(self) -> Self:
-        loop = asyncio.get_running_loop()
-        self._catalog = await loop.run_in_executor(self._executor, Catalog, self._path, self._clock)
+        try:
+            self._catalog = await off_loop(self._executor, Catalog, self._path, self._clock)
+        except BaseException:
+            self._executor.shutdown()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self(Catalog.close)
-        self._executor.shutdown()
+        try:
+            await self(Catalog.close)
+        finally:
+            self._executor.shutdown()
 
     async def __call__(
         self, method: Callable[Concatenate[Catalog, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Call a method of the catalog on its thread.
 
-        A call that was begun is never abandoned half-way: cancelling the caller lets it finish.
+        A call is never abandoned half-way: a cancelled caller is told so when it has ended.
         """
         if self._catalog is None:
             raise RuntimeError("the catalog is not open")
-        catalog = self._catalog
-        return await asyncio.get_running_loop().run_in_executor(
-            self._executor, lambda: method(catalog, *args, **kwargs)
-        )
+        return await off_loop(self._executor, method, self._catalog, *args, **kwargs)
 
 
-_LISTED_UNDER = (
-    "EXISTS (SELECT 1 FROM listings l WHERE l.instrument = p.instrument"
-    " AND l.savepath = p.savepath AND l.program IN ({}))"
+# --- statements ----------------------------------------------------------------------------------
+# Where one has braces, only our own conditions and question marks are put in.
+
+_KNOWN = """
+SELECT p.instrument, p.savepath, p.image_type, p.night, p.state, p.withdrawn_at,
+  p.settled_lastmodified, p.settled_pipeversion,
+  l.savepath IS NOT NULL AND l.withdrawn_at IS NULL AS listed_here
+FROM products p LEFT JOIN listings l
+  ON l.instrument = p.instrument AND l.savepath = p.savepath AND l.program = ?
+WHERE p.instrument = ? AND p.savepath IN ({})
+"""
+_EXPECTED = """
+SELECT p.instrument, p.savepath, p.image_type, p.night
+FROM listings l JOIN products p USING (instrument, savepath)
+WHERE l.program = ? AND l.instrument = ? AND p.image_type = ? AND l.region = ?
+  AND l.withdrawn_at IS NULL AND l.nightdate >= ? AND l.nightdate < ?
+"""
+_ENTER = """
+INSERT INTO products (instrument, savepath, image_type, night, filename, path, state,
+  first_listed, last_listed) VALUES (?, ?, ?, ?, ?, ?, 'wanted', ?, ?) ON CONFLICT DO NOTHING
+"""
+_SEE = "UPDATE products SET last_listed = ? WHERE instrument = ? AND savepath = ?"
+_RETURN = """
+UPDATE products SET withdrawn_at = NULL
+WHERE instrument = ? AND savepath = ? AND withdrawn_at IS NOT NULL
+"""
+_LIST = """
+INSERT INTO listings (program, instrument, savepath, region, target, nightdate, ra, dec, fid,
+  utctime, fieldid, lastmodified, pipeversion, extra, progname, first_listed, last_listed)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (program, instrument, savepath) DO UPDATE SET region = excluded.region,
+  target = excluded.target, nightdate = excluded.nightdate, ra = excluded.ra, dec = excluded.dec,
+  fid = excluded.fid, utctime = excluded.utctime, fieldid = excluded.fieldid,
+  lastmodified = excluded.lastmodified, pipeversion = excluded.pipeversion,
+  extra = excluded.extra, progname = excluded.progname, last_listed = excluded.last_listed,
+  withdrawn_at = NULL
+"""
+_WANT = """
+UPDATE products SET state = 'wanted', attempts = 0, not_before = '', last_error = NULL
+WHERE instrument = ? AND savepath = ?
+"""
+_UNLIST = """
+UPDATE listings SET withdrawn_at = ? WHERE program = ? AND instrument = ? AND savepath = ?
+"""
+_WITHDRAW = """
+UPDATE products SET withdrawn_at = ? WHERE instrument = ? AND savepath = ?
+  AND NOT EXISTS (SELECT 1 FROM listings l WHERE l.instrument = products.instrument
+    AND l.savepath = products.savepath AND l.withdrawn_at IS NULL)
+"""
+_FORGET_POLLS = """
+DELETE FROM polls WHERE id <= (SELECT max(id) FROM polls) - ? AND NOT sweep
+"""
+_LISTED_UNDER = """
+EXISTS (SELECT 1 FROM listings l WHERE l.program IN ({programs})
+  AND l.instrument = p.instrument AND l.savepath = p.savepath AND l.withdrawn_at IS NULL)
+"""
+_CANDIDATES = f"""
+WITH chosen AS MATERIALIZED (
+  SELECT p.* FROM products p
+  WHERE p.state IN ('wanted', 'missing') AND p.withdrawn_at IS NULL AND p.claimed_by IS NULL
+    AND p.not_before <= ? AND {{condition}} AND {_LISTED_UNDER}
+  ORDER BY p.attempts, p.night DESC, instr(?, p.image_type), p.savepath LIMIT ?
+), usual AS MATERIALIZED (
+  SELECT instrument, image_type, (
+    SELECT avg(size) FROM (
+      SELECT size FROM products s
+      WHERE s.instrument = kinds.instrument AND s.image_type = kinds.image_type
+        AND s.size IS NOT NULL ORDER BY s.published_at DESC LIMIT ?)) AS usual_size
+  FROM (SELECT DISTINCT instrument, image_type FROM chosen) AS kinds
 )
+SELECT c.*, usual_size, l.lastmodified, l.pipeversion, max(l.last_listed),
+  CASE WHEN c.refused_at <= ? THEN c.refused_sha256 END AS refused_long_ago,
+  (SELECT min(program) FROM listings o
+   WHERE o.instrument = c.instrument AND o.savepath = c.savepath AND o.withdrawn_at IS NULL
+     AND o.program IN ({{programs}})) AS program
+FROM chosen c JOIN usual USING (instrument, image_type) CROSS JOIN listings l
+WHERE l.instrument = c.instrument AND l.savepath = c.savepath AND l.withdrawn_at IS NULL
+GROUP BY c.instrument, c.savepath
+ORDER BY c.attempts, c.night DESC, instr(?, c.image_type), c.savepath
+"""  # noqa: S608 - see above
+_COUNT_WANTED = f"""
+SELECT count(*) AS wanted FROM products p
+WHERE p.state = 'wanted' AND p.withdrawn_at IS NULL AND {{condition}} AND {_LISTED_UNDER}
+"""  # noqa: S608 - see above
+_CLAIM = """
+UPDATE products SET claimed_by = ? WHERE instrument = ? AND savepath = ?
+  AND claimed_by IS NULL AND state IN ('wanted', 'missing')
+"""
+_NOTE_REFUSAL = """
+UPDATE products SET refused_sha256 = ?, refused_at = ?
+WHERE instrument = ? AND savepath = ? AND refused_sha256 IS NOT ?
+"""
+_NIGHT_COUNTS = """
+SELECT night, instrument, image_type,
+  sum(state = 'published') AS published,
+  sum(state = 'wanted' AND withdrawn_at IS NULL) AS wanted,
+  sum(state = 'missing' AND withdrawn_at IS NULL) AS missing,
+  sum(withdrawn_at IS NOT NULL) AS withdrawn,
+  coalesce(sum(size), 0) AS size
+FROM products p
+WHERE {condition} AND EXISTS (SELECT 1 FROM listings l WHERE l.program IN ({programs})
+  AND l.instrument = p.instrument AND l.savepath = p.savepath)
+GROUP BY night, instrument, image_type ORDER BY night DESC, instrument, image_type
+"""
+_TROUBLES = f"""
+SELECT * FROM products p
+WHERE p.state IN ('wanted', 'missing') AND p.withdrawn_at IS NULL AND p.attempts > 0
+  AND {{condition}} AND {_LISTED_UNDER}
+ORDER BY p.night DESC, p.instrument, p.savepath LIMIT ?
+"""  # noqa: S608 - see above
+_LAST_POLLS = """
+SELECT program, instrument, image_type, at, listed, error FROM polls WHERE id IN (
+  SELECT max(id) FROM polls GROUP BY program, instrument, image_type)
+ORDER BY program, instrument, image_type
+"""
 
 
 def new_session() -> str:
@@ -627,31 +700,68 @@ def new_session() -> str:
 
 
 def region_name(region: Region | None) -> str:
-    """Write a region as one readable word of the catalog; empty for a whole program."""
+    """Write a region as one readable word of the catalog; empty for a whole program.
+
+    Two regions never have one name: numbers are written out as far as they differ.
+    """
     match region:
         case None:
             return ""
         case Target(name):
             return f"target {name}"
         case Cone(ra, dec, radius):
-            return f"cone {ra:g} {dec:g} {radius:g}"
+            return f"cone {ra!r} {dec!r} {radius!r}"
         case Rectangle(ra_min, ra_max, dec_min, dec_max):
-            return f"rectangle {ra_min:g} {ra_max:g} {dec_min:g} {dec_max:g}"
+            return f"rectangle {ra_min!r} {ra_max!r} {dec_min!r} {dec_max!r}"
+
+
+# --- errors --------------------------------------------------------------------------------------
+
+_SAFE = "nothing in the tree is affected."
+_REMEDIES = {
+    sqlite3.SQLITE_BUSY: "Another process keeps it locked: see which (fuser), then try again.",
+    sqlite3.SQLITE_FULL: f"Free some space; {_SAFE}",
+    sqlite3.SQLITE_READONLY: "Give the user who runs winter-sync write permission there.",
+    sqlite3.SQLITE_CANTOPEN: "Check that its directory exists and may be written to.",
+    sqlite3.SQLITE_CORRUPT: f"Restore it from a backup, or move it away to begin anew; {_SAFE}",
+    sqlite3.SQLITE_NOTADB: f"Restore it from a backup, or move it away to begin anew; {_SAFE}",
+}
 
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
+    """Turn what SQLite says into a `StorageError` with a remedy."""
     try:
         yield
-    except sqlite3.DatabaseError as broken:
+    except sqlite3.Error as broken:
+        code = getattr(broken, "sqlite_errorcode", 0)
         raise StorageError(
             f"the catalog {path} failed: {broken}",
-            remedy="Check the space and the permissions of its directory; "
-            "nothing in the tree is affected.",
+            remedy=_REMEDIES.get(
+                code & 0xFF, f"Check the space and the permissions of its directory; {_SAFE}"
+            ),
+            sqlite=getattr(broken, "sqlite_errorname", None),
         ) from broken
 
 
-def _marks(count: int) -> str:
+def _refuse_others(db: Database, path: Path) -> None:
+    """Leave alone what a later edition of this program wrote, or another program."""
+    if is_newer(db):
+        raise StorageError(
+            f"the catalog {path} was written by a newer winter-sync than this one",
+            remedy="Use the newer one, or set mirror.state to another directory.",
+        )
+    if is_foreign(db):
+        raise StorageError(
+            f"{path} is a database, but no catalog of winter-sync",
+            remedy="Move it away, or set mirror.state to another directory.",
+        )
+
+
+# --- rows and records ----------------------------------------------------------------------------
+
+
+def _placeholders(count: int) -> str:
     return ", ".join("?" * count)
 
 
@@ -663,12 +773,19 @@ def _plain(value: object) -> object:
     return str(value) if isinstance(value, Instrument | ImageType | State) else value
 
 
+def _key(product: Product) -> tuple[str, str]:
+    return product.instrument.value, product.savepath
+
+
+_night = lru_cache(4096)(Night)
+
+
 def _product(row: dict[str, Any]) -> Product:
     return Product(
         instrument=Instrument(row["instrument"]),
         savepath=row["savepath"],
         image_type=ImageType(row["image_type"]),
-        night=Night(row["night"]),
+        night=_night(row["night"]),
     )
 
 
@@ -692,12 +809,13 @@ def _candidate(row: dict[str, Any]) -> Candidate:
         expected_size=int(row["size"] or row["usual_size"] or product.image_type.typical_size),
         path=row["path"],
         published_sha256=row["sha256"],
+        refused_sha256=row["refused_long_ago"],
     )
 
 
 def _night_count(row: dict[str, Any]) -> NightCount:
     return NightCount(
-        night=Night(row["night"]),
+        night=_night(row["night"]),
         instrument=Instrument(row["instrument"]),
         image_type=ImageType(row["image_type"]),
         published=row["published"],
@@ -708,26 +826,44 @@ def _night_count(row: dict[str, Any]) -> NightCount:
     )
 
 
-def _listing_record(row: Row, query: Query, now: str, first_listed: str) -> dict[str, Any]:
-    return {
-        "program": row.program,
-        "instrument": row.product.instrument.value,
-        "savepath": row.product.savepath,
-        "region": region_name(query.subject.region),
-        "target": row.target,
-        "nightdate": row.nightdate,
-        "ra": row.ra,
-        "dec": row.dec,
-        "fid": row.fid,
-        "utctime": row.utctime,
-        "fieldid": row.fieldid,
-        "lastmodified": row.lastmodified,
-        "pipeversion": row.pipeversion,
-        "extra": json.dumps(dict(row.extra), default=str) if row.extra else None,
-        "first_listed": first_listed,
-        "last_listed": now,
-        "withdrawn_at": None,
-    }
+def _trouble(row: dict[str, Any]) -> Trouble:
+    return Trouble(
+        product=_product(row),
+        state=State(row["state"]),
+        attempts=row["attempts"],
+        not_before=row["not_before"],
+        last_error=row["last_error"],
+    )
+
+
+def _last_poll(row: dict[str, Any]) -> LastPoll:
+    return LastPoll(
+        program=row["program"],
+        instrument=Instrument(row["instrument"]),
+        image_type=ImageType(row["image_type"]),
+        at=row["at"],
+        listed=row["listed"],
+        error=row["error"],
+    )
+
+
+def _product_record(product: Product, path: str, now: str) -> tuple[object, ...]:
+    """Give the values of `_ENTER`."""
+    kind, night = product.image_type.value, product.night.name
+    return (*_key(product), kind, night, product.filename, path, now, now)
+
+
+def _listing_record(row: Row, query: Query, now: str) -> tuple[object, ...]:
+    """Give the values of `_LIST`."""
+    program = query.subject.program
+    return (
+        *(program, *_key(row.product), region_name(query.subject.region)),
+        *(row.target, row.nightdate, row.ra, row.dec, row.fid, row.utctime, row.fieldid),
+        *(row.lastmodified, row.pipeversion),
+        json.dumps(dict(row.extra), default=str) if row.extra else None,
+        row.program if row.program != program else None,
+        *(now, now),
+    )
 
 
 def _held_columns(evidence: Evidence, revision: int, now: str) -> dict[str, Any]:
@@ -736,6 +872,8 @@ def _held_columns(evidence: Evidence, revision: int, now: str) -> dict[str, Any]
         "attempts": 0,
         "not_before": "",
         "last_error": None,
+        "refused_sha256": None,
+        "refused_at": None,
         "revision": revision,
         "size": evidence.size,
         "sha256": evidence.sha256,

@@ -341,6 +341,8 @@ class Candidate:
     marks: Marks
     expected_size: int
     published_sha256: str | None = None
+    refused_sha256: str | None = None
+    """Content that came long enough ago and was refused for a card that may itself be wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,10 +392,11 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The product is in the tree."""
+    """The product is in the tree; `note` says what is odd about it, if something is."""
 
     candidate: Candidate
     evidence: Evidence
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -416,12 +419,14 @@ class Failed:
     """The product did not come, or not whole.
 
     `blamed` tells whether the product itself was at fault (its bytes were wrong), rather than
-    the batch it travelled in.
+    the batch it travelled in. `sha256` is that of a content which contradicts a card of its own:
+    if the very same comes again much later, the card is what is wrong (`gate.Fault`).
     """
 
     candidate: Candidate
     reason: str
     blamed: bool = False
+    sha256: str | None = None
 
 
 Outcome = Published | Unchanged | Missing | Failed

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 migrations = Migrations("winter-sync")
 
-_SCHEMA = """
+_FIRST = """
 CREATE TABLE mirror (
     id TEXT PRIMARY KEY,
     created_at TEXT NOT NULL
@@ -101,12 +101,63 @@ CREATE INDEX polls_by_selection ON polls (program, instrument, image_type, regio
 """
 
 
+_WHO_ASKED_AND_THE_QUEUE = """
+ALTER TABLE products ADD COLUMN refused_sha256 TEXT;
+ALTER TABLE products ADD COLUMN refused_at TEXT;
+ALTER TABLE listings ADD COLUMN progname TEXT;
+DROP INDEX products_by_state;
+CREATE INDEX products_queue ON products (
+    attempts, night DESC, not_before, claimed_by, instrument, image_type, state
+) WHERE state IN ('wanted', 'missing') AND withdrawn_at IS NULL;
+CREATE INDEX products_sizes ON products (instrument, image_type, published_at, size)
+    WHERE size IS NOT NULL;
+DROP INDEX listings_by_product;
+CREATE INDEX listings_standing ON listings (instrument, savepath, program)
+    WHERE withdrawn_at IS NULL;
+CREATE INDEX listings_by_date ON listings (program, instrument, nightdate);
+DROP INDEX polls_by_selection;
+CREATE INDEX polls_latest ON polls (program, instrument, image_type, id);
+CREATE INDEX polls_sweeps ON polls (program, instrument, image_type, region, at)
+    WHERE sweep AND error IS NULL;
+"""
+
+
 @migrations()
 def create_tables(db: Database) -> None:
     """Create the first catalog.
 
     Times are UTC, ISO 8601 with milliseconds, so that text order is time order.
     """
-    for statement in _SCHEMA.split(";"):
+    _run(db, _FIRST)
+
+
+@migrations()
+def tell_who_asked_and_index_the_queue(db: Database) -> None:
+    """Keep under which program a product was asked for; find quickly what is to be fetched.
+
+    `listings.program` is the program asked, whose key we have; `progname` is the row's own word
+    where that differs. `refused_sha256` is a content that contradicts a card of its own, since
+    `refused_at` (see `gate.Fault`). The queue holds its products in the order of fetching.
+    """
+    _run(db, _WHO_ASKED_AND_THE_QUEUE)
+
+
+_EDITIONS = frozenset({create_tables.__name__, tell_who_asked_and_index_the_queue.__name__})
+
+
+def is_newer(db: Database) -> bool:
+    """Tell whether a later edition of this program has changed the tables since."""
+    return any(one.name not in _EDITIONS for one in migrations.applied(db))
+
+
+def is_foreign(db: Database) -> bool:
+    """Tell whether the tables in there are another program's; False of an empty database."""
+    tables = set(db.table_names()) - {migrations.migrations_table}
+    return bool(tables) and not migrations.applied(db)
+
+
+def _run(db: Database, script: str) -> None:
+    """Run the statements of a script one by one, inside the transaction of the migration."""
+    for statement in script.split(";"):
         if statement.strip():
             db.execute(statement)
