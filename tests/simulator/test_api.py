@@ -395,6 +395,8 @@ async def test_listed_science_may_be_gone(client: Client) -> None:
     manifest = await (await client.get("/simulator/manifest")).json()
     gone = {each["savepath"] for each in manifest["products"] if each["gone"]}
     assert gone & {row["savepath"] for row in rows}
+    for each in manifest["products"]:
+        assert (each["size"] is None) == (each["sha256"] is None) == each["gone"]
     assert len(gone) < 10
 
 

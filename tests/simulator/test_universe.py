@@ -26,6 +26,7 @@ from winter_sync.simulator import (
     Universe,
     demo_universe,
     program_record,
+    settled,
     sized_universe,
 )
 from winter_sync.simulator.holdings import DEEP_SUBDIR, Holding
@@ -160,6 +161,13 @@ def test_sized_nights_have_exactly_so_many_products(count: int, seed: int) -> No
     """A sized universe has the number of products that was asked for, all different."""
     holdings = list(sized_universe([DEMO_NIGHT], count, seed=seed).holdings())
     assert len(holdings) == len({each.product.identity for each in holdings}) == count
+
+
+def test_everything_settles() -> None:
+    """By the default time of an observatory all products are listed."""
+    nights = [DEMO_NIGHT, WINTER_NIGHT]
+    for holding in sized_universe(nights[:1], 5000).holdings():
+        assert holding.listed_at < settled(nights)
 
 
 def test_large_nights_hold_all_types() -> None:

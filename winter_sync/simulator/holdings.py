@@ -141,7 +141,7 @@ class _Times:
         unpacked = exposed + timedelta(minutes=chance.uniform(10, 30))
         calibrated = _morning_after(visit) + timedelta(hours=chance.uniform(0, 5))
         crowded = visit.number % 5 == 4  # noqa: PLR2004 - one in five
-        wait = chance.uniform(36, 96) if crowded else chance.uniform(0.3, 1.5)
+        wait = chance.uniform(36, 84) if crowded else chance.uniform(0.3, 1.5)
         stacked = calibrated + timedelta(hours=wait)
         subtracted = stacked + timedelta(minutes=chance.uniform(10, 40))
         packaged = subtracted + timedelta(minutes=chance.uniform(5, 20))
