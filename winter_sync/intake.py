@@ -6,6 +6,7 @@ thread that calls `feed`.
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Self
 
@@ -16,18 +17,26 @@ from winter_sync.models import (
     Candidate,
     Evidence,
     Failed,
+    ImageType,
+    Instrument,
     Missing,
     Outcome,
+    Product,
     Published,
     Unchanged,
 )
-from winter_sync.tree import Part, Reserve, Session
+from winter_sync.tree import Part, Reserve, Session, explained
 from winter_sync.unzip import Event, Limits, MemberEnd, MemberStart, Unzipper
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_FOLDER_AND_NAME = 2
+_BOARDS = 6
+"""The extensions of a WINTER exposure, one a detector board (winter-api.md, "Products")."""
+_CARD_FAULTS = frozenset({gate.Fault.CHECKSUM, gate.Fault.EXTENSIONS})
+"""What may be wrong with a card and not with the data."""
+_TELLING = frozenset(kind.subdir for kind in ImageType)
+_NIGHT = re.compile(r"\d{8}", re.ASCII)
 
 
 class Intake:
@@ -47,6 +56,11 @@ class Intake:
         Bounds on the archive.
 
     Use as a context manager: leaving it discards an unfinished part and the unused reserve.
+
+    Raises
+    ------
+    StorageError
+        If there is no room for what is expected.
     """
 
     def __init__(
@@ -59,28 +73,31 @@ class Intake:
         limits: Limits = Limits(),  # noqa: B008 - frozen, so shareable
     ) -> None:
         self.unasked = 0
+        """Members that nobody asked for, or that had come whole before."""
         self._batch = batch
         self._session = session
         self._keep = keep
         self._settled = settled
-        self._waiting = {one.product.filename: one for one in batch.candidates}
-        self._outcomes: list[Outcome] = []
+        self._asked = {one.product.filename: one for one in batch.candidates}
+        self._outcomes: dict[str, Outcome] = {}
         self._unzipper = Unzipper(limits)
-        self._reserve = Reserve(session.tree, batch.expected_size)
         self._current: Candidate | None = None
         self._part: Part | None = None
+        self._reserve = Reserve(session.tree, batch.expected_size)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._drop_part()
-        self._reserve.end()
+        try:
+            self._drop_part()
+        finally:
+            self._reserve.end()
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
         """What is known so far."""
-        return tuple(self._outcomes)
+        return tuple(self._outcomes.values())
 
     def feed(self, block: bytes) -> None:
         """Take the next bytes of the archive, publishing every member that they complete.
@@ -114,9 +131,10 @@ class Intake:
 
         With no `reason` the archive was whole, so what is not in it is missing on the server.
         """
-        for candidate in self._waiting.values():
-            self._settle(Missing(candidate) if reason is None else Failed(candidate, reason))
-        self._waiting.clear()
+        for name, candidate in self._asked.items():
+            if name not in self._outcomes:
+                absent = Missing(candidate) if reason is None else Failed(candidate, reason)
+                self._settle(candidate, absent)
         return self.outcomes
 
     def _take(self, event: Event) -> None:
@@ -126,29 +144,26 @@ class Intake:
             case MemberEnd():
                 self._end(event)
             case data if self._part is not None:
-                self._reserve.spend(len(data))
-                self._part.write(data)
+                self._reserve.write(self._part, data)
 
     def _begin(self, member: MemberStart) -> None:
         candidate = self._match(member.name)
         if candidate is None:
             self.unasked += 1
             return
-        self._current = candidate
         self._part = self._session.stage()
+        self._current = candidate
 
     def _match(self, name: str) -> Candidate | None:
         """Find what a member is: by basename, which is unique in a batch.
 
-        A longer name must not contradict the savepath: its last directory has to be one of it
-        (winter-api.md: what stands before the basename is not documented), or a single folder
-        that the server put everything into.
+        One that came damaged may come again in the same archive; one that came whole may not.
         """
-        parts = PurePosixPath(name.replace("\\", "/")).parts
-        candidate = self._waiting.get(parts[-1]) if parts else None
-        if candidate is None or len(parts) <= _FOLDER_AND_NAME:
-            return candidate
-        return candidate if parts[-2] in PurePosixPath(candidate.product.savepath).parts else None
+        *folders, filename = re.split(r"[/\\]", name)
+        candidate = self._asked.get(filename)
+        if candidate is None or contradicts(folders, candidate.product):
+            return None
+        return candidate if isinstance(self._outcomes.get(filename), Failed | None) else None
 
     def _end(self, member: MemberEnd) -> None:
         candidate, part = self._current, self._part
@@ -158,46 +173,82 @@ class Intake:
             outcome = self._outcome(candidate, part, member)
         finally:
             self._drop_part()
-        del self._waiting[candidate.product.filename]
-        self._settle(outcome)
+        self._settle(candidate, outcome)
 
     def _outcome(self, candidate: Candidate, part: Part, member: MemberEnd) -> Outcome:
         if member.fault is not None:
             return Failed(candidate, f"it arrived damaged: {member.fault}", blamed=True)
         try:
-            gate.judge(part.descriptor, candidate.product.filename)
+            note = _judge(part, candidate)
         except DamagedError as refused:
-            return Failed(candidate, refused.message, blamed=True)
-        evidence = self._evidence(candidate, part)
-        if part.sha256 == candidate.published_sha256 and self._is_there(evidence):
+            content = part.sha256 if refused.fields.get("fault") in _CARD_FAULTS else None
+            return Failed(candidate, refused.message, blamed=True, sha256=content)
+        evidence = _evidence(candidate, part)
+        if self._session.tree.confirmed([evidence]):
             return Unchanged(candidate, evidence)
-        part.seal()
-        return Published(candidate, self._publish(part, evidence, candidate))
-
-    def _evidence(self, candidate: Candidate, part: Part) -> Evidence:
-        return Evidence(
-            instrument=candidate.product.instrument,
-            savepath=candidate.product.savepath,
-            path=candidate.path,
-            size=part.size,
-            sha256=part.sha256,
-            marks=candidate.marks,
-        )
-
-    def _is_there(self, evidence: Evidence) -> bool:
-        path = self._session.tree.root / evidence.path
-        return path.is_file() and path.stat().st_size == evidence.size
+        return Published(candidate, self._publish(part, evidence, candidate), note)
 
     def _publish(self, part: Part, evidence: Evidence, candidate: Candidate) -> Evidence:
-        """Publish; a file that the catalog does not know of is a person's and is kept."""
-        keep = self._keep or candidate.published_sha256 is None
+        """Publish; a file that is not what the catalog knows of is a person's and is kept."""
+        ours = candidate.published_sha256
+        keep = self._keep or ours is None or not self._session.tree.has(candidate.path, ours)
         return self._session.publish(part, evidence, batch=self._batch.identifier, keep=keep)
 
-    def _settle(self, outcome: Outcome) -> None:
-        self._outcomes.append(outcome)
+    def _settle(self, candidate: Candidate, outcome: Outcome) -> None:
+        self._outcomes[candidate.product.filename] = outcome
         self._settled(outcome)
 
     def _drop_part(self) -> None:
-        if self._part is not None:
-            self._part.discard()
-        self._part = self._current = None
+        part, self._part, self._current = self._part, None, None
+        if part is not None:
+            part.discard()
+
+
+def contradicts(folders: list[str], product: Product) -> bool:
+    """Tell whether the folders before a member's name say that it is another product.
+
+    What stands there is not documented (winter-api.md, "Endpoints"): nothing, one folder for
+    all, the savepath, or wherever the server happened to put the file together. So only a night
+    or a kind's directory that is not the product's own is a contradiction, and one lone folder
+    never is.
+    """
+    if len(folders) <= 1:
+        return False
+    telling = {word for word in folders if word in _TELLING or _NIGHT.fullmatch(word)}
+    return not telling <= set(PurePosixPath(product.savepath).parts)
+
+
+def _judge(part: Part, candidate: Candidate) -> str | None:
+    """Let a whole member pass, or refuse it; gives what is odd about it.
+
+    A file that contradicts a card of its own, and nothing else, may be right and the card stale.
+    When the archive sends the very same content long after, that is what it holds: refusing it
+    for ever would lose it.
+
+    Raises
+    ------
+    DamagedError
+        If it is refused.
+    """
+    product = candidate.product
+    boards = (product.instrument, product.image_type) == (Instrument.WINTER, ImageType.EXPOSURE)
+    with explained(part.path):
+        try:
+            gate.judge(part.descriptor, product.filename, extensions=_BOARDS if boards else None)
+        except DamagedError as refused:
+            accepted = {candidate.refused_sha256, candidate.published_sha256}
+            if refused.fields.get("fault") not in _CARD_FAULTS or part.sha256 not in accepted:
+                raise
+            return f"the archive sent the same content again, and yet {refused.message}"
+    return None
+
+
+def _evidence(candidate: Candidate, part: Part) -> Evidence:
+    return Evidence(
+        instrument=candidate.product.instrument,
+        savepath=candidate.product.savepath,
+        path=candidate.path,
+        size=part.size,
+        sha256=part.sha256,
+        marks=candidate.marks,
+    )

@@ -16,34 +16,56 @@ import json
 import os
 import shutil
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, replace
 from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Self
 
 from winter_sync.errors import StorageError
+from winter_sync.layout import OURS
 from winter_sync.models import Evidence, Instrument, Marks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-OURS = ".winter-sync"
+__all__ = ["OURS", "Part", "Reserve", "Session", "Tree", "digest", "explained", "space_of"]
+
 _MARKER = "mirror.json"
 _FORMAT = 1
 _LOCK = "lock"
 _JOURNALS = "*.published"
-_DIGEST_PIECE = 1024 * 1024
-_MARGIN = 64 * 1024 * 1024
-"""How much is asked for at once when products turn out larger than was reserved for them."""
+_PIECE = 1024 * 1024
+_LONGEST_NAME = 255
 
+_NO_HARD_LINKS = frozenset(
+    {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV, errno.EACCES}
+)
+"""What a file system says that has none, or none more for this file, or not for us."""
+
+_WRITABLE = "Give the user who runs winter-sync write permission there."
+_IN_THE_WAY = "Something that is not ours has that name: move it away."
 _REMEDIES = {
     errno.ENOSPC: "Free some space, or mirror less; everything published is safe.",
     errno.EDQUOT: "Your quota is used up: free some space, or mirror less.",
     errno.EROFS: "The file system is read-only: remount it, or set another mirror.root.",
-    errno.EACCES: "Give the user who runs winter-sync write permission there.",
-    errno.EPERM: "Give the user who runs winter-sync write permission there.",
+    errno.EACCES: _WRITABLE,
+    errno.EPERM: _WRITABLE,
+    errno.ENOTDIR: _IN_THE_WAY,
+    errno.EISDIR: _IN_THE_WAY,
+    errno.EEXIST: _IN_THE_WAY,
+    errno.ENOENT: "Is its file system mounted?",
+    errno.EXDEV: "The mirror must lie on one file system: no mounts or links out of it.",
+    errno.EIO: "The disk is failing: see the kernel's log, and check the disk.",
+    errno.ENOLCK: "The file system has no locks: mount it with them, or set another mirror.root.",
+    errno.EMFILE: "Raise the limit of open files (ulimit -n), or lower api.connections.",
 }
+
+
+def space_of(path: Path) -> int:
+    """Give how many bytes an ordinary user may still write on the file system of a path."""
+    found = os.statvfs(path)
+    return found.f_bavail * found.f_frsize
 
 
 class Tree:
@@ -57,6 +79,8 @@ class Tree:
         The top of the tree.
     min_free
         Bytes that must stay free on its file system.
+    space
+        Tells how many bytes are free on the file system of a path.
 
     Raises
     ------
@@ -64,26 +88,29 @@ class Tree:
         From every method, when the disk cannot do its part. The message names the path.
     """
 
-    def __init__(self, root: Path, *, min_free: int = 0) -> None:
+    def __init__(
+        self, root: Path, *, min_free: int = 0, space: Callable[[Path], int] = space_of
+    ) -> None:
         self.root = root
         self.ours = root / OURS
         self._staging = self.ours / "staging"
         self._min_free = min_free
+        self._space = space
         self._promised = 0
         self._guard = threading.Lock()
+        self._durable: set[Path] = set()
+        self._graves: dict[str, int] = {}
 
     @property
     def name(self) -> str | None:
         """The name of the mirror that lives here, from its marker; None where there is none."""
-        try:
-            return str(json.loads((self.ours / _MARKER).read_text())["id"])
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, KeyError) as broken:
-            raise StorageError(
-                f"the marker {self.ours / _MARKER} cannot be read: {broken}",
-                remedy="Restore it from a backup, or remove it to begin a new mirror here.",
-            ) from None
+        path = self.ours / _MARKER
+        with explained(path):
+            try:
+                marker = path.read_bytes()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+        return _name_in(marker, path)
 
     def prepare(self, proposed: str) -> str:
         """Make the root ours, creating it if its parent exists; gives the mirror's name.
@@ -91,26 +118,30 @@ class Tree:
         The marker is what later tells an empty mirror from a file system that is not mounted.
         """
         with explained(self.root):
-            if self.root.exists() and not self.root.is_dir():
-                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-            self.root.mkdir(exist_ok=True)
-            self._staging.mkdir(parents=True, exist_ok=True)
-            if (name := self.name) is not None:
-                return name
-            marker = self.ours / _MARKER
-            temporary = marker.with_suffix(".new")
-            temporary.write_text(json.dumps({"format": _FORMAT, "id": proposed}) + "\n")
-            _sync_file(temporary)
-            temporary.rename(marker)
+            _make_root(self.root)
+            self.ours.mkdir(exist_ok=True)
+            self._staging.mkdir(exist_ok=True)
+            with self._alone():
+                name = self.name or self._mark(proposed)
             _sync_directory(self.ours)
             _sync_directory(self.root)
-            return proposed
+        return name
+
+    def _mark(self, name: str) -> str:
+        """Write the marker; it is there whole or not at all."""
+        marker = self.ours / _MARKER
+        temporary = marker.with_suffix(".new")
+        temporary.write_text(json.dumps({"format": _FORMAT, "id": name}) + "\n")
+        _sync_file(temporary)
+        temporary.rename(marker)
+        return name
+
+    # --- space ---------------------------------------------------------------------------------
 
     def free(self) -> int:
         """Give how many bytes may still be written: free, less the minimum and what is promised."""
         with explained(self.root):
-            found = os.statvfs(self.root)
-        return found.f_bavail * found.f_frsize - self._min_free - self._promised
+            return self._space(self.root) - self._min_free - self._promised
 
     def promise(self, size: int) -> None:
         """Set space aside for what is about to arrive.
@@ -126,6 +157,7 @@ class Tree:
                     f"{self.root} has no room: {size} bytes are needed and "
                     f"{max(free, 0)} are free above the minimum of {self._min_free}",
                     remedy=_REMEDIES[errno.ENOSPC],
+                    errno=errno.ENOSPC,
                 )
             self._promised += size
 
@@ -134,31 +166,48 @@ class Tree:
         with self._guard:
             self._promised -= size
 
+    # --- sessions ------------------------------------------------------------------------------
+
     @contextmanager
     def session(self, name: str) -> Iterator[Session]:
         """Open a session of work; its directory vanishes at the end unless evidence is in it."""
         directory = self._staging / name
         with ExitStack() as stack:
-            with explained(directory), self._no_other_session_begins():
+            with explained(directory), self._alone():
                 directory.mkdir()
-                lock = stack.enter_context((directory / _LOCK).open("w"))
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            session = Session(self, directory)
-            stack.callback(session.close)
-            yield session
+                stack.callback(os.close, _take_lock(directory / _LOCK))
+                _sync_directory(self._staging)
+            stack.callback(self._end, directory)
+            yield Session(self, directory)
+
+    def _end(self, directory: Path) -> None:
+        """Remove the directory of a session, or leave it to the next start for its evidence."""
+        with explained(directory), self._alone():
+            if directory.is_dir() and not any(directory.glob(_JOURNALS)):
+                shutil.rmtree(directory)
 
     def sessions(self) -> dict[str, bool]:
-        """Give all sessions, and whether the process of each lives."""
-        with explained(self._staging), self._no_other_session_begins():
-            return {
-                path.name: _is_locked(path / _LOCK)
-                for path in sorted(self._staging.iterdir())
-                if path.is_dir()
-            }
+        """Give all sessions, and whether the process of each lives.
+
+        A dead one is taken charge of, until it is buried: meanwhile it lives in the eyes of
+        other processes, so that no two put it in order at once.
+        """
+        with explained(self._staging), self._alone():
+            directories = sorted(path for path in self._staging.iterdir() if path.is_dir())
+            return {path.name: not self._take_charge(path) for path in directories}
+
+    def _take_charge(self, directory: Path) -> bool:
+        """Lock the directory of a dead session; False if its process lives."""
+        if directory.name not in self._graves:
+            try:
+                self._graves[directory.name] = _take_lock(directory / _LOCK)
+            except BlockingIOError:
+                return False
+        return True
 
     @contextmanager
-    def _no_other_session_begins(self) -> Iterator[None]:
-        """Keep a session that is not locked yet from being taken for dead."""
+    def _alone(self) -> Iterator[None]:
+        """Keep others from beginning, ending or judging sessions, in this process or another."""
         with (self.ours / "sessions.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
@@ -169,19 +218,66 @@ class Tree:
         A file is read once to make sure; there are at most as many as a few batches have.
         """
         journals = sorted((self._staging / session).glob(_JOURNALS))
-        return [one for path in journals for one in _read_journal(path) if self.holds(one)]
-
-    def holds(self, evidence: Evidence) -> bool:
-        """Tell whether the tree has what the evidence says, byte for byte."""
-        path = self.root / evidence.path
-        with explained(path):
-            right_size = path.is_file() and path.stat().st_size == evidence.size
-            return right_size and digest(path) == evidence.sha256
+        return self.confirmed(one for path in journals for one in _read_journal(path))
 
     def bury(self, session: str) -> None:
         """Remove what a dead session left, once its testimony was heard."""
-        with explained(self._staging / session):
-            shutil.rmtree(self._staging / session)
+        directory = self._staging / session
+        with explained(directory), self._alone():
+            if directory.is_dir() and self._take_charge(directory):
+                shutil.rmtree(directory)
+            if session in self._graves:
+                os.close(self._graves.pop(session))
+
+    # --- what is there -------------------------------------------------------------------------
+
+    def holds(self, evidence: Evidence) -> bool:
+        """Tell whether the tree has what the evidence says, byte for byte.
+
+        It does not have what cannot be read.
+        """
+        try:
+            right_size = (self.root / evidence.path).stat().st_size == evidence.size
+        except OSError:
+            return False
+        return right_size and self.has(evidence.path, evidence.sha256)
+
+    def has(self, path: str, sha256: str) -> bool:
+        """Tell whether a file is there and has this digest."""
+        try:
+            return digest(self.root / path) == sha256
+        except OSError:
+            return False
+
+    def confirmed(self, evidences: Iterable[Evidence]) -> list[Evidence]:
+        """Give the evidence that holds, once what it speaks of is durable."""
+        held = [one for one in evidences if self.holds(one)]
+        for one in held:
+            path = self.root / one.path
+            with explained(path):
+                _sync_file(path)
+                _sync_directory(path.parent)
+        return held
+
+    def place(self, path: str) -> Path:
+        """Give where a path of the catalog is, which never leads out of the tree."""
+        if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+            raise ValueError(f"{path!r} leads out of the tree")
+        return self.root / path
+
+    def make_directory(self, directory: Path) -> None:
+        """Make a directory of the tree, and every name on the way to it durable.
+
+        Also those that are there already: another thread or process may have made them and not
+        synced them yet.
+        """
+        if directory in self._durable and directory.is_dir():
+            return
+        if directory != self.root:
+            self.make_directory(directory.parent)
+            directory.mkdir(exist_ok=True)
+            _sync_directory(directory.parent)
+        self._durable.add(directory)
 
 
 class Session:
@@ -200,12 +296,12 @@ class Session:
             return Part(path)
 
     def publish(self, part: Part, evidence: Evidence, *, batch: str, keep: bool) -> Evidence:
-        """Put a sealed part into the tree under its final name, durably.
+        """Put a part into the tree under its final name, durably.
 
         Parameters
         ----------
         part
-            A part that was sealed and judged.
+            A part that was judged.
         evidence
             What it is and where it goes; journalled before the rename.
         batch
@@ -219,10 +315,11 @@ class Session:
         Evidence
             With `kept` filled in.
         """
-        target = self.tree.root / evidence.path
+        part.seal()
+        target = self.tree.place(evidence.path)
         with explained(target):
-            _make_directories(target.parent, self.tree.root)
-            if keep and target.exists():
+            self.tree.make_directory(target.parent)
+            if keep and os.path.lexists(target):
                 evidence = replace(evidence, kept=self._keep(target, evidence.path))
             self._testify(evidence, batch)
             part.path.rename(target)
@@ -231,46 +328,71 @@ class Session:
 
     def _keep(self, target: Path, path: str) -> str:
         """Give the older file a second name among the revisions, so that it outlives the rename."""
-        relative = PurePosixPath(OURS) / "revisions" / path
-        kept = self.tree.root / relative
-        _make_directories(kept.parent, self.tree.root)
-        number = 1
-        while True:
-            numbered = kept.with_name(f"{kept.stem}.{number}{kept.suffix}")
-            try:
-                os.link(target, numbered)
-            except FileExistsError:
-                number += 1
-                continue
-            _sync_directory(kept.parent)
-            return str(relative.with_name(numbered.name))
+        place = PurePosixPath(OURS, "revisions", path)
+        self.tree.make_directory(self.tree.root / place.parent)
+        for number in count(1):
+            kept = place.with_name(_numbered(place.name, number))
+            if self._name_again(target, self.tree.root / kept):
+                break
+        _sync_directory(self.tree.root / place.parent)
+        return str(kept)
+
+    def _name_again(self, target: Path, kept: Path) -> bool:
+        """Give a file a second name, or see that it has it; False if that is another file's."""
+        try:
+            os.link(target, kept, follow_symlinks=False)
+        except FileExistsError:
+            return os.path.samestat(target.lstat(), kept.lstat())
+        except OSError as refused:
+            if refused.errno not in _NO_HARD_LINKS:
+                raise
+            return self._copy(target, kept)
+        return True
+
+    def _copy(self, target: Path, kept: Path) -> bool:
+        """Do with a copy what cannot be done with a link; `target` is never absent this way."""
+        if os.path.lexists(kept):
+            return False
+        with (
+            self.stage() as part,
+            Reserve(self.tree, target.stat().st_size) as reserve,
+            target.open("rb") as file,
+        ):
+            while piece := file.read(_PIECE):
+                reserve.write(part, piece)
+            shutil.copystat(target, part.path)
+            part.seal()
+            part.path.rename(kept)
+        return True
 
     def _testify(self, evidence: Evidence, batch: str) -> None:
-        """Write down what is about to happen, durably."""
-        descriptor = os.open(self._journal(batch), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        """Write down what is about to happen, durably.
+
+        The line begins on a new one, lest it be joined to one that a full disk cut short.
+        """
+        line = f"\n{json.dumps(asdict(evidence))}\n".encode()
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        descriptor = os.open(self._journal(batch), flags, 0o666)
         try:
-            _write_all(descriptor, (json.dumps(asdict(evidence)) + "\n").encode())
-            os.fdatasync(descriptor)
+            is_new = os.fstat(descriptor).st_size == 0
+            _write_all(descriptor, line)
+            os.fsync(descriptor)
         finally:
             os.close(descriptor)
+        if is_new:
+            _sync_directory(self._directory)
 
     def _journal(self, batch: str) -> Path:
-        return (self._directory / batch).with_suffix(Path(_JOURNALS).suffix)
+        return self._directory / _JOURNALS.replace("*", batch)
 
     def testimony(self, batch: str) -> list[Evidence]:
         """Give what a batch put into the tree so far."""
-        return [one for one in _read_journal(self._journal(batch)) if self.tree.holds(one)]
+        return self.tree.confirmed(_read_journal(self._journal(batch)))
 
     def committed(self, batch: str) -> None:
         """Tell that the catalog holds all publications of a batch; its journal is not needed."""
         with explained(self._directory):
             self._journal(batch).unlink(missing_ok=True)
-
-    def close(self) -> None:
-        """Remove the directory, or leave it to the next start if evidence is still in it."""
-        with explained(self._directory):
-            if not any(self._directory.glob(_JOURNALS)):
-                shutil.rmtree(self._directory)
 
 
 class Part:
@@ -283,6 +405,7 @@ class Part:
         self.path = path
         self.size = 0
         self._digest = hashlib.sha256()
+        self._sealed = False
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
 
     @property
@@ -297,6 +420,7 @@ class Part:
 
     def write(self, data: bytes | memoryview) -> None:
         """Append bytes."""
+        self._sealed = False
         self._digest.update(data)
         with explained(self.path):
             _write_all(self._descriptor, data)
@@ -304,14 +428,17 @@ class Part:
 
     def seal(self) -> None:
         """Make what was written durable."""
-        with explained(self.path):
-            os.fsync(self._descriptor)
+        if not self._sealed:
+            with explained(self.path):
+                os.fsync(self._descriptor)
+            self._sealed = True
 
     def close(self) -> None:
         """Close the file; safe to repeat."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            with suppress(OSError):  # what is not durable by now is not wanted
+                os.close(descriptor)
 
     def discard(self) -> None:
         """Remove the file, if it was not published."""
@@ -327,38 +454,56 @@ class Part:
 
 
 class Reserve:
-    """The space set aside for one batch, growing when its products are larger than expected."""
+    """The space set aside for one batch, growing when its products are larger than expected.
+
+    Use as a context manager: leaving it gives back what was not used.
+
+    Raises
+    ------
+    StorageError
+        If the file system has not so much to spare.
+    """
 
     def __init__(self, tree: Tree, expected: int) -> None:
         self._tree = tree
-        self._held = expected
-        tree.promise(expected)
+        self._held = 0
+        self._grow(expected)
 
-    def spend(self, size: int) -> None:
-        """Count bytes that are being written.
+    def _grow(self, size: int) -> None:
+        self._tree.promise(size)
+        self._held += size
+
+    def write(self, part: Part, data: bytes | memoryview) -> None:
+        """Append bytes to a part, in the space set aside.
 
         Raises
         ------
         StorageError
             If they exceed what was reserved and the file system has no more to spare.
         """
-        if size > self._held:
-            self._tree.promise(_MARGIN + size - self._held)
-            self._held += _MARGIN + size - self._held
+        size = len(data)
+        self._grow(max(0, size - self._held))
+        part.write(data)
         self._held -= size
         self._tree.redeem(size)
 
     def end(self) -> None:
         """Give back what was not used."""
-        self._tree.redeem(self._held)
-        self._held = 0
+        held, self._held = self._held, 0
+        self._tree.redeem(held)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
 
 
 def digest(path: Path) -> str:
     """Give the SHA-256 of a file, hexadecimal, reading it in pieces."""
     found = hashlib.sha256()
     with path.open("rb") as file:
-        while piece := file.read(_DIGEST_PIECE):
+        while piece := file.read(_PIECE):
             found.update(piece)
     return found.hexdigest()
 
@@ -379,10 +524,47 @@ def explained(path: Path) -> Iterator[None]:
         ) from failed
 
 
+def _make_root(root: Path) -> None:
+    """Make the root, but nothing above it: a parent that is not there may not be mounted yet."""
+    if root.is_dir():
+        return
+    if os.path.lexists(root):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(root))
+    if not root.parent.is_dir():
+        raise StorageError(
+            f"{root} cannot be made: there is no directory {root.parent}",
+            remedy="Create that directory, or mount its file system, or set another mirror.root.",
+            errno=errno.ENOENT,
+        )
+    root.mkdir(exist_ok=True)
+    _sync_directory(root.parent)
+
+
+def _name_in(marker: bytes, path: Path) -> str:
+    """Read a marker."""
+    try:
+        fields = json.loads(marker)
+        edition, name = int(fields["format"]), str(fields["id"])
+    except (ValueError, KeyError, TypeError) as broken:
+        raise StorageError(
+            f"the marker {path} cannot be read: {broken}",
+            remedy="Restore it from a backup, or remove it to begin a new mirror here.",
+        ) from None
+    if edition > _FORMAT:
+        raise StorageError(
+            f"the mirror of {path} was made by a newer winter-sync than this one",
+            remedy="Use the newer one, or set another mirror.root.",
+        )
+    return name
+
+
 def _read_journal(path: Path) -> Iterator[Evidence]:
-    """Read what was journalled; a last line that a crash cut short proves nothing."""
+    """Read what was journalled; a line that a crash cut short proves nothing."""
     with explained(path):
-        lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+        try:
+            lines = path.read_text(errors="replace").splitlines()
+        except FileNotFoundError:
+            return
     for line in lines:
         try:
             fields = json.loads(line)
@@ -393,26 +575,29 @@ def _read_journal(path: Path) -> Iterator[Evidence]:
             continue
 
 
-def _is_locked(path: Path) -> bool:
+def _numbered(name: str, number: int) -> str:
+    """Put a number before the last suffix of a file name, within what a name may have."""
+    path = PurePosixPath(name)
+    tail = f".{number}{path.suffix}"
+    room = _LONGEST_NAME - len(tail.encode())
+    return path.stem.encode()[:room].decode(errors="ignore") + tail
+
+
+def _take_lock(path: Path) -> int:
+    """Give the descriptor of a locked file, making it if need be.
+
+    Raises
+    ------
+    BlockingIOError
+        If another descriptor holds its lock, of this process or another.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        with path.open("r+") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except FileNotFoundError:
-        return False
-    return False
-
-
-def _make_directories(directory: Path, root: Path) -> None:
-    """Create directories down from the root, each made durable in the one above it."""
-    missing: list[Path] = []
-    while directory != root and not directory.exists():
-        missing.append(directory)
-        directory = directory.parent
-    for path in reversed(missing):
-        path.mkdir(exist_ok=True)
-        _sync_directory(path.parent)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _write_all(descriptor: int, data: bytes | memoryview) -> None:
