@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,8 @@ def test_serves_until_it_is_told_to_stop(number: signal.Signals) -> None:
     process = subprocess.Popen(  # noqa: S603 - our own code
         [sys.executable, "-c", SERVE], stdout=subprocess.PIPE, text=True, cwd=CHECKOUT
     )
-    with process:
+    with process, ExitStack() as whatever_happens:
+        whatever_happens.callback(process.kill)
         assert process.stdout is not None
         lines = [process.stdout.readline().strip() for _ in range(5)]
         url = lines[0].removeprefix("listening on ")
