@@ -11,6 +11,7 @@ import asyncio
 import base64
 import json
 import os
+import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -21,21 +22,20 @@ from http import HTTPStatus
 from typing import Any, Self
 
 import aiohttp
-from tenacity import (
-    AsyncRetrying,
-    RetryCallState,
-    retry_if_exception_type,
-)
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 from tenacity.wait import wait_random_exponential
 
 from winter_sync import __version__
+from winter_sync.circuit import Circuit, Closed, Opened
 from winter_sync.errors import (
     BadAnswerError,
+    LeftAloneError,
     RefusedError,
     RejectedQueryError,
     TransientError,
     WinterSyncError,
 )
+from winter_sync.events import Retrying, ServerUnwell, ServerWell, Tell
 from winter_sync.listing import Listing, read_listing
 from winter_sync.models import (
     Batch,
@@ -114,10 +114,16 @@ class Api:
         The longest waits.
     clock
         Gives the current UTC time.
+    monotonic
+        Gives a time in seconds that never goes back.
     sleep
         Waits so many seconds.
-    unwell
-        Called with the reason and the wait, in seconds, before a request is tried again.
+    random
+        Gives numbers in [0, 1), for spreading probes of a server that is unwell.
+    patience
+        How many seconds a request may be held while the server is unwell.
+    tell
+        Hears when a request is tried again, and when the server is unwell and well again.
     """
 
     def __init__(  # noqa: PLR0913 - what differs between a daemon, a one-off and a test
@@ -129,19 +135,30 @@ class Api:
         connections: int = 4,
         timeouts: Timeouts = Timeouts(),
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        unwell: Callable[[str, float], None] = lambda _reason, _wait: None,
+        random: Callable[[], float] = random.random,
+        patience: float = 120.0,
+        tell: Tell = lambda _: None,
     ) -> None:
         self.base_url = base_url
         self._credentials = credentials
         self._redact = redactor(credentials)
-        self._pace = Pace(interval, time.monotonic, sleep)
+        self._pace = Pace(interval, monotonic, sleep)
         self._connections = connections
         self._timeouts = timeouts
         self._clock = clock
         self._clock_offset = timedelta(0)
         self._sleep = sleep
-        self._unwell = unwell
+        self._tell = tell
+        self._circuit = Circuit(
+            probe=self._probe,
+            clock=monotonic,
+            sleep=sleep,
+            random=random,
+            patience=patience,
+            tell=self._tell_circuit,
+        )
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -179,6 +196,17 @@ class Api:
             If it does not.
         """
         await self._ask("/ping", authorize=False)
+
+    async def _probe(self) -> None:
+        """Ask for a sign of life, past the circuit."""
+        await self._ask_once("/ping", {}, None, authorize=False)
+
+    def _tell_circuit(self, change: Opened | Closed) -> None:
+        match change:
+            case Opened(reason, pause):
+                self._tell(ServerUnwell(reason, pause))
+            case Closed(seconds):
+                self._tell(ServerWell(seconds))
 
     async def check_user(self) -> None:
         """Make sure that user and password are accepted.
@@ -364,17 +392,40 @@ class Api:
     ) -> Json:
         retrying = AsyncRetrying(
             sleep=self._sleep,
-            stop=_stop,
-            wait=_wait,
-            retry=retry_if_exception_type(TransientError),
-            before_sleep=self._note_unwell,
+            stop=stop_after_attempt(_ATTEMPTS),
+            wait=self._wait,
+            retry=retry_if_exception(_may_pass),
+            before_sleep=self._note_retry,
             reraise=True,
             name=what,
         )
-        return await retrying(call, *args, **kwargs)
+        return await retrying(self._attempt, call, *args, **kwargs)
 
-    def _note_unwell(self, state: RetryCallState) -> None:
-        self._unwell(str(_exception(state)), state.upcoming_sleep)
+    async def _attempt(
+        self, call: Callable[..., Awaitable[Any]], *args: object, **kwargs: object
+    ) -> Json:
+        """Make one call, as soon as the server may be asked, and note how it took it."""
+        await self._circuit.passage()
+        try:
+            answer = await call(*args, **kwargs)
+        except TransientError as unwell:
+            self._circuit.failed(unwell)
+            raise
+        except WinterSyncError:
+            self._circuit.succeeded()
+            raise
+        self._circuit.succeeded()
+        return answer
+
+    def _wait(self, state: RetryCallState) -> float:
+        """Give the seconds before the next attempt; an open circuit does its own waiting."""
+        if self._circuit.is_open:
+            return 0.0
+        return wait_random_exponential(multiplier=1, max=_LONGEST_WAIT)(state)
+
+    def _note_retry(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome is not None else None
+        self._tell(Retrying(str(error), state.upcoming_sleep))
 
 
 def query_body(query: Query) -> dict[str, object]:
@@ -452,26 +503,9 @@ def _reason(error: OSError) -> str:
     return error.strerror or type(error).__name__
 
 
-def _wait(state: RetryCallState) -> float:
-    """Give the seconds before the next attempt: what the server asked for, else growing."""
-    asked = _asked_wait(state)
-    if asked is not None:
-        return asked
-    return wait_random_exponential(multiplier=1, max=_LONGEST_WAIT)(state)
-
-
-def _stop(state: RetryCallState) -> bool:
-    """Give up after some attempts, or when the server wants to be left alone for long."""
-    return state.attempt_number >= _ATTEMPTS or (_asked_wait(state) or 0) > _LONGEST_WAIT
-
-
-def _asked_wait(state: RetryCallState) -> float | None:
-    error = _exception(state)
-    return error.retry_after if isinstance(error, TransientError) else None
-
-
-def _exception(state: RetryCallState) -> BaseException | None:
-    return state.outcome.exception() if state.outcome is not None else None
+def _may_pass(error: BaseException) -> bool:
+    """Tell whether the same request, made again soon, may succeed."""
+    return isinstance(error, TransientError) and not isinstance(error, LeftAloneError)
 
 
 def _status_error(response: aiohttp.ClientResponse, said: str) -> WinterSyncError:

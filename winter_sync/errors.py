@@ -72,6 +72,10 @@ class TransientError(WinterSyncError):
         self.retry_after = retry_after
 
 
+class LeftAloneError(TransientError):
+    """The server is unwell and is not asked at all for now."""
+
+
 class BadAnswerError(WinterSyncError):
     """The server answered, but not with what its contract says."""
 

@@ -78,11 +78,26 @@ class BatchEnded:
 
 
 @dataclass(frozen=True, slots=True)
-class ServerUnwell:
-    """A request failed for a reason that lies with the server or the network."""
+class Retrying:
+    """A request failed for a passing reason and is tried again after a wait, in seconds."""
 
     reason: str
     wait: float
+
+
+@dataclass(frozen=True, slots=True)
+class ServerUnwell:
+    """Requests fail in a row, or the server asks for time: it is left alone, seconds at first."""
+
+    reason: str
+    wait: float
+
+
+@dataclass(frozen=True, slots=True)
+class ServerWell:
+    """The server answers again, after so many seconds."""
+
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +124,9 @@ Event = (
     | Received
     | Settled
     | BatchEnded
+    | Retrying
     | ServerUnwell
+    | ServerWell
     | Recovered
     | LeftOut
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 import uuid
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -13,7 +14,6 @@ from winter_sync import settings as settings_module
 from winter_sync.api import Api, Timeouts
 from winter_sync.catalog import Catalog, CatalogThread
 from winter_sync.errors import StorageError, UsageError
-from winter_sync.events import ServerUnwell, Tell
 from winter_sync.mirror import Mirror, Policy
 from winter_sync.tree import Tree, explained
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from pathlib import Path
 
+    from winter_sync.events import Tell
     from winter_sync.models import Credentials, Selection
     from winter_sync.settings import Settings
 
@@ -33,12 +34,13 @@ def now() -> datetime:
 
 
 @asynccontextmanager
-async def open_api(
+async def open_api(  # noqa: PLR0913 - time comes in three ways, all by name
     settings: Settings,
     credentials: Credentials,
     tell: Tell = lambda _: None,
     *,
     clock: Callable[[], datetime] = now,
+    monotonic: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> AsyncIterator[Api]:
     """Open a client of the archive that the settings name."""
@@ -54,19 +56,21 @@ async def open_api(
             silence=api.silence_timeout.total_seconds(),
         ),
         clock=clock,
+        monotonic=monotonic,
         sleep=sleep,
-        unwell=lambda reason, wait: tell(ServerUnwell(reason, wait)),
+        tell=tell,
     ) as opened:
         yield opened
 
 
 @asynccontextmanager
-async def open_mirror(
+async def open_mirror(  # noqa: PLR0913 - time comes in three ways, all by name
     settings: Settings,
     tell: Tell,
     *,
     selections: Sequence[Selection] | None = None,
     clock: Callable[[], datetime] = now,
+    monotonic: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> AsyncIterator[Mirror]:
     """Open the mirror that the settings describe, and close all of it at the end.
@@ -81,8 +85,8 @@ async def open_mirror(
         What to mirror, where that is not all that the settings name.
     clock
         Gives the current UTC time.
-    sleep
-        Waits so many seconds before a request is tried again, and between requests.
+    monotonic, sleep
+        Give a time in seconds that never goes back; wait so many seconds.
 
     Raises
     ------
@@ -96,7 +100,7 @@ async def open_mirror(
     tree = Tree(settings.root, min_free=settings.mirror.min_free)
     async with (
         _open_catalog(settings, tree, clock) as catalog,
-        open_api(settings, credentials, tell, clock=clock, sleep=sleep) as api,
+        open_api(settings, credentials, tell, clock=clock, monotonic=monotonic, sleep=sleep) as api,
     ):
         with tree.session(uuid.uuid4().hex) as session:
             mirror = Mirror(

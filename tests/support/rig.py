@@ -60,6 +60,7 @@ class Rig:
         self.root = root
         self.events: list[Event] = []
         self.waits: list[float] = []
+        self.elapsed = 0.0
         self.changes: dict[str, dict[str, Any]] = {}
         self.programs: list[dict[str, Any]] = [
             {"name": record.name, **EVERYTHING} for record in self.observatory.accounts.programs
@@ -101,6 +102,7 @@ class Rig:
             self.settings(),
             self.events.append,
             clock=self.observatory.clock.now,
+            monotonic=lambda: self.elapsed,
             sleep=self._sleep,
         ) as mirror:
             report: Report = await work(mirror)
@@ -108,6 +110,7 @@ class Rig:
 
     async def _sleep(self, seconds: float) -> None:
         self.waits.append(seconds)
+        self.elapsed += seconds
 
     def files(self) -> dict[str, str]:
         """Give the SHA-256 of every file in the tree, by its path below the root."""

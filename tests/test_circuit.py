@@ -1,0 +1,110 @@
+"""The circuit: nobody asks a server that is unwell, and everybody hears when it is well."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from winter_sync.circuit import Circuit, Closed, Opened
+from winter_sync.errors import TransientError
+
+BUSY = TransientError("busy")
+
+
+class Server:
+    """A server with a driven clock, a circuit before it, and a note of all that happens."""
+
+    def __init__(self, *, patience: float = 1e9) -> None:
+        self.now = 0.0
+        self.well = False
+        self.probes: list[float] = []
+        self.told: list[Opened | Closed] = []
+        self.circuit = Circuit(
+            probe=self.probe,
+            clock=lambda: self.now,
+            sleep=self.sleep,
+            random=lambda: 0.5,
+            patience=patience,
+            tell=self.told.append,
+        )
+
+    async def probe(self) -> None:
+        """Answer a probe; the fifth finds the server well."""
+        self.probes.append(self.now)
+        if not self.well and len(self.probes) < 5:
+            raise BUSY
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds
+        await asyncio.sleep(0)
+
+    def fail(self, times: int, error: TransientError = BUSY) -> None:
+        """Meet so many failures."""
+        for _ in range(times):
+            self.circuit.failed(error)
+
+
+async def test_a_few_failures_hold_nobody() -> None:
+    """Failures that are not in a row, or too few, leave the circuit closed."""
+    server = Server()
+    for _ in range(10):
+        server.fail(4)
+        server.circuit.succeeded()
+    await server.circuit.passage()
+    assert (server.now, server.told) == (0.0, [])
+
+
+async def test_failures_in_a_row_hold_everybody_until_a_probe_succeeds() -> None:
+    """Once open, all wait together; one probes at a time, ever more seldom; told once each way."""
+    server = Server()
+    server.fail(20)
+    await asyncio.gather(*(server.circuit.passage() for _ in range(10)))
+    pauses = [
+        after - before for before, after in zip([0.0, *server.probes], server.probes, strict=False)
+    ]
+    assert pauses == [15.0, 30.0, 60.0, 120.0, 240.0]
+    assert server.told == [Opened("busy", 15.0), Closed(465.0)]
+    assert not server.circuit.is_open
+
+
+async def test_the_pause_has_a_limit() -> None:
+    """However long the server is unwell, it is probed four times an hour."""
+    server = Server()
+    server.fail(5)
+    server.circuit._pause = 800.0
+    await server.circuit.passage()
+    assert server.probes[-1] - server.probes[-2] == 900.0
+
+
+async def test_a_server_that_asks_for_time_gets_it() -> None:
+    """One answer with Retry-After holds everybody for as long as it says."""
+    server = Server()
+    server.well = True
+    server.fail(1, TransientError("busy", retry_after=77.0))
+    await server.circuit.passage()
+    assert server.probes == [77.0]
+
+
+async def test_patience_ends() -> None:
+    """Who cannot wait that long is told at once, and nothing is asked of the server."""
+    server = Server(patience=10.0)
+    server.fail(5)
+    with pytest.raises(TransientError, match="left alone: busy"):
+        await server.circuit.passage()
+    assert (server.now, server.probes) == (0.0, [])
+
+
+async def test_a_cancelled_prober_leaves_the_probe_to_another() -> None:
+    """When the one who probes is cancelled, the next one waiting probes instead."""
+    server = Server()
+    server.well = True
+    server.fail(5)
+    first = asyncio.create_task(server.circuit.passage())
+    second = asyncio.create_task(server.circuit.passage())
+    await asyncio.sleep(0)
+    first.cancel()
+    await second
+    assert first.cancelled() or first.done()
+    assert not server.circuit.is_open

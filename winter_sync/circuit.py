@@ -1,0 +1,140 @@
+"""One view of the server for everybody who asks it something: well, or to be left alone for now."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from winter_sync.errors import LeftAloneError, TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+_FAILURES = 5
+"""So many failures in a row, whoever met them, mean the server and not a request."""
+_FIRST_PAUSE = 15.0
+_LONGEST_PAUSE = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The server is left alone: why, and for how many seconds at first."""
+
+    reason: str
+    pause: float
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The server is well again, after so many seconds."""
+
+    seconds: float
+
+
+class Circuit:
+    """Lets requests pass while the server is well, and holds all of them while it is not.
+
+    While open, one caller at a time probes the server after a pause, which doubles with each probe
+    that fails; the others wait for what it finds.
+
+    Parameters
+    ----------
+    probe
+        Asks the server for a sign of life; raises `TransientError` if there is none.
+    clock
+        Gives a time in seconds that never goes back.
+    sleep
+        Waits so many seconds.
+    random
+        Gives numbers in [0, 1), so that many mirrors do not come back in one moment.
+    patience
+        How many seconds a caller may be held before it is told to give up.
+    tell
+        Hears when it opens and when it closes: once each, however many requests are held.
+    """
+
+    def __init__(  # noqa: PLR0913 - all by name, and all passed in so that tests can drive them
+        self,
+        *,
+        probe: Callable[[], Awaitable[object]],
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[object]],
+        random: Callable[[], float],
+        patience: float,
+        tell: Callable[[Opened | Closed], None],
+    ) -> None:
+        self._probe = probe
+        self._clock = clock
+        self._sleep = sleep
+        self._random = random
+        self._patience = patience
+        self._tell = tell
+        self._failures = 0
+        self._pause = _FIRST_PAUSE
+        self._opened_at: float | None = None
+        self._probe_at = 0.0
+        self._reason = ""
+        self._probing = asyncio.Lock()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether requests are being held."""
+        return self._opened_at is not None
+
+    async def passage(self) -> None:
+        """Return when a request may be made.
+
+        Raises
+        ------
+        LeftAloneError
+            If the server has been unwell for longer than the patience.
+        """
+        deadline = self._clock() + self._patience
+        while self.is_open:
+            async with self._probing:
+                if self.is_open:
+                    await self._wait_and_probe(deadline)
+
+    async def _wait_and_probe(self, deadline: float) -> None:
+        if self._probe_at > deadline:
+            raise LeftAloneError(
+                f"the server is being left alone: {self._reason}",
+                remedy="Nothing is lost: run again later.",
+            )
+        await self._sleep(max(0.0, self._probe_at - self._clock()))
+        try:
+            await self._probe()
+        except TransientError as still:
+            self._pause = min(self._pause * 2, _LONGEST_PAUSE)
+            self._hold(still)
+        else:
+            self._close()
+
+    def failed(self, error: TransientError) -> None:
+        """Count a failure that may be the server's.
+
+        A server that asks for time gets it at once, and from everybody.
+        """
+        self._failures += 1
+        if self._failures >= _FAILURES or error.retry_after:
+            self._hold(error)
+
+    def succeeded(self) -> None:
+        """Note that the server answered as it should."""
+        self._failures = 0
+        self._pause = _FIRST_PAUSE
+
+    def _hold(self, error: TransientError) -> None:
+        pause = error.retry_after or self._pause * (0.75 + self._random() / 2)
+        self._probe_at = max(self._probe_at, self._clock() + pause)
+        self._reason = error.message
+        if self._opened_at is None:
+            self._opened_at = self._clock()
+            self._tell(Opened(error.message, pause))
+
+    def _close(self) -> None:
+        opened, self._opened_at = self._opened_at, None
+        self._failures = 0
+        if opened is not None:
+            self._tell(Closed(self._clock() - opened))
