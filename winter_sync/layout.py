@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import string
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -16,10 +15,16 @@ DEFAULT_LAYOUT = "{instrument}/{night}/{subdir}/{filename}"
 OURS = ".winter-sync"
 """The one name at the top of a root that belongs to us and to no product."""
 
-_FIELDS = ("instrument", "night", "subdir", "filename", "image_type")
 _LONGEST_NAME = 255
 _LONGEST_PATH = 1024
-_SAFE = re.compile(r"[^\x00-\x1f\x7f/\\]+")
+_SHOWN = 60
+_SAMPLE = {
+    "instrument": "winter",
+    "night": "20240211",
+    "subdir": "final",
+    "filename": "X_stack.fits",
+    "image_type": "stack",
+}
 
 
 class Layout:
@@ -40,6 +45,7 @@ class Layout:
     def __init__(self, pattern: str = DEFAULT_LAYOUT) -> None:
         _check_pattern(pattern)
         self.pattern = pattern
+        self._without_subdir = "/".join(part for part in pattern.split("/") if part != "{subdir}")
 
     def path(self, product: Product) -> PurePosixPath:
         """Give the path of a product, relative to the root.
@@ -51,60 +57,68 @@ class Layout:
             hidden, with control characters, or too long. Nothing is ever cleaned up silently,
             because a cleaned name could be another product's.
         """
-        words = {
-            "instrument": product.instrument.value,
-            "night": product.night.name,
-            "subdir": subdir(product),
-            "filename": product.filename,
-            "image_type": product.image_type.value,
-        }
-        path = PurePosixPath(self.pattern.format_map(words))
-        for part in path.parts:
-            _check_part(part, product)
-        if len(str(path).encode()) > _LONGEST_PATH:
-            raise _unsafe(product, f"its path has more than {_LONGEST_PATH} bytes")
-        return path
+        below = subdir(product)
+        pattern = self.pattern if below is not None else self._without_subdir
+        path = pattern.format(
+            instrument=product.instrument.value,
+            night=product.night.name,
+            subdir=below or "",
+            filename=product.filename,
+            image_type=product.image_type.value,
+        )
+        if (fault := _fault(path)) is not None:
+            raise _unsafe(product, fault)
+        return PurePosixPath(path)
 
 
-def subdir(product: Product) -> str:
+def subdir(product: Product) -> str | None:
     """Give what stands between the night and the file name in a savepath.
 
     All of it, because directories of one night may repeat a basename (winter-api.md,
-    "Products"); the type's usual directory where the savepath has none.
+    "Products"); None where the product lies in the night's directory itself. Where no directory
+    is the night's, the last one, or the type's usual one if there is none.
     """
-    directory = product.savepath.rpartition("/")[0]
-    _, found, below = directory.rpartition(f"/{product.night}/")
-    if found:
-        return below
-    last = directory.rpartition("/")[2]
-    return last if last and last != product.night.name else product.image_type.subdir
+    upwards = product.savepath.split("/")[-2::-1]
+    if product.night.name in upwards:
+        below = upwards[: upwards.index(product.night.name)]
+        return "/".join(reversed(below)) if below else None
+    return (upwards[0] if upwards else "") or product.image_type.subdir
 
 
 def _check_pattern(pattern: str) -> None:
     try:
-        fields = {name for _, name, *_ in string.Formatter().parse(pattern) if name is not None}
+        parsed = list(string.Formatter().parse(pattern))
     except ValueError as broken:
         raise _unusable(pattern, str(broken)) from None
-    if any(spec or conversion for *_, spec, conversion in string.Formatter().parse(pattern)):
+    fields = {name for _, name, _, _ in parsed if name is not None}
+    if unknown := sorted(fields - set(_SAMPLE)):
+        raise _unusable(pattern, f"{{{unknown[0]}}} is not one of {', '.join(_SAMPLE)}")
+    if any(spec or conversion for _, _, spec, conversion in parsed):
         raise _unusable(pattern, "its fields take no format")
-    if unknown := sorted(fields - set(_FIELDS)):
-        raise _unusable(pattern, f"{{{unknown[0]}}} is not one of {', '.join(_FIELDS)}")
-    parts = pattern.split("/")
-    if parts[-1] != "{filename}":
+    if pattern.rpartition("/")[2] != "{filename}":
         raise _unusable(pattern, "its last part must be {filename}")
-    if any(not part or part.startswith(".") for part in parts):
-        raise _unusable(pattern, "a part of it is empty or begins with a dot")
     if not {"instrument", "night"} <= fields or not fields & {"subdir", "image_type"}:
         raise _unusable(pattern, "it needs {instrument}, {night} and {subdir} or {image_type}")
+    if (fault := _fault(pattern.format_map(_SAMPLE))) is not None:
+        raise _unusable(pattern, fault)
 
 
-def _check_part(part: str, product: Product) -> None:
-    if not _SAFE.fullmatch(part):
-        raise _unsafe(product, f"{part!r} is empty or has a control character or a slash in it")
-    if part.startswith("."):
-        raise _unsafe(product, f"{part!r} begins with a dot")
-    if len(part.encode(errors="replace")) > _LONGEST_NAME or not part.isprintable():
-        raise _unsafe(product, f"{part[:40]!r}... is over-long or not printable")
+def _fault(path: str) -> str | None:
+    """Say what makes a path unsafe; None if nothing does."""
+    for part in path.split("/"):
+        if not part:
+            return "a part of it is empty"
+        if part.startswith("."):
+            return f"{_short(part)} begins with a dot"
+        if not part.isprintable() or "\\" in part:
+            return f"{_short(part)} has a control character or a backslash in it"
+        if len(part.encode()) > _LONGEST_NAME:
+            return f"{_short(part)} has more than {_LONGEST_NAME} bytes"
+    return f"it has more than {_LONGEST_PATH} bytes" if len(path.encode()) > _LONGEST_PATH else None
+
+
+def _short(part: str) -> str:
+    return repr(part) if len(part) <= _SHOWN else f"{part[:_SHOWN]!r}..."
 
 
 def _unsafe(product: Product, why: str) -> DamagedError:

@@ -98,7 +98,7 @@ class Night:
     @classmethod
     def of(cls, day: date) -> Self:
         """Give the night that begins on the evening of a local calendar date."""
-        return cls(f"{day:%Y%m%d}")
+        return cls(day.isoformat().replace("-", ""))
 
     @classmethod
     def at(cls, instant: datetime) -> Self:
@@ -264,10 +264,13 @@ def night_of(savepath: str, nightdate: str | None = None) -> Night | None:
     for part in reversed(directory.split("/")):
         if (night := _night(part)) is not None:
             return night
-    if (instant := exposure_time(filename)) is not None:
-        return Night.at(instant)
-    night = _night((nightdate or "")[:10].replace("-", ""))
-    return night.plus(-1) if night is not None else None
+    try:
+        if (instant := exposure_time(filename)) is not None:
+            return Night.at(instant)
+        night = _night((nightdate or "")[:10].replace("-", ""))
+        return night.plus(-1) if night is not None else None
+    except OverflowError:  # nothing is before the first day of the year 1
+        return None
 
 
 def _night(text: str) -> Night | None:
