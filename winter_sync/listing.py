@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -18,6 +18,8 @@ _COLUMNS = frozenset(
     }
 )  # fmt: skip
 _MOST_TOLD = 20
+_SHOWN = 200
+_BEYOND_SQL = 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +33,9 @@ class Listing:
 def read_listing(answer: object, query: Query) -> Listing:
     """Read the JSON answer to a query (winter-api.md, "Endpoints").
 
-    `body` may be a list of rows or a mapping of columns. A null or malformed row is left out and
-    told; unknown columns are kept in `Row.extra`.
+    `body` may be a list of rows or a mapping of columns, as the client's DataFrame takes both. A
+    null or malformed row is left out and told; unknown columns are kept in `Row.extra`, as is an
+    image type other than the one that was asked for.
 
     Raises
     ------
@@ -49,32 +52,40 @@ def read_listing(answer: object, query: Query) -> Listing:
     return Listing(tuple(rows), _shortened(faults))
 
 
-def _raw_rows(answer: object) -> Iterator[object]:
+def _raw_rows(answer: object) -> Iterable[object]:
     body = answer.get("body") if isinstance(answer, Mapping) else answer
     if isinstance(body, list):
-        return iter(body)
+        return body
     if isinstance(body, Mapping):
         return _transposed(body)
-    raise BadAnswerError(
-        f"the answer to a query has no table in it, but {type(body).__name__}",
-        remedy="Try again later; if it stays so, the observatory has changed its API.",
-    )
+    raise _no_table(f"has no table in it, but {type(body).__name__}")
 
 
-def _transposed(columns: Mapping[str, Any]) -> Iterator[object]:
-    """Turn columns, each a list or a mapping by row label (as pandas writes them), into rows."""
-    table = {
-        name: list(column.values()) if isinstance(column, Mapping) else column
+def _transposed(columns: Mapping[str, Any]) -> Iterable[object]:
+    """Turn columns into rows: lists of one length, or mappings by row label as pandas writes them.
+
+    As pandas does, take a label that a column lacks for a missing value, and a column that is
+    neither for one value of all rows.
+    """
+    if all(isinstance(column, Mapping) for column in columns.values()):
+        labels = dict.fromkeys(label for column in columns.values() for label in column)
+        return [{name: columns[name].get(label) for name in columns} for label in labels]
+    lengths = {len(column) for column in columns.values() if isinstance(column, list)}
+    if len(lengths) != 1 or any(isinstance(column, Mapping) for column in columns.values()):
+        raise _no_table("is a table whose columns are not of one length")
+    (length,) = lengths
+    filled = {
+        name: column if isinstance(column, list) else [column] * length
         for name, column in columns.items()
     }
-    lengths = {len(column) for column in table.values() if isinstance(column, list)}
-    if len(lengths) > 1 or any(not isinstance(column, list) for column in table.values()):
-        raise BadAnswerError(
-            "the answer to a query is a table whose columns are not of one length",
-            remedy="Try again later; if it stays so, the observatory has changed its API.",
-        )
-    for values in zip(*table.values(), strict=True):
-        yield dict(zip(table, values, strict=True))
+    return [dict(zip(filled, values, strict=True)) for values in zip(*filled.values(), strict=True)]
+
+
+def _no_table(what: str) -> BadAnswerError:
+    return BadAnswerError(
+        f"the answer to a query {what}",
+        remedy="Try again later; if it stays so, the observatory has changed its API.",
+    )
 
 
 def _row(raw: object, query: Query) -> Row:
@@ -92,25 +103,47 @@ def _row(raw: object, query: Query) -> Row:
         fieldid=_whole(raw, "fieldid"),
         lastmodified=_text(raw, "lastmodified"),
         pipeversion=_text(raw, "pipeversion"),
-        extra=MappingProxyType({str(key): raw[key] for key in raw if key not in _COLUMNS}),
+        extra=MappingProxyType(_extra(raw, query)),
     )
 
 
 def _product(raw: Mapping[str, Any], query: Query) -> Product:
     savepath = raw.get("savepath")
     if not isinstance(savepath, str) or not savepath.rpartition("/")[2]:
-        raise _MalformedRowError(f"its savepath is {str(savepath)[:100]!r}")
+        raise _MalformedRowError(f"its savepath is {str(savepath)[:_SHOWN]!r}")
+    if not _is_unicode(savepath):
+        raise _MalformedRowError(f"its savepath is no Unicode text: {savepath[:_SHOWN]!r}")
     night = night_of(savepath, _text(raw, "nightdate"))
     if night is None:
-        raise _MalformedRowError(f"nothing tells the night of {savepath[:200]!r}")
+        raise _MalformedRowError(f"nothing tells the night of {savepath[:_SHOWN]!r}")
     return Product(query.subject.instrument, savepath, query.subject.image_type, night)
+
+
+def _extra(raw: Mapping[str, Any], query: Query) -> dict[str, Any]:
+    """Keep the columns we do not know, and a type that contradicts the query."""
+    unsaid = (None, query.subject.image_type.value)
+    return {
+        column: value
+        for column, value in raw.items()
+        if column not in _COLUMNS or (column == "image_type" and value not in unsaid)
+    }
 
 
 def _text(raw: Mapping[str, Any], column: str) -> str | None:
     value = raw.get(column)
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
-    return str(value)
+    text = str(value)
+    return text if _is_unicode(text) else text.encode(errors="replace").decode()
+
+
+def _is_unicode(text: str) -> bool:
+    """Tell whether a text can be written down: JSON can name half a character, a disk cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _number(raw: Mapping[str, Any], column: str) -> float | None:
@@ -123,7 +156,7 @@ def _number(raw: Mapping[str, Any], column: str) -> float | None:
 
 def _whole(raw: Mapping[str, Any], column: str) -> int | None:
     value = _number(raw, column)
-    return int(value) if value is not None and abs(value) < 2**63 else None
+    return int(value) if value is not None and abs(value) < _BEYOND_SQL else None
 
 
 def _shortened(faults: list[str]) -> tuple[str, ...]:
