@@ -5,6 +5,7 @@ Heavy modules are imported by the command that needs them, so that `--help` is i
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,23 +14,32 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 import typer
 
 from winter_sync import __version__
-from winter_sync.errors import ExitCode, UsageError, WinterSyncError
+from winter_sync.errors import ExitCode, StorageError, UsageError, WinterSyncError
 from winter_sync.models import ImageType, Instrument, Night
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine, Iterable
     from typing import Any
 
     from rich.console import Console
     from structlog.typing import FilteringBoundLogger
 
+    from winter_sync.mirror import Report
     from winter_sync.settings import Settings
 
 T = TypeVar("T")
+W = TypeVar("W", bound=str)
+
+INTERRUPTED = 130
+"""The exit code after SIGINT or SIGTERM, as shells have it for the former."""
+LEVELS = ("debug", "info", "warning", "error")
+FORMATS = ("auto", "human", "json")
 
 app = typer.Typer(
     name="winter-sync",
     help="Keep a local, trustworthy mirror of WINTER and SPRING data, by night.",
+    epilog="Exit codes: 0 done, 2 usage or settings, 3 credentials refused, 4 server unreachable "
+    "or unwell, 5 some products could not be had (they stay wanted), 6 storage.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,  # they would print local variables, secrets among them
@@ -41,8 +51,13 @@ class Common:
     """The options before the command."""
 
     config: Path | None
-    log_level: str
+    log_level: str | None
     log_format: str
+
+    def level(self, *, drawing: bool) -> str:
+        """Give the least level to log: what was asked for, else what fits what is shown."""
+        beside_progress = drawing and sys.stderr.isatty()
+        return self.log_level or ("warning" if beside_progress else "info")
 
 
 def _night(text: str) -> Night:
@@ -50,6 +65,20 @@ def _night(text: str) -> Night:
         return Night(text.replace("-", ""))
     except ValueError as wrong:
         raise typer.BadParameter(str(wrong)) from None
+
+
+def _among(words: Iterable[W]) -> Callable[[str], W]:
+    """Make a parser that takes one of these words, and for another names the nearest."""
+    known = {str(word): word for word in words}
+
+    def parse(text: str) -> W:
+        if text in known:
+            return known[text]
+        from winter_sync.settings import nearest  # noqa: PLC0415 - heavy
+
+        raise typer.BadParameter(f"{text!r} is not known{nearest(text, list(known))}")
+
+    return parse
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - a Typer callback gets the option's value
@@ -63,13 +92,29 @@ def common(
     context: typer.Context,
     config: Annotated[
         Path | None,
-        typer.Option(help="Settings file (TOML); default: $WINTER_SYNC_CONFIG, then the usual."),
+        typer.Option(
+            help="Settings file (TOML). Without it the first of these that is there: "
+            "$WINTER_SYNC_CONFIG, ~/.config/winter-sync/winter-sync.toml "
+            "(or below $XDG_CONFIG_HOME), /etc/winter-sync/winter-sync.toml. The environment wins "
+            "over the file: WINTER_SYNC_<SECTION>__<KEY>.",
+            metavar="FILE",
+        ),
     ] = None,
     log_level: Annotated[
-        str, typer.Option(help="debug, info, warning or error.", metavar="LEVEL")
-    ] = "info",
+        str | None,
+        typer.Option(
+            parser=_among(LEVELS),
+            help="debug, info, warning or error; info unless given, warning beside progress.",
+            metavar="LEVEL",
+        ),
+    ] = None,
     log_format: Annotated[
-        str, typer.Option(help="human, json, or auto: human on a terminal.", metavar="FORMAT")
+        str,
+        typer.Option(
+            parser=_among(FORMATS),
+            help="human, json, or auto: human on a terminal.",
+            metavar="FORMAT",
+        ),
     ] = "auto",
     *,
     version: Annotated[  # noqa: ARG001 - acted on by its callback
@@ -77,16 +122,25 @@ def common(
     ] = False,
 ) -> None:
     """Keep a local, trustworthy mirror of WINTER and SPRING data, by night."""
-    _one_of("--log-level", log_level, ("debug", "info", "warning", "error"))
-    _one_of("--log-format", log_format, ("auto", "human", "json"))
     context.obj = Common(config, log_level, log_format)
 
 
-NightOption = Annotated[Night, typer.Option(parser=_night, metavar="YYYYMMDD")]
-Programs = Annotated[list[str] | None, typer.Option("--program", help="Only this program.")]
-Types = Annotated[list[ImageType] | None, typer.Option("--type", help="Only this image type.")]
+def _words(option: str, words: tuple[str, ...], about: str) -> Any:  # noqa: ANN401 - Typer's is Any too
+    return typer.Option(
+        option,
+        parser=_among(words),
+        metavar=option.strip("-").upper(),
+        help=f"Only {about} (repeatable): {', '.join(words)}.",
+    )
+
+
+Programs = Annotated[
+    list[str] | None,
+    typer.Option("--program", metavar="PROGRAM", help="Only this program (repeatable)."),
+]
+Types = Annotated[list[ImageType] | None, _words("--type", tuple(ImageType), "this image type")]
 Instruments = Annotated[
-    list[Instrument] | None, typer.Option("--instrument", help="Only this camera.")
+    list[Instrument] | None, _words("--instrument", tuple(Instrument), "this camera")
 ]
 
 
@@ -95,16 +149,19 @@ def sync(context: typer.Context) -> None:
     """Poll everything once, fetch what is new, and exit."""
     from winter_sync.oneoff import run_once  # noqa: PLC0415 - heavy
 
-    settings, logger = _prepare(context.obj)
-    report = _run(run_once(settings, logger, _console()))
-    raise typer.Exit(report.exit_code)
+    settings, logger = _prepare(context.obj, drawing=True)
+    _finish(run_once(settings, logger, _console()))
 
 
 @app.command()
 def backfill(  # noqa: PLR0913, PLR0917 - one option each
     context: typer.Context,
-    first: Annotated[Night, typer.Option("--from", parser=_night, metavar="YYYYMMDD")],
-    last: Annotated[Night, typer.Option("--to", parser=_night, metavar="YYYYMMDD")],
+    first: Annotated[
+        Night, typer.Option("--from", parser=_night, metavar="YYYYMMDD", help="First night.")
+    ],
+    last: Annotated[
+        Night, typer.Option("--to", parser=_night, metavar="YYYYMMDD", help="Last night.")
+    ],
     programs: Programs = None,
     types: Types = None,
     instruments: Instruments = None,
@@ -115,10 +172,9 @@ def backfill(  # noqa: PLR0913, PLR0917 - one option each
 
     if last < first:
         raise UsageError(f"--from {first} is after --to {last}", remedy="Swap them.")
-    settings, logger = _prepare(context.obj)
+    settings, logger = _prepare(context.obj, drawing=True)
     choice = Choice(tuple(programs or ()), tuple(types or ()), tuple(instruments or ()))
-    run = run_once(settings, logger, _console(), choice=choice, nights=Nights(first, last))
-    raise typer.Exit(_run(run).exit_code)
+    _finish(run_once(settings, logger, _console(), choice=choice, nights=Nights(first, last)))
 
 
 @app.command()
@@ -149,41 +205,51 @@ def status(
 @app.command()
 def check(context: typer.Context) -> None:
     """Check settings, disk, server, clock and credentials, each with its remedy."""
-    from winter_sync.doctor import examine  # noqa: PLC0415 - heavy
+    from winter_sync import doctor  # noqa: PLC0415 - heavy
+    from winter_sync.log import narrator  # noqa: PLC0415 - heavy
 
-    settings, _ = _prepare(context.obj, secrets=False)
+    settings, logger = _prepare(context.obj, secrets=False)
+    console = _console()
 
     async def report() -> ExitCode:
-        worst = ExitCode.DONE
-        async for finding in examine(settings):
-            mark = "warn" if finding.warning else "ok" if finding.good else "FAIL"
-            typer.echo(f"{mark:4}  {finding.what}: {finding.said}")
-            if finding.remedy:
-                typer.echo(f"      {finding.remedy}")
-            worst = worst or finding.code
-        return worst
+        findings = []
+        async for finding in doctor.examine(settings, narrator(logger)):
+            doctor.show(console, finding)
+            findings.append(finding)
+        return doctor.worst(findings)
 
     raise typer.Exit(_run(report()))
 
 
 @app.command()
 def simulate(  # noqa: PLR0913, PLR0917 - one option each
-    port: Annotated[int, typer.Option(help="0 for any free one.")] = 7000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any free one.")] = 7000,
     seed: Annotated[int | None, typer.Option(help="Another sky.")] = None,
     night: Annotated[
         list[Night] | None, typer.Option(parser=_night, metavar="YYYYMMDD", help="Repeatable.")
     ] = None,
     scale: Annotated[
-        float | None, typer.Option(help="Of the image edges; 1 makes real 52 MB exposures.")
+        float | None,
+        typer.Option(min=0.01, max=1, help="Of the image edges; 1 makes real 52 MB exposures."),
     ] = None,
-    products: Annotated[int | None, typer.Option(help="About so many a night.")] = None,
-    thinking: Annotated[float, typer.Option(help="Seconds before every answer.")] = 0.0,
+    products: Annotated[int | None, typer.Option(min=1, help="About so many a night.")] = None,
+    thinking: Annotated[float, typer.Option(min=0, help="Seconds before every answer.")] = 0.0,
     cache: Annotated[
-        Path | None, typer.Option(help="Keep packed members here; worth it at full scale.")
+        Path | None,
+        typer.Option(metavar="DIRECTORY", help="Keep packed members here; worth it at full scale."),
     ] = None,
+    method: Annotated[
+        str,
+        typer.Option(
+            "--zip",
+            parser=_among(("deflated", "stored")),
+            metavar="METHOD",
+            help="How zips are packed: deflated or stored.",
+        ),
+    ] = "deflated",
 ) -> None:
     """Run an observatory of our own: the archive's API over synthetic nights."""
-    from winter_sync.simulator import SimulatorOptions, serve  # noqa: PLC0415 - heavy
+    from winter_sync.simulator import SimulatorOptions, ZipStyle, serve  # noqa: PLC0415 - heavy
 
     chosen = {"seed": seed, "nights": tuple(night or ()) or None, "scale": scale}
     options = SimulatorOptions(
@@ -191,22 +257,27 @@ def simulate(  # noqa: PLR0913, PLR0917 - one option each
         products_a_night=products,
         thinking=thinking,
         cache=cache,
+        zip_style=ZipStyle(method=method),  # type: ignore[arg-type] # one of the two
         **{name: value for name, value in chosen.items() if value is not None},  # type: ignore[arg-type] # named by their fields
     )
     try:
+        if cache is not None:
+            cache.mkdir(parents=True, exist_ok=True)
         serve(options, _announce)
-    except OSError as taken:
-        raise UsageError(
-            f"port {port} cannot be listened on: {taken.strerror}",
-            remedy="Give another with --port, or --port 0 for any free one.",
-        ) from None
+    except OSError as failed:
+        raise _not_served(failed, port) from None
 
 
 @app.command()
 def demo(
     context: typer.Context,
     root: Annotated[
-        Path | None, typer.Option(help="Keep the tree here; a temporary place unless given.")
+        Path | None,
+        typer.Option(
+            metavar="DIRECTORY",
+            help="Keep the tree here, in an empty directory or a new one; a temporary place unless "
+            "given.",
+        ),
     ] = None,
 ) -> None:
     """Mirror a night of a simulated observatory, show the tree, and prove it right."""
@@ -214,7 +285,7 @@ def demo(
 
     from winter_sync.demo import demonstrate  # noqa: PLC0415 - heavy
 
-    logger = _logger(context.obj, level="warning")
+    logger = _logger(context.obj.log_level or "warning", context.obj.log_format)
     with tempfile.TemporaryDirectory(prefix="winter-sync-demo-") as temporary:
         place = root or Path(temporary) / "winter"
         raise typer.Exit(_run(demonstrate(place, logger, _console())))
@@ -232,33 +303,48 @@ def main() -> NoReturn:
     sys.exit(ExitCode.DONE)
 
 
-def _prepare(options: Common, *, secrets: bool = True) -> tuple[Settings, FilteringBoundLogger]:
-    """Read the settings, and set logging up so that no secret of theirs is ever written."""
+def _prepare(
+    options: Common, *, secrets: bool = True, drawing: bool = False
+) -> tuple[Settings, FilteringBoundLogger]:
+    """Read the settings, and set logging up so that no secret of theirs is ever written.
+
+    `drawing` says that progress will be drawn on a terminal.
+    """
     from winter_sync import settings as module  # noqa: PLC0415 - heavy
     from winter_sync.redaction import redactor  # noqa: PLC0415 - heavy
 
     settings = module.load(options.config)
-    credentials = module.credentials(settings) if secrets else None
-    return settings, _logger(options, redact=redactor(credentials))
+    redact = redactor(module.credentials(settings) if secrets else None)
+    return settings, _logger(options.level(drawing=drawing), options.log_format, redact)
 
 
-def _logger(options: Common, **changes: Any) -> FilteringBoundLogger:  # noqa: ANN401 - passed on
+def _logger(level: str, form: str, redact: Callable[[str], str] = str) -> FilteringBoundLogger:
     from winter_sync import log  # noqa: PLC0415 - heavy
 
-    chosen = {"level": options.log_level, "form": options.log_format, "redact": str, **changes}
-    return log.configure(**chosen)
+    logger = log.configure(redact, level=level, form=form)  # type: ignore[arg-type] # one of FORMATS
+    log.take_over(logger)
+    return logger
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine; SIGINT and SIGTERM cancel it, and then end the process."""
     import asyncio  # noqa: PLC0415 - heavy
     import signal  # noqa: PLC0415 - heavy
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    async def interruptible() -> T:
+        if (task := asyncio.current_task()) is not None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await work
+
     try:
-        return asyncio.run(work)
-    except KeyboardInterrupt:
+        return asyncio.run(interruptible())
+    except (KeyboardInterrupt, asyncio.CancelledError):
         typer.echo("winter-sync: interrupted; run it again to go on.", err=True)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
+
+
+def _finish(run: Coroutine[Any, Any, Report]) -> NoReturn:
+    raise typer.Exit(_run(run).exit_code)
 
 
 def _console() -> Console:
@@ -272,6 +358,13 @@ def _announce(line: str) -> None:
     sys.stdout.flush()
 
 
-def _one_of(option: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise typer.BadParameter(f"{option} is one of {', '.join(known)}, not {value}")
+def _not_served(failed: OSError, port: int) -> WinterSyncError:
+    """Explain why the simulator could not begin or go on."""
+    if failed.filename is not None:
+        return StorageError(
+            f"{failed.filename}: {failed.strerror}", remedy="Give another --cache, or none."
+        )
+    return UsageError(
+        f"port {port} cannot be listened on: {os.strerror(failed.errno or 0)}",
+        remedy="Give another with --port, or --port 0 for any free one.",
+    )

@@ -10,25 +10,25 @@ import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from rich.text import Text
 from rich.tree import Tree as TreeView
 
-from winter_sync import settings as settings_module
 from winter_sync import status
 from winter_sync.catalog import Scope
-from winter_sync.errors import ExitCode, WinterSyncError
+from winter_sync.errors import ExitCode, UsageError, WinterSyncError
 from winter_sync.factory import open_existing_catalog
 from winter_sync.oneoff import run_once
+from winter_sync.settings import Settings, check_root
 from winter_sync.simulator.accounts import (
     DEFAULT_PASSWORD,
     DEFAULT_PROGRAMS,
     DEFAULT_USER,
     key_of,
 )
-from winter_sync.tree import digest
+from winter_sync.tree import digest, explained
 from winter_sync.units import show_duration, show_size
 
 if TYPE_CHECKING:
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
     from rich.console import Console
     from structlog.typing import FilteringBoundLogger
-
-    from winter_sync.settings import Settings
 
 _NIGHT = "20251023"
 _EVERYTHING = {
@@ -62,26 +60,53 @@ async def demonstrate(root: Path, logger: FilteringBoundLogger, console: Console
     Parameters
     ----------
     root
-        An empty directory for the tree.
+        An empty or new directory for the tree.
     logger, console
         Where it is told and shown.
+
+    Raises
+    ------
+    UsageError
+        If there is something in the root: what is simulated must never come among real data.
     """
+    check_root(root)
+    _refuse_used(root)
     with _observatory() as url:
-        settings = _settings(url, root)
-        console.print(Text(f"A simulated observatory listens on {url}. Mirroring into {root} ..."))
-        began = time.monotonic()
-        report = await run_once(settings, logger, console)
-        seconds = time.monotonic() - began
-        console.print(Text(f"In {show_duration(seconds)}, {_peak_memory()} of memory at most."))
-        async with open_existing_catalog(settings) as catalog:
-            scope = Scope(programs=DEFAULT_PROGRAMS)
-            status.show(console, await status.look(catalog, scope))
+        settings = demo_settings(url, root)
+        console.print(Text(f"A simulated observatory listens on {url}."))
+        code = await _mirror(settings, logger, console)
         console.print(_tree_view(root))
+        await _show_status(console, settings)
         proof = await _prove(url, root)
         _show_proof(console, proof)
-        console.print(Text("Once more, to see that nothing is fetched twice:"))
-        await run_once(settings, logger, console)
-    return ExitCode.INCOMPLETE if proof.different else report.exit_code
+        console.print(Text("\nOnce more, to see that nothing is fetched twice:"))
+        again = await run_once(settings, logger, console)
+    return ExitCode.INCOMPLETE if proof.different or again.published else code
+
+
+def _refuse_used(root: Path) -> None:
+    with explained(root):
+        used = root.is_dir() and any(root.iterdir())
+    if used:
+        raise UsageError(f"{root} is not empty", remedy="Give an empty directory, or a new one.")
+
+
+async def _mirror(settings: Settings, logger: FilteringBoundLogger, console: Console) -> ExitCode:
+    """Run once and say what it took."""
+    console.print(Text(f"Mirroring into {settings.root} ..."))
+    began = time.monotonic()
+    report = await run_once(settings, logger, console)
+    seconds = time.monotonic() - began
+    console.print(Text(f"It took {show_duration(seconds)}, {_peak_memory()} of memory at most.\n"))
+    return report.exit_code
+
+
+async def _show_status(console: Console, settings: Settings) -> None:
+    async with open_existing_catalog(settings) as catalog:
+        found = await status.look(catalog, Scope(programs=DEFAULT_PROGRAMS))
+    console.print()
+    status.show(console, found)
+    console.print()
 
 
 @contextmanager
@@ -98,27 +123,25 @@ def _observatory() -> Iterator[str]:
             process.terminate()
 
 
-def _settings(url: str, root: Path) -> Settings:
-    return settings_module.load(
-        None,
-        {
-            "api": {
-                "base_url": url,
-                "user": DEFAULT_USER,
-                "password": DEFAULT_PASSWORD,
-                "request_interval": "20ms",
-            },
-            "mirror": {"root": root, "min_free": 0},
-            "programs": [
-                {"name": name, "api_key": key_of(name), **_EVERYTHING} for name in DEFAULT_PROGRAMS
-            ],
+def demo_settings(url: str, root: Path) -> Settings:
+    """Give settings of their own, with nothing of the user's file and environment in them."""
+    named = [{"name": name, "api_key": key_of(name), **_EVERYTHING} for name in DEFAULT_PROGRAMS]
+    given: dict[str, Any] = {
+        "api": {
+            "base_url": url,
+            "user": DEFAULT_USER,
+            "password": DEFAULT_PASSWORD,
+            "request_interval": "20ms",
         },
-    )
+        "mirror": {"root": root, "min_free": 0},
+        "programs": named,
+    }
+    return Settings(**given)
 
 
 def _tree_view(root: Path) -> TreeView:
     """Draw the tree: every directory of a night with how many files it has and how large."""
-    view = TreeView(str(root))
+    view = TreeView(Text(str(root)))
     for instrument in _directories(root):
         branch = view.add(instrument.name)
         for night in _directories(instrument):
@@ -135,7 +158,7 @@ def _directories(path: Path) -> list[Path]:
 
 def _counted(name: str, files: list[Path]) -> str:
     size = sum(path.stat().st_size for path in files)
-    return f"{name}: {len(files)} files, {show_size(size)}"
+    return f"{name}: {len(files)} {'file' if len(files) == 1 else 'files'}, {show_size(size)}"
 
 
 async def _prove(url: str, root: Path) -> Proof:

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tempfile
-from dataclasses import dataclass
+import textwrap
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from rich.text import Text
+
 from winter_sync import settings as settings_module
 from winter_sync.errors import ExitCode, StorageError, UsageError, WinterSyncError
-from winter_sync.factory import open_api
-from winter_sync.tree import explained
+from winter_sync.factory import CATALOG, open_api
+from winter_sync.models import Credentials
+from winter_sync.redaction import redactor
+from winter_sync.tree import Tree, explained
 from winter_sync.units import show_duration, show_size
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
     from pathlib import Path
 
+    from rich.console import Console
+
     from winter_sync.api import Api
+    from winter_sync.events import Tell
     from winter_sync.settings import Settings
 
 _CLOCK_TOLERANCE_SECONDS = 300.0
+_GRAVEST_FIRST = (ExitCode.STORAGE, ExitCode.USAGE, ExitCode.REFUSED, ExitCode.UNWELL)
+_STYLES = {"ok": "green", "warn": "yellow", "FAIL": "bold red"}
+_NOBODY = Credentials("", "", {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,25 +51,57 @@ class Finding:
         """Whether nothing stands in the way."""
         return self.code is ExitCode.DONE
 
+    @property
+    def mark(self) -> str:
+        """The finding in a word of at most four letters."""
+        return "FAIL" if not self.good else "warn" if self.warning else "ok"
 
-async def examine(settings: Settings) -> AsyncIterator[Finding]:
-    """Check everything, yielding each finding as it is made; one failure hides no other."""
+
+def worst(findings: Iterable[Finding]) -> ExitCode:
+    """Give the exit code of the gravest finding, in the order in which a run would fail."""
+    codes = {finding.code for finding in findings}
+    return next((code for code in _GRAVEST_FIRST if code in codes), ExitCode.DONE)
+
+
+async def examine(
+    settings: Settings,
+    tell: Tell = lambda _: None,
+    *,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> AsyncIterator[Finding]:
+    """Check everything, yielding each finding as it is made; one failure hides no other.
+
+    Only what cannot be asked at all is left out: nothing of a server that does not answer, and no
+    credential where one is missing.
+    """
     yield _found("settings", lambda: _programs(settings))
     yield _found("disk", lambda: _disk(settings))
+    yield _found("mirror", lambda: _mirror(settings))
+    known = _NOBODY
     try:
-        credentials = settings_module.credentials(settings)
+        known = settings_module.credentials(settings)
     except UsageError as missing:
-        yield _failed("credentials", missing)
-        return
-    async with open_api(settings, credentials) as api:
+        yield _failed("secrets", missing)
+    async with open_api(settings, known, tell, sleep=sleep) as api:
         server = await _asked("server", lambda: _server(api))
         yield server
         if not server.good:
             return
         yield _clock(api)
-        yield await _asked("user", lambda: _user(api))
-        for program in settings.programs:
-            yield await _asked(f"program {program.name}", partial(_program, api, program.name))
+        if known is not _NOBODY:
+            async for finding in _credentials(api, known):
+                yield finding
+
+
+async def _credentials(api: Api, known: Credentials) -> AsyncIterator[Finding]:
+    """Ask about the user and, unless that is refused, about each program."""
+    redact = redactor(known)
+    user = await _asked("user", lambda: _user(api))
+    yield user
+    if user.good:
+        for program in known.keys:
+            found = await _asked(f"program {program}", partial(_program, api, program))
+            yield replace(found, said=redact(found.said))
 
 
 def _programs(settings: Settings) -> str:
@@ -71,25 +115,39 @@ def _programs(settings: Settings) -> str:
 def _disk(settings: Settings) -> str:
     """Make sure that the root, or the place where it will be, can be written to."""
     root = settings.root
+    settings_module.check_root(root)
     place = root if root.exists() else root.parent
-    if not place.is_dir():
-        raise StorageError(
-            f"{place} is not a directory" if place.exists() else f"there is no {place}",
-            remedy="Create it, or set another mirror.root.",
-        )
-    with explained(place), tempfile.NamedTemporaryFile(dir=place, prefix=".winter-sync-check-"):
-        found = os.statvfs(place)
-    free = found.f_bavail * found.f_frsize
+    free = _free_where_writable(place)
     if free < settings.mirror.min_free:
         raise StorageError(
-            f"{root} has {show_size(free)} free, less than mirror.min_free",
+            f"{root} has {show_size(free)} free, less than mirror.min_free, "
+            f"{show_size(settings.mirror.min_free)}",
             remedy="Free some space or lower mirror.min_free.",
         )
-    return f"{root} is writable, {show_size(free)} free{_layout_note(settings.state, root)}"
+    state = settings.state
+    if state.is_dir() and not state.is_relative_to(root):
+        _free_where_writable(state)
+    return f"{root} is writable, {show_size(free)} free"
 
 
-def _layout_note(state: Path, root: Path) -> str:
-    return "" if state.is_relative_to(root) else f"; the catalog is in {state}"
+def _free_where_writable(place: Path) -> int:
+    """Write a file for a moment; gives the free bytes there."""
+    with explained(place), tempfile.NamedTemporaryFile(dir=place, prefix=".winter-sync-check-"):
+        found = os.statvfs(place)
+    return found.f_bavail * found.f_frsize
+
+
+def _mirror(settings: Settings) -> str:
+    """Make sure that a catalog's tree is there, and not the bare place it is mounted on."""
+    catalog = settings.state / CATALOG
+    if not catalog.is_file():
+        return "none yet; the first sync makes it"
+    if Tree(settings.root).name is None:
+        raise StorageError(
+            f"{catalog} is there, but the mirror that it describes is not in {settings.root}",
+            remedy="Is its file system mounted?",
+        )
+    return f"its catalog is {catalog}"
 
 
 async def _server(api: Api) -> str:
@@ -134,3 +192,16 @@ async def _asked(what: str, check: Callable[[], Awaitable[str]]) -> Finding:
 
 def _failed(what: str, error: WinterSyncError) -> Finding:
     return Finding(what, error.message, error.remedy, error.exit_code)
+
+
+def show(console: Console, finding: Finding) -> None:
+    """Print a finding; on a terminal, what does not fit stands below its beginning."""
+    head = f"{finding.mark:4}  {finding.what:<16}  "
+    indent = " " * len(head)
+    said = [head + finding.said, *([indent + finding.remedy] if finding.remedy else [])]
+    if console.is_terminal:
+        wrap = partial(textwrap.fill, width=console.width, subsequent_indent=indent)
+        said = [wrap(line, break_long_words=False, break_on_hyphens=False) for line in said]
+    text = Text("\n".join(said))
+    text.stylize(_STYLES[finding.mark], 0, len(finding.mark))
+    console.print(text)

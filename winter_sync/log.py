@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from functools import singledispatch
-from typing import TYPE_CHECKING, Literal, TextIO
+from typing import TYPE_CHECKING, Literal, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
@@ -18,8 +18,10 @@ from winter_sync.events import (
     Polled,
     PollFailed,
     Recovered,
+    Retrying,
     RowsRefused,
     ServerUnwell,
+    ServerWell,
     Settled,
     Tell,
 )
@@ -27,8 +29,13 @@ from winter_sync.models import Batch, Failed, Missing, Published, Query, Unchang
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import TracebackType
 
 LogFormat = Literal["auto", "human", "json"]
+
+_NAMED = 5
+"""How many of a multitude are named in one line; the rest are counted."""
+_FIRST_KEYS = ("timestamp", "level", "event")
 
 
 def configure(
@@ -51,27 +58,84 @@ def configure(
     stream
         Where lines go; standard error unless given.
     """
-    out = stream or sys.stderr
+    out = stream or _StandardError()
     human = form == "human" or (form == "auto" and out.isatty())
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.TimeStamper("%Y-%m-%d %H:%M:%SZ" if human else "iso", utc=True),
             structlog.processors.format_exc_info,
             _redaction(redact),
-            structlog.dev.ConsoleRenderer(colors=out.isatty())
-            if human
-            else structlog.processors.JSONRenderer(default=str),
+            _people_first(colors=out.isatty()) if human else _machines_first,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[level.upper()]
         ),
-        logger_factory=structlog.WriteLoggerFactory(file=out),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", out)),
         cache_logger_on_first_use=False,
     )
     logger: FilteringBoundLogger = structlog.get_logger()
     return logger
+
+
+def take_over(logger: FilteringBoundLogger) -> None:
+    """Let what libraries log and warn of, and what we die of, be written by this logger too.
+
+    So it has the same form, and no secret in it.
+    """
+
+    def die(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            sys.__excepthook__(kind, error, trace)
+        else:
+            logger.critical("stopped by a fault of its own", exc_info=(kind, error, trace))
+
+    sys.excepthook = die
+    logging.basicConfig(handlers=[_Bridge(logger)], level=logging.WARNING, force=True)
+    logging.captureWarnings(capture=True)
+
+
+class _StandardError:
+    """Standard error as it is at the moment of writing: a progress bar lends it while drawn."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+    def isatty(self) -> bool:
+        return sys.stderr.isatty()
+
+
+class _Bridge(logging.Handler):
+    """Passes on what is logged with the standard library."""
+
+    def __init__(self, logger: FilteringBoundLogger) -> None:
+        super().__init__()
+        self._logger = logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        self._logger.log(record.levelno, text, logger=record.name, exc_info=record.exc_info)
+
+
+def _people_first(*, colors: bool) -> Processor:
+    return structlog.dev.ConsoleRenderer(
+        colors=colors,
+        pad_event_to=0,
+        pad_level=False,
+        sort_keys=False,
+        exception_formatter=structlog.dev.plain_traceback,
+    )
+
+
+def _machines_first(logger: WrappedLogger, method: str, fields: EventDict) -> str | bytes:
+    """Write a line of JSON that a person can still read: when, how grave and what come first."""
+    first = {key: fields.pop(key) for key in _FIRST_KEYS if key in fields}
+    ordered = {**first, **fields}
+    return structlog.processors.JSONRenderer(default=str)(logger, method, ordered)
 
 
 def narrator(logger: FilteringBoundLogger) -> Tell:
@@ -96,13 +160,27 @@ def _(event: PollFailed, logger: FilteringBoundLogger) -> None:
 
 @_narrate.register
 def _(event: RowsRefused, logger: FilteringBoundLogger) -> None:
-    logger.warning("rows left out", **_about(event.query), reasons=list(event.reasons))
+    reasons = list(dict.fromkeys(event.reasons))[:_NAMED]
+    logger.warning("rows left out", **_about(event.query), rows=len(event.reasons), reasons=reasons)
 
 
 @_narrate.register
 def _(event: LeftOut, logger: FilteringBoundLogger) -> None:
-    paths = [product.savepath for product in event.products]
-    logger.warning("products left out: their path is taken", savepaths=paths)
+    logger.warning(
+        "products left out: their path is taken",
+        products=len(event.products),
+        savepaths=[product.savepath for product in event.products[:_NAMED]],
+    )
+
+
+@_narrate.register
+def _(event: Retrying, logger: FilteringBoundLogger) -> None:
+    logger.info("tried again", reason=event.reason, wait_seconds=round(event.wait, 1))
+
+
+@_narrate.register
+def _(event: ServerWell, logger: FilteringBoundLogger) -> None:
+    logger.info("server well again", after_seconds=round(event.seconds, 1))
 
 
 @_narrate.register

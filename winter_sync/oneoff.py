@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
 
-from winter_sync.errors import UsageError
+from winter_sync.errors import UsageError, WinterSyncError
 from winter_sync.events import tell_all
 from winter_sync.factory import open_mirror
 from winter_sync.log import narrator
 from winter_sync.progress import ProgressView
+from winter_sync.settings import check_root
 from winter_sync.units import show_size
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from structlog.typing import FilteringBoundLogger
 
@@ -58,13 +60,14 @@ class Choice:
         )
 
 
-async def run_once(
+async def run_once(  # noqa: PLR0913 - what differs between the commands and their tests
     settings: Settings,
     logger: FilteringBoundLogger,
     console: Console,
     *,
     choice: Choice | None = None,
     nights: Nights | None = None,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Report:
     """Poll once, fetch all that can be had, and say in a line what was done.
 
@@ -73,33 +76,60 @@ async def run_once(
     settings
         Checked settings.
     logger
-        Where events are written; on a terminal only warnings, beside the progress line.
+        Where events are written.
     console
-        Where progress and the result are shown.
+        Where the result is said, in one line. Progress and errors go to standard error.
     choice
         What of the settings to look at.
     nights
         For a backfill: which nights.
+    sleep
+        Waits so many seconds.
+
+    Raises
+    ------
+    UsageError, StorageError
+        If the run cannot begin; what goes wrong later is in the report.
     """
     selections = (choice or Choice()).of(settings.selections)
-    with ProgressView(Console(stderr=True)) as view:
+    check_root(settings.root)
+    aside = Console(stderr=True, highlight=False, soft_wrap=True)
+    with ProgressView(aside) as view:
         tell = tell_all(narrator(logger), view.tell)
-        async with open_mirror(settings, tell, selections=selections) as mirror:
+        async with open_mirror(settings, tell, selections=selections, sleep=sleep) as mirror:
             report = await (mirror.sync() if nights is None else mirror.backfill(nights))
-    for error in report.errors:
-        console.print(Text(f"{error.message}\n  {error.remedy}" if error.remedy else error.message))
+    for line in complaints(report.errors):
+        aside.print(Text(line))
     console.print(Text(summary(report)))
     return report
 
 
+def complaints(errors: Iterable[WinterSyncError]) -> tuple[str, ...]:
+    """Tell each thing that went wrong once, with its remedy."""
+    told = (
+        f"winter-sync: {error.message}" + (f"\n  {error.remedy}" if error.remedy else "")
+        for error in errors
+    )
+    return tuple(dict.fromkeys(told))
+
+
 def summary(report: Report) -> str:
     """Say in one line what a run did."""
-    asked = f"{report.queries} queries, {report.listed} products listed"
-    done = [f"{report.published} published ({show_size(report.size)})"] if report.published else []
-    done += [f"{report.unchanged} unchanged"] if report.unchanged else []
-    text = ", ".join(done) or ("nothing fetched" if report.left else "nothing new")
+    done = []
+    if report.published:
+        done.append(f"{report.published} published, {show_size(report.size)}")
+    if report.unchanged:
+        done.append(f"{report.unchanged} unchanged")
     if report.missing:
-        text += f"; {report.missing} missing on the server"
+        done.append(f"{report.missing} missing on the server")
     if report.left:
-        text += f"; {report.left} still wanted"
+        done.append(f"{report.left} still wanted")
+    if not done:
+        done.append("nothing fetched" if report.errors else "nothing new")
+    text = "; ".join(done)
+    asked = f"{_counted(report.queries, 'query', 'queries')}, {report.listed} listed"
     return f"{text[:1].upper()}{text[1:]} ({asked})."
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"

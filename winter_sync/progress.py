@@ -11,11 +11,19 @@ from rich.progress import (
     Progress,
     SpinnerColumn,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
 )
 
-from winter_sync.events import Backlog, Event, Polled, Received, ServerUnwell, Settled
+from winter_sync.events import (
+    Backlog,
+    Event,
+    Polled,
+    Received,
+    Retrying,
+    ServerUnwell,
+    ServerWell,
+    Settled,
+)
 from winter_sync.units import show_size
 
 if TYPE_CHECKING:
@@ -25,11 +33,16 @@ if TYPE_CHECKING:
 
     from winter_sync.models import Product
 
+_ASKING = "asking the archive"
+_SHORTEST_SECONDS = 0.001
+"""Below it a rate would be noise."""
+
 
 class ProgressView:
     """A listener that draws one line: products done of those wanted, bytes, rate, time left.
 
-    Use as a context manager.
+    The line fits 80 columns and is gone at the end; what is logged meanwhile stands above it. Use
+    as a context manager.
 
     Parameters
     ----------
@@ -48,15 +61,16 @@ class ProgressView:
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=None),
             MofNCompleteColumn(),
             TextColumn("{task.fields[received]}"),
-            TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=console,
             disable=not console.is_terminal,
+            expand=True,
+            transient=True,
         )
-        self._line = self._progress.add_task("asking the archive", total=None, received="")
+        self._line = self._progress.add_task(_ASKING, total=None, received="")
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -76,20 +90,29 @@ class ProgressView:
                 self._receive(size)
             case Settled(outcome):
                 self._settle(outcome.candidate.product)
-            case ServerUnwell(reason, wait):
-                self._progress.console.print(f"[yellow]{reason}; again in {wait:.0f} s[/]")
+            case Retrying() | ServerUnwell():
+                self._progress.update(self._line, description="waiting for the server")
+            case ServerWell():
+                self._progress.update(self._line, description=_ASKING)
+            case _:
+                pass
 
     def _expect(self, more: int) -> None:
         self._wanted += more
-        self._progress.update(self._line, total=self._wanted or None)
+        self._update()
 
     def _receive(self, size: int) -> None:
         self._received += size
-        seconds = max(self._clock() - self._began, 0.001)
-        text = f"{show_size(self._received)} at {show_size(self._received / seconds)}/s"
+        seconds = max(self._clock() - self._began, _SHORTEST_SECONDS)
+        text = f"{show_size(self._received)}, {show_size(self._received / seconds)}/s"
         self._progress.update(self._line, received=text)
 
     def _settle(self, product: Product) -> None:
         self._settled.add(product.identity)
-        about = f"{product.night} {product.instrument} {product.image_type}"
-        self._progress.update(self._line, completed=len(self._settled), description=about)
+        self._update(f"{product.night} {product.instrument} {product.image_type}")
+
+    def _update(self, about: str | None = None) -> None:
+        """Show how many are done; what is asked for again though not wanted counts as well."""
+        done = len(self._settled)
+        total = max(self._wanted, done) or None
+        self._progress.update(self._line, completed=done, total=total, description=about)

@@ -6,13 +6,17 @@ The names of the keys are a contract. Secrets never leave this module except ins
 from __future__ import annotations
 
 import difflib
+import json
 import os
+import re
 import tomllib
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -20,17 +24,16 @@ from pydantic import (
     HttpUrl,
     SecretStr,
     ValidationError,
-    field_validator,
     model_validator,
 )
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
 
-from winter_sync.errors import UsageError
+from winter_sync.errors import StorageError, UsageError
 from winter_sync.layout import DEFAULT_LAYOUT, OURS, Layout
 from winter_sync.models import (
     Cone,
@@ -48,35 +51,90 @@ from winter_sync.units import parse_duration, parse_size
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from pydantic_core import ErrorDetails
+
 ENV_PREFIX = "WINTER_SYNC_"
 CONFIG_ENV = "WINTER_SYNC_CONFIG"
 EXAMPLE = "config/winter-sync.toml"
+FILE = "winter-sync/winter-sync.toml"
+"""Where the settings are below `$XDG_CONFIG_HOME` (else `~/.config`) or `/etc`."""
+_PROGRAMS_ENV = f"{ENV_PREFIX}PROGRAMS"
+_KUBERNETES = re.compile(rf"{ENV_PREFIX}(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_\w+)?)")
+"""What Kubernetes puts into the environment beside a service that is called winter-sync."""
 _SECRET_DIRECTORY = Path("/run/secrets")
+_LAST_PORT = 65535
 
 
 def _duration(value: object) -> object:
-    if isinstance(value, str):
-        return parse_duration(value)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return parse_duration(f"{value}s")
-    return value
+    if isinstance(value, timedelta):
+        return value
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError('a duration is written like "30s", "10m" or "1d"')  # noqa: TRY004 - pydantic shows only ValueErrors
+    return parse_duration(value if isinstance(value, str) else f"{value}s")
+
+
+def _some(wait: timedelta) -> timedelta:
+    if wait <= timedelta(0):
+        raise ValueError("it must be longer than nothing")
+    return wait
 
 
 def _size(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError('a size is written like "10 GiB"')  # noqa: TRY004 - as above
     return parse_size(value) if isinstance(value, str) else value
 
 
 def _night(value: object) -> object:
+    if isinstance(value, Night):
+        return value
     if isinstance(value, date):
         return Night.of(value)
-    if isinstance(value, str | int) and not isinstance(value, bool):
-        return Night(str(value).replace("-", ""))
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError('a night is written like "20240211"')  # noqa: TRY004 - as above
+    return Night(str(value).replace("-", ""))
+
+
+def _written_path(value: object) -> object:
+    if isinstance(value, str) and (not value.strip() or "\0" in value):
+        raise ValueError("a path is wanted")
     return value
 
 
-Duration = Annotated[timedelta, BeforeValidator(_duration), Field(ge=timedelta(0))]
+def _absolute(path: Path) -> Path:
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError:
+        raise ValueError(f"nobody knows the home directory {path.parts[0]}") from None
+
+
+def _bare_address(url: HttpUrl) -> HttpUrl:
+    """Refuse what does not belong into an address, least of all a secret."""
+    if url.username or url.password:
+        raise ValueError("no user and password in the address: set user and password_file")
+    if url.query or url.fragment:
+        raise ValueError("an address has no ? and no # in it")
+    return url
+
+
+def _listening_address(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if not host or not re.fullmatch(r"\d{1,5}", port, re.ASCII) or int(port) > _LAST_PORT:
+        raise ValueError('an address and a port are written like "127.0.0.1:8765"')
+    return text
+
+
+def _program_name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9]{8}", text, re.ASCII):
+        raise ValueError("a program name has eight letters and digits, like 2024A000")
+    return text
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Wait = Annotated[Duration, AfterValidator(_some)]
 Size = Annotated[int, BeforeValidator(_size), Field(ge=0)]
 NightSetting = Annotated[Night, BeforeValidator(_night)]
+PathSetting = Annotated[Path, BeforeValidator(_written_path), AfterValidator(_absolute)]
 Degrees = Annotated[float, Field(ge=0, le=360)]
 Declination = Annotated[float, Field(ge=-90, le=90)]
 
@@ -90,24 +148,26 @@ class Section(BaseModel):
 class ApiSettings(Section):
     """[api]: the observatory's server and how gently to treat it."""
 
-    base_url: HttpUrl = Field(
+    base_url: Annotated[HttpUrl, AfterValidator(_bare_address)] = Field(
         default=HttpUrl("http://winter.caltech.edu:82"), description="The observatory's query API."
     )
     user: SecretStr | None = Field(default=None, description="Your account, an e-mail address.")
     password: SecretStr | None = Field(default=None, description="Its password.")
-    password_file: Path | None = Field(default=None, description="A file holding the password.")
+    password_file: PathSetting | None = Field(
+        default=None, description="A file holding the password."
+    )
     connections: int = Field(default=4, ge=1, le=16, description="Downloads at the same time.")
     request_interval: Duration = Field(
         default=timedelta(seconds=1), description="Least time between the starts of two requests."
     )
-    query_timeout: Duration = Field(
+    query_timeout: Wait = Field(
         default=timedelta(minutes=2), description="Longest wait for the answer to a query."
     )
-    first_byte_timeout: Duration = Field(
+    first_byte_timeout: Wait = Field(
         default=timedelta(minutes=10),
         description="Longest silence before a download begins; the server builds its zip then.",
     )
-    silence_timeout: Duration = Field(
+    silence_timeout: Wait = Field(
         default=timedelta(minutes=1), description="Longest silence inside a download."
     )
 
@@ -115,9 +175,9 @@ class ApiSettings(Section):
 class MirrorSettings(Section):
     """[mirror]: where the tree is and how it is kept."""
 
-    root: Path | None = Field(default=None, description="The directory of the tree.")
+    root: PathSetting | None = Field(default=None, description="The directory of the tree.")
     layout: str = Field(default=DEFAULT_LAYOUT, description="Path of a product below the root.")
-    state: Path | None = Field(
+    state: PathSetting | None = Field(
         default=None, description=f"Where the catalog lives; <root>/{OURS} unless set."
     )
     min_free: Size = Field(
@@ -127,16 +187,11 @@ class MirrorSettings(Section):
         default="keep", description="Whether the older revision of a reprocessed product is kept."
     )
 
-    @field_validator("root", "state")
-    @classmethod
-    def _expand(cls, path: Path | None) -> Path | None:
-        return path.expanduser().absolute() if path is not None else None
-
 
 class ScheduleSettings(Section):
     """[schedule]: how often to look, and how far back."""
 
-    poll_every: Duration = Field(
+    poll_every: Wait = Field(
         default=timedelta(minutes=10), description="Time between two looks at the last nights."
     )
     lookback_nights: int = Field(
@@ -150,17 +205,17 @@ class ScheduleSettings(Section):
 class HttpSettings(Section):
     """[http]: where health, metrics and status are served."""
 
-    listen: str = Field(
-        default="127.0.0.1:8765", pattern=r"^[^\s]+:\d{1,5}$", description="Address and port."
+    listen: Annotated[str, AfterValidator(_listening_address)] = Field(
+        default="127.0.0.1:8765", description="Address and port."
     )
 
 
 class ConeSettings(Section):
     """A circle on the sky, degrees."""
 
-    ra: Degrees
-    dec: Declination
-    radius: float = Field(default=1.0, gt=0, le=90)
+    ra: Degrees = Field(description="Right ascension of its centre.")
+    dec: Declination = Field(description="Declination of its centre.")
+    radius: float = Field(default=1.0, gt=0, le=90, description="At most 90.")
 
 
 class RectangleSettings(Section):
@@ -181,9 +236,11 @@ class RectangleSettings(Section):
 class ProgramSettings(Section):
     """[[programs]]: what to mirror of one program."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9]{8}$", description="Eight characters, like 2024A000.")
+    name: Annotated[str, AfterValidator(_program_name)] = Field(
+        description="Eight characters, like 2024A000."
+    )
     api_key: SecretStr | None = Field(default=None, description="The program's key.")
-    api_key_file: Path | None = Field(default=None, description="A file holding the key.")
+    api_key_file: PathSetting | None = Field(default=None, description="A file holding the key.")
     image_types: tuple[ImageType, ...] = Field(
         default=(ImageType.STACK,), min_length=1, description="Which kinds of product."
     )
@@ -217,13 +274,14 @@ class ProgramSettings(Section):
 
 
 class Settings(BaseSettings):
-    """All settings. Read them with `load`."""
+    """All settings. `load` reads them; made directly, they are what is given and nothing else."""
 
     model_config = SettingsConfigDict(
         extra="forbid",
         frozen=True,
         env_prefix=ENV_PREFIX,
         env_nested_delimiter="__",
+        env_ignore_empty=True,
         hide_input_in_errors=True,
         nested_model_default_partial_update=True,
     )
@@ -243,9 +301,9 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let the environment win over the file; read nothing else."""
-        del dotenv_settings, file_secret_settings
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        """Let nothing in but what is given; `load` adds the environment and the file."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -308,8 +366,9 @@ def load(config: Path | None = None, overrides: Mapping[str, Any] | None = None)
     """Read and check the settings.
 
     What is said in several places is taken from the first of: `overrides`, the environment
-    (`WINTER_SYNC_<SECTION>__<KEY>`), the file. With no `config`, `$WINTER_SYNC_CONFIG`, then the
-    user's and the machine's usual places are tried, and no file at all is fine.
+    (`WINTER_SYNC_<SECTION>__<KEY>`; `WINTER_SYNC_PROGRAMS` as JSON), the file. With no `config`,
+    `$WINTER_SYNC_CONFIG`, then the user's and the machine's usual places are tried, and no file at
+    all is fine. An empty variable counts as none.
 
     Raises
     ------
@@ -319,22 +378,59 @@ def load(config: Path | None = None, overrides: Mapping[str, Any] | None = None)
     """
     path = _find(config)
     _check_environment(os.environ)
-
-    class Located(Settings):
-        model_config = SettingsConfigDict(toml_file=path)
-
+    written = _read_toml(path) if path is not None else {}
+    given = dict(overrides or {})
+    if "programs" not in {**given, **written}:
+        given.update(_environment_program(os.environ))
     try:
-        settings = Located(**_with_environment_program(path, dict(overrides or {})))
+        settings = _with_sources(written)(**given)
     except ValidationError as invalid:
-        raise _explain(invalid, path) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as broken:
-        raise UsageError(
-            f"{path} is not TOML: {_first_line(broken)}", remedy="Mend that line of the file."
-        ) from None
-    except OSError as unreadable:
-        raise _unreadable(path, unreadable) from None
-    Layout(settings.mirror.layout)
-    return settings
+        # Raised below, because the cause of an error has the secrets in it that were given.
+        fault = _explain(invalid, path)
+    else:
+        Layout(settings.mirror.layout)
+        return settings
+    raise fault
+
+
+def _with_sources(written: dict[str, Any]) -> type[Settings]:
+    class Located(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            del dotenv_settings, file_secret_settings
+            return init_settings, env_settings, InitSettingsSource(settings_cls, written)
+
+    return Located
+
+
+def check_root(root: Path) -> None:
+    """Make sure that a root is a directory or can become one.
+
+    Raises
+    ------
+    StorageError
+        If it is something else, or its parent is not there. That is not made: where it is
+        absent, a file system is likely not mounted.
+    """
+    if root.is_dir():
+        return
+    if os.path.lexists(root):
+        raise StorageError(
+            f"the root of the mirror, {root}, is no directory",
+            remedy="Move it away, or set another mirror.root.",
+        )
+    if not root.parent.is_dir():
+        raise StorageError(
+            f"there is no directory {root.parent} to make the root of the mirror, {root.name}, in",
+            remedy="Create or mount it, or set another mirror.root.",
+        )
 
 
 def credentials(settings: Settings) -> Credentials:
@@ -342,79 +438,118 @@ def credentials(settings: Settings) -> Credentials:
 
     Each is taken from the first of: the settings themselves, the file the settings name,
     `WINTER_API_*` in the environment, a file in `$CREDENTIALS_DIRECTORY` or `/run/secrets`.
+    `WINTER_API_KEY` is that of `WINTER_API_PROGRAM`, or of the only program there is.
 
     Raises
     ------
     UsageError
-        If one is missing or its file cannot be read.
+        If some are missing or their files cannot be read, naming all of them.
     """
-    api = settings.api
-    return Credentials(
-        user=_secret("user", api.user, None, "WINTER_API_USER", "winter_api_user", "api.user"),
-        password=_secret(
-            "password",
-            api.password,
-            api.password_file,
-            "WINTER_API_PASSWORD",
-            "winter_api_password",
-            "api.password_file",
-        ),
-        keys={program.name: _key(program) for program in settings.programs},
+    found: list[str] = []
+    faults: list[UsageError] = []
+    for secret in _secrets(settings):
+        try:
+            found.append(secret.find())
+        except UsageError as fault:
+            faults.append(fault)
+    if faults:
+        raise _together(faults)
+    user, password, *keys = found
+    names = [program.name for program in settings.programs]
+    return Credentials(user, password, dict(zip(names, keys, strict=True)))
+
+
+def _together(faults: list[UsageError]) -> UsageError:
+    if len(faults) == 1:
+        return faults[0]
+    lines = [f"{fault.message}. {fault.remedy}" for fault in faults]
+    return UsageError(
+        "secrets cannot be had:\n  " + "\n  ".join(lines),
+        remedy=f"{EXAMPLE} shows every place a secret may be in.",
     )
 
 
-def _key(program: ProgramSettings) -> str:
-    ours = os.environ.get("WINTER_API_PROGRAM", program.name) == program.name
-    return _secret(
-        f"API key of program {program.name}",
-        program.api_key,
-        program.api_key_file,
-        "WINTER_API_KEY" if ours else None,
-        f"winter_api_key_{program.name}",
-        "api_key_file of the program",
+def _secrets(settings: Settings) -> Iterator[_Secret]:
+    """Give the user, the password and the key of each program, in this order."""
+    api, programs = settings.api, settings.programs
+    yield _Secret("user", "api.user", api.user, None, "WINTER_API_USER", "winter_api_user")
+    yield _Secret(
+        "password",
+        "api.password_file",
+        api.password,
+        api.password_file,
+        "WINTER_API_PASSWORD",
+        "winter_api_password",
     )
-
-
-def _secret(  # noqa: PLR0913, PLR0917 - the places a secret can be in, in their order
-    what: str,
-    value: SecretStr | None,
-    file: Path | None,
-    variable: str | None,
-    credential: str,
-    setting: str,
-) -> str:
-    if value is not None and file is not None:
-        raise UsageError(
-            f"the {what} is given both as a value and as a file", remedy="Keep one of the two."
+    for program in programs:
+        only = program.name if len(programs) == 1 else None
+        ours = os.environ.get("WINTER_API_PROGRAM") or only
+        yield _Secret(
+            f"API key of program {program.name}",
+            "api_key_file of the program",
+            program.api_key,
+            program.api_key_file,
+            "WINTER_API_KEY" if program.name == ours else None,
+            f"winter_api_key_{program.name}",
         )
-    if value is not None and value.get_secret_value():
-        return value.get_secret_value()
-    if file is not None:
-        return _read_secret(file.expanduser(), what)
-    if variable and (found := os.environ.get(variable)):
-        return found
-    for directory in _secret_directories(os.environ):
-        if (directory / credential).is_file():
-            return _read_secret(directory / credential, what)
-    places = f"{setting}, {variable}" if variable else setting
-    raise UsageError(
-        f"the {what} is missing",
-        remedy=f"Give it as {places}, or as a file {credential} in $CREDENTIALS_DIRECTORY "
-        f"or {_SECRET_DIRECTORY}.",
-    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Secret:
+    """A secret and the places it can be in, in their order."""
+
+    what: str
+    setting: str
+    value: SecretStr | None = field(repr=False)
+    file: Path | None
+    variable: str | None
+    credential: str
+
+    def find(self) -> str:
+        """Give the secret from the first place that has it."""
+        if self.value is not None and self.file is not None:
+            raise UsageError(
+                f"the {self.what} is given both as a value and as a file",
+                remedy="Keep one of the two.",
+            )
+        if self.value is not None and self.value.get_secret_value():
+            return self.value.get_secret_value()
+        if self.file is not None:
+            return _read_secret(self.file, self.what)
+        if self.variable and (found := os.environ.get(self.variable)):
+            return found
+        for directory in _secret_directories(os.environ):
+            if os.path.lexists(directory / self.credential):
+                return _read_secret(directory / self.credential, self.what)
+        raise self._missing()
+
+    def _missing(self) -> UsageError:
+        places = f"{self.setting}, {self.variable}" if self.variable else self.setting
+        return UsageError(
+            f"the {self.what} is missing",
+            remedy=f"Give it as {places}, or as a file {self.credential} in "
+            f"$CREDENTIALS_DIRECTORY or {_SECRET_DIRECTORY}.",
+        )
 
 
 def _read_secret(path: Path, what: str) -> str:
+    """Read a file that holds one line, which is the secret."""
+    where = f"the file of the {what}, {path},"
+    text: str | None = None
     try:
-        text = path.read_text().strip()
-    except (OSError, UnicodeDecodeError) as unreadable:
-        reason = getattr(unreadable, "strerror", None) or "it is not text"
+        text = path.read_bytes().decode("utf-8-sig").strip()
+    except OSError as unreadable:
+        reason = unreadable.strerror
+    except UnicodeDecodeError:
+        reason = "it is not UTF-8"
+    if text is None:
         raise UsageError(
-            f"the file of the {what}, {path}, cannot be read: {reason}",
+            f"{where} cannot be read: {reason}",
             remedy="Check its path, its owner and its mode (0400 for the service's user).",
-        ) from None
-    if not text:
-        raise UsageError(f"the file of the {what}, {path}, is empty", remedy="Fill it.")
+        )
+    if not text or len(text.splitlines()) > 1:
+        fault = "has more than one line" if text else "is empty"
+        raise UsageError(f"{where} {fault}", remedy="Put the secret into it, on one line.")
     return text
 
 
@@ -426,65 +561,137 @@ def _secret_directories(environ: Mapping[str, str]) -> Iterator[Path]:
 
 def _find(config: Path | None) -> Path | None:
     given = config or (Path(found) if (found := os.environ.get(CONFIG_ENV)) else None)
-    if given is not None:
-        if not given.is_file():
-            raise UsageError(
-                f"there is no settings file {given}",
-                remedy=f"Copy {EXAMPLE} there and fill it in, or give another with --config.",
-            )
-        return given
-    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    usual = (home / "winter-sync/winter-sync.toml", Path("/etc/winter-sync/winter-sync.toml"))
-    return next((path for path in usual if path.is_file()), None)
+    if given is None:
+        return next((path for path in _usual_places(os.environ) if path.is_file()), None)
+    if not given.is_file():
+        raise UsageError(
+            f"there is no settings file {given}",
+            remedy=f"Copy {EXAMPLE} there and fill it in, or give another with --config.",
+        )
+    return given
 
 
-def _with_environment_program(path: Path | None, overrides: dict[str, Any]) -> dict[str, Any]:
-    """Make a program of `WINTER_API_PROGRAM` where no other place names one."""
-    name = os.environ.get("WINTER_API_PROGRAM")
-    named = "programs" in overrides or f"{ENV_PREFIX}PROGRAMS" in os.environ
-    if not name or named or (path is not None and "programs" in tomllib.loads(path.read_text())):
-        return overrides
-    return {**overrides, "programs": ({"name": name},)}
+def _usual_places(environ: Mapping[str, str]) -> tuple[Path, ...]:
+    home = environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")  # noqa: PTH111 - never fails
+    return Path(home, FILE), Path("/etc", FILE)
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        content = path.read_bytes()
+    except OSError as unreadable:
+        raise UsageError(
+            f"{path} cannot be read: {unreadable.strerror}", remedy="Check its owner and mode."
+        ) from None
+    try:
+        return tomllib.loads(content.decode("utf-8-sig"))
+    except UnicodeDecodeError as broken:
+        fault = f"line {content[: broken.start].count(10) + 1} is not UTF-8"
+    except tomllib.TOMLDecodeError as broken:
+        fault = str(broken).splitlines()[0]
+    # Raised here, because those exceptions hold the whole file, and with it the secrets.
+    raise UsageError(f"{path} is not TOML: {fault}", remedy="Mend that line of the file.")
+
+
+def _environment_program(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Make a program of `WINTER_API_PROGRAM`, unless the environment names programs itself."""
+    name = environ.get("WINTER_API_PROGRAM")
+    if not name or any(one.upper() == _PROGRAMS_ENV and environ[one] for one in environ):
+        return {}
+    return {"programs": ({"name": name},)}
 
 
 def _check_environment(environ: Mapping[str, str]) -> None:
-    sections = {name.upper() for name in Settings.model_fields}
-    for variable in environ:
+    known = [f"{ENV_PREFIX}{word}" for word in _environment_words()]
+    for variable, value in environ.items():
         name = variable.upper()
-        if not name.startswith(ENV_PREFIX) or name == CONFIG_ENV:
+        if not name.startswith(ENV_PREFIX) or name == CONFIG_ENV or _KUBERNETES.fullmatch(name):
             continue
-        section, _, key = name.removeprefix(ENV_PREFIX).partition("__")
-        if section not in sections or not (key or section == "PROGRAMS"):
-            known = [f"{ENV_PREFIX}{word}" for word in _environment_words()]
+        if name not in known:
             raise UsageError(
-                f"the environment variable {variable} is no setting{_nearest(name, known)}",
+                f"the environment variable {variable} is no setting{nearest(name, known)}",
                 remedy="Rename or unset it.",
+            )
+        if name == _PROGRAMS_ENV and value and (fault := _json_fault(value)):
+            raise UsageError(
+                f"the environment variable {variable} is not JSON: {fault}",
+                remedy="""Write it like [{"name": "2024A000", "image_types": ["stack"]}].""",
             )
 
 
+def _json_fault(text: str) -> str | None:
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as broken:
+        return f"{broken.msg} at character {broken.pos + 1}"
+    return None
+
+
 def _environment_words() -> Iterator[str]:
-    for section, field in Settings.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
-            yield from (f"{section}__{key}".upper() for key in field.annotation.model_fields)
+    for section, described in Settings.model_fields.items():
+        if isinstance(described.annotation, type) and issubclass(described.annotation, Section):
+            yield from (f"{section}__{key}".upper() for key in described.annotation.model_fields)
         else:
             yield section.upper()
 
 
 def _explain(invalid: ValidationError, path: Path | None) -> UsageError:
-    lines = [_complaint(error["loc"], error["type"], error["msg"]) for error in invalid.errors()]
-    where = f"{path} and the environment" if path else "the environment"
+    errors = invalid.errors(include_url=False)
+    places = [error["loc"] for error in errors]
+    lines = [
+        _complaint(error)
+        for error in errors
+        if not any(place[: len(error["loc"])] == error["loc"] != place for place in places)
+    ]
+    where = f"{path} or the environment" if path else "the environment"
     return UsageError(
-        "the settings are wrong:\n  " + "\n  ".join(lines),
+        "the settings are wrong:\n  " + "\n  ".join(dict.fromkeys(lines)),
         remedy=f"Mend them in {where}; {EXAMPLE} explains every key.",
     )
 
 
-def _complaint(where: tuple[int | str, ...], kind: str, message: str) -> str:
-    name = _dotted(where)
+def _complaint(error: ErrorDetails) -> str:
+    name = _dotted(error["loc"])
+    return f"{name}: {_fault(error)}" if name else _fault(error)
+
+
+def _fault(error: ErrorDetails) -> str:
+    """Say what is wrong in words of the settings file rather than of Python."""
+    kind, context = error["type"], error.get("ctx", {})
     if kind == "extra_forbidden":
-        return f"{name}: there is no such key{_nearest(str(where[-1]), _siblings(where))}"
-    text = message.removeprefix("Value error, ")
-    return f"{name}: {text[:1].lower()}{text[1:]}" if name else text
+        where = error["loc"]
+        return f"there is no such key{nearest(str(where[-1]), _siblings(where))}"
+    if kind in {"enum", "literal_error"}:
+        known = re.findall(r"'([^']+)'", context["expected"])
+        return f"{str(error['input'])[:40]!r} is not known{nearest(str(error['input']), known)}"
+    if kind in _FAULTS:
+        return _FAULTS[kind].format_map(context)
+    text = error["msg"].removeprefix("Value error, ")
+    return f"{text[:1].lower()}{text[1:]}"
+
+
+_ADDRESS = 'an address is written like "http://winter.caltech.edu:82"'
+_FAULTS = {
+    "missing": "it is missing",
+    "string_type": 'a text is wanted, in "quotes"',
+    "path_type": 'a path is wanted, in "quotes"',
+    "tuple_type": "a list is wanted, in [brackets]; of tables, in [[double brackets]]",
+    "model_type": "a table is wanted",
+    "int_type": "a whole number is wanted",
+    "int_parsing": "a whole number is wanted",
+    "int_from_float": "a whole number is wanted",
+    "float_type": "a number is wanted",
+    "float_parsing": "a number is wanted",
+    "greater_than": "it must be more than {gt:g}",
+    "greater_than_equal": "it must be at least {ge:g}",
+    "less_than_equal": "it must be at most {le:g}",
+    "too_short": "at least one is wanted",
+    "string_too_short": "it is empty",
+    "string_too_long": "it has more than {max_length} characters",
+    "url_parsing": _ADDRESS,
+    "url_scheme": _ADDRESS,
+    "url_type": _ADDRESS,
+}
 
 
 def _dotted(where: tuple[int | str, ...]) -> str:
@@ -509,16 +716,7 @@ def _siblings(where: tuple[int | str, ...]) -> list[str]:
     return list((tables[above[-1]] if above else Settings).model_fields)
 
 
-def _nearest(word: str, known: list[str]) -> str:
+def nearest(word: str, known: list[str]) -> str:
+    """Give the end of a sentence about an unknown word: the known one it is most like, or all."""
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if isinstance(error, tomllib.TOMLDecodeError) else "not UTF-8"
-
-
-def _unreadable(path: Path | None, error: OSError) -> UsageError:
-    return UsageError(
-        f"{path} cannot be read: {error.strerror}", remedy="Check its owner and mode."
-    )
