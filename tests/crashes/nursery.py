@@ -1,0 +1,138 @@
+"""Children that mirror once and are killed: at a named step, at any instant, or not at all.
+
+Run as a process of its own, so that it can fork children that start in a millisecond: everything
+is imported once, here. Reads one JSON order a line, answers one JSON line when the child is dead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import itertools
+import json
+import os
+import signal
+import struct
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from winter_sync import catalog, mirror, settings, tree
+from winter_sync.events import BatchBegun, Event
+from winter_sync.factory import open_mirror
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Step = tuple[Any, str]
+
+# EXT4_IOC_SHUTDOWN and EXT4_GOING_FLAGS_NOLOGFLUSH of Linux, fs/ext4/ext4.h: from now on the file
+# system is dead, and what was not forced to its disk is lost.
+SHUT_DOWN = 0x8004587D
+WITHOUT_FLUSHING_ITS_LOG = 2
+
+STEPS: dict[str, Step] = {
+    "prepare": (tree.Tree, "prepare"),
+    "poll": (catalog.Catalog, "record_poll"),
+    "claim": (catalog.Catalog, "claim"),
+    "stage": (tree.Session, "stage"),
+    "write": (tree.Part, "write"),
+    "seal": (tree.Part, "seal"),
+    "directory": (tree.Tree, "make_directory"),
+    "publish": (tree.Session, "publish"),
+    "keep": (tree.Session, "_keep"),
+    "journal": (tree.Session, "_testify"),
+    "sync directory": (tree, "_sync_directory"),
+    "discard": (tree.Part, "discard"),
+    "commit": (catalog.Catalog, "commit"),
+    "hold": (catalog.Catalog, "_hold"),
+    "forget journal": (tree.Session, "committed"),
+    "release": (catalog.Catalog, "release"),
+    "recover": (mirror.Mirror, "recover"),
+    "adopt": (catalog.Catalog, "adopt"),
+    "bury": (tree.Tree, "bury"),
+}
+"""Every step between a listing and a commit, and of the recovery, by the function that does it."""
+
+
+def die(mount: str | None) -> None:
+    """Be killed as `kill -9` does it; with a mount, as when the power of its disk is cut."""
+    if mount is not None:
+        directory = os.open(mount, os.O_RDONLY)
+        fcntl.ioctl(directory, SHUT_DOWN, struct.pack("I", WITHOUT_FLUSHING_ITS_LOG))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kill_at(step: str, moment: str, times: int, mount: str | None) -> None:
+    """Arrange to be killed before or after the so-many-eth time a step is done."""
+    owner, name = STEPS[step]
+    original: Callable[..., Any] = getattr(owner, name)
+    numbers = itertools.count(1)
+
+    def counted(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever the step takes
+        number = next(numbers)
+        if number == times and moment == "before":
+            die(mount)
+        result = original(*args, **kwargs)
+        if number == times and moment == "after":
+            die(mount)
+        return result
+
+    setattr(owner, name, counted)
+
+
+def mirror_once(order: dict[str, Any]) -> None:
+    """Do one sync in this process."""
+    chosen = settings.load(None, order["settings"])
+
+    asked = 0
+
+    def note(event: Event) -> None:
+        nonlocal asked
+        if isinstance(event, BatchBegun):
+            asked += len(event.batch.candidates)
+
+    async def run() -> None:
+        async with open_mirror(chosen, note) as opened:
+            report = await opened.sync()
+            for error in report.errors:
+                raise error
+
+    asyncio.run(run())
+    Path(order["asked"]).write_text(str(asked))
+
+
+def give_birth(order: dict[str, Any]) -> int:
+    """Fork a child that mirrors; it dies when its order says so, or of old age."""
+    child = os.fork()
+    if child:
+        return child
+    status = 1
+    try:
+        if order.get("step"):
+            kill_at(order["step"], order["moment"], order["times"], order.get("mount"))
+        if order.get("after"):
+            # An alarm that nobody handles ends the process at once, wherever it is.
+            handler = (lambda *_: die(order["mount"])) if "mount" in order else signal.SIG_DFL
+            signal.signal(signal.SIGALRM, handler)
+            signal.setitimer(signal.ITIMER_REAL, order["after"])
+        mirror_once(order)
+        status = 0
+    except BaseException:  # noqa: BLE001 - a forked child must end here, whatever happened
+        traceback.print_exc()
+    os._exit(status)
+
+
+def main() -> None:
+    """Serve orders until standard input ends."""
+    for line in sys.stdin:
+        child = give_birth(json.loads(line))
+        _, status = os.waitpid(child, 0)
+        answer = {"killed": os.WIFSIGNALED(status), "status": status}
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,189 @@
+"""Kills a mirror again and again, and looks each time at what it left and what comes after."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import urllib.request
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from winter_sync.simulator import DEFAULT_PASSWORD, DEFAULT_USER, key_of
+from winter_sync.tree import OURS, digest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PROGRAMS = ("2024A000", "2025B001")
+PRODUCTS = 36
+TYPES = ["exposure", "raw", "science", "stack", "diff", "avro"]
+CHECKOUT = Path(__file__).parent.parent.parent
+
+
+class Observatory:
+    """A simulated archive in a process of its own; a context manager."""
+
+    def __init__(self, products: int = PRODUCTS) -> None:
+        command = [
+            *(sys.executable, "-m", "winter_sync", "simulate", "--port", "0"),
+            *("--night", "20251023", "--products", str(products)),
+        ]
+        self._process = subprocess.Popen(  # noqa: S603 - our own command
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=CHECKOUT
+        )
+        assert self._process.stdout is not None
+        self.url = self._process.stdout.readline().split()[-1]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.communicate()
+
+    def ask(self, path: str) -> dict[str, Any]:
+        """Ask a control endpoint."""
+        with urllib.request.urlopen(f"{self.url}/simulator/{path}") as answer:  # noqa: S310 - ours
+            found: dict[str, Any] = json.load(answer)
+            return found
+
+    def truth(self) -> dict[str, str]:
+        """Give the SHA-256 of all that the archive has, by the path it belongs to."""
+        return {
+            entry["savepath"].split("/", 4)[4]: entry["sha256"]
+            for entry in self.ask("manifest")["products"]
+            if not entry["gone"]
+        }
+
+    def gone(self) -> int:
+        """Count what is listed and has no file."""
+        return sum(entry["gone"] for entry in self.ask("manifest")["products"])
+
+
+class Nursery:
+    """Makes mirrors that die; a context manager."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+        self._process = subprocess.Popen(  # noqa: S603 - our own script
+            [sys.executable, str(Path(__file__).with_name("nursery.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate()
+
+    def run(self, root: Path, **order: object) -> bool:
+        """Mirror into a root; gives whether the mirror was killed before its end."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        asked = root.with_suffix(".asked")
+        line = json.dumps({"settings": self._settings(root), "asked": str(asked), **order})
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        if not answer["killed"] and answer["status"]:
+            raise AssertionError(f"the mirror failed of itself: {answer}")
+        return bool(answer["killed"])
+
+    def asked(self, root: Path) -> int:
+        """Give how many products the last run that came to its end asked for."""
+        return int(root.with_suffix(".asked").read_text())
+
+    def _settings(self, root: Path) -> dict[str, Any]:
+        return {
+            "api": {
+                "base_url": self._url,
+                "user": DEFAULT_USER,
+                "password": DEFAULT_PASSWORD,
+                "request_interval": "0s",
+                "connections": 2,
+            },
+            "mirror": {"root": str(root), "min_free": 0},
+            "programs": [
+                {
+                    "name": name,
+                    "api_key": key_of(name),
+                    "image_types": TYPES,
+                    "instruments": ["winter", "spring"],
+                }
+                for name in PROGRAMS
+            ],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a look at a root finds: files of the tree, by path, with digest and inode."""
+
+    files: Mapping[str, tuple[str, int]]
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """The SHA-256 of every file."""
+        return {path: sha256 for path, (sha256, _) in self.files.items()}
+
+
+def look(root: Path) -> Found:
+    """Read every file of a tree."""
+    return Found(
+        {
+            str(path.relative_to(root)): (digest(path), path.stat().st_ino)
+            for path in root.rglob("*")
+            if path.is_file() and OURS not in path.parts
+        }
+    )
+
+
+def check_after_kill(root: Path, truth: Mapping[str, str]) -> Found:
+    """Nothing partial is under a final name."""
+    found = look(root)
+    for path, sha256 in found.digests.items():
+        assert truth[path] == sha256, f"{path} is not whole"
+    return found
+
+
+def check_after_restart(root: Path, truth: Mapping[str, str], before: Found) -> None:
+    """All is there, what was there stayed untouched, nothing is left over, the catalog is whole."""
+    after = look(root)
+    assert after.digests == dict(truth)
+    for path, (_, inode) in before.files.items():
+        assert after.files[path][1] == inode, f"{path} was published twice"
+    leftovers = [path for path in (root / OURS / "staging").rglob("*") if path.is_file()]
+    assert leftovers == [], "orphans in the state directory"
+    with closing(sqlite3.connect(root / OURS / "catalog.sqlite3")) as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        held = dict(database.execute("SELECT path, sha256 FROM products WHERE state='published'"))
+        claimed = database.execute("SELECT count(*) FROM products WHERE claimed_by IS NOT NULL")
+        assert claimed.fetchone() == (0,), "a claim outlived its process"
+    assert held == dict(truth)
+
+
+def kill_and_restart(
+    observatory: Observatory,
+    nursery: Nursery,
+    root: Path,
+    truth: Mapping[str, str],
+    **order: object,
+) -> bool:
+    """Kill a mirror as ordered, restart it, check both; gives whether it was killed."""
+    killed = nursery.run(root, **order)
+    before = check_after_kill(root, truth)
+    nursery.run(root)
+    check_after_restart(root, truth, before)
+    again = nursery.asked(root)
+    most = len(truth) - len(before.files) + observatory.gone()
+    assert again <= most, f"{again} products were asked for where {most} were not there"
+    return killed

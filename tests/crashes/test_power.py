@@ -1,0 +1,147 @@
+"""When the power fails at any instant, all that was published is there and nothing is half.
+
+The mirror lives on a real ext4 file system of its own, in an image, which the kernel is told to
+shut down in the middle of the run: what was not forced to its disk is lost, as in a power cut.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from crashes.sweep import (
+    Nursery,
+    Observatory,
+    check_after_kill,
+    check_after_restart,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+STEPS = ("claim", "seal", "journal", "publish", "sync directory", "commit", "forget journal")
+INSTANTS = 60
+INSTANTS_IN_SHORT = 6
+LONGEST_SECONDS = 0.8
+
+
+class Disk:
+    """An ext4 file system in an image; a context manager that mounts and unmounts it."""
+
+    def __init__(self, place: Path) -> None:
+        self._image = place / "disk.img"
+        self.mount_point = place / "disk"
+        self.mount_point.mkdir()
+        with self._image.open("wb") as image:
+            image.truncate(2 * 1024**3)  # sparse: room for what real products would need
+        _run("mkfs.ext4", "-q", str(self._image))
+
+    def mount(self) -> None:
+        """Mount it, replaying its log as after a crash."""
+        _run("mount", "-o", "loop", str(self._image), str(self.mount_point))
+
+    def unmount(self) -> None:
+        """Unmount it."""
+        _run("umount", str(self.mount_point))
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - fixed commands
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    """Give a mounted disk whose power can be cut."""
+    if os.geteuid() or not shutil.which("mkfs.ext4"):
+        pytest.skip("mounting an image needs root and e2fsprogs")
+    made = Disk(tmp_path)
+    try:
+        made.mount()
+    except subprocess.CalledProcessError as refused:
+        pytest.skip(f"an image cannot be mounted here: {refused.stderr.decode().strip()}")
+    yield made
+    made.unmount()
+
+
+@pytest.fixture(scope="module")
+def observatory() -> Iterator[Observatory]:
+    """Give an archive that all power cuts of this module share."""
+    with Observatory() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def truth(observatory: Observatory) -> Mapping[str, str]:
+    """Give what must be in the tree in the end."""
+    return observatory.truth()
+
+
+@pytest.fixture(scope="module")
+def nursery(observatory: Observatory) -> Iterator[Nursery]:
+    """Give the maker of mirrors that die."""
+    with Nursery(observatory.url) as running:
+        yield running
+
+
+def _cut_and_restart(
+    observatory: Observatory,
+    nursery: Nursery,
+    truth: Mapping[str, str],
+    disk: Disk,
+    **order: object,
+) -> bool:
+    root = disk.mount_point / "winter"
+    cut = nursery.run(root, mount=str(disk.mount_point), **order)
+    disk.unmount()
+    disk.mount()
+    before = check_after_kill(root, truth)
+    nursery.run(root)
+    check_after_restart(root, truth, before)
+    again = nursery.asked(root)
+    assert again <= len(truth) - len(before.files) + observatory.gone()
+    shutil.rmtree(root)
+    return cut
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("step", STEPS)
+def test_power_fails_at_a_step(  # noqa: PLR0917 - fixtures
+    observatory: Observatory,
+    nursery: Nursery,
+    truth: Mapping[str, str],
+    disk: Disk,
+    step: str,
+    moment: str,
+) -> None:
+    """Around each step at which something becomes durable."""
+    assert _cut_and_restart(observatory, nursery, truth, disk, step=step, moment=moment, times=2)
+
+
+def _cuts(
+    observatory: Observatory, nursery: Nursery, truth: Mapping[str, str], disk: Disk, count: int
+) -> int:
+    chance = random.Random(2)  # noqa: S311 - instants, not secrets
+    instants = [chance.uniform(0.01, LONGEST_SECONDS) for _ in range(count)]
+    return sum(
+        _cut_and_restart(observatory, nursery, truth, disk, after=instant) for instant in instants
+    )
+
+
+def test_power_fails_at_random_instants(
+    observatory: Observatory, nursery: Nursery, truth: Mapping[str, str], disk: Disk
+) -> None:
+    """At instants that nobody chose; a short form."""
+    assert _cuts(observatory, nursery, truth, disk, INSTANTS_IN_SHORT) > 0
+
+
+@pytest.mark.slow
+def test_power_fails_at_many_random_instants(
+    observatory: Observatory, nursery: Nursery, truth: Mapping[str, str], disk: Disk
+) -> None:
+    """At sixty of them."""
+    assert _cuts(observatory, nursery, truth, disk, INSTANTS) > INSTANTS // 2
