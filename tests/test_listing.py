@@ -288,7 +288,7 @@ def test_any_answer_is_read_or_refused(answer: object) -> None:
     for row in listing.rows:
         texts = (row.product.savepath, row.program, row.nightdate, row.target, row.utctime)
         for text in (*texts, row.lastmodified, row.pipeversion):
-            assert text is None or text.encode()
+            assert text is None or isinstance(text.encode(), bytes)
         assert all(number is None or math.isfinite(number) for number in (row.ra, row.dec))
         json.dumps(dict(row.extra))
 

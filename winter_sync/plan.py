@@ -29,8 +29,10 @@ WIDER = timedelta(days=1)
 """Asked beyond each end of what is needed: that dates filter `nightdate` is only inferred."""
 BATCH_BYTES = 256_000_000
 BATCH_PRODUCTS = 32
-_LONGEST_WINDOW = timedelta(days=366)
-_UNKNOWN_SPAN = timedelta(days=366)
+_WINDOW_DAYS = 366
+_UNKNOWN_SPAN_DAYS = 366
+_EARLIEST = date(2020, 1, 1)
+"""Before either camera was built; no zero date, of the server's or a user's, leads back further."""
 _FIRST_DELAY = timedelta(minutes=1)
 _LONGEST_DELAY = timedelta(hours=6)
 _AT_ONCE = 3
@@ -114,29 +116,6 @@ def is_reprocessed(row: Row, known: Known) -> bool:
     )
 
 
-def look(subject: Subject, span: Span, today: date, *, lookback: int | None) -> tuple[Query, ...]:
-    """Give the questions of one poll, the oldest first; of a sweep when `lookback` is None.
-
-    A program that has not begun yields none; one that ended long ago is asked only in a sweep.
-    """
-    begin = span.begin
-    if lookback is not None:
-        begin = max(begin, today - timedelta(days=lookback) - WIDER)
-        if span.end is not None and span.end + 2 * WIDER < begin:
-            return ()
-    return _windows(subject, begin, None, today)
-
-
-def look_at_nights(
-    subject: Subject, span: Span, today: date, first: Night, last: Night
-) -> tuple[Query, ...]:
-    """Give the questions that cover the nights `first` to `last`, both included.
-
-    A night's products carry the UTC date of the night or of the day after.
-    """
-    return _windows(subject, max(first.day - WIDER, span.begin), last.day + 2 * WIDER, today)
-
-
 @dataclass(frozen=True, slots=True)
 class Span:
     """The dates in which a selection can have products; no end where none is known."""
@@ -148,21 +127,52 @@ class Span:
 def span_of(selection: Selection, program: Program, today: date) -> Span:
     """Give the dates to sweep: since the first night asked for, else since the program began."""
     if selection.since is not None:
-        return Span(selection.since.day - WIDER, program.end)
-    return Span((program.start or today - _UNKNOWN_SPAN) - WIDER, program.end)
+        begin = selection.since.day
+    else:
+        begin = program.start or _before(today, _UNKNOWN_SPAN_DAYS)
+    return Span(max(begin, _EARLIEST) - WIDER, program.end)
 
 
-def _windows(subject: Subject, begin: date, end: date | None, today: date) -> tuple[Query, ...]:
+def look(subject: Subject, span: Span, today: date, *, lookback: int | None) -> tuple[Query, ...]:
+    """Give the questions of one poll, the oldest first; of a sweep when `lookback` is None.
+
+    A program that has not begun yields none; one that ended long ago is asked only in a sweep.
+    """
+    begin = span.begin
+    if lookback is not None:
+        begin = max(begin, _before(today, lookback) - WIDER)
+        if span.end is not None and span.end < begin - 2 * WIDER:
+            return ()
+    return _windows(subject, begin, today, today)
+
+
+def look_at_nights(
+    subject: Subject, span: Span, today: date, first: Night, last: Night
+) -> tuple[Query, ...]:
+    """Give the questions that cover the nights `first` to `last`, both included.
+
+    A night's products carry the UTC date of the night or of the day after.
+    """
+    begin = max(first.day, _EARLIEST) - WIDER
+    end = min(last.day, today - 2 * WIDER) + 2 * WIDER
+    return _windows(subject, max(begin, span.begin), end, today)
+
+
+def _before(day: date, days: int) -> date:
+    """Go back so many days, but not to where no camera was."""
+    return date.fromordinal(max(day.toordinal() - days, _EARLIEST.toordinal()))
+
+
+def _windows(subject: Subject, begin: date, end: date, today: date) -> tuple[Query, ...]:
     """Cut a span into pieces the server can answer; the newest has no end, meaning its today.
 
     Leaving the end out spares a refusal when our clock is ahead of the server's.
     """
-    last = today if end is None else min(end, today)
+    last = end.toordinal()
     pieces: list[Query] = []
-    while begin <= last:
-        stop = min(begin + _LONGEST_WINDOW, last)
-        pieces.append(Query(subject, begin, None if stop >= today else stop))
-        begin = stop + timedelta(days=1)
+    for start in range(begin.toordinal(), last + 1, _WINDOW_DAYS):
+        stop = date.fromordinal(min(start + _WINDOW_DAYS - 1, last))
+        pieces.append(Query(subject, date.fromordinal(start), None if stop >= today else stop))
     return tuple(pieces)
 
 

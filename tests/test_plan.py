@@ -1,0 +1,591 @@
+"""Decisions of the mirror: what is asked, what is new, what travels together, when to try again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from winter_sync import plan
+from winter_sync.models import (
+    Candidate,
+    ImageType,
+    Instrument,
+    Known,
+    Marks,
+    Night,
+    Product,
+    Program,
+    Query,
+    Row,
+    Selection,
+    State,
+    Subject,
+)
+
+PROGRAM, OTHER_PROGRAM = "2024A000", "2024B111"
+NIGHT = Night("20240211")
+SUBJECT = Subject(PROGRAM, Instrument.WINTER, ImageType.STACK)
+TODAY = date(2024, 2, 12)
+OLD, NEW = Marks("2024-02-12", "0.9"), Marks("2024-02-13", "0.9")
+
+
+def product(
+    name: str = "a.fits",
+    image_type: ImageType = ImageType.STACK,
+    instrument: Instrument = Instrument.WINTER,
+) -> Product:
+    """Give a product; the name may have directories."""
+    return Product(instrument, f"/{NIGHT}/{name}", image_type, NIGHT)
+
+
+def row(of: Product, marks: Marks = OLD, program: str = PROGRAM) -> Row:
+    """Give the listing of a product with these marks."""
+    return Row(of, program, lastmodified=marks.lastmodified, pipeversion=marks.pipeversion)
+
+
+def known(
+    of: Product, state: State = State.PUBLISHED, marks: Marks = OLD, *, withdrawn: bool = False
+) -> Known:
+    """Give what the catalog knows of a product."""
+    return Known(of, state, marks, listed_here=not withdrawn, withdrawn=withdrawn)
+
+
+def candidate(
+    of: Product, *, program: str = PROGRAM, attempts: int = 0, size: int = 10_000_000
+) -> Candidate:
+    """Give a product that may be fetched."""
+    return Candidate(of, program, of.savepath, attempts, OLD, size)
+
+
+# --- comparing ------------------------------------------------------------------------------------
+
+
+def test_a_listing_is_sorted_into_what_it_means() -> None:
+    """New, changed, returned, same and withdrawn products are told apart."""
+    new, changed, back, same, gone = (product(name) for name in "abcde")
+    result = plan.compare(
+        [row(new), row(changed, NEW), row(back), row(same)],
+        [known(changed), known(back, withdrawn=True), known(same), known(gone)],
+        [changed, same, gone],
+    )
+    assert result == plan.Comparison(
+        [row(new)], [row(changed, NEW)], [row(back)], [row(same)], [gone]
+    )
+    assert list(result.rows) == [row(new), row(changed, NEW), row(back), row(same)]
+
+
+def test_a_product_that_is_back_and_changed_is_changed() -> None:
+    """What came back with other marks is to be fetched again."""
+    one = product()
+    assert plan.compare([row(one, NEW)], [known(one, withdrawn=True)], []).changed == [
+        row(one, NEW)
+    ]
+
+
+def test_the_later_of_two_rows_counts() -> None:
+    """A product that a listing has twice counts once, as it was listed last."""
+    one = product()
+    assert plan.compare([row(one), row(one, NEW)], [known(one)], [one]).changed == [row(one, NEW)]
+
+
+def test_a_basename_is_no_identity() -> None:
+    """Neither another directory nor another camera makes a product known."""
+    one = product("final/a.fits")
+    others = [product("diffs/a.fits"), replace(one, instrument=Instrument.SPRING)]
+    result = plan.compare([row(other) for other in others], [known(one)], [one])
+    assert [each.product for each in result.new] == others
+    assert result.withdrawn == [one]
+
+
+@pytest.mark.parametrize(
+    ("listed", "settled", "changed"),
+    [
+        (OLD, OLD, False),
+        (NEW, OLD, True),
+        (OLD, NEW, True),
+        (Marks("2024-02-12", "1.0"), OLD, True),
+        (Marks(None, None), OLD, False),
+        (Marks(None, "0.9"), OLD, False),
+        (Marks(None, "1.0"), OLD, True),
+        (OLD, Marks(None, None), True),
+        (Marks(None, None), Marks(None, None), False),
+    ],
+)
+@pytest.mark.parametrize("state", [State.PUBLISHED, State.MISSING])
+def test_a_mark_that_differs_means_reprocessed(
+    listed: Marks,
+    settled: Marks,
+    changed: bool,  # noqa: FBT001 - a parameter
+    state: State,
+) -> None:
+    """A mark other than the one it was settled under tells; an absent one tells nothing."""
+    one = product()
+    assert plan.is_reprocessed(row(one, listed), known(one, state, settled)) is changed
+
+
+def test_what_is_wanted_anyway_is_not_reprocessed() -> None:
+    """A product that has not come yet needs no other reason to be fetched."""
+    one = product()
+    assert not plan.is_reprocessed(row(one, NEW), known(one, State.WANTED))
+
+
+def test_an_exposure_is_never_reprocessed() -> None:
+    """The camera's own file stays what it is, whatever the pipeline does."""
+    one = product(image_type=ImageType.EXPOSURE)
+    assert not plan.is_reprocessed(row(one, NEW), known(one))
+
+
+# --- questions ------------------------------------------------------------------------------------
+
+days = st.dates(date(2019, 1, 1), date(2040, 1, 1))
+any_day = st.dates(date(100, 1, 1))
+spans = st.builds(plan.Span, days, st.none() | any_day)
+
+
+def covered(queries: tuple[Query, ...], today: date) -> list[date]:
+    """Give every date that questions ask for, in their order."""
+    found = []
+    for query in queries:
+        last = query.end or today
+        found += [query.start + timedelta(n) for n in range((last - query.start).days + 1)]
+    return found
+
+
+def dates(first: date, last: date) -> list[date]:
+    """Give all dates from the first to the last."""
+    return [first + timedelta(n) for n in range((last - first).days + 1)]
+
+
+def check_windows(queries: tuple[Query, ...], today: date) -> None:
+    """Make sure that questions can be answered and only one up to today is open."""
+    for query in queries:
+        assert query.subject == SUBJECT
+        assert query.end is None or query.start <= query.end < today
+        assert ((query.end or today) - query.start).days < 366
+    assert all(query.end is not None for query in queries[:-1])
+
+
+@given(spans, days)
+def test_a_sweep_covers_the_span_to_today(span: plan.Span, today: date) -> None:
+    """Each date since the span began is asked for once, the newest without an end."""
+    queries = plan.look(SUBJECT, span, today, lookback=None)
+    check_windows(queries, today)
+    assert covered(queries, today) == dates(span.begin, today)
+    assert not queries or queries[-1].end is None
+
+
+@given(spans, days, st.integers(0, 800))
+def test_a_poll_covers_the_last_nights(span: plan.Span, today: date, lookback: int) -> None:
+    """The last nights of the span are asked for, a day wider, and nothing of what is over."""
+    queries = plan.look(SUBJECT, span, today, lookback=lookback)
+    check_windows(queries, today)
+    begin = max(span.begin, date(2019, 12, 31), today - timedelta(lookback + 1))
+    if span.end is not None and begin > date(2000, 1, 1) > span.end:
+        assert queries == ()
+    if queries:
+        assert covered(queries, today) == dates(begin, today)
+        assert queries[-1].end is None
+    else:
+        assert begin > today or (span.end is not None and span.end < begin - timedelta(2))
+
+
+@given(
+    st.datetimes(datetime(2023, 1, 1), datetime(2030, 1, 1)),  # noqa: DTZ001 - made UTC below
+    st.timedeltas(timedelta(0), timedelta(days=20)),
+    st.integers(1, 20),
+)
+def test_no_night_slips_through_at_midnight(
+    taken: datetime, passed: timedelta, lookback: int
+) -> None:
+    """A frame of the last nights is in the poll's window, whatever the hour of either."""
+    taken = taken.replace(tzinfo=UTC)
+    now = taken + passed
+    if Night.at(now).day - Night.at(taken).day >= timedelta(lookback):
+        return
+    queries = plan.look(SUBJECT, plan.Span(date(2020, 1, 1), None), now.date(), lookback=lookback)
+    asked = set(covered(queries, now.date()))
+    nightdate = taken.date()
+    wanted = {nightdate + timedelta(n) for n in (-1, 0, 1)} & set(dates(nightdate, now.date()))
+    assert wanted <= asked
+    assert nightdate - timedelta(1) in asked
+
+
+@pytest.mark.parametrize("offset", [-8, -7])
+def test_a_night_is_one_in_summer_and_winter(offset: int) -> None:
+    """From four in the afternoon to seven in the morning, local, it is one night."""
+    evening = datetime(2024, 2, 11, 16, tzinfo=UTC) - timedelta(hours=offset)
+    assert {Night.at(evening + timedelta(hours=n)) for n in range(16)} == {NIGHT}
+
+
+@given(spans, days, days, days)
+def test_nights_are_covered_within_the_span(
+    span: plan.Span, today: date, first: date, last: date
+) -> None:
+    """The UTC dates of the nights are asked for, a day wider, as far as the span and today."""
+    queries = plan.look_at_nights(SUBJECT, span, today, Night.of(first), Night.of(last))
+    check_windows(queries, today)
+    begin = max(span.begin, date(2019, 12, 31), first - timedelta(1))
+    end = min(today, last + timedelta(2))
+    assert covered(queries, today) == dates(begin, end)
+    assert not queries or (queries[-1].end is None) is (end == today)
+
+
+@given(st.none() | any_day, st.none() | any_day, any_day, st.none() | any_day)
+def test_no_date_is_too_wild(
+    start: date | None, end: date | None, today: date, since: date | None
+) -> None:
+    """Zero dates and dates without an end, of server or user, make no error and no flood."""
+    selection = Selection(
+        PROGRAM, (ImageType.STACK,), since=None if since is None else Night.of(since)
+    )
+    span = plan.span_of(selection, Program(PROGRAM, start, end), today)
+    assert span.begin >= date(2019, 12, 31)
+    assert len(plan.look(SUBJECT, span, today, lookback=7)) <= 1
+    nights = Night.of(start or today), Night.of(end or today)
+    for queries in (
+        plan.look(SUBJECT, span, today, lookback=None),
+        plan.look_at_nights(SUBJECT, span, today, *nights),
+    ):
+        assert len(queries) <= max(today.year - 2018, 0)
+        assert all(query.start >= date(2019, 12, 31) for query in queries)
+
+
+def test_the_span_begins_where_the_user_or_the_program_does() -> None:
+    """The first night asked for comes before the program's start, and a year before nothing."""
+    selection = Selection(PROGRAM, (ImageType.STACK,))
+    program = Program(PROGRAM, date(2024, 1, 1), date(2024, 7, 1))
+    since = replace(selection, since=NIGHT)
+    assert plan.span_of(since, program, TODAY) == plan.Span(date(2024, 2, 10), date(2024, 7, 1))
+    assert plan.span_of(selection, program, TODAY).begin == date(2023, 12, 31)
+    unknown = plan.span_of(selection, Program(PROGRAM, None, None), TODAY)
+    assert unknown == plan.Span(date(2023, 2, 10), None)
+
+
+def test_a_program_that_has_not_begun_is_not_asked() -> None:
+    """Nothing is asked before the day before a program begins."""
+    span = plan.Span(TODAY + timedelta(1), None)
+    assert plan.look(SUBJECT, span, TODAY, lookback=7) == ()
+    assert plan.look(SUBJECT, span, TODAY, lookback=None) == ()
+    assert plan.look(SUBJECT, replace(span, begin=TODAY), TODAY, lookback=7) == (
+        Query(SUBJECT, TODAY),
+    )
+
+
+# --- batches --------------------------------------------------------------------------------------
+
+some_products = st.builds(
+    product,
+    st.sampled_from([f"{folder}/{name}.fits" for folder in "abc" for name in range(25)]),
+    st.sampled_from([ImageType.STACK, ImageType.DIFF]),
+    st.sampled_from(Instrument),
+)
+some_candidates = st.lists(
+    st.builds(
+        candidate,
+        some_products,
+        program=st.sampled_from([PROGRAM, OTHER_PROGRAM]),
+        attempts=st.sampled_from([0, 0, 0, 1, 2, 3, 40]),
+        size=st.sampled_from([1, 1_000_000, 10_000_000, 300_000_000]),
+    ),
+    max_size=120,
+    unique_by=lambda one: one.product.identity,
+)
+
+
+def check_batch(chosen: tuple[Candidate, ...]) -> None:
+    """Make sure that products may travel in one request."""
+    kinds = {
+        (one.program, one.product.instrument, one.product.image_type, one.attempts)
+        for one in chosen
+    }
+    names = [one.product.filename for one in chosen]
+    assert len(kinds) == 1
+    assert len(names) == len(set(names))
+    assert len(chosen) <= plan.batch_limit(chosen[0].attempts)
+    assert len(chosen) == 1 or sum(one.expected_size for one in chosen) <= plan.BATCH_BYTES
+
+
+@given(some_candidates)
+def test_a_batch_has_what_may_travel_together(candidates: list[Candidate]) -> None:
+    """One program, camera, type and number of failures; no name twice; not too much."""
+    chosen = plan.choose_batch(candidates)
+    if not candidates:
+        assert chosen == ()
+        return
+    check_batch(chosen)
+    assert chosen[0] == candidates[0]
+    assert [one for one in candidates if one in chosen] == list(chosen)
+
+
+@given(some_candidates)
+def test_batches_come_to_an_end_with_nothing_left_out(candidates: list[Candidate]) -> None:
+    """Batch after batch, each candidate is chosen once."""
+    left, seen = list(candidates), list[Candidate]()
+    while left:
+        chosen = plan.choose_batch(left)
+        seen += chosen
+        left = [one for one in left if one not in chosen]
+    assert len(seen) == len(candidates)
+
+
+def test_a_batch_is_filled() -> None:
+    """Small products fill a batch to its number, large ones to its bytes."""
+    small = [candidate(product(str(n)), size=1) for n in range(99)]
+    large = [candidate(product(str(n)), size=plan.BATCH_BYTES // 4) for n in range(99)]
+    huge = [candidate(product(str(n)), size=plan.BATCH_BYTES + 1) for n in range(99)]
+    assert len(plan.choose_batch(small)) == plan.BATCH_PRODUCTS
+    assert len(plan.choose_batch(large)) == 4
+    assert len(plan.choose_batch(huge)) == 1
+
+
+@given(st.integers(0, 100))
+def test_failures_make_batches_smaller(attempts: int) -> None:
+    """Each failure shrinks the company, until a product stands alone."""
+    limit, next_limit = plan.batch_limit(attempts), plan.batch_limit(attempts + 1)
+    assert next_limit < limit or next_limit == limit == 1
+    assert plan.batch_limit(0) == plan.BATCH_PRODUCTS
+    assert plan.batch_limit(3) == 1
+
+
+# --- trying again ---------------------------------------------------------------------------------
+
+randoms = st.floats(0, 1, exclude_max=True)
+
+
+@given(st.integers(0, 10_000), randoms)
+def test_retries_wait_longer_and_longer_within_bounds(attempts: int, random: float) -> None:
+    """The wait never shrinks from one failure to the next, and is never beyond eight hours."""
+    delay = plan.retry_delay(attempts, random)
+    assert delay <= plan.retry_delay(attempts + 1, random) <= timedelta(hours=7.5)
+    assert (delay == timedelta(0)) is (attempts <= 3)
+    if delay:
+        assert plan.retry_delay(attempts, 0) <= delay <= plan.retry_delay(attempts, 0) * 5 / 3
+
+
+def test_retries_wait_a_minute_first() -> None:
+    """After the attempts at once the wait is a minute, twice that, up to six hours."""
+    waits = [plan.retry_delay(attempts, 0.5) for attempts in range(3, 15)]
+    minutes = [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 360, 360]
+    assert waits == [timedelta(minutes=each) for each in minutes]
+
+
+def test_a_missing_product_is_asked_for_ever_more_rarely() -> None:
+    """After an hour, then three, six, twelve, and every day from then on."""
+    waits = [plan.missing_delay(times) for times in (0, 1, 2, 3, 4, 5, 6, 1000)]
+    assert waits == [timedelta(hours=hours) for hours in (1, 1, 3, 6, 12, 24, 24, 24)]
+
+
+def test_everything_has_its_place_in_the_order() -> None:
+    """Each type is fetched at some time, the small and looked-at ones before the large."""
+    assert sorted(plan.FETCH_ORDER) == sorted(ImageType)
+    assert plan.FETCH_ORDER[0] is ImageType.STACK
+    assert plan.FETCH_ORDER[-1] is ImageType.EXPOSURE
+
+
+# --- a life of a mirror ---------------------------------------------------------------------------
+
+
+@dataclass
+class Kept:
+    """What a catalog would know of a product, and what the test knows better."""
+
+    state: State = State.WANTED
+    settled: Marks = field(default_factory=Marks)
+    listed: Marks = field(default_factory=Marks)
+    withdrawn: bool = False
+    attempts: int = 0
+    not_before: timedelta = timedelta(0)
+    reasons: int = 1
+    """How often there was a reason to ask for it."""
+    asked: int = 0
+
+
+PRODUCTS = [
+    product(f"{folder}/{image_type}/{name}.fits", image_type, instrument)
+    for folder in ("final", "again")
+    for name in "xyz"
+    for image_type in (ImageType.STACK, ImageType.EXPOSURE)
+    for instrument in Instrument
+]
+PROGRAMS = (PROGRAM, OTHER_PROGRAM)
+any_marks = st.builds(
+    Marks, st.sampled_from([None, "1", "2", "3"]), st.sampled_from([None, "0.9", "1.0"])
+)
+
+
+class MirrorLife(RuleBasedStateMachine):
+    """An archive that changes and a mirror that follows it by `plan` alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.archive: dict[Product, Marks] = {}
+        self.programs: dict[Product, set[str]] = {one: set() for one in PRODUCTS}
+        self.kept: dict[Product, Kept] = {}
+        self.listings: set[tuple[str, Product]] = set()
+        self.now = timedelta(0)
+
+    # What the archive does.
+
+    @rule(
+        one=st.sampled_from(PRODUCTS), marks=any_marks, programs=st.sets(st.sampled_from(PROGRAMS))
+    )
+    def listed_as(self, one: Product, marks: Marks, programs: set[str]) -> None:
+        """Have a product listed under these programs; it appears, changes or vanishes."""
+        self.archive[one] = marks
+        self.programs[one] = programs
+
+    @rule(
+        program=st.sampled_from(PROGRAMS),
+        kind=st.sampled_from([ImageType.STACK, ImageType.EXPOSURE]),
+    )
+    def vanish(self, program: str, kind: ImageType) -> None:
+        """Take all products of a type from a program."""
+        for one in PRODUCTS:
+            if one.image_type is kind:
+                self.programs[one].discard(program)
+
+    # What the mirror does.
+
+    @rule(
+        program=st.sampled_from(PROGRAMS),
+        instrument=st.sampled_from(Instrument),
+        kind=st.sampled_from([ImageType.STACK, ImageType.EXPOSURE]),
+    )
+    def poll(self, program: str, instrument: Instrument, kind: ImageType) -> None:
+        """Compare one listing with what is known, and do what the comparison says."""
+
+        def mine(one: Product) -> bool:
+            return (one.instrument, one.image_type) == (instrument, kind)
+
+        rows = [
+            row(one, self.archive[one], program)
+            for one in PRODUCTS
+            if mine(one) and program in self.programs[one]
+        ]
+        facts = [
+            Known(one, kept.state, kept.settled, (program, one) in self.listings, kept.withdrawn)
+            for one, kept in self.kept.items()
+        ]
+        expected = [one for name, one in self.listings if name == program and mine(one)]
+        before = {one: replace(kept) for one, kept in self.kept.items()}
+        found = plan.compare(rows, facts, expected)
+        self.apply(program, found)
+        self.judge(rows, found, before)
+
+    def apply(self, program: str, found: plan.Comparison) -> None:
+        """Do as the catalog does with a comparison."""
+        for each in found.rows:
+            kept = self.kept.setdefault(each.product, Kept())
+            kept.listed = Marks(each.lastmodified, each.pipeversion)
+            kept.withdrawn = False
+            self.listings.add((program, each.product))
+        for each in found.changed:
+            kept = self.kept[each.product]
+            kept.state, kept.attempts, kept.not_before = State.WANTED, 0, timedelta(0)
+            kept.reasons += 1
+        for one in found.withdrawn:
+            self.listings.discard((program, one))
+            self.kept[one].withdrawn = not any(one == listed for _, listed in self.listings)
+
+    def judge(self, rows: list[Row], found: plan.Comparison, before: dict[Product, Kept]) -> None:
+        """Hold a comparison against what the test itself saw happen."""
+        listed = {each.product for each in rows}
+        assert sorted(each.product.savepath for each in found.rows) == sorted(
+            one.savepath for one in listed
+        )
+        assert {each.product for each in found.new} == listed - set(before)
+        for each in found.returned:
+            assert before[each.product].withdrawn
+        for each in found.changed:
+            was = before[each.product]
+            assert was.state is not State.WANTED
+            assert each.product.image_type is not ImageType.EXPOSURE
+            assert Marks(each.lastmodified, each.pipeversion) != was.settled
+        assert not listed & set(found.withdrawn)
+
+    def candidates(self) -> list[Candidate]:
+        """Give what may be fetched now, as the catalog orders it."""
+        due = [
+            candidate(one, program=min(self.listed_under(one)), attempts=kept.attempts)
+            for one, kept in self.kept.items()
+            if kept.state is not State.PUBLISHED
+            and not kept.withdrawn
+            and kept.not_before <= self.now
+        ]
+        return sorted(due, key=lambda one: (one.attempts, one.product.savepath))
+
+    def listed_under(self, one: Product) -> list[str]:
+        """Give the programs that list a product, as far as the mirror knows."""
+        return [program for program, listed in self.listings if listed == one]
+
+    @precondition(lambda self: self.candidates())
+    @rule(outcomes=st.lists(st.sampled_from(State), min_size=1, max_size=5))
+    def fetch(self, outcomes: list[State]) -> None:
+        """Ask for a batch; each product comes, fails or is missing on the server."""
+        chosen = plan.choose_batch(self.candidates())
+        check_batch(chosen)
+        for number, each in enumerate(chosen):
+            self.settle(self.kept[each.product], outcomes[number % len(outcomes)])
+
+    def settle(self, kept: Kept, outcome: State) -> None:
+        """Do as the catalog does with an outcome; wanted means that it failed."""
+        kept.asked += 1
+        assert kept.asked <= kept.reasons
+        kept.state = outcome
+        if outcome is State.PUBLISHED:
+            kept.settled, kept.attempts = kept.listed, 0
+            return
+        kept.attempts += 1
+        kept.reasons += 1
+        if outcome is State.MISSING:
+            kept.settled = kept.listed
+            kept.not_before = self.now + plan.missing_delay(kept.attempts)
+        else:
+            kept.not_before = self.now + plan.retry_delay(kept.attempts, 0.5)
+
+    @rule(passed=st.timedeltas(timedelta(minutes=1), timedelta(days=2)))
+    def wait(self, passed: timedelta) -> None:
+        """Let time pass."""
+        self.now += passed
+
+    @rule()
+    def follow(self) -> None:
+        """Poll everything and fetch until nothing is left: the mirror is the archive."""
+        self.now += timedelta(days=2)
+        for program in PROGRAMS:
+            for instrument in Instrument:
+                for kind in (ImageType.STACK, ImageType.EXPOSURE):
+                    self.poll(program, instrument, kind)
+        while self.candidates():
+            self.fetch([State.PUBLISHED])
+        for one, programs in self.programs.items():
+            if not programs:
+                assert one not in self.kept or self.kept[one].withdrawn
+                continue
+            kept = self.kept[one]
+            assert kept.state is State.PUBLISHED
+            assert kept.asked == kept.reasons
+            self.assert_current(one, kept)
+
+    def assert_current(self, one: Product, kept: Kept) -> None:
+        """Make sure that a content was fetched under the marks that the archive now shows."""
+        if one.image_type is ImageType.EXPOSURE:
+            return
+        marks = self.archive[one]
+        assert marks.lastmodified in (None, kept.settled.lastmodified)
+        assert marks.pipeversion in (None, kept.settled.pipeversion)
+
+    @invariant()
+    def nothing_that_was_withdrawn_is_asked_for(self) -> None:
+        """Make sure that a candidate is listed under the program whose key would fetch it."""
+        for each in self.candidates():
+            assert (each.program, each.product) in self.listings
+
+
+TestMirrorLife = MirrorLife.TestCase
+TestMirrorLife.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
