@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from fractions import Fraction
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _BYTES = {
@@ -20,7 +21,7 @@ _BYTES = {
 _LONGEST_SECONDS = 10 * 366 * 86400.0
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)", re.ASCII)
 _DURATION = re.compile(rf"(?:{_DURATION_PART.pattern}\s*)+", re.ASCII)
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]i?b|b)?", re.ASCII | re.IGNORECASE)
+_SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,18})?)\s*([kmgt]i?b|b)?", re.ASCII | re.IGNORECASE)
 
 
 def parse_duration(text: str) -> timedelta:
@@ -42,7 +43,7 @@ def parse_duration(text: str) -> timedelta:
 
 
 def parse_size(text: str) -> int:
-    """Read "500 MB" (powers of 1000) or "10 GiB" (powers of 1024) or plain bytes.
+    """Read "500 MB" (powers of 1000) or "10 GiB" (powers of 1024) or plain bytes, exactly.
 
     Raises
     ------
@@ -52,21 +53,21 @@ def parse_size(text: str) -> int:
     match = _SIZE.fullmatch(text.strip())
     if match is None:
         raise ValueError(f'a size is written like "500 MB" or "10 GiB", not {text!r}')
-    return int(float(match[1]) * _BYTES[(match[2] or "b").lower()])
+    return int(Fraction(match[1]) * _BYTES[(match[2] or "b").lower()])
 
 
 def show_size(count: float) -> str:
     """Write a number of bytes for a reader: three digits and a decimal unit."""
-    for unit in ("B", "kB", "MB", "GB"):
+    for unit in ("B", "kB", "MB", "GB", "TB"):
         if abs(count) < 999.5:  # noqa: PLR2004 - so that rounding never shows four digits
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.3g} {unit}"
         count /= 1000
-    return f"{count:.3g} TB"
+    return f"{count:.0f} PB"
 
 
 def show_duration(seconds: float) -> str:
     """Write a number of seconds for a reader, in its two largest units."""
-    if seconds < 60:  # noqa: PLR2004 - a minute
+    if seconds < 59.95:  # noqa: PLR2004 - so that rounding never shows sixty
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
