@@ -1,0 +1,186 @@
+"""The real command in a process of its own, an archive for it, and secrets that hide badly."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import fcntl
+import json
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, quote_plus
+
+from yarl import URL
+
+import winter_sync
+from winter_sync.simulator import Account, Accounts, Observatory, Simulator, program_record
+from winter_sync.simulator.universe import demo_universe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from winter_sync.simulator import Faults
+
+CHECKOUT = Path(winter_sync.__file__).parent.parent
+USER = "obs+erver@example.org"
+PASSWORD = "p@ss/w+rd & 100%é:x"
+PROGRAM = "2024A000"
+OTHER_PROGRAM = "2025B001"
+KEYS = {PROGRAM: "k/e+y=&é'7 of A", OTHER_PROGRAM: "k/e+y=&é'7 of B"}
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a command that ended said, and with what exit code."""
+
+    code: int
+    out: str
+    err: str
+
+
+def run(
+    *arguments: str | Path,
+    home: Path,
+    environment: Mapping[str, str] | None = None,
+    unprivileged: bool = False,
+) -> Said:
+    """Run the command to its end, in an environment with nothing of the developer's in it."""
+    ended = subprocess.run(  # noqa: S603 - our own code
+        [*(_UNPRIVILEGED if unprivileged else ()), *command(*arguments)],
+        env=environment_of(home, environment),
+        cwd=home,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return Said(ended.returncode, ended.stdout, ended.stderr)
+
+
+def run_on_terminal(*arguments: str | Path, home: Path, columns: int = 80) -> Said:
+    """Run the command on a terminal of so many columns; all that it draws is in `out`."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    environment = environment_of(home, {"TERM": "xterm-256color"})
+    with subprocess.Popen(  # noqa: S603 - our own code
+        command(*arguments),
+        env=environment,
+        cwd=home,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    ) as process:
+        os.close(theirs)
+        drawn = b"".join(_read_all(ours))
+    os.close(ours)
+    return Said(process.returncode, drawn.decode(), "")
+
+
+def _read_all(terminal: int) -> Iterator[bytes]:
+    while True:
+        try:
+            piece = os.read(terminal, 65536)
+        except OSError:
+            # Linux's way to say that nobody has the other side open any more.
+            return
+        if not piece:
+            return
+        yield piece
+
+
+def command(*arguments: str | Path) -> list[str]:
+    """Give the command line."""
+    return [sys.executable, "-m", "winter_sync", *map(str, arguments)]
+
+
+def environment_of(home: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Give an environment in which only the checkout and a home are known."""
+    known = {"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), "HOME": str(home)}
+    return known | dict(more or {})
+
+
+_DENIED = "-dac_override,-dac_read_search"
+_UNPRIVILEGED = (
+    ("setpriv", f"--inh-caps={_DENIED}", f"--bounding-set={_DENIED}") if os.geteuid() == 0 else ()
+)
+"""Makes permissions count for root, too, where the tests are run by root."""
+
+
+@contextmanager
+def served(faults: Faults | None = None) -> Iterator[Simulator]:
+    """Serve the demonstration night, on a thread, to the user and with the keys above.
+
+    The other program is there, but not open to the user.
+    """
+    records = tuple(
+        replace(program_record(name, demo_universe().nights), api_key=key)
+        for name, key in KEYS.items()
+    )
+    accounts = Accounts((Account(USER, PASSWORD, (PROGRAM,)),), records)
+    simulator = Simulator(Observatory(demo_universe(), accounts=accounts), faults=faults)
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(simulator.__aenter__(), loop).result()
+        yield simulator
+        asyncio.run_coroutine_threadsafe(simulator.__aexit__(None, None, None), loop).result()
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+def settings_file(
+    directory: Path, *, programs: Iterable[dict[str, Any]] = ({},), **changes: dict[str, Any]
+) -> Path:
+    """Write settings that are right but for the changes, table by table; None takes a key away."""
+    tables: dict[str, dict[str, Any]] = {
+        "api": {"user": USER, "password": PASSWORD, "request_interval": 0},
+        "mirror": {"root": str(directory / "winter"), "min_free": 0},
+    }
+    for name, change in changes.items():
+        tables.setdefault(name, {}).update(change)
+    lines = [line for name, table in tables.items() for line in (f"[{name}]", *_keys(table))]
+    for program in programs:
+        named = {"name": PROGRAM, "api_key": KEYS[PROGRAM], **program}
+        lines += ["[[programs]]", *_keys(named)]
+    path = directory / "settings.toml"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def _keys(table: Mapping[str, Any]) -> Iterator[str]:
+    """Write a table's keys; JSON's strings, numbers and lists are TOML's as well."""
+    for key, value in table.items():
+        if value is not None:
+            yield f"{key} = {json.dumps(value, ensure_ascii=False)}"
+
+
+def leaked(text: str | bytes, *more: str) -> list[str]:
+    """Give the forms of the secrets, and of more words, that a text has in it."""
+    given = text if isinstance(text, bytes) else text.encode()
+    return [form for form in forms(*more) if form.encode() in given]
+
+
+def forms(*more: str) -> Iterator[str]:
+    """Give every form in which a secret may travel: plain, in a URL, in JSON, as Basic auth."""
+    yield base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+    for secret in (USER, PASSWORD, *KEYS.values(), *more):
+        yield from {
+            str(URL.build(query={"_": secret}))[len("?_=") :],
+            secret,
+            quote(secret, safe=""),
+            quote(secret),
+            quote_plus(secret),
+            json.dumps(secret)[1:-1],
+            base64.b64encode(secret.encode()).decode(),
+        }

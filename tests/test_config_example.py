@@ -1,0 +1,127 @@
+"""The annotated example of the settings says what the code says, and can be used as it stands."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.command import CHECKOUT
+
+from winter_sync.models import Cone, Rectangle, Target
+from winter_sync.settings import (
+    EXAMPLE,
+    ApiSettings,
+    ConeSettings,
+    HttpSettings,
+    MirrorSettings,
+    ProgramSettings,
+    RectangleSettings,
+    ScheduleSettings,
+    Section,
+    Settings,
+    load,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TEXT = (CHECKOUT / EXAMPLE).read_text()
+TABLES: dict[str, type[Section]] = {
+    "api": ApiSettings,
+    "mirror": MirrorSettings,
+    "schedule": ScheduleSettings,
+    "http": HttpSettings,
+    "programs": ProgramSettings,
+}
+KEY = re.compile(r"^# (?=\w+ = )", re.MULTILINE)
+REGION = re.compile(r"^#   (?=(targets|cones|rectangles) = )", re.MULTILINE)
+NO_REGION = re.compile(r"^(# )?(targets|cones|rectangles) = \[\]$", re.MULTILINE)
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Leave nothing of the developer's in the environment."""
+    for name in ("WINTER_SYNC_CONFIG", "WINTER_API_PROGRAM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+def used(tmp_path: Path, text: str) -> Settings:
+    """Read settings with this text."""
+    path = tmp_path / "winter-sync.toml"
+    path.write_text(text)
+    return load(path)
+
+
+def keys(name: str, *, commented: bool) -> dict[str, Any]:
+    """Give the keys of a table of the example that stand there commented, or those that do not."""
+    _, _, rest = re.sub(r"#(?! \w+ = ).*", "", TEXT).partition(f"[{name}]")
+    body = re.split(r"^\[", rest, flags=re.MULTILINE)[0].removeprefix("]")
+    pattern = r"^# (\w+ = .+)$" if commented else r"^(\w+ = .+)$"
+    return tomllib.loads("\n".join(re.findall(pattern, body, re.MULTILINE)))
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_key_is_there(name: str) -> None:
+    """Each table of the example has each key that the code knows, and no other."""
+    assert {*keys(name, commented=True), *keys(name, commented=False)} == {
+        *TABLES[name].model_fields
+    }
+    assert set(TABLES) == set(Settings.model_fields)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_default_is_the_codes(name: str) -> None:
+    """A key that has a default stands there commented out, with just that default."""
+    required = {"name": "2024A000"} if name == "programs" else {}
+    shown = TABLES[name](**required, **keys(name, commented=True))
+    with_defaults = {
+        key
+        for key, described in TABLES[name].model_fields.items()
+        if not described.is_required() and described.default is not None
+    }
+    assert with_defaults
+    assert with_defaults <= set(keys(name, commented=True))
+    for key in with_defaults:
+        assert getattr(shown, key) == TABLES[name].model_fields[key].default, key
+
+
+def test_it_can_be_used_as_it_stands(tmp_path: Path) -> None:
+    """Copied as it is, the example is right, and sets nothing but the root and a program."""
+    settings = used(tmp_path, TEXT)
+    assert settings.model_fields_set == {"mirror", "programs"}
+    assert [one.program for one in settings.selections] == ["2024A000"]
+
+
+def test_it_can_be_used_with_every_key_set(tmp_path: Path) -> None:
+    """With every comment sign in front of a key taken away, the example is right as well."""
+    text = KEY.sub("", TEXT)
+    settings = used(tmp_path, text)
+    assert text.count("\n# ") < TEXT.count("\n# ")
+    assert settings.api.model_fields_set == set(ApiSettings.model_fields)
+    assert settings.programs[0].model_fields_set == set(ProgramSettings.model_fields)
+
+
+def test_its_regions_can_be_used(tmp_path: Path) -> None:
+    """The example's target, circle and box are right, name every key, and show the default."""
+    text = REGION.sub("", NO_REGION.sub("", TEXT))
+    (program,) = used(tmp_path, text).programs
+    kinds = [type(region) for region in program.selection.regions]
+    assert kinds == [Target, Cone, Rectangle]
+    assert program.cones[0].model_fields_set == set(ConeSettings.model_fields)
+    assert program.cones[0].radius == ConeSettings.model_fields["radius"].default
+    assert program.rectangles[0].model_fields_set == set(RectangleSettings.model_fields)
+
+
+def test_its_programs_in_the_environment_can_be_used(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The example's WINTER_SYNC_PROGRAMS can be put into an environment as it is."""
+    found = re.search(r"WINTER_SYNC_PROGRAMS='(.+)'", TEXT)
+    assert found is not None
+    monkeypatch.setenv("WINTER_SYNC_PROGRAMS", found[1])
+    programs = used(tmp_path, "").programs
+    assert [program.name for program in programs] == [json.loads(found[1])[0]["name"]]
