@@ -143,6 +143,31 @@ async def test_a_backfill_fetches_its_nights_only(tmp_path: Path) -> None:
         assert rig.files() == rig.truth(expected)
 
 
+async def test_what_is_no_longer_selected_is_not_fetched(tmp_path: Path) -> None:
+    """A type taken out of the settings is not fetched any more, though it was wanted before."""
+    simulator = Simulator(Observatory(demo_universe()), faults=NoDownloads())
+    async with simulator:
+        rig = Rig(simulator, tmp_path / "winter")
+        rig.programs = [{"name": "2024A000", "image_types": ["stack", "diff"]}]
+        await rig.sync()
+        assert rig.files() == {}
+        simulator.faults = Faults()
+        rig.programs = [{"name": "2024A000", "image_types": ["diff"]}]
+        rig.observatory.clock.advance(timedelta(days=1))
+        await rig.sync()
+        diffs = rig.observatory.products("2024A000", Instrument.WINTER, ImageType.DIFF)
+        assert rig.files() == rig.truth(diffs)
+
+
+class NoDownloads(Faults):
+    """Answers every download with an error that is nobody's in particular."""
+
+    async def before_zip(self, call: Call) -> Answer | None:
+        """Refuse a download."""
+        del call
+        return Answer(404, b"{}")
+
+
 async def test_a_missing_file_waits_and_comes(rig: Rig, noted: Noted) -> None:
     """What the archive lists but does not have is asked for again hours later, and then comes."""
     lost = rig.observatory.products(image_type=ImageType.STACK)[0]

@@ -68,7 +68,8 @@ _LONG_AGO = timedelta(hours=1)
 class Scope:
     """What part of the catalog a run works on.
 
-    An empty tuple means all types or instruments, but no programs means nothing at all.
+    An empty tuple means all types, instruments or subjects, but no programs means nothing at all.
+    With subjects, a product counts if one of them listed it last.
     """
 
     programs: tuple[str, ...]
@@ -76,6 +77,7 @@ class Scope:
     instruments: tuple[Instrument, ...] = ()
     first_night: Night | None = None
     last_night: Night | None = None
+    subjects: tuple[Subject, ...] = ()
 
     def where(self) -> tuple[str, list[str]]:
         """Give the SQL condition on `products` (named p) and its parameters."""
@@ -91,6 +93,12 @@ class Scope:
             if night is not None:
                 clauses.append(f"p.night {sign} ?")
                 values.append(night.name)
+        if self.subjects:
+            rows = ", ".join(["(?, ?, ?, ?)"] * len(self.subjects))
+            clauses.append(_LISTED_BY.format(rows=rows))
+            for one in self.subjects:
+                subject = (one.program, one.instrument, one.image_type, region_name(one.region))
+                values += [str(word) for word in subject]
         return " AND ".join(clauses), values
 
 
@@ -632,6 +640,10 @@ DELETE FROM polls WHERE id <= (SELECT max(id) FROM polls) - ? AND NOT sweep
 _LISTED_UNDER = """
 EXISTS (SELECT 1 FROM listings l WHERE l.program IN ({programs})
   AND l.instrument = p.instrument AND l.savepath = p.savepath AND l.withdrawn_at IS NULL)
+"""
+_LISTED_BY = """
+EXISTS (SELECT 1 FROM listings b WHERE b.instrument = p.instrument AND b.savepath = p.savepath
+  AND (b.program, b.instrument, p.image_type, b.region) IN (VALUES {rows}))
 """
 _CANDIDATES = f"""
 WITH chosen AS MATERIALIZED (

@@ -193,19 +193,19 @@ class Mirror:
 
     async def sync(self) -> Report:
         """Poll everything once and fetch all that may be fetched now, both at the same time."""
-        scope = Scope(programs=tuple(one.program for one in self._selections))
-        return await self._run(scope, None)
+        return await self._run(self._scope(), None)
 
     async def backfill(self, nights: Nights) -> Report:
         """Poll the given nights and fetch what they have."""
-        scope = Scope(
-            programs=tuple(one.program for one in self._selections),
-            image_types=tuple({kind for one in self._selections for kind in one.image_types}),
-            instruments=tuple({name for one in self._selections for name in one.instruments}),
-            first_night=nights.first,
-            last_night=nights.last,
-        )
+        scope = replace(self._scope(), first_night=nights.first, last_night=nights.last)
         return await self._run(scope, nights)
+
+    def _scope(self) -> Scope:
+        """Give what the selections cover: what was listed for others is left alone."""
+        return Scope(
+            programs=tuple(one.program for one in self._selections),
+            subjects=tuple(subject for one in self._selections for subject in one.subjects),
+        )
 
     async def _run(self, scope: Scope, nights: Nights | None) -> Report:
         report = Report()
