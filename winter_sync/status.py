@@ -104,9 +104,9 @@ def verdict(counts: Iterable[NightCount]) -> str:
     if not counts:
         return "nothing is listed yet"
     total = Total.of(counts)
-    text = f"{total.published} products here, {show_size(total.size)}"
-    text = f"{total.wanted} still to come, {text}" if total.wanted else f"complete, {text}"
-    return f"{text}; {total.missing} missing on the server" if total.missing else text
+    said = f"{total.wanted} to come" if total.wanted else "complete"
+    said += f", {total.published} here ({show_size(total.size)})"
+    return f"{said}, {total.missing} missing on the server" if total.missing else said
 
 
 # --- for a person --------------------------------------------------------------------------------

@@ -172,15 +172,22 @@ def leaked(text: str | bytes, *more: str) -> list[str]:
 
 
 def forms(*more: str) -> Iterator[str]:
-    """Give every form in which a secret may travel: plain, in a URL, in JSON, as Basic auth."""
+    """Give every form in which a secret could be told."""
+    yield from travelling_forms(*more)
+    for secret in (USER, PASSWORD, *KEYS.values(), *more):
+        yield base64.b64encode(secret.encode()).decode()
+
+
+def travelling_forms(*more: str) -> Iterator[str]:
+    """Give those forms in which a secret is sent, or a server may send it back."""
     yield base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
     for secret in (USER, PASSWORD, *KEYS.values(), *more):
-        yield from {
+        written = (
             str(URL.build(query={"_": secret}))[len("?_=") :],
             secret,
             quote(secret, safe=""),
             quote(secret),
             quote_plus(secret),
             json.dumps(secret)[1:-1],
-            base64.b64encode(secret.encode()).decode(),
-        }
+        )
+        yield from dict.fromkeys(written)
