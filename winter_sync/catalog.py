@@ -180,7 +180,7 @@ class Catalog:
         self._clock = clock
         with _explained(path):
             connection = sqlite3.connect(path, timeout=patience, isolation_level=None)
-            self._db = Database(connection)
+            self._db = Database(connection, execute_plugins=False)
             try:
                 self._open()
             except BaseException:
@@ -278,7 +278,7 @@ class Catalog:
             self._run_many(
                 _ENTER, [_product_record(row.product, path, now) for row, path in listed]
             )
-            rows, left_out = self._split(poll.query.subject.instrument, [row for row, _ in listed])
+            rows, left_out = self._split([row for row, _ in listed])
             self._list(rows, poll.query, now)
             self._run_many(_WANT, [row.product.identity for row in wanted])
             self._withdraw(poll.query.subject.program, withdrawn, now)
@@ -286,21 +286,26 @@ class Catalog:
             self._db.execute(_FORGET_POLLS, [_POLLS_KEPT])
         return left_out
 
-    def _split(
-        self, instrument: Instrument, rows: Sequence[Row]
-    ) -> tuple[list[Row], list[Product]]:
+    def _split(self, rows: Sequence[Row]) -> tuple[list[Row], list[Product]]:
         """Tell the rows whose products are in the catalog from products that found no place."""
-        present = {
-            row["savepath"]
-            for at in range(0, len(rows), _CHUNK)
-            for row in self._present(instrument, rows[at : at + _CHUNK])
-        }
-        left_out = [row.product for row in rows if row.product.savepath not in present]
-        return [row for row in rows if row.product.savepath in present], left_out
+        present = self._present(row.product for row in rows)
+        left_out = [row.product for row in rows if row.product.identity not in present]
+        return [row for row in rows if row.product.identity in present], left_out
 
-    def _present(self, instrument: Instrument, rows: Sequence[Row]) -> list[dict[str, Any]]:
-        sql = f"SELECT savepath FROM products WHERE instrument = ? AND savepath IN ({_placeholders(len(rows))})"  # noqa: S608, E501 - only question marks are put in
-        return self._rows(sql, [instrument, *(row.product.savepath for row in rows)])
+    def _present(self, products: Iterable[Product]) -> set[tuple[Instrument, str]]:
+        """Give the identities of those products that are in the catalog."""
+        savepaths: dict[Instrument, list[str]] = {}
+        for product in products:
+            savepaths.setdefault(product.instrument, []).append(product.savepath)
+        return {
+            (instrument, row["savepath"])
+            for instrument, some in savepaths.items()
+            for at in range(0, len(some), _CHUNK)
+            for row in self._rows(
+                _PRESENT.format(_placeholders(len(some[at : at + _CHUNK]))),
+                [instrument, *some[at : at + _CHUNK]],
+            )
+        }
 
     def _list(self, rows: Sequence[Row], query: Query, now: str) -> None:
         """Note that these products are listed, under the program that was asked for.
@@ -351,7 +356,7 @@ class Catalog:
         return [_candidate(row) for row in rows]
 
     def count_wanted(self, scope: Scope) -> int:
-        """Count the products of a scope that are still to be fetched, now or later."""
+        """Count the products of a scope that are to be fetched, now or later, and by nobody yet."""
         condition, values = scope.where()
         programs = _placeholders(len(scope.programs))
         row = self._row(
@@ -602,6 +607,7 @@ FROM listings l JOIN products p USING (instrument, savepath)
 WHERE l.program = ? AND l.instrument = ? AND p.image_type = ? AND l.region = ?
   AND l.withdrawn_at IS NULL AND l.nightdate >= ? AND l.nightdate < ?
 """
+_PRESENT = "SELECT savepath FROM products WHERE instrument = ? AND savepath IN ({})"
 _ENTER = """
 INSERT INTO products (instrument, savepath, image_type, night, filename, path, state,
   first_listed, last_listed) VALUES (?, ?, ?, ?, ?, ?, 'wanted', ?, ?) ON CONFLICT DO NOTHING
@@ -671,7 +677,8 @@ ORDER BY c.attempts, c.night DESC, instr(?, c.image_type), c.savepath
 """  # noqa: S608 - see above
 _COUNT_WANTED = f"""
 SELECT count(*) AS wanted FROM products p
-WHERE p.state = 'wanted' AND p.withdrawn_at IS NULL AND {{condition}} AND {_LISTED_UNDER}
+WHERE p.state = 'wanted' AND p.withdrawn_at IS NULL AND p.claimed_by IS NULL
+  AND {{condition}} AND {_LISTED_UNDER}
 """  # noqa: S608 - see above
 _CLAIM = """
 UPDATE products SET claimed_by = ? WHERE instrument = ? AND savepath = ?
