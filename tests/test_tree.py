@@ -12,13 +12,13 @@ import tempfile
 import threading
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.disks import as_root, fill, fill_inodes, mounted, write_for_ever
 from support.makers import evidence, fits, path_of, product, sha256
 from support.publisher import COMMITTED, FIRST, MOMENTS, NEW, OLD, SECOND
 
@@ -311,11 +311,11 @@ def test_what_a_person_put_there_is_kept(tree: Tree, session: Session, kind: str
 NO_LINKS = [errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EXDEV, errno.EACCES]
 
 
-def refuse_links(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
-    """Make the file system one that gives no hard links."""
+def refuse_links(monkeypatch: pytest.MonkeyPatch, code: int, *, looks: bool = True) -> None:
+    """Make the file system one that gives no hard links, whether or not it looks first."""
 
     def link(source: str, target: str, **_: object) -> None:
-        if os.path.lexists(target):
+        if looks and os.path.lexists(target):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), source, None, target)
         raise OSError(code, os.strerror(code), source, None, target)
 
@@ -338,6 +338,16 @@ def test_without_hard_links_a_copy_is_kept(
     put(session, b"three")
     assert revisions(tree) == [b"one" * 1_000_000, b"two"]
     assert not [name for name in staged(tree) if name.endswith(".part")]
+
+
+def test_a_copy_never_replaces_a_copy(
+    tree: Tree, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also a file system that refuses links before it looks at names keeps every revision."""
+    refuse_links(monkeypatch, errno.EPERM, looks=False)
+    for content in (b"one", b"two", b"three"):
+        put(session, content)
+    assert revisions(tree) == [b"one", b"two"]
 
 
 def test_a_copy_takes_no_more_than_may_be_taken(
@@ -691,6 +701,13 @@ def test_a_root_whose_parent_is_missing_is_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_root_below_a_file_is_refused(tmp_path: Path) -> None:
+    """A file where the root's parent should be is named."""
+    (tmp_path / "disk").write_bytes(b"mine")
+    with pytest.raises(StorageError, match=f"there is no directory {tmp_path}/disk"):
+        Tree(tmp_path / "disk" / "winter").prepare("mirror")
+
+
 @pytest.mark.parametrize("kind", ["file", "dangling link"])
 def test_a_root_that_is_no_directory_is_refused(tmp_path: Path, kind: str) -> None:
     """A file or a link to nothing in the root's place is named and left alone."""
@@ -960,53 +977,8 @@ def test_the_space_of_a_real_file_system(tmp_path: Path) -> None:
 @pytest.fixture(params=["tmpfs", "ext4"])
 def small_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     """Give a mounted file system of a few megabytes."""
-    at = tmp_path / "disk"
-    at.mkdir()
-    if request.param == "tmpfs":
-        options = ["-t", "tmpfs", "-o", "size=1m,nr_inodes=64", "none"]
-    else:
-        image = tmp_path / "image"
-        image.write_bytes(bytes(4 << 20))
-        _try(["mke2fs", "-q", "-t", "ext4", "-m", "0", "-N", "64", str(image)])
-        options = ["-o", "loop", str(image)]
-    _try(["mount", *options, str(at)])
-    try:
-        yield at
-    finally:
-        subprocess.run(["umount", str(at)], check=True)  # noqa: S603, S607 - the system's
-
-
-def _try(command: list[str]) -> None:
-    """Run a command that only root may run, on a machine that has it."""
-    try:
-        subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - the system's
-    except (OSError, subprocess.CalledProcessError) as refused:
-        pytest.skip(f"a file system of our own cannot be mounted here: {refused}")
-
-
-def fill(disk: Path) -> Path:
-    """Leave no free block; gives the file that has them all."""
-    ballast = disk / "ballast"
-    with ballast.open("wb", buffering=0) as file:
-        for size in (65536, 4096, 1):
-            with pytest.raises(OSError, match="No space left"):
-                write_for_ever(file.write, bytes(size))
-    return ballast
-
-
-def write_for_ever(write: Callable[[bytes], object], piece: bytes) -> NoReturn:
-    """Write until it fails."""
-    while True:
-        write(piece)
-
-
-def fill_inodes(disk: Path) -> None:
-    """Leave room for no further file."""
-    many = disk / "many"
-    many.mkdir()
-    numbers = count()
-    with pytest.raises(OSError, match="No space left"):
-        write_for_ever(lambda _: (many / str(next(numbers))).touch(), b"")
+    with mounted(request.param, tmp_path) as disk:
+        yield disk
 
 
 @pytest.fixture
@@ -1110,7 +1082,7 @@ def test_a_file_system_that_became_read_only(small_disk: Path) -> None:
     tree.prepare("mirror")
     with tree.session("session") as session:
         held = put(session, b"content")
-    _try(["mount", "-o", "remount,ro", str(small_disk)])
+    as_root(["mount", "-o", "remount,ro", str(small_disk)])
     begin = tree.session("next")
     for step in (lambda: tree.prepare("mirror"), begin.__enter__, tree.sessions):
         with pytest.raises(StorageError, match="Read-only file system") as refused:

@@ -528,15 +528,17 @@ def _make_root(root: Path) -> None:
     """Make the root, but nothing above it: a parent that is not there may not be mounted yet."""
     if root.is_dir():
         return
-    if os.path.lexists(root):
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(root))
-    if not root.parent.is_dir():
+    try:
+        root.mkdir()
+    except FileExistsError:
+        if not root.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(root)) from None
+    except (FileNotFoundError, NotADirectoryError) as missing:
         raise StorageError(
             f"{root} cannot be made: there is no directory {root.parent}",
             remedy="Create that directory, or mount its file system, or set another mirror.root.",
-            errno=errno.ENOENT,
-        )
-    root.mkdir(exist_ok=True)
+            errno=missing.errno,
+        ) from None
     _sync_directory(root.parent)
 
 

@@ -1,0 +1,1256 @@
+"""What the catalog promises, on real SQLite files and with real processes beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.disks import fill, mounted
+from support.makers import NIGHT, PROGRAM, candidate, evidence, path_of, product, row, sha256
+
+from winter_sync import catalog as catalog_module
+from winter_sync.catalog import (
+    Catalog,
+    CatalogThread,
+    NightCount,
+    Poll,
+    Scope,
+    Trouble,
+    new_session,
+    region_name,
+)
+from winter_sync.errors import StorageError
+from winter_sync.models import (
+    Cone,
+    Failed,
+    ImageType,
+    Instrument,
+    Known,
+    Marks,
+    Missing,
+    Outcome,
+    Published,
+    Query,
+    Rectangle,
+    Region,
+    State,
+    Subject,
+    Target,
+    Unchanged,
+)
+from winter_sync.plan import FETCH_ORDER
+from winter_sync.schema import migrations
+from winter_sync.sqlite import Database
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from winter_sync.models import Candidate, Product, Row
+
+SUPPORT = Path(__file__).parent / "support"
+ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{SUPPORT.parents[1]}:{SUPPORT.parent}"}
+OTHER = "2024B000"
+ALL = Scope((PROGRAM, OTHER))
+STACK, DIFF, SPRING = (
+    product(0),
+    product(0, ImageType.DIFF),
+    product(0, instrument=Instrument.SPRING),
+)
+REPROCESSED = Marks("2024-06-01T00:00:00", "2.0")
+
+
+class Clock:
+    """A clock that is set."""
+
+    def __init__(self) -> None:
+        self.time = datetime(2024, 2, 1, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        """Give the time."""
+        return self.time
+
+    def advance(self, **time: float) -> None:
+        """Go forward by days, hours or minutes."""
+        self.time += timedelta(**time)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Give a clock."""
+    return Clock()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Give where the catalog is."""
+    return tmp_path / "catalog.sqlite3"
+
+
+@pytest.fixture
+def catalog(path: Path, clock: Clock) -> Iterator[Catalog]:
+    """Give a new catalog."""
+    with closing(Catalog(path, clock)) as catalog:
+        yield catalog
+
+
+def subject(
+    program: str = PROGRAM, kind: ImageType = ImageType.STACK, region: Region | None = None
+) -> Subject:
+    """Give what a poll is about."""
+    return Subject(program, Instrument.WINTER, kind, region)
+
+
+def query(about: Subject | None = None, *, end: date | None = None) -> Query:
+    """Give a question."""
+    return Query(about or subject(), date(2024, 1, 1), end)
+
+
+def poll(
+    catalog: Catalog,
+    products: Iterable[Product] = (),
+    *,
+    program: str = PROGRAM,
+    region: Region | None = None,
+    marks: Marks | None = None,
+    wanted: Sequence[Row] = (),
+    withdrawn: Sequence[Product] = (),
+) -> list[Product]:
+    """Record a poll that lists these products."""
+    asked = query(subject(program, region=region))
+    listed = [(row(one, program=program, marks=marks), path_of(one)) for one in products]
+    found = Poll(asked, sweep=False, listed=len(listed))
+    return catalog.record_poll(found, listed=listed, wanted=wanted, withdrawn=withdrawn)
+
+
+def candidates(catalog: Catalog, scope: Scope = ALL, limit: int = 100) -> list[Candidate]:
+    """Give what may be fetched now."""
+    return catalog.candidates(scope, FETCH_ORDER, limit)
+
+
+def waiting(catalog: Catalog, scope: Scope = ALL) -> list[Product]:
+    """Give the products that may be fetched now."""
+    return [one.product for one in candidates(catalog, scope)]
+
+
+def commit(catalog: Catalog, *outcomes: Outcome, wait: timedelta = timedelta(0)) -> None:
+    """Commit outcomes, all with the same wait before another attempt."""
+    catalog.commit(outcomes, lambda _attempts, _outcome: wait)
+
+
+def publish(catalog: Catalog, one: Product, content: bytes, *, kept: str | None = None) -> None:
+    """Claim a product that waits, and commit its publication."""
+    (taken,) = (each for each in candidates(catalog) if each.product == one)
+    catalog.claim([taken], "session")
+    commit(catalog, Published(taken, replace(evidence(one, content), kept=kept)))
+
+
+def rows(catalog: Catalog, table: str) -> list[dict[str, Any]]:
+    """Give the rows of a table."""
+    return list(catalog._db.table(table).rows)
+
+
+def stored(catalog: Catalog, one: Product) -> dict[str, Any]:
+    """Give the row of a product."""
+    (found,) = (each for each in rows(catalog, "products") if each["savepath"] == one.savepath)
+    return found
+
+
+# --- opening -------------------------------------------------------------------------------------
+
+
+def test_a_catalog_is_durable_and_shared(catalog: Catalog) -> None:
+    """Every commit is synced before it returns, readers do not block writers, keys are checked."""
+    pragmas = {name: catalog._row(f"PRAGMA {name}") for name in ("synchronous", "journal_mode")}
+    assert pragmas == {"synchronous": {"synchronous": 2}, "journal_mode": {"journal_mode": "wal"}}
+    assert catalog._row("PRAGMA foreign_keys") == {"foreign_keys": 1}
+
+
+def test_a_catalog_is_opened_again(path: Path, clock: Clock) -> None:
+    """What was recorded is there after closing and opening."""
+    with closing(Catalog(path, clock)) as catalog:
+        assert catalog.mirror_name() is None
+        catalog.take_mirror_name("mirror")
+        catalog.take_mirror_name("another")
+        poll(catalog, [STACK])
+    with closing(Catalog(path, clock)) as catalog:
+        assert catalog.mirror_name() == "mirror"
+        assert waiting(catalog) == [STACK]
+
+
+def make_first_edition(path: Path) -> None:
+    """Make a catalog as the first edition made it, with a product of each state."""
+    with closing(Database(path)) as db:
+        migrations.apply(db, stop_before="tell_who_asked_and_index_the_queue")
+        times = {"first_listed": "2024-01-31", "last_listed": "2024-01-31"}
+        for one, state in ((STACK, "wanted"), (DIFF, "published"), (product(1), "missing")):
+            identity = {"instrument": one.instrument.value, "savepath": one.savepath}
+            db.table("products").insert(
+                {
+                    **identity,
+                    "image_type": one.image_type.value,
+                    "night": one.night.name,
+                    "filename": one.filename,
+                    "path": path_of(one),
+                    "state": state,
+                    **times,
+                }
+            )
+            listing = {"program": PROGRAM, **identity, "region": "", **times}
+            db.table("listings").insert(listing)
+
+
+def test_a_catalog_of_an_earlier_edition_is_brought_up(path: Path, clock: Clock) -> None:
+    """A catalog that the first edition made is opened with all it knows, and goes on."""
+    make_first_edition(path)
+    for _ in range(2):
+        with closing(Catalog(path, clock)) as catalog:
+            assert waiting(catalog) == [STACK, product(1)]
+            assert poll(catalog, [STACK, product(2)]) == []
+            assert [one.name for one in migrations.applied(catalog._db)] == [
+                "create_tables",
+                "tell_who_asked_and_index_the_queue",
+            ]
+            poll(catalog, withdrawn=[product(2)])
+
+
+def files_of(path: Path) -> dict[str, bytes]:
+    """Give everything beside a path, byte for byte."""
+    return {one.name: one.read_bytes() for one in path.parent.iterdir()}
+
+
+def test_a_catalog_of_a_later_edition_is_left_alone(path: Path, clock: Clock) -> None:
+    """A catalog that a newer program has changed is refused, and not a byte of it is touched."""
+    Catalog(path, clock).close()
+    with closing(Database(path)) as db:
+        db.table("_sqlite_migrations").insert(
+            {"migration_set": "winter-sync", "name": "fly_to_the_moon", "applied_at": "2030-01-01"}
+        )
+    before = files_of(path)
+    with pytest.raises(StorageError, match="newer winter-sync") as refused:
+        Catalog(path, clock)
+    assert str(path) in refused.value.message
+    assert files_of(path) == before
+
+
+def test_the_database_of_another_program_is_left_alone(path: Path, clock: Clock) -> None:
+    """A database that is no catalog is refused, and not a byte of it is touched."""
+    with closing(Database(path)) as db:
+        db.table("recipes").insert({"name": "soup"})
+    before = files_of(path)
+    with pytest.raises(StorageError, match="no catalog of winter-sync"):
+        Catalog(path, clock)
+    assert files_of(path) == before
+
+
+def test_a_file_that_is_no_database_is_left_alone(path: Path, clock: Clock) -> None:
+    """Anything else under the catalog's name is refused with what can be done."""
+    path.write_bytes(b"not a database at all" * 100)
+    before = files_of(path)
+    with pytest.raises(StorageError, match="not a database") as refused:
+        Catalog(path, clock)
+    assert "backup" in refused.value.remedy
+    assert files_of(path) == before
+
+
+def test_a_damaged_catalog_is_told(path: Path, clock: Clock) -> None:
+    """A catalog with torn pages gives an error with a remedy, never wrong answers."""
+    with closing(Catalog(path, clock)) as catalog:
+        poll(catalog, [product(number) for number in range(300)])
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * (path.stat().st_size - 4096))
+    with pytest.raises(StorageError, match="malformed") as damaged:
+        waiting(Catalog(path, clock))
+    assert "backup" in damaged.value.remedy
+
+
+def test_a_directory_that_is_not_there_is_told(tmp_path: Path, clock: Clock) -> None:
+    """Without its directory the catalog is not made, and the error says so."""
+    with pytest.raises(StorageError, match="unable to open") as missing:
+        Catalog(tmp_path / "gone" / "catalog.sqlite3", clock)
+    assert "directory" in missing.value.remedy
+
+
+def test_a_lock_that_is_held_too_long_is_told(path: Path, clock: Clock) -> None:
+    """When another process does not end its transaction, the error says who is to blame."""
+    with (
+        closing(Catalog(path, clock, patience=0)) as catalog,
+        closing(sqlite3.connect(path)) as other,
+    ):
+        other.execute("BEGIN IMMEDIATE")
+        assert waiting(catalog) == []
+        with pytest.raises(StorageError, match="locked") as locked:
+            poll(catalog, [STACK])
+        assert "Another process" in locked.value.remedy
+        other.rollback()
+        poll(catalog, [STACK])
+        assert waiting(catalog) == [STACK]
+
+
+def test_a_failed_opening_leaves_no_file_open(path: Path, clock: Clock) -> None:
+    """An opening that fails closes what it had opened."""
+    path.write_bytes(b"not a database at all" * 100)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(3):
+        with pytest.raises(StorageError):
+            Catalog(path, clock)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+AS_NOBODY = """
+import os, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from winter_sync.catalog import Catalog
+from winter_sync.errors import StorageError
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+try:
+    Catalog(Path(sys.argv[1]), lambda: datetime.now(UTC)).take_mirror_name("mirror")
+except StorageError as refused:
+    print(refused, refused.remedy, sep="|")
+"""
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_catalog_one_may_not_write_is_told(
+    tmp_path_factory: pytest.TempPathFactory, clock: Clock, *, exists: bool
+) -> None:
+    """Without write permission the error names the catalog and asks for the permission."""
+    place = Path(str(tmp_path_factory.getbasetemp()) + "-open-to-all")
+    place = Path("/tmp") / f"{place.name}-{new_session()}"  # noqa: S108 - all above it must be open
+    place.mkdir()
+    path = place / "catalog.sqlite3"
+    try:
+        if exists:
+            Catalog(path, clock).close()
+            path.chmod(0o444)
+        place.chmod(0o555)
+        done = subprocess.run(  # noqa: S603 - ourselves
+            [sys.executable, "-c", AS_NOBODY, str(path)],
+            check=True,
+            capture_output=True,
+            text=True,
+            env=ENVIRONMENT,
+        )
+        message, remedy = done.stdout.strip().split("|")
+        assert str(path) in message
+        assert "permission" in remedy or "may be written" in remedy
+    finally:
+        place.chmod(0o755)
+        path.unlink(missing_ok=True)
+        place.rmdir()
+
+
+def test_a_full_disk_is_told_and_got_over(tmp_path: Path, clock: Clock) -> None:
+    """A write that finds the disk full fails whole; with room again the catalog goes on."""
+    with mounted("tmpfs", tmp_path) as disk:
+        (disk / "state").mkdir()
+        with closing(Catalog(disk / "state" / "catalog.sqlite3", clock)) as catalog:
+            poll(catalog, [STACK])
+            ballast = fill(disk)
+            many = [product(number) for number in range(1, 200)]
+            with pytest.raises(StorageError, match="full") as full:
+                poll(catalog, many)
+            assert "Free some space" in full.value.remedy
+            assert waiting(catalog) == [STACK]
+            ballast.unlink()
+            poll(catalog, many[:3])
+            assert waiting(catalog) == [STACK, *many[:3]]
+
+
+# --- processes beside us -------------------------------------------------------------------------
+
+
+@contextmanager
+def processes(path: Path, what: str, names: Sequence[str]) -> Iterator[list[subprocess.Popen[str]]]:
+    """Run processes that wait for a line before they open the catalog."""
+    script = str(SUPPORT / "claimer.py")
+    running = [
+        subprocess.Popen(  # noqa: S603 - ourselves
+            [sys.executable, script, str(path), what, name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=ENVIRONMENT,
+        )
+        for name in names
+    ]
+    try:
+        for process in running:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        yield running
+    finally:
+        for process in running:
+            process.kill()
+            process.communicate()
+
+
+def told(running: list[subprocess.Popen[str]]) -> list[list[str]]:
+    """Give all of them their line, and what each tells until it ends."""
+    for process in running:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    return [process.communicate()[0].splitlines() for process in running]
+
+
+def test_processes_that_open_a_new_catalog_together_share_it(path: Path) -> None:
+    """Several processes that make one catalog at the same moment all succeed, bound to one name."""
+    names = ["one", "two", "three", "four"]
+    with processes(path, "open", names) as running:
+        said = told(running)
+        assert [process.returncode for process in running] == [0] * len(names)
+    assert len({tuple(lines) for lines in said}) == 1
+    assert said[0][0] in names
+
+
+def test_a_product_is_claimed_by_one_process_only(path: Path, clock: Clock) -> None:
+    """Of several processes that claim all they can get, no two get the same product."""
+    listed = [product(number) for number in range(200)]
+    with closing(Catalog(path, clock)) as catalog:
+        poll(catalog, listed)
+        with processes(path, "claim", ["one", "two", "three"]) as running:
+            taken = told(running)
+        assert sorted(catalog.claimants()) == sorted(
+            name for name, some in zip(["one", "two", "three"], taken, strict=True) if some
+        )
+        assert waiting(catalog) == []
+    everything = [savepath for some in taken for savepath in some]
+    assert sorted(everything) == sorted(one.savepath for one in listed)
+
+
+def test_a_commit_outlives_a_kill(path: Path, clock: Clock) -> None:
+    """What was committed just before a process was killed is there for the next."""
+    with closing(Catalog(path, clock)) as catalog:
+        poll(catalog, [STACK])
+        with processes(path, "record", ["killed"]) as running:
+            told(running)
+            assert running[0].returncode < 0
+        assert stored(catalog, STACK)["state"] == "published"
+    with closing(Catalog(path, clock)) as catalog:
+        assert waiting(catalog) == []
+
+
+# --- polls ---------------------------------------------------------------------------------------
+
+
+def test_a_new_product_is_wanted(catalog: Catalog) -> None:
+    """A product that is listed for the first time may be fetched, with all that a fetch needs."""
+    assert poll(catalog, [STACK]) == []
+    (found,) = candidates(catalog)
+    assert (found.product, found.program, found.path) == (STACK, PROGRAM, path_of(STACK))
+    assert (found.attempts, found.published_sha256, found.refused_sha256) == (0, None, None)
+    assert found.marks == Marks("2024-02-01T00:00:00", "1.0")
+
+
+def test_all_that_a_row_says_is_kept(catalog: Catalog) -> None:
+    """Every column of a row is stored, those that we do not know as well."""
+    strange = replace(row(STACK), extra={"seeing": 1.2, "when": date(2024, 1, 1)}, program="ELSE")
+    catalog.record_poll(Poll(query(), sweep=False), listed=[(strange, path_of(STACK))])
+    (listing,) = rows(catalog, "listings")
+    assert json.loads(listing["extra"]) == {"seeing": 1.2, "when": "2024-01-01"}
+    assert (listing["program"], listing["progname"]) == (PROGRAM, "ELSE")
+    assert (listing["target"], listing["ra"], listing["dec"]) == ("SN2024wex", 326.1, 50.8)
+    assert (listing["fid"], listing["fieldid"]) == (1, 999_999_999)
+    assert listing["utctime"] == strange.utctime
+    assert (listing["nightdate"], listing["region"]) == ("2024-01-31", "")
+    assert listing["lastmodified"] == "2024-02-01T00:00:00"
+    assert listing["pipeversion"] == "1.0"
+
+
+def test_a_poll_is_recorded(catalog: Catalog) -> None:
+    """What a poll asked and found is kept with its time, also where it failed."""
+    asked = query(subject(region=Target("SN2024wex")), end=date(2024, 3, 1))
+    catalog.record_poll(Poll(asked, sweep=True, listed=7, new=6, changed=5, returned=4))
+    catalog.record_poll(
+        Poll(asked, sweep=False, withdrawn=3, faults=2, seconds=1.5, error="it was dark")
+    )
+    first, second = rows(catalog, "polls")
+    assert first["at"] == "2024-02-01T12:00:00.000+00:00"
+    assert (first["program"], first["instrument"], first["image_type"]) == (
+        *(PROGRAM, "winter", "stack"),
+    )
+    assert (first["region"], first["start"], first["end"]) == (
+        *("target SN2024wex", "2024-01-01", "2024-03-01"),
+    )
+    assert [first[name] for name in ("sweep", "listed", "new", "changed", "returned")] == [
+        *(1, 7, 6, 5, 4),
+    ]
+    assert [second[name] for name in ("withdrawn", "faults", "seconds", "error")] == [
+        *(3, 2, 1.5, "it was dark"),
+    ]
+
+
+def test_old_polls_are_forgotten_but_not_sweeps(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A catalog does not grow for ever by its polls; sweeps stay, since they tell what is due."""
+    monkeypatch.setattr(catalog_module, "_POLLS_KEPT", 5)
+    catalog.record_poll(Poll(query(), sweep=True))
+    for _ in range(20):
+        poll(catalog)
+    assert [one["id"] for one in rows(catalog, "polls")] == [1, 17, 18, 19, 20, 21]
+
+
+def test_seeing_a_product_again_moves_only_its_times(catalog: Catalog, clock: Clock) -> None:
+    """A known product that is listed again keeps its state and when it was first listed."""
+    poll(catalog, [STACK])
+    publish(catalog, STACK, b"content")
+    before = stored(catalog, STACK)
+    clock.advance(hours=1)
+    poll(catalog, [STACK])
+    after = stored(catalog, STACK)
+    assert after == {**before, "last_listed": "2024-02-01T13:00:00.000+00:00"}
+    (listing,) = rows(catalog, "listings")
+    assert listing["first_listed"] == "2024-02-01T12:00:00.000+00:00"
+    assert listing["last_listed"] == "2024-02-01T13:00:00.000+00:00"
+
+
+def test_a_row_may_be_corrected_later(catalog: Catalog) -> None:
+    """The newest listing of a product is the one that counts."""
+    poll(catalog, [STACK])
+    corrected = replace(row(STACK), target="SN2024abc", ra=None)
+    catalog.record_poll(Poll(query(), sweep=False), listed=[(corrected, path_of(STACK))])
+    (listing,) = rows(catalog, "listings")
+    assert (listing["target"], listing["ra"]) == ("SN2024abc", None)
+
+
+def test_a_changed_product_is_wanted_again(catalog: Catalog) -> None:
+    """A product that is to be fetched again may be so at once, whatever it went through before."""
+    poll(catalog, [STACK])
+    (taken,) = candidates(catalog)
+    commit(catalog, Missing(taken), wait=timedelta(days=1))
+    assert waiting(catalog) == []
+    poll(catalog, [STACK], marks=REPROCESSED, wanted=[row(STACK, marks=REPROCESSED)])
+    (found,) = candidates(catalog)
+    assert (found.attempts, found.marks) == (0, REPROCESSED)
+    publish(catalog, STACK, b"content")
+    poll(catalog, [STACK], wanted=[row(STACK)])
+    (found,) = candidates(catalog)
+    assert found.published_sha256 == sha256(b"content")
+
+
+def test_what_is_known_is_told_by_program(catalog: Catalog) -> None:
+    """The state of a product, its settled marks and whether this program lists it are known."""
+    poll(catalog, [STACK])
+    publish(catalog, STACK, b"content")
+    expected = Known(
+        product=STACK,
+        state=State.PUBLISHED,
+        settled_marks=Marks("2024-02-01T00:00:00", "1.0"),
+        listed_here=True,
+        withdrawn=False,
+    )
+    unknown = product(9)
+    asked = [STACK.identity, unknown.identity]
+    assert catalog.known(subject(), asked) == [expected]
+    assert catalog.known(subject(OTHER), asked) == [replace(expected, listed_here=False)]
+    poll(catalog, withdrawn=[STACK])
+    assert catalog.known(subject(), asked) == [replace(expected, listed_here=False, withdrawn=True)]
+
+
+def test_a_long_listing_is_known_whole(catalog: Catalog) -> None:
+    """However many products are asked about or listed in one go, each is found."""
+    many = [product(number) for number in range(1001)]
+    assert poll(catalog, many) == []
+    known = catalog.known(subject(), [one.identity for one in many])
+    assert {one.product for one in known} == set(many)
+    assert len(rows(catalog, "listings")) == 1001
+
+
+def test_a_withdrawn_product_is_not_fetched_until_it_returns(catalog: Catalog) -> None:
+    """What no program lists any more is left alone; listed again, it may be fetched again."""
+    poll(catalog, [STACK])
+    poll(catalog, withdrawn=[STACK])
+    assert stored(catalog, STACK)["withdrawn_at"] is not None
+    assert waiting(catalog) == []
+    assert catalog.count_wanted(ALL) == 0
+    poll(catalog, [STACK])
+    assert stored(catalog, STACK)["withdrawn_at"] is None
+    assert waiting(catalog) == [STACK]
+
+
+def test_a_product_is_withdrawn_only_when_nobody_lists_it(catalog: Catalog) -> None:
+    """While one of two programs lists a product, it may be fetched under that one."""
+    poll(catalog, [STACK])
+    poll(catalog, [STACK], program=OTHER)
+    poll(catalog, withdrawn=[STACK])
+    assert stored(catalog, STACK)["withdrawn_at"] is None
+    assert [one.program for one in candidates(catalog)] == [OTHER]
+    assert waiting(catalog, Scope((PROGRAM,))) == []
+    assert catalog.count_wanted(Scope((PROGRAM,))) == 0
+    poll(catalog, program=OTHER, withdrawn=[STACK])
+    assert stored(catalog, STACK)["withdrawn_at"] is not None
+
+
+def test_two_products_never_share_a_path(catalog: Catalog) -> None:
+    """A new product whose path is another's, in whatever case, is left out and reported."""
+    upper = replace(STACK, savepath=STACK.savepath.upper())
+    elsewhere = replace(STACK, savepath=f"/elsewhere{STACK.savepath}")
+    listed = [
+        (row(STACK), path_of(STACK)),
+        (row(upper), path_of(STACK).upper()),
+        (row(DIFF), path_of(DIFF)),
+        (row(elsewhere), path_of(STACK)),
+    ]
+    for _ in range(2):
+        left_out = catalog.record_poll(Poll(query(), sweep=False), listed=listed)
+        assert left_out == [upper, elsewhere]
+    assert waiting(catalog) == [STACK, DIFF]
+    assert len(rows(catalog, "listings")) == 2
+
+
+def test_a_known_product_keeps_its_path(catalog: Catalog) -> None:
+    """A layout that was changed since does not move what is recorded."""
+    poll(catalog, [STACK])
+    moved = [(row(STACK), "elsewhere/x.fits")]
+    assert catalog.record_poll(Poll(query(), sweep=False), listed=moved) == []
+    assert stored(catalog, STACK)["path"] == path_of(STACK)
+
+
+def test_the_cameras_do_not_share_identities(catalog: Catalog) -> None:
+    """One savepath under two instruments is two products."""
+    twin = replace(STACK, instrument=Instrument.SPRING)
+    poll(catalog, [STACK])
+    asked = Query(replace(subject(), instrument=Instrument.SPRING), date(2024, 1, 1))
+    catalog.record_poll(Poll(asked, sweep=False), listed=[(row(twin), path_of(twin))])
+    assert set(waiting(catalog)) == {STACK, twin}
+    assert catalog.known(subject(), [STACK.identity])[0].product == STACK
+
+
+def test_a_row_that_names_another_program_is_fetched_under_the_one_asked(catalog: Catalog) -> None:
+    """Whatever program a row names, it is the asked one whose key can fetch it."""
+    stray = replace(row(STACK), program="2019Z999")
+    catalog.record_poll(Poll(query(), sweep=False), listed=[(stray, path_of(STACK))])
+    (found,) = candidates(catalog, Scope((PROGRAM,)))
+    assert found.program == PROGRAM
+    assert catalog.known(subject(), [STACK.identity])[0].listed_here
+
+
+def test_a_poll_is_recorded_whole_or_not_at_all(catalog: Catalog) -> None:
+    """A row that cannot be stored leaves nothing of its poll behind."""
+    odd: Any = object()
+    listed = [(row(STACK), path_of(STACK)), (replace(row(DIFF), target=odd), path_of(DIFF))]
+    with pytest.raises(StorageError, match="not supported"):
+        catalog.record_poll(Poll(query(), sweep=False), listed=listed)
+    assert [rows(catalog, table) for table in ("products", "listings", "polls")] == [[], [], []]
+    assert poll(catalog, [STACK]) == []
+
+
+def listed_on(catalog: Catalog, nightdate: str | None, region: Region | None = None) -> None:
+    """List the stack with a nightdate."""
+    listed = [(replace(row(STACK), nightdate=nightdate), path_of(STACK))]
+    catalog.record_poll(Poll(query(subject(region=region)), sweep=False), listed=listed)
+
+
+@pytest.mark.parametrize(
+    ("nightdate", "expected"),
+    [
+        ("2024-01-01", False),
+        ("2024-01-01T06:00:00", False),
+        ("2024-01-02", True),
+        ("2024-01-30", True),
+        ("2024-01-30T23:59:59", True),
+        ("2024-01-31", False),
+        ("2024-01-31T00:00:00", False),
+        ("20240115", False),
+        (None, False),
+    ],
+)
+def test_only_what_lies_well_inside_a_query_is_expected(
+    catalog: Catalog, nightdate: str | None, *, expected: bool
+) -> None:
+    """Of what was listed, only dates between the ends of a query must be listed again."""
+    listed_on(catalog, nightdate)
+    asked = query(end=date(2024, 1, 31))
+    assert catalog.expected(asked) == ([STACK] if expected else [])
+
+
+def test_an_open_end_expects_all_that_follows(catalog: Catalog) -> None:
+    """A query up to the server's today expects every later date."""
+    listed_on(catalog, "2024-01-31")
+    assert catalog.expected(query()) == [STACK]
+
+
+def test_only_what_this_very_query_listed_is_expected(catalog: Catalog) -> None:
+    """Another region, program, type or camera does not owe us a product; nor is it owed twice."""
+    target, cone = Target("SN2024wex"), Cone(326.1, 50.8)
+    listed_on(catalog, "2024-01-15", target)
+    assert catalog.expected(query(subject(region=target))) == [STACK]
+    for other in (
+        subject(),
+        subject(region=cone),
+        subject(OTHER, region=target),
+        subject(kind=ImageType.DIFF, region=target),
+        replace(subject(region=target), instrument=Instrument.SPRING),
+    ):
+        assert catalog.expected(query(other)) == []
+    listed_on(catalog, "2024-01-15", cone)
+    assert catalog.expected(query(subject(region=target))) == []
+    assert catalog.expected(query(subject(region=cone))) == [STACK]
+    poll(catalog, withdrawn=[STACK])
+    assert catalog.expected(query(subject(region=cone))) == []
+
+
+def test_the_last_sweep_is_the_last_that_succeeded(catalog: Catalog, clock: Clock) -> None:
+    """Only a sweep of this very subject that did not fail counts."""
+    assert catalog.last_sweep(subject()) is None
+    swept = clock()
+    catalog.record_poll(Poll(query(), sweep=True))
+    clock.advance(hours=1)
+    catalog.record_poll(Poll(query(), sweep=False))
+    catalog.record_poll(Poll(query(), sweep=True, error="it was dark"))
+    for other in (subject(OTHER), subject(kind=ImageType.DIFF), subject(region=Target("x"))):
+        catalog.record_poll(Poll(query(other), sweep=True))
+    assert catalog.last_sweep(subject()) == swept
+    assert catalog.last_sweep(subject(region=Target("y"))) is None
+
+
+degrees = st.floats(0, 90, allow_nan=False)
+regions = st.one_of(
+    st.none(),
+    st.builds(Target, st.text(max_size=30)),
+    st.builds(Cone, degrees, degrees, degrees),
+    st.builds(Rectangle, degrees, degrees, degrees, degrees),
+)
+
+
+@given(regions, regions)
+def test_two_regions_never_have_one_name(one: Region | None, other: Region | None) -> None:
+    """The names of two regions are the same only where the regions are."""
+    assert (region_name(one) == region_name(other)) == (one == other)
+
+
+def test_near_regions_have_names_of_their_own() -> None:
+    """Two cones that differ in the seventh digit are two."""
+    assert region_name(Cone(123.4567, 0.0)) != region_name(Cone(123.45671, 0.0))
+
+
+# --- the queue -----------------------------------------------------------------------------------
+
+
+def test_the_order_of_fetching(catalog: Catalog) -> None:
+    """First what is untroubled, then the newest night, then the type, then the name."""
+    tonight, before = NIGHT, NIGHT.plus(-1)
+    expected = [
+        product(0, ImageType.STACK, night=tonight),
+        product(1, ImageType.STACK, night=tonight),
+        product(0, ImageType.DIFF, night=tonight),
+        product(0, ImageType.EXPOSURE, night=tonight),
+        product(0, ImageType.STACK, night=before),
+        product(2, ImageType.STACK, night=tonight),
+    ]
+    poll(catalog, reversed(expected))
+    (troubled,) = (one for one in candidates(catalog) if one.product == expected[-1])
+    commit(catalog, Failed(troubled, "it was dark"))
+    assert waiting(catalog) == expected
+    assert [one.product for one in candidates(catalog, limit=2)] == expected[:2]
+    swapped = catalog.candidates(ALL, tuple(reversed(FETCH_ORDER)), 2)
+    assert [one.product for one in swapped] == [expected[3], expected[2]]
+
+
+@pytest.mark.parametrize(
+    ("scope", "expected"),
+    [
+        (ALL, {"stack", "diff", "spring", "earlier"}),
+        (Scope((PROGRAM,)), {"stack", "diff", "spring", "earlier"}),
+        (Scope((OTHER,)), {"stack"}),
+        (Scope(()), set()),
+        (Scope(("2019Z999",)), set()),
+        (replace(ALL, image_types=(ImageType.DIFF,)), {"diff"}),
+        (replace(ALL, image_types=(ImageType.DIFF, ImageType.AVRO)), {"diff"}),
+        (replace(ALL, instruments=(Instrument.SPRING,)), {"spring"}),
+        (replace(ALL, first_night=NIGHT), {"stack", "diff", "spring"}),
+        (replace(ALL, last_night=NIGHT.plus(-1)), {"earlier"}),
+        (replace(ALL, first_night=NIGHT.plus(-1), last_night=NIGHT.plus(-1)), {"earlier"}),
+    ],
+    ids=str,
+)
+def test_a_scope_narrows_everything(catalog: Catalog, scope: Scope, expected: set[str]) -> None:
+    """Programs, types, cameras and nights narrow what is fetched, counted and shown alike."""
+    names = {
+        STACK: "stack",
+        DIFF: "diff",
+        SPRING: "spring",
+        product(0, night=NIGHT.plus(-1)): "earlier",
+    }
+    for one in names:
+        asked = Query(Subject(PROGRAM, one.instrument, one.image_type), date(2024, 1, 1))
+        catalog.record_poll(Poll(asked, sweep=False), listed=[(row(one), path_of(one))])
+    poll(catalog, [STACK], program=OTHER)
+    assert {names[one] for one in waiting(catalog, scope)} == expected
+    assert catalog.count_wanted(scope) == len(expected)
+    assert sum(count.wanted for count in catalog.night_counts(scope)) == len(expected)
+    commit(catalog, *(Failed(one, "it was dark") for one in candidates(catalog)))
+    assert {names[one.product] for one in catalog.troubles(scope, 10)} == expected
+
+
+def test_a_product_of_two_programs_is_fetched_once(catalog: Catalog) -> None:
+    """It is one candidate, under the first program of the scope by name."""
+    poll(catalog, [STACK], program=OTHER)
+    poll(catalog, [STACK])
+    assert [one.program for one in candidates(catalog)] == [PROGRAM]
+    assert [one.program for one in candidates(catalog, Scope((OTHER,)))] == [OTHER]
+    assert catalog.count_wanted(ALL) == 1
+
+
+def test_the_marks_of_a_candidate_are_those_listed_last(catalog: Catalog, clock: Clock) -> None:
+    """Of two programs' listings the newest tells how far the product is processed.
+
+    Else a fetch would settle marks that the next poll takes for a change, for ever.
+    """
+    poll(catalog, [STACK])
+    clock.advance(hours=1)
+    poll(catalog, [STACK], program=OTHER, marks=REPROCESSED)
+    assert [(one.program, one.marks) for one in candidates(catalog)] == [(PROGRAM, REPROCESSED)]
+
+
+def test_how_large_a_product_will_be(catalog: Catalog) -> None:
+    """Its own last size counts, else that of the last hundred of its kind, else the type's."""
+    poll(catalog, [STACK, DIFF, product(1), SPRING])
+    sizes = {one.product: one.expected_size for one in candidates(catalog)}
+    assert sizes[STACK] == ImageType.STACK.typical_size
+    publish(catalog, STACK, b"x" * 10)
+    publish(catalog, product(1), b"x" * 20)
+    poll(catalog, [product(2)], wanted=[row(STACK)])
+    sizes = {one.product: one.expected_size for one in candidates(catalog)}
+    assert sizes == {
+        STACK: 10,
+        product(2): 15,
+        DIFF: ImageType.DIFF.typical_size,
+        SPRING: ImageType.STACK.typical_size,
+    }
+
+
+def test_only_recent_sizes_tell_the_next(
+    catalog: Catalog, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the observatory's files grow, the expectation follows."""
+    monkeypatch.setattr(catalog_module, "_RECENT", 2)
+    poll(catalog, [product(number) for number in range(5)])
+    for number, size in enumerate((1000, 10, 20)):
+        publish(catalog, product(number), b"x" * size)
+        clock.advance(minutes=1)
+    assert {one.expected_size for one in candidates(catalog)} == {15}
+
+
+def test_what_is_claimed_is_not_offered(catalog: Catalog) -> None:
+    """A claimed product is nobody else's, until it is released as it was."""
+    poll(catalog, [STACK, DIFF])
+    found = candidates(catalog)
+    assert catalog.claim(found[:1], "one") == (found[0],)
+    assert candidates(catalog) == found[1:]
+    assert catalog.claim(found, "two") == (found[1],)
+    assert catalog.claimants() == ["one", "two"]
+    catalog.release(found)
+    assert candidates(catalog) == found
+    assert catalog.claimants() == []
+
+
+def test_what_was_published_meanwhile_is_not_claimed(catalog: Catalog) -> None:
+    """A candidate that another process has finished with since is not taken again."""
+    poll(catalog, [STACK])
+    found = candidates(catalog)
+    publish(catalog, STACK, b"content")
+    assert catalog.claim(found, "late") == ()
+
+
+def test_leases_of_the_dead_are_taken_back(catalog: Catalog) -> None:
+    """Sessions that are not alive lose what they claimed; those that are alive keep it."""
+    poll(catalog, [STACK, DIFF, product(1)])
+    for one, session in zip(candidates(catalog), ("alive", "dead", "gone"), strict=True):
+        catalog.claim([one], session)
+    assert catalog.release_sessions(["alive"]) == 2
+    assert catalog.claimants() == ["alive"]
+    assert catalog.release_sessions([]) == 1
+    assert len(waiting(catalog)) == 3
+
+
+def test_a_session_that_began_meanwhile_keeps_its_leases(catalog: Catalog) -> None:
+    """Who claimed after the claimants were asked for is not judged."""
+    poll(catalog, [STACK, DIFF])
+    found = candidates(catalog)
+    catalog.claim(found[:1], "dead")
+    among = catalog.claimants()
+    catalog.claim(found[1:], "newcomer")
+    assert catalog.release_sessions([], among) == 1
+    assert catalog.claimants() == ["newcomer"]
+
+
+def test_all_leases_of_a_session_are_taken_back_at_once(catalog: Catalog) -> None:
+    """A session can give up whatever it has claimed, and no other loses anything."""
+    poll(catalog, [STACK, DIFF, product(1)])
+    found = candidates(catalog)
+    catalog.claim(found[:2], "one")
+    catalog.claim(found[2:], "two")
+    assert catalog.release_all("one") == 2
+    assert catalog.release_all("one") == 0
+    assert catalog.claimants() == ["two"]
+
+
+# --- outcomes ------------------------------------------------------------------------------------
+
+
+def test_a_published_product_is_done(catalog: Catalog) -> None:
+    """A publication is recorded with path, size, digest and marks, and ends the lease."""
+    poll(catalog, [STACK])
+    publish(catalog, STACK, b"content")
+    found = stored(catalog, STACK)
+    assert (found["state"], found["size"], found["sha256"]) == ("published", 7, sha256(b"content"))
+    assert (found["revision"], found["claimed_by"], found["attempts"]) == (1, None, 0)
+    assert found["published_at"] == "2024-02-01T12:00:00.000+00:00"
+    assert (found["settled_lastmodified"], found["settled_pipeversion"]) == (
+        *("2024-02-01T00:00:00", "1.0"),
+    )
+    assert waiting(catalog) == []
+    assert catalog.count_wanted(ALL) == 0
+
+
+def test_every_revision_is_remembered(catalog: Catalog, clock: Clock) -> None:
+    """Each new content is a revision, which knows when it was replaced and where it was kept."""
+    poll(catalog, [STACK])
+    for number, content in enumerate((b"one", b"two", b"three")):
+        publish(catalog, STACK, content, kept=f"kept {number}" if number else None)
+        clock.advance(hours=1)
+        poll(catalog, wanted=[row(STACK)])
+    history = [
+        (one["revision"], one["sha256"], one["kept"], one["published_at"], one["replaced_at"])
+        for one in rows(catalog, "revisions")
+    ]
+    noon, one, two = (f"2024-02-01T{hour}:00:00.000+00:00" for hour in (12, 13, 14))
+    assert history == [
+        (1, sha256(b"one"), "kept 1", noon, one),
+        (2, sha256(b"two"), "kept 2", one, two),
+        (3, sha256(b"three"), None, two, None),
+    ]
+    assert stored(catalog, STACK)["revision"] == 3
+
+
+@pytest.mark.parametrize("outcome", [Published, Unchanged])
+def test_the_same_content_is_no_new_revision(
+    catalog: Catalog, outcome: type[Published | Unchanged]
+) -> None:
+    """Content that the tree had already settles the new marks and adds nothing to the history."""
+    poll(catalog, [STACK])
+    publish(catalog, STACK, b"content")
+    poll(catalog, [STACK], marks=REPROCESSED, wanted=[row(STACK)])
+    (taken,) = candidates(catalog)
+    held = replace(evidence(STACK, b"content"), marks=taken.marks)
+    commit(catalog, outcome(taken, held))
+    found = stored(catalog, STACK)
+    assert (found["state"], found["revision"]) == ("published", 1)
+    assert found["settled_lastmodified"] == REPROCESSED.lastmodified
+    assert len(rows(catalog, "revisions")) == 1
+
+
+def test_what_a_person_had_put_there_is_the_first_revision(catalog: Catalog) -> None:
+    """Content that was in the tree before it was ever fetched is recorded as ours."""
+    poll(catalog, [STACK])
+    commit(catalog, Unchanged(candidates(catalog)[0], evidence(STACK, b"content")))
+    assert stored(catalog, STACK)["state"] == "published"
+    assert [one["revision"] for one in rows(catalog, "revisions")] == [1]
+
+
+def test_a_failed_product_waits(catalog: Catalog, clock: Clock) -> None:
+    """A failure is counted and told, and the product is offered again after the wait given."""
+    poll(catalog, [STACK])
+    waits: list[tuple[int, Outcome]] = []
+
+    def when_again(attempts: int, outcome: Outcome) -> timedelta:
+        waits.append((attempts, outcome))
+        return timedelta(minutes=10 * attempts)
+
+    for attempts in (1, 2):
+        (taken,) = candidates(catalog)
+        catalog.claim([taken], "session")
+        failed = Failed(taken, "it was dark")
+        catalog.commit([failed], when_again)
+        assert waits[-1] == (attempts, failed)
+        assert waiting(catalog) == []
+        assert catalog.count_wanted(ALL) == 1
+        clock.advance(minutes=10 * attempts - 0.01)
+        assert waiting(catalog) == []
+        clock.advance(minutes=0.01)
+        assert [one.attempts for one in candidates(catalog)] == [attempts]
+    assert stored(catalog, STACK)["last_error"] == "it was dark"
+
+
+def test_a_missing_product_waits_and_is_not_wanted(catalog: Catalog, clock: Clock) -> None:
+    """What the server does not have is asked for again later, and nobody waits for it."""
+    poll(catalog, [STACK])
+    commit(catalog, Missing(candidates(catalog)[0]), wait=timedelta(hours=1))
+    assert (waiting(catalog), catalog.count_wanted(ALL)) == ([], 0)
+    (known,) = catalog.known(subject(), [STACK.identity])
+    assert known.state is State.MISSING
+    assert known.settled_marks == Marks("2024-02-01T00:00:00", "1.0")
+    clock.advance(hours=1)
+    assert [one.attempts for one in candidates(catalog)] == [1]
+
+
+def test_outcomes_are_recorded_together_or_not_at_all(catalog: Catalog) -> None:
+    """A commit that fails half-way leaves every product as it was claimed."""
+    poll(catalog, [STACK, DIFF])
+    first, second = catalog.claim(candidates(catalog), "session")
+    outcomes: list[Outcome] = [
+        Published(first, evidence(STACK, b"content")),
+        Failed(second, "it was dark"),
+    ]
+    with pytest.raises(ZeroDivisionError):
+        catalog.commit(outcomes, lambda attempts, _: timedelta(hours=1 // (attempts - 1)))
+    assert stored(catalog, STACK)["state"] == "wanted"
+    assert catalog.claimants() == ["session"]
+    commit(catalog, *outcomes)
+    assert stored(catalog, STACK)["state"] == "published"
+
+
+def test_an_outcome_of_an_unknown_product_is_ignored(catalog: Catalog) -> None:
+    """A product that is not in the catalog has no state to record."""
+    commit(catalog, Published(candidate(STACK), evidence(STACK, b"content")))
+    commit(catalog, Failed(candidate(STACK), "it was dark"))
+    assert (rows(catalog, "products"), rows(catalog, "revisions")) == ([], [])
+
+
+def refuse(catalog: Catalog, content: bytes | None) -> None:
+    """Commit that the stack came with this content and was refused for one of its cards."""
+    (taken,) = candidates(catalog)
+    digest = sha256(content) if content is not None else None
+    commit(catalog, Failed(taken, "its sum is wrong", blamed=True, sha256=digest))
+
+
+def test_a_refused_content_is_told_after_an_hour(catalog: Catalog, clock: Clock) -> None:
+    """Content refused for one of its cards is handed back once it has been so for an hour."""
+    poll(catalog, [STACK])
+    refuse(catalog, b"odd")
+    for minutes in (0, 30, 29.9):
+        clock.advance(minutes=minutes)
+        assert [one.refused_sha256 for one in candidates(catalog)] == [None]
+        refuse(catalog, b"odd")
+    clock.advance(minutes=0.1)
+    assert [one.refused_sha256 for one in candidates(catalog)] == [sha256(b"odd")]
+    refuse(catalog, None)
+    assert [one.refused_sha256 for one in candidates(catalog)] == [sha256(b"odd")]
+
+
+def test_another_refused_content_begins_anew(catalog: Catalog, clock: Clock) -> None:
+    """Content that still changes is being written: its hour begins again, and ends with success."""
+    poll(catalog, [STACK])
+    refuse(catalog, b"half")
+    clock.advance(hours=2)
+    refuse(catalog, b"more")
+    assert [one.refused_sha256 for one in candidates(catalog)] == [None]
+    clock.advance(hours=1)
+    assert [one.refused_sha256 for one in candidates(catalog)] == [sha256(b"more")]
+    publish(catalog, STACK, b"whole")
+    poll(catalog, wanted=[row(STACK)])
+    assert [one.refused_sha256 for one in candidates(catalog)] == [None]
+
+
+def test_what_a_crash_left_is_adopted_once(catalog: Catalog) -> None:
+    """A file that was renamed but not committed is recorded, ends its lease, and is news once."""
+    poll(catalog, [STACK])
+    catalog.claim(candidates(catalog), "killed")
+    assert catalog.adopt(evidence(STACK, b"content"))
+    assert not catalog.adopt(evidence(STACK, b"content"))
+    found = stored(catalog, STACK)
+    assert (found["state"], found["revision"], found["claimed_by"]) == ("published", 1, None)
+    assert len(rows(catalog, "revisions")) == 1
+    assert waiting(catalog) == []
+
+
+def test_a_newer_content_is_adopted_as_a_revision(catalog: Catalog) -> None:
+    """What a crash left of a reprocessed product is its next revision, with the kept one told."""
+    poll(catalog, [STACK])
+    publish(catalog, STACK, b"one")
+    poll(catalog, wanted=[row(STACK)])
+    assert catalog.adopt(replace(evidence(STACK, b"two"), kept="the kept one"))
+    assert [one["kept"] for one in rows(catalog, "revisions")] == ["the kept one", None]
+
+
+def test_a_product_that_nobody_lists_is_not_adopted(catalog: Catalog) -> None:
+    """Evidence of a product that the catalog has never heard of is no news."""
+    assert not catalog.adopt(evidence(STACK, b"content"))
+
+
+# --- looking -------------------------------------------------------------------------------------
+
+
+def test_nights_are_counted_by_kind_and_state(catalog: Catalog) -> None:
+    """Each night, camera and type tells how much is here, to come, missing and withdrawn."""
+    earlier = NIGHT.plus(-1)
+    gone, lost, here = product(1), product(2), product(3)
+    poll(catalog, [STACK, gone, lost, here, DIFF, product(0, night=earlier)])
+    publish(catalog, here, b"x" * 100)
+    publish(catalog, DIFF, b"x" * 10)
+    commit(catalog, *(Missing(one) for one in candidates(catalog) if one.product == lost))
+    poll(catalog, withdrawn=[gone])
+    nothing = NightCount(NIGHT, Instrument.WINTER, ImageType.STACK, 0, 0, 0, 0, 0)
+    assert catalog.night_counts(ALL) == [
+        replace(nothing, image_type=ImageType.DIFF, published=1, size=10),
+        replace(nothing, published=1, wanted=1, missing=1, withdrawn=1, size=100),
+        replace(nothing, night=earlier, wanted=1),
+    ]
+
+
+def test_troubles_are_what_was_tried_in_vain(catalog: Catalog) -> None:
+    """What failed or is missing is told with its reason, the newest night first, within a limit."""
+    earlier = product(0, night=NIGHT.plus(-1))
+    poll(catalog, [STACK, DIFF, earlier, product(1), product(2)])
+    found = {one.product: one for one in candidates(catalog)}
+    failed = [Failed(found[one], "it was dark") for one in (earlier, product(1))]
+    commit(catalog, Missing(found[STACK]), *failed, wait=timedelta(hours=1))
+    publish(catalog, DIFF, b"content")
+    poll(catalog, withdrawn=[product(1)])
+    again = "2024-02-01T13:00:00.000+00:00"
+    expected = [
+        Trouble(STACK, State.MISSING, 1, again, None),
+        Trouble(earlier, State.WANTED, 1, again, "it was dark"),
+    ]
+    assert catalog.troubles(ALL, 10) == expected
+    assert catalog.troubles(ALL, 1) == expected[:1]
+
+
+def test_the_last_poll_of_each_kind(catalog: Catalog, clock: Clock) -> None:
+    """Of every program, camera and type the latest poll is told, with its error if it failed."""
+    catalog.record_poll(Poll(query(), sweep=False, listed=5))
+    catalog.record_poll(Poll(query(subject(OTHER)), sweep=False, listed=7))
+    clock.advance(hours=1)
+    catalog.record_poll(Poll(query(), sweep=False, error="it was dark"))
+    said = [(one.program, one.at[11:13], one.listed, one.error) for one in catalog.last_polls()]
+    assert said == [(PROGRAM, "13", 0, "it was dark"), (OTHER, "12", 7, None)]
+
+
+# --- cost ----------------------------------------------------------------------------------------
+
+
+def steps(catalog: Catalog, work: Any) -> int:  # noqa: ANN401 - any call without arguments
+    """Give how many thousand steps SQLite's machine makes for some work."""
+    counted = 0
+
+    def count() -> int:
+        nonlocal counted
+        counted += 1
+        return 0
+
+    catalog._db.conn.set_progress_handler(count, 1000)
+    try:
+        work()
+    finally:
+        catalog._db.conn.set_progress_handler(None, 0)
+    return counted
+
+
+@pytest.mark.parametrize("published", [False, True], ids=["all wanted", "few wanted"])
+def test_the_queue_does_not_cost_more_in_a_large_catalog(
+    tmp_path: Path, clock: Clock, *, published: bool
+) -> None:
+    """Choosing what to fetch next takes about as many steps in a catalog eight times as large."""
+    costs = []
+    for nights in (5, 40):
+        with closing(Catalog(tmp_path / f"{nights}.sqlite3", clock)) as catalog:
+            poll(
+                catalog,
+                [product(n, night=NIGHT.plus(-d)) for d in range(nights) for n in range(100)],
+            )
+            if published:
+                catalog._db.execute(
+                    "UPDATE products SET state = 'published', size = 1, published_at = ''"
+                    " WHERE savepath NOT LIKE '%00-000_stack.fits'"
+                )
+            costs.append(steps(catalog, lambda one=catalog: candidates(one, limit=10)))
+    assert costs[1] <= 2 * costs[0]
+
+
+def test_a_poll_costs_by_its_rows_only(tmp_path: Path, clock: Clock) -> None:
+    """Recording and comparing a poll takes about as many steps in a catalog many times as large."""
+    costs = []
+    for nights in (5, 40):
+        with closing(Catalog(tmp_path / f"{nights}.sqlite3", clock)) as catalog:
+            poll(
+                catalog,
+                [product(n, night=NIGHT.plus(-d)) for d in range(nights) for n in range(100)],
+            )
+            newest = [product(n) for n in range(100)]
+            recent = Query(subject(), date(2024, 1, 30))
+
+            def work(one: Catalog = catalog, listed: list[Product] = newest) -> None:
+                one.known(subject(), [each.identity for each in listed])
+                assert len(one.expected(recent)) == len(listed)  # noqa: B023 - it is the same
+                poll(one, listed)
+
+            costs.append(steps(catalog, work))
+    assert costs[1] <= 2 * costs[0]
+
+
+# --- its thread ----------------------------------------------------------------------------------
+
+
+async def test_coroutines_reach_the_catalog_on_its_thread(path: Path, clock: Clock) -> None:
+    """Every call runs on one thread of the catalog's own, and gives its result or its error."""
+    async with CatalogThread(path, clock) as thread:
+        names = {await thread(lambda _: threading.current_thread().name) for _ in range(3)}
+        assert len(names) == 1
+        assert names != {threading.current_thread().name}
+        await thread(Catalog.take_mirror_name, "mirror")
+        assert await thread(Catalog.mirror_name) == "mirror"
+        with pytest.raises(StorageError, match="no such column"):
+            await thread(lambda catalog: catalog._rows("SELECT sense FROM mirror"))
+    with closing(Catalog(path, clock)) as catalog:
+        assert catalog.mirror_name() == "mirror"
+
+
+async def test_a_thread_that_is_not_open_says_so(path: Path, clock: Clock) -> None:
+    """A call before the catalog was opened is a mistake of the caller."""
+    with pytest.raises(RuntimeError, match="not open"):
+        await CatalogThread(path, clock)(Catalog.mirror_name)
+
+
+async def test_a_catalog_that_cannot_be_opened_leaves_no_thread(path: Path, clock: Clock) -> None:
+    """When opening fails the error arrives, and the thread is gone."""
+    before = set(threading.enumerate())
+    with pytest.raises(StorageError):
+        async with CatalogThread(path / "gone", clock):
+            pass
+    assert set(threading.enumerate()) <= before
+
+
+async def test_a_cancelled_caller_is_told_when_the_work_has_ended(path: Path, clock: Clock) -> None:
+    """Cancelling never leaves a transaction running behind the caller's back."""
+    started, go = threading.Event(), threading.Event()
+
+    def work(catalog: Catalog) -> None:
+        started.set()
+        go.wait()
+        catalog.take_mirror_name("mirror")
+
+    async with CatalogThread(path, clock) as thread:
+        task = asyncio.create_task(thread(work))
+        await asyncio.to_thread(started.wait)
+        task.cancel()
+        await asyncio.wait({task}, timeout=0)
+        assert not task.done()
+        go.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await thread(Catalog.mirror_name) == "mirror"
+
+
+def test_sessions_have_names_of_their_own() -> None:
+    """No two sessions are given one name."""
+    assert len({new_session() for _ in range(100)}) == 100
