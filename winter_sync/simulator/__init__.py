@@ -22,7 +22,9 @@ if TYPE_CHECKING:
         program_record,
     )
     from winter_sync.simulator.clock import SimulatedClock
+    from winter_sync.simulator.fault_script import Script, Scripted, parse_script
     from winter_sync.simulator.faults import Answer, Call, Faults, Reset
+    from winter_sync.simulator.misbehaviour import Circumstances
     from winter_sync.simulator.observatory import (
         REAL_SCALE,
         TINY_SCALE,
@@ -58,11 +60,14 @@ __all__ = [
     "Answer",
     "Call",
     "Campaign",
+    "Circumstances",
     "Faults",
     "Observatory",
     "ProgramRecord",
     "RequestRecord",
     "Reset",
+    "Script",
+    "Scripted",
     "SimulatedClock",
     "Simulator",
     "SimulatorOptions",
@@ -71,6 +76,7 @@ __all__ = [
     "default_accounts",
     "demo_universe",
     "key_of",
+    "parse_script",
     "program_record",
     "serve",
     "settled",
@@ -91,7 +97,9 @@ _HOMES = {
         "program_record",
     ),
     "clock": ("SimulatedClock",),
+    "fault_script": ("Script", "Scripted", "parse_script"),
     "faults": ("Answer", "Call", "Faults", "Reset"),
+    "misbehaviour": ("Circumstances",),
     "observatory": ("REAL_SCALE", "TINY_SCALE", "Observatory", "settled"),
     "observing": ("Campaign",),
     "options": ("SimulatorOptions",),

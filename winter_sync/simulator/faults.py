@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
     from winter_sync.models import ImageType, Instrument
     from winter_sync.simulator.zips import Member
@@ -16,9 +16,16 @@ class Reset(Exception):  # noqa: N818 - a thing that is done to the client, not 
     """Raised by a fault to cut the connection at once, without an ending."""
 
 
-@dataclass(frozen=True, slots=True)
+def _never() -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Call:
-    """One call of the real API, as far as it is understood before it is answered."""
+    """One call of the real API, as far as it is understood before it is answered.
+
+    `left` tells whether the client has gone away meanwhile.
+    """
 
     number: int
     method: str
@@ -27,6 +34,7 @@ class Call:
     instrument: Instrument | None
     image_type: ImageType | None
     savepaths: tuple[str, ...] = ()
+    left: Callable[[], bool] = field(default=_never, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

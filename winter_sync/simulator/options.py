@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from winter_sync.models import Night
+    from winter_sync.simulator.fault_script import Script
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,8 @@ class SimulatorOptions:
         A directory for packed members, worth having at full scale.
     warm
         Fill the cache before listening.
+    faults
+        What is to go wrong.
     """
 
     host: str = "127.0.0.1"
@@ -59,6 +62,7 @@ class SimulatorOptions:
     thinking: float = 0.0
     cache: Path | None = None
     warm: bool = False
+    faults: Script | None = None
 
     def observatory(self) -> Observatory:
         """Build the observatory these options describe."""

@@ -6,6 +6,7 @@ import asyncio
 import signal
 from typing import TYPE_CHECKING
 
+from winter_sync.simulator.misbehaviour import Circumstances
 from winter_sync.simulator.server import Simulator
 
 if TYPE_CHECKING:
@@ -47,9 +48,16 @@ async def _serve(
 
 
 def simulator_of(options: SimulatorOptions, faults: Faults | None = None) -> Simulator:
-    """Build the simulator that options describe; it does not listen yet."""
+    """Build the simulator that options describe; it does not listen yet.
+
+    Its faults are those of the options, unless others are given.
+    """
+    observatory = options.observatory()
+    if faults is None and options.faults is not None:
+        circumstances = Circumstances(seed=options.seed, now=observatory.clock.now)
+        faults = options.faults.faults(circumstances)
     return Simulator(
-        options.observatory(),
+        observatory,
         host=options.host,
         port=options.port,
         zip_style=options.zip_style,

@@ -351,14 +351,18 @@ def _cut(request: web.Request) -> web.StreamResponse:
 
 def _call(request: web.Request, trace: Trace) -> Call:
     parameters, _ = read_parameters(request.query, with_type="image_type" in request.query)
+
+    def left() -> bool:
+        return request.transport is None or request.transport.is_closing()
+
     if parameters is None:
-        return Call(trace.number, request.method, request.path, None, None, None)
+        return Call(trace.number, request.method, request.path, None, None, None, left=left)
     image_type = parameters.image_type
     trace.program = parameters.program
     trace.instrument = parameters.instrument.value
     trace.image_type = image_type.value if image_type else None
     names = parameters.program, parameters.instrument, image_type
-    return Call(trace.number, request.method, request.path, *names)
+    return Call(trace.number, request.method, request.path, *names, left=left)
 
 
 def _basic(header: str | None) -> tuple[str, str]:

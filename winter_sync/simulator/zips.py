@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 CHUNK_SIZE = 64 * 1024
-_METHODS = {"stored": 0, "deflated": 8}
+STORED, DEFLATED = 0, 8
+_METHODS = {"stored": STORED, "deflated": DEFLATED}
 _LIMIT = 0xFFFFFFFF
 _COUNT_LIMIT = 0xFFFF
-_DESCRIPTOR_FLAG, _UTF8_FLAG = 0x0008, 0x0800
+ENCRYPTED_FLAG, DESCRIPTOR_FLAG, _UTF8_FLAG = 0x0001, 0x0008, 0x0800
 _PLAIN_VERSION, _ZIP64_VERSION = 20, 45
 
 
@@ -66,11 +67,18 @@ class Packed:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One file to be zipped; `pack` is called when its turn comes, so one is held at a time."""
+    """One file to be zipped; `pack` is called when its turn comes, so one is held at a time.
+
+    The rest is for members that are unlike the others of their zip: `flags` are set beside those
+    of its style, and `method` is written instead of the style's, whatever the data are.
+    """
 
     name: str
     modified: datetime
     pack: Callable[[], Packed]
+    flags: int = 0
+    method: int | None = None
+    zip64: bool = False
 
 
 def pack(content: bytes, style: ZipStyle) -> Packed:
@@ -117,12 +125,12 @@ class _Heading:
     def of(cls, member: Member, packed: Packed, style: ZipStyle) -> _Heading:
         name = member.name.encode()
         flags = 0 if member.name.isascii() else _UTF8_FLAG
-        flags |= _DESCRIPTOR_FLAG if style.data_descriptors else 0
-        always = style.zip64 == "always"
+        flags |= member.flags | (DESCRIPTOR_FLAG if style.data_descriptors else 0)
+        always = member.zip64 or style.zip64 == "always"
         return cls(
             name,
             flags,
-            _METHODS[style.method],
+            _METHODS[style.method] if member.method is None else member.method,
             _dos_time(member.modified),
             packed.crc,
             packed.packed_size,
@@ -132,7 +140,7 @@ class _Heading:
         )
 
     def local(self) -> bytes:
-        late = bool(self.flags & _DESCRIPTOR_FLAG)
+        late = bool(self.flags & DESCRIPTOR_FLAG)
         crc, packed_size, size = (0, 0, 0) if late else (self.crc, self.packed_size, self.size)
         extra = struct.pack("<HHQQ", 1, 16, size, packed_size) if self.zip64 else b""
         if self.zip64:
@@ -153,7 +161,7 @@ class _Heading:
         return fixed + self.name + extra
 
     def descriptor(self) -> bytes:
-        if not self.flags & _DESCRIPTOR_FLAG:
+        if not self.flags & DESCRIPTOR_FLAG:
             return b""
         sizes = "QQ" if self.zip64 else "II"
         return struct.pack(f"<4sI{sizes}", b"PK\7\x08", self.crc, self.packed_size, self.size)

@@ -1,0 +1,569 @@
+"""Scripts of faults are read as they are meant, and every kind does on the wire what it says."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import struct
+import zipfile
+import zlib
+from collections import Counter
+from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from simulator.archive_client import PROGRAM, Client
+
+from winter_sync.models import ImageType, Instrument
+from winter_sync.simulator import (
+    Call,
+    Circumstances,
+    Observatory,
+    Simulator,
+    SimulatorOptions,
+    ZipStyle,
+    parse_script,
+    simulator_of,
+)
+from winter_sync.simulator.fault_script import KINDS, Place, Rule
+from winter_sync.simulator.misbehaviour import ENDPOINTS
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+STREAMED = ZipStyle(built="streamed", chunk_size=500)
+NAMES = ("503", "flip", "reset-body", "silence", "columns", "poison")
+
+
+def rule(name: str, **more: Any) -> Rule:  # noqa: ANN401 - the fields of a rule
+    """Give a rule for a kind by its name; where it strikes unless told is the kind's own."""
+    kind = KINDS[name]
+    place = more.pop("place", Place())
+    if not place.endpoints:
+        place = replace(place, endpoints=tuple(sorted(kind.strikes)))
+    return Rule(kind, place=place, **more)
+
+
+DOWNLOAD = ("download",)
+READ = [
+    ("503", [rule("503")]),
+    ("503:0.1", [rule("503", rate=0.1)]),
+    ("503=30:.5", [rule("503", value=30.0, rate=0.5)]),
+    ("flip:x3", [rule("flip", count=3)]),
+    ("flip:1x3", [rule("flip", count=3)]),
+    ("flip:0.25x3", [rule("flip", rate=0.25, count=3)]),
+    ("500@query", [rule("500", place=Place(("query",)))]),
+    ("500@query+ping", [rule("500", place=Place(("query", "ping")))]),
+    ("500@stack", [rule("500", place=Place(DOWNLOAD, ("stack",)))]),
+    ("500@spring", [rule("500", place=Place(instruments=("spring",)))]),
+    ("500@2024A000", [rule("500", place=Place(programs=("2024A000",)))]),
+    ("poison@a*.fits", [rule("poison", place=Place(DOWNLOAD, globs=("a*.fits",)))]),
+    (
+        " reset-body:0.05@stack+diff , 401:x1 ",
+        [
+            rule("reset-body", rate=0.05, place=Place(DOWNLOAD, ("stack", "diff"))),
+            rule("401", count=1),
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "rules"), READ, ids=[text for text, _ in READ])
+def test_a_script_is_read(text: str, rules: list[Rule]) -> None:
+    """Kind, value, rate, number and place are read as they are written."""
+    assert list(parse_script(text).rules) == rules
+
+
+UNREADABLE = [
+    ("", "no rule"),
+    (" , ", "no rule"),
+    ("flipp", "no fault is called 'flipp'; did you mean 'flip'"),
+    ("resetbody:0.1", "did you mean 'reset-body'"),
+    ("xyzzy", "known are 500, 502"),
+    ("503@stak", "'stak' is no endpoint, image type.*did you mean 'stack'"),
+    ("503:", "cannot be read"),
+    ("503:many", "cannot be read"),
+    ("503:x", "cannot be read"),
+    ("503@", "cannot be read"),
+    ("503:0", "more than 0 and at most 1"),
+    ("503:1.5", "more than 0 and at most 1"),
+    ("flip=3", "takes no number"),
+    ("poison", "which products"),
+    ("poison@stack", "which products"),
+    ("columns@download", "columns cannot happen at 'download': it strikes query"),
+    ("columns@stack", "cannot happen"),
+    ("flip@query", "it strikes download"),
+    ("500@query+stack", "only of downloads are image types and file names known"),
+]
+
+
+@pytest.mark.parametrize(("text", "told"), UNREADABLE)
+def test_what_cannot_be_read_is_told_with_the_nearest(text: str, told: str) -> None:
+    """A wrong script is refused with the rule, what is wrong and the nearest known word."""
+    with pytest.raises(ValueError, match=told):
+        parse_script(text)
+
+
+@given(st.lists(st.text("503flip:=x@*.+-stack ,0123456789", max_size=20), max_size=4))
+def test_any_text_is_read_or_refused(parts: list[str]) -> None:
+    """Nothing but a script or a refusal comes of a text."""
+    try:
+        script = parse_script(",".join(parts))
+    except ValueError:
+        return
+    assert script.rules
+
+
+def call(number: int, *names: str, path: str = "/images/download_list") -> Call:
+    """Give a call that was never made."""
+    savepaths = tuple(f"/data/loki/data/winter/20251023/final/{name}" for name in names)
+    return Call(number, "GET", path, PROGRAM, Instrument.WINTER, ImageType.STACK, savepaths)
+
+
+async def struck(script: str, calls: list[Call], seed: int = 0) -> list[int]:
+    """Give the numbers of the calls that a script strikes."""
+    faults = parse_script(script).faults(Circumstances(seed=seed))
+    return [one.number for one in calls if await faults.before_zip(one) is not None]
+
+
+async def test_the_fate_of_a_request_is_its_own() -> None:
+    """In whatever order requests come, the same seed strikes the same; another strikes others."""
+    calls = [call(number, f"{number % 300}.fits") for number in range(400)]
+    first = await struck("503:0.3", calls)
+    assert set(first) == set(await struck("503:0.3", calls[::2] + calls[1::2]))
+    assert set(first) != set(await struck("503:0.3", calls, seed=1))
+
+
+async def test_the_same_request_made_again_throws_the_dice_again() -> None:
+    """A rate is not a product's doom: a repeated request is struck as often as any other."""
+    calls = [call(number, "same.fits") for number in range(1000)]
+    assert 70 < len(await struck("503:0.1", calls)) < 130
+
+
+async def test_a_rate_is_kept() -> None:
+    """About as many requests are struck as the rate says."""
+    calls = [call(number, f"{number}.fits") for number in range(1000)]
+    assert 150 < len(await struck("503:0.2", calls)) < 250
+
+
+async def test_a_number_is_kept() -> None:
+    """So many requests are struck, and none after."""
+    calls = [call(number, f"{number}.fits") for number in range(100)]
+    assert await struck("503:x3", calls) == [0, 1, 2]
+    assert len(await struck("503:0.3x3", calls)) == 3
+
+
+async def test_a_place_is_kept() -> None:
+    """Only calls at the place of a rule are struck."""
+    stacks = [call(0, "a_stack.fits"), call(1, "b.fits", "c.fits"), call(2, "b.fits")]
+    assert await struck("503@a*.fits", stacks) == [0]
+    assert await struck("503@c.fits", stacks) == [1]
+    assert await struck("503@stack", stacks) == [0, 1, 2]
+    assert await struck("503@diff+2024A000", stacks) == []
+    assert await struck("503@2025B001", stacks) == []
+
+
+@dataclass
+class Wire:
+    """A simulator with a fault, and what a plain client gets of it."""
+
+    simulator: Simulator
+    client: Client
+
+    @property
+    def paths(self) -> list[str]:
+        """The savepaths of three stacks."""
+        listed = self.simulator.observatory.products(PROGRAM, Instrument.WINTER, ImageType.STACK)
+        return [product.savepath for product in listed[:3]]
+
+    async def zip(self) -> aiohttp.ClientResponse:
+        """Ask for three stacks."""
+        return await self.client.download(self.paths, "stack")
+
+    async def body(self) -> bytes:
+        """Give the body of that."""
+        return await (await self.zip()).read()
+
+    async def members(self) -> dict[str, bytes | str]:
+        """Give its members, and of those that cannot be read the reason."""
+        with zipfile.ZipFile(io.BytesIO(await self.body())) as archive:
+            return {info.orig_filename: _content(archive, info) for info in archive.infolist()}
+
+    async def rows(self) -> Any:  # noqa: ANN401 - JSON
+        """Give the `body` of a query's answer."""
+        return (await (await self.client.ask()).json())["body"]
+
+    @property
+    def truth(self) -> list[bytes]:
+        """The contents of the three stacks."""
+        observatory = self.simulator.observatory
+        return [observatory.content(Instrument.WINTER, path) for path in self.paths]
+
+
+async def _once(condition: Callable[[], object]) -> None:
+    while not condition():  # noqa: ASYNC110 - the simulator has nobody to tell
+        await asyncio.sleep(0)
+
+
+def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes | str:
+    try:
+        return archive.read(info)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, zlib.error, EOFError) as error:
+        return f"unreadable: {error}"
+
+
+def status(number: int, **headers: str) -> Callable[[Wire], Awaitable[None]]:
+    """Check that queries and downloads alike are answered so."""
+
+    async def check(wire: Wire) -> None:
+        for answer in (await wire.zip(), await wire.client.ask()):
+            assert answer.status == number
+            told = {name: answer.headers.get(name.replace("_", "-")) for name in headers}
+            assert told == headers
+
+    return check
+
+
+async def _until(wire: Wire) -> None:
+    """Check that we are sent away for half a minute, by the server's clock."""
+    answer = await wire.zip()
+    said = parsedate_to_datetime(answer.headers["Retry-After"])
+    assert (said - parsedate_to_datetime(answer.headers["Date"])).total_seconds() == 30
+
+
+async def _is_page(wire: Wire) -> None:
+    answer = await wire.zip()
+    assert (answer.status, answer.content_type) == (200, "text/html")
+
+
+async def _is_other_json(wire: Wire) -> None:
+    answer = await wire.client.ask()
+    assert answer.status == 200
+    assert list(await answer.json()) == ["detail"]
+
+
+async def _is_broken_json(wire: Wire) -> None:
+    answer = await wire.client.ask()
+    assert answer.status == 200
+    with pytest.raises(json.JSONDecodeError):
+        await answer.json()
+
+
+async def _is_nothing(wire: Wire) -> None:
+    assert await wire.body() == b""
+
+
+async def _is_cut(wire: Wire) -> None:
+    with pytest.raises(aiohttp.ClientError):
+        await wire.zip()
+
+
+async def _is_silent(wire: Wire) -> None:
+    """Nothing comes while the client waits; the simulator is not busy, and lets go in the end."""
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(wire.zip(), 0.2)
+    await _once(lambda: wire.simulator.requests)
+    assert not wire.simulator.requests[0].complete
+
+
+async def _has_columns(wire: Wire) -> None:
+    columns = await wire.rows()
+    assert set(columns["image_type"]) == {"stack"}
+    assert len(columns["savepath"]) > 3
+
+
+async def _has_labelled_columns(wire: Wire) -> None:
+    columns = await wire.rows()
+    assert list(columns["savepath"])[:2] == ["0", "1"]
+
+
+async def _has_new_columns(wire: Wire) -> None:
+    assert all("seeing" in row for row in await wire.rows())
+
+
+async def _has_nulls(wire: Wire) -> None:
+    assert (await wire.rows()).count(None) == 2
+
+
+async def _has_odd_rows(wire: Wire) -> None:
+    rows = await wire.rows()
+    assert "row" in rows
+    assert any("passwd" in str(row) for row in rows)
+    assert sum(isinstance(row, dict) and "progname" in row for row in rows) > 3
+
+
+async def _has_no_rows(wire: Wire) -> None:
+    assert await wire.rows() == []
+
+
+async def _has_rows_twice(wire: Wire) -> None:
+    paths = [row["savepath"] for row in await wire.rows()]
+    assert set(Counter(paths).values()) == {2}
+
+
+async def _has_no_table(wire: Wire) -> None:
+    assert await wire.rows() is None
+
+
+def ends(members: int, *, inside: bool, directory: bool = False) -> Callable[[Wire], Any]:
+    """Check that a body ends as if whole after so many members began."""
+
+    async def check(wire: Wire) -> None:
+        body = await wire.body()
+        assert body.count(b"PK\3\4") == members
+        assert (b"PK\1\2" in body) == directory
+        before = await _whole(wire)
+        assert before.startswith(body)
+        signature = before[len(body) : len(body) + 4]
+        assert (signature not in (b"PK\3\4", b"PK\1\2")) == inside
+
+    return check
+
+
+async def _whole(wire: Wire) -> bytes:
+    wire.simulator.faults = type(wire.simulator.faults).__mro__[1]()
+    return await wire.body()
+
+
+async def _is_cut_inside(wire: Wire) -> None:
+    await _is_cut(wire)
+    (record,) = wire.simulator.requests
+    assert (record.status, record.complete) == (200, False)
+    assert record.sent > 0
+
+
+async def _is_silent_inside(wire: Wire) -> None:
+    await _is_silent(wire)
+    assert wire.simulator.requests[0].sent == 700
+
+
+async def _ends_anywhere(wire: Wire) -> None:
+    body = await wire.body()
+    assert len(body) == 700
+    assert (await _whole(wire)).startswith(body)
+
+
+async def _differs_in_one_bit(wire: Wire) -> None:
+    body, truth = await wire.body(), await _whole(wire)
+    wrong = [ours ^ theirs for ours, theirs in zip(body, truth, strict=True) if ours != theirs]
+    assert wrong == [0x10]
+
+
+async def _comes_in_drops(wire: Wire) -> None:
+    """Two hundred bytes a second, by the clock that was given."""
+    body = await wire.body()
+    chunks = -(-len(body) // 500)
+    assert WAITED.total() >= len(body) // 200
+    assert WAITED.total() <= len(body) // 200 + chunks
+
+
+async def _never_ends(wire: Wire) -> None:
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(wire.zip(), 0.2)
+    await _once(lambda: wire.simulator.requests)
+    assert wire.simulator.requests[0].sent > 1_000_000
+
+
+async def _has_more_after(wire: Wire) -> None:
+    assert (await wire.body()).endswith(b"-->")
+
+
+def one_unreadable(why: str) -> Callable[[Wire], Any]:
+    """Check that one member of three cannot be read for this reason, and the others are right."""
+
+    async def check(wire: Wire) -> None:
+        members = list((await wire.members()).values())
+        assert sum(content in wire.truth for content in members) == 2
+        (reason,) = (content for content in members if isinstance(content, str))
+        assert why in reason
+
+    return check
+
+
+def one_other(wanted: Callable[[bytes, bytes], bool]) -> Callable[[Wire], Any]:
+    """Check that the content of one member of three is another, and what of it."""
+
+    async def check(wire: Wire) -> None:
+        members = list((await wire.members()).values())
+        pairs = list(zip(members, wire.truth, strict=True))
+        ((found, truth),) = [pair for pair in pairs if pair[0] != pair[1]]
+        assert isinstance(found, bytes)
+        assert wanted(found, truth)
+
+    return check
+
+
+def one_more(name: Callable[[str], bool]) -> Callable[[Wire], Any]:
+    """Check that there is a fourth member, and its name."""
+
+    async def check(wire: Wire) -> None:
+        body = await wire.body()
+        found = []
+        with zipfile.ZipFile(io.BytesIO(body)) as archive:
+            found = [info.orig_filename for info in archive.infolist()]
+        assert len(found) == 4
+        usual = {path.rpartition("/")[2] for path in wire.paths}
+        assert any(name(one) for one in found if one not in usual or found.count(one) > 1)
+
+    return check
+
+
+async def _lacks_one(wire: Wire) -> None:
+    answer = await wire.zip()
+    assert answer.headers["missing-images"] == "0"
+    assert len(await wire.members()) == 2
+
+
+async def _inflates(wire: Wire) -> None:
+    """Check that the header tells what the true file has, and that two megabytes come out."""
+    body = await wire.body()
+    sizes = {len(content) for content in wire.truth}
+    longest = 0
+    at = body.find(b"PK\3\4")
+    while at >= 0:
+        packed, size, name, extra = struct.unpack_from("<18x2I2H", body, at)
+        assert size in sizes
+        start = at + 30 + name + extra
+        longest = max(longest, len(zlib.decompress(body[start : start + packed], -15)))
+        at = body.find(b"PK\3\4", start + packed)
+    assert longest == 2_000_000
+
+
+async def _lies(wire: Wire) -> None:
+    with zipfile.ZipFile(io.BytesIO(await wire.body())) as archive:
+        told = [info.file_size for info in archive.infolist()]
+    true = [len(content) for content in wire.truth]
+    assert sorted(ours - theirs for ours, theirs in zip(told, true, strict=True)) == [0, 0, 1]
+
+
+async def _has_a_descriptor(wire: Wire) -> None:
+    with zipfile.ZipFile(io.BytesIO(await wire.body())) as archive:
+        found = [info for info in archive.infolist() if info.flag_bits & 0x0008]
+        assert [info.compress_type for info in found] == [zipfile.ZIP_STORED]
+        assert [archive.read(info) for info in archive.infolist()] == wire.truth
+
+
+async def _is_zip64(wire: Wire) -> None:
+    body = await wire.body()
+    assert body.count(b"PK\3\4\x2d\0") == 1
+    assert list((await wire.members()).values()) == wire.truth
+
+
+async def _does_not_count(wire: Wire) -> None:
+    assert "missing-images" not in (await wire.zip()).headers
+
+
+async def _miscounts(wire: Wire) -> None:
+    assert (await wire.zip()).headers["missing-images"] == "4"
+
+
+CHECKS: dict[str, Callable[[Wire], Any]] = {
+    "500": status(500),
+    "502": status(502),
+    "503=7": status(503, Retry_After="7"),
+    "503-until": _until,
+    "504": status(504),
+    "429=9": status(429, Retry_After="9"),
+    "429-until=30": _until,
+    "401": status(401),
+    "403": status(403),
+    "404": status(404),
+    "422": status(422),
+    "html": _is_page,
+    "json": _is_other_json,
+    "broken-json": _is_broken_json,
+    "nothing": _is_nothing,
+    "reset": _is_cut,
+    "silence": _is_silent,
+    "columns": _has_columns,
+    "labelled-columns": _has_labelled_columns,
+    "new-columns": _has_new_columns,
+    "null-row": _has_nulls,
+    "odd-rows": _has_odd_rows,
+    "no-rows": _has_no_rows,
+    "rows-twice": _has_rows_twice,
+    "no-table": _has_no_table,
+    "reset-body=700": _is_cut_inside,
+    "end-early=700": _ends_anywhere,
+    "end-between": ends(1, inside=False),
+    "end-inside": ends(3, inside=True),
+    "end-directory": ends(3, inside=False),
+    "silence-body=700": _is_silent_inside,
+    "trickle=200": _comes_in_drops,
+    "garble=700": _differs_in_one_bit,
+    "endless": _never_ends,
+    "poison@*": _is_cut_inside,
+    "more-after": _has_more_after,
+    "flip": one_unreadable("r"),
+    "size-lies": _lies,
+    "bomb=2": _inflates,
+    "unasked": one_more(lambda name: name.endswith("_of_another.fits")),
+    "twice": one_more(lambda name: name.startswith("WINTERcamera")),
+    "left-out": _lacks_one,
+    "name-up": one_more(lambda name: name.startswith("../")),
+    "name-absolute": one_more(lambda name: name.startswith("/tmp/")),  # noqa: S108 - a wrong name
+    "name-nul": one_more(lambda name: "\0" in name),
+    "name-long": one_more(lambda name: len(name) == 4096),
+    "zip64": _is_zip64,
+    "descriptors": _has_a_descriptor,
+    "encrypted": one_unreadable("is encrypted"),
+    "unknown-method": one_unreadable("compression method"),
+    "half": one_other(lambda found, truth: found == truth[: len(truth) // 2]),
+    "unfilled": one_other(lambda found, truth: found == bytes(len(truth))),
+    "empty-member": one_other(lambda found, _: found == b""),
+    "html-member": one_other(lambda found, _: found.startswith(b"<!DOCTYPE html>")),
+    "no-count": _does_not_count,
+    "miscount": _miscounts,
+}
+WAITED: Counter[str] = Counter()
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("script", CHECKS)
+async def test_each_kind_on_the_wire(observatory: Observatory, script: str) -> None:
+    """A plain client meets just what the name of a kind says."""
+    WAITED.clear()
+
+    async def wait(seconds: float) -> None:
+        WAITED["seconds"] += int(seconds)
+
+    circumstances = Circumstances(now=observatory.clock.now, sleep=wait)
+    faults = parse_script(script).faults(circumstances)
+    async with (
+        Simulator(observatory, faults=faults, zip_style=STREAMED) as simulator,
+        aiohttp.ClientSession() as session,
+    ):
+        await CHECKS[script](Wire(simulator, Client(simulator, session)))
+        assert sum(faults.happened.values()) >= 1
+
+
+def test_every_kind_is_tried() -> None:
+    """No kind is without a check above, and each can be placed somewhere."""
+    assert {parse_script(script).rules[0].kind.name for script in CHECKS} == set(KINDS)
+    assert all(kind.strikes <= set(ENDPOINTS) and kind.strikes for kind in KINDS.values())
+
+
+async def test_who_is_held_can_be_let_go(observatory: Observatory) -> None:
+    """A held call goes on, as if nothing had been, when it is told that this is enough."""
+    faults = parse_script("silence").faults()
+    async with (
+        Simulator(observatory, faults=faults) as simulator,
+        aiohttp.ClientSession() as session,
+    ):
+        asked = asyncio.create_task(Client(simulator, session).get("/ping"))
+        await _once(lambda: faults.happened)
+        faults.release()
+        assert (await asked).status == 200
+
+
+async def test_the_options_of_a_simulator_have_a_script() -> None:
+    """What the command line chooses is what goes wrong, by the seed of the observatory."""
+    options = SimulatorOptions(port=0, products_a_night=20, faults=parse_script("502:x1@ping"))
+    async with simulator_of(options) as simulator, aiohttp.ClientSession() as session:
+        client = Client(simulator, session)
+        assert [(await client.get("/ping")).status for _ in range(2)] == [502, 200]

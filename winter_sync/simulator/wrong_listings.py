@@ -1,0 +1,134 @@
+"""Misbehaviour in the answer to a query: other shapes, odd rows, rows that are not there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from winter_sync.simulator.misbehaviour import QUERIES, Kind
+
+if TYPE_CHECKING:
+    from winter_sync.simulator.faults import Call
+
+Rows = list[Any]
+
+
+class _Listing(Kind):
+    """Something else in the place of the rows."""
+
+    strikes = QUERIES
+
+    def listing(self, call: Call, body: dict[str, Any]) -> dict[str, Any]:
+        """Change the table, unless another kind has already made something else of it."""
+        rows = body["body"]
+        is_table = isinstance(rows, list) and all(isinstance(row, dict) for row in rows)
+        return {**body, "body": self._table(call, rows)} if is_table else body
+
+    def _table(self, call: Call, rows: Rows) -> object:
+        raise NotImplementedError
+
+
+class Columns(_Listing):
+    """A dict of columns instead of a list of rows."""
+
+    name = "columns"
+
+    def _table(self, call: Call, rows: Rows) -> object:
+        del call
+        return {name: [row[name] for row in rows] for name in _names(rows)}
+
+
+class LabelledColumns(_Listing):
+    """A dict of columns, each a dict by row label, as pandas writes a table."""
+
+    name = "labelled-columns"
+
+    def _table(self, call: Call, rows: Rows) -> object:
+        del call
+        return {
+            name: {str(number): row[name] for number, row in enumerate(rows)}
+            for name in _names(rows)
+        }
+
+
+class NewColumns(_Listing):
+    """Columns that nobody knows yet, of every kind that JSON has."""
+
+    name = "new-columns"
+
+    def _table(self, call: Call, rows: Rows) -> object:
+        del call
+        new = {"seeing": 1.2, "observer": "Šárka", "flags": [1, {"a": None}], "x" * 300: True}
+        return [{**row, **new} for row in rows]
+
+
+class NullRows(_Listing):
+    """Rows that are null, among the others."""
+
+    name = "null-row"
+
+    def _table(self, call: Call, rows: Rows) -> object:
+        at = self.dice(call).randint(0, len(rows))
+        return [*rows[:at], None, *rows[at:], None]
+
+
+class OddRows(_Listing):
+    """Rows that make no sense, or would lead out of the tree, among the others."""
+
+    name = "odd-rows"
+
+    def _table(self, call: Call, rows: Rows) -> object:
+        del call
+        night = "/data/loki/data/winter/20251023"
+        paths: list[object] = [
+            *("", "/", 7, None, "no/night/here.fits"),
+            f"{night}/../../../../etc/passwd",
+            f"{night}/final/..",
+            f"{night}/final/a\0b.fits",
+            f"{night}/final/{'x' * 4096}.fits",
+        ]
+        return [{}, "row", 3, [], *({"savepath": path} for path in paths), *rows]
+
+
+class NoRows(_Listing):
+    """An empty listing, though there are products."""
+
+    name = "no-rows"
+
+    def _table(self, call: Call, rows: Rows) -> object:
+        del call, rows
+        return []
+
+
+class RowsTwice(_Listing):
+    """Every row twice."""
+
+    name = "rows-twice"
+
+    def _table(self, call: Call, rows: Rows) -> object:
+        del call
+        return [*rows, *rows]
+
+
+class NoTable(_Listing):
+    """Null in the place of the table."""
+
+    name = "no-table"
+
+    def _table(self, call: Call, rows: Rows) -> None:
+        del call, rows
+
+
+def _names(rows: Rows) -> list[str]:
+    return list(rows[0]) if rows else []
+
+
+KINDS: tuple[type[Kind], ...] = (
+    Columns,
+    LabelledColumns,
+    NewColumns,
+    NullRows,
+    OddRows,
+    NoRows,
+    RowsTwice,
+    NoTable,
+)
