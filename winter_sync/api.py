@@ -36,6 +36,7 @@ from winter_sync.errors import (
     WinterSyncError,
 )
 from winter_sync.events import Retrying, ServerUnwell, ServerWell, Tell
+from winter_sync.flow import Flow
 from winter_sync.listing import Listing, read_listing
 from winter_sync.models import (
     Batch,
@@ -63,23 +64,36 @@ _TRY_LATER = "Nothing is lost: it is tried again at the next poll."
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Longest waits, seconds. None of them bounds a download that goes on."""
+    """Longest waits, seconds. None of them bounds a download that goes on.
+
+    A download goes on as long as it brings `floor` bytes a second, averaged over `window` seconds.
+    """
 
     connect: float = 15.0
     query: float = 120.0
     first_byte: float = 600.0
     silence: float = 60.0
+    floor: float = 1000.0
+    window: float = 60.0
 
 
 class Download:
     """The answer to a batch: what its headers say, and its bytes."""
 
-    def __init__(self, response: aiohttp.ClientResponse, first: bytes, timeouts: Timeouts) -> None:
+    def __init__(
+        self,
+        response: aiohttp.ClientResponse,
+        first: bytes,
+        timeouts: Timeouts,
+        monotonic: Callable[[], float],
+    ) -> None:
         self.missing = _count(response.headers.get("missing-images"))
         """How many of the products the server says it does not have; None if it does not say."""
         self._response = response
         self._first = first
         self._silence = timeouts.silence
+        self._flow = Flow(timeouts.floor, timeouts.window)
+        self._monotonic = monotonic
 
     async def blocks(self) -> AsyncIterator[bytes]:
         """Yield the bytes as they come, in blocks of up to a megabyte.
@@ -87,12 +101,20 @@ class Download:
         Raises
         ------
         TransientError
-            If the connection breaks or falls silent.
+            If the connection breaks, falls silent or only drips.
         """
         block = self._first
         while block:
             yield block
+            began = self._monotonic()
             block = await _read(self._response, self._silence)
+            self._flow.came(len(block), self._monotonic() - began)
+            if block and self._flow.too_slow:
+                self._response.close()
+                raise TransientError(
+                    f"the download came too slowly to go on: {self._flow.rate:.0f} bytes a second",
+                    remedy=_TRY_LATER,
+                )
 
 
 class Api:
@@ -149,6 +171,7 @@ class Api:
         self._timeouts = timeouts
         self._clock = clock
         self._clock_offset = timedelta(0)
+        self._monotonic = monotonic
         self._sleep = sleep
         self._tell = tell
         self._circuit = Circuit(
@@ -265,7 +288,7 @@ class Api:
         """
         response, first = await self._retrying("a download", self._begin_download, batch)
         try:
-            yield Download(response, first, self._timeouts)
+            yield Download(response, first, self._timeouts, self._monotonic)
         finally:
             response.close()
 
