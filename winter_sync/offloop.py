@@ -19,7 +19,8 @@ async def off_loop(
     """Run blocking work in a thread and give its result.
 
     A cancelled caller is told so only after the work has ended: what the thread uses can then be
-    closed without pulling it away from under its hands.
+    closed without pulling it away from under its hands. If the work failed, that is the cause of
+    the cancellation it is told.
     """
     loop = asyncio.get_running_loop()
     future = loop.run_in_executor(executor, lambda: work(*args, **kwargs))
@@ -30,6 +31,5 @@ async def off_loop(
         except asyncio.CancelledError as told:
             cancelled = told
     if cancelled is not None:
-        future.exception()  # asked for, so that it is not reported as never retrieved
-        raise cancelled
+        raise cancelled from future.exception()
     return future.result()
