@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import time
 import uuid
@@ -15,6 +16,7 @@ from winter_sync.api import Api, Timeouts
 from winter_sync.catalog import Catalog, CatalogThread
 from winter_sync.errors import StorageError, UsageError
 from winter_sync.mirror import Mirror, Policy
+from winter_sync.roots import Roots, memory_path
 from winter_sync.tree import Tree, explained
 
 if TYPE_CHECKING:
@@ -144,11 +146,10 @@ async def _open_catalog(
     settings: Settings, tree: Tree, clock: Callable[[], datetime]
 ) -> AsyncIterator[CatalogThread]:
     path = settings.state / CATALOG
-    if not path.is_file():
-        name = tree.prepare(uuid.uuid4().hex)
-        _make_state(settings.state)
-    else:
-        name = _existing(tree, path)
+    roots = Roots(memory_path(os.environ))
+    name = _existing(tree, path) if path.is_file() else _beginning(tree, roots)
+    _make_state(settings.state)
+    roots.remember(tree.root, name)
     async with CatalogThread(path, clock) as catalog:
         known = await catalog(Catalog.mirror_name)
         if known is None:
@@ -170,6 +171,20 @@ def _existing(tree: Tree, catalog: Path) -> str:
             remedy="Is its file system mounted? Nothing was changed.",
         )
     return tree.prepare(name)
+
+
+def _beginning(tree: Tree, roots: Roots) -> str:
+    """Give the name of a mirror that may begin here, unless one was here and is gone.
+
+    A root that is no directory at all was removed by somebody: a mount point would be there.
+    """
+    if tree.name is None and tree.root.is_dir() and roots.mirror_in(tree.root) is not None:
+        raise StorageError(
+            f"{tree.root} held a mirror, and holds none now",
+            remedy="Is its file system mounted? Nothing was changed. If you emptied it on purpose, "
+            f"remove it from {roots.path}.",
+        )
+    return tree.prepare(uuid.uuid4().hex)
 
 
 def _make_state(directory: Path) -> None:

@@ -1,0 +1,50 @@
+"""What the documents say is there, is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from winter_sync.cli import app
+
+CHECKOUT = Path(__file__).parent.parent
+DOCUMENTS = sorted(
+    path for path in (*CHECKOUT.glob("*.md"), *(CHECKOUT / "docs").rglob("*.md")) if path.is_file()
+)
+LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)")
+COMMAND = re.compile(r"winter-sync (?:--\S+ )*([a-z]+)\b")
+SCRIPT = re.compile(r"(?<![\w/.])((?:scripts|tests|\.ci)/[\w./-]+)(?:::(\w+))?")
+PROSE = {"keeps", "needs", "an"}
+"""Words that follow the project's name in a sentence, not as a command."""
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    """Every link to a file of the project leads to one."""
+    for target in LINK.findall(document.read_text()):
+        assert (document.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_scripts_and_tests_exist(document: Path) -> None:
+    """Every script, test file and test that is named exists."""
+    for path, name in SCRIPT.findall(document.read_text()):
+        assert (CHECKOUT / path).exists(), path
+        assert not name or f"def {name}(" in (CHECKOUT / path).read_text(), f"{path}::{name}"
+
+
+def test_commands_exist() -> None:
+    """Every command that the README shows is one that the program has."""
+    known = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined] # it is a group
+    shown = {
+        word
+        for block in re.findall(
+            r"`[^`]+`|```.*?```", (CHECKOUT / "README.md").read_text(), re.DOTALL
+        )
+        for word in COMMAND.findall(block)
+    } - PROSE
+    assert shown
+    assert shown <= known

@@ -1,0 +1,108 @@
+"""An empty mount point is never taken for an empty mirror."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from winter_sync.errors import StorageError
+from winter_sync.roots import Roots, memory_path
+
+if TYPE_CHECKING:
+    from support.rig import Rig
+
+
+async def test_a_root_that_lost_its_mirror_is_left_alone(rig: Rig) -> None:
+    """When a mirror's file system is not mounted, nothing is written below its mount point."""
+    rig.programs = rig.programs[:1]
+    await rig.sync()
+    aside = rig.root.with_name("aside")
+    rig.root.rename(aside)
+    rig.root.mkdir()
+    with pytest.raises(StorageError, match="held a mirror") as told:
+        await rig.sync()
+    assert "mounted" in told.value.remedy
+    assert list(rig.root.iterdir()) == []
+    rig.root.rmdir()
+    aside.rename(rig.root)
+    await rig.sync()
+
+
+async def test_a_root_that_was_removed_begins_anew(rig: Rig) -> None:
+    """Who removes the whole root wants a new mirror there."""
+    rig.programs = rig.programs[:1]
+    await rig.sync()
+    before = rig.files()
+    shutil.rmtree(rig.root)
+    await rig.sync()
+    assert rig.files() == before
+
+
+async def test_a_catalog_elsewhere_misses_its_root(rig: Rig) -> None:
+    """A catalog on another file system than the root notices that the root is another."""
+    rig.programs = rig.programs[:1]
+    rig.changes["mirror"] = {"state": rig.root.with_name("state")}
+    await rig.sync()
+    assert rig.files()
+    assert not list(rig.root.glob(".winter-sync/*.sqlite3"))
+    shutil.rmtree(rig.root)
+    rig.root.mkdir()
+    with pytest.raises(StorageError, match="marker is gone"):
+        await rig.sync()
+    assert list(rig.root.iterdir()) == []
+
+
+async def test_a_new_root_that_was_another_mirrors_is_refused(rig: Rig) -> None:
+    """A catalog is not used for a root that belongs to another one."""
+    rig.programs = rig.programs[:1]
+    rig.changes["mirror"] = {"state": rig.root.with_name("state")}
+    await rig.sync()
+    first, rig.root = rig.root, rig.root.with_name("other")
+    rig.changes["mirror"] = {}
+    await rig.sync()
+    rig.changes["mirror"] = {"state": first.with_name("state")}
+    with pytest.raises(StorageError, match="another mirror"):
+        await rig.sync()
+
+
+def test_a_memory_keeps_what_is_there(tmp_path: Path) -> None:
+    """Roots are remembered over time; what is no directory any more is forgotten."""
+    roots = Roots(tmp_path / "deep" / "roots.json")
+    here, gone = tmp_path / "here", tmp_path / "gone"
+    here.mkdir()
+    gone.mkdir()
+    roots.remember(here, "a")
+    roots.remember(gone, "b")
+    assert (roots.mirror_in(here), roots.mirror_in(gone)) == ("a", "b")
+    gone.rmdir()
+    roots.remember(here, "c")
+    assert (roots.mirror_in(here), roots.mirror_in(gone)) == ("c", None)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"/a": 3}', "\x00"])
+def test_a_memory_that_makes_no_sense_is_none(tmp_path: Path, content: str) -> None:
+    """A file that is damaged is as good as none, and is replaced."""
+    path = tmp_path / "roots.json"
+    path.write_text(content)
+    roots = Roots(path)
+    assert roots.mirror_in(Path("/a")) is None
+    roots.remember(tmp_path, "a")
+    assert roots.mirror_in(tmp_path) == "a"
+
+
+def test_a_memory_without_a_place_forgets(tmp_path: Path) -> None:
+    """Where nothing can be written, nothing fails."""
+    (tmp_path / "file").touch()
+    roots = Roots(tmp_path / "file" / "roots.json")
+    roots.remember(tmp_path, "a")
+    assert roots.mirror_in(tmp_path) is None
+
+
+def test_where_roots_are_remembered() -> None:
+    """A service remembers in its state directory, a person in the usual place."""
+    assert memory_path({"STATE_DIRECTORY": "/var/lib/a:/b"}) == Path("/var/lib/a/roots.json")
+    assert memory_path({"XDG_STATE_HOME": "/s"}) == Path("/s/winter-sync/roots.json")
+    assert memory_path({"HOME": "/h"}) == Path("/h/.local/state/winter-sync/roots.json")

@@ -1,0 +1,61 @@
+"""Which directories are known to hold a mirror, remembered outside of them.
+
+A mirror's own marker vanishes with its file system when that is not mounted. What is remembered
+here tells such an empty mount point from a place where a mirror is to begin.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def memory_path(environ: Mapping[str, str]) -> Path:
+    """Give where roots are remembered: the service's state directory, else the user's."""
+    if given := environ.get("STATE_DIRECTORY"):
+        return Path(given.split(":")[0], "roots.json")
+    home = environ.get("XDG_STATE_HOME") or Path(environ.get("HOME", "/"), ".local/state")
+    return Path(home, "winter-sync", "roots.json")
+
+
+class Roots:
+    """A memory of roots, kept as well as can be: without a place to write it forgets.
+
+    Parameters
+    ----------
+    path
+        The file of the memory; created when there is something to remember.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def mirror_in(self, root: Path) -> str | None:
+        """Give the name of the mirror that was last seen in a root; None if none was."""
+        return self._read().get(str(root))
+
+    def remember(self, root: Path, name: str) -> None:
+        """Note that a root holds a mirror; roots that are no directories any more are forgotten."""
+        known = self._read()
+        if known.get(str(root)) == name:
+            return
+        kept = {place: one for place, one in known.items() if Path(place).is_dir()}
+        with suppress(OSError):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}")
+            temporary.write_text(json.dumps({**kept, str(root): name}, indent=2) + "\n")
+            temporary.rename(self.path)
+
+    def _read(self) -> dict[str, str]:
+        try:
+            found = json.loads(self.path.read_text())
+        except (OSError, ValueError):
+            return {}
+        pairs = found.items() if isinstance(found, dict) else ()
+        return {place: name for place, name in pairs if isinstance(name, str)}
