@@ -20,6 +20,7 @@ from winter_sync.errors import (
     BadAnswerError,
     DamagedError,
     ExitCode,
+    LeftAloneError,
     RefusedError,
     StorageError,
     TransientError,
@@ -55,6 +56,7 @@ from winter_sync.models import (
     Unchanged,
 )
 from winter_sync.offloop import off_loop
+from winter_sync.unzip import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -65,8 +67,12 @@ if TYPE_CHECKING:
 
 _CANDIDATES = 256
 """How many are looked at to make one batch: several batches' worth."""
-_TROUBLES = 3
-"""After so many downloads in a row that did not even begin, a run gives up on the server."""
+_DOWN = 3
+"""After so many downloads that found a dead server, a run gives up on it."""
+_IN_VAIN = 3
+"""After so many downloads in a row that brought nothing, one product alone is asked for."""
+_ALONE_IN_VAIN = 5
+"""After so many such products in a row, it is the server: a run gives up on its downloads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,7 @@ class Policy:
     sweep_every: timedelta = timedelta(days=1)
     keep_revisions: bool = True
     connections: int = 4
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +143,11 @@ class Fetched:
     outcomes: tuple[Outcome, ...]
     again: tuple[Candidate, ...] = ()
     trouble: str | None = None
+
+    @property
+    def brought_something(self) -> bool:
+        """Whether the server sent a member, or said that it has none."""
+        return any(not isinstance(one, Failed) or one.blamed for one in self.outcomes)
 
 
 class Mirror:
@@ -225,14 +237,15 @@ class Mirror:
     async def recover(self) -> None:
         """Put in order what killed processes left: adopt what they published, free the rest."""
         tree = self._session.tree
+        claimants = await self._catalog(Catalog.claimants)
         sessions = await off_loop(self._threads, tree.sessions)
-        dead = [name for name, alive in sessions.items() if not alive]
+        dead = [name for name, is_alive in sessions.items() if not is_alive]
         adopted = 0
         for name in dead:
             for evidence in await off_loop(self._threads, tree.testimony, name):
                 adopted += await self._catalog(Catalog.adopt, evidence)
-        alive = [name for name in sessions if name not in dead]
-        released = await self._catalog(Catalog.release_sessions, alive)
+        alive = set(sessions) - set(dead)
+        released = await self._catalog(Catalog.release_sessions, alive, claimants)
         for name in dead:
             await off_loop(self._threads, tree.bury, name)
         if adopted or released:
@@ -381,45 +394,69 @@ class Mirror:
 
     async def _drain(self, scope: Scope, report: Report, work: _Work) -> None:
         """Fetch batch after batch until nothing may be fetched and no poll can bring more."""
-        while True:
+        while not work.given_up:
             seen = work.changes
-            batch = await self._claim(work.without_refused(scope))
+            batch = await self._claim(work.without_refused(scope), work)
             if batch is not None:
                 await self._work(batch, report, work)
             elif not await work.more(seen):
                 return
 
-    async def _claim(self, scope: Scope) -> Batch | None:
+    async def _claim(self, scope: Scope, work: _Work) -> Batch | None:
         async with self._claiming:
             candidates = await self._catalog(
                 Catalog.candidates, scope, plan.FETCH_ORDER, _CANDIDATES
             )
-            chosen = plan.choose_batch(candidates)
+            chosen = work.choose(candidates)
             if not chosen:
                 return None
             taken = await self._catalog(Catalog.claim, chosen, self._session.name)
-        return Batch(uuid4().hex, taken) if taken else await self._claim(scope)
+        return Batch(uuid4().hex, taken) if taken else await self._claim(scope, work)
 
     async def _work(self, batch: Batch, report: Report, work: _Work) -> None:
         """Fetch a batch and commit what became of it."""
         began = time.monotonic()
         self._tell(BatchBegun(batch))
         try:
-            fetched = await self.fetch(batch)
+            fetched = await self._fetch_or_fail(batch)
         except BaseException as error:
             await self._give_back(batch)
             self._tell(BatchEnded(batch, time.monotonic() - began, str(error) or "interrupted"))
             if isinstance(error, RefusedError):
                 work.refuse(batch.program)
                 report.errors.append(error)
-            elif not isinstance(error, TransientError) or work.trouble() >= _TROUBLES:
+            elif not isinstance(error, TransientError):
                 raise
+            elif work.is_down():
+                report.errors.append(error)
             return
-        work.well()
         await self._commit(batch, fetched)
         report.count(fetched.outcomes)
         self._tell(BatchEnded(batch, time.monotonic() - began, fetched.trouble))
+        if work.learn(batch, fetched):
+            report.errors.append(_in_vain(fetched.trouble))
         work.wake()
+
+    async def _fetch_or_fail(self, batch: Batch) -> Fetched:
+        """Fetch a batch; one that does not begin, from a server that is well, has failed itself.
+
+        Else a product that breaks the server would be asked for in the same company for ever.
+
+        Raises
+        ------
+        TransientError
+            If the server is not well; nothing was learnt of the batch then.
+        """
+        try:
+            return await self.fetch(batch)
+        except LeftAloneError:
+            raise
+        except TransientError as broken:
+            await self._api.probe()
+            outcomes = tuple(Failed(one, broken.message) for one in batch.candidates)
+            for outcome in outcomes:
+                self._tell(Settled(outcome))
+            return Fetched(outcomes, trouble=broken.message)
 
     async def _give_back(self, batch: Batch) -> None:
         """Release a batch of which nothing was learnt; what it published before is adopted."""
@@ -458,7 +495,10 @@ class Mirror:
         def settled(outcome: Outcome) -> None:
             loop.call_soon_threadsafe(self._tell, Settled(outcome))
 
-        intake = Intake(batch, self._session, keep=self._policy.keep_revisions, settled=settled)
+        policy = self._policy
+        intake = Intake(
+            batch, self._session, keep=policy.keep_revisions, settled=settled, limits=policy.limits
+        )
         with intake:
             try:
                 async with self._api.download(batch) as download:
@@ -494,8 +534,11 @@ class _Work:
     """What the workers of one run share: whether more may come, and how the server is."""
 
     changes: int = 0
+    given_up: bool = False
+    """Whether the server is not asked for downloads any more."""
     _ended: bool = False
-    _troubles: int = 0
+    _down: int = 0
+    _in_vain: list[Batch] = field(default_factory=list)
     _refused: set[str] = field(default_factory=set)
     _event: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -526,26 +569,58 @@ class _Work:
             scope, programs=tuple(one for one in scope.programs if one not in self._refused)
         )
 
-    def trouble(self) -> int:
-        """Count a download that did not begin; gives how many in a row."""
-        self._troubles += 1
-        return self._troubles
+    def choose(self, candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+        """Choose what to ask for next: one product alone while it is in doubt who is to blame."""
+        if len(self._in_vain) < _IN_VAIN:
+            return plan.choose_batch(candidates)
+        return plan.choose_alone(candidates, {batch.kind for batch in self._in_vain})
 
-    def well(self) -> None:
-        """Note that the server served a download."""
-        self._troubles = 0
+    def is_down(self) -> bool:
+        """Count a download that found the server dead; tells whether that is enough now."""
+        self._down += 1
+        return self._give_up(enough=self._down >= _DOWN)
+
+    def learn(self, batch: Batch, fetched: Fetched) -> bool:
+        """Learn from a download whether the server serves; tells whether that is enough now.
+
+        Whatever came, even damaged, shows that it does. Of those that bring nothing a few may be
+        the fault of single products: only when several of these bring nothing alone either, and
+        nothing came in between, it is the server's.
+        """
+        self._down = 0
+        if fetched.brought_something:
+            self._in_vain.clear()
+            return False
+        self._in_vain.append(batch)
+        alone = {one.candidates[0].product for one in self._in_vain if len(one.candidates) == 1}
+        return self._give_up(enough=len(alone) >= _ALONE_IN_VAIN)
+
+    def _give_up(self, *, enough: bool) -> bool:
+        """Give up once; tells whether that was now."""
+        now = enough and not self.given_up
+        self.given_up = self.given_up or enough
+        return now
+
+
+def _in_vain(trouble: str | None) -> TransientError:
+    return TransientError(
+        f"one download after the other brings nothing; of the last: {trouble}",
+        remedy="Nothing is lost: run again later.",
+    )
 
 
 def _judge(batch: Batch, intake: Intake, trouble: str | None, missing: int | None) -> Fetched:
     """Decide what a download means for the products that did not come in it.
 
     A whole answer without a product, from a server that admits to missing some (or does not say),
-    means that the product is missing. One that claims to be complete and is not has failed.
+    means that the product is missing. If it claims to be complete, the product has failed. What
+    did not come because the answer broke is innocent, as long as something came before.
     """
     arrived = intake.outcomes
     absent = len(batch.candidates) - len(arrived)
     if trouble is None and missing is not None and missing < absent:
-        trouble = f"the server left {absent} of {len(batch.candidates)} out and admits {missing}"
+        lie = f"the server left {absent} of {len(batch.candidates)} out and admits {missing}"
+        return Fetched(intake.remainder(lie), trouble=lie)
     if trouble is None:
         return Fetched(intake.remainder(None))
     if any(isinstance(outcome, Published | Unchanged) for outcome in arrived):
