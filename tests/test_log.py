@@ -205,7 +205,7 @@ def loggers() -> Iterator[tuple[io.StringIO, FilteringBoundLogger]]:
         yield stream, log.configure(REDACT, stream=stream)
 
 
-@pytest.mark.parametrize("form", list(travelling_forms()))
+@pytest.mark.parametrize("form", list(travelling_forms(USER, PASSWORD, KEYS[PROGRAM])))
 def test_a_secret_is_taken_out_of_every_part_of_a_line(form: str) -> None:
     """Wherever it hides, in text, fields, lists, tables, objects or errors, it is not written."""
     said = f"asked for {form}"

@@ -17,6 +17,7 @@ from winter_sync.errors import ExitCode, StorageError, UsageError, WinterSyncErr
 from winter_sync.factory import CATALOG, open_api
 from winter_sync.models import Credentials
 from winter_sync.redaction import redactor
+from winter_sync.roots import Roots, memory_path
 from winter_sync.tree import Tree, explained
 from winter_sync.units import show_duration, show_size
 
@@ -138,16 +139,16 @@ def _free_where_writable(place: Path) -> int:
 
 
 def _mirror(settings: Settings) -> str:
-    """Make sure that a catalog's tree is there, and not the bare place it is mounted on."""
-    catalog = settings.state / CATALOG
-    if not catalog.is_file():
-        return "none yet; the first sync makes it"
-    if Tree(settings.root).name is None:
+    """Make sure that a mirror that began is there, and not the bare place it is mounted on."""
+    catalog, root = settings.state / CATALOG, settings.root
+    if Tree(root).name is not None:
+        return f"its catalog is {catalog}"
+    known = root.is_dir() and Roots(memory_path(os.environ)).mirror_in(root) is not None
+    if known or catalog.is_file():
         raise StorageError(
-            f"{catalog} is there, but the mirror that it describes is not in {settings.root}",
-            remedy="Is its file system mounted?",
+            f"{root} held a mirror, and holds none now", remedy="Is its file system mounted?"
         )
-    return f"its catalog is {catalog}"
+    return "none yet; the first sync makes it"
 
 
 async def _server(api: Api) -> str:

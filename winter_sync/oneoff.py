@@ -123,7 +123,7 @@ def summary(report: Report) -> str:
     if report.missing:
         done.append(f"{report.missing} missing on the server")
     if report.left:
-        done.append(f"{report.left} still wanted")
+        done.append(f"{report.left} still wanted, `winter-sync status` says why")
     if not done:
         done.append("nothing fetched" if report.errors else "nothing new")
     text = "; ".join(done)

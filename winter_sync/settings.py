@@ -114,6 +114,10 @@ def _bare_address(url: HttpUrl) -> HttpUrl:
         raise ValueError("no user and password in the address: set user and password_file")
     if url.query or url.fragment:
         raise ValueError("an address has no ? and no # in it")
+    try:
+        (url.host or "").encode("idna")
+    except UnicodeError:
+        raise ValueError("its host cannot be the name of a machine") from None
     return url
 
 

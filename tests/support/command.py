@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import pty
+import socket
 import struct
 import subprocess
 import sys
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 CHECKOUT = Path(winter_sync.__file__).parent.parent
 USER = "obs+erver@example.org"
-PASSWORD = "p@ss/w+rd & 100%é:x"
+PASSWORD = "p@ss/w+rd & 100%:x"
 PROGRAM = "2024A000"
 OTHER_PROGRAM = "2025B001"
 KEYS = {PROGRAM: "k/e+y=&é'7 of A", OTHER_PROGRAM: "k/e+y=&é'7 of B"}
@@ -139,6 +140,14 @@ def served(faults: Faults | None = None) -> Iterator[Simulator]:
         loop.close()
 
 
+@contextmanager
+def nobody() -> Iterator[str]:
+    """Give an address that refuses connections: a port that is taken, and not listened on."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
 def settings_file(
     directory: Path, *, programs: Iterable[dict[str, Any]] = ({},), **changes: dict[str, Any]
 ) -> Path:
@@ -168,20 +177,15 @@ def _keys(table: Mapping[str, Any]) -> Iterator[str]:
 def leaked(text: str | bytes, *more: str) -> list[str]:
     """Give the forms of the secrets, and of more words, that a text has in it."""
     given = text if isinstance(text, bytes) else text.encode()
-    return [form for form in forms(*more) if form.encode() in given]
+    secrets = (USER, PASSWORD, *KEYS.values(), *more)
+    forms = [base64.b64encode(secret.encode()).decode() for secret in secrets]
+    return [form for form in (*forms, *travelling_forms(*secrets)) if form.encode() in given]
 
 
-def forms(*more: str) -> Iterator[str]:
-    """Give every form in which a secret could be told."""
-    yield from travelling_forms(*more)
-    for secret in (USER, PASSWORD, *KEYS.values(), *more):
-        yield base64.b64encode(secret.encode()).decode()
-
-
-def travelling_forms(*more: str) -> Iterator[str]:
-    """Give those forms in which a secret is sent, or a server may send it back."""
+def travelling_forms(*secrets: str) -> Iterator[str]:
+    """Give the forms in which secrets are sent, or a server may send them back."""
     yield base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
-    for secret in (USER, PASSWORD, *KEYS.values(), *more):
+    for secret in secrets:
         written = (
             str(URL.build(query={"_": secret}))[len("?_=") :],
             secret,

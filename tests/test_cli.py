@@ -1,0 +1,341 @@
+"""The command line as a person or a script meets it: what it says, where, and with what code."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from support.command import (
+    KEYS,
+    OTHER_PROGRAM,
+    PASSWORD,
+    PROGRAM,
+    USER,
+    command,
+    environment_of,
+    leaked,
+    run,
+    run_on_terminal,
+    served,
+    settings_file,
+    travelling_forms,
+)
+
+from winter_sync import __version__
+from winter_sync.errors import ExitCode
+from winter_sync.models import ImageType, Instrument
+from winter_sync.simulator import Answer, Call, Faults, Reset
+from winter_sync.tree import OURS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from winter_sync.simulator import Simulator
+
+HEAVY = {"aiohttp", "numpy", "astropy", "fastavro", "pydantic", "sqlite_utils"}
+BACKFILL = ("backfill", "--from", "20251023", "--to", "20251023")
+
+
+@pytest.fixture(scope="module")
+def archive() -> Iterator[Simulator]:
+    """Serve an archive to all tests that need no other."""
+    with served() as simulator:
+        yield simulator
+
+
+def settings_of(archive: Simulator, home: Path) -> Path:
+    """Write settings for a mirror of an archive."""
+    return settings_file(home, api={"base_url": archive.url})
+
+
+def published(home: Path) -> list[str]:
+    """Give the types of what is in the tree, by the directories they are in."""
+    root = home / "winter"
+    return sorted(
+        path.parent.name for path in root.rglob("*") if path.is_file() and OURS not in path.parts
+    )
+
+
+def assert_no_secret(home: Path, text: str) -> None:
+    """Look for secrets in what was said, and in the catalog and all else that was written."""
+    assert not leaked(text)
+    written = [path for path in (home / "winter").rglob("*") if path.is_file()]
+    assert written
+    assert not [path for path in written if leaked(path.read_bytes())]
+
+
+# --- help ------------------------------------------------------------------------------------
+
+
+def test_help_is_light() -> None:
+    """The help of the whole needs none of the heavy libraries, so it is there at once."""
+    code = (
+        "import sys; sys.argv = ['winter-sync', '--help']\n"
+        "from winter_sync.cli import main\n"
+        "try: main()\n"
+        "finally: print(*sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
+    )
+    ended = subprocess.run(  # noqa: S603 - our own code
+        [sys.executable, "-c", code],
+        env=environment_of(Path.home()),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = set(ended.stderr.split())
+    assert "typer" in loaded
+    assert not loaded & HEAVY
+
+
+def test_help_tells_where_settings_are_looked_for_and_what_codes_mean(tmp_path: Path) -> None:
+    """The order of the settings files and the exit codes can be read without the manual."""
+    text = run("--help", home=tmp_path).out
+    order = [
+        "$WINTER_SYNC_CONFIG",
+        "~/.config/winter-sync/winter-sync.toml",
+        "/etc/winter-sync/winter-sync.toml",
+    ]
+    places = [text.index(place) for place in order]
+    assert places == sorted(places)
+    words = " ".join(text.split())
+    for code in ExitCode:
+        assert re.search(rf"\b{code.value} [a-z]", words)
+    assert not leaked(text)
+
+
+def test_the_version_is_said(tmp_path: Path) -> None:
+    """`--version` says the version and nothing else."""
+    said = run("--version", home=tmp_path)
+    assert (said.code, said.out, said.err) == (0, f"winter-sync {__version__}\n", "")
+
+
+def test_no_option_takes_a_secret(tmp_path: Path) -> None:
+    """A secret cannot come on a command line, where every process of the machine could read it."""
+    texts = [run(*words, "--help", home=tmp_path).out for words in ((), ("sync",), BACKFILL[:1])]
+    options = {word for text in texts for word in re.findall(r"--[a-z-]+", text)}
+    assert {"--config", "--from", "--program"} <= options
+    assert not [word for word in options if re.search("user|pass|key|secret|token", word)]
+
+
+# --- runs ------------------------------------------------------------------------------------
+
+
+def test_a_sync_says_in_a_line_what_it_did(archive: Simulator, tmp_path: Path) -> None:
+    """Piped, it is one line of output, and lines of JSON aside; again, there is nothing new."""
+    settings = settings_of(archive, tmp_path)
+    first = run("--config", settings, "sync", home=tmp_path)
+    again = run("--config", settings, "sync", home=tmp_path)
+    assert first.code == again.code == ExitCode.DONE
+    assert re.fullmatch(r"10 published, 86\.4 kB \(\d+ quer(y|ies), 10 listed\)\.\n", first.out)
+    assert re.fullmatch(r"Nothing new \(\d+ quer(y|ies), 10 listed\)\.\n", again.out)
+    (line,) = [json.loads(line) for line in first.err.splitlines()]
+    assert (line["event"], line["level"], line["new"]) == ("polled", "info", 10)
+    assert again.err == ""
+    assert_no_secret(tmp_path, first.out + first.err)
+
+
+def test_a_sync_logs_each_product_for_debugging(archive: Simulator, tmp_path: Path) -> None:
+    """With --log-level debug each published product is a line, as people read it if asked for."""
+    settings = settings_of(archive, tmp_path)
+    options = ("--log-level", "debug", "--log-format", "human")
+    said = run("--config", settings, *options, "sync", home=tmp_path)
+    lines = [line for line in said.err.splitlines() if "[debug] published" in line]
+    assert len(lines) == 10
+    assert not said.err.startswith("{")
+    assert_no_secret(tmp_path, said.err)
+
+
+def test_a_sync_draws_its_progress_on_a_terminal(archive: Simulator, tmp_path: Path) -> None:
+    """A person sees products counted up, no log lines across it, and at the end one line."""
+    settings = settings_of(archive, tmp_path)
+    said = run_on_terminal("--config", settings, "sync", home=tmp_path)
+    assert said.code == ExitCode.DONE
+    plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", said.out)
+    assert "10/10" in plain
+    assert "[info]" not in plain
+    assert plain.rstrip().splitlines()[-1].startswith("10 published")
+
+
+def test_a_backfill_fetches_what_is_chosen(archive: Simulator, tmp_path: Path) -> None:
+    """Its selectors choose types and cameras that the settings need not name, and nights."""
+    settings = settings_of(archive, tmp_path)
+    chosen = ("--type", "diff", "--type", "avro", "--instrument", "winter", "--program", PROGRAM)
+    said = run("--config", settings, *BACKFILL, *chosen, home=tmp_path)
+    assert said.code == ExitCode.DONE
+    listed = archive.observatory.products
+    expected = [
+        kind.subdir
+        for kind in (ImageType.AVRO, ImageType.DIFF)
+        for _ in listed(PROGRAM, Instrument.WINTER, kind)
+    ]
+    assert published(tmp_path) == sorted(expected) != []
+    other = ("backfill", "--from", "2025-10-20", "--to", "2025-10-22")
+    said = run("--config", settings, *other, home=tmp_path)
+    assert said.out.startswith("Nothing new")
+
+
+def test_a_status_is_for_people_and_for_machines(archive: Simulator, tmp_path: Path) -> None:
+    """The verdict comes first; with --json the same is told in keys, and nothing beside it."""
+    settings = settings_of(archive, tmp_path)
+    run("--config", settings, "sync", home=tmp_path)
+    person = run("--config", settings, "status", home=tmp_path)
+    machine = run("--config", settings, "status", "--json", home=tmp_path)
+    assert person.out.startswith("Night 20251023: complete, 10 here (86.4 kB).\n")
+    assert json.loads(machine.out)["last_night_complete"] is True
+    assert person.err == machine.err == ""
+    assert_no_secret(tmp_path, person.out + machine.out)
+
+
+def test_a_status_needs_no_secret(archive: Simulator, tmp_path: Path) -> None:
+    """Somebody who may not read the secrets may still look at the mirror."""
+    run("--config", settings_of(archive, tmp_path), "sync", home=tmp_path)
+    nobody = settings_file(tmp_path, api={"password": None}, programs=[{"api_key": None}])
+    assert run("--config", nobody, "status", home=tmp_path).code == ExitCode.DONE
+
+
+def test_a_check_tells_everything_and_ends_with_the_worst(
+    archive: Simulator, tmp_path: Path
+) -> None:
+    """Each finding is a line; a missing disk and a refused key both show, the disk decides."""
+    settings = settings_file(
+        tmp_path,
+        api={"base_url": archive.url},
+        mirror={"root": str(tmp_path / "absent/winter")},
+        programs=[{}, {"name": OTHER_PROGRAM, "api_key": KEYS[OTHER_PROGRAM]}],
+    )
+    said = run("--config", settings, "check", home=tmp_path)
+    findings = [line.split("  ") for line in said.out.splitlines() if not line.startswith(" ")]
+    marks = {words[1].strip() or words[2]: words[0].strip() for words in findings}
+    assert list(marks.values()) == ["ok", "FAIL", "ok", "ok", "warn", "ok", "ok", "FAIL"]
+    assert f"program {OTHER_PROGRAM}" in said.out
+    assert said.code == ExitCode.STORAGE
+    assert not leaked(said.out + said.err)
+
+
+def test_a_simulator_answers(tmp_path: Path) -> None:
+    """It tells where it listens and with what credentials, answers there, and ends when told to."""
+    with subprocess.Popen(  # noqa: S603 - our own code
+        command("simulate", "--port", "0", "--products", "20", "--night", "2025-10-23"),
+        env=environment_of(tmp_path),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().removeprefix("listening on ").strip()
+        with urllib.request.urlopen(f"{url}/validation/version") as answer:  # noqa: S310 - our own
+            assert json.load(answer)["body"]
+        with urllib.request.urlopen(f"{url}/simulator/manifest") as answer:  # noqa: S310 - our own
+            assert len(json.load(answer)["products"]) == 20
+        process.terminate()
+        assert process.wait() == ExitCode.DONE
+
+
+# --- a server that talks, a user who interrupts --------------------------------------------------
+
+
+class Watcher(Faults):
+    """Looks at the process that asks, and can do something to it once."""
+
+    def __init__(self, kill: signal.Signals | None = None) -> None:
+        self.process: asyncio.subprocess.Process | None = None
+        self.titles: list[bytes] = []
+        self._kill = kill
+
+    async def before_zip(self, call: Call) -> Answer | None:
+        """Look at the process in the middle of its work."""
+        del call
+        if self.process is not None:
+            place = Path("/proc", str(self.process.pid))
+            self.titles += [(place / name).read_bytes() for name in ("cmdline", "comm")]
+            if self._kill is not None:
+                self.process.send_signal(self._kill)
+                self._kill = None
+                raise Reset
+        return None
+
+
+async def watched(watcher: Watcher, settings: Path) -> tuple[int, str]:
+    """Run a sync that is watched; gives its code and what it said."""
+    watcher.process = await asyncio.create_subprocess_exec(
+        *command("--config", settings, "sync"),
+        env=environment_of(settings.parent),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await watcher.process.communicate()
+    return watcher.process.returncode or 0, said.decode()
+
+
+async def test_a_process_shows_no_secret(tmp_path: Path) -> None:
+    """While it works, its command line and its title tell nothing that is secret."""
+    watcher = Watcher()
+    with served(watcher) as archive:
+        code, _ = await watched(watcher, settings_of(archive, tmp_path))
+    assert code == ExitCode.DONE
+    assert b"winter_sync" in b"".join(watcher.titles)
+    assert not leaked(b"".join(watcher.titles))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_an_interrupted_run_goes_on_when_run_again(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    """Interrupted in a download it ends at once, in a line; run again, it fetches the rest."""
+    watcher = Watcher(number)
+    with served(watcher) as archive:
+        settings = settings_of(archive, tmp_path)
+        code, said = await watched(watcher, settings)
+        assert code == 130
+        assert said.splitlines()[-1] == "winter-sync: interrupted; run it again to go on."
+        assert "Traceback" not in said
+        assert published(tmp_path) == []
+        code, said = await watched(watcher, settings)
+    assert code == ExitCode.DONE
+    assert len(published(tmp_path)) == 10
+
+
+class Echo(Faults):
+    """Sends back every secret in every form, with each of some statuses."""
+
+    def __init__(self, status: int, where: str) -> None:
+        self._status = status
+        self._where = where
+
+    async def before(self, call: Call) -> Answer | None:
+        """Answer a call with an error that tells what it was sent."""
+        return self._answer() if call.path == self._where else None
+
+    def _answer(self) -> Answer:
+        told = json.dumps({"detail": " ".join(travelling_forms(USER, PASSWORD, KEYS[PROGRAM]))})
+        return Answer(self._status, told.encode())
+
+
+@pytest.mark.parametrize(
+    ("status", "where", "codes"),
+    [
+        (401, "/validation/program", {ExitCode.REFUSED}),
+        (404, "/images/query", {ExitCode.UNWELL}),
+        (422, "/images/query", {ExitCode.UNWELL}),
+        (400, "/images/download_list", {ExitCode.UNWELL, ExitCode.INCOMPLETE}),
+    ],
+)
+def test_what_a_server_sends_back_shows_no_secret(
+    status: int, where: str, codes: set[ExitCode], tmp_path: Path
+) -> None:
+    """An error page that repeats the credentials puts them nowhere: not out, log or catalog."""
+    with served(Echo(status, where)) as archive:
+        settings = settings_of(archive, tmp_path)
+        options = ("--log-level", "debug")
+        said = run("--config", settings, *options, "sync", home=tmp_path)
+        looked = run("--config", settings, "status", "--json", home=tmp_path)
+    assert said.code in codes
+    assert str(status) in said.out + said.err
+    assert_no_secret(tmp_path, said.out + said.err + looked.out + looked.err)

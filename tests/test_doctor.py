@@ -1,0 +1,186 @@
+"""The check before a run: every finding told, each with its remedy, the gravest decides."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from rich.console import Console
+from support.command import USER, nobody
+
+from winter_sync.doctor import Finding, examine, show, worst
+from winter_sync.errors import ExitCode
+from winter_sync.settings import Settings
+from winter_sync.simulator import DEFAULT_PASSWORD, DEFAULT_USER, Answer, Call, Faults, key_of
+from winter_sync.tree import OURS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.rig import Rig
+
+GOOD = ["settings", "disk", "mirror", "server", "clock", "user", "program 2024A000"]
+
+
+def made(rig: Rig, **changes: dict[str, Any]) -> Settings:
+    """Make settings that are right for the rig but for the changes."""
+    tables: dict[str, Any] = {
+        "api": {
+            "base_url": rig.simulator.url,
+            "user": DEFAULT_USER,
+            "password": DEFAULT_PASSWORD,
+            "request_interval": 0,
+        },
+        "mirror": {"root": rig.root, "min_free": 0},
+        "programs": [{"name": "2024A000", "api_key": key_of("2024A000")}],
+    }
+    for name, change in changes.items():
+        tables[name] = {**tables[name], **change}
+    return Settings(**tables)
+
+
+async def found(settings: Settings) -> dict[str, Finding]:
+    """Give all findings; waiting takes no time."""
+
+    async def wait(seconds: float) -> None:
+        del seconds
+
+    return {finding.what: finding async for finding in examine(settings, sleep=wait)}
+
+
+def faults_in(findings: dict[str, Finding]) -> dict[str, ExitCode]:
+    """Give what is wrong, with its exit code."""
+    return {what: finding.code for what, finding in findings.items() if not finding.good}
+
+
+async def test_all_that_is_right_is_told(rig: Rig) -> None:
+    """Where nothing is wrong each check says so; a clock that is off is a warning, not a fault."""
+    findings = await found(made(rig))
+    assert list(findings) == GOOD
+    assert faults_in(findings) == {}
+    assert worst(findings.values()) is ExitCode.DONE
+    assert findings["clock"].mark == "warn"
+    assert findings["clock"].remedy
+    assert "stack of winter" in findings["settings"].said
+    assert "2024-02-01 to" in findings["program 2024A000"].said
+
+
+async def test_checking_changes_nothing(rig: Rig) -> None:
+    """A check before the first run leaves nothing behind, neither the root nor a file in it."""
+    await found(made(rig))
+    assert not rig.root.exists()
+    rig.root.mkdir()
+    await found(made(rig))
+    assert list(rig.root.iterdir()) == []
+
+
+async def test_one_failure_hides_no_other(rig: Rig, tmp_path: Path) -> None:
+    """A wrong root, a missing secret and a server that is there are all told in one go."""
+    settings = made(rig, mirror={"root": tmp_path / "absent/winter"}, api={"password": None})
+    findings = await found(settings)
+    assert faults_in(findings) == {"disk": ExitCode.STORAGE, "secrets": ExitCode.USAGE}
+    assert findings["server"].good
+    assert worst(findings.values()) is ExitCode.STORAGE
+    assert all(finding.remedy for finding in findings.values() if not finding.good)
+
+
+@pytest.mark.parametrize(
+    ("change", "wrong"),
+    [
+        ({"api": {"password": "of another"}}, "user"),
+        ({"api": {"user": USER}}, "user"),
+    ],
+)
+async def test_a_refused_user_is_told(rig: Rig, change: dict[str, Any], wrong: str) -> None:
+    """A wrong user or password is told as such, and no program is blamed for it."""
+    findings = await found(made(rig, **change))
+    assert faults_in(findings) == {wrong: ExitCode.REFUSED}
+    assert "program 2024A000" not in findings
+
+
+async def test_a_refused_program_is_told_by_name(rig: Rig) -> None:
+    """Of two programs, the one whose key is wrong is named, and the other is found right."""
+    settings = made(rig)
+    other = {"name": "2025B001", "api_key": "of another"}
+    settings = Settings(**{**dict(settings), "programs": [*settings.programs, other]})
+    findings = await found(settings)
+    assert faults_in(findings) == {"program 2025B001": ExitCode.REFUSED}
+    assert findings["program 2024A000"].good
+
+
+async def test_a_server_that_does_not_answer_is_told(rig: Rig) -> None:
+    """When nobody listens the server is the finding, and nothing is said of what it knows."""
+    with nobody() as address:
+        findings = await found(made(rig, api={"base_url": address}))
+    assert faults_in(findings) == {"server": ExitCode.UNWELL}
+    assert address in findings["server"].said
+    assert list(findings)[-1] == "server"
+
+
+class Gossip(Faults):
+    """Tells the program's key as its title."""
+
+    async def before(self, call: Call) -> Answer | None:
+        """Answer about the program."""
+        if call.path != "/validation/program":
+            return None
+        title = f'{{"body": {{"progtitle": "for {key_of("2024A000")}"}}}}'
+        return Answer(200, title.encode())
+
+
+async def test_what_a_server_tells_is_shown_without_secrets(rig: Rig) -> None:
+    """A server that sends a key back does not get it shown."""
+    rig.simulator.faults = Gossip()
+    findings = await found(made(rig))
+    assert "for [secret]" in findings["program 2024A000"].said
+
+
+async def test_a_full_disk_is_told(rig: Rig) -> None:
+    """Less free space than is to be left is a fault now, not in the middle of the night."""
+    findings = await found(made(rig, mirror={"min_free": 10**18}))
+    assert faults_in(findings) == {"disk": ExitCode.STORAGE}
+    assert "less than mirror.min_free" in findings["disk"].said
+
+
+@pytest.mark.parametrize("state", ["state", "winter/.winter-sync"])
+async def test_a_mirror_that_is_not_mounted_is_told(rig: Rig, tmp_path: Path, state: str) -> None:
+    """A tree that is gone, its catalog with it or not, is told before a run takes it for new."""
+    rig.changes["mirror"] = {"state": str(tmp_path / state)}
+    await rig.sync()
+    settings = made(rig, mirror={"state": tmp_path / state})
+    assert str(tmp_path / state) in (await found(settings))["mirror"].said
+    (rig.root / OURS).rename(tmp_path / "elsewhere")
+    findings = await found(settings)
+    assert faults_in(findings) == {"mirror": ExitCode.STORAGE}
+    assert "mounted" in findings["mirror"].remedy
+
+
+@pytest.mark.parametrize(
+    ("codes", "expected"),
+    [
+        ([], ExitCode.DONE),
+        ([ExitCode.DONE, ExitCode.UNWELL], ExitCode.UNWELL),
+        ([ExitCode.UNWELL, ExitCode.REFUSED], ExitCode.REFUSED),
+        ([ExitCode.REFUSED, ExitCode.USAGE], ExitCode.USAGE),
+        ([ExitCode.USAGE, ExitCode.STORAGE, ExitCode.DONE], ExitCode.STORAGE),
+    ],
+)
+def test_the_gravest_finding_decides(codes: list[ExitCode], expected: ExitCode) -> None:
+    """The exit code is that of what would end a run first, whatever order it was found in."""
+    findings = [Finding("it", "is", code=code) for code in codes]
+    assert worst(findings) is worst(reversed(findings)) is expected
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_finding_is_shown(*, terminal: bool) -> None:
+    """A remedy stands below what was found; a terminal's lines are cut to it, a pipe's are not."""
+    stream = io.StringIO()
+    said = " ".join(["word"] * 30)
+    finding = Finding("program 2024A000", said, "Mend [it].", ExitCode.REFUSED)
+    console = Console(file=stream, force_terminal=terminal, width=80, soft_wrap=True)
+    show(console, finding)
+    text = stream.getvalue().replace("\x1b[1;31m", "").replace("\x1b[0m", "")
+    assert text.startswith("FAIL  program 2024A000  word")
+    assert text.endswith(f"\n{' ' * 24}Mend [it].\n")
+    assert (max(map(len, text.splitlines())) <= 80) is terminal
