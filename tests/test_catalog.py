@@ -766,25 +766,37 @@ def test_the_order_of_fetching(catalog: Catalog) -> None:
     assert [one.product for one in swapped] == [expected[3], expected[2]]
 
 
-@pytest.mark.parametrize(
-    ("scope", "expected"),
-    [
-        (ALL, {"stack", "diff", "spring", "earlier"}),
-        (Scope((PROGRAM,)), {"stack", "diff", "spring", "earlier"}),
-        (Scope((OTHER,)), {"stack"}),
-        (Scope(()), set()),
-        (Scope(("2019Z999",)), set()),
-        (replace(ALL, image_types=(ImageType.DIFF,)), {"diff"}),
-        (replace(ALL, image_types=(ImageType.DIFF, ImageType.AVRO)), {"diff"}),
-        (replace(ALL, instruments=(Instrument.SPRING,)), {"spring"}),
-        (replace(ALL, first_night=NIGHT), {"stack", "diff", "spring"}),
-        (replace(ALL, last_night=NIGHT.plus(-1)), {"earlier"}),
-        (replace(ALL, first_night=NIGHT.plus(-1), last_night=NIGHT.plus(-1)), {"earlier"}),
-    ],
-    ids=str,
-)
+SCOPES = {
+    "two programs": (ALL, {"stack", "diff", "spring", "earlier"}),
+    "one program": (Scope((PROGRAM,)), {"stack", "diff", "spring", "earlier"}),
+    "the other program": (Scope((OTHER,)), {"stack"}),
+    "no program": (Scope(()), set()),
+    "an unknown program": (Scope(("2019Z999",)), set()),
+    "a type": (replace(ALL, image_types=(ImageType.DIFF,)), {"diff"}),
+    "two types": (replace(ALL, image_types=(ImageType.DIFF, ImageType.AVRO)), {"diff"}),
+    "a camera": (replace(ALL, instruments=(Instrument.SPRING,)), {"spring"}),
+    "since": (replace(ALL, first_night=NIGHT), {"stack", "diff", "spring"}),
+    "until": (replace(ALL, last_night=NIGHT.plus(-1)), {"earlier"}),
+    "one night": (
+        replace(ALL, first_night=NIGHT.plus(-1), last_night=NIGHT.plus(-1)),
+        {"earlier"},
+    ),
+    "a subject": (replace(ALL, subjects=(subject(),)), {"stack", "earlier"}),
+    "two subjects": (
+        replace(ALL, subjects=(subject(kind=ImageType.DIFF), subject(OTHER))),
+        {"diff", "stack"},
+    ),
+    "another region": (replace(ALL, subjects=(subject(region=Target("x")),)), set()),
+    "all at once": (
+        replace(ALL, subjects=(subject(),), image_types=(ImageType.STACK,), first_night=NIGHT),
+        {"stack"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("scope", "expected"), SCOPES.values(), ids=SCOPES)
 def test_a_scope_narrows_everything(catalog: Catalog, scope: Scope, expected: set[str]) -> None:
-    """Programs, types, cameras and nights narrow what is fetched, counted and shown alike."""
+    """Programs, types, nights and subjects narrow what is fetched, counted and shown alike."""
     names = {
         STACK: "stack",
         DIFF: "diff",
@@ -1156,9 +1168,17 @@ def steps(catalog: Catalog, work: Any) -> int:  # noqa: ANN401 - any call withou
     return counted
 
 
+EVERY_SUBJECT = tuple(
+    Subject(program, Instrument.WINTER, kind) for program in ALL.programs for kind in ImageType
+)
+
+
+@pytest.mark.parametrize(
+    "scope", [ALL, replace(ALL, subjects=EVERY_SUBJECT)], ids=["all", "subjects"]
+)
 @pytest.mark.parametrize("published", [False, True], ids=["all wanted", "few wanted"])
 def test_the_queue_does_not_cost_more_in_a_large_catalog(
-    tmp_path: Path, clock: Clock, *, published: bool
+    tmp_path: Path, clock: Clock, scope: Scope, *, published: bool
 ) -> None:
     """Choosing what to fetch next takes about as many steps in a catalog eight times as large."""
     costs = []
@@ -1173,7 +1193,7 @@ def test_the_queue_does_not_cost_more_in_a_large_catalog(
                     "UPDATE products SET state = 'published', size = 1, published_at = ''"
                     " WHERE savepath NOT LIKE '%00-000_stack.fits'"
                 )
-            costs.append(steps(catalog, lambda one=catalog: candidates(one, limit=10)))
+            costs.append(steps(catalog, lambda one=catalog: candidates(one, scope, 10)))
     assert costs[1] <= 2 * costs[0]
 
 

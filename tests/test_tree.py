@@ -626,15 +626,14 @@ def test_the_living_cannot_be_buried(tree: Tree) -> None:
 
 def test_nobody_is_taken_for_dead_while_beginning_or_ending(tree: Tree) -> None:
     """However often another process begins and ends sessions, none of them ever seems dead."""
-    command = [sys.executable, str(SUPPORT / "sessions.py"), str(tree.root), "spin", "300"]
     seen: set[str] = set()
-    with subprocess.Popen(command, env=ENVIRONMENT) as process:  # noqa: S603 - ourselves
-        while process.poll() is None:
+    with running(tree.root, "spin") as process:
+        while len(seen) < 50:
             found = tree.sessions()
             assert all(found.values())
             seen |= set(found)
-    assert process.returncode == 0
-    assert seen
+        process.communicate()
+        assert process.returncode == 0
     assert tree.sessions() == {}
 
 

@@ -111,9 +111,6 @@ CREATE INDEX products_queue ON products (
 ) WHERE state IN ('wanted', 'missing') AND withdrawn_at IS NULL;
 CREATE INDEX products_sizes ON products (instrument, image_type, published_at, size)
     WHERE size IS NOT NULL;
-DROP INDEX listings_by_product;
-CREATE INDEX listings_standing ON listings (instrument, savepath, program)
-    WHERE withdrawn_at IS NULL;
 CREATE INDEX listings_by_date ON listings (program, instrument, nightdate);
 DROP INDEX polls_by_selection;
 CREATE INDEX polls_latest ON polls (program, instrument, image_type, id);

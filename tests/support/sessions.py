@@ -1,13 +1,16 @@
 """A process that opens sessions of a tree; run as a script by the tests of the tree.
 
-`sessions.py ROOT hold NAME` opens one and holds it until its input ends; `sessions.py ROOT spin
-COUNT` opens and ends so many; `sessions.py ROOT judge` tells, for each line of input, which
-sessions it takes for dead; `sessions.py ROOT prepare NAME` waits for a line and makes the mirror.
+`sessions.py ROOT hold NAME` opens one and holds it until its input ends. `sessions.py ROOT spin`
+opens and ends one after the other until then. `sessions.py ROOT judge` tells, for each line of
+input, which sessions it takes for dead. `sessions.py ROOT prepare NAME` makes the mirror when it
+is given a line, and tells its name.
 """
 
 from __future__ import annotations
 
 import sys
+import threading
+from itertools import count
 from pathlib import Path
 
 from winter_sync.tree import Tree
@@ -20,11 +23,15 @@ def hold(tree: Tree, name: str) -> None:
         sys.stdin.read()
 
 
-def spin(tree: Tree, number: int) -> None:
-    """Open and end many sessions."""
-    for turn in range(number):
+def spin(tree: Tree) -> None:
+    """Open and end sessions until the input ends."""
+    listener = threading.Thread(target=sys.stdin.read)
+    listener.start()
+    say("spinning")
+    for turn in count():
         with tree.session(f"spin-{turn}"):
-            pass
+            if not listener.is_alive():
+                return
 
 
 def judge(tree: Tree) -> None:
@@ -53,7 +60,7 @@ if __name__ == "__main__":
         case "hold":
             hold(Tree(Path(root)), more[0])
         case "spin":
-            spin(Tree(Path(root)), int(more[0]))
+            spin(Tree(Path(root)))
         case "judge":
             judge(Tree(Path(root)))
         case "prepare":

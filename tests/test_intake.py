@@ -1,0 +1,617 @@
+"""What becomes of an archive while it arrives: real zips into a real tree, past the real gate."""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.disks import mounted
+from support.makers import (
+    NIGHT,
+    batch,
+    candidate,
+    evidence,
+    fits,
+    path_of,
+    product,
+    sha256,
+    zipped,
+)
+
+from winter_sync.errors import DamagedError, StorageError
+from winter_sync.intake import Intake, contradicts
+from winter_sync.models import Failed, ImageType, Instrument, Missing, Published, Unchanged
+from winter_sync.tree import OURS, Session, Tree
+from winter_sync.unzip import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from winter_sync.models import Candidate, Outcome, Product
+
+STYLES = [(descriptors, deflate) for descriptors in (False, True) for deflate in (False, True)]
+FIRST, SECOND, THIRD = product(0), product(1), product(2)
+ONE, TWO, THREE = fits(1), fits(2), fits(3)
+ENDS = 22
+"""Bytes of the record that ends a zip."""
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    """Give a prepared tree."""
+    tree = Tree(tmp_path / "winter", space=lambda _: 10_000_000)
+    tree.prepare("mirror")
+    return tree
+
+
+@pytest.fixture
+def session(tree: Tree) -> Iterator[Session]:
+    """Give a session of work in the tree; everything it set aside is given back at its end."""
+    before = tree.free()
+    with tree.session("session") as session:
+        yield session
+    assert tree.free() == before
+    assert not list((tree.ours / "staging").rglob("*.part"))
+
+
+@contextmanager
+def intake(
+    session: Session, *candidates: Candidate, keep: bool = True, limits: Limits | None = None
+) -> Iterator[Intake]:
+    """Give the intake of a batch."""
+    with Intake(batch(*candidates), session, keep=keep, limits=limits or Limits()) as intake:
+        yield intake
+
+
+def take(session: Session, archive: bytes, *candidates: Candidate, keep: bool = True) -> Outcome:
+    """Take a whole archive and give what became of the first candidate."""
+    with intake(session, *candidates, keep=keep) as taking:
+        taking.feed(archive)
+        taking.finish()
+        return taking.remainder(None)[0]
+
+
+def published(tree: Tree) -> dict[str, bytes]:
+    """Give the content of every file in the tree that is not ours."""
+    return {
+        str(path.relative_to(tree.root)): path.read_bytes()
+        for path in tree.root.rglob("*")
+        if path.is_file() and OURS not in path.parts
+    }
+
+
+def revisions(tree: Tree) -> list[bytes]:
+    """Give the contents of all older revisions."""
+    kept = sorted((tree.ours / "revisions").rglob("*"))
+    return [path.read_bytes() for path in kept if path.is_file()]
+
+
+# --- what arrives whole --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("descriptors", "deflate"), STYLES)
+@pytest.mark.parametrize("step", [1, 1000, 10**9])
+def test_whole_members_are_published(
+    tree: Tree, session: Session, step: int, *, descriptors: bool, deflate: bool
+) -> None:
+    """However a zip is written and however it is cut into blocks, its products are in the tree."""
+    products = [FIRST, SECOND, product(0, ImageType.AVRO)]
+    contents = [ONE, fits(2, blocks=40), AVRO]
+    members = [(one.filename, content) for one, content in zip(products, contents, strict=True)]
+    archive = zipped(members, descriptors=descriptors, deflate=deflate)
+    with intake(session, *map(candidate, products)) as taking:
+        for at in range(0, len(archive), step):
+            taking.feed(archive[at : at + step])
+        taking.finish()
+        outcomes = taking.remainder(None)
+    assert outcomes == tuple(
+        Published(candidate(one), evidence(one, content))
+        for one, content in zip(products, contents, strict=True)
+    )
+    assert published(tree) == dict(zip(map(path_of, products), contents, strict=True))
+
+
+AVRO = b'Obj\x01\x02\x16avro.schema\x0c"long"\x00' + b"s" * 16 + b"\x02\x02\x02" + b"s" * 16
+"""One block with one record, a long: what the gate takes for a whole Avro file."""
+
+
+def test_a_member_is_published_the_moment_it_ends(tree: Tree, session: Session) -> None:
+    """With the last byte of a member its product is in the tree, whatever comes behind it."""
+    archive = zipped([(FIRST.filename, ONE), (SECOND.filename, TWO)])
+    told: list[Outcome] = []
+    asked = batch(candidate(FIRST), candidate(SECOND))
+    with Intake(asked, session, keep=True, settled=told.append) as taking:
+        end = archive.index(ONE) + len(ONE)
+        taking.feed(archive[: end - 1])
+        assert (published(tree), told) == ({}, [])
+        taking.feed(archive[end - 1 : end + 4])
+        assert published(tree) == {path_of(FIRST): ONE}
+        assert told == [Published(candidate(FIRST), evidence(FIRST, ONE))]
+        assert taking.outcomes == tuple(told)
+
+
+def test_evidence_is_journalled_under_the_batch(tree: Tree, session: Session) -> None:
+    """What a batch published can be proved until it is committed."""
+    take(session, zipped([(FIRST.filename, ONE)]), candidate(FIRST))
+    assert session.testimony("batch") == [evidence(FIRST, ONE)]
+    session.committed("batch")
+    assert tree.testimony("session") == []
+
+
+def test_marks_are_those_of_the_candidate(session: Session) -> None:
+    """The evidence holds the marks under which the product was asked for."""
+    asked = replace(candidate(FIRST), marks=replace(candidate(FIRST).marks, pipeversion="7"))
+    outcome = take(session, zipped([(FIRST.filename, ONE)]), asked)
+    assert isinstance(outcome, Published)
+    assert outcome.evidence.marks.pipeversion == "7"
+
+
+# --- names ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        *("", "WINTER_images_stack/", "raw/", "/", "./", "../", "..\\", "C:\\", "a/../../../"),
+        *("tmp/tmpx3a9/", "/data/loki/data/winter/20240130/final/", "data\\20240130\\final\\"),
+    ],
+)
+def test_a_name_is_never_a_path(tree: Tree, session: Session, folder: str) -> None:
+    """Whatever stands before a member's basename, its product goes where the layout says."""
+    outcome = take(session, zipped([(f"{folder}{FIRST.filename}", ONE)]), candidate(FIRST))
+    assert isinstance(outcome, Published)
+    assert published(tree) == {path_of(FIRST): ONE}
+    assert [one.name for one in tree.root.parent.iterdir()] == ["winter"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("other.fits", "/", "..", f"{FIRST.filename}/", f"{FIRST.filename}\\"),
+        *(f"x{FIRST.filename}", FIRST.filename.upper(), f"{FIRST.filename}\n"),
+        *(f"winter/20240129/final/{FIRST.filename}", f"winter\\diffs\\{FIRST.filename}"),
+    ],
+)
+def test_what_was_not_asked_for_never_touches_the_disk(
+    tree: Tree, session: Session, name: str
+) -> None:
+    """A member of another name, a directory, or another night's or kind's file is passed over."""
+    archive = zipped([(name, TWO), (SECOND.filename, TWO)])
+    with intake(session, candidate(FIRST), candidate(SECOND)) as taking:
+        at = archive.index(TWO) + len(TWO)
+        taking.feed(archive[:at])
+        assert not list((tree.ours / "staging").rglob("*.part"))
+        taking.feed(archive[at:])
+        taking.finish()
+        assert taking.unasked == 1
+        missing, other = sorted(taking.remainder(None), key=lambda one: type(one).__name__)
+    assert (missing, other) == (
+        Missing(candidate(FIRST)),
+        Published(candidate(SECOND), evidence(SECOND, TWO)),
+    )
+    assert published(tree) == {path_of(SECOND): TWO}
+
+
+@pytest.mark.parametrize(
+    ("folders", "contradiction"),
+    [
+        ([], False),
+        (["diffs"], False),
+        (["winter", "20240130", "final"], False),
+        (["data", "final"], False),
+        (["home", "user"], False),
+        (["winter", "diffs"], True),
+        (["20240129", "final"], True),
+        (["20240130", "raw", "final"], True),
+        (["2024013", "202401300"], False),
+        (["٢٠٢٤٠١٢٩", "final"], False),
+    ],
+    ids=str,
+)
+def test_only_a_night_or_a_kind_contradicts(folders: list[str], *, contradiction: bool) -> None:
+    """Folders that mean nothing to us say nothing; another night or kind tells another product."""
+    assert contradicts(folders, FIRST) == contradiction
+
+
+def test_a_product_that_comes_twice_comes_once(tree: Tree, session: Session) -> None:
+    """Of two whole members of one name the first is the product, and the second is passed over."""
+    archive = zipped([(FIRST.filename, ONE), (f"again/{FIRST.filename}", TWO)])
+    with intake(session, candidate(FIRST)) as taking:
+        taking.feed(archive)
+        assert taking.unasked == 1
+        assert taking.outcomes == (Published(candidate(FIRST), evidence(FIRST, ONE)),)
+    assert published(tree) == {path_of(FIRST): ONE}
+    assert revisions(tree) == []
+
+
+def test_a_damaged_product_may_come_again_whole(tree: Tree, session: Session) -> None:
+    """The first whole member wins, also where a damaged one of its name came before."""
+    archive = zipped([(FIRST.filename, b"not FITS"), (FIRST.filename, ONE)])
+    told: list[Outcome] = []
+    with Intake(batch(candidate(FIRST)), session, keep=True, settled=told.append) as taking:
+        taking.feed(archive)
+        assert [type(one) for one in told] == [Failed, Published]
+        assert taking.remainder(None) == (Published(candidate(FIRST), evidence(FIRST, ONE)),)
+    assert published(tree) == {path_of(FIRST): ONE}
+
+
+@given(st.lists(st.text(max_size=20), max_size=4), st.booleans())
+def test_folders_never_trip_it(folders: list[str], known: bool) -> None:  # noqa: FBT001 - hypothesis
+    """Any folders at all can be judged; those of the savepath itself never contradict."""
+    own = FIRST.savepath.split("/")[:-1]
+    assert contradicts([*folders, *own] if known else own, FIRST) in (True, False)
+    assert not contradicts(own, FIRST)
+
+
+# --- damage --------------------------------------------------------------------------------------
+
+
+def flipped(archive: bytes, content: bytes) -> bytes:
+    """Flip one bit in the middle of a stored member."""
+    at = archive.index(content) + len(content) // 2
+    return archive[:at] + bytes([archive[at] ^ 1]) + archive[at + 1 :]
+
+
+@pytest.mark.parametrize("descriptors", [False, True])
+def test_a_damaged_member_costs_only_itself(
+    tree: Tree, session: Session, *, descriptors: bool
+) -> None:
+    """A member whose CRC-32 is wrong has failed by its own fault; all others are published."""
+    members = [(FIRST.filename, ONE), (SECOND.filename, TWO), (THIRD.filename, THREE)]
+    archive = flipped(zipped(members, descriptors=descriptors), TWO)
+    with intake(session, *map(candidate, (FIRST, SECOND, THIRD))) as taking:
+        taking.feed(archive)
+        taking.finish()
+        first, second, third = taking.remainder(None)
+    assert isinstance(first, Published)
+    assert isinstance(second, Failed)
+    assert second.blamed
+    assert "it arrived damaged: CRC-32" in second.reason
+    assert isinstance(third, Published)
+    assert published(tree) == {path_of(FIRST): ONE, path_of(THIRD): THREE}
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "nothing at all"),
+        (b"<html><body>Internal Server Error</body></html>", "HTML"),
+        (ONE[:-1], "short"),
+        (ONE + b"\0", "follow"),
+        (bytes(5760), "never filled"),
+    ],
+    ids=["empty", "error page", "short", "long", "zeros"],
+)
+def test_what_the_gate_refuses_is_not_published(
+    tree: Tree, session: Session, content: bytes, reason: str
+) -> None:
+    """A member that arrived whole but is not a whole product has failed by its own fault."""
+    archive = zipped([(FIRST.filename, content), (SECOND.filename, TWO)])
+    with intake(session, candidate(FIRST), candidate(SECOND)) as taking:
+        taking.feed(archive)
+        first, second = taking.remainder(None)
+    assert isinstance(first, Failed)
+    assert first.blamed
+    assert first.sha256 is None
+    assert reason in first.reason
+    assert isinstance(second, Published)
+    assert published(tree) == {path_of(SECOND): TWO}
+
+
+def test_a_member_beyond_all_bounds_is_given_up(tree: Tree, session: Session) -> None:
+    """A member larger than any product is not inflated to its end, nor left on the disk."""
+    archive = zipped([(FIRST.filename, bytes(1_000_000)), (SECOND.filename, TWO)], deflate=True)
+    limits = Limits(member_size=10_000)
+    with intake(session, candidate(FIRST), candidate(SECOND), limits=limits) as taking:
+        taking.feed(archive)
+        first, second = taking.remainder(None)
+    assert isinstance(first, Failed)
+    assert "more than any product has" in first.reason
+    assert isinstance(second, Published)
+    assert published(tree) == {path_of(SECOND): TWO}
+
+
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.9])
+def test_a_cut_archive_keeps_what_was_whole(tree: Tree, session: Session, kept: float) -> None:
+    """Of an archive that ends early the whole members are published, and it is said to be cut."""
+    members = [(one.filename, ONE) for one in (FIRST, SECOND, THIRD)]
+    archive = zipped(members)
+    with intake(session, *map(candidate, (FIRST, SECOND, THIRD))) as taking:
+        taking.feed(archive[: int(len(archive) * kept)])
+        with pytest.raises(DamagedError, match="ended early"):
+            taking.finish()
+        whole = len(taking.outcomes)
+        outcomes = taking.remainder("it was cut")
+    assert whole == len(published(tree)) == int(3 * kept)
+    failed = [one for one in outcomes if isinstance(one, Failed)]
+    assert [(one.reason, one.blamed) for one in failed] == [("it was cut", False)] * (3 - whole)
+    assert len(outcomes) == 3
+
+
+def test_an_archive_is_complete_with_its_very_last_record(session: Session) -> None:
+    """A zip of which only the end is missing is a cut one, though every member came."""
+    archive = zipped([(FIRST.filename, ONE)])
+    with intake(session, candidate(FIRST)) as taking:
+        taking.feed(archive[: len(archive) - ENDS])
+        with pytest.raises(DamagedError, match="1 members"):
+            taking.finish()
+        taking.feed(archive[-ENDS:])
+        taking.finish()
+
+
+def test_something_else_than_a_zip_is_told(tree: Tree, session: Session) -> None:
+    """An answer that is no zip at all is damage, and every product has failed without blame."""
+    with intake(session, candidate(FIRST)) as taking:
+        with pytest.raises(DamagedError):
+            taking.feed(b"<html>busy</html>" * 10)
+        (outcome,) = taking.remainder("it was no zip")
+    assert outcome == Failed(candidate(FIRST), "it was no zip")
+    assert published(tree) == {}
+
+
+def test_an_empty_answer_is_told(session: Session) -> None:
+    """An answer without a byte is an archive that ended early."""
+    with intake(session, candidate(FIRST)) as taking, pytest.raises(DamagedError, match="0 bytes"):
+        taking.finish()
+
+
+def test_what_a_whole_archive_does_not_have_is_missing(session: Session) -> None:
+    """The rest of a whole archive is missing on the server; with a reason it has failed instead."""
+    archive = zipped([(FIRST.filename, ONE)])
+    assert take(session, zipped([]), candidate(FIRST)) == Missing(candidate(FIRST))
+    with intake(session, candidate(FIRST), candidate(SECOND), candidate(THIRD)) as taking:
+        taking.feed(archive)
+        taking.finish()
+        outcomes = taking.remainder("the server left it out")
+        assert [type(one) for one in outcomes] == [Published, Failed, Failed]
+        assert taking.remainder(None) == outcomes
+
+
+# --- what is there already -----------------------------------------------------------------------
+
+
+def put(tree: Tree, one: Product, content: bytes) -> Path:
+    """Put a file where a product belongs, as a person or an earlier run did."""
+    path = tree.root / path_of(one)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["published", "a person's"])
+def test_the_same_content_is_not_published_again(
+    tree: Tree, session: Session, *, known: bool
+) -> None:
+    """What is in the tree byte for byte, by whoever's hand, is left as it is and proved."""
+    path = put(tree, FIRST, ONE)
+    before = path.stat()
+    asked = candidate(FIRST, published=ONE if known else None)
+    assert take(session, zipped([(FIRST.filename, ONE)]), asked) == Unchanged(
+        asked, evidence(FIRST, ONE)
+    )
+    assert path.stat().st_ino == before.st_ino
+    assert revisions(tree) == []
+    assert session.testimony("batch") == []
+
+
+@pytest.mark.parametrize("there", [None, ONE[:-1], b"X" + ONE[1:]], ids=["gone", "cut", "altered"])
+def test_a_damaged_copy_is_replaced(tree: Tree, session: Session, there: bytes | None) -> None:
+    """Where the file is gone or no longer what was published, the same content is put there."""
+    if there is not None:
+        put(tree, FIRST, there)
+    outcome = take(session, zipped([(FIRST.filename, ONE)]), candidate(FIRST, published=ONE))
+    assert isinstance(outcome, Published)
+    assert published(tree) == {path_of(FIRST): ONE}
+    assert revisions(tree) == ([there] if there is not None else [])
+
+
+def test_an_older_revision_is_kept(tree: Tree, session: Session) -> None:
+    """Of a product whose content changed the older one is kept, and the outcome says where."""
+    put(tree, FIRST, ONE)
+    outcome = take(session, zipped([(FIRST.filename, TWO)]), candidate(FIRST, published=ONE))
+    assert isinstance(outcome, Published)
+    assert (tree.root / str(outcome.evidence.kept)).read_bytes() == ONE
+    assert published(tree) == {path_of(FIRST): TWO}
+
+
+def test_an_older_revision_is_replaced_where_so_wished(tree: Tree, session: Session) -> None:
+    """With `on_change = "replace"` the older revision gives way."""
+    put(tree, FIRST, ONE)
+    asked = candidate(FIRST, published=ONE)
+    outcome = take(session, zipped([(FIRST.filename, TWO)]), asked, keep=False)
+    assert isinstance(outcome, Published)
+    assert outcome.evidence.kept is None
+    assert published(tree) == {path_of(FIRST): TWO}
+    assert revisions(tree) == []
+
+
+@pytest.mark.parametrize("before", [None, ONE], ids=["never published", "edited since"])
+def test_a_person_s_own_file_is_kept_whatever_is_wished(
+    tree: Tree, session: Session, before: bytes | None
+) -> None:
+    """A file that is not what we published there outlives the product, also when replacing."""
+    put(tree, FIRST, b"a person's own work")
+    asked = candidate(FIRST, published=before)
+    assert isinstance(take(session, zipped([(FIRST.filename, TWO)]), asked, keep=False), Published)
+    assert published(tree) == {path_of(FIRST): TWO}
+    assert revisions(tree) == [b"a person's own work"]
+
+
+# --- cards that may be wrong ---------------------------------------------------------------------
+
+STALE = fits(1, cards=["DATASUM = '12345   '"])
+EXPOSURE = product(0, ImageType.EXPOSURE)
+
+
+@pytest.mark.parametrize(
+    ("one", "content", "reason"),
+    [
+        (FIRST, STALE, "DATASUM"),
+        (EXPOSURE, fits(1, extensions=5), "5 extensions where 6 should be"),
+    ],
+    ids=["checksum", "extensions"],
+)
+def test_a_card_that_disagrees_is_believed_at_first(
+    tree: Tree, session: Session, one: Product, content: bytes, reason: str
+) -> None:
+    """A file that contradicts its own card is refused, and its digest is told with the refusal."""
+    archive = zipped([(one.filename, content)])
+    outcome = take(session, archive, candidate(one), candidate(SECOND))
+    assert isinstance(outcome, Failed)
+    assert outcome.blamed
+    assert reason in outcome.reason
+    assert outcome.sha256 == sha256(content)
+    assert published(tree) == {}
+    again = candidate(one, refused=content)
+    outcome = take(session, archive, again)
+    assert isinstance(outcome, Published)
+    assert outcome.note is not None
+    assert reason in outcome.note
+    assert published(tree) == {path_of(one): content}
+
+
+def test_another_content_that_disagrees_is_refused(tree: Tree, session: Session) -> None:
+    """Only the very same content is taken; one that changed is still being written."""
+    asked = candidate(FIRST, refused=fits(2, cards=["DATASUM = '12345   '"]))
+    outcome = take(session, zipped([(FIRST.filename, STALE)]), asked)
+    assert isinstance(outcome, Failed)
+    assert published(tree) == {}
+
+
+def test_no_repetition_makes_a_cut_file_whole(tree: Tree, session: Session) -> None:
+    """What cannot be the whole product is refused however often it comes."""
+    cut = ONE[:-1]
+    outcome = take(session, zipped([(FIRST.filename, cut)]), candidate(FIRST, refused=cut))
+    assert isinstance(outcome, Failed)
+    assert outcome.sha256 is None
+    assert published(tree) == {}
+
+
+def test_what_was_accepted_once_stays_accepted(tree: Tree, session: Session) -> None:
+    """A content with a stale card that is in the tree is not refused when it comes again."""
+    put(tree, FIRST, STALE)
+    asked = candidate(FIRST, published=STALE)
+    assert isinstance(take(session, zipped([(FIRST.filename, STALE)]), asked), Unchanged)
+
+
+@pytest.mark.parametrize(
+    ("one", "extensions"),
+    [
+        (EXPOSURE, 6),
+        (product(0, ImageType.EXPOSURE, instrument=Instrument.SPRING), 1),
+        (product(0, ImageType.RAW), 1),
+        (FIRST, 0),
+    ],
+    ids=["exposure", "SPRING", "raw", "stack"],
+)
+def test_only_a_winter_exposure_must_have_six_boards(
+    tree: Tree, session: Session, one: Product, extensions: int
+) -> None:
+    """Other kinds and the other camera may have as many extensions as they have."""
+    content = fits(1, extensions=extensions)
+    assert isinstance(take(session, zipped([(one.filename, content)]), candidate(one)), Published)
+    assert published(tree) == {path_of(one): content}
+
+
+# --- the disk ------------------------------------------------------------------------------------
+
+
+def test_what_a_batch_expects_is_set_aside_and_given_back(tree: Tree, session: Session) -> None:
+    """The space of a batch is reserved as long as it lasts, and used up by what arrives."""
+    before = tree.free()
+    with intake(session, candidate(FIRST, size=50_000), candidate(SECOND, size=20_000)) as taking:
+        assert tree.free() == before - 70_000
+        taking.feed(zipped([(FIRST.filename, ONE)]))
+        assert tree.free() == before - 70_000 + len(ONE)
+    assert tree.free() == before
+    with pytest.raises(ZeroDivisionError), intake(session, candidate(FIRST)) as taking:
+        taking.feed(zipped([(FIRST.filename, ONE)])[: 1 // taking.unasked])
+    assert tree.free() == before
+
+
+def test_a_batch_for_which_there_is_no_room_does_not_begin(tree: Tree, session: Session) -> None:
+    """When less is free than the products are expected to have, nothing is staged at all."""
+    before = tree.free()
+    with pytest.raises(StorageError, match="has no room"):
+        Intake(batch(candidate(FIRST, size=before + 1)), session, keep=True)
+    assert tree.free() == before
+
+
+def test_products_larger_than_expected_stop_at_the_reserve(tmp_path: Path) -> None:
+    """A product that would eat into the space that must stay free is given up half-way."""
+    tree = Tree(tmp_path / "winter", min_free=1000, space=lambda _: 21_000)
+    tree.prepare("mirror")
+    archive = zipped([(FIRST.filename, fits(1, blocks=100))])
+    with tree.session("session") as session:
+        with (
+            pytest.raises(StorageError, match="has no room"),
+            intake(session, candidate(FIRST, size=10)) as taking,
+        ):
+            taking.feed(archive)
+        assert not list((tree.ours / "staging").rglob("*.part"))
+    assert (published(tree), tree.free()) == ({}, 20_000)
+
+
+def test_a_disk_that_is_full_ends_the_batch(tmp_path: Path) -> None:
+    """A real full disk in the middle of a member loses that member only; its part is removed."""
+    with mounted("tmpfs", tmp_path) as disk:
+        tree = Tree(disk / "winter", space=lambda _: 10_000_000)
+        tree.prepare("mirror")
+        members = [(FIRST.filename, ONE), (SECOND.filename, fits(2, blocks=500))]
+        with tree.session("session") as session:
+            with intake(session, candidate(FIRST), candidate(SECOND)) as taking:
+                with pytest.raises(StorageError, match="No space left"):
+                    taking.feed(zipped(members))
+                assert taking.outcomes == (Published(candidate(FIRST), evidence(FIRST, ONE)),)
+            assert not list((tree.ours / "staging").rglob("*.part"))
+            session.committed("batch")
+        assert published(tree) == {path_of(FIRST): ONE}
+        assert tree.free() == 10_000_000
+
+
+@pytest.mark.parametrize("call", ["fsync", "rename", "pread", "unlink"])
+def test_a_disk_that_fails_is_a_matter_of_storage(
+    tree: Tree, session: Session, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """Whatever the disk refuses, the error is about storage and the reserve is given back."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    before = tree.free()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, refuse)
+        with (
+            pytest.raises(StorageError, match="Input/output error") as failed,
+            intake(session, candidate(FIRST)) as taking,
+        ):
+            taking.feed(zipped([(FIRST.filename, ONE)]))
+    assert failed.value.remedy
+    assert tree.free() == before
+    session.committed("batch")
+
+
+def test_an_unfinished_part_is_discarded(tree: Tree, session: Session) -> None:
+    """Leaving in the middle of a member leaves nothing of it, and no file open."""
+    before = sum(1 for _ in Path("/proc/self/fd").iterdir())
+    archive = zipped([(FIRST.filename, ONE)])
+    with intake(session, candidate(FIRST)) as taking:
+        taking.feed(archive[: len(archive) // 2])
+        assert list((tree.ours / "staging").rglob("*.part"))
+    assert not list((tree.ours / "staging").rglob("*.part"))
+    assert sum(1 for _ in Path("/proc/self/fd").iterdir()) == before
+
+
+def test_nights_beside_each_other(tree: Tree, session: Session) -> None:
+    """One batch may hold products of several nights; each goes to its own."""
+    products = [product(0, night=NIGHT.plus(days)) for days in range(3)]
+    archive = zipped([(one.filename, ONE) for one in products])
+    take(session, archive, *map(candidate, products))
+    assert published(tree) == {path_of(one): ONE for one in products}
