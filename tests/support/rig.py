@@ -59,6 +59,7 @@ class Rig:
         self.simulator = simulator
         self.root = root
         self.events: list[Event] = []
+        self.listeners: list[Callable[[Event], None]] = []
         self.waits: list[float] = []
         self.elapsed = 0.0
         self.changes: dict[str, dict[str, Any]] = {}
@@ -100,13 +101,18 @@ class Rig:
     async def _run(self, work: Callable[[Any], Any]) -> Report:
         async with open_mirror(
             self.settings(),
-            self.events.append,
+            self._hear,
             clock=self.observatory.clock.now,
             monotonic=lambda: self.elapsed,
             sleep=self._sleep,
         ) as mirror:
             report: Report = await work(mirror)
             return report
+
+    def _hear(self, event: Event) -> None:
+        self.events.append(event)
+        for listener in self.listeners:
+            listener(event)
 
     async def _sleep(self, seconds: float) -> None:
         self.waits.append(seconds)

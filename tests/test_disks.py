@@ -1,0 +1,144 @@
+"""A disk that fills, refuses or is another one costs a clear message, never a file of the tree."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from support.disks import as_root, mounted
+
+from winter_sync.errors import ExitCode, StorageError
+from winter_sync.events import Settled
+from winter_sync.models import Published
+from winter_sync.tree import OURS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from support.rig import Rig
+
+    from winter_sync.events import Event
+
+ROOMY = 2 * 1024**3
+"""What real products of the batches under way would need is set aside beforehand."""
+
+
+@contextmanager
+def roomy_disk(place: Path) -> Iterator[Path]:
+    """Mount an ext4 file system of two gigabytes, sparse, so that it costs nothing."""
+    image, at = place / "image", place / "disk"
+    at.mkdir()
+    with image.open("wb") as file:
+        file.truncate(ROOMY)
+    as_root(["mkfs.ext4", "-q", "-m", "0", str(image)])
+    as_root(["mount", "-o", "loop", str(image), str(at)])
+    try:
+        yield at
+    finally:
+        subprocess.run(["umount", str(at)], check=True)  # noqa: S603, S607 - the system's
+
+
+def take_all_but(disk: Path, spared: int) -> Path:
+    """Take the space of a disk but for some bytes; gives the file that has it."""
+    ballast = disk / "ballast"
+    found = os.statvfs(disk)
+    with ballast.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, found.f_bavail * found.f_frsize - spared)
+    return ballast
+
+
+def after(published: int, act: Callable[[], object]) -> Callable[[Event], None]:
+    """Give a listener that acts once, when so many products are published."""
+    seen = 0
+
+    def listen(event: Event) -> None:
+        nonlocal seen
+        if isinstance(event, Settled) and isinstance(event.outcome, Published):
+            seen += 1
+            if seen == published:
+                act()
+
+    return listen
+
+
+def staged(root: Path) -> list[Path]:
+    """Give what is left in the staging place."""
+    return [path for path in (root / OURS / "staging").rglob("*") if path.is_file()]
+
+
+async def test_full_in_the_middle_of_a_run(rig: Rig, tmp_path: Path) -> None:
+    """A disk that fills ends the run; what is there is whole, and with room the rest comes.
+
+    The catalog is on the same disk. Where it cannot note a publication the evidence of it stays.
+    """
+    with roomy_disk(tmp_path) as disk:
+        rig.root = disk / "winter"
+        rig.listeners.append(after(10, lambda: take_all_but(disk, 64 * 1024)))
+        report = await rig.sync()
+        assert report.exit_code is ExitCode.STORAGE
+        assert "space" in report.errors[-1].remedy
+        truth, found = rig.truth(), rig.files()
+        assert 10 <= len(found) < len(truth)
+        assert found.items() <= truth.items()
+        assert not [path for path in staged(rig.root) if path.suffix == ".part"]
+        (disk / "ballast").unlink()
+        rig.listeners.clear()
+        again = await rig.sync()
+        assert again.exit_code is ExitCode.DONE
+        assert again.published == len(truth) - len(found)
+        assert rig.files() == truth
+        assert staged(rig.root) == []
+
+
+async def test_the_least_that_must_stay_free_stays_free(rig: Rig, tmp_path: Path) -> None:
+    """With less than `min_free` left nothing is fetched, and the message says how much is."""
+    with mounted("ext4", tmp_path) as disk:
+        rig.root = disk / "winter"
+        rig.changes["mirror"] = {"min_free": "1 GiB"}
+        report = await rig.sync()
+        assert report.exit_code is ExitCode.STORAGE
+        assert "no room" in report.errors[-1].message
+        assert rig.files() == {}
+
+
+async def test_a_disk_that_became_read_only(rig: Rig, tmp_path: Path) -> None:
+    """A read-only disk is told with its remedy, and nothing is lost."""
+    with roomy_disk(tmp_path) as disk:
+        rig.root = disk / "winter"
+        await rig.sync()
+        before = rig.files()
+        as_root(["mount", "-o", "remount,ro", str(disk)])
+        with pytest.raises(StorageError) as told:
+            await rig.sync()
+        assert told.value.remedy
+        assert rig.files() == before
+        as_root(["mount", "-o", "remount,rw", str(disk)])
+        assert (await rig.sync()).exit_code is ExitCode.DONE
+
+
+async def test_a_catalog_whose_disk_is_full(rig: Rig, tmp_path: Path) -> None:
+    """When the catalog cannot be written the run ends; with room the next one completes it."""
+    with mounted("tmpfs", tmp_path) as disk:
+        rig.changes["mirror"] = {"state": disk / "state"}
+        report = await rig.sync()
+        assert report.exit_code is ExitCode.STORAGE
+        assert "catalog" in report.errors[-1].message
+        assert rig.files().items() <= rig.truth().items()
+        as_root(["mount", "-o", "remount,size=64m", str(disk)])
+        assert (await rig.sync()).exit_code is ExitCode.DONE
+        assert rig.files() == rig.truth()
+
+
+async def test_a_root_on_another_disk_than_the_state(rig: Rig, tmp_path: Path) -> None:
+    """The catalog may live on another file system than the tree."""
+    with roomy_disk(tmp_path) as disk:
+        rig.root = disk / "winter"
+        rig.changes["mirror"] = {"state": tmp_path / "state"}
+        await rig.sync()
+        assert rig.files() == rig.truth()
+        assert (tmp_path / "state" / "catalog.sqlite3").is_file()
+        assert staged(rig.root) == []
