@@ -61,12 +61,27 @@ async def test_failures_in_a_row_hold_everybody_until_a_probe_succeeds() -> None
     server = Server()
     server.fail(20)
     await asyncio.gather(*(server.circuit.passage() for _ in range(10)))
+    server.circuit.succeeded()
     pauses = [
         after - before for before, after in zip([0.0, *server.probes], server.probes, strict=False)
     ]
     assert pauses == [15.0, 30.0, 60.0, 120.0, 240.0]
     assert server.told == [Opened("busy", 15.0), Closed(465.0)]
     assert not server.circuit.is_open
+
+
+async def test_a_server_that_only_answers_probes_is_not_well() -> None:
+    """Requests that fail after a good probe open it again, and nothing more is told of that."""
+    server = Server()
+    server.well = True
+    for _ in range(4):
+        server.fail(5)
+        assert server.circuit.is_open
+        await server.circuit.passage()
+    assert server.probes == [15.0, 30.0, 45.0, 60.0]
+    assert server.told == [Opened("busy", 15.0)]
+    server.circuit.succeeded()
+    assert server.told[1:] == [Closed(60.0)]
 
 
 async def test_the_pause_has_a_limit() -> None:

@@ -32,6 +32,7 @@ from winter_sync.errors import (
     LeftAloneError,
     RefusedError,
     RejectedQueryError,
+    SilentError,
     TransientError,
     WinterSyncError,
 )
@@ -175,7 +176,7 @@ class Api:
         self._sleep = sleep
         self._tell = tell
         self._circuit = Circuit(
-            probe=self._probe,
+            probe=self.probe,
             clock=monotonic,
             sleep=sleep,
             random=random,
@@ -220,8 +221,14 @@ class Api:
         """
         await self._ask("/ping", authorize=False)
 
-    async def _probe(self) -> None:
-        """Ask for a sign of life, past the circuit."""
+    async def probe(self) -> None:
+        """Ask for a sign of life, once and whether or not the server is being left alone.
+
+        Raises
+        ------
+        TransientError
+            If there is none.
+        """
         await self._ask_once("/ping", {}, None, authorize=False)
 
     def _tell_circuit(self, change: Opened | Closed) -> None:
@@ -283,8 +290,9 @@ class Api:
     async def download(self, batch: Batch) -> AsyncIterator[Download]:
         """Ask for the zip of a batch.
 
-        Failing before the first byte, it is tried again here; afterwards, it is the caller's to
-        keep what came and ask for the rest.
+        Failing before the first byte, it is tried again here, unless by silence: so large a zip
+        may be too much for the server. Afterwards it is the caller's to keep what came and ask for
+        the rest.
         """
         response, first = await self._retrying("a download", self._begin_download, batch)
         try:
@@ -299,7 +307,10 @@ class Api:
             "image_type": batch.image_type.value,
         }
         paths = [{"path": candidate.product.savepath} for candidate in batch.candidates]
-        async with _patience(self._timeouts.first_byte, "the first byte of a download"):
+        first_byte = _patience(
+            self._timeouts.first_byte, "the first byte of a download", SilentError
+        )
+        async with first_byte:
             response = await self._get(
                 "/images/download_list",
                 params=params,
@@ -482,12 +493,14 @@ async def _read(response: aiohttp.ClientResponse, silence: float | None) -> byte
 
 
 @asynccontextmanager
-async def _patience(seconds: float | None, what: str) -> AsyncIterator[None]:
+async def _patience(
+    seconds: float | None, what: str, error: type[TransientError] = TransientError
+) -> AsyncIterator[None]:
     try:
         async with asyncio.timeout(seconds):
             yield
     except TimeoutError:
-        raise TransientError(
+        raise error(
             f"the server was silent for {seconds or 0:g} s while we waited for {what}",
             remedy=_TRY_LATER,
         ) from None
@@ -528,7 +541,8 @@ def _reason(error: OSError) -> str:
 
 def _may_pass(error: BaseException) -> bool:
     """Tell whether the same request, made again soon, may succeed."""
-    return isinstance(error, TransientError) and not isinstance(error, LeftAloneError)
+    hopeless = isinstance(error, LeftAloneError | SilentError)
+    return isinstance(error, TransientError) and not hopeless
 
 
 def _status_error(response: aiohttp.ClientResponse, said: str) -> WinterSyncError:

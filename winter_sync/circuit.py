@@ -36,7 +36,8 @@ class Circuit:
     """Lets requests pass while the server is well, and holds all of them while it is not.
 
     While open, one caller at a time probes the server after a pause, which doubles with each probe
-    that fails; the others wait for what it finds.
+    that fails; the others wait for what it finds. A probe that succeeds lets requests pass. The
+    server is said to be well when one of these succeeds: it may answer probes and nothing else.
 
     Parameters
     ----------
@@ -73,6 +74,7 @@ class Circuit:
         self._failures = 0
         self._pause = _FIRST_PAUSE
         self._opened_at: float | None = None
+        self._holding = False
         self._probe_at = 0.0
         self._reason = ""
         self._probing = asyncio.Lock()
@@ -80,7 +82,7 @@ class Circuit:
     @property
     def is_open(self) -> bool:
         """Whether requests are being held."""
-        return self._opened_at is not None
+        return self._holding
 
     async def passage(self) -> None:
         """Return when a request may be made.
@@ -109,7 +111,8 @@ class Circuit:
             self._pause = min(self._pause * 2, _LONGEST_PAUSE)
             self._hold(still)
         else:
-            self._close()
+            self._holding = False
+            self._failures = 0
 
     def failed(self, error: TransientError) -> None:
         """Count a failure that may be the server's.
@@ -124,17 +127,15 @@ class Circuit:
         """Note that the server answered as it should."""
         self._failures = 0
         self._pause = _FIRST_PAUSE
+        if self._opened_at is not None and not self._holding:
+            opened, self._opened_at = self._opened_at, None
+            self._tell(Closed(self._clock() - opened))
 
     def _hold(self, error: TransientError) -> None:
         pause = error.retry_after or self._pause * (0.75 + self._random() / 2)
         self._probe_at = max(self._probe_at, self._clock() + pause)
         self._reason = error.message
+        self._holding = True
         if self._opened_at is None:
             self._opened_at = self._clock()
             self._tell(Opened(error.message, pause))
-
-    def _close(self) -> None:
-        opened, self._opened_at = self._opened_at, None
-        self._failures = 0
-        if opened is not None:
-            self._tell(Closed(self._clock() - opened))

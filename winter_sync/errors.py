@@ -76,6 +76,10 @@ class LeftAloneError(TransientError):
     """The server is unwell and is not asked at all for now."""
 
 
+class SilentError(TransientError):
+    """Nothing was answered for so long that the same request is not worth making again at once."""
+
+
 class BadAnswerError(WinterSyncError):
     """The server answered, but not with what its contract says."""
 

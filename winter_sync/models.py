@@ -371,6 +371,11 @@ class Batch:
         return self.candidates[0].product.image_type
 
     @property
+    def kind(self) -> tuple[str, Instrument, ImageType]:
+        """What all its products have in common."""
+        return self.program, self.instrument, self.image_type
+
+    @property
     def expected_size(self) -> int:
         """About how many bytes will arrive."""
         return sum(candidate.expected_size for candidate in self.candidates)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from winter_sync.models import (
@@ -23,7 +24,7 @@ from winter_sync.models import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
 WIDER = timedelta(days=1)
 """Asked beyond each end of what is needed: that dates filter `nightdate` is only inferred."""
@@ -197,6 +198,18 @@ def choose_batch(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
         if len(chosen) == batch_limit(candidate.attempts):
             break
     return tuple(chosen)
+
+
+def choose_alone(
+    candidates: Sequence[Candidate], doubtful: Collection[tuple[str, Instrument, ImageType]]
+) -> tuple[Candidate, ...]:
+    """Choose one product that shall tell whether the server serves at all.
+
+    `doubtful` are the programs, instruments and types of what it did not serve lately: something
+    else tells more, if there is something else.
+    """
+    others = (one for one in candidates if _kind(one)[:3] not in doubtful)
+    return tuple(islice(chain(others, candidates), 1))
 
 
 def _kind(candidate: Candidate) -> tuple[str, Instrument, ImageType, int]:

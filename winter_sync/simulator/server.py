@@ -170,10 +170,8 @@ class Simulator:
         call = request[_CALL] = _call(request, trace)
         try:
             response = await self._faulted(request, call, handler)
-        except Reset:
+        except (Reset, ConnectionError):
             return _cut(request)
-        except ConnectionError:
-            raise
         except Exception:
             trace.status = HTTPStatus.INTERNAL_SERVER_ERROR
             raise
