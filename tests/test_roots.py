@@ -69,7 +69,7 @@ async def test_a_new_root_that_was_another_mirrors_is_refused(rig: Rig) -> None:
 
 
 def test_a_memory_keeps_what_is_there(tmp_path: Path) -> None:
-    """Roots are remembered over time; what is no directory any more is forgotten."""
+    """Roots are remembered; those that are no directories any more can be forgotten."""
     roots = Roots(tmp_path / "deep" / "roots.json")
     here, gone = tmp_path / "here", tmp_path / "gone"
     here.mkdir()
@@ -79,6 +79,7 @@ def test_a_memory_keeps_what_is_there(tmp_path: Path) -> None:
     assert (roots.mirror_in(here), roots.mirror_in(gone)) == ("a", "b")
     gone.rmdir()
     roots.remember(here, "c")
+    roots.forget_removed()
     assert (roots.mirror_in(here), roots.mirror_in(gone)) == ("c", None)
 
 

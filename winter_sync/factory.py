@@ -174,11 +174,9 @@ def _existing(tree: Tree, catalog: Path) -> str:
 
 
 def _beginning(tree: Tree, roots: Roots) -> str:
-    """Give the name of a mirror that may begin here, unless one was here and is gone.
-
-    A root that is no directory at all was removed by somebody: a mount point would be there.
-    """
-    if tree.name is None and tree.root.is_dir() and roots.mirror_in(tree.root) is not None:
+    """Give the name of a mirror that may begin here, unless one was here and is gone."""
+    roots.forget_removed()
+    if tree.name is None and roots.mirror_in(tree.root) is not None:
         raise StorageError(
             f"{tree.root} held a mirror, and holds none now",
             remedy="Is its file system mounted? Nothing was changed. If you emptied it on purpose, "

@@ -41,15 +41,22 @@ class Roots:
         return self._read().get(str(root))
 
     def remember(self, root: Path, name: str) -> None:
-        """Note that a root holds a mirror; roots that are no directories any more are forgotten."""
+        """Note that a root holds a mirror."""
+        if self.mirror_in(root) != name:
+            self._write({**self._read(), str(root): name})
+
+    def forget_removed(self) -> None:
+        """Forget roots that are no directories any more: a mount point would be there."""
         known = self._read()
-        if known.get(str(root)) == name:
-            return
-        kept = {place: one for place, one in known.items() if Path(place).is_dir()}
+        kept = {place: name for place, name in known.items() if Path(place).is_dir()}
+        if kept != known:
+            self._write(kept)
+
+    def _write(self, known: Mapping[str, str]) -> None:
         with suppress(OSError):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}")
-            temporary.write_text(json.dumps({**kept, str(root): name}, indent=2) + "\n")
+            temporary.write_text(json.dumps(known, indent=2) + "\n")
             temporary.rename(self.path)
 
     def _read(self) -> dict[str, str]:
