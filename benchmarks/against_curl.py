@@ -113,7 +113,9 @@ def run_ours(archive: Observatory, root: Path, image_type: str) -> Cost:
         "WINTER_SYNC_MIRROR__MIN_FREE": "0",
         "WINTER_SYNC_PROGRAMS": json.dumps([program]),
     }
-    return measure([sys.executable, "-m", "winter_sync", "--log-level", "error", "sync"], environment)
+    return measure(
+        [sys.executable, "-m", "winter_sync", "--log-level", "error", "sync"], environment
+    )
 
 
 def run_theirs(archive: Observatory, root: Path, image_type: str, paths: list[str]) -> Cost:
@@ -138,7 +140,9 @@ def compare(options: argparse.Namespace) -> None:
         place = Path(name)
         with observatory(options, options.cache or place / "cache") as archive:
             paths = savepaths(archive, options.type)
-            pairs = [_pair(archive, place / "run", options.type, paths) for _ in range(options.runs + 1)]
+            pairs = [
+                _pair(archive, place / "run", options.type, paths) for _ in range(options.runs + 1)
+            ]
     show(len(paths), pairs[1:])
 
 
