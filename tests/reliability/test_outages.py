@@ -1,0 +1,222 @@
+"""A server that is out of order is left alone, told of once, and asked again later."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+from collections import Counter
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from aiohttp import web
+from reliability.stage import Reacting, Stage, fault, staged
+
+from winter_sync import log
+from winter_sync.errors import ExitCode
+from winter_sync.events import BatchEnded, Polled
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from winter_sync.events import Event
+    from winter_sync.simulator import Simulator
+
+GIVES_UP = "it is left alone; the run ends soon (exit code 4) and the next goes on"
+TRIES_ALONE = (
+    "a few products are tried alone; then the run ends (exit code 4), and the next goes on"
+)
+BEFORE = "all that came before"
+POLLS = 4
+LISTED = "all listings, and all that came before"
+
+EVERYTHING = [
+    fault(script, words, outcome=GIVES_UP, kept=BEFORE, told=1)
+    for script, words in (
+        ("500", "every request answered with 500"),
+        ("503", "every request answered with 503"),
+        ("503=60", "every request answered with 503 and Retry-After"),
+        ("reset", "every connection reset"),
+    )
+]
+DOWNLOADS = [
+    fault(f"{name}@download", f"{words}, queries served", outcome=TRIES_ALONE, kept=LISTED, told=7)
+    for name, words in (
+        ("500", "every download answered with 500"),
+        ("503", "every download answered with 503"),
+        ("503=20", "every download answered with 503 and Retry-After"),
+        ("reset", "every download reset before its answer"),
+        ("html", "every download answered with a page"),
+        ("422", "every download rejected"),
+        ("reset-body=200", "every download reset after its first bytes"),
+        ("end-early=200", "every download ended early"),
+    )
+]
+MOST_REQUESTS = 180
+"""Of one run, pings and queries included: far below one for each attempt at each product."""
+
+
+@pytest.mark.parametrize(("script", "expected"), [*EVERYTHING, *DOWNLOADS])
+async def test_an_outage_from_the_start(
+    tmp_path: Path, script: str, expected: dict[str, int]
+) -> None:
+    """The run ends soon, with a few lines in the log, and the next one has everything.
+
+    One line says that the server is unwell, unless queries succeed meanwhile: then one for each.
+    """
+    async with staged(tmp_path, script) as stage:
+        lines = _logged(stage)
+        report = await stage.run()
+        assert report.exit_code is ExitCode.UNWELL
+        assert len(stage.rig.simulator.requests) <= MOST_REQUESTS
+        grave = Counter(line["event"] for line in lines())
+        assert grave["server unwell"] <= expected["told"]
+        assert grave.total() <= 30
+        stage.misbehave("")
+        await stage.run_after(timedelta(minutes=10))
+        assert not stage.missed
+
+
+@pytest.mark.parametrize("script", ["500", "reset", "html@download", "500@download"])
+async def test_an_outage_in_the_middle(tmp_path: Path, script: str) -> None:
+    """What came before is kept and not asked for again; the rest comes when it can."""
+    async with staged(tmp_path, connections=1) as stage:
+
+        def break_down(event: Event) -> None:
+            if isinstance(event, BatchEnded) and event.trouble is None:
+                stage.misbehave(script)
+
+        stage.rig.events = Reacting(break_down)
+        report = await stage.run()
+        assert report.exit_code is ExitCode.UNWELL
+        assert 0 < len(stage.missed) < len(stage.products)
+        stage.rig.events = []
+        stage.misbehave("")
+        await stage.run_after(timedelta(minutes=10))
+        assert not stage.missed
+
+
+REFUSED = fault(
+    "(the simulator stops listening)",
+    "connections refused for a while",
+    outcome="it is left alone for a while, then probed, and the same run goes on",
+    kept=BEFORE,
+)
+GONE = fault(
+    "(the simulator is stopped)",
+    "connections refused for longer",
+    outcome=GIVES_UP,
+    kept=BEFORE,
+)
+
+
+@pytest.mark.parametrize(("_how", "_expected"), [REFUSED])
+async def test_a_server_that_comes_back(
+    tmp_path: Path, _how: str, _expected: dict[str, object]
+) -> None:
+    """Half a minute without a server costs a wait and nothing else.
+
+    Its first answer waits for the end of all polls, so that only downloads meet what is to come.
+    """
+    async with staged(tmp_path, "silence:x1@download", connections=1) as stage:
+        simulator = stage.rig.simulator
+        simulator._address = "127.0.0.1", int(simulator.url.rpartition(":")[2])
+        gone: list[asyncio.Task[None]] = []
+
+        def go_away(event: Event) -> None:
+            if sum(isinstance(one, Polled) for one in stage.rig.events) == POLLS:
+                stage.faults.release()
+            if isinstance(event, BatchEnded) and not gone:
+                _hang_up(simulator)
+                gone.append(asyncio.create_task(simulator.__aexit__(None, None, None)))
+
+        async def come_back() -> None:
+            if stage.rig.elapsed >= 20 and gone:
+                await gone[0]
+                await simulator.__aenter__()
+                stage.rig.in_waits = None
+
+        stage.rig.events = Reacting(go_away)
+        stage.rig.in_waits = come_back
+        report = await stage.run()
+        assert stage.rig.in_waits is None
+        assert report.exit_code is ExitCode.DONE
+        assert not stage.missed
+
+
+@pytest.mark.parametrize(("_how", "_expected"), [GONE])
+async def test_a_server_that_stays_away(
+    tmp_path: Path, _how: str, _expected: dict[str, object]
+) -> None:
+    """The run ends after some minutes, says so in one line, and the next one goes on."""
+    async with staged(tmp_path) as stage:
+        lines = _logged(stage)
+        async with _stopped(stage):
+            report = await stage.run()
+            assert report.exit_code is ExitCode.UNWELL
+            assert "refused" in report.errors[0].message.lower()
+        assert stage.rig.elapsed <= timedelta(minutes=10).total_seconds()
+        assert [line["event"] for line in lines()].count("server unwell") <= 1
+        await stage.run_after(timedelta(minutes=10))
+        assert not stage.missed
+
+
+async def test_a_refusal_of_one_program_stops_no_other(tmp_path: Path) -> None:
+    """A key that is refused from some moment on stops its program; the other's products come."""
+    async with staged(tmp_path, "401@2025B001") as stage:
+        stage.rig.programs.append({"name": "2025B001", "image_types": ["stack"]})
+        report = await stage.run()
+        assert report.exit_code is ExitCode.REFUSED
+        assert not stage.missed
+
+
+async def test_a_crowd_of_log_lines_is_a_bug(tmp_path: Path) -> None:
+    """Nothing is said of the many small failures that a run gets over by itself."""
+    async with staged(tmp_path, "500:x3,reset:x2,503:x2@query") as stage:
+        lines = _logged(stage)
+        await stage.run()
+        assert not stage.missed
+        assert len(lines()) <= 1
+
+
+def _logged(stage: Stage) -> _Lines:
+    """Write a log of the runs as the command does, of all that is a warning or worse."""
+    stream = io.StringIO()
+    tell = log.narrator(log.configure(str, level="warning", form="json", stream=stream))
+    stage.rig.events = Reacting(tell)
+    return _Lines(stream)
+
+
+class _Lines:
+    def __init__(self, stream: io.StringIO) -> None:
+        self._stream = stream
+
+    def __call__(self) -> list[dict[str, str]]:
+        return [json.loads(line) for line in self._stream.getvalue().splitlines()]
+
+
+def _hang_up(simulator: Simulator) -> None:
+    """Stop listening at this instant, and cut every connection."""
+    runner = simulator._runner
+    assert runner is not None
+    assert runner.server is not None
+    for site in runner.sites:
+        assert isinstance(site, web.TCPSite)
+        assert site._server is not None
+        site._server.close()
+    for connection in runner.server.connections:
+        if connection.transport is not None:
+            connection.transport.abort()
+
+
+@asynccontextmanager
+async def _stopped(stage: Stage) -> AsyncIterator[None]:
+    """Have no server for a while, and then the same again."""
+    simulator = stage.rig.simulator
+    simulator._address = "127.0.0.1", int(simulator.url.rpartition(":")[2])
+    await simulator.__aexit__(None, None, None)
+    yield
+    await simulator.__aenter__()
