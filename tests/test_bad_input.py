@@ -198,7 +198,9 @@ CASES = {
         {"api": {"password_file": "~/password"}},
     ),
     "a refused password": Case(
-        REFUSED, ("refuses", "Incorrect email or password"), {"api": {"password": "hush-hush"}}
+        REFUSED,
+        ("refuses", "Incorrect email or password"),
+        {"api": {"password": "hush-hush"}, "programs": [{}, {"name": OTHER_PROGRAM}]},
     ),
     "a wrong key of the program": Case(
         REFUSED, ("refuses", "`winter-sync check`"), {"programs": [{"api_key": "hush-hush"}]}
@@ -285,6 +287,7 @@ def test_a_fault_is_told_and_nothing_is_lost(
     for piece in case.said:
         assert piece in " ".join(said.err.split())
     assert "Traceback" not in said.err
+    assert said.err.count("winter-sync: ") <= 1
     kept = home / "kept" if (home / "kept").exists() else home / "winter"
     assert files(kept) == files(mirrored / "winter") != {}
     assert_no_secret(home, said.out + said.err)

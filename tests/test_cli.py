@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import re
 import signal
@@ -228,14 +229,17 @@ def test_a_simulator_answers(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
-        assert process.stdout is not None
-        url = process.stdout.readline().removeprefix("listening on ").strip()
-        with urllib.request.urlopen(f"{url}/validation/version") as answer:  # noqa: S310 - our own
-            assert json.load(answer)["body"]
-        with urllib.request.urlopen(f"{url}/simulator/manifest") as answer:  # noqa: S310 - our own
-            assert len(json.load(answer)["products"]) == 20
-        process.terminate()
-        assert process.wait() == ExitCode.DONE
+        try:
+            url = (process.stdout or io.StringIO()).readline().split()[-1]
+            with urllib.request.urlopen(f"{url}/validation/version") as answer:  # noqa: S310 - ours
+                version = json.load(answer)["body"]
+            with urllib.request.urlopen(f"{url}/simulator/manifest") as answer:  # noqa: S310 - ours
+                products = json.load(answer)["products"]
+        finally:
+            process.terminate()
+    assert process.returncode == ExitCode.DONE
+    assert version
+    assert len(products) == 20
 
 
 # --- a server that talks, a user who interrupts --------------------------------------------------

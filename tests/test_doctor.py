@@ -144,13 +144,17 @@ async def test_a_full_disk_is_told(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("state", ["state", "winter/.winter-sync"])
-async def test_a_mirror_that_is_not_mounted_is_told(rig: Rig, tmp_path: Path, state: str) -> None:
-    """A tree that is gone, its catalog with it or not, is told before a run takes it for new."""
+async def test_a_mirror_that_is_not_mounted_is_told(
+    rig: Rig, tmp_path: Path, state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tree that is gone is told before a run takes it for new: by its catalog, or by memory."""
     rig.changes["mirror"] = {"state": str(tmp_path / state)}
     await rig.sync()
     settings = made(rig, mirror={"state": tmp_path / state})
     assert str(tmp_path / state) in (await found(settings))["mirror"].said
     (rig.root / OURS).rename(tmp_path / "elsewhere")
+    if state == "state":
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "forgotten"))
     findings = await found(settings)
     assert faults_in(findings) == {"mirror": ExitCode.STORAGE}
     assert "mounted" in findings["mirror"].remedy
