@@ -15,6 +15,7 @@ from support.rig import Rig
 
 # The first product would else take the second that numpy and astropy need to be imported.
 import winter_sync.simulator.contents  # noqa: F401 - see above
+from winter_sync.events import Received
 from winter_sync.factory import CATALOG
 from winter_sync.models import ImageType
 from winter_sync.simulator import (
@@ -48,6 +49,8 @@ THIRD = "*_mef_3_0_0_stack.fits"
 """The third of the five stacks."""
 
 _PRODUCTS = 60
+_TURNS = 1000
+"""Of the event loop: many more than a block needs to arrive."""
 _NEVER = 60.0
 """No run of a test takes so many real seconds: one that does hangs."""
 
@@ -72,6 +75,12 @@ class Watched(Scripted):
             savepath for savepath in call.savepaths if self._stage.has(savepath)
         ]
         return await super().before_zip(call)
+
+    async def stream(self, call: Call, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """Count the bytes that are sent."""
+        async for chunk in super().stream(call, chunks):
+            self._stage.sent += len(chunk)
+            yield chunk
 
 
 class PausingRig(Rig):
@@ -120,6 +129,8 @@ class Stage:
     reports: list[Report] = field(default_factory=list)
     downloads: list[tuple[str, ...]] = field(default_factory=list)
     asked_needlessly: list[str] = field(default_factory=list)
+    sent: int = 0
+    """Bytes of downloads."""
 
     @property
     def products(self) -> list[Product]:
@@ -162,10 +173,12 @@ class Stage:
         self.rig.simulator.faults = Watched(Script(rules), circumstances, self)
 
     async def _drip(self, seconds: float) -> None:
-        """Let the mirror's time pass while the archive waits, and the mirror see what was sent."""
-        self.rig.elapsed += seconds
-        for _ in range(5):
+        """Let time pass as soon as the mirror has what was sent, and so waits for more."""
+        for _ in range(_TURNS):
+            if sum(one.size for one in self.rig.events if isinstance(one, Received)) >= self.sent:
+                break
             await asyncio.sleep(0)
+        self.rig.elapsed += seconds
 
     async def run(self) -> Report:
         """Run the mirror once; nothing may be amiss afterwards."""

@@ -1,0 +1,204 @@
+"""We wait as long as something may come and no longer; what never ends is ended by us."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from reliability.stage import PROGRAM, fault, staged
+from support.rig import path_of
+
+from winter_sync.api import Api, Timeouts
+from winter_sync.errors import ExitCode, TransientError
+from winter_sync.events import BatchEnded, Polled, Received
+from winter_sync.models import Batch, Candidate, Credentials, Marks
+from winter_sync.simulator import DEFAULT_PASSWORD, DEFAULT_USER, key_of
+from winter_sync.unzip import Limits
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reliability.stage import Stage
+
+    from winter_sync.api import Download
+
+SMALLER = "broken off when its time is over, and asked for again in smaller company"
+REST = "broken off when its time is over, and the rest is asked for again"
+READ_WHOLE = "every member that had been read whole"
+NOTHING_CAME = "all that came in other downloads"
+EVERYTHING = "everything"
+
+SILENCES = [
+    fault(
+        "silence:x1@stack",
+        "silence before the first byte of a download",
+        outcome=SMALLER,
+        kept=NOTHING_CAME,
+        again=(5,),
+    ),
+    fault(
+        "silence:x1@query",
+        "silence instead of the answer to a query",
+        outcome="broken off when its time is over, and tried again in the same run",
+        kept=EVERYTHING,
+        again=(0,),
+    ),
+    fault(
+        "silence-body=10000:x1@stack",
+        "silence inside a download",
+        outcome=REST,
+        kept=READ_WHOLE,
+        again=(3,),
+    ),
+]
+DRIPS = [
+    fault(
+        "trickle=20:x1@stack",
+        "a download that comes in drops, below 1 kB/s over a minute",
+        outcome=REST,
+        kept=READ_WHOLE,
+        again=(1, 2, 3, 4, 5),
+        troubled=True,
+    ),
+    fault(
+        "trickle=2000:x1@stack",
+        "a download that comes slowly, above 1 kB/s",
+        outcome="nothing: it goes on to its end",
+        kept=EVERYTHING,
+        again=(0,),
+        troubled=False,
+    ),
+]
+
+
+@pytest.mark.parametrize(("script", "expected"), SILENCES)
+async def test_silence_has_an_end(tmp_path: Path, script: str, expected: dict[str, Any]) -> None:
+    """A silent server is waited for as long as the settings say, and then asked again.
+
+    That is real time: nothing else tells that nothing comes. A second is long for our loop.
+    """
+    names = ("query_timeout", "first_byte_timeout", "silence_timeout")
+    async with staged(tmp_path, script) as stage:
+        stage.rig.changes["api"] = dict.fromkeys(names, "1s")
+        report = await stage.run()
+        assert report.exit_code is ExitCode.DONE
+        assert not stage.missed
+        assert stage.asked_again in expected["again"]
+        assert stage.faults.happened.total() == 1
+        struck = [record for record in stage.rig.simulator.requests if not record.complete]
+        assert len(struck) == 1
+
+
+@pytest.mark.parametrize(("script", "expected"), DRIPS)
+async def test_a_drip_has_an_end(tmp_path: Path, script: str, expected: dict[str, Any]) -> None:
+    """A download below the floor is broken off; one above it is not, however long it takes."""
+    async with staged(tmp_path, script, connections=1) as stage:
+        report = await stage.run()
+        assert report.exit_code is ExitCode.DONE
+        assert not stage.missed
+        assert stage.asked_again in expected["again"]
+        ended = [one.trouble for one in stage.rig.events if isinstance(one, BatchEnded)]
+        assert any("too slowly" in (why or "") for why in ended) == expected["troubled"]
+
+
+@pytest.mark.parametrize(
+    ("script", "_expected"),
+    [
+        fault(
+            "endless:x1@stack",
+            "a member that never ends",
+            outcome="broken off at the largest size a member may have, and asked for again",
+            kept=NOTHING_CAME,
+        )
+    ],
+)
+async def test_what_never_ends_is_ended(
+    tmp_path: Path, script: str, _expected: dict[str, Any]
+) -> None:
+    """No more is taken than a member may have, and then the connection is closed."""
+    async with staged(tmp_path, script) as stage:
+        stage.rig.limits = Limits(member_size=4_000_000)
+        report = await stage.run()
+        assert report.exit_code is ExitCode.DONE
+        assert not stage.missed
+        (endless,) = [one for one in stage.rig.simulator.requests if not one.complete]
+        assert 4_000_000 <= endless.sent < 40_000_000
+
+
+async def test_our_own_slowness_is_not_the_servers(tmp_path: Path) -> None:
+    """Hours between two blocks, spent by us, are no reason to break a download off."""
+    async with staged(tmp_path, "trickle=2000") as stage:
+        stacks, now = _stacks(stage), 0.0
+
+        def monotonic() -> float:
+            return now + stage.rig.elapsed
+
+        async with (
+            _api(stage, monotonic) as api,
+            api.download(stacks) as download,
+        ):
+            body = b""
+            async for block in download.blocks():
+                body += block
+                now += 3600.0
+                stage.rig.events.append(Received(stacks, len(block)))
+        assert b"PK\5\6" in body
+
+
+async def test_only_time_that_is_ours_to_wait_counts(tmp_path: Path) -> None:
+    """The same download with the same hours on the server's side is broken off."""
+    async with staged(tmp_path, "trickle=20") as stage:
+        stacks = _stacks(stage)
+        async with (
+            _api(stage, lambda: stage.rig.elapsed) as api,
+            api.download(stacks) as download,
+        ):
+            with pytest.raises(TransientError, match="too slowly"):
+                await _take(stage, stacks, download)
+        assert stage.rig.elapsed >= Timeouts().window
+
+
+def _api(stage: Stage, monotonic: Any) -> Api:  # noqa: ANN401 - a clock
+    credentials = Credentials(DEFAULT_USER, DEFAULT_PASSWORD, {PROGRAM: key_of(PROGRAM)})
+    return Api(stage.rig.simulator.url, credentials, interval=0, monotonic=monotonic)
+
+
+async def _take(stage: Stage, batch: Batch, download: Download) -> None:
+    async for block in download.blocks():
+        stage.rig.events.append(Received(batch, len(block)))
+
+
+def _stacks(stage: Stage) -> Batch:
+    candidates = (
+        Candidate(one, PROGRAM, path_of(one), attempts=0, marks=Marks(), expected_size=1)
+        for one in stage.stacks
+    )
+    return Batch("stacks", tuple(candidates))
+
+
+@pytest.mark.parametrize(
+    ("script", "_expected"),
+    [
+        fault(
+            "no-rows",
+            "empty listings, though there are products",
+            outcome="all are told as withdrawn, and as returned when they are listed again",
+            kept="every file; nothing is fetched again",
+        )
+    ],
+)
+async def test_a_listing_that_forgets_costs_no_file(
+    tmp_path: Path, script: str, _expected: dict[str, Any]
+) -> None:
+    """What vanishes from all listings at once is told and stays, and comes back without a fetch."""
+    async with staged(tmp_path) as stage:
+        await stage.run()
+        for faults, told in ((script, "withdrawn"), ("", "returned")):
+            stage.misbehave(faults)
+            stage.rig.events.clear()
+            report = await stage.run_after()
+            assert report.exit_code is ExitCode.DONE
+            polled = [one for one in stage.rig.events if isinstance(one, Polled)]
+            assert sum(getattr(one, told) for one in polled) == len(stage.products)
+            assert not stage.missed
+        assert stage.asked_again == 0
