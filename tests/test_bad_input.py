@@ -336,14 +336,14 @@ class Website(BaseHTTPRequestHandler):
         """Show the page, and in it where the visitor came from."""
         self.send_response(200)
         self.end_headers()
-        told = f"<html>You asked for {self.path} as {self.headers['Authorization']}</html>"
+        told = f"<html>{self.headers['Authorization']} asked for {self.path}</html>"
         self.wfile.write(told.encode())
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
         """Say nothing."""
 
 
-@pytest.mark.parametrize("command", ["sync"])
+@pytest.mark.parametrize("command", ["sync", "check"])
 def test_a_server_that_is_no_archive_is_told(command: str, tmp_path: Path) -> None:
     """A web site at the address is recognised, and what it sends back shows no secret."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Website) as website:

@@ -167,7 +167,8 @@ def test_a_sync_draws_its_progress_on_a_terminal(archive: Simulator, tmp_path: P
 
 def test_a_backfill_fetches_what_is_chosen(archive: Simulator, tmp_path: Path) -> None:
     """Its selectors choose types and cameras that the settings need not name, and nights."""
-    settings = settings_of(archive, tmp_path)
+    spring = {"instruments": ["spring"]}
+    settings = settings_file(tmp_path, api={"base_url": archive.url}, programs=[spring])
     chosen = ("--type", "diff", "--type", "avro", "--instrument", "winter", "--program", PROGRAM)
     said = run("--config", settings, *BACKFILL, *chosen, home=tmp_path)
     assert said.code == ExitCode.DONE

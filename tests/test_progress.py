@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from datetime import date
+from itertools import count
 
 import pytest
 from rich.console import Console
@@ -54,14 +55,20 @@ def polled(new: int, changed: int = 0) -> Polled:
     return Polled(query, new, new, changed, returned=0, withdrawn=0, seconds=0.1)
 
 
-def drawn(*events: Event, terminal: bool = True) -> str:
+def drawn(*events: Event) -> str:
     """Give the line as it stands after these events, one a second."""
-    stream, times = io.StringIO(), iter(range(1000))
+    text = ESCAPE.sub("", written(*events, terminal=True))
+    return text.strip().split("\r")[-1].strip()
+
+
+def written(*events: Event, terminal: bool) -> str:
+    """Give all that is written while these events happen."""
+    stream, times = io.StringIO(), count(start=100)
     console = Console(file=stream, force_terminal=terminal, width=80)
     with ProgressView(console, clock=lambda: float(next(times))) as view:
         for event in events:
             view.tell(event)
-    return ESCAPE.sub("", stream.getvalue()).strip().split("\r")[-1].strip()
+    return stream.getvalue()
 
 
 def test_it_counts_what_is_done_of_what_is_wanted() -> None:
@@ -95,12 +102,9 @@ def test_it_fits_a_terminal_and_leaves_it_clean() -> None:
     batch = Batch("b", (candidate(1),))
     events = (Backlog(99_999), Received(batch, 999_000_000_000), Settled(Missing(candidate(1))))
     assert len(drawn(*events)) <= 80
-    stream = io.StringIO()
-    with ProgressView(Console(file=stream, force_terminal=True, width=80)) as view:
-        view.tell(Backlog(1))
-    assert stream.getvalue().endswith("\x1b[2K")
+    assert written(*events, terminal=True).endswith("\x1b[2K")
 
 
 def test_nothing_is_drawn_where_nobody_looks() -> None:
     """Piped, there is not a byte of it."""
-    assert drawn(Backlog(3), polled(5), terminal=False) == ""
+    assert written(Backlog(3), polled(5), terminal=False) == ""
