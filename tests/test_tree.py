@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,6 @@ from support.makers import evidence, fits, path_of, product, sha256
 from support.publisher import COMMITTED, FIRST, MOMENTS, NEW, OLD, SECOND
 
 from winter_sync.errors import StorageError
-from winter_sync.models import ImageType
 from winter_sync.tree import OURS, Part, Reserve, Session, Tree, digest, explained, space_of
 
 if TYPE_CHECKING:
@@ -399,10 +398,12 @@ def test_a_reader_never_finds_the_file_absent_or_torn(
 
     reader = threading.Thread(target=read)
     reader.start()
-    for content in contents[1:]:
-        put(session, content)
-    done.set()
-    reader.join()
+    try:
+        for content in contents[1:]:
+            put(session, content)
+    finally:
+        done.set()
+        reader.join()
     assert found
     assert found <= whole
     assert sorted(revisions(tree)) == contents[:-1]
@@ -676,6 +677,19 @@ def test_a_root_is_made_once(tmp_path: Path) -> None:
     assert tree.name == "one"
 
 
+def test_a_new_mirror_is_durable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The root, its marker and a session's place are synced, each before it is relied upon."""
+    calls = Recorder(monkeypatch)
+    tree = Tree(tmp_path / "winter")
+    tree.prepare("mirror")
+    marked = calls.at("rename", "mirror.new")
+    assert calls.at("mkdir", "winter") < calls.at("fsync", tmp_path.name)
+    assert calls.at("fsync", "mirror.new") < marked
+    assert marked < calls.at("fsync", OURS) < calls.at("fsync", "winter")
+    with tree.session("session"):
+        assert calls.at("mkdir", "session") < calls.at("fsync", "staging")
+
+
 def test_processes_that_begin_together_agree_on_the_name(tmp_path: Path) -> None:
     """Of several processes that make one mirror at the same moment, all get the same name."""
     for turn in range(3):
@@ -944,21 +958,33 @@ def write_all(tree: Tree, disk: Disk, expected: int, writes: list[int]) -> None:
                     reserve.write(part, b"x" * size)
 
 
-def test_promises_of_many_threads_add_up(tmp_path: Path) -> None:
-    """Promises made and redeemed from several threads at once are all counted."""
-    tree = Tree(tmp_path, space=lambda _: 10**9)
+def test_two_threads_never_share_the_last_room(tmp_path: Path) -> None:
+    """Of two threads that want all that is free at the same moment, one gets it."""
+    both = threading.Barrier(2)
+    refused: list[str] = []
 
-    def work() -> None:
-        for size in range(2000):
-            tree.promise(size)
-            tree.redeem(size)
+    class Free(int):
+        """A figure that is not worked with before two threads have it, if they can."""
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert tree.free() == 10**9
+        def __sub__(self, less: int) -> Free:
+            with suppress(threading.BrokenBarrierError):
+                both.wait(0.1)
+            return Free(int(self) - less)
+
+    crowded = Tree(tmp_path, space=lambda _: Free(1000))
+
+    def want_all() -> None:
+        try:
+            crowded.promise(1000)
+        except StorageError as full:
+            refused.append(full.message)
+
+    other = threading.Thread(target=want_all)
+    other.start()
+    want_all()
+    other.join()
+    assert len(refused) == 1
+    assert crowded.free() == 0
 
 
 def test_the_space_of_a_real_file_system(tmp_path: Path) -> None:
@@ -1126,12 +1152,3 @@ def test_a_digest_is_that_of_the_whole_file(tmp_path: Path) -> None:
     (tmp_path / "x.fits").write_bytes(content)
     assert len(content) > 2 * 1024 * 1024
     assert digest(tmp_path / "x.fits") == sha256(content)
-
-
-def test_types_have_directories_of_their_own(tree: Tree, session: Session) -> None:
-    """Products of every type are published side by side, each in its own directory."""
-    for kind in ImageType:
-        put(session, kind.encode(), product(0, kind))
-    session.committed("batch")
-    assert len(published(tree)) == len(ImageType)
-    assert {path.split("/")[2] for path in published(tree)} == {kind.subdir for kind in ImageType}
