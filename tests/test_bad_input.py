@@ -67,6 +67,16 @@ def lock_root(home: Path) -> None:
     (home / "winter" / OURS / "staging").chmod(0o500)
 
 
+def lock_mirror(home: Path) -> None:
+    """Let nobody look at the mirror's own directory."""
+    (home / "winter" / OURS).chmod(0o000)
+
+
+def lock_parent(home: Path) -> None:
+    """Let nobody look into a directory for a mirror."""
+    (home / "locked").mkdir(0o000)
+
+
 def lock_password(home: Path) -> None:
     """Make a password file that nobody may read."""
     (home / "password").touch(0o000)
@@ -167,6 +177,27 @@ CASES = {
         STORAGE,
         ("Permission denied", "write permission"),
         before=lock_root,
+        unprivileged=True,
+    ),
+    "a mirror that may not be looked at": Case(
+        STORAGE,
+        ("winter", "Permission denied", "access"),
+        arguments=("status",),
+        before=lock_mirror,
+        unprivileged=True,
+    ),
+    "a mirror whose place may not be looked at": Case(
+        STORAGE,
+        ("Permission denied", "access"),
+        {"mirror": {"root": "~/locked/winter"}},
+        before=lock_parent,
+        unprivileged=True,
+    ),
+    "a mirror that a check may not look at": Case(
+        STORAGE,
+        ("FAIL mirror", "Permission denied", "write permission"),
+        arguments=("check",),
+        before=lock_mirror,
         unprivileged=True,
     ),
     "a broken catalog": Case(
@@ -285,7 +316,7 @@ def test_a_fault_is_told_and_nothing_is_lost(
     )
     assert said.code == case.code, said.err
     for piece in case.said:
-        assert piece in " ".join(said.err.split())
+        assert piece in " ".join((said.out + said.err).split())
     assert "Traceback" not in said.err
     assert said.err.count("winter-sync: ") <= 1
     kept = home / "kept" if (home / "kept").exists() else home / "winter"

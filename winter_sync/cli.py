@@ -296,11 +296,18 @@ def main() -> NoReturn:
     try:
         app()
     except WinterSyncError as error:
-        typer.echo(f"winter-sync: {error.message}", err=True)
-        if error.remedy:
-            typer.echo(f"  {error.remedy}", err=True)
-        sys.exit(error.exit_code)
+        _fail(error)
+    except PermissionError as denied:
+        remedy = "Give the user who runs winter-sync access to it."
+        _fail(StorageError(f"{denied.filename}: {denied.strerror}", remedy=remedy))
     sys.exit(ExitCode.DONE)
+
+
+def _fail(error: WinterSyncError) -> NoReturn:
+    typer.echo(f"winter-sync: {error.message}", err=True)
+    if error.remedy:
+        typer.echo(f"  {error.remedy}", err=True)
+    sys.exit(error.exit_code)
 
 
 def _prepare(

@@ -8,6 +8,7 @@ import tempfile
 import textwrap
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -23,7 +24,6 @@ from winter_sync.units import show_duration, show_size
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-    from pathlib import Path
 
     from rich.console import Console
 
@@ -179,7 +179,8 @@ async def _program(api: Api, name: str) -> str:
 
 def _found(what: str, check: Callable[[], str]) -> Finding:
     try:
-        return Finding(what, check())
+        with explained(Path(what)):
+            return Finding(what, check())
     except WinterSyncError as error:
         return _failed(what, error)
 

@@ -566,13 +566,20 @@ def _secret_directories(environ: Mapping[str, str]) -> Iterator[Path]:
 def _find(config: Path | None) -> Path | None:
     given = config or (Path(found) if (found := os.environ.get(CONFIG_ENV)) else None)
     if given is None:
-        return next((path for path in _usual_places(os.environ) if path.is_file()), None)
-    if not given.is_file():
+        return next((path for path in _usual_places(os.environ) if _is_file(path)), None)
+    if not _is_file(given):
         raise UsageError(
-            f"there is no settings file {given}",
+            f"there is no settings file {given}, or we may not see it",
             remedy=f"Copy {EXAMPLE} there and fill it in, or give another with --config.",
         )
     return given
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except PermissionError:
+        return False
 
 
 def _usual_places(environ: Mapping[str, str]) -> tuple[Path, ...]:
