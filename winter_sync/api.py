@@ -15,7 +15,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -57,6 +57,8 @@ Json = Any
 _READ_BUFFER = 512 * 1024
 _LARGEST_ANSWER = 128 * 1024 * 1024
 _QUOTED = 80
+_LOOKED_AT = 4096
+_LONGEST_DETAIL = 500
 _ATTEMPTS = 4
 _LONGEST_WAIT = 30.0
 _UNWELL = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -284,7 +286,8 @@ class Api:
             },
             body=[query_body(query)],
         )
-        return read_listing(answer, query)
+        listing = read_listing(answer, query)
+        return replace(listing, faults=tuple(map(self.redacted, listing.faults)))
 
     @asynccontextmanager
     async def download(self, batch: Batch) -> AsyncIterator[Download]:
@@ -388,7 +391,7 @@ class Api:
         if response.status == HTTPStatus.OK:
             return
         with _wire(self.base_url):
-            said = self._said(await response.content.read(4096))
+            said = self._said(await response.content.read(_LOOKED_AT))
         raise _status_error(response, said)
 
     def _said(self, content: bytes) -> str:
@@ -396,10 +399,18 @@ class Api:
         try:
             detail = json.loads(content)["detail"]
         except (ValueError, KeyError, TypeError):
-            return self._redact(repr(content[:_QUOTED])) if content else "nothing more"
+            return self._quoted(content) if content else "nothing more"
         if isinstance(detail, list):
             detail = "; ".join(str(one.get("msg", "")) for one in detail if isinstance(one, dict))
-        return self._redact(str(detail)[:500])
+        return self.redacted(str(detail))[:_LONGEST_DETAIL]
+
+    def _quoted(self, content: bytes) -> str:
+        """Show how an answer begins; secrets are taken out before it is shortened."""
+        return self.redacted(repr(content[:_LOOKED_AT]))[:_QUOTED]
+
+    def redacted(self, text: str) -> str:
+        """Give a text without our secrets: what the server sends may repeat what we sent."""
+        return self._redact(text)
 
     async def _whole(self, response: aiohttp.ClientResponse) -> bytes:
         content = bytearray()
@@ -417,7 +428,7 @@ class Api:
         except ValueError:
             raise BadAnswerError(
                 f"the server's answer to {path} is not JSON but begins with "
-                f"{self._redact(repr(content[:_QUOTED]))}",
+                f"{self._quoted(content)}",
                 remedy=_TRY_LATER,
             ) from None
 

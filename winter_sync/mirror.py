@@ -372,7 +372,7 @@ class Mirror:
             try:
                 placed.append((row, str(self._layout.path(row.product))))
             except DamagedError as unsafe:
-                more.append(unsafe.message)
+                more.append(self._api.redacted(unsafe.message))
         return placed, (*faults, *more)
 
     def _tell_poll(self, poll: Poll, faults: tuple[str, ...]) -> None:
@@ -493,19 +493,31 @@ class Mirror:
         loop = asyncio.get_running_loop()
 
         def settled(outcome: Outcome) -> None:
-            loop.call_soon_threadsafe(self._tell, Settled(outcome))
+            loop.call_soon_threadsafe(self._tell, Settled(self._told_safely(outcome)))
 
         policy = self._policy
         intake = Intake(
             batch, self._session, keep=policy.keep_revisions, settled=settled, limits=policy.limits
         )
         with intake:
-            try:
-                async with self._api.download(batch) as download:
-                    trouble = await self._pour(batch, download, intake)
-            except BadAnswerError as bad:
-                return Fetched(intake.remainder(bad.message), trouble=bad.message)
-            return _judge(batch, intake, trouble, download.missing)
+            fetched = await self._fetch_into(intake, batch)
+        outcomes = tuple(self._told_safely(outcome) for outcome in fetched.outcomes)
+        trouble = self._api.redacted(fetched.trouble) if fetched.trouble else None
+        return replace(fetched, outcomes=outcomes, trouble=trouble)
+
+    async def _fetch_into(self, intake: Intake, batch: Batch) -> Fetched:
+        try:
+            async with self._api.download(batch) as download:
+                trouble = await self._pour(batch, download, intake)
+        except BadAnswerError as bad:
+            return Fetched(intake.remainder(bad.message), trouble=bad.message)
+        return _judge(batch, intake, trouble, download.missing)
+
+    def _told_safely(self, outcome: Outcome) -> Outcome:
+        """Take our secrets out of a reason, which may quote what came."""
+        if not isinstance(outcome, Failed):
+            return outcome
+        return replace(outcome, reason=self._api.redacted(outcome.reason))
 
     async def _pour(self, batch: Batch, download: Download, intake: Intake) -> str | None:
         """Pour a download into its intake; gives what broke it, if something did.
