@@ -153,6 +153,7 @@ def test_braces_of_the_archive_are_no_fields() -> None:
         (f"/{NIGHT}/a/X\0.fits", r"'X\x00.fits' has a control character"),
         (f"/{NIGHT}/a\\..\\b/X", "has a control character or a backslash"),
         (f"/{NIGHT}/a/\ud800", r"'\ud800' has a control character"),
+        (f"/{NIGHT}/a/.{'n' * 59}", "'." + "n" * 59 + "' begins with a dot"),
         (f"/{NIGHT}/a/{'n' * 256}", "'" + "n" * 60 + "'... has more than 255 bytes"),
         (f"/{NIGHT}/" + "n/" * 600 + "X", "it has more than 1024 bytes"),
     ],

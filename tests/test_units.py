@@ -101,6 +101,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     [
         (0, "0 B"),
         (999, "999 B"),
+        (12.34, "12 B"),
         (999.6, "1 kB"),
         (1000, "1 kB"),
         (1536, "1.54 kB"),
@@ -134,7 +135,7 @@ def test_a_shown_size_is_nearly_the_size(count: int) -> None:
         (0, "0.0 s"),
         (12.34, "12.3 s"),
         (59.94, "59.9 s"),
-        (59.96, "1 min 0 s"),
+        (59.95, "1 min 0 s"),
         (60, "1 min 0 s"),
         (3599.4, "59 min 59 s"),
         (3599.6, "1 h 0 min"),

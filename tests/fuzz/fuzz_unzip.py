@@ -159,6 +159,8 @@ def is_strict(archive: bytes, info: zipfile.ZipInfo, begin: int) -> bool:
     told = (info.flag_bits, info.compress_type, info.CRC, info.compress_size, info.file_size)
     if (flags, method, crc, packed, size) != told or flags & 9:
         return False
+    if info.file_size > LIMITS.member_size:
+        return False
     data = archive[begin : begin + packed]
     if len(data) != packed:
         return False
