@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import sqlite3
 from collections import Counter
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -221,13 +223,26 @@ class Stage:
 _OURS = {"catalog.sqlite3", "mirror.json", "sessions.lock", "staging"}
 
 
+def a_port_of_our_own() -> int:
+    """Give a free port that no connection is given by chance, so that it can be come back to.
+
+    The system takes the ports of its connections from 32768 upwards.
+    """
+    for port in range(20_000 + os.getpid() % 10_000, 32_000):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError("there is no free port below 32000")
+
+
 @asynccontextmanager
 async def staged(
     directory: Path, script: str = "", *, style: ZipStyle = STREAMED, **api: object
 ) -> AsyncIterator[Stage]:
     """Set the stage: an archive of one night in which what a script says goes wrong."""
     universe = Universe(nights=(DEMO_NIGHT,), products_a_night=_PRODUCTS, gone_fraction=0)
-    async with Simulator(Observatory(universe), zip_style=style) as simulator:
+    port = a_port_of_our_own()
+    async with Simulator(Observatory(universe), port=port, zip_style=style) as simulator:
         rig = PausingRig(simulator, directory / "winter")
         rig.programs = [{"name": PROGRAM, "image_types": list(TYPES)}]
         rig.changes["api"] = api
