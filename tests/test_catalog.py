@@ -8,6 +8,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -328,19 +329,14 @@ except StorageError as refused:
 
 
 @pytest.mark.parametrize("exists", [True, False])
-def test_a_catalog_one_may_not_write_is_told(
-    tmp_path_factory: pytest.TempPathFactory, clock: Clock, *, exists: bool
-) -> None:
+def test_a_catalog_one_may_not_write_is_told(clock: Clock, *, exists: bool) -> None:
     """Without write permission the error names the catalog and asks for the permission."""
-    place = Path(str(tmp_path_factory.getbasetemp()) + "-open-to-all")
-    place = Path("/tmp") / f"{place.name}-{new_session()}"  # noqa: S108 - all above it must be open
-    place.mkdir()
-    path = place / "catalog.sqlite3"
-    try:
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name, "catalog.sqlite3")
         if exists:
             Catalog(path, clock).close()
             path.chmod(0o444)
-        place.chmod(0o555)
+        path.parent.chmod(0o555)
         done = subprocess.run(  # noqa: S603 - ourselves
             [sys.executable, "-c", AS_NOBODY, str(path)],
             check=True,
@@ -348,13 +344,10 @@ def test_a_catalog_one_may_not_write_is_told(
             text=True,
             env=ENVIRONMENT,
         )
-        message, remedy = done.stdout.strip().split("|")
-        assert str(path) in message
-        assert "permission" in remedy or "may be written" in remedy
-    finally:
-        place.chmod(0o755)
-        path.unlink(missing_ok=True)
-        place.rmdir()
+        path.parent.chmod(0o755)
+    message, remedy = done.stdout.strip().split("|")
+    assert str(path) in message
+    assert "permission" in remedy or "may be written" in remedy
 
 
 def test_a_full_disk_is_told_and_got_over(tmp_path: Path, clock: Clock) -> None:

@@ -501,11 +501,8 @@ class Reserve:
 
 def digest(path: Path) -> str:
     """Give the SHA-256 of a file, hexadecimal, reading it in pieces."""
-    found = hashlib.sha256()
     with path.open("rb") as file:
-        while piece := file.read(_PIECE):
-            found.update(piece)
-    return found.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
