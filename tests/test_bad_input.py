@@ -367,7 +367,7 @@ class Website(BaseHTTPRequestHandler):
         """Show the page, and in it where the visitor came from."""
         self.send_response(200)
         self.end_headers()
-        told = f"<html>{self.headers['Authorization']} asked for {self.path}</html>"
+        told = f"<html>You asked for {self.path} as {self.headers['Authorization']}</html>"
         self.wfile.write(told.encode())
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
