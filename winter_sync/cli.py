@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from winter_sync.mirror import Report
     from winter_sync.settings import Settings
+    from winter_sync.simulator import Script
 
 T = TypeVar("T")
 W = TypeVar("W", bound=str)
@@ -247,6 +248,14 @@ def simulate(  # noqa: PLR0913, PLR0917 - one option each
             help="How zips are packed: deflated or stored.",
         ),
     ] = "deflated",
+    faults: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SCRIPT",
+            help='What goes wrong, like "503:0.1,reset-body:0.05@stack,flip:x3": kinds, each with '
+            "a rate or a number of times and a place. See docs/reliability.md.",
+        ),
+    ] = None,
 ) -> None:
     """Run an observatory of our own: the archive's API over synthetic nights."""
     from winter_sync.simulator import SimulatorOptions, ZipStyle, serve  # noqa: PLC0415 - heavy
@@ -258,6 +267,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - one option each
         thinking=thinking,
         cache=cache,
         zip_style=ZipStyle(method=method),  # type: ignore[arg-type] # one of the two
+        faults=_faults(faults),
         **{name: value for name, value in chosen.items() if value is not None},  # type: ignore[arg-type] # named by their fields
     )
     try:
@@ -352,6 +362,16 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
 
 def _finish(run: Coroutine[Any, Any, Report]) -> NoReturn:
     raise typer.Exit(_run(run).exit_code)
+
+
+def _faults(text: str | None) -> Script | None:
+    from winter_sync.simulator import parse_script  # noqa: PLC0415 - heavy
+
+    try:
+        return None if text is None else parse_script(text)
+    except ValueError as wrong:
+        told = f"--faults: {wrong}"
+        raise UsageError(told, remedy="What can go wrong is in docs/reliability.md.") from None
 
 
 def _console() -> Console:
