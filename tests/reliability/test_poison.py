@@ -14,7 +14,7 @@ from winter_sync.errors import ExitCode
 if TYPE_CHECKING:
     from pathlib import Path
 
-WAITS = "it is told apart, waits alone, ever longer, and comes when it can; exit code 5 meanwhile"
+WAITS = "it is told apart and waits alone, ever longer (exit code 5)"
 OTHERS = "every other product"
 FAST = {"first_byte_timeout": "1s", "silence_timeout": "1s"}
 """Real time, as only that tells that nothing comes: long for our loop and short for a test."""

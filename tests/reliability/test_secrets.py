@@ -194,6 +194,12 @@ async def secret_rig(tmp_path: Path) -> AsyncIterator[SecretRig]:
         yield SecretRig(simulator, tmp_path / "winter")
 
 
+@pytest.mark.fault(
+    kind="errors, pages, rows, member names and files that repeat the request, with all secrets",
+    injected="(the tests' own archive)",
+    outcome="no secret is told in any log line, error, catalog or object",
+    kept="everything",
+)
 async def test_no_secret_is_told_in_a_faulty_life(secret_rig: SecretRig) -> None:
     """Log, errors and their causes, catalog, settings and objects are without secrets."""
     rig = secret_rig

@@ -25,7 +25,7 @@ SOAK = CHECKOUT / "tests" / "reliability" / "soak.py"
             marks=[
                 pytest.mark.slow,
                 pytest.mark.fault(
-                    kind="one request in five failing, in 35 ways, over 2,000 products",
+                    kind="one request in five failing, in 36 ways, over 2,000 products",
                     injected="(scripts/soak)",
                     outcome="all are right at the end; memory stays as it was after a quarter",
                     kept="every file; none is ever wrong",

@@ -59,14 +59,14 @@ ANSWERS += [
 ANSWERS += [
     fault(
         f"{code}:x1@{place}",
-        f"credentials refused in mid-life ({code}), to a {place}",
+        f"credentials refused in mid-life ({code}), to a {word}",
         outcome=REFUSED,
         kept=NOTHING_CAME,
         again=again,
         first=ExitCode.REFUSED,
     )
     for code in ("401", "403")
-    for place, again in (("stack", STACKS), ("query", 0))
+    for place, word, again in (("stack", "download", STACKS), ("query", "query", 0))
 ]
 ANSWERS += [
     fault(f"{name}:x1@stack", f"{words} to a download", outcome=SMALLER, kept=NOTHING_CAME, again=5)
@@ -246,6 +246,12 @@ EVERY_OTHER = ",".join(
 )
 
 
+@pytest.mark.fault(
+    kind="twenty of these at once, at random, in zips of every style",
+    injected="(each by a rate of 0.1)",
+    outcome="each as above, over a few runs",
+    kept="whatever was whole",
+)
 @pytest.mark.parametrize("style", STYLES, ids=str)
 async def test_all_faults_of_a_zip_at_once(tmp_path: Path, style: ZipStyle) -> None:
     """With all of these at work together, in zips of other styles, the products still come."""
