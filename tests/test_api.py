@@ -243,6 +243,19 @@ async def test_a_rejection_is_told_in_the_servers_words() -> None:
             await client.api.query(QUERY)
 
 
+async def test_what_a_server_says_cannot_steer_a_terminal() -> None:
+    """Control characters in an error's detail are shown, not passed on."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response({"detail": "\x1b[31mred\r\n"}, status=404)
+
+    async with answering(answer) as url, Client(url) as client:
+        with pytest.raises(BadAnswerError) as told:
+            await client.api.query(QUERY)
+    assert told.value.message.isprintable()
+    assert r"\x1b[31mred\r\n" in told.value.message
+
+
 async def test_passing_trouble_is_tried_again() -> None:
     """A request that fails twice for a passing reason succeeds at the third attempt."""
     calls = 0

@@ -402,7 +402,7 @@ class Api:
             return self._quoted(content) if content else "nothing more"
         if isinstance(detail, list):
             detail = "; ".join(str(one.get("msg", "")) for one in detail if isinstance(one, dict))
-        return self.redacted(str(detail))[:_LONGEST_DETAIL]
+        return _printable(self.redacted(str(detail)))[:_LONGEST_DETAIL]
 
     def _quoted(self, content: bytes) -> str:
         """Show how an answer begins; secrets are taken out before it is shortened."""
@@ -548,6 +548,11 @@ def _reason(error: OSError) -> str:
     if error.errno is not None and error.errno > 0:
         return os.strerror(error.errno)
     return error.strerror or type(error).__name__
+
+
+def _printable(text: str) -> str:
+    """Show what would steer a terminal instead of letting it."""
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
 
 def _may_pass(error: BaseException) -> bool:
