@@ -152,11 +152,13 @@ def _place(text: str | None, kind: type[Kind]) -> Place:
         found.setdefault(_sort_of(word, known), []).append(word)
     place = Place(**{name: tuple(chosen) for name, chosen in found.items()})
     can = kind.strikes & DOWNLOADS if place.globs or place.image_types else kind.strikes
-    if not can or not set(place.endpoints) <= can:
+    if not set(place.endpoints) <= kind.strikes:
         usual = ", ".join(one for one in ENDPOINTS if one in kind.strikes)
+        raise ValueError(f"{kind.name} cannot happen at {text!r}: it strikes {usual}")
+    if not can or not set(place.endpoints) <= can:
         raise ValueError(
-            f"{kind.name} cannot happen at {text!r}: it strikes {usual}, and only of downloads "
-            "are image types and file names known"
+            f"{kind.name} cannot happen at {text!r}: only of downloads are image types and file "
+            "names known"
         )
     return place if place.endpoints else replace(place, endpoints=tuple(sorted(can)))
 
