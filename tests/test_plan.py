@@ -266,6 +266,23 @@ def test_the_span_begins_where_the_user_or_the_program_does() -> None:
     assert unknown == plan.Span(date(2023, 2, 10), None)
 
 
+def test_a_span_begins_no_earlier_than_the_cameras() -> None:
+    """A zero date, of the server or the user, leads back to 2020 and no further."""
+    program = Program(PROGRAM, date.min, date.max)
+    for since in (None, Night("00010101")):
+        selection = Selection(PROGRAM, (ImageType.STACK,), since=since)
+        assert plan.span_of(selection, program, TODAY) == plan.Span(date(2019, 12, 31), date.max)
+
+
+def test_a_program_that_has_ended_is_asked_for_a_while() -> None:
+    """Two days beyond its last, as far as the lookback, and then only in sweeps."""
+    end = TODAY - timedelta(10)
+    span = plan.Span(date(2024, 1, 1), end)
+    assert plan.look(SUBJECT, span, TODAY, lookback=7) == (Query(SUBJECT, TODAY - timedelta(8)),)
+    assert plan.look(SUBJECT, span, TODAY + timedelta(1), lookback=7) == ()
+    assert len(plan.look(SUBJECT, span, TODAY + timedelta(1), lookback=None)) == 1
+
+
 def test_a_program_that_has_not_begun_is_not_asked() -> None:
     """Nothing is asked before the day before a program begins."""
     span = plan.Span(TODAY + timedelta(1), None)
@@ -334,13 +351,28 @@ def test_batches_come_to_an_end_with_nothing_left_out(candidates: list[Candidate
 
 
 def test_a_batch_is_filled() -> None:
-    """Small products fill a batch to its number, large ones to its bytes."""
+    """Small products fill a batch to its 32, large ones to its 256 MB."""
+    assert (plan.BATCH_PRODUCTS, plan.BATCH_BYTES) == (32, 256_000_000)
     small = [candidate(product(str(n)), size=1) for n in range(99)]
     large = [candidate(product(str(n)), size=plan.BATCH_BYTES // 4) for n in range(99)]
     huge = [candidate(product(str(n)), size=plan.BATCH_BYTES + 1) for n in range(99)]
     assert len(plan.choose_batch(small)) == plan.BATCH_PRODUCTS
     assert len(plan.choose_batch(large)) == 4
     assert len(plan.choose_batch(huge)) == 1
+
+
+def test_a_probe_is_one_product_of_what_is_not_in_doubt() -> None:
+    """Whether the server serves is tried with what it did not just fail to serve, if it can be."""
+    stack, diff = candidate(product()), candidate(product(image_type=ImageType.DIFF))
+    spring = candidate(product(instrument=Instrument.SPRING))
+    other = candidate(product(), program=OTHER_PROGRAM)
+    everything = [stack, diff, spring, other]
+    doubtful = [(PROGRAM, Instrument.WINTER, ImageType.STACK)]
+    assert plan.choose_alone(everything, []) == (stack,)
+    for one in (diff, spring, other):
+        assert plan.choose_alone([stack, one, one], doubtful) == (one,)
+    assert plan.choose_alone([stack, stack], doubtful) == (stack,)
+    assert plan.choose_alone([], doubtful) == ()
 
 
 @given(st.integers(0, 100))

@@ -37,6 +37,7 @@ FORMS: dict[str, Callable[[str], str]] = {
     "json in repr": lambda secret: repr(json.dumps(secret).encode()),
     "html": html.escape,
     "html of json": lambda secret: html.escape(json.dumps(secret)),
+    "json in html in a URL": lambda secret: quote(html.escape(json.dumps(secret)), safe=""),
     "html in numbers": lambda secret: "".join(f"&#{ord(character)};" for character in secret),
 }
 ORDINARY = "/srv/winter/winter/20240211/final/X_mef_4_0_0_stack.fits 100% & more\\n"
@@ -159,7 +160,7 @@ def test_a_short_secret_is_only_found_as_a_value(short: str) -> None:
 def test_ordinary_text_stays_as_it_is() -> None:
     """Without a secret in it a text is unchanged, and empty secrets are none."""
     assert redacted(ORDINARY, "some-api-key", "pass word") == ORDINARY
-    assert redactor(credentials("", "", "", ""))(ORDINARY) == ORDINARY
+    assert redactor(credentials("", "", "", ""))(f"{ORDINARY} key=, x") == f"{ORDINARY} key=, x"
     assert redactor(None)(ORDINARY) == ORDINARY
 
 
@@ -171,3 +172,9 @@ def test_no_text_is_too_strange(text: str, found: list[str]) -> None:
     """Whatever the text and the secrets, none of four characters is left."""
     shown = redacted(text, *found)
     assert not [secret for secret in found if len(secret) >= 4 and secret in shown]
+
+
+def test_no_text_is_too_deep() -> None:
+    """Encodings inside each other without an end are seen through only so far."""
+    deep = "%" + "25" * 5000 + " the-key"
+    assert redacted(deep, "the-key") == deep.replace("the-key", SHOWN_INSTEAD)
