@@ -1,4 +1,4 @@
-"""What is asked for alone, to tell a server that serves nothing from products that cannot be had."""
+"""What is asked for alone, to tell a dead server from products that cannot be had."""
 
 from __future__ import annotations
 
