@@ -117,7 +117,7 @@ def main() -> None:
     if "--check" not in sys.argv[1:]:
         PAGE.write_text(right)
     elif page != right:
-        sys.exit(f"{PAGE} is stale: run scripts/reliability_table.py")
+        sys.exit(f"{PAGE} is stale: run .venv/bin/python scripts/reliability_table.py")
 
 
 if __name__ == "__main__":

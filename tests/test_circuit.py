@@ -102,6 +102,15 @@ async def test_a_server_that_asks_for_time_gets_it() -> None:
     assert server.probes == [77.0]
 
 
+async def test_no_server_can_ask_for_ever() -> None:
+    """A wait that is longer than a day is a mistake, and a day is waited."""
+    server = Server()
+    server.well = True
+    server.fail(1, TransientError("busy", retry_after=float("inf")))
+    await server.circuit.passage()
+    assert server.probes == [86_400.0]
+
+
 async def test_patience_ends() -> None:
     """Who cannot wait that long is told at once, and nothing is asked of the server."""
     server = Server(patience=10.0)

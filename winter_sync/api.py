@@ -14,7 +14,7 @@ import os
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -59,6 +59,7 @@ _LARGEST_ANSWER = 128 * 1024 * 1024
 _QUOTED = 80
 _LOOKED_AT = 4096
 _LONGEST_DETAIL = 500
+_LONGEST_COUNT = 9
 _ATTEMPTS = 4
 _LONGEST_WAIT = 30.0
 _UNWELL = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -226,12 +227,15 @@ class Api:
     async def probe(self) -> None:
         """Ask for a sign of life, once and whether or not the server is being left alone.
 
+        Any answer is one, even one that makes no sense.
+
         Raises
         ------
         TransientError
             If there is none.
         """
-        await self._ask_once("/ping", {}, None, authorize=False)
+        with suppress(BadAnswerError, RefusedError):
+            await self._ask_once("/ping", {}, None, authorize=False)
 
     def _tell_circuit(self, change: Opened | Closed) -> None:
         match change:
@@ -381,11 +385,9 @@ class Api:
         return {"program_name": name, "program_api_key": self._credentials.keys[name]}
 
     def _note_date(self, response: aiohttp.ClientResponse) -> None:
-        try:
-            told = parsedate_to_datetime(response.headers["Date"])
-        except (KeyError, ValueError):
-            return
-        self._clock_offset = told.astimezone(UTC) - self._clock()
+        told = _http_date(response.headers.get("Date"))
+        if told is not None:
+            self._clock_offset = told - self._clock()
 
     async def _check_status(self, response: aiohttp.ClientResponse) -> None:
         if response.status == HTTPStatus.OK:
@@ -398,7 +400,7 @@ class Api:
         """Give what an error's body says to a person, without any secret in it."""
         try:
             detail = json.loads(content)["detail"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return self._quoted(content) if content else "nothing more"
         if isinstance(detail, list):
             detail = "; ".join(str(one.get("msg", "")) for one in detail if isinstance(one, dict))
@@ -425,7 +427,7 @@ class Api:
             return None
         try:
             return json.loads(content)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise BadAnswerError(
                 f"the server's answer to {path} is not JSON but begins with "
                 f"{self._quoted(content)}",
@@ -588,16 +590,22 @@ def _retry_after(response: aiohttp.ClientResponse) -> float | None:
     given = response.headers.get("Retry-After", "").strip()
     if given.isdecimal():
         return float(given)
+    when, now = _http_date(given), _http_date(response.headers.get("Date"))
+    return None if when is None or now is None else max(0.0, (when - now).total_seconds())
+
+
+def _http_date(header: str | None) -> datetime | None:
+    """Read an HTTP date (RFC 9110, 5.6.7), and whatever else may pass for one; None if nothing."""
     try:
-        when = parsedate_to_datetime(given)
-        now = parsedate_to_datetime(response.headers["Date"])
-    except (KeyError, ValueError):
+        told = parsedate_to_datetime(header or "")
+        return told.replace(tzinfo=UTC) if told.tzinfo is None else told.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return max(0.0, (when - now).total_seconds())
 
 
 def _count(header: str | None) -> int | None:
-    return int(header) if header is not None and header.strip().isdecimal() else None
+    given = (header or "").strip()
+    return int(given) if given.isdecimal() and len(given) <= _LONGEST_COUNT else None
 
 
 def _whole_date(day: date) -> int:

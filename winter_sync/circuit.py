@@ -15,6 +15,8 @@ _FAILURES = 5
 """So many failures in a row, whoever met them, mean the server and not a request."""
 _FIRST_PAUSE = 15.0
 _LONGEST_PAUSE = 900.0
+_LONGEST_ASKED = 86_400.0
+"""No server can ask for more than a day, by mistake or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,8 @@ class Circuit:
             self._tell(Closed(self._clock() - opened))
 
     def _hold(self, error: TransientError) -> None:
-        pause = error.retry_after or self._pause * (0.75 + self._random() / 2)
+        asked = min(error.retry_after or 0.0, _LONGEST_ASKED)
+        pause = asked or self._pause * (0.75 + self._random() / 2)
         self._probe_at = max(self._probe_at, self._clock() + pause)
         self._reason = error.message
         self._holding = True

@@ -55,6 +55,16 @@ DOWNLOADS = [
         ("end-early=200", "every download ended early"),
     )
 ]
+DOWNLOADS += [
+    fault(
+        f"500@download,{name}@ping",
+        f"every download answered with 500, and pings with {words}",
+        outcome=TRIES_ALONE,
+        kept=LISTED,
+        told=7,
+    )
+    for name, words in (("404", "404"), ("401", "401"), ("html", "a page"))
+]
 MOST_REQUESTS = 180
 """Of one run, pings and queries included: far below one for each attempt at each product."""
 

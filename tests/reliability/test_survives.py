@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,7 +10,7 @@ from reliability.stage import THIRD, fault, staged
 
 from winter_sync.errors import ExitCode
 from winter_sync.events import RowsRefused, ServerUnwell, ServerWell
-from winter_sync.simulator import ZipStyle
+from winter_sync.simulator import Answer, Call, Faults, ZipStyle
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,6 +95,7 @@ ANSWERS += [
         ("html", "an HTML page with status 200"),
         ("json", "other JSON with status 200"),
         ("broken-json", "cut JSON with status 200"),
+        ("deep-json", "JSON too deep to be read with status 200"),
         ("nothing", "an empty answer with status 200"),
         ("no-table", "null instead of a table"),
     )
@@ -126,6 +128,7 @@ LISTINGS = [
         ("labelled-columns", "a dict of columns by row label, as pandas writes it", HARMLESS),
         ("new-columns", "columns that nobody knows", HARMLESS),
         ("rows-twice", "every row twice", HARMLESS),
+        ("wild-values", "values that nobody expects, in all columns but the savepath", HARMLESS),
         ("null-row", "null among the rows", LEFT_OUT),
         ("odd-rows", "rows that make no sense or would lead out of the tree", LEFT_OUT),
     )
@@ -261,3 +264,46 @@ async def test_all_faults_of_a_zip_at_once(tmp_path: Path, style: ZipStyle) -> N
             await stage.run_after()
         assert not stage.missed
         assert stage.faults.happened.total() >= 5
+
+
+WAITS = (
+    *("soon", "-5", "1e9", "", "\u00b2", "Thu, 01 Jan 99999999999999 00:00:00 GMT"),
+    *("Thu, 01 Jan 1970 00:00:00 GMT", "Thu, 01 Jan 2026 00:00:20 -0000", "1 Jan", "0" * 5000),
+)
+COUNTS = ("9" * 5000, "-1", "\u00b2", "none", "", "1e3", "0x10")
+
+
+class OddHeaders(Faults):
+    """Refuses some calls until a time that is none, and counts what is missing in odd ways."""
+
+    def __init__(self) -> None:
+        self.waits = list(WAITS)
+        self.counts = list(COUNTS)
+
+    async def before(self, call: Call) -> Answer | None:
+        """Refuse a call with one of the odd waits, after a good answer each."""
+        if self.waits and call.number % 2:
+            return Answer(503, b"{}", headers={"Retry-After": self.waits.pop()})
+        return None
+
+    def headers(self, call: Call, headers: dict[str, str]) -> dict[str, str]:
+        """Count oddly."""
+        del call
+        return headers | {"missing-images": self.counts.pop()} if self.counts else headers
+
+
+@pytest.mark.fault(
+    kind="Retry-After and missing-images headers that make no sense",
+    injected="(the tests' own archive)",
+    outcome="they count as not there",
+    kept="everything",
+)
+async def test_headers_that_make_no_sense(tmp_path: Path) -> None:
+    """No header, however odd, stops a run, and none is taken for what it is not."""
+    async with staged(tmp_path) as stage:
+        odd = stage.rig.simulator.faults = OddHeaders()
+        while odd.waits or stage.missed:
+            await stage.rig.sync()
+            stage.rig.observatory.clock.advance(timedelta(hours=8))
+        assert len(odd.counts) < len(COUNTS)
+        assert stage.rig.files() == stage.rig.truth(stage.products)

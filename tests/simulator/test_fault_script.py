@@ -312,6 +312,20 @@ async def _has_new_columns(wire: Wire) -> None:
     assert all("seeing" in row for row in await wire.rows())
 
 
+async def _has_wild_values(wire: Wire) -> None:
+    rows = await wire.rows()
+    listed = wire.simulator.observatory.products(PROGRAM, Instrument.WINTER, ImageType.STACK)
+    assert [row["savepath"] for row in rows] == [product.savepath for product in listed]
+    assert "DROP TABLE" in str(rows)
+
+
+async def _is_too_deep(wire: Wire) -> None:
+    answer = await wire.client.ask()
+    assert answer.status == 200
+    with pytest.raises(RecursionError):
+        await answer.json()
+
+
 async def _has_nulls(wire: Wire) -> None:
     assert (await wire.rows()).count(None) == 2
 
@@ -510,12 +524,14 @@ CHECKS: dict[str, Callable[[Wire], Any]] = {
     "html": _is_page,
     "json": _is_other_json,
     "broken-json": _is_broken_json,
+    "deep-json": _is_too_deep,
     "nothing": _is_nothing,
     "reset": _is_cut,
     "silence": _is_silent,
     "columns": _has_columns,
     "labelled-columns": _has_labelled_columns,
     "new-columns": _has_new_columns,
+    "wild-values": _has_wild_values,
     "null-row": _has_nulls,
     "odd-rows": _has_odd_rows,
     "no-rows": _has_no_rows,

@@ -162,6 +162,17 @@ class BrokenJson(Kind):
         return Answer(200, b'{"msg": "Request passed validation! Found 3 images.", "body": [{"pr')
 
 
+class DeepJson(Kind):
+    """JSON that goes deeper than any reader can follow, that calls itself a success."""
+
+    name = "deep-json"
+
+    async def instead(self, call: Call) -> Answer | None:
+        """Answer with lists in lists."""
+        del call
+        return Answer(200, b"[" * 100_000)
+
+
 class Nothing(Kind):
     """An answer of no bytes at all, that calls itself a success."""
 
@@ -211,6 +222,7 @@ KINDS: tuple[type[Kind], ...] = (
     Page,
     OtherJson,
     BrokenJson,
+    DeepJson,
     Nothing,
     ResetBefore,
     SilenceBefore,

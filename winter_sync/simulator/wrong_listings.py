@@ -61,6 +61,26 @@ class NewColumns(_Listing):
         return [{**row, **new} for row in rows]
 
 
+class WildValues(_Listing):
+    """Values that nobody expects in all columns of the true rows but the savepath."""
+
+    name = "wild-values"
+
+    def _table(self, call: Call, rows: Rows) -> object:
+        del call
+        wild: list[object] = [
+            *("\ud800", "\0", "x" * 10_000, "'; DROP TABLE products; --", "", " ", "NaN"),
+            *(None, True, -1, 2**70, 1e308, float("inf"), float("nan"), [1], {"a": {"b": []}}),
+        ]
+        return [
+            {
+                name: value if name == "savepath" else wild[(number + at) % len(wild)]
+                for at, (name, value) in enumerate(row.items())
+            }
+            for number, row in enumerate(rows)
+        ]
+
+
 class NullRows(_Listing):
     """Rows that are null, among the others."""
 
@@ -126,6 +146,7 @@ KINDS: tuple[type[Kind], ...] = (
     Columns,
     LabelledColumns,
     NewColumns,
+    WildValues,
     NullRows,
     OddRows,
     NoRows,
