@@ -15,6 +15,7 @@ from winter_sync.settings import (
     EXAMPLE,
     ApiSettings,
     ConeSettings,
+    DaemonSettings,
     HttpSettings,
     MirrorSettings,
     ProgramSettings,
@@ -33,6 +34,7 @@ TABLES: dict[str, type[Section]] = {
     "api": ApiSettings,
     "mirror": MirrorSettings,
     "schedule": ScheduleSettings,
+    "daemon": DaemonSettings,
     "http": HttpSettings,
     "programs": ProgramSettings,
 }

@@ -15,7 +15,7 @@ from support.command import KEYS, OTHER_PROGRAM, PASSWORD, PROGRAM, USER, leaked
 
 from winter_sync import settings as module
 from winter_sync.errors import UsageError
-from winter_sync.models import Cone, ImageType, Instrument, Night, Target
+from winter_sync.models import Cone, ImageType, Instrument, Night, Rhythm, Subject, Target
 from winter_sync.settings import (
     ApiSettings,
     HttpSettings,
@@ -548,3 +548,64 @@ def load_or_explain(path: Path | None, tables: dict[str, Any] | None = None) -> 
     except UsageError as fault:
         told = fault.message and fault.remedy
     assert told
+
+
+RHYTHMS = """
+[schedule]
+poll_every = "10m"
+lookback_nights = 7
+sweep_every = "1d"
+types = { raw = { poll_every = "1h", lookback_nights = 5 } }
+[[programs]]
+name = "2024A000"
+[[programs]]
+name = "2024A111"
+[programs.schedule]
+poll_every = "2m"
+types = { raw = { sweep_every = "3d" }, diff = { poll_every = "1m" } }
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "image_type", "expected"),
+    [
+        ("2024A000", ImageType.STACK, Rhythm(timedelta(minutes=10), 7, timedelta(days=1))),
+        ("2024A000", ImageType.RAW, Rhythm(timedelta(hours=1), 5, timedelta(days=1))),
+        ("2024A111", ImageType.STACK, Rhythm(timedelta(minutes=2), 7, timedelta(days=1))),
+        ("2024A111", ImageType.DIFF, Rhythm(timedelta(minutes=1), 7, timedelta(days=1))),
+        ("2024A111", ImageType.RAW, Rhythm(timedelta(minutes=2), 5, timedelta(days=3))),
+    ],
+)
+def test_the_nearest_rhythm_counts(
+    tmp_path: Path, program: str, image_type: ImageType, expected: Rhythm
+) -> None:
+    """A type of a program goes before the program, that before the type, and that before all."""
+    file = tmp_path / "winter-sync.toml"
+    file.write_text(RHYTHMS)
+    subject = Subject(program, Instrument.WINTER, image_type)
+    assert load(file).rhythm(subject) == expected
+
+
+@pytest.mark.parametrize("text", ["stall_after = 60", 'stall_after = "10m"'])
+def test_a_long_wait_is_no_stall(tmp_path: Path, text: str) -> None:
+    """What may take ten minutes must not be taken for a stall within them."""
+    file = tmp_path / "winter-sync.toml"
+    file.write_text(f"[daemon]\n{text}\n")
+    with pytest.raises(UsageError, match=r"stall_after must be longer than api\.first_byte"):
+        load(file)
+
+
+def test_an_unknown_key_of_a_rhythm_is_named(tmp_path: Path) -> None:
+    """The nearest known one is offered there as well."""
+    file = tmp_path / "winter-sync.toml"
+    file.write_text("[schedule.types.raw]\npol_every = 60\n")
+    with pytest.raises(UsageError, match=r"schedule\.types\.raw\.pol_every.*mean poll_every"):
+        load(file)
+
+
+def test_an_unknown_type_of_a_rhythm_is_named(tmp_path: Path) -> None:
+    """So is an image type that is none."""
+    file = tmp_path / "winter-sync.toml"
+    file.write_text("[schedule.types.stak]\npoll_every = 60\n")
+    with pytest.raises(UsageError, match=r"'stak' is not known; did you mean stack"):
+        load(file)

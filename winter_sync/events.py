@@ -115,6 +115,31 @@ class LeftOut:
     products: tuple[Product, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ProgramRefused:
+    """A program's credentials are refused: it is left alone for so many seconds."""
+
+    program: str
+    reason: str
+    wait: float
+
+
+@dataclass(frozen=True, slots=True)
+class StorageTrouble:
+    """The disk or the catalog cannot do its part: all work rests for so many seconds."""
+
+    reason: str
+    remedy: str
+    wait: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClockJumped:
+    """The clock went so many seconds further than time did: set, or the machine slept."""
+
+    seconds: float
+
+
 Event = (
     Backlog
     | Polled
@@ -129,6 +154,9 @@ Event = (
     | ServerWell
     | Recovered
     | LeftOut
+    | ProgramRefused
+    | StorageTrouble
+    | ClockJumped
 )
 Tell = Callable[[Event], None]
 

@@ -13,16 +13,19 @@ from structlog.typing import EventDict, FilteringBoundLogger, Processor, Wrapped
 from winter_sync.events import (
     BatchBegun,
     BatchEnded,
+    ClockJumped,
     Event,
     LeftOut,
     Polled,
     PollFailed,
+    ProgramRefused,
     Recovered,
     Retrying,
     RowsRefused,
     ServerUnwell,
     ServerWell,
     Settled,
+    StorageTrouble,
     Tell,
 )
 from winter_sync.models import Batch, Failed, Missing, Published, Query, Unchanged
@@ -191,6 +194,28 @@ def _(event: ServerUnwell, logger: FilteringBoundLogger) -> None:
 @_narrate.register
 def _(event: Recovered, logger: FilteringBoundLogger) -> None:
     logger.info("put in order after a crash", adopted=event.adopted, released=event.released)
+
+
+@_narrate.register
+def _(event: ProgramRefused, logger: FilteringBoundLogger) -> None:
+    logger.error(
+        "program refused", program=event.program, reason=event.reason, wait_seconds=event.wait
+    )
+
+
+@_narrate.register
+def _(event: StorageTrouble, logger: FilteringBoundLogger) -> None:
+    logger.error(
+        "storage fails; all work rests",
+        reason=event.reason,
+        remedy=event.remedy,
+        wait_seconds=event.wait,
+    )
+
+
+@_narrate.register
+def _(event: ClockJumped, logger: FilteringBoundLogger) -> None:
+    logger.warning("the clock jumped; polling now", seconds=round(event.seconds, 1))
 
 
 @_narrate.register

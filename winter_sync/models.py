@@ -168,6 +168,15 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
+class Rhythm:
+    """How often to look at a subject, how many nights back, and how often at all of it."""
+
+    poll_every: timedelta
+    lookback_nights: int
+    sweep_every: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class Selection:
     """What to mirror of one program: every type of every instrument, in all regions together."""
 

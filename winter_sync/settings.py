@@ -43,6 +43,7 @@ from winter_sync.models import (
     Night,
     Rectangle,
     Region,
+    Rhythm,
     Selection,
     Target,
 )
@@ -52,6 +53,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from pydantic_core import ErrorDetails
+
+    from winter_sync.models import Subject
 
 ENV_PREFIX = "WINTER_SYNC_"
 CONFIG_ENV = "WINTER_SYNC_CONFIG"
@@ -192,6 +195,27 @@ class MirrorSettings(Section):
     )
 
 
+class RhythmSettings(Section):
+    """What of a schedule is different for a part of what is mirrored."""
+
+    poll_every: Wait | None = Field(default=None, description="Instead of schedule.poll_every.")
+    lookback_nights: int | None = Field(
+        default=None, ge=1, le=366, description="Instead of schedule.lookback_nights."
+    )
+    sweep_every: Duration | None = Field(
+        default=None, description="Instead of schedule.sweep_every."
+    )
+
+
+TypeRhythms = dict[ImageType, RhythmSettings]
+
+
+class ProgramScheduleSettings(RhythmSettings):
+    """[programs.schedule]: what of the schedule is different for a program."""
+
+    types: TypeRhythms = Field(default={}, description="And for single types of it.")
+
+
 class ScheduleSettings(Section):
     """[schedule]: how often to look, and how far back."""
 
@@ -203,6 +227,24 @@ class ScheduleSettings(Section):
     )
     sweep_every: Duration = Field(
         default=timedelta(days=1), description="Time between two looks at the whole program."
+    )
+    types: TypeRhythms = Field(default={}, description="What is different for single types.")
+
+
+class DaemonSettings(Section):
+    """[daemon]: how the daemon lives."""
+
+    grace: Duration = Field(
+        default=timedelta(minutes=1),
+        description="How long downloads may go on after it is told to stop or to reload.",
+    )
+    stall_after: Wait = Field(
+        default=timedelta(minutes=15),
+        description="After so long without any progress where there is work, it ends itself.",
+    )
+    retry_refused_every: Wait = Field(
+        default=timedelta(hours=6),
+        description="Time between two tries of a program whose credentials are refused.",
     )
 
 
@@ -261,6 +303,9 @@ class ProgramSettings(Section):
     since: NightSetting | None = Field(
         default=None, description="First night; the program's own start unless set."
     )
+    schedule: ProgramScheduleSettings = Field(
+        default=ProgramScheduleSettings(), description="What of [schedule] is different for it."
+    )
 
     @property
     def selection(self) -> Selection:
@@ -293,6 +338,7 @@ class Settings(BaseSettings):
     api: ApiSettings = ApiSettings()
     mirror: MirrorSettings = MirrorSettings()
     schedule: ScheduleSettings = ScheduleSettings()
+    daemon: DaemonSettings = DaemonSettings()
     http: HttpSettings = HttpSettings()
     programs: tuple[ProgramSettings, ...] = ()
 
@@ -314,6 +360,11 @@ class Settings(BaseSettings):
         names = [program.name for program in self.programs]
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise ValueError(f"program {twice} stands twice; put its types into one [[programs]]")
+        if self.daemon.stall_after <= max(self.api.first_byte_timeout, self.api.query_timeout):
+            raise ValueError(
+                "daemon.stall_after must be longer than api.first_byte_timeout and "
+                "api.query_timeout: no such wait is a stall"
+            )
         return self
 
     @property
@@ -364,6 +415,21 @@ class Settings(BaseSettings):
                 "and WINTER_API_KEY.",
             )
         return tuple(program.selection for program in self.programs)
+
+    def rhythm(self, subject: Subject) -> Rhythm:
+        """Give how often and how far back to look at a subject.
+
+        What is set for its type in its program counts first, then for its program, then for its
+        type, then for all.
+        """
+        own = next(one.schedule for one in self.programs if one.name == subject.program)
+        types = own.types.get(subject.image_type), self.schedule.types.get(subject.image_type)
+        written = [one for one in (types[0], own, types[1], self.schedule) if one is not None]
+
+        def first(key: str) -> Any:  # noqa: ANN401 - as the keys are
+            return next(value for one in written if (value := getattr(one, key)) is not None)
+
+        return Rhythm(first("poll_every"), first("lookback_nights"), first("sweep_every"))
 
 
 def load(config: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
@@ -718,12 +784,15 @@ def _siblings(where: tuple[int | str, ...]) -> list[str]:
         "api": ApiSettings,
         "mirror": MirrorSettings,
         "schedule": ScheduleSettings,
+        "daemon": DaemonSettings,
         "http": HttpSettings,
         "programs": ProgramSettings,
         "cones": ConeSettings,
         "rectangles": RectangleSettings,
     }
     above = [part for part in where[:-1] if isinstance(part, str)]
+    if "types" in above:
+        return list(RhythmSettings.model_fields)
     return list((tables[above[-1]] if above else Settings).model_fields)
 
 
