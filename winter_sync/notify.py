@@ -1,0 +1,105 @@
+"""Tells systemd how the daemon is, in the protocol of sd_notify(3)."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, MutableMapping
+
+LONGEST_STATUS = 200
+"""Characters of a status: `systemctl status` shows it in one line."""
+_VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+
+
+class Notifier:
+    """Sends messages to the service manager, if there is one; never fails and never waits.
+
+    A message that cannot be sent at once is dropped: nobody listens, or nobody keeps up.
+
+    Parameters
+    ----------
+    address
+        Where the manager listens, as in `NOTIFY_SOCKET`: a path, or "@" and an abstract name.
+        None or anything else makes all of this do nothing.
+    watchdog_interval
+        How often to call `watchdog`, in seconds; None where nobody watches.
+    clock
+        Gives the system's monotonic time in nanoseconds.
+    """
+
+    def __init__(
+        self,
+        address: str | None = None,
+        watchdog_interval: float | None = None,
+        clock: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self.watchdog_interval = watchdog_interval
+        self._address = _socket_address(address or "")
+        self._clock = clock
+
+    @classmethod
+    def from_environment(cls, environ: MutableMapping[str, str]) -> Notifier:
+        """Make one from what systemd has put into the environment, and take that out of it.
+
+        So no child of ours can speak for us. The interval is half of what systemd allows, as
+        sd_watchdog_enabled(3) recommends.
+        """
+        notifier = cls(environ.get("NOTIFY_SOCKET"), _watchdog_interval(environ))
+        for variable in _VARIABLES:
+            environ.pop(variable, None)
+        return notifier
+
+    def ready(self) -> None:
+        """Tell that the start, or reading the settings again, is done."""
+        self._send("READY=1")
+
+    def reloading(self) -> None:
+        """Tell that the settings are being read again; `ready` must follow."""
+        self._send(f"RELOADING=1\nMONOTONIC_USEC={self._clock() // 1000}")
+
+    def stopping(self) -> None:
+        """Tell that the end has begun."""
+        self._send("STOPPING=1")
+
+    def status(self, text: str) -> None:
+        """Show a line in `systemctl status`; what does not belong into a line becomes a space."""
+        self._send(f"STATUS={_line(text)}")
+
+    def watchdog(self) -> None:
+        """Tell that all is well."""
+        self._send("WATCHDOG=1")
+
+    def extend_timeout(self, seconds: float) -> None:
+        """Ask for so many seconds from now on for the start or the end that is under way."""
+        self._send(f"EXTEND_TIMEOUT_USEC={round(seconds * 1_000_000)}")
+
+    def _send(self, message: str) -> None:
+        if self._address is None:
+            return
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.sendto(message.encode(), socket.MSG_DONTWAIT, self._address)
+
+
+def _socket_address(text: str) -> bytes | None:
+    if text.startswith("@"):
+        return b"\0" + os.fsencode(text[1:])
+    return os.fsencode(text) if text.startswith("/") else None
+
+
+def _watchdog_interval(environ: Mapping[str, str]) -> float | None:
+    """Give half of `WATCHDOG_USEC`, in seconds, if it is meant for this process."""
+    allowed, pid = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID")
+    if pid not in {None, str(os.getpid())} or not (allowed.isascii() and allowed.isdigit()):
+        return None
+    return int(allowed) / 2_000_000 or None
+
+
+def _line(text: str) -> str:
+    printable = "".join(sign if sign.isprintable() else " " for sign in text)
+    line = " ".join(printable.split())
+    return line if len(line) <= LONGEST_STATUS else f"{line[: LONGEST_STATUS - 1]}…"
