@@ -9,6 +9,8 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import ClassVar
 
+from winter_sync.models import Cause
+
 
 class ExitCode(IntEnum):
     """What the process tells its caller."""
@@ -35,6 +37,8 @@ class WinterSyncError(Exception):
     """
 
     exit_code: ClassVar[ExitCode] = ExitCode.UNWELL
+    cause: ClassVar[Cause] = Cause.OTHER
+    """What it counts as."""
 
     def __init__(self, message: str, *, remedy: str = "", **fields: object) -> None:
         super().__init__(message)
@@ -57,6 +61,7 @@ class RefusedError(WinterSyncError):
     """The server does not accept a credential; trying again soon is useless."""
 
     exit_code = ExitCode.REFUSED
+    cause = Cause.REFUSED
 
 
 class TransientError(WinterSyncError):
@@ -64,6 +69,8 @@ class TransientError(WinterSyncError):
 
     `retry_after` is the wait the server asked for, in seconds, when it did.
     """
+
+    cause = Cause.TRANSIENT
 
     def __init__(
         self, message: str, *, remedy: str = "", retry_after: float | None = None, **fields: object
@@ -83,6 +90,8 @@ class SilentError(TransientError):
 class BadAnswerError(WinterSyncError):
     """The server answered, but not with what its contract says."""
 
+    cause = Cause.BAD_ANSWER
+
 
 class RejectedQueryError(BadAnswerError):
     """The server found fault with the request itself (422); asking the same again is useless."""
@@ -91,11 +100,14 @@ class RejectedQueryError(BadAnswerError):
 class DamagedError(BadAnswerError):
     """What arrived of a zip or of a product is not whole, or not what it says it is."""
 
+    cause = Cause.DAMAGED
+
 
 class StorageError(WinterSyncError):
     """The disk or the catalog cannot take what we have."""
 
     exit_code = ExitCode.STORAGE
+    cause = Cause.STORAGE
 
 
 class IncompleteError(WinterSyncError):

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from winter_sync.models import Cause
+
 if TYPE_CHECKING:
     from winter_sync.models import Batch, Outcome, Product, Query
 
@@ -44,6 +46,7 @@ class PollFailed:
 
     query: Query
     reason: str
+    cause: Cause = Cause.OTHER
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +73,12 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class BatchEnded:
-    """A download is over; `trouble` says what broke it, if something did."""
+    """A download is over; `trouble` says what broke it, if something did, and `cause` its kind."""
 
     batch: Batch
     seconds: float
     trouble: str | None = None
+    cause: Cause = Cause.OTHER
 
 
 @dataclass(frozen=True, slots=True)

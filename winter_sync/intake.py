@@ -15,6 +15,7 @@ from winter_sync.errors import DamagedError
 from winter_sync.models import (
     Batch,
     Candidate,
+    Cause,
     Evidence,
     Failed,
     ImageType,
@@ -126,14 +127,17 @@ class Intake:
                 f"and {self._unzipper.members} members"
             )
 
-    def remainder(self, reason: str | None) -> tuple[Outcome, ...]:
+    def remainder(self, reason: str | None, cause: Cause = Cause.OTHER) -> tuple[Outcome, ...]:
         """Settle what did not come, and give all outcomes.
 
         With no `reason` the archive was whole, so what is not in it is missing on the server.
+        Else `cause` is the kind of the reason.
         """
         for name, candidate in self._asked.items():
             if name not in self._outcomes:
-                absent = Missing(candidate) if reason is None else Failed(candidate, reason)
+                absent: Outcome = Missing(candidate)
+                if reason is not None:
+                    absent = Failed(candidate, reason, cause=cause)
                 self._settle(candidate, absent)
         return self.outcomes
 
@@ -177,12 +181,15 @@ class Intake:
 
     def _outcome(self, candidate: Candidate, part: Part, member: MemberEnd) -> Outcome:
         if member.fault is not None:
-            return Failed(candidate, f"it arrived damaged: {member.fault}", blamed=True)
+            reason = f"it arrived damaged: {member.fault}"
+            return Failed(candidate, reason, blamed=True, cause=Cause.DAMAGED)
         try:
             note = _judge(part, candidate)
         except DamagedError as refused:
             content = part.sha256 if refused.fields.get("fault") in _CARD_FAULTS else None
-            return Failed(candidate, refused.message, blamed=True, sha256=content)
+            return Failed(
+                candidate, refused.message, blamed=True, sha256=content, cause=refused.cause
+            )
         evidence = _evidence(candidate, part)
         if self._session.tree.confirmed([evidence]):
             return Unchanged(candidate, evidence)

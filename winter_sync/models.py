@@ -431,19 +431,38 @@ class Missing:
     candidate: Candidate
 
 
+class Cause(StrEnum):
+    """Why something could not be had, by what there is to do about it; for counting."""
+
+    TRANSIENT = "transient"
+    """The server or the wire failed."""
+    REFUSED = "refused"
+    """A credential was not accepted."""
+    BAD_ANSWER = "bad_answer"
+    """The answer was not what the archive's contract says."""
+    DAMAGED = "damaged"
+    """What came was not whole, or not what it says it is."""
+    STORAGE = "storage"
+    """The disk or the catalog could not do its part."""
+    OTHER = "other"
+    """None of these, or nobody said."""
+
+
 @dataclass(frozen=True, slots=True)
 class Failed:
     """The product did not come, or not whole.
 
     `blamed` tells whether the product itself was at fault (its bytes were wrong), rather than
     the batch it travelled in. `sha256` is that of a content which contradicts a card of its own:
-    if the very same comes again much later, the card is what is wrong (`gate.Fault`).
+    if the very same comes again much later, the card is what is wrong (`gate.Fault`). `cause` is
+    for counting: what broke the batch, where the product is not to blame.
     """
 
     candidate: Candidate
     reason: str
     blamed: bool = False
     sha256: str | None = None
+    cause: Cause = Cause.OTHER
 
 
 Outcome = Published | Unchanged | Missing | Failed
