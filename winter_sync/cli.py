@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from structlog.typing import FilteringBoundLogger
 
-    from winter_sync.mirror import Report
+    from winter_sync.report import Report
     from winter_sync.settings import Settings
     from winter_sync.simulator import Script
 
@@ -168,8 +168,8 @@ def backfill(  # noqa: PLR0913, PLR0917 - one option each
     instruments: Instruments = None,
 ) -> None:
     """Mirror the nights from one to another; interrupt and run again to resume."""
-    from winter_sync.mirror import Nights  # noqa: PLC0415 - heavy
     from winter_sync.oneoff import Choice, run_once  # noqa: PLC0415 - heavy
+    from winter_sync.poller import Nights  # noqa: PLC0415 - heavy
 
     if last < first:
         raise UsageError(f"--from {first} is after --to {last}", remedy="Swap them.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,19 +10,43 @@ from typing import TYPE_CHECKING
 from winter_sync.models import Cause
 
 if TYPE_CHECKING:
-    from winter_sync.models import Batch, Outcome, Product, Query
+    from collections.abc import Iterable
+
+    from winter_sync.models import Batch, ImageType, Instrument, Night, Outcome, Product, Query
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """So many products of one night, camera and type; `failed` of them failed before."""
+
+    night: Night
+    instrument: Instrument
+    image_type: ImageType
+    products: int
+    failed: int = 0
+
+
+def shares(products: Iterable[Product]) -> tuple[Share, ...]:
+    """Count products by night, camera and type."""
+    counted = Counter((one.night, one.instrument, one.image_type) for one in products)
+    return tuple(Share(*of, number) for of, number in counted.items())
 
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """A run begins with so many products still wanted from before."""
+    """So many products are wanted that nobody is fetching; told when a run begins.
+
+    Told again it takes the place of what was told before: others may have fetched some meanwhile.
+    `shares` say the same by night and type.
+    """
 
     wanted: int
+    shares: tuple[Share, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Polled:
-    """A listing was read and compared."""
+    """A listing was read and compared; `shares` are the new and the changed by night and type."""
 
     query: Query
     listed: int
@@ -30,6 +55,12 @@ class Polled:
     returned: int
     withdrawn: int
     seconds: float
+    shares: tuple[Share, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PollsEnded:
+    """No further poll of this run brings anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +78,14 @@ class PollFailed:
     query: Query
     reason: str
     cause: Cause = Cause.OTHER
+
+
+@dataclass(frozen=True, slots=True)
+class WindowHalved:
+    """A window could not be listed at once, though the server is well: its halves are asked for."""
+
+    query: Query
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +186,10 @@ class ClockJumped:
 Event = (
     Backlog
     | Polled
+    | PollsEnded
     | RowsRefused
     | PollFailed
+    | WindowHalved
     | BatchBegun
     | Received
     | Settled

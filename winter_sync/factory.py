@@ -7,25 +7,32 @@ import os
 import random
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from winter_sync import settings as settings_module
 from winter_sync.api import Api, Timeouts
 from winter_sync.catalog import Catalog, CatalogThread
+from winter_sync.downloader import Downloader
 from winter_sync.errors import StorageError, UsageError
-from winter_sync.mirror import Mirror, Policy
+from winter_sync.fetcher import Fetcher
+from winter_sync.mirror import Mirror
+from winter_sync.poller import Poller
 from winter_sync.roots import Roots, memory_path
 from winter_sync.tree import Tree, explained
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from concurrent.futures import Executor
     from pathlib import Path
 
     from winter_sync.events import Tell
     from winter_sync.models import Credentials, Selection
     from winter_sync.settings import Settings
+    from winter_sync.tree import Session
 
 CATALOG = "catalog.sqlite3"
 
@@ -104,22 +111,65 @@ async def open_mirror(  # noqa: PLR0913 - time comes in three ways, all by name
         _open_catalog(settings, tree, clock) as catalog,
         open_api(settings, credentials, tell, clock=clock, monotonic=monotonic, sleep=sleep) as api,
     ):
-        with tree.session(uuid.uuid4().hex) as session:
-            mirror = Mirror(
-                api,
-                catalog,
-                session,
-                layout=settings.layout,
-                selections=chosen,
-                policy=_policy(settings),
-                tell=tell,
-                clock=clock,
-                random=random.random,
-            )
-            try:
-                yield mirror
-            finally:
-                mirror.close()
+        with (
+            tree.session(uuid.uuid4().hex) as session,
+            ThreadPoolExecutor(settings.api.connections, "intake") as threads,
+        ):
+            parts = _Parts(settings, api, catalog, session, threads, tell)
+            yield parts.mirror(chosen, clock)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What is opened for a mirror."""
+
+    settings: Settings
+    api: Api
+    catalog: CatalogThread
+    session: Session
+    threads: Executor
+    tell: Tell
+
+    def mirror(self, selections: Sequence[Selection], clock: Callable[[], datetime]) -> Mirror:
+        """Put the mirror together."""
+        return Mirror(
+            api=self.api,
+            catalog=self.catalog,
+            session=self.session,
+            poller=self._poller(clock),
+            downloader=self._downloader(),
+            threads=self.threads,
+            selections=selections,
+            connections=self.settings.api.connections,
+            tell=self.tell,
+        )
+
+    def _poller(self, clock: Callable[[], datetime]) -> Poller:
+        return Poller(
+            api=self.api,
+            catalog=self.catalog,
+            layout=self.settings.layout,
+            rhythm=self.settings.rhythm,
+            tell=self.tell,
+            clock=clock,
+        )
+
+    def _downloader(self) -> Downloader:
+        return Downloader(
+            api=self.api,
+            catalog=self.catalog,
+            session=self.session,
+            fetcher=Fetcher(
+                api=self.api,
+                session=self.session,
+                threads=self.threads,
+                keep=self.settings.mirror.on_change == "keep",
+                tell=self.tell,
+            ),
+            threads=self.threads,
+            tell=self.tell,
+            random=random.random,
+        )
 
 
 @asynccontextmanager
@@ -188,12 +238,3 @@ def _beginning(tree: Tree, roots: Roots) -> str:
 def _make_state(directory: Path) -> None:
     with explained(directory):
         directory.mkdir(parents=True, exist_ok=True)
-
-
-def _policy(settings: Settings) -> Policy:
-    return Policy(
-        lookback_nights=settings.schedule.lookback_nights,
-        sweep_every=settings.schedule.sweep_every,
-        keep_revisions=settings.mirror.on_change == "keep",
-        connections=settings.api.connections,
-    )

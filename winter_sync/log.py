@@ -27,6 +27,7 @@ from winter_sync.events import (
     Settled,
     StorageTrouble,
     Tell,
+    WindowHalved,
 )
 from winter_sync.models import Batch, Failed, Missing, Published, Query, Unchanged
 
@@ -159,6 +160,17 @@ def _narrate(event: object, logger: FilteringBoundLogger) -> None:
 @_narrate.register
 def _(event: PollFailed, logger: FilteringBoundLogger) -> None:
     logger.warning("poll failed", **_about(event.query), reason=event.reason)
+
+
+@_narrate.register
+def _(event: WindowHalved, logger: FilteringBoundLogger) -> None:
+    logger.info(
+        "window halved",
+        **_about(event.query),
+        start=str(event.query.start),
+        end=str(event.query.end or "today"),
+        reason=event.reason,
+    )
 
 
 @_narrate.register

@@ -355,6 +355,8 @@ class Candidate:
     published_sha256: str | None = None
     refused_sha256: str | None = None
     """Content that came long enough ago and was refused for a card that may itself be wrong."""
+    state: State = State.WANTED
+    """Where it stands before it is fetched: wanted, or missing when last asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
     from structlog.typing import FilteringBoundLogger
 
-    from winter_sync.mirror import Nights, Report
     from winter_sync.models import ImageType, Instrument, Selection
+    from winter_sync.poller import Nights
+    from winter_sync.report import Report
     from winter_sync.settings import Settings
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from itertools import chain, islice
 from typing import TYPE_CHECKING
@@ -32,6 +32,8 @@ BATCH_BYTES = 256_000_000
 BATCH_PRODUCTS = 32
 _WINDOW_DAYS = 366
 _UNKNOWN_SPAN_DAYS = 366
+_SHORTEST_HALVED = 4
+"""Dates: a night and its neighbours are not cut."""
 _EARLIEST = date(2020, 1, 1)
 """Before either camera was built; no zero date, of the server's or a user's, leads back further."""
 _FIRST_DELAY = timedelta(minutes=1)
@@ -175,6 +177,32 @@ def _windows(subject: Subject, begin: date, end: date, today: date) -> tuple[Que
         stop = date.fromordinal(min(start + _WINDOW_DAYS - 1, last))
         pieces.append(Query(subject, date.fromordinal(start), None if stop >= today else stop))
     return tuple(pieces)
+
+
+def days_of(query: Query, today: date) -> int:
+    """Count the dates of a window, both ends included."""
+    return ((query.end or today) - query.start).days + 1
+
+
+def halves(query: Query, today: date) -> tuple[Query, Query] | None:
+    """Give the two halves of a window, the older first; None where it is too short for halves.
+
+    They overlap by two dates, so that each date is well inside one of them, where alone a product
+    that is not listed counts as withdrawn.
+    """
+    days = days_of(query, today)
+    if days < _SHORTEST_HALVED:
+        return None
+    middle = query.start + timedelta(days=days // 2 - 1)
+    return (replace(query, end=middle + WIDER), replace(query, start=middle))
+
+
+def cut(query: Query, today: date, *, days: int | None) -> tuple[Query, ...]:
+    """Halve a window until no part has more than so many dates; None leaves it whole."""
+    parts = halves(query, today) if days is not None and days_of(query, today) > days else None
+    if parts is None:
+        return (query,)
+    return (*cut(parts[0], today, days=days), *cut(parts[1], today, days=days))
 
 
 def choose_batch(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:

@@ -8,7 +8,7 @@ import socket
 import sqlite3
 from collections import Counter
 from contextlib import asynccontextmanager, closing, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -38,8 +38,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from winter_sync.events import Event
-    from winter_sync.mirror import Mirror, Report
+    from winter_sync.mirror import Mirror
     from winter_sync.models import Product
+    from winter_sync.report import Report
     from winter_sync.simulator import Answer, Call
     from winter_sync.unzip import Limits
 
@@ -103,7 +104,7 @@ class PausingRig(Rig):
 
         async def work(mirror: Mirror) -> Report:
             if self.limits is not None:
-                mirror._policy = replace(mirror._policy, limits=self.limits)
+                mirror.downloader._fetcher._limits = self.limits
             return await mirror.sync()
 
         return await self._run(work)
@@ -228,7 +229,7 @@ def a_port_of_our_own() -> int:
 
     The system takes the ports of its connections from 32768 upwards.
     """
-    for port in range(20_000 + os.getpid() % 10_000, 32_000):
+    for port in range(20_000 + os.getpid() * 101 % 10_000, 32_000):
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port

@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
     from pathlib import Path
 
-    from winter_sync.mirror import Mirror, Report
+    from winter_sync.mirror import Mirror
+    from winter_sync.report import Report
     from winter_sync.simulator.zips import Member
 
 USER = "obs+erver@example.org"
@@ -174,7 +175,7 @@ class SecretRig(PausingRig):
 
         async def work(mirror: Mirror) -> Report:
             report = await mirror.sync()
-            self.overheard.objects(mirror, mirror._api, mirror._api._circuit, mirror._session)
+            self.overheard.objects(mirror, mirror.api, mirror.api._circuit, mirror.session)
             return report
 
         report = await self._run(work)

@@ -28,6 +28,8 @@ WHOLE_ONES = "every member that was whole"
 OTHERS = "every other member"
 EVERYTHING = "everything"
 
+HALVED = "the halves of its window are asked for at once"
+
 STACKS = 5
 
 ANSWERS = [
@@ -82,16 +84,18 @@ ANSWERS += [
 ]
 ANSWERS += [
     fault(
-        f"{name}:x1@query",
-        f"{words} to a query",
+        "422:x1@query",
+        "request rejected (422) to a query",
         outcome=NEXT_POLL,
         kept=OTHER_ROWS,
         again=0,
         first=ExitCode.UNWELL,
     )
+]
+ANSWERS += [
+    fault(f"{name}:x1@query", f"{words} to a query", outcome=HALVED, kept=EVERYTHING, again=0)
     for name, words in (
         ("404", "not found (404)"),
-        ("422", "request rejected (422)"),
         ("html", "an HTML page with status 200"),
         ("json", "other JSON with status 200"),
         ("broken-json", "cut JSON with status 200"),

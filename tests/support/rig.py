@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from winter_sync import settings as settings_module
 from winter_sync.factory import open_mirror
-from winter_sync.mirror import Nights, Report
 from winter_sync.models import ImageType, Instrument, Night, Product
+from winter_sync.poller import Nights
 from winter_sync.simulator import (
     DEFAULT_PASSWORD,
     DEFAULT_USER,
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from winter_sync.events import Event
+    from winter_sync.report import Report
     from winter_sync.settings import Settings
 
 EVERYTHING = {"image_types": list(ImageType), "instruments": list(Instrument)}

@@ -1,0 +1,149 @@
+"""Windows that are too much for the server, or broken in one night: halved until they are not."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from reliability.stage import fault
+from support.rig import Rig
+
+from winter_sync import plan
+from winter_sync.errors import ExitCode
+from winter_sync.events import PollFailed, WindowHalved
+from winter_sync.models import ImageType, Instrument, Night, Query, Subject
+from winter_sync.simulator import Call, Faults, Observatory, Reset, Simulator, Universe
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+PROGRAM = "2024A000"
+NIGHTS = tuple(Night("20251001").plus(days) for days in range(16))
+SUBJECT = Subject(PROGRAM, Instrument.WINTER, ImageType.RAW)
+TODAY = date(2025, 10, 24)
+
+
+class Weak(Faults):
+    """A server that breaks over listings of more than so many nights, or of a given one."""
+
+    def __init__(self, *, most: int = 1000, broken: str | None = None) -> None:
+        self.most = most
+        self.broken = broken
+        self.broke = 0
+
+    def listing(self, call: Call, body: dict[str, Any]) -> dict[str, Any]:
+        """Break, or give the listing."""
+        del call
+        nights = {str(row["savepath"]).split("/winter/")[1][:8] for row in body["body"]}
+        if len(nights) > self.most or self.broken in nights:
+            self.broke += 1
+            raise Reset
+        return body
+
+
+@pytest.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    """Give a mirror of sixteen nights of raw images."""
+    universe = Universe(nights=NIGHTS, products_a_night=12, gone_fraction=0)
+    async with Simulator(Observatory(universe)) as simulator:
+        rig = Rig(simulator, tmp_path / "winter")
+        rig.programs = [{"name": PROGRAM, "image_types": ["raw"]}]
+        yield rig
+
+
+def wanted(rig: Rig) -> dict[str, str]:
+    """Give what is to be mirrored."""
+    return rig.truth(rig.observatory.products(PROGRAM, Instrument.WINTER, ImageType.RAW))
+
+
+TOO_MUCH = fault(
+    "(the tests' own archive)",
+    "a server that breaks over long listings",
+    outcome="windows are halved until it answers, and asked for in that size from then on",
+    kept="everything",
+)
+ONE_NIGHT = fault(
+    "(the tests' own archive)",
+    "a server that breaks whenever one night is in a listing",
+    outcome="all other nights are listed at once, and this one as soon as it can be",
+    kept="every other night",
+)
+
+
+@pytest.mark.parametrize(("_how", "_expected"), [TOO_MUCH])
+async def test_a_long_listing_is_asked_for_in_parts(rig: Rig, _how: str, _expected: object) -> None:
+    """All nights come in one run from a server that can list only four at a time."""
+    rig.simulator.faults = weak = Weak(most=4)
+    report = await rig.sync()
+    assert report.exit_code is ExitCode.DONE
+    assert weak.broke >= 2
+    assert rig.files() == wanted(rig)
+    assert any(isinstance(event, WindowHalved) for event in rig.events)
+    assert not any(isinstance(event, PollFailed) for event in rig.events)
+
+
+@pytest.mark.parametrize(("_how", "_expected"), [ONE_NIGHT])
+async def test_a_broken_night_costs_its_neighbours_only(
+    rig: Rig, _how: str, _expected: object
+) -> None:
+    """The nights beside it may wait with it, no others; when it is mended all come."""
+    broken = NIGHTS[7]
+    rig.simulator.faults = Weak(broken=broken.name)
+    report = await rig.sync()
+    assert report.exit_code is ExitCode.UNWELL
+    missed = {path.split("/")[1] for path in set(wanted(rig)) - set(rig.files())}
+    assert broken.name in missed
+    assert missed <= {broken.plus(days).name for days in (-1, 0, 1)}
+    rig.simulator.faults = Faults()
+    assert (await rig.sync()).exit_code is ExitCode.DONE
+    assert rig.files() == wanted(rig)
+
+
+async def test_a_sweep_that_missed_a_night_is_no_sweep(rig: Rig) -> None:
+    """The next poll looks at all of it again, and not only at the last nights."""
+    rig.simulator.faults = Weak(broken=NIGHTS[1].name)
+    await rig.sync()
+    rig.simulator.faults = Faults()
+    rig.observatory.clock.advance(timedelta(hours=1))
+    await rig.sync()
+    assert rig.files() == wanted(rig)
+
+
+async def test_a_server_that_lists_nothing_is_not_pestered(rig: Rig) -> None:
+    """When no window is answered at all, the others are not halved again: it is the server."""
+    rig.programs = [{"name": PROGRAM, "image_types": list(ImageType)}]
+    rig.simulator.faults = Weak(most=-1)
+    report = await rig.sync()
+    assert report.exit_code is ExitCode.UNWELL
+    assert rig.requests["/images/query"] <= 80
+
+
+DAYS = st.dates(date(2021, 1, 1), TODAY)
+
+
+@given(start=DAYS, days=st.integers(1, 800), to_today=st.booleans(), most=st.integers(1, 400))
+def test_parts_cover_their_window(start: date, days: int, most: int, *, to_today: bool) -> None:
+    """No date is lost, the parts overlap, and each is short enough if it can be."""
+    end = None if to_today else min(start + timedelta(days=days - 1), TODAY)
+    query = Query(SUBJECT, start, end)
+    parts = plan.cut(query, TODAY, days=most)
+    assert (parts[0].start, parts[-1].end) == (start, end)
+    for earlier, later in pairwise(parts):
+        assert earlier.end is not None
+        assert (earlier.end - later.start).days == 1
+    assert all(plan.days_of(part, TODAY) <= max(most, 3) for part in parts)
+
+
+@given(start=DAYS, days=st.integers(1, 800))
+def test_halves_are_shorter_and_end(start: date, days: int) -> None:
+    """Halving ends: each half has fewer dates, and three dates are not cut."""
+    query = Query(SUBJECT, start, start + timedelta(days=days - 1))
+    halves = plan.halves(query, TODAY)
+    assert (halves is None) == (days <= 3)
+    for half in halves or ():
+        assert plan.days_of(half, TODAY) < days

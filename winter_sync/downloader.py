@@ -1,0 +1,164 @@
+"""The queue worked off: products claimed in batches, fetched, and what became of them committed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from winter_sync import plan
+from winter_sync.catalog import Catalog, CatalogThread, Scope
+from winter_sync.errors import LeftAloneError, RefusedError, TransientError
+from winter_sync.events import BatchBegun, BatchEnded, Settled, Tell
+from winter_sync.fetcher import Fetched, Fetcher
+from winter_sync.models import Batch, Failed, Missing, Outcome
+from winter_sync.offloop import off_loop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Executor
+    from datetime import timedelta
+
+    from winter_sync.api import Api
+    from winter_sync.report import Report
+    from winter_sync.tree import Session
+    from winter_sync.work import Work
+
+_CANDIDATES = 256
+"""How many are looked at to make one batch: several batches' worth."""
+
+
+class Downloader:
+    """Works batches off, each from its claim to its commit; several may be under way at once.
+
+    Parameters
+    ----------
+    api
+        The archive, asked whether the server is well when a batch does not begin.
+    catalog, session
+        The database, and this process's staging place in the tree, which holds the claims.
+    fetcher
+        Brings a batch into the tree.
+    threads
+        Where the tree is read.
+    tell
+        Hears what happens.
+    random
+        Gives numbers in [0, 1), for spreading retries.
+    """
+
+    def __init__(  # noqa: PLR0913 - all by name
+        self,
+        *,
+        api: Api,
+        catalog: CatalogThread,
+        session: Session,
+        fetcher: Fetcher,
+        threads: Executor,
+        tell: Tell,
+        random: Callable[[], float],
+    ) -> None:
+        self._api = api
+        self._catalog = catalog
+        self._session = session
+        self._fetcher = fetcher
+        self._threads = threads
+        self._tell = tell
+        self._random = random
+        self._claiming = asyncio.Lock()
+
+    async def work_one(self, scope: Scope, report: Report, work: Work) -> bool:
+        """Work one batch off; False if there is nothing to fetch now.
+
+        Raises
+        ------
+        StorageError
+            If the disk or the catalog cannot do its part; the batch was given back.
+        """
+        batch = await self._claim(work.without_refused(scope), work)
+        if batch is not None:
+            await self._work(batch, report, work)
+        return batch is not None
+
+    async def _claim(self, scope: Scope, work: Work) -> Batch | None:
+        async with self._claiming:
+            candidates = await self._catalog(
+                Catalog.candidates, scope, plan.FETCH_ORDER, _CANDIDATES
+            )
+            chosen = work.choose(candidates)
+            if not chosen:
+                return None
+            taken = await self._catalog(Catalog.claim, chosen, self._session.name)
+        return Batch(uuid4().hex, taken) if taken else await self._claim(scope, work)
+
+    async def _work(self, batch: Batch, report: Report, work: Work) -> None:
+        """Fetch a batch and commit what became of it."""
+        began = time.monotonic()
+        self._tell(BatchBegun(batch))
+        try:
+            fetched = await self._fetch_or_fail(batch)
+        except BaseException as error:
+            await self._give_back(batch)
+            self._tell(BatchEnded(batch, time.monotonic() - began, str(error) or "interrupted"))
+            if isinstance(error, RefusedError):
+                work.refuse(batch.program)
+                report.errors.append(error)
+            elif not isinstance(error, TransientError):
+                raise
+            elif work.is_down():
+                report.errors.append(error)
+            return
+        await self._commit(batch, fetched)
+        report.count(fetched.outcomes)
+        self._tell(BatchEnded(batch, time.monotonic() - began, fetched.trouble))
+        if work.learn(batch, fetched):
+            report.errors.append(_in_vain(fetched.trouble))
+        work.wake()
+
+    async def _fetch_or_fail(self, batch: Batch) -> Fetched:
+        """Fetch a batch; one that does not begin, from a server that is well, has failed itself.
+
+        Else a product that breaks the server would be asked for in the same company for ever.
+
+        Raises
+        ------
+        TransientError
+            If the server is not well; nothing was learnt of the batch then.
+        """
+        try:
+            return await self._fetcher.fetch(batch)
+        except LeftAloneError:
+            raise
+        except TransientError as broken:
+            await self._api.probe()
+            outcomes = tuple(Failed(one, broken.message) for one in batch.candidates)
+            for outcome in outcomes:
+                self._tell(Settled(outcome))
+            return Fetched(outcomes, trouble=broken.message)
+
+    async def _give_back(self, batch: Batch) -> None:
+        """Release a batch of which nothing was learnt; what it published before is adopted."""
+        evidence = await off_loop(self._threads, self._session.testimony, batch.identifier)
+        for one in evidence:
+            await self._catalog(Catalog.adopt, one)
+        await self._catalog(Catalog.release, batch.candidates)
+        self._session.committed(batch.identifier)
+
+    async def _commit(self, batch: Batch, fetched: Fetched) -> None:
+        await self._catalog(Catalog.commit, fetched.outcomes, self._when_again)
+        if fetched.again:
+            await self._catalog(Catalog.release, fetched.again)
+        self._session.committed(batch.identifier)
+
+    def _when_again(self, attempts: int, outcome: Outcome) -> timedelta:
+        if isinstance(outcome, Missing):
+            return plan.missing_delay(attempts)
+        return plan.retry_delay(attempts, self._random())
+
+
+def _in_vain(trouble: str | None) -> TransientError:
+    return TransientError(
+        f"one download after the other brings nothing; of the last: {trouble}",
+        remedy="Nothing is lost: run again later.",
+    )

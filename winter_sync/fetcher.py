@@ -1,0 +1,157 @@
+"""One download: a batch asked of the archive and poured into the tree, and what became of it.
+
+Touches the network and the tree and never the catalog; whoever called commits the outcomes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from winter_sync.errors import BadAnswerError, DamagedError, TransientError
+from winter_sync.events import Received, Settled
+from winter_sync.intake import Intake
+from winter_sync.models import Batch, Candidate, Failed, Outcome, Published, Unchanged
+from winter_sync.offloop import off_loop
+from winter_sync.unzip import Limits
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from winter_sync.api import Api, Download
+    from winter_sync.events import Tell
+    from winter_sync.tree import Session
+
+
+_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What a download brought: outcomes to commit, and what is to be asked for again."""
+
+    outcomes: tuple[Outcome, ...]
+    again: tuple[Candidate, ...] = ()
+    trouble: str | None = None
+
+    @property
+    def brought_something(self) -> bool:
+        """Whether the server sent a member, or said that it has none."""
+        return any(not isinstance(one, Failed) or one.blamed for one in self.outcomes)
+
+
+class Fetcher:
+    """Downloads batches into a session of a tree.
+
+    Parameters
+    ----------
+    api, session
+        The archive, and this process's staging place in the tree.
+    threads
+        Where blocks are unpacked, checked and written.
+    keep
+        Whether the older revision of a product is kept.
+    tell
+        Hears of bytes and of single products, on the event loop.
+    limits
+        What no zip may exceed.
+    """
+
+    def __init__(  # noqa: PLR0913 - all by name
+        self,
+        *,
+        api: Api,
+        session: Session,
+        threads: Executor,
+        keep: bool,
+        tell: Tell,
+        limits: Limits = _LIMITS,
+    ) -> None:
+        self._api = api
+        self._session = session
+        self._threads = threads
+        self._keep = keep
+        self._limits = limits
+        self._tell = tell
+
+    async def fetch(self, batch: Batch) -> Fetched:
+        """Download a batch into the tree.
+
+        Gives what became of its products. One that broke half-way after some products came is to
+        be asked again for the rest; one that brought nothing has failed with all its products.
+
+        Raises
+        ------
+        TransientError, RefusedError
+            If the download did not begin.
+        StorageError
+            If the disk cannot take it.
+        """
+        loop = asyncio.get_running_loop()
+
+        def settled(outcome: Outcome) -> None:
+            loop.call_soon_threadsafe(self._tell, Settled(self._told_safely(outcome)))
+
+        intake = Intake(batch, self._session, keep=self._keep, settled=settled, limits=self._limits)
+        with intake:
+            fetched = await self._fetch_into(intake, batch)
+        outcomes = tuple(self._told_safely(outcome) for outcome in fetched.outcomes)
+        trouble = self._api.redacted(fetched.trouble) if fetched.trouble else None
+        return replace(fetched, outcomes=outcomes, trouble=trouble)
+
+    async def _fetch_into(self, intake: Intake, batch: Batch) -> Fetched:
+        try:
+            async with self._api.download(batch) as download:
+                trouble = await self._pour(batch, download, intake)
+        except BadAnswerError as bad:
+            return Fetched(intake.remainder(bad.message), trouble=bad.message)
+        return _judge(batch, intake, trouble, download.missing)
+
+    def _told_safely(self, outcome: Outcome) -> Outcome:
+        """Take our secrets out of a reason, which may quote what came."""
+        if not isinstance(outcome, Failed):
+            return outcome
+        return replace(outcome, reason=self._api.redacted(outcome.reason))
+
+    async def _pour(self, batch: Batch, download: Download, intake: Intake) -> str | None:
+        """Pour a download into its intake; gives what broke it, if something did.
+
+        While a thread works on one block the next is being received.
+        """
+        work: asyncio.Task[None] | None = None
+        try:
+            try:
+                async for block in download.blocks():
+                    if work is not None:
+                        await work
+                    work = asyncio.create_task(off_loop(self._threads, intake.feed, block))
+                    self._tell(Received(batch, len(block)))
+            finally:
+                if work is not None:
+                    await work
+            intake.finish()
+        except (TransientError, DamagedError) as broken:
+            return broken.message
+        return None
+
+
+def _judge(batch: Batch, intake: Intake, trouble: str | None, missing: int | None) -> Fetched:
+    """Decide what a download means for the products that did not come in it.
+
+    A whole answer without a product, from a server that admits to missing some (or does not say),
+    means that the product is missing. If it claims to be complete, the product has failed. What
+    did not come because the answer broke is innocent, as long as something came before.
+    """
+    arrived = intake.outcomes
+    absent = len(batch.candidates) - len(arrived)
+    if trouble is None and missing is not None and missing < absent:
+        lie = f"the server left {absent} of {len(batch.candidates)} out and admits {missing}"
+        return Fetched(intake.remainder(lie), trouble=lie)
+    if trouble is None:
+        return Fetched(intake.remainder(None))
+    if any(isinstance(outcome, Published | Unchanged) for outcome in arrived):
+        settled = {outcome.candidate for outcome in arrived}
+        again = tuple(one for one in batch.candidates if one not in settled)
+        return Fetched(arrived, again, trouble)
+    return Fetched(intake.remainder(trouble), trouble=trouble)
