@@ -223,6 +223,7 @@ def test_a_catalog_of_an_earlier_edition_is_brought_up(path: Path, clock: Clock)
             assert [one.name for one in migrations.applied(catalog._db)] == [
                 "create_tables",
                 "tell_who_asked_and_index_the_queue",
+                "index_what_is_watched",
             ]
             poll(catalog, withdrawn=[product(2)])
 

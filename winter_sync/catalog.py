@@ -19,6 +19,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
 from winter_sync.errors import StorageError
+from winter_sync.events import Share
 from winter_sync.models import (
     Candidate,
     Cone,
@@ -43,6 +44,7 @@ from winter_sync.models import (
     Unchanged,
 )
 from winter_sync.offloop import off_loop
+from winter_sync.reading import Reader, connect
 from winter_sync.schema import is_foreign, is_newer, migrations
 from winter_sync.sqlite import Database
 
@@ -60,6 +62,8 @@ _RECENT = 100
 """So many products of a kind, the last ones published, tell how large the next will be."""
 _POLLS_KEPT = 100_000
 """Of the polls that were no sweeps: months of them."""
+_NO_NIGHT = ":"
+"""Behind all nights, in the order of characters."""
 _LONG_AGO = timedelta(hours=1)
 """Content that comes again so much later is what the archive holds, not a file being written."""
 
@@ -133,6 +137,25 @@ class NightCount:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """How far the mirror is, in a few numbers; each product counts in one of them at most.
+
+    Of what is not here only that counts which a given program lists.
+    """
+
+    published: int
+    wanted: int
+    missing: int
+    claimed: int
+    """Wanted or missing, and being fetched now."""
+    withdrawn: int
+    last_night: Night | None
+    """The newest night of which anything is listed."""
+    last_complete_night: Night | None
+    """The newest night of which nothing is wanted."""
+
+
+@dataclass(frozen=True, slots=True)
 class Trouble:
     """A product that could not be had yet, and why."""
 
@@ -166,6 +189,8 @@ class Catalog:
         Gives the current UTC time.
     patience
         For how many seconds to wait while another process writes.
+    reading
+        Whether it is only looked at: nothing is written then, not even beside it. It must be there.
 
     Raises
     ------
@@ -174,18 +199,38 @@ class Catalog:
     """
 
     def __init__(
-        self, path: Path, clock: Callable[[], datetime], *, patience: float = _PATIENCE_SECONDS
+        self,
+        path: Path,
+        clock: Callable[[], datetime],
+        *,
+        patience: float = _PATIENCE_SECONDS,
+        reading: bool = False,
     ) -> None:
         self.path = path
         self._clock = clock
+        self._reader: Reader | None = None
         with _explained(path):
-            connection = sqlite3.connect(path, timeout=patience, isolation_level=None)
+            if reading:
+                self._reader = connect(path, patience)
+                connection = self._reader.connection
+            else:
+                connection = sqlite3.connect(path, timeout=patience, isolation_level=None)
             self._db = Database(connection, execute_plugins=False)
             try:
-                self._open()
+                self._open_for_reading() if reading else self._open()
             except BaseException:
                 connection.close()
                 raise
+
+    def _open_for_reading(self) -> None:
+        _refuse_others(self._db, self.path)
+        self._db.execute("PRAGMA temp_store=MEMORY")
+        if migrations.pending(self._db):
+            raise StorageError(
+                f"the catalog {self.path} was written by an earlier winter-sync than this one",
+                remedy="Let the user who runs winter-sync run this one once: it brings it up to "
+                "date.",
+            )
 
     def _open(self) -> None:
         """Make the database ours, or the newest edition of ours."""
@@ -365,6 +410,15 @@ class Catalog:
         )
         return int(row["wanted"]) if row else 0
 
+    def wanted(self, scope: Scope) -> tuple[Share, ...]:
+        """Count the same by night, instrument and type."""
+        condition, values = scope.where()
+        programs = _placeholders(len(scope.programs))
+        rows = self._rows(
+            _WANTED.format(condition=condition, programs=programs), [*values, *scope.programs]
+        )
+        return tuple(_share(row) for row in rows)
+
     def claim(self, candidates: Sequence[Candidate], session: str) -> tuple[Candidate, ...]:
         """Lease products to a session; gives those that nobody else had taken meanwhile."""
         with self._writing():
@@ -523,6 +577,63 @@ class Catalog:
         """Give the latest poll of every program, instrument and type."""
         return [_last_poll(row) for row in self._rows(_LAST_POLLS)]
 
+    def standing(self, programs: Sequence[str]) -> Standing:
+        """Tell in a few numbers how far these programs are.
+
+        Cheap enough to be asked all the time: what is here is counted by an index, and only what
+        is still to come is looked at.
+        """
+        (held,) = self._rows(_HELD)
+        queue = self._rows(*self._queue(programs))
+        to_come = dict.fromkeys(("wanted", "missing", "claimed"), 0)
+        for part in queue:
+            to_come["claimed" if part["claimed"] else part["state"]] += part["products"]
+        wanted = {part["night"] for part in queue if part["state"] == State.WANTED.value}
+        return Standing(
+            **held,
+            **to_come,
+            last_night=next(self._nights_down(), None),
+            last_complete_night=next(
+                (night for night in self._nights_down() if night.name not in wanted), None
+            ),
+        )
+
+    def _queue(self, programs: Sequence[str]) -> tuple[str, list[str]]:
+        """Give the statement that counts what is to come, and its values.
+
+        Each product of that is listed by some program, so that the listings need not be looked at
+        where all programs there are count.
+        """
+        listed = {row["program"] for row in self._rows(_PROGRAMS_LISTED)}
+        if listed <= set(programs):
+            return _QUEUE.format(condition="1"), []
+        condition = _LISTED_UNDER.format(programs=_placeholders(len(programs)))
+        return _QUEUE.format(condition=condition), list(programs)
+
+    def _nights_down(self) -> Iterator[Night]:
+        """Give the nights of which anything is listed, the newest first."""
+        before = _NO_NIGHT
+        while (row := self._row(_NIGHT_BEFORE, [before])) and row["night"]:
+            before = row["night"]
+            yield _night(before)
+
+    def last_successes(self, subjects: Iterable[Subject]) -> dict[Subject, datetime]:
+        """Tell when each of these was last listed with success, those that ever were."""
+        found = {}
+        for subject in subjects:
+            row = self._row(
+                _LAST_SUCCESS,
+                [
+                    subject.program,
+                    subject.instrument,
+                    subject.image_type,
+                    region_name(subject.region),
+                ],
+            )
+            if row and row["at"]:
+                found[subject] = datetime.fromisoformat(row["at"])
+        return found
+
     # --- plumbing ------------------------------------------------------------------------------
 
     @contextmanager
@@ -543,7 +654,10 @@ class Catalog:
 
     def _rows(self, sql: str, values: Iterable[object] = ()) -> list[dict[str, Any]]:
         with _explained(self.path):
-            return list(self._db.query(sql, [_plain(value) for value in values]))
+            found = list(self._db.query(sql, [_plain(value) for value in values]))
+        if self._reader is not None:
+            self._reader.check()
+        return found
 
     def _row(self, sql: str, values: Iterable[object] = ()) -> dict[str, Any] | None:
         return next(iter(self._rows(sql, values)), None)
@@ -555,18 +669,22 @@ class Catalog:
 class CatalogThread:
     """A catalog on a thread of its own, for coroutines.
 
-    Use as an async context manager; `await thread(Catalog.claim, ...)` calls a method there.
+    Use as an async context manager; `await thread(Catalog.claim, ...)` calls a method there. With
+    `reading` it is only looked at, beside whoever writes.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], datetime]) -> None:
+    def __init__(self, path: Path, clock: Callable[[], datetime], *, reading: bool = False) -> None:
         self._path = path
         self._clock = clock
+        self._reading = reading
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="catalog")
         self._catalog: Catalog | None = None
 
     async def __aenter__(self) -> Self:
         try:
-            self._catalog = await off_loop(self._executor, Catalog, self._path, self._clock)
+            self._catalog = await off_loop(
+                self._executor, Catalog, self._path, self._clock, reading=self._reading
+            )
         except BaseException:
             self._executor.shutdown()
             raise
@@ -680,6 +798,13 @@ SELECT count(*) AS wanted FROM products p
 WHERE p.state = 'wanted' AND p.withdrawn_at IS NULL AND p.claimed_by IS NULL
   AND {{condition}} AND {_LISTED_UNDER}
 """  # noqa: S608 - see above
+_WANTED = f"""
+SELECT night, instrument, image_type, count(*) AS products, sum(attempts > 0) AS failed
+FROM products p
+WHERE p.state = 'wanted' AND p.withdrawn_at IS NULL AND p.claimed_by IS NULL
+  AND {{condition}} AND {_LISTED_UNDER}
+GROUP BY night, instrument, image_type
+"""  # noqa: S608 - see above
 _CLAIM = """
 UPDATE products SET claimed_by = ? WHERE instrument = ? AND savepath = ?
   AND claimed_by IS NULL AND state IN ('wanted', 'missing')
@@ -706,6 +831,31 @@ WHERE p.state IN ('wanted', 'missing') AND p.withdrawn_at IS NULL AND p.attempts
   AND {{condition}} AND {_LISTED_UNDER}
 ORDER BY p.night DESC, p.instrument, p.savepath LIMIT ?
 """  # noqa: S608 - see above
+_HELD = """
+SELECT total - withdrawn - queued AS published, withdrawn FROM (
+  SELECT (SELECT count(*) FROM products) AS total,
+    (SELECT count(*) FROM products WHERE withdrawn_at IS NOT NULL) AS withdrawn,
+    (SELECT count(*) FROM products
+     WHERE state IN ('wanted', 'missing') AND withdrawn_at IS NULL) AS queued)
+"""
+_QUEUE = """
+SELECT night, state, claimed_by IS NOT NULL AS claimed, count(*) AS products
+FROM products p INDEXED BY products_queue
+WHERE state IN ('wanted', 'missing') AND withdrawn_at IS NULL AND {condition}
+GROUP BY night, state, claimed
+"""
+_PROGRAMS_LISTED = """
+WITH RECURSIVE found (program) AS (
+  SELECT min(program) FROM listings UNION ALL
+  SELECT (SELECT min(program) FROM listings WHERE program > found.program) FROM found
+  WHERE found.program IS NOT NULL)
+SELECT program FROM found WHERE program IS NOT NULL
+"""
+_NIGHT_BEFORE = "SELECT max(night) AS night FROM products WHERE night < ?"
+_LAST_SUCCESS = """
+SELECT max(at) AS at FROM polls WHERE error IS NULL AND program = ? AND instrument = ?
+  AND image_type = ? AND region = ?
+"""
 _LAST_POLLS = """
 SELECT program, instrument, image_type, at, listed, error FROM polls WHERE id IN (
   SELECT max(id) FROM polls GROUP BY program, instrument, image_type)
@@ -829,6 +979,7 @@ def _candidate(row: dict[str, Any]) -> Candidate:
         path=row["path"],
         published_sha256=row["sha256"],
         refused_sha256=row["refused_long_ago"],
+        state=State(row["state"]),
     )
 
 
@@ -842,6 +993,16 @@ def _night_count(row: dict[str, Any]) -> NightCount:
         missing=row["missing"],
         withdrawn=row["withdrawn"],
         size=row["size"],
+    )
+
+
+def _share(row: dict[str, Any]) -> Share:
+    return Share(
+        night=_night(row["night"]),
+        instrument=Instrument(row["instrument"]),
+        image_type=ImageType(row["image_type"]),
+        products=row["products"],
+        failed=row["failed"],
     )
 
 

@@ -21,6 +21,7 @@ from winter_sync.errors import StorageError, UsageError
 from winter_sync.fetcher import Fetcher
 from winter_sync.mirror import Mirror
 from winter_sync.poller import Poller
+from winter_sync.reading import may_write
 from winter_sync.roots import Roots, memory_path
 from winter_sync.tree import Tree, explained
 
@@ -176,10 +177,14 @@ class _Parts:
 async def open_existing_catalog(settings: Settings) -> AsyncIterator[CatalogThread]:
     """Open the catalog of a mirror that has run before, for looking at it.
 
+    Whoever may not write there can look, too.
+
     Raises
     ------
     UsageError
         If there is none.
+    StorageError
+        If it cannot be read.
     """
     path = settings.state / CATALOG
     if not path.is_file():
@@ -187,7 +192,7 @@ async def open_existing_catalog(settings: Settings) -> AsyncIterator[CatalogThre
             f"there is no mirror in {settings.root} yet",
             remedy="Run `winter-sync sync` first, or check mirror.root and mirror.state.",
         )
-    async with CatalogThread(path, now) as catalog:
+    async with CatalogThread(path, now, reading=not may_write(path)) as catalog:
         yield catalog
 
 

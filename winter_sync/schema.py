@@ -118,6 +118,12 @@ CREATE INDEX polls_sweeps ON polls (program, instrument, image_type, region, at)
     WHERE sweep AND error IS NULL;
 """
 
+_WHAT_IS_WATCHED = """
+CREATE INDEX products_withdrawn ON products (withdrawn_at) WHERE withdrawn_at IS NOT NULL;
+CREATE INDEX polls_successful ON polls (program, instrument, image_type, region, at)
+    WHERE error IS NULL;
+"""
+
 
 @migrations()
 def create_tables(db: Database) -> None:
@@ -139,7 +145,19 @@ def tell_who_asked_and_index_the_queue(db: Database) -> None:
     _run(db, _WHO_ASKED_AND_THE_QUEUE)
 
 
-_EDITIONS = frozenset({create_tables.__name__, tell_who_asked_and_index_the_queue.__name__})
+@migrations()
+def index_what_is_watched(db: Database) -> None:
+    """Let what is asked all the time be answered without looking at every product and poll."""
+    _run(db, _WHAT_IS_WATCHED)
+
+
+_EDITIONS = frozenset(
+    {
+        create_tables.__name__,
+        tell_who_asked_and_index_the_queue.__name__,
+        index_what_is_watched.__name__,
+    }
+)
 
 
 def is_newer(db: Database) -> bool:

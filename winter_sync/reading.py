@@ -1,0 +1,116 @@
+"""A database opened for reading only, also where nothing can be written beside it.
+
+SQLite reads a database in WAL mode through two files beside it, and makes them when they are not
+there. Where that is forbidden it can still read a database that nobody has open, if it is told that
+the file will not change meanwhile (measured with SQLite 3.40). Whether that was so can be seen
+afterwards: writers leave the file itself alone until they tidy up.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from winter_sync.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A connection that only reads.
+
+    Parameters
+    ----------
+    connection
+        To the database.
+    path
+        Its file.
+    version
+        What the file must still look like after a look for that to count; None where SQLite itself
+        watches over it.
+    """
+
+    connection: sqlite3.Connection
+    path: Path
+    version: tuple[int, ...] | None = None
+
+    def check(self) -> None:
+        """Make sure that what was just read was not being written meanwhile.
+
+        Raises
+        ------
+        StorageError
+            If it was.
+        """
+        if self.version is not None and _version(self.path) != self.version:
+            raise StorageError(
+                f"the catalog {self.path} was written while it was read", remedy="Look again."
+            )
+
+
+def may_write(path: Path) -> bool:
+    """Tell whether this process may write a database, and what SQLite keeps beside it."""
+    return all(os.access(one, os.W_OK) for one in (path.parent, path, *_beside(path)))
+
+
+def connect(path: Path, patience: float) -> Reader:
+    """Open a database for reading.
+
+    Parameters
+    ----------
+    path
+        Its file.
+    patience
+        For how many seconds to wait while another process locks it.
+
+    Raises
+    ------
+    StorageError
+        If this user cannot read it.
+    """
+    try:
+        return Reader(_connection(path, "mode=ro", patience), path)
+    except sqlite3.OperationalError as broken:
+        if not os.access(path, os.R_OK) or any(one.stat().st_size for one in _beside(path)):
+            raise _unreadable(path, broken) from broken
+    version = _version(path)
+    return Reader(_connection(path, "mode=ro&immutable=1", patience), path, version)
+
+
+def _connection(path: Path, how: str, patience: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?{how}", uri=True, timeout=patience, isolation_level=None
+    )
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _beside(path: Path) -> Iterator[Path]:
+    """Give the files that SQLite keeps beside a database in WAL mode, those that are there."""
+    for suffix in ("-wal", "-shm"):
+        beside = path.with_name(path.name + suffix)
+        if beside.exists():
+            yield beside
+
+
+def _version(path: Path) -> tuple[int, ...]:
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _unreadable(path: Path, broken: sqlite3.Error) -> StorageError:
+    return StorageError(
+        f"the catalog {path} cannot be read by this user: {broken}",
+        remedy="Give this user permission to read it and the files beside it. If winter-sync was "
+        "killed, let the user who runs it say `winter-sync status` once: that tidies up.",
+        sqlite=getattr(broken, "sqlite_errorname", None),
+    )
