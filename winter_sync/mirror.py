@@ -17,7 +17,7 @@ from winter_sync.errors import (
     TransientError,
     WinterSyncError,
 )
-from winter_sync.events import Backlog, Recovered, Tell
+from winter_sync.events import Backlog, PollsEnded, Recovered, Tell
 from winter_sync.offloop import off_loop
 from winter_sync.report import Report
 from winter_sync.work import Work
@@ -72,8 +72,9 @@ class Mirror:
     async def _run(self, scope: Scope, nights: Nights | None) -> Report:
         report = Report()
         await self.recover()
-        self.tell(Backlog(await self.catalog(Catalog.count_wanted, scope)))
-        work = Work()
+        shares = await self.catalog(Catalog.wanted, scope)
+        self.tell(Backlog(sum(share.products for share in shares), shares))
+        work = Work(on_refused=lambda _, refused: report.errors.append(refused))
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._poll_all(nights, report, work))
@@ -113,12 +114,12 @@ class Mirror:
                 try:
                     await self._poll_selection(selection, nights, report, work)
                 except RefusedError as refused:
-                    work.refuse(selection.program)
-                    report.errors.append(refused)
+                    work.refuse(selection.program, refused)
         except TransientError as unwell:
             report.errors.append(unwell)
         finally:
             work.end()
+            self.tell(PollsEnded())
 
     async def _poll_selection(
         self, selection: Selection, nights: Nights | None, report: Report, work: Work

@@ -17,14 +17,32 @@ from winter_sync.errors import (
     TransientError,
     WinterSyncError,
 )
-from winter_sync.events import LeftOut, Polled, PollFailed, RowsRefused, Tell, WindowHalved
+from winter_sync.events import (
+    LeftOut,
+    Polled,
+    PollFailed,
+    RowsRefused,
+    Share,
+    Tell,
+    WindowHalved,
+    shares,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from winter_sync.api import Api
     from winter_sync.layout import Layout
-    from winter_sync.models import Night, Program, Query, Rhythm, Row, Selection, Subject
+    from winter_sync.models import (
+        Night,
+        Product,
+        Program,
+        Query,
+        Rhythm,
+        Row,
+        Selection,
+        Subject,
+    )
 
 _PROGRAM_ASKED_AGAIN = timedelta(days=1)
 _FAILURES = 8
@@ -250,7 +268,7 @@ class Poller:
             wanted=comparison.changed,
             withdrawn=comparison.withdrawn,
         )
-        self._tell_poll(poll, faults)
+        self._tell_poll(poll, faults, _to_fetch(comparison, placed, left_out))
         if left_out:
             self._tell(LeftOut(tuple(left_out)))
         look.noted(poll)
@@ -274,7 +292,7 @@ class Poller:
                 more.append(self._api.redacted(unsafe.message))
         return placed, (*faults, *more)
 
-    def _tell_poll(self, poll: Poll, faults: tuple[str, ...]) -> None:
+    def _tell_poll(self, poll: Poll, faults: tuple[str, ...], to_fetch: tuple[Share, ...]) -> None:
         self._tell(
             Polled(
                 poll.query,
@@ -284,7 +302,18 @@ class Poller:
                 returned=poll.returned,
                 withdrawn=poll.withdrawn,
                 seconds=poll.seconds,
+                shares=to_fetch,
             )
         )
         if faults:
             self._tell(RowsRefused(poll.query, faults))
+
+
+def _to_fetch(
+    comparison: plan.Comparison, placed: Iterable[tuple[Row, str]], left_out: Iterable[Product]
+) -> tuple[Share, ...]:
+    """Count by night and type what a listing makes wanted: the new with a place, the changed."""
+    new = {row.product.identity for row in comparison.new}
+    new -= {product.identity for product in left_out}
+    found = [row.product for row, _ in placed if row.product.identity in new]
+    return shares([*found, *(row.product for row in comparison.changed)])
