@@ -57,8 +57,7 @@ class Common:
 
     def level(self, *, drawing: bool) -> str:
         """Give the least level to log: what was asked for, else what fits what is shown."""
-        beside_progress = drawing and sys.stderr.isatty()
-        return self.log_level or ("warning" if beside_progress else "info")
+        return self.log_level or ("warning" if drawing and _is_drawn() else "info")
 
 
 def _night(text: str) -> Night:
@@ -372,6 +371,15 @@ def _faults(text: str | None) -> Script | None:
     except ValueError as wrong:
         told = f"--faults: {wrong}"
         raise UsageError(told, remedy="What can go wrong is in docs/reliability.md.") from None
+
+
+def _is_drawn() -> bool:
+    """Tell whether progress is drawn where the log goes as well."""
+    from rich.console import Console  # noqa: PLC0415 - heavy
+
+    from winter_sync.progress import is_drawable  # noqa: PLC0415 - heavy
+
+    return is_drawable(Console(stderr=True))
 
 
 def _console() -> Console:

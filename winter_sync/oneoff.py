@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
+from winter_sync.catalog import Catalog
 from winter_sync.errors import UsageError, WinterSyncError
 from winter_sync.events import tell_all
 from winter_sync.factory import open_mirror
 from winter_sync.log import narrator
-from winter_sync.progress import ProgressView
+from winter_sync.overview import overview
+from winter_sync.progress import Progress, ProgressLog, ProgressView, is_drawable
 from winter_sync.settings import check_root
 from winter_sync.units import show_size
 
@@ -22,10 +24,14 @@ if TYPE_CHECKING:
 
     from structlog.typing import FilteringBoundLogger
 
+    from winter_sync.catalog import NightCount
+    from winter_sync.mirror import Mirror
     from winter_sync.models import ImageType, Instrument, Selection
     from winter_sync.poller import Nights
     from winter_sync.report import Report
     from winter_sync.settings import Settings
+
+_REASONS_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +78,8 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
 ) -> Report:
     """Poll once, fetch all that can be had, and say in a line what was done.
 
+    On a terminal a backfill shows a table of its nights above that line.
+
     Parameters
     ----------
     settings
@@ -95,14 +103,56 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
     selections = (choice or Choice()).of(settings.selections)
     check_root(settings.root)
     aside = Console(stderr=True, highlight=False, soft_wrap=True)
-    with ProgressView(aside) as view:
-        tell = tell_all(narrator(logger), view.tell)
-        async with open_mirror(settings, tell, selections=selections, sleep=sleep) as mirror:
-            report = await (mirror.sync() if nights is None else mirror.backfill(nights))
+    view = progress_of(aside, logger, nights)
+    try:
+        with view:
+            tell = tell_all(narrator(logger), view.tell)
+            async with open_mirror(settings, tell, selections=selections, sleep=sleep) as mirror:
+                report = await (mirror.sync() if nights is None else mirror.backfill(nights))
+                counts = await _counts(mirror, nights) if console.is_terminal else []
+    except asyncio.CancelledError:
+        _say_how_far(aside, view)
+        raise
+    _show(console, aside, counts, view)
     for line in complaints(report.errors):
         aside.print(Text(line))
     console.print(Text(summary(report)))
     return report
+
+
+def progress_of(aside: Console, logger: FilteringBoundLogger, nights: Nights | None) -> Progress:
+    """Choose how to show a run: drawn for who watches, else told to the log."""
+    if is_drawable(aside):
+        return ProgressView(aside)
+    run = "sync" if nights is None else "backfill"
+    return ProgressLog(logger, run, by_night=nights is not None)
+
+
+async def _counts(mirror: Mirror, nights: Nights | None) -> Sequence[NightCount]:
+    """Count what nights have now, by the catalog: others may have fetched some of it."""
+    if nights is None:
+        return []
+    scope = replace(mirror.scope, first_night=nights.first, last_night=nights.last)
+    return await mirror.catalog(Catalog.night_counts, scope)
+
+
+def _show(
+    console: Console, aside: Console, counts: Sequence[NightCount], progress: Progress
+) -> None:
+    """Show a person what nights have, and why some of it could not be had."""
+    if counts:
+        console.print(overview(counts))
+    if is_drawable(aside):
+        for reason, times in progress.tally.failures[:_REASONS_SHOWN]:
+            often = "Failed once" if times == 1 else f"Failed {times} times"
+            aside.print(Text(f"{often}: {reason}", style="red"))
+
+
+def _say_how_far(aside: Console, progress: Progress) -> None:
+    overall = progress.tally.overall
+    if is_drawable(aside) and overall.total:
+        size = show_size(overall.size)
+        aside.print(f"{overall.done} of {overall.total} products done so far, {size}.")
 
 
 def complaints(errors: Iterable[WinterSyncError]) -> tuple[str, ...]:
