@@ -31,6 +31,11 @@ WIDER = timedelta(days=1)
 BATCH_BYTES = 256_000_000
 BATCH_PRODUCTS = 32
 _WINDOW_DAYS = 366
+_PIECE_DAYS = 31
+"""Of a backfill: a busy program lists thousands of products a month, and all of an answer is held
+in memory."""
+_SHARED_DAYS = 2
+"""Dates that neighbouring windows have in common, so that each is well inside one of them."""
 _UNKNOWN_SPAN_DAYS = 366
 _SHORTEST_HALVED = 4
 """Dates: a night and its neighbours are not cut."""
@@ -154,11 +159,12 @@ def look_at_nights(
 ) -> tuple[Query, ...]:
     """Give the questions that cover the nights `first` to `last`, both included.
 
-    A night's products carry the UTC date of the night or of the day after.
+    A night's products carry the UTC date of the night or of the day after. Each question is about
+    a month at most, so that however many years are asked for, no answer is larger than a month's.
     """
     begin = max(first.day, _EARLIEST) - WIDER
     end = min(last.day, today - 2 * WIDER) + 2 * WIDER
-    return _windows(subject, max(begin, span.begin), end, today)
+    return _windows(subject, max(begin, span.begin), end, today, days=_PIECE_DAYS)
 
 
 def _before(day: date, days: int) -> date:
@@ -166,15 +172,20 @@ def _before(day: date, days: int) -> date:
     return date.fromordinal(max(day.toordinal() - days, _EARLIEST.toordinal()))
 
 
-def _windows(subject: Subject, begin: date, end: date, today: date) -> tuple[Query, ...]:
+def _windows(
+    subject: Subject, begin: date, end: date, today: date, *, days: int = _WINDOW_DAYS
+) -> tuple[Query, ...]:
     """Cut a span into pieces the server can answer; the newest has no end, meaning its today.
 
-    Leaving the end out spares a refusal when our clock is ahead of the server's.
+    Leaving the end out spares a refusal when our clock is ahead of the server's. Neighbours share
+    two dates, because only what is well inside a window and not listed counts as withdrawn.
     """
-    last = end.toordinal()
+    first, last = begin.toordinal(), end.toordinal()
+    if last < first:
+        return ()
     pieces: list[Query] = []
-    for start in range(begin.toordinal(), last + 1, _WINDOW_DAYS):
-        stop = date.fromordinal(min(start + _WINDOW_DAYS - 1, last))
+    for start in range(first, max(last - _SHARED_DAYS, first) + 1, days - _SHARED_DAYS):
+        stop = date.fromordinal(min(start + days - 1, last))
         pieces.append(Query(subject, date.fromordinal(start), None if stop >= today else stop))
     return tuple(pieces)
 
