@@ -1,110 +1,286 @@
-"""The progress line: what is done of what is wanted, how fast, on one line of a terminal."""
+"""How a run is shown: a few lines on a terminal of any kind, else now and then one of the log."""
 
 from __future__ import annotations
 
 import io
 import re
-from datetime import date
-from itertools import count
+import sys
+from typing import TYPE_CHECKING
 
 import pytest
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
+from structlog.testing import capture_logs
+from support.makers import batch, candidate, product
+from test_tally import NIGHTS, QUERY, SIZE, polled, settled, some
 
+from winter_sync import log
 from winter_sync.events import (
-    Backlog,
+    BatchBegun,
     Event,
-    Polled,
+    PollFailed,
+    PollsEnded,
     Received,
     Retrying,
     ServerUnwell,
     ServerWell,
     Settled,
 )
-from winter_sync.models import (
-    Batch,
-    Candidate,
-    Failed,
-    ImageType,
-    Instrument,
-    Marks,
-    Missing,
-    Night,
-    Product,
-    Query,
-    Subject,
-)
-from winter_sync.progress import ProgressView
+from winter_sync.models import Failed
+from winter_sync.progress import ProgressLog, ProgressView, drawn, is_drawable
+from winter_sync.tally import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, MutableMapping
+    from typing import Any
 
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
+ONE = batch(candidate(product()))
 
 
-def candidate(number: int) -> Candidate:
-    """Make a product that is wanted."""
-    product = Product(
-        Instrument.WINTER,
-        f"/data/loki/raw_data/winter/20251023/raw/{number}.fits",
-        ImageType.EXPOSURE,
-        Night("20251023"),
+class Clock:
+    """A time that goes on when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        """Give the time."""
+        return self.now
+
+
+class Terminal(io.StringIO):
+    """Takes what is drawn, and says that it is a terminal."""
+
+    def isatty(self) -> bool:
+        """Tell that it is one."""
+        return True
+
+
+def lines(*events: Event, width: int = 80, seconds: float = 10.0, plain: bool = False) -> list[str]:
+    """Give what is drawn so many seconds after these events."""
+    tally = Tally()
+    for event in events:
+        tally.hear(event, 0.0)
+    return [line.plain for line in drawn(tally, seconds, width, plain=plain)]
+
+
+def busy() -> tuple[Event, ...]:
+    """Give the events of a run with all there is to show."""
+    many = [product(0, night=NIGHTS[0].plus(day)) for day in range(20)]
+    return (
+        polled(*many, *some(20, NIGHTS[1])),
+        PollsEnded(),
+        settled("published", candidate(many[0])),
+        *(Settled(Failed(candidate(many[1]), f"broken\nin way {way}\x1b[2J")) for way in range(9)),
+        Received(ONE, 999_000_000_000),
+        BatchBegun(batch(*map(candidate, many[2:]))),
+        Retrying("the server answered 503", 2.0),
     )
-    return Candidate(product, "2024A000", f"winter/{number}.fits", 0, Marks(), 52_000_000)
 
 
-def polled(new: int, changed: int = 0) -> Polled:
-    """Make the event of a poll."""
-    query = Query(Subject("2024A000", Instrument.WINTER, ImageType.STACK), date(2025, 10, 23))
-    return Polled(query, new, new, changed, returned=0, withdrawn=0, seconds=0.1)
+# --- what is drawn --------------------------------------------------------------------------------
 
 
-def drawn(*events: Event) -> str:
-    """Give the line as it stands after these events, one a second."""
-    text = ESCAPE.sub("", written(*events, terminal=True))
-    return text.strip().split("\r")[-1].strip()
+def test_the_first_line_is_the_whole() -> None:
+    """Products done of those wanted, bytes, how fast they come, and for how long yet."""
+    wanted = some(4)
+    (line,) = lines(
+        polled(*wanted),
+        PollsEnded(),
+        settled("published", candidate(wanted[0])),
+        Received(ONE, SIZE),
+    )
+    bar = "\u2501" * 9 + "\u2500" * 30
+    assert line == f"fetching  {bar}  1/4  1 kB  100 B/s  30 s left"
 
 
-def written(*events: Event, terminal: bool) -> str:
-    """Give all that is written while these events happen."""
-    stream, times = io.StringIO(), count(start=100)
-    console = Console(file=stream, force_terminal=terminal, width=80)
-    with ProgressView(console, clock=lambda: float(next(times))) as view:
-        for event in events:
-            view.tell(event)
-    return stream.getvalue()
+def test_the_time_is_a_least_one_while_polls_go_on() -> None:
+    """What they may yet find takes longer."""
+    (line,) = lines(polled(*some(400)), Received(ONE, 52_000_000))
+    assert line.endswith("  12 min 49 s+ left")
 
 
-def test_it_counts_what_is_done_of_what_is_wanted() -> None:
-    """What was wanted before and what polls find is the whole; each product counts once."""
-    failed, missing = Settled(Failed(candidate(1), "it was cut")), Settled(Missing(candidate(2)))
-    line = drawn(Backlog(3), polled(5, 2), failed, failed, missing)
-    assert "20251023 winter exposure" in line
-    assert " 2/10 " in line
+def test_below_are_the_nights_under_way_and_the_last_failures() -> None:
+    """The newest nights, six at most; three reasons at most, the latest first, on a line each."""
+    first, unwell, complete, *rest = lines(*busy())
+    assert first.startswith("waiting for the server")
+    assert unwell == "  the server answered 503"
+    assert complete == "  1 night complete, 19 to come"
+    newest = [NIGHTS[0].plus(19 - back) for back in range(6)]
+    assert rest[:6] == [f"  {night} winter stack        0/1" for night in newest]
+    reasons = [f"  failed once: broken in way {way} [2J" for way in (8, 7, 6)]
+    assert rest[6:] == reasons
 
 
-def test_no_more_is_done_than_there_is() -> None:
-    """What is asked for though it was not wanted, as missing products are, widens the whole."""
-    assert " 2/2 " in drawn(Backlog(1), *(Settled(Missing(candidate(one))) for one in range(2)))
+def test_a_night_tells_what_failed_of_it() -> None:
+    """What failed and is still wanted stands beside what is done."""
+    failed, *others = map(candidate, some(3))
+    _, night, reason = lines(
+        polled(*some(3)),
+        Settled(Failed(failed, "it was cut")),
+        Settled(Failed(failed, "it was cut")),
+        BatchBegun(batch(*others)),
+    )
+    assert night == f"  {NIGHTS[0]} winter stack        0/3  2 failed"
+    assert reason == "  failed 2 times: it was cut"
 
 
-def test_it_tells_how_fast_bytes_come() -> None:
-    """The bytes and their rate since the beginning are told in units for people."""
-    batch = Batch("b", (candidate(1),))
-    assert "4 MB, 2 MB/s" in drawn(Received(batch, 3_000_000), Received(batch, 1_000_000))
+@given(st.integers(1, 200), st.booleans())
+def test_it_fits_every_terminal(width: int, plain: bool) -> None:  # noqa: FBT001 - drawn
+    """No line is longer than a terminal is wide; the number of products is the last to go."""
+    shown = lines(*busy(), width=width, plain=plain)
+    assert all(len(line) <= width for line in shown)
+    assert "1/40" in shown[0] or width < len("1/40")
+    assert not plain or "".join(shown).isascii()
 
 
 @pytest.mark.parametrize("trouble", [Retrying("down", 2.0), ServerUnwell("down", 15.0)])
 def test_it_tells_when_it_waits(trouble: Event) -> None:
-    """While the server is unwell it says what it waits for, and stops saying so afterwards."""
-    assert drawn(trouble).startswith("waiting for the server", 2)
-    assert drawn(trouble, ServerWell(9.0)).startswith("asking the archive", 2)
+    """While the server is unwell it says so and why, and stops saying so afterwards."""
+    assert lines(trouble) == ["waiting for the server", "  down"]
+    assert lines(trouble, ServerWell(9.0)) == ["asking the archive"]
 
 
-def test_it_fits_a_terminal_and_leaves_it_clean() -> None:
-    """However much there is to tell it is one line of 80 columns, and at the end it is gone."""
-    batch = Batch("b", (candidate(1),))
-    events = (Backlog(99_999), Received(batch, 999_000_000_000), Settled(Missing(candidate(1))))
-    assert len(drawn(*events)) <= 80
-    assert written(*events, terminal=True).endswith("\x1b[2K")
+# --- on a terminal --------------------------------------------------------------------------------
 
 
-def test_nothing_is_drawn_where_nobody_looks() -> None:
-    """Piped, there is not a byte of it."""
-    assert written(Backlog(3), polled(5), terminal=False) == ""
+def on_terminal(terminal: Terminal, environment: Mapping[str, str], *events: Event) -> str:
+    """Draw a run on a terminal; gives all that was written."""
+    console = Console(file=terminal, force_terminal=True, width=60, _environ=environment)
+    with ProgressView(console, Clock()) as view:
+        for event in events:
+            view.tell(event)
+    return terminal.getvalue()
+
+
+def test_a_terminal_is_left_clean() -> None:
+    """What was drawn is gone at the end, and the cursor is there again."""
+    written = on_terminal(Terminal(), {"TERM": "xterm"}, *busy())
+    assert "1/40" in ESCAPE.sub("", written)
+    assert written.endswith("\x1b[2K")
+    assert written.rindex("\x1b[?25h") > written.rindex("\x1b[?25l")
+
+
+def test_there_is_no_colour_where_none_is_wanted() -> None:
+    """With NO_COLOR only the cursor is moved, and the bar can be read all the same."""
+    written = on_terminal(Terminal(), {"TERM": "xterm", "NO_COLOR": "1"}, *busy())
+    coloured = on_terminal(Terminal(), {"TERM": "xterm"}, *busy())
+    colour = re.compile(r"\x1b\[3\d(;\d+)*m")
+    assert colour.search(coloured)
+    assert not colour.search(written)
+
+
+def test_the_log_does_not_tear_the_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line of the log is written whole above what is drawn."""
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    logger = log.configure(str, form="human")
+    environment = {"TERM": "xterm"}
+    console = Console(
+        file=terminal, force_terminal=True, width=60, soft_wrap=True, _environ=environment
+    )
+    with ProgressView(console, Clock()) as view:
+        view.tell(polled(*some(3)))
+        view._live.refresh()
+        logger.warning("poll failed", reason="no answer")
+        view._live.refresh()
+    plain = ESCAPE.sub("", terminal.getvalue())
+    (line,) = [line for line in plain.splitlines() if "poll failed" in line]
+    assert line.endswith("poll failed reason='no answer'")
+    assert "0/3" not in line
+
+
+@pytest.mark.parametrize(
+    ("stream", "environment", "expected"),
+    [
+        (Terminal(), {"TERM": "xterm"}, True),
+        (Terminal(), {"TERM": "dumb"}, False),
+        (io.StringIO(), {"TERM": "xterm"}, False),
+        (io.StringIO(), {"TERM": "xterm", "FORCE_COLOR": "1"}, False),
+        (Terminal(), {"TERM": "xterm", "TTY_COMPATIBLE": "0"}, False),
+    ],
+)
+def test_it_is_drawn_where_somebody_watches(
+    stream: io.StringIO, environment: dict[str, str], *, expected: bool
+) -> None:
+    """Only on a terminal, only on one that can move its cursor, whatever else is forced."""
+    assert is_drawable(Console(file=stream, _environ=environment)) is expected
+
+
+# --- in the log -----------------------------------------------------------------------------------
+
+
+def logged(
+    work: Callable[[ProgressLog, Clock], None], *, by_night: bool = True
+) -> list[MutableMapping[str, Any]]:
+    """Give the lines that are logged while a run is told."""
+    with capture_logs() as captured:
+        logger = structlog.get_logger()
+        clock = Clock()
+        with ProgressLog(logger, "backfill", clock, by_night=by_night) as progress:
+            work(progress, clock)
+    return captured
+
+
+def test_the_log_is_told_every_half_minute() -> None:
+    """With numbers, however many products settled meanwhile; never twice the same."""
+
+    def run(progress: ProgressLog, clock: Clock) -> None:
+        progress.tell(polled(*some(400)))
+        for one in some(100):
+            clock.now += 1
+            progress.tell(Received(ONE, SIZE))
+            progress.tell(settled("published", candidate(one)))
+        for _ in range(10):
+            clock.now += 100
+            progress.tell(PollFailed(QUERY, "no answer"))
+
+    lines = logged(run)
+    assert [line["event"] for line in lines] == ["backfill goes on"] * 4
+    assert [line["done"] for line in lines] == [29, 59, 89, 100]
+    assert lines[1] == {
+        "event": "backfill goes on",
+        "log_level": "info",
+        "nights_left": 1,
+        "done": 59,
+        "left": 341,
+        "missing": 0,
+        "failed": 0,
+        "bytes": 60 * SIZE,
+        "bytes_per_second": pytest.approx(SIZE, rel=0.05),
+        "seconds_left": pytest.approx(341, rel=0.05),
+    }
+
+
+def test_a_night_that_becomes_complete_is_a_line() -> None:
+    """Each in its moment; those that were when polls ended are one line together."""
+    first, second, third = (product(0, night=night) for night in NIGHTS)
+
+    def run(progress: ProgressLog, clock: Clock) -> None:
+        del clock
+        progress.tell(polled(first, second, third))
+        progress.tell(settled("published", candidate(first)))
+        progress.tell(settled("missing", candidate(second)))
+        progress.tell(PollsEnded())
+        progress.tell(settled("published", candidate(third)))
+
+    several, single = logged(run)
+    counts = {"log_level": "info", "published": 1, "bytes": SIZE}
+    between = {"nights": 2, "first": str(NIGHTS[0]), "last": str(NIGHTS[1])}
+    assert several == {"event": "nights complete", **between, "missing": 1, **counts}
+    assert single == {"event": "night complete", "night": str(NIGHTS[2]), "missing": 0, **counts}
+    assert logged(run, by_night=False) == []
+
+
+def test_the_log_is_told_nothing_when_nothing_happens() -> None:
+    """Looking and finding nothing new is not worth a line, however long it takes."""
+
+    def run(progress: ProgressLog, clock: Clock) -> None:
+        for event in (polled(), polled(), PollsEnded()):
+            clock.now += 3600
+            progress.tell(event)
+
+    assert logged(run) == []

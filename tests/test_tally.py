@@ -1,0 +1,337 @@
+"""A run added up: right for every history of its products, in whatever order it is told."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.makers import batch, candidate, evidence, product
+
+from winter_sync.events import (
+    Backlog,
+    BatchBegun,
+    BatchEnded,
+    Event,
+    Polled,
+    PollFailed,
+    PollsEnded,
+    Received,
+    Retrying,
+    ServerUnwell,
+    ServerWell,
+    Settled,
+    Share,
+    shares,
+)
+from winter_sync.models import (
+    Candidate,
+    Failed,
+    ImageType,
+    Instrument,
+    Missing,
+    Night,
+    Outcome,
+    Product,
+    Published,
+    Query,
+    State,
+    Subject,
+    Unchanged,
+)
+from winter_sync.tally import Part, Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+NIGHTS = [Night("20240211"), Night("20240212"), Night("20240213")]
+KIND = (Instrument.WINTER, ImageType.STACK)
+QUERY = Query(Subject("2024A000", *KIND), NIGHTS[0].day)
+SIZE = 1000
+
+
+def polled(*products: Product) -> Polled:
+    """Make the event of a listing in which these are new."""
+    return Polled(QUERY, len(products), len(products), 0, 0, 0, 0.1, shares(products))
+
+
+def settled(outcome: str, one: Candidate) -> Settled:
+    """Make the event that a product settles."""
+    made: dict[str, Outcome] = {
+        "published": Published(one, replace(evidence(one.product, b""), size=SIZE)),
+        "unchanged": Unchanged(one, evidence(one.product, b"")),
+        "missing": Missing(one),
+        "failed": Failed(one, "it was cut"),
+    }
+    return Settled(made[outcome])
+
+
+def some(number: int, night: Night = NIGHTS[0]) -> list[Product]:
+    """Give so many products of one night and type."""
+    return [product(one, night=night) for one in range(number)]
+
+
+def heard(*events: Event, tally: Tally | None = None) -> Tally:
+    """Give a tally that heard these events, one a second."""
+    tally = tally or Tally()
+    for now, event in enumerate(events):
+        tally.hear(event, float(now))
+    return tally
+
+
+# --- histories ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What happens to a product in a run."""
+
+    product: Product
+    attempts: int
+    """How often it failed in earlier runs; None of these if this run's poll finds it."""
+    known: bool
+    outcomes: tuple[str, ...]
+
+    def events(self) -> list[Event]:
+        """Tell it, as the mirror would."""
+        told: list[Event] = [] if self.known else [polled(self.product)]
+        attempts, state = self.attempts if self.known else 0, State.WANTED
+        for outcome in self.outcomes:
+            one = replace(candidate(self.product, attempts=attempts), state=state)
+            told.append(settled(outcome, one))
+            attempts, state = attempts + 1, State.MISSING if outcome == "missing" else State.WANTED
+        return told
+
+
+kinds = st.sampled_from([ImageType.STACK, ImageType.RAW])
+endings = st.sampled_from([("published",), ("unchanged",), ("missing",), ()])
+passing = st.lists(st.sampled_from(["failed", "missing"]), max_size=3).map(tuple)
+details = st.tuples(
+    st.sampled_from(NIGHTS), kinds, st.integers(0, 3), st.booleans(), passing, endings
+)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[History]:
+    """Draw what happens to some products."""
+    drawn = draw(st.lists(details, max_size=8))
+    return [
+        History(product(number, kind, night=night), attempts, known, (*before, *end))
+        for number, (night, kind, attempts, known, before, end) in enumerate(drawn)
+    ]
+
+
+@st.composite
+def runs(draw: st.DrawFn) -> tuple[list[History], list[Event]]:
+    """Draw a run: the events of each product in their order, those of different ones mixed.
+
+    A product may settle before the poll that found it is told; polls end when all were told.
+    """
+    products = draw(histories())
+    queues = [one.events() for one in products]
+    told: list[Event] = [_backlog(products)]
+    while any(queues):
+        queue = draw(st.sampled_from([queue for queue in queues if queue]))
+        late = len(queue) > 1 and isinstance(queue[0], Polled) and draw(st.booleans())
+        told.append(queue.pop(1 if late and isinstance(queue[1], Settled) else 0))
+    last_poll = max((at for at, one in enumerate(told) if isinstance(one, Polled)), default=0)
+    told.insert(draw(st.integers(last_poll + 1, len(told))), PollsEnded())
+    return products, told
+
+
+def _backlog(products: Iterable[History]) -> Backlog:
+    known = [one for one in products if one.known]
+    failed = Counter(_place(one.product) for one in known if one.attempts)
+    counted = Counter(_place(one.product) for one in known)
+    told = tuple(Share(*place, number, failed[place]) for place, number in counted.items())
+    return Backlog(len(known), told)
+
+
+def _place(one: Product) -> tuple[Night, Instrument, ImageType]:
+    return one.night, one.instrument, one.image_type
+
+
+@given(runs())
+def test_the_order_of_events_does_not_matter(run: tuple[list[History], list[Event]]) -> None:
+    """However products' histories mix, each counts once, by what became of it last."""
+    products, events = run
+    tally = heard(*events)
+    last = Counter(one.outcomes[-1] for one in products if one.outcomes)
+    waiting = sum(one.known and one.attempts > 0 for one in products if not one.outcomes)
+    assert tally.overall == Part(
+        total=len(products),
+        published=last["published"] + last["unchanged"],
+        missing=last["missing"],
+        failed=last["failed"] + waiting,
+        size=last["published"] * SIZE,
+    )
+
+
+@given(runs())
+def test_what_is_complete_is_forgotten(run: tuple[list[History], list[Event]]) -> None:
+    """At the end only nights with something left are kept, and the others were told."""
+    products, events = run
+    tally = Tally()
+    told = [one for now, event in enumerate(events) for one in tally.hear(event, float(now))]
+    open_nights = {
+        one.product.night for one in products if not one.outcomes or one.outcomes[-1] == "failed"
+    }
+    assert set(tally._nights) == open_nights
+    assert tally.nights_left == len(open_nights)
+    assert {one.night for one in told} >= {one.product.night for one in products} - open_nights
+    assert tally.nights_complete == len(told)
+
+
+strange = st.builds(
+    lambda number, outcome, attempts, state: settled(
+        outcome, replace(candidate(product(number), attempts=attempts), state=state)
+    ),
+    st.integers(0, 5),
+    st.sampled_from(["published", "unchanged", "missing", "failed"]),
+    st.integers(0, 3),
+    st.sampled_from([State.WANTED, State.MISSING]),
+)
+anything = st.one_of(
+    strange,
+    st.builds(lambda number: polled(*some(number)), st.integers(0, 5)),
+    st.builds(
+        lambda number, failed: Backlog(number, (Share(NIGHTS[0], *KIND, number, failed),)),
+        st.integers(3, 9),
+        st.integers(0, 3),
+    ),
+    st.just(Backlog(0)),
+    st.just(PollsEnded()),
+    st.builds(lambda first: BatchBegun(batch(*map(candidate, some(5)[first:]))), st.integers(0, 4)),
+    st.builds(lambda size: Received(batch(candidate(product())), size), st.integers(0, 10**15)),
+)
+
+
+@given(st.lists(st.tuples(anything, st.floats(0, 100)), max_size=40))
+def test_no_history_makes_nonsense(told: list[tuple[Event, float]]) -> None:
+    """Whatever is told, even what cannot be: nothing is negative, and no more done than there is.
+
+    The time left is not known, or a number of seconds.
+    """
+    tally, now = Tally(), 0.0
+    for event, passed in told:
+        now += passed
+        for ended in tally.hear(event, now):
+            assert ended.part.left == 0
+        overall = tally.overall
+        assert min(overall.published, overall.missing, overall.failed, overall.size) >= 0
+        assert overall.done + overall.failed <= overall.total
+        assert all(number >= 0 for number in tally._left.values())
+        time_left = tally.time_left(now)
+        assert time_left is None or (time_left >= 0 and math.isfinite(time_left))
+
+
+# --- what it tells --------------------------------------------------------------------------------
+
+
+def test_it_is_flat_over_years_of_nights() -> None:
+    """Four years fetched leave no more behind than one night, though things failed on the way."""
+    nights = [NIGHTS[0].plus(day) for day in range(1461)]
+    tally = heard(*(polled(product(0, night=night)) for night in nights), PollsEnded())
+    for number, night in enumerate(nights):
+        one = candidate(product(0, night=night))
+        tally.hear(BatchBegun(batch(one, identifier=str(number))), 0.0)
+        tally.hear(Settled(Failed(one, f"reason {number}")), 0.0)
+        tally.hear(settled("published", replace(one, attempts=1)), 0.0)
+        tally.hear(BatchEnded(batch(one, identifier=str(number)), 1.0), 0.0)
+    assert tally.overall == Part(1461, 1461, size=1461 * SIZE)
+    assert (tally.nights_complete, tally.nights_left) == (1461, 0)
+    assert len(tally.failures) + len(tally._left) < 50
+    assert not tally._nights
+    assert not tally._under_way
+
+
+def test_a_night_is_complete_when_no_poll_can_bring_more_of_it() -> None:
+    """Not before polls have ended; then with all its types together."""
+    stack, raw = product(0), product(0, ImageType.RAW)
+    tally = heard(polled(stack), settled("published", candidate(stack)), polled(raw))
+    assert tally.hear(PollsEnded(), 4.0) == ()
+    (ended,) = tally.hear(settled("missing", candidate(raw)), 5.0)
+    assert ended.night == stack.night
+    assert ended.part == Part(2, 1, 1, 0, SIZE)
+
+
+def test_a_backlog_told_again_counts_what_others_fetched() -> None:
+    """What somebody else fetched is left out; what we are fetching, and what is done, stays."""
+    first, second, third, *_ = some(10)
+    told = heard(
+        Backlog(10, (Share(NIGHTS[0], *KIND, 10),)),
+        settled("published", candidate(first)),
+        BatchBegun(batch(candidate(second), candidate(third, attempts=2))),
+        Backlog(3, (Share(NIGHTS[0], *KIND, 3, failed=1),)),
+    )
+    assert told.overall == Part(1 + 2 + 3, 1, failed=1 + 1, size=SIZE)
+
+
+def test_under_way_is_what_is_being_fetched() -> None:
+    """The newest nights come first, a product that settled no longer counts, nor a batch's end."""
+    wanted = [product(0, night=night) for night in NIGHTS]
+    batches = [batch(candidate(one), identifier=one.night.name) for one in wanted]
+    tally = heard(polled(*wanted), *map(BatchBegun, batches))
+    assert [night for night, _, _ in tally.under_way(6)] == NIGHTS[::-1]
+    assert [night for night, _, _ in tally.under_way(2)] == NIGHTS[:0:-1]
+    tally.hear(settled("published", candidate(wanted[2])), 9.0)
+    tally.hear(BatchEnded(batches[0], 1.0), 9.0)
+    assert tally.under_way(6) == ((NIGHTS[1], KIND, Part(total=1)),)
+
+
+def test_the_time_left_is_what_is_left_by_the_rate() -> None:
+    """It goes by the sizes that came; it is not known before bytes are, and nothing at the end."""
+    wanted = some(4)
+    tally = heard(polled(*wanted), PollsEnded())
+    assert tally.time_left(5.0) is None
+    tally.hear(Received(batch(candidate(wanted[0])), SIZE), 10.0)
+    tally.hear(settled("published", candidate(wanted[0])), 10.0)
+    assert tally.time_left(20.0) == pytest.approx(3 * SIZE / (SIZE / 10))
+    for one in wanted[1:]:
+        tally.hear(settled("missing", candidate(one)), 20.0)
+    assert tally.time_left(20.0) == 0
+
+
+def test_what_is_packed_small_travels_fast() -> None:
+    """The time left is that of the bytes on the wire, which are fewer than those of the files."""
+    wanted = some(2)
+    tally = heard(polled(*wanted), settled("published", candidate(wanted[0])))
+    tally.hear(Received(batch(candidate(wanted[0])), SIZE // 4), 10.0)
+    assert tally.time_left(11.0) == pytest.approx(1.0)
+
+
+def test_failures_are_told_by_reason() -> None:
+    """The latest reason comes first, each with how often; the oldest of too many are forgotten."""
+    one, numbers = candidate(product()), count()
+    tally = heard(Settled(Failed(one, "it was cut")), PollFailed(QUERY, "no answer"))
+    tally.hear(Settled(Failed(one, "it was cut")), 3.0)
+    assert tally.failures == (("it was cut", 2), ("no answer", 1))
+    for _ in range(100):
+        tally.hear(PollFailed(QUERY, f"reason {next(numbers)}"), 4.0)
+    assert len(tally.failures) == 20
+    assert tally.failures[0] == ("reason 99", 1)
+
+
+@pytest.mark.parametrize("trouble", [Retrying("down", 2.0), ServerUnwell("down", 15.0)])
+@pytest.mark.parametrize(
+    "sign", [ServerWell(9.0), polled(), Received(batch(candidate(product())), 1)]
+)
+def test_it_knows_whether_the_server_is_well(trouble: Event, sign: Event) -> None:
+    """From trouble to the next sign of life."""
+    assert heard(trouble).unwell == "down"
+    assert heard(trouble, sign).unwell is None
+
+
+def test_shares_count_by_night_and_type() -> None:
+    """Products of one night, camera and type are one share."""
+    given: Sequence[Product] = [*some(2), *some(3, NIGHTS[1]), product(0, ImageType.RAW)]
+    assert {(one.night, one.image_type, one.products) for one in shares(given)} == {
+        (NIGHTS[0], ImageType.STACK, 2),
+        (NIGHTS[1], ImageType.STACK, 3),
+        (product(0).night, ImageType.RAW, 1),
+    }
