@@ -214,6 +214,16 @@ class Api:
         """The server's UTC date, as far as its last answer told."""
         return (self._clock() + self._clock_offset).date()
 
+    @property
+    def is_held(self) -> bool:
+        """Whether the server is being left alone."""
+        return self._circuit.is_open
+
+    @property
+    def held_until(self) -> float:
+        """Until when it is, by the monotonic clock; in the past while it is not."""
+        return self._circuit.held_until
+
     async def ping(self) -> None:
         """Make sure that the server answers.
 

@@ -419,6 +419,17 @@ class Catalog:
         )
         return tuple(_share(row) for row in rows)
 
+    def next_retry(self, scope: Scope) -> datetime | None:
+        """Tell when the next product of a scope may be fetched; None if none is to be."""
+        condition, values = scope.where()
+        programs = _placeholders(len(scope.programs))
+        row = self._row(
+            _NEXT_RETRY.format(condition=condition, programs=programs), [*values, *scope.programs]
+        )
+        if row is None or row["soonest"] is None:
+            return None
+        return datetime.fromisoformat(row["soonest"]) if row["soonest"] else self._clock()
+
     def claim(self, candidates: Sequence[Candidate], session: str) -> tuple[Candidate, ...]:
         """Lease products to a session; gives those that nobody else had taken meanwhile."""
         with self._writing():
@@ -804,6 +815,11 @@ FROM products p
 WHERE p.state = 'wanted' AND p.withdrawn_at IS NULL AND p.claimed_by IS NULL
   AND {{condition}} AND {_LISTED_UNDER}
 GROUP BY night, instrument, image_type
+"""  # noqa: S608 - see above
+_NEXT_RETRY = f"""
+SELECT min(not_before) AS soonest FROM products p
+WHERE p.state IN ('wanted', 'missing') AND p.withdrawn_at IS NULL AND p.claimed_by IS NULL
+  AND {{condition}} AND {_LISTED_UNDER}
 """  # noqa: S608 - see above
 _CLAIM = """
 UPDATE products SET claimed_by = ? WHERE instrument = ? AND savepath = ?

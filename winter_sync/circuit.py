@@ -86,6 +86,11 @@ class Circuit:
         """Whether requests are being held."""
         return self._holding
 
+    @property
+    def held_until(self) -> float:
+        """Until when requests are held, by the clock; in the past while they are not."""
+        return self._probe_at
+
     async def passage(self) -> None:
         """Return when a request may be made.
 

@@ -145,6 +145,38 @@ Instruments = Annotated[
 
 
 @app.command()
+def run(context: typer.Context) -> None:
+    """Keep the mirror up to date until told to stop: the daemon.
+
+    SIGTERM or SIGINT end it, twice at once; SIGHUP makes it read its settings again.
+    """
+    import asyncio  # noqa: PLC0415 - heavy
+
+    from winter_sync import settings as module  # noqa: PLC0415 - heavy
+    from winter_sync.log import narrator  # noqa: PLC0415 - heavy
+    from winter_sync.notify import Notifier  # noqa: PLC0415 - heavy
+    from winter_sync.redaction import Redaction  # noqa: PLC0415 - heavy
+    from winter_sync.service import Service, Wishes  # noqa: PLC0415 - heavy
+
+    redaction = Redaction()
+
+    def load() -> Wishes:
+        wishes = Wishes.check(module.load(context.obj.config))
+        redaction.add(wishes.credentials)
+        return wishes
+
+    logger = _logger(context.obj.level(drawing=False), context.obj.log_format, redaction)
+    notifier = Notifier.from_environment(os.environ)
+
+    async def live() -> None:
+        service = Service(load, tell=narrator(logger), notifier=notifier)
+        with service.orders.by_signals():
+            await service.run()
+
+    asyncio.run(live())
+
+
+@app.command()
 def sync(context: typer.Context) -> None:
     """Poll everything once, fetch what is new, and exit."""
     from winter_sync.oneoff import run_once  # noqa: PLC0415 - heavy

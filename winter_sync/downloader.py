@@ -102,8 +102,7 @@ class Downloader:
             await self._give_back(batch)
             self._tell(BatchEnded(batch, time.monotonic() - began, str(error) or "interrupted"))
             if isinstance(error, RefusedError):
-                work.refuse(batch.program)
-                report.errors.append(error)
+                work.refuse(batch.program, error)
             elif not isinstance(error, TransientError):
                 raise
             elif work.is_down():

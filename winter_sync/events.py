@@ -168,12 +168,73 @@ class ProgramRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class DownloadsRest:
+    """One download after the other brought nothing: none is asked for, for so many seconds."""
+
+    reason: str
+    wait: float
+
+
+@dataclass(frozen=True, slots=True)
 class StorageTrouble:
     """The disk or the catalog cannot do its part: all work rests for so many seconds."""
 
     reason: str
     remedy: str
     wait: float
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The daemon begins, or goes on after it read its settings again."""
+
+    root: str
+    programs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """The daemon was told to end; what is under way has so many seconds to come."""
+
+    grace: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reloading:
+    """The settings were read again and are good; what is under way has so many seconds to come."""
+
+    grace: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadRefused:
+    """The settings were read again and are wrong: the old ones stay."""
+
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stalled:
+    """Nothing comes of some work any more."""
+
+    troubles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DayEnded:
+    """What a UTC day brought."""
+
+    day: str
+    polls: int
+    failed_polls: int
+    new: int
+    published: int
+    size: int
+    failed: int
+    missing: int
+    troubled_seconds: float
+    """For how long the server was left alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +261,14 @@ Event = (
     | Recovered
     | LeftOut
     | ProgramRefused
+    | DownloadsRest
     | StorageTrouble
+    | Started
+    | Stopping
+    | Reloading
+    | ReloadRefused
+    | Stalled
+    | DayEnded
     | ClockJumped
 )
 Tell = Callable[[Event], None]

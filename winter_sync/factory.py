@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from winter_sync.tree import Session
 
 CATALOG = "catalog.sqlite3"
+PATIENCE = 120.0
+"""So many seconds a run that ends waits for a server that is unwell."""
 
 
 def now() -> datetime:
@@ -49,6 +51,7 @@ async def open_api(  # noqa: PLR0913 - time comes in three ways, all by name
     credentials: Credentials,
     tell: Tell = lambda _: None,
     *,
+    patience: float = PATIENCE,
     clock: Callable[[], datetime] = now,
     monotonic: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -68,6 +71,7 @@ async def open_api(  # noqa: PLR0913 - time comes in three ways, all by name
         clock=clock,
         monotonic=monotonic,
         sleep=sleep,
+        patience=patience,
         tell=tell,
     ) as opened:
         yield opened
@@ -79,6 +83,8 @@ async def open_mirror(  # noqa: PLR0913 - time comes in three ways, all by name
     tell: Tell,
     *,
     selections: Sequence[Selection] | None = None,
+    credentials: Credentials | None = None,
+    patience: float = PATIENCE,
     clock: Callable[[], datetime] = now,
     monotonic: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -93,6 +99,10 @@ async def open_mirror(  # noqa: PLR0913 - time comes in three ways, all by name
         Hears what happens.
     selections
         What to mirror, where that is not all that the settings name.
+    credentials
+        The secrets, where they were found before.
+    patience
+        How many seconds a request may be held while the server is unwell.
     clock
         Gives the current UTC time.
     monotonic, sleep
@@ -105,12 +115,20 @@ async def open_mirror(  # noqa: PLR0913 - time comes in three ways, all by name
     StorageError
         If the root or the catalog cannot be used, or they are not each other's.
     """
-    credentials = settings_module.credentials(settings)
+    secrets = credentials or settings_module.credentials(settings)
     chosen = settings.selections if selections is None else tuple(selections)
     tree = Tree(settings.root, min_free=settings.mirror.min_free)
     async with (
         _open_catalog(settings, tree, clock) as catalog,
-        open_api(settings, credentials, tell, clock=clock, monotonic=monotonic, sleep=sleep) as api,
+        open_api(
+            settings,
+            secrets,
+            tell,
+            patience=patience,
+            clock=clock,
+            monotonic=monotonic,
+            sleep=sleep,
+        ) as api,
     ):
         with (
             tree.session(uuid.uuid4().hex) as session,

@@ -14,17 +14,24 @@ from winter_sync.events import (
     BatchBegun,
     BatchEnded,
     ClockJumped,
+    DayEnded,
+    DownloadsRest,
     Event,
     LeftOut,
     Polled,
     PollFailed,
     ProgramRefused,
     Recovered,
+    Reloading,
+    ReloadRefused,
     Retrying,
     RowsRefused,
     ServerUnwell,
     ServerWell,
     Settled,
+    Stalled,
+    Started,
+    Stopping,
     StorageTrouble,
     Tell,
     WindowHalved,
@@ -223,6 +230,43 @@ def _(event: StorageTrouble, logger: FilteringBoundLogger) -> None:
         remedy=event.remedy,
         wait_seconds=event.wait,
     )
+
+
+@_narrate.register
+def _(event: DownloadsRest, logger: FilteringBoundLogger) -> None:
+    logger.warning("downloads rest", reason=event.reason, wait_seconds=event.wait)
+
+
+@_narrate.register
+def _(event: Started, logger: FilteringBoundLogger) -> None:
+    logger.info("started", root=event.root, programs=list(event.programs))
+
+
+@_narrate.register
+def _(event: Stopping, logger: FilteringBoundLogger) -> None:
+    logger.info("stopping", grace_seconds=event.grace)
+
+
+@_narrate.register
+def _(event: Reloading, logger: FilteringBoundLogger) -> None:
+    logger.info("settings read again", grace_seconds=event.grace)
+
+
+@_narrate.register
+def _(event: ReloadRefused, logger: FilteringBoundLogger) -> None:
+    logger.error(
+        "new settings refused; the old ones stay", reason=event.reason, remedy=event.remedy
+    )
+
+
+@_narrate.register
+def _(event: Stalled, logger: FilteringBoundLogger) -> None:
+    logger.critical("stalled; ending, to be started again", troubles=list(event.troubles))
+
+
+@_narrate.register
+def _(event: DayEnded, logger: FilteringBoundLogger) -> None:
+    logger.info("day ended", **{name: getattr(event, name) for name in event.__slots__})
 
 
 @_narrate.register

@@ -46,6 +46,26 @@ def redactor(credentials: Credentials | None) -> Callable[[str], str]:
     return redact
 
 
+class Redaction:
+    """A redactor that learns of more secrets as it goes, and forgets none."""
+
+    def __init__(self) -> None:
+        self._known: list[Credentials] = []
+        self._redactors: list[Callable[[str], str]] = []
+
+    def add(self, credentials: Credentials) -> None:
+        """Take these secrets out as well, from now on."""
+        if credentials not in self._known:
+            self._known.append(credentials)
+            self._redactors.append(redactor(credentials))
+
+    def __call__(self, text: str) -> str:
+        """Take every known secret out of a text."""
+        for redact in self._redactors:
+            text = redact(text)
+        return text
+
+
 def _secrets(credentials: Credentials | None) -> Iterator[str]:
     if credentials is None:
         return

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from winter_sync import plan
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from datetime import timedelta
 
     from winter_sync.catalog import Scope
+    from winter_sync.errors import RefusedError
     from winter_sync.fetcher import Fetched
     from winter_sync.models import Batch, Candidate
 
@@ -25,50 +28,67 @@ _ALONE_IN_VAIN = 5
 
 @dataclass(slots=True)
 class Work:
-    """What the workers share: whether more may come, whom to leave out, how the server is."""
+    """What the workers share: whether more may come, whom to leave out, how the server is.
 
+    `on_refused` hears of each program that is left out, and why.
+    """
+
+    on_refused: Callable[[str, RefusedError], None]
     changes: int = 0
     given_up: bool = False
     """Whether the server is not asked for downloads any more."""
+    closed: bool = False
+    """Whether no batch is to be begun any more."""
     _ended: bool = False
     _down: int = 0
     _in_vain: list[Batch] = field(default_factory=list)
     _refused: set[str] = field(default_factory=set)
-    _event: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def resume(self) -> None:
-        """Begin anew after giving up; whoever is in doubt stays so, and is asked for alone."""
-        self.given_up = False
-        self._down = 0
-        del self._in_vain[:-_IN_VAIN]
-        self.wake()
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _closing: asyncio.Event = field(default_factory=asyncio.Event)
 
     def wake(self) -> None:
         """Tell the workers that there may be something to fetch."""
         self.changes += 1
-        self._event.set()
-        self._event = asyncio.Event()
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     def end(self) -> None:
         """Tell the workers that no poll will bring more."""
         self._ended = True
         self.wake()
 
+    def close(self) -> None:
+        """Tell the workers to end with what they have begun."""
+        self.closed = True
+        self._closing.set()
+        self.wake()
+
     async def more(self, seen: int) -> bool:
         """Wait for a change after the one seen; False if none can come."""
         if self.changes == seen and not self._ended:
-            await self._event.wait()
+            await self._changed.wait()
         return self.changes != seen
 
-    def refuse(self, program: str) -> None:
+    async def more_within(self, seen: int, wait: timedelta) -> None:
+        """Wait for a change after the one seen, but no longer than told."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait.total_seconds()):
+                await self.more(seen)
+
+    async def rest(self, wait: timedelta) -> None:
+        """Wait, unless the work is closed; changes do not count."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait.total_seconds()):
+                await self._closing.wait()
+
+    def refuse(self, program: str, refused: RefusedError) -> None:
         """Leave a program out: its credentials are not accepted."""
         self._refused.add(program)
+        self.on_refused(program, refused)
 
     def admit(self, program: str) -> None:
         """Let a program that was left out take part again."""
-        if program in self._refused:
-            self._refused.remove(program)
-            self.wake()
+        self._refused.discard(program)
 
     def without_refused(self, scope: Scope) -> Scope:
         """Give the scope less the programs that were refused."""
@@ -101,6 +121,13 @@ class Work:
         self._in_vain.append(batch)
         alone = {one.candidates[0].product for one in self._in_vain if len(one.candidates) == 1}
         return self._give_up(enough=len(alone) >= _ALONE_IN_VAIN)
+
+    def resume(self) -> None:
+        """Begin anew after giving up; who is to blame stays in doubt, so one is asked for alone."""
+        self.given_up = False
+        self._down = 0
+        del self._in_vain[:-_IN_VAIN]
+        self.wake()
 
     def _give_up(self, *, enough: bool) -> bool:
         """Give up once; tells whether that was now."""

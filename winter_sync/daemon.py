@@ -1,0 +1,269 @@
+"""A mirror kept up to date for as long as it lasts: polls and downloads side by side."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from winter_sync.catalog import Catalog
+from winter_sync.errors import BadAnswerError, RefusedError, TransientError
+from winter_sync.events import ClockJumped, DownloadsRest, ProgramRefused
+from winter_sync.report import Report
+from winter_sync.schedule import Schedule
+from winter_sync.work import Work
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Any
+
+    from winter_sync.mirror import Mirror
+    from winter_sync.models import Rhythm, Selection, Subject
+    from winter_sync.vitals import Vitals
+
+_PUT_IN_ORDER_EVERY = timedelta(minutes=10)
+_LOOK_FOR_WORK_EVERY = timedelta(minutes=5)
+_CLOCK_LOOKED_AT_EVERY = timedelta(seconds=30)
+_JUMP = timedelta(seconds=20)
+"""What the clock goes further than time does, or less far, and is no mere correction."""
+_A_MOMENT = timedelta(seconds=1)
+_FIRST_RETRY = timedelta(minutes=1)
+_LONGEST_RETRY = timedelta(hours=1)
+_FIRST_REST = timedelta(minutes=5)
+_LONGEST_REST = timedelta(hours=1)
+
+
+class Daemon:
+    """Keeps a mirror up to date until it is closed or something of it fails.
+
+    Ticks only say what is due. Each program has a task that polls what is due of it, one subject
+    after the other, so that no poll overlaps itself and no program waits for another. Downloads
+    are worked off by as many tasks as there may be connections. What is to be done stands in the
+    catalog: whatever ends this loses nothing.
+
+    Parameters
+    ----------
+    mirror
+        What is kept up to date.
+    rhythm
+        How often to look at each subject.
+    retry_refused_every
+        How long a program whose credentials are refused is left alone.
+    vitals
+        Watches whether work gets on.
+    clock, monotonic
+        Give the current UTC time; a time in seconds that never goes back.
+    """
+
+    def __init__(  # noqa: PLR0913 - all by name
+        self,
+        mirror: Mirror,
+        *,
+        rhythm: Callable[[Subject], Rhythm],
+        retry_refused_every: timedelta,
+        vitals: Vitals,
+        clock: Callable[[], datetime],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._mirror = mirror
+        self._retry_refused_every = retry_refused_every
+        self._vitals = vitals
+        self._clock = clock
+        self._monotonic = monotonic
+        self._tell = mirror.tell
+        self._rhythms = {
+            subject: rhythm(subject).poll_every
+            for selection in mirror.selections
+            for subject in selection.subjects
+        }
+        self._schedule = Schedule(self._rhythms, self._mark_due, self._take_down)
+        self._work = Work(on_refused=self._suspend)
+        self._due: dict[str, dict[Subject, None]] = defaultdict(dict)
+        self._became_due: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self._suspended: dict[str, float] = {}
+        self._failures: Counter[Subject] = Counter()
+        self._rests = 0
+        self._broken: asyncio.Future[None] | None = None
+        self._tasks: dict[bool, list[asyncio.Task[None]]] = {False: [], True: []}
+
+    async def run(self) -> None:
+        """Work until closed.
+
+        Raises
+        ------
+        ExceptionGroup
+            Of whatever any part of it failed for; all other parts were ended then.
+        """
+        await self._mirror.recover()
+        self._broken = asyncio.get_running_loop().create_future()
+        self._schedule.start()
+        self._expect_poll()
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._begin(group)
+        finally:
+            await self._schedule.stop()
+            self._vitals.forget()
+
+    def _begin(self, group: asyncio.TaskGroup) -> None:
+        if self._work.closed:
+            return
+
+        def begin(work: Coroutine[Any, Any, None], *, may_finish: bool = False) -> None:
+            self._tasks[may_finish].append(group.create_task(work))
+
+        for selection in self._mirror.selections:
+            begin(self._poll(selection))
+        for _ in range(self._mirror.connections):
+            begin(self._download(), may_finish=True)
+        begin(self._keep_in_order())
+        begin(self._watch_clock())
+        begin(self._watch_schedule())
+
+    def close(self) -> None:
+        """Begin nothing new: polls end at once, downloads when what is under way has come.
+
+        While the server is being left alone nothing comes, so those that wait for it end too.
+        """
+        self._work.close()
+        for task in self._tasks[False]:
+            task.cancel()
+        if self._mirror.api.is_held:
+            self.abort()
+
+    def abort(self) -> None:
+        """End everything at once; what had come whole stays, the rest is given back."""
+        for task in [*self._tasks[False], *self._tasks[True]]:
+            task.cancel()
+
+    # --- polls ---------------------------------------------------------------------------------
+
+    def _mark_due(self, subject: Subject) -> None:
+        self._due[subject.program][subject] = None
+        self._became_due[subject.program].set()
+
+    async def _poll(self, selection: Selection) -> None:
+        """Poll what is due of a program, as it becomes due."""
+        program = selection.program
+        due, became_due = self._due[program], self._became_due[program]
+        while True:
+            await became_due.wait()
+            while due:
+                subject = next(iter(due))
+                del due[subject]
+                if self._is_admitted(program):
+                    await self._poll_subject(selection, subject)
+            became_due.clear()
+
+    async def _poll_subject(self, selection: Selection, subject: Subject) -> None:
+        self._expect_poll()
+        with self._vitals.polling(subject.program):
+            try:
+                await self._mirror.poller.poll(selection, subject, Report().note)
+            except RefusedError as refused:
+                self._work.refuse(subject.program, refused)
+            except (TransientError, BadAnswerError):
+                self._poll_again(subject)
+            else:
+                del self._failures[subject]
+                if self._is_admitted(subject.program):
+                    self._work.admit(subject.program)
+        self._work.wake()
+
+    def _poll_again(self, subject: Subject) -> None:
+        """Look again sooner than the rhythm says, but ever later while that fails."""
+        self._failures[subject] += 1
+        doublings = min(self._failures[subject] - 1, 10)
+        wait = min(_FIRST_RETRY * (1 << doublings), _LONGEST_RETRY)
+        if wait < self._rhythms[subject]:
+            self._schedule.again(subject, wait)
+
+    def _suspend(self, program: str, refused: RefusedError) -> None:
+        """Leave a program alone whose credentials are refused, and say so each time."""
+        if not self._is_admitted(program):
+            return
+        wait = self._retry_refused_every
+        self._suspended[program] = self._monotonic() + wait.total_seconds()
+        for subject in self._rhythms:
+            if subject.program == program:
+                self._schedule.again(subject, wait + _A_MOMENT)
+        self._expect_poll()
+        self._tell(ProgramRefused(program, refused.message, wait.total_seconds()))
+
+    def _is_admitted(self, program: str) -> bool:
+        return self._monotonic() >= self._suspended.get(program, 0.0)
+
+    def _expect_poll(self) -> None:
+        """Expect the next poll when the quickest rhythm of an admitted program says so."""
+        waits = [
+            every.total_seconds()
+            for subject, every in self._rhythms.items()
+            if self._is_admitted(subject.program)
+        ]
+        self._vitals.expect_poll(min(waits, default=None))
+
+    # --- downloads -----------------------------------------------------------------------------
+
+    async def _download(self) -> None:
+        """Work batches off as long as there are some, and wait for more."""
+        work, downloader = self._work, self._mirror.downloader
+        while not work.closed:
+            seen, report = work.changes, Report()
+            if work.given_up:
+                await self._rest()
+            elif not await downloader.work_one(self._mirror.scope, report, work):
+                await self._wait_for_work(seen)
+            if report.published:
+                self._rests = 0
+            for error in report.errors:
+                self._rests += 1
+                self._tell(DownloadsRest(error.message, self._resting.total_seconds()))
+
+    @property
+    def _resting(self) -> timedelta:
+        return min(_FIRST_REST * (1 << min(self._rests - 1, 10)), _LONGEST_REST)
+
+    async def _rest(self) -> None:
+        """Leave downloads alone for a while: one after the other brought nothing."""
+        await self._work.rest(self._resting)
+        self._work.resume()
+
+    async def _wait_for_work(self, seen: int) -> None:
+        """Wait until a poll brings something, or until something may be tried again."""
+        scope = self._work.without_refused(self._mirror.scope)
+        retry = await self._mirror.catalog(Catalog.next_retry, scope)
+        wait = _LOOK_FOR_WORK_EVERY
+        if retry is not None:
+            wait = min(max(retry - self._clock(), _A_MOMENT), wait)
+        await self._work.more_within(seen, wait)
+
+    # --- watching ------------------------------------------------------------------------------
+
+    async def _keep_in_order(self) -> None:
+        """Take over now and then what other processes left when they were killed."""
+        while True:
+            await asyncio.sleep(_PUT_IN_ORDER_EVERY.total_seconds())
+            await self._mirror.recover()
+            self._work.wake()
+
+    async def _watch_clock(self) -> None:
+        """Look at everything at once when the clock was set, or the machine slept."""
+        while True:
+            wall, steady = self._clock(), self._monotonic()
+            await asyncio.sleep(_CLOCK_LOOKED_AT_EVERY.total_seconds())
+            passed = timedelta(seconds=self._monotonic() - steady)
+            jump = self._clock() - wall - passed
+            if abs(jump) > _JUMP:
+                self._tell(ClockJumped(jump.total_seconds()))
+                self._schedule.all_now()
+                self._work.wake()
+
+    async def _watch_schedule(self) -> None:
+        """Fail when a tick did: nothing would be polled any more, and nobody would notice."""
+        if self._broken is not None:
+            await self._broken
+
+    def _take_down(self, error: BaseException) -> None:
+        if self._broken is not None and not self._broken.done():
+            self._broken.set_exception(error)

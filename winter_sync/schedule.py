@@ -1,0 +1,100 @@
+"""When to look: ticks that only say that a subject is due, and do no work themselves."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from apscheduler.events import EVENT_JOB_ERROR
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.date import DateTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from apscheduler.events import JobExecutionEvent
+
+    from winter_sync.models import Subject
+
+_JITTER = 0.1
+_LONGEST_JITTER = timedelta(minutes=1)
+
+
+class Schedule:
+    """Ticks for every subject: at once, and then in its rhythm, each a little early or late.
+
+    All times are UTC, so that no change to or from summer time moves a tick. Several ticks that
+    were slept through count as one. A tick takes no time, so that no two of them overlap.
+
+    Parameters
+    ----------
+    rhythms
+        The time between two ticks of each subject.
+    due
+        Hears which subject is due.
+    failed
+        Hears of an error inside a tick, which would else be swallowed.
+    """
+
+    def __init__(
+        self,
+        rhythms: Mapping[Subject, timedelta],
+        due: Callable[[Subject], None],
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        self._rhythms = dict(rhythms)
+        self._due = due
+        self._failed = failed
+        self._scheduler = AsyncIOScheduler(
+            timezone=UTC,
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+
+    def start(self) -> None:
+        """Begin; every subject is due at once. To be called on the event loop."""
+        self._scheduler.add_listener(self._note_error, EVENT_JOB_ERROR)
+        for subject, every in self._rhythms.items():
+            jitter = min(every * _JITTER, _LONGEST_JITTER)
+            self._scheduler.add_job(
+                self._tick,
+                IntervalTrigger(
+                    seconds=every.total_seconds(),
+                    jitter=jitter.total_seconds(),
+                    timezone=UTC,
+                ),
+                args=[subject],
+                id=repr(subject),
+                next_run_time=datetime.now(UTC),
+            )
+        self._scheduler.start()
+
+    async def stop(self) -> None:
+        """End; no tick comes afterwards."""
+        self._scheduler.shutdown(wait=False)
+        await asyncio.sleep(0)  # APScheduler puts its end off to the loop's next turn
+
+    def again(self, subject: Subject, wait: timedelta) -> None:
+        """Make a subject due once more after a wait; of several such requests the last counts."""
+        self._scheduler.add_job(
+            self._tick,
+            DateTrigger(datetime.now(UTC) + wait, timezone=UTC),
+            args=[subject],
+            id=f"again {subject!r}",
+            replace_existing=True,
+        )
+
+    def all_now(self) -> None:
+        """Make everything due at once, and begin the rhythms anew.
+
+        Needed when the clock was set: ticks are by the clock, and would come too late else.
+        """
+        for subject in self._rhythms:
+            self._scheduler.modify_job(repr(subject), next_run_time=datetime.now(UTC))
+
+    async def _tick(self, subject: Subject) -> None:
+        self._due(subject)
+
+    def _note_error(self, event: JobExecutionEvent) -> None:
+        self._failed(event.exception)

@@ -1,0 +1,399 @@
+"""The life of `winter-sync run`: it begins, obeys signals, rests when the disk fails, and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import os
+import signal
+import sys
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from typing import TYPE_CHECKING, NoReturn
+
+from winter_sync import settings as settings_module
+from winter_sync import status
+from winter_sync.catalog import Scope
+from winter_sync.daemon import Daemon
+from winter_sync.daybook import Daybook
+from winter_sync.errors import StalledError, StorageError, WinterSyncError
+from winter_sync.events import (
+    Reloading,
+    ReloadRefused,
+    Stalled,
+    Started,
+    Stopping,
+    StorageTrouble,
+    Tell,
+    tell_all,
+)
+from winter_sync.factory import now, open_existing_catalog, open_mirror
+from winter_sync.metrics import Metrics, Watched
+from winter_sync.sentry import make_sure_of_being_alone, only_daemon
+from winter_sync.vitals import Vitals
+from winter_sync.web import Sources, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from winter_sync.models import Credentials
+    from winter_sync.notify import Notifier
+    from winter_sync.settings import Settings
+
+_LOOKED_AT_EVERY = 30.0
+"""Longest time between two looks at whether work gets on, seconds."""
+_BEGINNING = 300.0
+"""So long a start may take, seconds: what a crash left is put in order first."""
+_FIRST_REST = timedelta(minutes=1)
+_LONGEST_REST = timedelta(minutes=15)
+_END_AFTER_STALL = 20.0
+"""Seconds for an orderly end after a stall; what is stuck may never end by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the user wants, read and checked: the settings, and the secrets they lead to."""
+
+    settings: Settings
+    credentials: Credentials
+
+    @classmethod
+    def check(cls, settings: Settings) -> Wishes:
+        """Make sure that a daemon can begin with these settings.
+
+        Raises
+        ------
+        UsageError, StorageError
+            If it cannot, with what is wrong.
+        """
+        credentials = settings_module.credentials(settings)
+        settings_module.check_root(settings.root)
+        _ = settings.selections, settings.layout
+        return cls(settings, credentials)
+
+
+class _Order(Enum):
+    STOP = auto()
+    RELOAD = auto()
+
+
+class Orders:
+    """What the daemon was told from outside and has not obeyed yet."""
+
+    def __init__(self) -> None:
+        self._orders: asyncio.Queue[_Order] = asyncio.Queue()
+        self._stopping = False
+        self.aborted = asyncio.Event()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the end was ordered."""
+        return self._stopping
+
+    def stop(self) -> None:
+        """End, with grace; said twice, at once."""
+        if self._stopping:
+            self.aborted.set()
+        self._stopping = True
+        self._orders.put_nowait(_Order.STOP)
+
+    def reload(self) -> None:
+        """Read the settings again."""
+        self._orders.put_nowait(_Order.RELOAD)
+
+    async def next(self) -> _Order:
+        """Wait for the next order."""
+        return _Order.STOP if self.stopping else await self._orders.get()
+
+    @contextmanager
+    def by_signals(self) -> Iterator[None]:
+        """Take orders from SIGTERM, SIGINT and SIGHUP."""
+        loop = asyncio.get_running_loop()
+        orders = {
+            signal.SIGTERM: self.stop,
+            signal.SIGINT: self.stop,
+            signal.SIGHUP: self.reload,
+        }
+        for number, order in orders.items():
+            loop.add_signal_handler(number, order)
+        try:
+            yield
+        finally:
+            for number in orders:
+                loop.remove_signal_handler(number)
+
+
+class Service:
+    """The daemon as the machine sees it.
+
+    Parameters
+    ----------
+    load
+        Reads the settings and checks them, at the start and on every reload.
+    tell
+        Hears everything that happens.
+    notifier
+        Tells systemd how things are.
+    clock, monotonic
+        Give the current UTC time; a time in seconds that never goes back.
+    end
+        Ends the process at once, with an exit code.
+    """
+
+    def __init__(  # noqa: PLR0913 - all by name
+        self,
+        load: Callable[[], Wishes],
+        *,
+        tell: Tell,
+        notifier: Notifier,
+        clock: Callable[[], datetime] = now,
+        monotonic: Callable[[], float] = time.monotonic,
+        end: Callable[[int], NoReturn] = os._exit,
+    ) -> None:
+        self.orders = Orders()
+        self._load = load
+        self._notifier = notifier
+        self._clock = clock
+        self._monotonic = monotonic
+        self._end = end
+        self._metrics = Metrics(clock)
+        self._daybook = Daybook(clock)
+        self._wishes = load()
+        self._vitals = self._new_vitals()
+        self._tell = tell_all(tell, self._metrics.tell, self._daybook.tell, self._tell_vitals)
+        self._not_ready: str | None = "it is beginning"
+        self._has_begun = False
+        self._rests = 0
+
+    @property
+    def _settings(self) -> Settings:
+        return self._wishes.settings
+
+    def _new_vitals(self) -> Vitals:
+        return Vitals(self._settings.daemon.stall_after.total_seconds(), self._monotonic)
+
+    def _tell_vitals(self, event: object) -> None:
+        self._vitals.tell(event)  # type: ignore[arg-type] # an event
+
+    async def run(self) -> None:
+        """Live until told to stop.
+
+        Raises
+        ------
+        UsageError, StorageError
+            If it cannot begin.
+        StalledError
+            If nothing came of its work any more.
+        ExceptionGroup
+            If a part of it failed for a fault of its own.
+        """
+        self._notifier.extend_timeout(_BEGINNING)
+        beats = asyncio.create_task(self._beat())
+        life = asyncio.create_task(self._live())
+        try:
+            await asyncio.wait({beats, life}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (life, beats):
+                task.cancel()
+            self._notifier.stopping()
+            await asyncio.wait({beats, life})
+        for task in (beats, life):
+            if not task.cancelled():
+                task.result()
+
+    async def _live(self) -> None:
+        make_sure_of_being_alone(self._settings.root, self._clock())
+        while not self.orders.stopping:
+            listen = self._settings.http.listen
+            async with serving(listen, self._sources(), monotonic=self._monotonic):
+                await self._work_while(lambda: self._settings.http.listen == listen)  # noqa: B023 - ends within this turn
+
+    async def _work_while(self, may_go_on: Callable[[], bool]) -> None:
+        while may_go_on() and not self.orders.stopping:
+            await self._work_or_rest()
+
+    async def _work_or_rest(self) -> None:
+        """Work until something ends it; when that is the disk, rest and begin anew."""
+        began = self._monotonic()
+        try:
+            await self._work()
+        except (StorageError, ExceptionGroup) as error:
+            failed = _storage_error(error)
+            if failed is None or not self._has_begun:
+                raise
+        else:
+            return
+        if self._monotonic() - began > _LONGEST_REST.total_seconds():
+            self._rests = 0
+        await self._rest(failed)
+
+    # --- work ----------------------------------------------------------------------------------
+
+    async def _work(self) -> None:
+        """Open the mirror and keep it, until an order ends that."""
+        self._vitals = self._new_vitals()
+        settings = self._settings
+        async with open_mirror(
+            settings,
+            self._tell,
+            credentials=self._wishes.credentials,
+            clock=self._clock,
+            monotonic=self._monotonic,
+            patience=float("inf"),
+        ) as mirror:
+            with only_daemon(settings.root, self._clock()):
+                self._vitals.held_until = lambda: mirror.api.held_until
+                daemon = Daemon(
+                    mirror,
+                    rhythm=settings.rhythm,
+                    retry_refused_every=settings.daemon.retry_refused_every,
+                    vitals=self._vitals,
+                    clock=self._clock,
+                    monotonic=self._monotonic,
+                )
+                self._begin()
+                await self._keep(daemon)
+
+    def _begin(self) -> None:
+        programs = tuple(one.program for one in self._settings.selections)
+        self._tell(Started(str(self._settings.root), programs))
+        self._has_begun, self._not_ready = True, None
+        self._notifier.ready()
+        self._notifier.status(self._daybook.line)
+
+    async def _keep(self, daemon: Daemon) -> None:
+        """Let a daemon work until it fails or an order ends it."""
+        work = asyncio.create_task(daemon.run())
+        try:
+            if await self._told_to_end(work):
+                self._not_ready = "it is ending or reading its settings again"
+                daemon.close()
+                await self._let_finish(work)
+        finally:
+            daemon.abort()
+            work.cancel()
+            await asyncio.wait({work})
+        if not work.cancelled():
+            work.result()
+
+    async def _told_to_end(self, work: asyncio.Task[None]) -> bool:
+        """Wait for an order that ends the work; False if it ends before."""
+        while True:
+            order = asyncio.create_task(self.orders.next())
+            try:
+                await asyncio.wait({work, order}, return_when=asyncio.FIRST_COMPLETED)
+                if not order.done():
+                    return False
+            finally:
+                order.cancel()
+            if order.result() is _Order.STOP:
+                self._notifier.stopping()
+                self._tell(Stopping(self._grace))
+                return True
+            if await self._reload():
+                self._tell(Reloading(self._grace))
+                return True
+
+    @property
+    def _grace(self) -> float:
+        return self._settings.daemon.grace.total_seconds()
+
+    async def _let_finish(self, work: asyncio.Task[None]) -> None:
+        """Wait for what is under way: as long as the grace, and not after a second signal."""
+        aborted = asyncio.create_task(self.orders.aborted.wait())
+        try:
+            await asyncio.wait(
+                {work, aborted}, timeout=self._grace, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            aborted.cancel()
+
+    async def _reload(self) -> bool:
+        """Read the settings again; False if they are wrong, and the old ones stay."""
+        self._notifier.reloading()
+        try:
+            wishes = self._load()
+            await self._check_listening(wishes.settings.http.listen)
+        except WinterSyncError as wrong:
+            self._tell(ReloadRefused(wrong.message, wrong.remedy))
+            self._notifier.ready()
+            return False
+        self._wishes = wishes
+        return True
+
+    async def _check_listening(self, listen: str) -> None:
+        if listen != self._settings.http.listen:
+            async with serving(listen, self._sources()):
+                pass
+
+    # --- rests ---------------------------------------------------------------------------------
+
+    async def _rest(self, failed: StorageError) -> None:
+        """Leave a disk that fails alone for a while; an order ends that."""
+        self._rests += 1
+        wait = min(_FIRST_REST * (1 << min(self._rests - 1, 10)), _LONGEST_REST)
+        self._not_ready = failed.message
+        self._tell(StorageTrouble(failed.message, failed.remedy, wait.total_seconds()))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait.total_seconds()):
+                while await self.orders.next() is _Order.RELOAD and not await self._reload():
+                    pass
+
+    # --- watching ------------------------------------------------------------------------------
+
+    async def _beat(self) -> None:
+        """Tell systemd that all is well as long as work gets on; end loudly when it does not."""
+        interval = min(self._notifier.watchdog_interval or _LOOKED_AT_EVERY, _LOOKED_AT_EVERY)
+        while True:
+            if troubles := self._vitals.troubles():
+                self._give_up(troubles)
+            self._notifier.watchdog()
+            self._notifier.status(self._daybook.line)
+            if (ended := self._daybook.turn()) is not None:
+                self._tell(ended)
+            await asyncio.sleep(interval)
+
+    def _give_up(self, troubles: Sequence[str]) -> NoReturn:
+        """End, and make sure of it: a thread that is stuck would be waited for for ever."""
+        self._tell(Stalled(tuple(troubles)))
+        faulthandler.dump_traceback(sys.__stderr__ or 2, all_threads=True)
+        asyncio.get_running_loop().call_later(_END_AFTER_STALL, self._end, 1)
+        raise StalledError(
+            f"the daemon is stuck: {troubles[0]}", remedy="Nothing is lost: start it again."
+        )
+
+    # --- pages ---------------------------------------------------------------------------------
+
+    def _sources(self) -> Sources:
+        return Sources(
+            health=self._troubles,
+            readiness=lambda: [self._not_ready] if self._not_ready else [],
+            metrics=self._metrics_page,
+            status=self._status_page,
+        )
+
+    def _troubles(self) -> Sequence[str]:
+        return self._vitals.troubles()
+
+    async def _metrics_page(self) -> bytes:
+        settings = self._settings
+        async with open_existing_catalog(settings) as catalog:
+            watched = Watched(catalog, settings.selections, settings.root, settings.mirror.min_free)
+            return await self._metrics.page(watched)
+
+    async def _status_page(self) -> str:
+        settings = self._settings
+        scope = Scope(programs=tuple(one.program for one in settings.selections))
+        async with open_existing_catalog(settings) as catalog:
+            return status.as_json(await status.look(catalog, scope))
+
+
+def _storage_error(error: Exception) -> StorageError | None:
+    """Give the storage error that ended the work; None if something else did, or also did."""
+    if not isinstance(error, ExceptionGroup):
+        return error if isinstance(error, StorageError) else None
+    found = [_storage_error(one) for one in error.exceptions]
+    return found[0] if None not in found else None

@@ -1,0 +1,286 @@
+"""What may be looked at with a browser or a script while the daemon runs: health, metrics, status.
+
+All of it is handed in as callables. Whoever asks, however often and however slowly, takes little
+from the daemon: few connections at a time, one answer each, none of them for long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import html
+import json
+import logging
+import os
+import socket
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from aiohttp import web
+
+from winter_sync.errors import UsageError, WinterSyncError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+T = TypeVar("T")
+
+CONNECTIONS = 16
+"""So many at a time; more are closed at once."""
+_IDLE_SECONDS = 10.0
+"""Until the whole of a request must be here."""
+_LONGEST_SECONDS = 60.0
+"""That a connection lives: a client that does not read its answer is left alone then."""
+_SHUTDOWN_SECONDS = 0.5
+"""That answers under way get when the daemon ends; twice, as aiohttp has it."""
+_REST = 9.0
+"""So many times as long as it took to make is an answer given again: a tenth of the time at most
+goes into making it."""
+_LONGEST_REST = 60.0
+_METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_HEADERS = {
+    "Server": "winter-sync",
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+}
+_ABOUT = {
+    "/healthz": "is the daemon alive and at work",
+    "/readyz": "is it ready: has it begun, can it use disk and catalog",
+    "/metrics": "numbers for Prometheus",
+    "/api/status": "what is here and what is to come, as `winter-sync status --json` says it",
+}
+_REMEDIES = {
+    errno.EADDRINUSE: "Is another winter-sync running? Else set http.listen to another port.",
+    errno.EACCES: "Ports below 1024 are for root: set http.listen to a higher one.",
+    errno.EADDRNOTAVAIL: "This machine has no such address: set http.listen to one that it has.",
+}
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What is shown. None of it may hold a secret."""
+
+    health: Callable[[], Sequence[str]]
+    """Gives what is wrong with the daemon; nothing if it is alive and at work."""
+    readiness: Callable[[], Sequence[str]]
+    """Gives why it is not ready; nothing if it is."""
+    metrics: Callable[[], Awaitable[bytes]]
+    """Writes a page for Prometheus."""
+    status: Callable[[], Awaitable[str]]
+    """Writes the status as JSON."""
+
+
+@asynccontextmanager
+async def serving(
+    listen: str, sources: Sources, *, monotonic: Callable[[], float] = time.monotonic
+) -> AsyncIterator[str]:
+    """Answer at an address, and give it as it really is.
+
+    Parameters
+    ----------
+    listen
+        "host:port"; an IPv6 address in brackets; port 0 for any free one.
+    sources
+        What is shown.
+    monotonic
+        Gives a time in seconds that never goes back.
+
+    Raises
+    ------
+    UsageError
+        If the address cannot be listened on.
+    """
+    site = _Site(sources, monotonic)
+    server = _Server(
+        site.answer,
+        handler_cancellation=True,
+        access_log=None,
+        keepalive_timeout=_IDLE_SECONDS,
+        lingering_time=0,
+    )
+    runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)
+    await runner.setup()
+    try:
+        await _listen(runner, listen)
+        yield _written(runner.addresses[0])
+    finally:
+        await runner.cleanup()
+        await site.close()
+
+
+async def _listen(runner: web.ServerRunner, listen: str) -> None:
+    host, _, port = listen.rpartition(":")
+    try:
+        await web.TCPSite(runner, host.removeprefix("[").removesuffix("]"), int(port)).start()
+    except socket.gaierror as unknown:
+        reason = unknown.strerror or "nobody knows that host"
+        remedy = "Set http.listen to an address of this machine."
+        raise _not_listening(listen, reason, remedy) from None
+    except (ValueError, OverflowError):
+        raise _not_listening(
+            listen, "it is no address", 'Write http.listen like "127.0.0.1:8765".'
+        ) from None
+    except OSError as failed:
+        code = failed.errno or 0
+        remedy = _REMEDIES.get(code, "Set http.listen to another address.")
+        raise _not_listening(listen, os.strerror(code), remedy) from None
+
+
+def _not_listening(listen: str, reason: str, remedy: str) -> UsageError:
+    return UsageError(f"{listen} cannot be listened on: {reason}", remedy=remedy)
+
+
+def _written(address: tuple[Any, ...]) -> str:
+    host, port = address[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+# --- what is answered ----------------------------------------------------------------------------
+
+
+class _Site:
+    """Answers requests from the sources."""
+
+    def __init__(self, sources: Sources, monotonic: Callable[[], float]) -> None:
+        self._health = sources.health
+        self._readiness = sources.readiness
+        self._metrics = _Shared(sources.metrics, monotonic)
+        self._status = _Shared(sources.status, monotonic)
+
+    async def close(self) -> None:
+        """End what is still being made."""
+        await self._metrics.close()
+        await self._status.close()
+
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer a request; whatever goes wrong, no traceback is shown."""
+        if request.method not in {"GET", "HEAD"}:
+            refused = _troubles(["only GET and HEAD"], HTTPStatus.METHOD_NOT_ALLOWED)
+            refused.headers["Allow"] = "GET, HEAD"
+            return refused
+        try:
+            return await self._found(request.path)
+        except WinterSyncError as error:
+            return _troubles([error.message])
+        except Exception:
+            _logger.exception("a page could not be made")
+            return _troubles(["a fault of its own: see the log"], HTTPStatus.INTERNAL_SERVER_ERROR)
+
+    async def _found(self, path: str) -> web.Response:
+        match path:
+            case "/":
+                return _response(_front_page().encode(), "text/html; charset=utf-8")
+            case "/healthz":
+                return _troubles(self._health())
+            case "/readyz":
+                return _troubles(self._readiness())
+            case "/metrics":
+                return _response(await self._metrics(), _METRICS_TYPE)
+            case "/api/status":
+                return _response((await self._status()).encode(), "application/json")
+        return _troubles(["there is nothing here"], HTTPStatus.NOT_FOUND)
+
+
+class _Shared(Generic[T]):
+    """One answer for all who ask while it is made, and for a while after if it took long."""
+
+    def __init__(self, make: Callable[[], Awaitable[T]], monotonic: Callable[[], float]) -> None:
+        self._make = make
+        self._monotonic = monotonic
+        self._task: asyncio.Task[T] | None = None
+        self._good_until = 0.0
+
+    async def __call__(self) -> T:
+        """Give the answer; who goes away before it is there takes it from nobody else."""
+        if self._task is None or (self._task.done() and self._monotonic() >= self._good_until):
+            self._task = asyncio.create_task(self._timed())
+        return await asyncio.shield(self._task)
+
+    async def _timed(self) -> T:
+        began = self._monotonic()
+        try:
+            return await self._make()
+        finally:
+            ended = self._monotonic()
+            self._good_until = ended + min(_REST * (ended - began), _LONGEST_REST)
+
+    async def close(self) -> None:
+        """End the making, if it is under way."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            if not self._task.cancelled():
+                self._task.exception()
+
+
+def _troubles(
+    troubles: Sequence[str], status: HTTPStatus = HTTPStatus.SERVICE_UNAVAILABLE
+) -> web.Response:
+    """Say that all is well, or what is not."""
+    said = json.dumps({"ok": not troubles, "troubles": list(troubles)}) + "\n"
+    return _response(said.encode(), "application/json", status if troubles else HTTPStatus.OK)
+
+
+def _response(body: bytes, content_type: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
+    headers = {**_HEADERS, "Content-Type": content_type}
+    response = web.Response(body=body, status=status, headers=headers)
+    response.force_close()
+    return response
+
+
+def _front_page() -> str:
+    links = "".join(
+        f'<li><a href="{path}">{path}</a>: {html.escape(about)}</li>'
+        for path, about in _ABOUT.items()
+    )
+    return f"<!doctype html><html lang=en><title>winter-sync</title><ul>{links}</ul></html>\n"
+
+
+# --- connections ---------------------------------------------------------------------------------
+
+
+class _Server(web.Server):
+    """Makes the connections."""
+
+    def __call__(self) -> web.RequestHandler:
+        return _Connection(self, loop=self._loop, **self._kwargs)
+
+
+class _Connection(web.RequestHandler):
+    """One client, for one answer and not for long."""
+
+    __slots__ = ("_end",)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._end = self._loop.call_later(_LONGEST_SECONDS, self._give_up)
+        if self._manager is not None and len(self._manager.connections) > CONNECTIONS:
+            self._give_up()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._end.cancel()
+        super().connection_lost(exc)
+
+    def _give_up(self) -> None:
+        """Leave a client alone, whatever it has not read yet."""
+        if isinstance(self.transport, asyncio.Transport):
+            self.transport.abort()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = HTTPStatus.INTERNAL_SERVER_ERROR,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Refuse a request that makes no sense, without repeating it, in the log or to it."""
+        del exc, message
+        if request.writer.output_size > 0:
+            raise ConnectionResetError("an answer has begun already")
+        return _troubles(["that was no request"], HTTPStatus(status))
