@@ -66,13 +66,37 @@ def run(
     return Said(ended.returncode, ended.stdout, ended.stderr)
 
 
-def run_on_terminal(*arguments: str | Path, home: Path, columns: int = 80) -> Said:
+class Keyboard:
+    """What is typed at a terminal that a command runs on; usable from any thread."""
+
+    def __init__(self) -> None:
+        self._terminal: int | None = None
+
+    def plug_into(self, terminal: int | None) -> None:
+        """Type at this terminal from now on, by its descriptor; at none when None."""
+        self._terminal = terminal
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C: the terminal makes a SIGINT of it for whoever is in the foreground."""
+        if self._terminal is not None:
+            os.write(self._terminal, b"\x03")
+
+
+def run_on_terminal(
+    *arguments: str | Path,
+    home: Path,
+    columns: int = 80,
+    environment: Mapping[str, str] | None = None,
+    keyboard: Keyboard | None = None,
+) -> Said:
     """Run the command on a terminal of so many columns; all that it draws is in `out`."""
+    keyboard = keyboard or Keyboard()
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-    environment = environment_of(home, {"TERM": "xterm-256color"})
+    environment = environment_of(home, {"TERM": "xterm-256color", **(environment or {})})
+    keyboard.plug_into(ours)
     with subprocess.Popen(  # noqa: S603 - our own code
-        command(*arguments),
+        [sys.executable, "-c", _IN_THE_FOREGROUND, *command(*arguments)],
         env=environment,
         cwd=home,
         stdin=theirs,
@@ -81,8 +105,18 @@ def run_on_terminal(*arguments: str | Path, home: Path, columns: int = 80) -> Sa
     ) as process:
         os.close(theirs)
         drawn = b"".join(_read_all(ours))
+    keyboard.plug_into(None)
     os.close(ours)
     return Said(process.returncode, drawn.decode(), "")
+
+
+_IN_THE_FOREGROUND = """
+import fcntl, os, sys, termios
+os.setsid()
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""Makes standard input the terminal that what comes after is run from."""
 
 
 def _read_all(terminal: int) -> Iterator[bytes]:

@@ -1,0 +1,72 @@
+"""The table at the end of a backfill: what of each type is here, night by night or by month."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from winter_sync.catalog import NightCount
+from winter_sync.models import ImageType, Instrument, Night
+from winter_sync.overview import MOST_NIGHTS, overview
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+FIRST = Night("20240130")
+
+
+def count(
+    night: Night = FIRST,
+    image_type: ImageType = ImageType.STACK,
+    instrument: Instrument = Instrument.WINTER,
+    *,
+    published: int = 0,
+    wanted: int = 0,
+    missing: int = 0,
+) -> NightCount:
+    """Give what the catalog counts of one type of a night."""
+    size = published * 1000
+    return NightCount(night, instrument, image_type, published, wanted, missing, 0, size)
+
+
+def shown(counts: Iterable[NightCount]) -> list[list[str]]:
+    """Give the words of each line."""
+    stream = io.StringIO()
+    Console(file=stream, width=100).print(overview(tuple(counts)))
+    return [line.replace("to come", "to-come").split() for line in stream.getvalue().splitlines()]
+
+
+def test_a_night_is_a_line_and_a_type_a_column() -> None:
+    """Of what is not all here it tells of how many; cameras count together, old nights first."""
+    lines = shown(
+        [
+            count(FIRST.plus(1), ImageType.RAW, published=7),
+            count(published=3, wanted=1, missing=2),
+            count(instrument=Instrument.SPRING, published=4),
+        ]
+    )
+    assert lines == [
+        ["night", "raw", "stack", "missing", "to-come", "size"],
+        ["20240130", "-", "7/10", "2", "1", "7", "kB"],
+        ["20240131", "7", "-", "-", "-", "7", "kB"],
+    ]
+
+
+def test_many_nights_are_shown_by_month() -> None:
+    """As many as fit a screen are shown singly; with one more there is a line for each month."""
+    nights = [FIRST.plus(day) for day in range(MOST_NIGHTS + 1)]
+    assert len(shown(count(night, published=1) for night in nights[1:])) == 1 + MOST_NIGHTS
+    assert shown(count(night, published=1) for night in nights) == [
+        ["month", "stack", "missing", "to-come", "size"],
+        ["2024-01", "2", "-", "-", "2", "kB"],
+        ["2024-02", str(MOST_NIGHTS - 1), "-", "-", "29", "kB"],
+    ]
+
+
+def test_a_night_of_which_nothing_is_listed_any_more_is_no_line() -> None:
+    """What was withdrawn before it was fetched is not shown."""
+    assert shown([count(), count(FIRST.plus(1), published=1)])[1:] == [
+        ["20240131", "1", "-", "-", "1", "kB"]
+    ]
