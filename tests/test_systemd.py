@@ -26,8 +26,10 @@ INSTALL = (CHECKOUT / "docs/install.md").read_text()
 DIRECTIVE = re.compile(r"([A-Z][A-Za-z]+)=(.*)")
 SPEAK_FOR_THEMSELVES = {"Description", "ExecStart", "WantedBy"}
 THEIR_OWN = {
-    *("Type", "ExecStart", "ExecReload", "TimeoutStartSec", "WatchdogSec", "Restart", "RestartSec"),
-    *("RestartPreventExitStatus", "SuccessExitStatus", "CPUWeight", "IOWeight", "Nice"),
+    *("Type", "ExecStart", "ExecReload", "TimeoutStartSec", "WatchdogSec", "TimeoutAbortSec"),
+    *("Restart", "RestartSec"),
+    *("RestartPreventExitStatus", "SuccessExitStatus", "SyslogIdentifier"),
+    *("CPUWeight", "IOWeight", "Nice"),
 }
 """What the daemon and a backfill may have differently, or only one of them, in [Service]."""
 
