@@ -8,6 +8,7 @@ import json
 import logging
 import sys
 import warnings
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from support.command import KEYS, PASSWORD, PROGRAM, USER, leaked, travelling_fo
 
 from winter_sync import log
 from winter_sync.events import (
+    INTERRUPTED,
     Backlog,
     BatchBegun,
     BatchEnded,
@@ -95,10 +97,9 @@ def _restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     structlog.reset_defaults()
 
 
-def polled(**counts: int) -> Polled:
+def polled(**counts: Any) -> Polled:  # noqa: ANN401 - by the names of its fields
     """Make the event of a poll."""
-    nothing = {"listed": 20, "new": 0, "changed": 0, "returned": 0, "withdrawn": 0}
-    return Polled(QUERY, **{**nothing, **counts}, seconds=0.1)
+    return replace(Polled(QUERY, 20, 0, 0, 0, 0, 0.1), **counts)
 
 
 def written(*events: Event, level: str = "debug") -> list[dict[str, Any]]:
@@ -140,6 +141,7 @@ def test_a_poll_that_found_something_is_one_line() -> None:
         (BatchBegun(BATCH), "debug", "b1"),
         (BatchEnded(BATCH, 1.0), "debug", "b1"),
         (BatchEnded(BATCH, 1.0, "it was cut"), "warning", "it was cut"),
+        (BatchEnded(BATCH, 1.0, INTERRUPTED), "info", "b1"),
         (Settled(Published(CANDIDATE, EVIDENCE)), "debug", CANDIDATE.path),
         (Settled(Unchanged(CANDIDATE, EVIDENCE)), "debug", CANDIDATE.path),
         (Settled(Missing(CANDIDATE)), "debug", PRODUCTS[0].savepath),

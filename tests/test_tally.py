@@ -317,6 +317,21 @@ def test_failures_are_told_by_reason() -> None:
     assert tally.failures[0] == ("reason 99", 1)
 
 
+def test_failures_alike_are_told_together() -> None:
+    """Sizes and checksums differ from product to product; what is common to them is the reason."""
+    tally = heard(
+        PollFailed(QUERY, "CRC-32 is 1ea15768 where 1be3f9ac was promised"),
+        PollFailed(QUERY, "the server answers 404"),
+        PollFailed(QUERY, "CRC-32 is 00c0ffee where 12345678 was promised"),
+        PollFailed(QUERY, "the server answers 503"),
+    )
+    assert tally.failures == (
+        ("the server answers 503", 1),
+        ("CRC-32 is 00c0ffee where 12345678 was promised", 2),
+        ("the server answers 404", 1),
+    )
+
+
 @pytest.mark.parametrize("trouble", [Retrying("down", 2.0), ServerUnwell("down", 15.0)])
 @pytest.mark.parametrize(
     "sign", [ServerWell(9.0), polled(), Received(batch(candidate(product())), 1)]

@@ -10,7 +10,7 @@ from uuid import uuid4
 from winter_sync import plan
 from winter_sync.catalog import Catalog, CatalogThread, Scope
 from winter_sync.errors import LeftAloneError, RefusedError, TransientError
-from winter_sync.events import BatchBegun, BatchEnded, Settled, Tell
+from winter_sync.events import INTERRUPTED, BatchBegun, BatchEnded, Settled, Tell
 from winter_sync.fetcher import Fetched, Fetcher
 from winter_sync.models import Batch, Failed, Missing, Outcome
 from winter_sync.offloop import off_loop
@@ -100,7 +100,7 @@ class Downloader:
             fetched = await self._fetch_or_fail(batch)
         except BaseException as error:
             await self._give_back(batch)
-            self._tell(BatchEnded(batch, time.monotonic() - began, str(error) or "interrupted"))
+            self._tell(BatchEnded(batch, time.monotonic() - began, str(error) or INTERRUPTED))
             if isinstance(error, RefusedError):
                 work.refuse(batch.program, error)
             elif not isinstance(error, TransientError):

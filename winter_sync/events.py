@@ -110,6 +110,10 @@ class Settled:
     outcome: Outcome
 
 
+INTERRUPTED = "interrupted"
+"""The trouble of a batch that we broke off ourselves."""
+
+
 @dataclass(frozen=True, slots=True)
 class BatchEnded:
     """A download is over; `trouble` says what broke it, if something did, and `cause` its kind."""

@@ -11,6 +11,7 @@ import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 from winter_sync.events import (
+    INTERRUPTED,
     BatchBegun,
     BatchEnded,
     ClockJumped,
@@ -295,6 +296,8 @@ def _(event: BatchEnded, logger: FilteringBoundLogger) -> None:
     fields = {**_contents(event.batch), "seconds": round(event.seconds, 3)}
     if event.trouble is None:
         logger.debug("download ended", **fields)
+    elif event.trouble == INTERRUPTED:
+        logger.info("download broken off", **fields)
     else:
         logger.warning("download broke", **fields, reason=event.trouble)
 

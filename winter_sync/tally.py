@@ -6,6 +6,7 @@ kept grows with the nights that are under way, never with their products.
 
 from __future__ import annotations
 
+import re
 from collections import Counter, OrderedDict
 from dataclasses import astuple, dataclass
 from operator import add, sub
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 
 
 _REASONS_KEPT = 20
+_LONG_NUMBER = re.compile(r"[0-9a-f]{5,}|\d{4,}")
+"""A size, a checksum or a part of a name; a status of HTTP is shorter."""
 _CAMERAS = list(Instrument)
 _TYPES = list(ImageType)
 
@@ -115,7 +118,8 @@ class Tally:
         self._missing_before = 0
         """Of the nights that were forgotten."""
         self._under_way: dict[str, dict[tuple[Instrument, str], Candidate]] = {}
-        self._reasons: OrderedDict[str, int] = OrderedDict()
+        self._reasons: OrderedDict[str, tuple[str, int]] = OrderedDict()
+        """By what they have in common: the latest reason, and how often there was one such."""
         self._rate = Rate()
         self._sizes = Sizes()
 
@@ -175,8 +179,11 @@ class Tally:
 
     @property
     def failures(self) -> tuple[tuple[str, int], ...]:
-        """The reasons of what failed and how often each did, the latest first; 20 at most."""
-        return tuple(reversed(self._reasons.items()))
+        """The reasons of what failed and how often each did, the latest first; 20 at most.
+
+        Those that differ only in sizes, checksums or names of files count together.
+        """
+        return tuple(reversed(self._reasons.values()))
 
     def rate(self, now: float) -> float | None:
         """Give the bytes a second of late; None until it can be known."""
@@ -276,7 +283,9 @@ class Tally:
                 pass
 
     def _blame(self, reason: str) -> None:
-        self._reasons[reason] = self._reasons.pop(reason, 0) + 1
+        alike = _LONG_NUMBER.sub("", reason)
+        _, times = self._reasons.pop(alike, ("", 0))
+        self._reasons[alike] = reason, times + 1
         if len(self._reasons) > _REASONS_KEPT:
             self._reasons.popitem(last=False)
 
