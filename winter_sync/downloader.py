@@ -9,10 +9,10 @@ from uuid import uuid4
 
 from winter_sync import plan
 from winter_sync.catalog import Catalog, CatalogThread, Scope
-from winter_sync.errors import LeftAloneError, RefusedError, TransientError
+from winter_sync.errors import LeftAloneError, RefusedError, TransientError, WinterSyncError
 from winter_sync.events import INTERRUPTED, BatchBegun, BatchEnded, Settled, Tell
 from winter_sync.fetcher import Fetched, Fetcher
-from winter_sync.models import Batch, Failed, Missing, Outcome
+from winter_sync.models import Batch, Cause, Failed, Missing, Outcome
 from winter_sync.offloop import off_loop
 
 if TYPE_CHECKING:
@@ -100,7 +100,8 @@ class Downloader:
             fetched = await self._fetch_or_fail(batch)
         except BaseException as error:
             await self._give_back(batch)
-            self._tell(BatchEnded(batch, time.monotonic() - began, str(error) or INTERRUPTED))
+            told = str(error) or INTERRUPTED
+            self._tell(BatchEnded(batch, time.monotonic() - began, told, _cause(error)))
             if isinstance(error, RefusedError):
                 work.refuse(batch.program, error)
             elif not isinstance(error, TransientError):
@@ -110,7 +111,8 @@ class Downloader:
             return
         await self._commit(batch, fetched)
         report.count(fetched.outcomes)
-        self._tell(BatchEnded(batch, time.monotonic() - began, fetched.trouble))
+        seconds = time.monotonic() - began
+        self._tell(BatchEnded(batch, seconds, fetched.trouble, fetched.cause))
         if work.learn(batch, fetched):
             report.errors.append(_in_vain(fetched.trouble))
         work.wake()
@@ -131,10 +133,12 @@ class Downloader:
             raise
         except TransientError as broken:
             await self._api.probe()
-            outcomes = tuple(Failed(one, broken.message) for one in batch.candidates)
+            outcomes = tuple(
+                Failed(one, broken.message, cause=broken.cause) for one in batch.candidates
+            )
             for outcome in outcomes:
                 self._tell(Settled(outcome))
-            return Fetched(outcomes, trouble=broken.message)
+            return Fetched(outcomes, trouble=broken.message, cause=broken.cause)
 
     async def _give_back(self, batch: Batch) -> None:
         """Release a batch of which nothing was learnt; what it published before is adopted."""
@@ -154,6 +158,10 @@ class Downloader:
         if isinstance(outcome, Missing):
             return plan.missing_delay(attempts)
         return plan.retry_delay(attempts, self._random())
+
+
+def _cause(error: BaseException) -> Cause:
+    return error.cause if isinstance(error, WinterSyncError) else Cause.OTHER
 
 
 def _in_vain(trouble: str | None) -> TransientError:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from winter_sync.errors import BadAnswerError, DamagedError, TransientError
 from winter_sync.events import Received, Settled
 from winter_sync.intake import Intake
-from winter_sync.models import Batch, Candidate, Failed, Outcome, Published, Unchanged
+from winter_sync.models import Batch, Candidate, Cause, Failed, Outcome, Published, Unchanged
 from winter_sync.offloop import off_loop
 from winter_sync.unzip import Limits
 
@@ -34,6 +34,8 @@ class Fetched:
     outcomes: tuple[Outcome, ...]
     again: tuple[Candidate, ...] = ()
     trouble: str | None = None
+    cause: Cause = Cause.OTHER
+    """What kind of trouble."""
 
     @property
     def brought_something(self) -> bool:
@@ -103,10 +105,10 @@ class Fetcher:
     async def _fetch_into(self, intake: Intake, batch: Batch) -> Fetched:
         try:
             async with self._api.download(batch) as download:
-                trouble = await self._pour(batch, download, intake)
+                broken = await self._pour(batch, download, intake)
         except BadAnswerError as bad:
-            return Fetched(intake.remainder(bad.message), trouble=bad.message)
-        return _judge(batch, intake, trouble, download.missing)
+            return _in_vain(intake, bad.message, bad.cause)
+        return _judge(batch, intake, broken, download.missing)
 
     def _told_safely(self, outcome: Outcome) -> Outcome:
         """Take our secrets out of a reason, which may quote what came."""
@@ -114,7 +116,9 @@ class Fetcher:
             return outcome
         return replace(outcome, reason=self._api.redacted(outcome.reason))
 
-    async def _pour(self, batch: Batch, download: Download, intake: Intake) -> str | None:
+    async def _pour(
+        self, batch: Batch, download: Download, intake: Intake
+    ) -> TransientError | DamagedError | None:
         """Pour a download into its intake; gives what broke it, if something did.
 
         While a thread works on one block the next is being received.
@@ -132,11 +136,16 @@ class Fetcher:
                     await work
             intake.finish()
         except (TransientError, DamagedError) as broken:
-            return broken.message
+            return broken
         return None
 
 
-def _judge(batch: Batch, intake: Intake, trouble: str | None, missing: int | None) -> Fetched:
+def _judge(
+    batch: Batch,
+    intake: Intake,
+    broken: TransientError | DamagedError | None,
+    missing: int | None,
+) -> Fetched:
     """Decide what a download means for the products that did not come in it.
 
     A whole answer without a product, from a server that admits to missing some (or does not say),
@@ -145,13 +154,18 @@ def _judge(batch: Batch, intake: Intake, trouble: str | None, missing: int | Non
     """
     arrived = intake.outcomes
     absent = len(batch.candidates) - len(arrived)
-    if trouble is None and missing is not None and missing < absent:
+    if broken is None and missing is not None and missing < absent:
         lie = f"the server left {absent} of {len(batch.candidates)} out and admits {missing}"
-        return Fetched(intake.remainder(lie), trouble=lie)
-    if trouble is None:
+        return _in_vain(intake, lie, Cause.BAD_ANSWER)
+    if broken is None:
         return Fetched(intake.remainder(None))
     if any(isinstance(outcome, Published | Unchanged) for outcome in arrived):
         settled = {outcome.candidate for outcome in arrived}
         again = tuple(one for one in batch.candidates if one not in settled)
-        return Fetched(arrived, again, trouble)
-    return Fetched(intake.remainder(trouble), trouble=trouble)
+        return Fetched(arrived, again, broken.message, broken.cause)
+    return _in_vain(intake, broken.message, broken.cause)
+
+
+def _in_vain(intake: Intake, trouble: str, cause: Cause) -> Fetched:
+    """Let all that did not come have failed for one reason."""
+    return Fetched(intake.remainder(trouble, cause), trouble=trouble, cause=cause)

@@ -239,7 +239,7 @@ class Poller:
 
     async def _record_failure(self, query: Query, error: WinterSyncError) -> None:
         await self._catalog(Catalog.record_poll, Poll(query, sweep=False, error=error.message))
-        self._tell(PollFailed(query, error.message))
+        self._tell(PollFailed(query, error.message, error.cause))
 
     # --- one answer ----------------------------------------------------------------------------
 
