@@ -30,6 +30,7 @@ from winter_sync.events import (
     BatchBegun,
     BatchEnded,
     ClockJumped,
+    DownloadsRest,
     Event,
     LeftOut,
     Polled,
@@ -37,6 +38,8 @@ from winter_sync.events import (
     ProgramRefused,
     Received,
     Recovered,
+    Reloading,
+    ReloadRefused,
     Retrying,
     RowsRefused,
     ServerUnwell,
@@ -129,6 +132,8 @@ _REFUSALS = Described(
     "counter", "program_refusals", "Times a program's credentials were refused.", ("program",)
 )
 _STORAGE = Described("counter", "storage_troubles", "Times the disk or the catalog failed.")
+_RESTS = Described("counter", "download_rests", "Times downloads were given up for a while.")
+_RELOADS = Described("counter", "reloads", "Times the settings were read again.", ("result",))
 _JUMPS = Described("counter", "clock_jumps", "Times the clock jumped, or the machine slept.")
 _RECOVERED = Described(
     "counter", "recovered_products", "Products put in order after a crash.", ("how",)
@@ -172,6 +177,7 @@ METRICS = (
     *(_POLLS, _POLL_SECONDS, _HALVED, _ROWS, _ROWS_REFUSED, _CHANGES, _LEFT_OUT),
     *(_BEGUN, _DOWNLOADS, _DOWNLOAD_SECONDS, _RECEIVED, _PUBLISHED, _SETTLED, _FAILURES),
     *(_RETRIES, _UNWELL, _UNWELL_TIMES, _REFUSED, _REFUSALS, _STORAGE, _JUMPS, _RECOVERED),
+    *(_RESTS, _RELOADS),
     *(_PRODUCTS, _SUCCESS, _AGE, _LAST_NIGHT, _LAST_COMPLETE, _FREE, _MIN_FREE, _UNREADABLE),
     _BUILD,
 )
@@ -244,6 +250,8 @@ class Metrics:
             self._count(_FAILURES, cause, by=0)
         for result in (SUCCEEDED, *Cause):
             self._count(_DOWNLOADS, result, by=0)
+        for result in ("taken", "refused"):
+            self._count(_RELOADS, result, by=0)
         for how in ("adopted", "released"):
             self._count(_RECOVERED, how, by=0)
 
@@ -338,6 +346,21 @@ class Metrics:
     def _(self, event: StorageTrouble) -> None:
         del event
         self._count(_STORAGE)
+
+    @_hear.register
+    def _(self, event: DownloadsRest) -> None:
+        del event
+        self._count(_RESTS)
+
+    @_hear.register
+    def _(self, event: Reloading) -> None:
+        del event
+        self._count(_RELOADS, "taken")
+
+    @_hear.register
+    def _(self, event: ReloadRefused) -> None:
+        del event
+        self._count(_RELOADS, "refused")
 
     @_hear.register
     def _(self, event: ClockJumped) -> None:
