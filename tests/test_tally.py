@@ -272,6 +272,18 @@ def test_a_backlog_told_again_counts_what_others_fetched() -> None:
     assert told.overall == Part(1 + 2 + 3, 1, failed=1 + 1, size=SIZE)
 
 
+def test_a_night_that_others_fetched_is_not_ours() -> None:
+    """When a backlog says that nothing is left of nights, those are told of which we did a part."""
+    ours, theirs = Share(NIGHTS[0], *KIND, 10), Share(NIGHTS[1], *KIND, 10)
+    told = heard(
+        Backlog(20, (ours, theirs)), PollsEnded(), settled("published", candidate(some(1)[0]))
+    )
+    (ended,) = told.hear(Backlog(0), 9.0)
+    assert ended.night == NIGHTS[0]
+    assert (told.nights_complete, told.nights_left) == (1, 0)
+    assert told.overall == Part(1, 1, size=SIZE)
+
+
 def test_under_way_is_what_is_being_fetched() -> None:
     """The newest nights come first, a product that settled no longer counts, nor a batch's end."""
     wanted = [product(0, night=night) for night in NIGHTS]

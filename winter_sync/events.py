@@ -34,7 +34,7 @@ def shares(products: Iterable[Product]) -> tuple[Share, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """So many products are wanted that nobody is fetching; told when a run begins.
+    """So many products are wanted that nobody is fetching; told when a run begins and when it ends.
 
     Told again it takes the place of what was told before: others may have fetched some meanwhile.
     `shares` say the same by night and type.

@@ -72,8 +72,7 @@ class Mirror:
     async def _run(self, scope: Scope, nights: Nights | None) -> Report:
         report = Report()
         await self.recover()
-        shares = await self.catalog(Catalog.wanted, scope)
-        self.tell(Backlog(sum(share.products for share in shares), shares))
+        await self._count_wanted(scope)
         work = Work(on_refused=lambda _, refused: report.errors.append(refused))
         try:
             async with asyncio.TaskGroup() as group:
@@ -82,8 +81,15 @@ class Mirror:
                     group.create_task(self._drain(scope, report, work))
         except* WinterSyncError as errors:
             report.errors.append(_worst(_leaves(errors)))
-        report.left = await self.catalog(Catalog.count_wanted, scope)
+        report.left = await self._count_wanted(scope)
         return report
+
+    async def _count_wanted(self, scope: Scope) -> int:
+        """Count what is wanted that nobody is fetching, and tell."""
+        shares = await self.catalog(Catalog.wanted, scope)
+        wanted = sum(share.products for share in shares)
+        self.tell(Backlog(wanted, shares))
+        return wanted
 
     async def recover(self) -> None:
         """Put in order what killed processes left: adopt what they published, free the rest."""

@@ -297,6 +297,11 @@ class Tally:
         settled
             What alone can have made its night complete. One that was missing cannot: its night was
             complete without it.
+
+        Returns
+        -------
+        tuple of Ended
+            Those of which this run had something to fetch: the others are not its own.
         """
         if self.polling:
             return ()
@@ -308,8 +313,9 @@ class Tally:
             self._missing_before += one.part.missing
         if settled and settled.state is State.MISSING:
             return ()
-        self.nights_complete += len(ended)
-        return tuple(ended)
+        ours = tuple(one for one in ended if one.part.total)
+        self.nights_complete += len(ours)
+        return ours
 
     def _sum(self, night: Night) -> Part:
         return sum((cell.part for cell in self._nights[night].values()), Part())
