@@ -34,6 +34,7 @@ from winter_sync.catalog import (
     region_name,
 )
 from winter_sync.errors import StorageError
+from winter_sync.events import Share
 from winter_sync.models import (
     Cone,
     Failed,
@@ -806,6 +807,30 @@ def test_a_scope_narrows_everything(catalog: Catalog, scope: Scope, expected: se
     assert sum(count.wanted for count in catalog.night_counts(scope)) == len(expected)
     commit(catalog, *(Failed(one, "it was dark") for one in candidates(catalog)))
     assert {names[one.product] for one in catalog.troubles(scope, 10)} == expected
+
+
+def test_what_is_wanted_is_counted_by_night_and_type(catalog: Catalog) -> None:
+    """With how many of it failed before; what somebody is fetching does not count."""
+    earlier = product(0, night=NIGHT.plus(-1))
+    poll(catalog, [STACK, product(1), product(2), DIFF, earlier])
+    first, second, *_ = candidates(catalog)
+    commit(catalog, Failed(first, "it was dark"), Failed(second, "it was dark"))
+    assert set(catalog.wanted(ALL)) == {
+        Share(NIGHT, Instrument.WINTER, ImageType.STACK, 3, failed=2),
+        Share(NIGHT, Instrument.WINTER, ImageType.DIFF, 1),
+        Share(NIGHT.plus(-1), Instrument.WINTER, ImageType.STACK, 1),
+    }
+    catalog.claim([one for one in candidates(catalog) if one.product == DIFF], "s1")
+    assert sum(share.products for share in catalog.wanted(ALL)) == catalog.count_wanted(ALL) == 4
+
+
+def test_a_missing_product_says_so_when_it_may_be_asked_for_again(catalog: Catalog) -> None:
+    """Its candidate tells that it was missing, so that it is not counted as wanted."""
+    poll(catalog, [STACK])
+    (before,) = candidates(catalog)
+    commit(catalog, Missing(before))
+    (after,) = candidates(catalog)
+    assert (before.state, after.state) == (State.WANTED, State.MISSING)
 
 
 def test_a_product_of_two_programs_is_fetched_once(catalog: Catalog) -> None:
