@@ -77,7 +77,7 @@ class Daemon:
             for selection in mirror.selections
             for subject in selection.subjects
         }
-        self._schedule = Schedule(self._rhythms, self._mark_due, self._take_down)
+        self._schedule = Schedule(self._rhythms, self._mark_due, self._take_down, clock)
         self._work = Work(on_refused=self._suspend)
         self._due: dict[str, dict[Subject, None]] = defaultdict(dict)
         self._became_due: dict[str, asyncio.Event] = defaultdict(asyncio.Event)

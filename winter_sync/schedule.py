@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
 from apscheduler.events import EVENT_JOB_ERROR
@@ -13,6 +13,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import datetime
 
     from apscheduler.events import JobExecutionEvent
 
@@ -36,6 +37,8 @@ class Schedule:
         Hears which subject is due.
     failed
         Hears of an error inside a tick, which would else be swallowed.
+    clock
+        Gives the current UTC time.
     """
 
     def __init__(
@@ -43,10 +46,12 @@ class Schedule:
         rhythms: Mapping[Subject, timedelta],
         due: Callable[[Subject], None],
         failed: Callable[[BaseException], None],
+        clock: Callable[[], datetime],
     ) -> None:
         self._rhythms = dict(rhythms)
         self._due = due
         self._failed = failed
+        self._clock = clock
         self._scheduler = AsyncIOScheduler(
             timezone=UTC,
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
@@ -66,7 +71,7 @@ class Schedule:
                 ),
                 args=[subject],
                 id=repr(subject),
-                next_run_time=datetime.now(UTC),
+                next_run_time=self._clock(),
             )
         self._scheduler.start()
 
@@ -79,7 +84,7 @@ class Schedule:
         """Make a subject due once more after a wait; of several such requests the last counts."""
         self._scheduler.add_job(
             self._tick,
-            DateTrigger(datetime.now(UTC) + wait, timezone=UTC),
+            DateTrigger(self._clock() + wait, timezone=UTC),
             args=[subject],
             id=f"again {subject!r}",
             replace_existing=True,
@@ -91,7 +96,7 @@ class Schedule:
         Needed when the clock was set: ticks are by the clock, and would come too late else.
         """
         for subject in self._rhythms:
-            self._scheduler.modify_job(repr(subject), next_run_time=datetime.now(UTC))
+            self._scheduler.modify_job(repr(subject), next_run_time=self._clock())
 
     async def _tick(self, subject: Subject) -> None:
         self._due(subject)

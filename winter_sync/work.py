@@ -123,10 +123,10 @@ class Work:
         return self._give_up(enough=len(alone) >= _ALONE_IN_VAIN)
 
     def resume(self) -> None:
-        """Begin anew after giving up; who is to blame stays in doubt, so one is asked for alone."""
+        """Begin anew after giving up; one more product that comes alone in vain ends it again."""
         self.given_up = False
         self._down = 0
-        del self._in_vain[:-_IN_VAIN]
+        del self._in_vain[: 1 - _ALONE_IN_VAIN]
         self.wake()
 
     def _give_up(self, *, enough: bool) -> bool:

@@ -1,0 +1,498 @@
+"""The daemon on driven time: schedule, refusals, rests, clocks, reloads and ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.driven import Time
+from support.keeper import Keeper, kept
+
+from winter_sync.errors import StalledError, StorageError, UsageError
+from winter_sync.events import (
+    BatchBegun,
+    BatchEnded,
+    ClockJumped,
+    DayEnded,
+    DownloadsRest,
+    Polled,
+    PollFailed,
+    ProgramRefused,
+    Received,
+    Reloading,
+    ReloadRefused,
+    Settled,
+    Stalled,
+    Started,
+    StorageTrouble,
+)
+from winter_sync.models import ImageType, Instrument, Night, Published
+from winter_sync.poller import Poller
+from winter_sync.simulator import Answer, Call, Faults, Universe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from pathlib import Path
+
+    from winter_sync.events import Event
+
+    Scene = Callable[[Keeper], Coroutine[Any, Any, None]]
+
+NIGHT = Night("20251020")
+MORNING = datetime(2025, 10, 26, 12, tzinfo=UTC)
+"""When all of the night is there."""
+TYPES = ["stack", "raw"]
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Callable[..., None]:
+    """Play a scene with an archive of one night, settled unless told otherwise."""
+
+    def played(scene: Scene, *, start: datetime = MORNING, faults: Faults | None = None) -> None:
+        time = Time(start)
+
+        async def whole() -> None:
+            universe = Universe(nights=(NIGHT,), gone_fraction=0)
+            async with kept(time, universe, tmp_path, faults=faults) as keeper:
+                keeper.changes["programs"] = [{"name": "2024A000", "image_types": TYPES}]
+                await scene(keeper)
+
+        time.run(whole())
+
+    return played
+
+
+def here(keeper: Keeper, *types: ImageType, program: str = "2024A000") -> bool:
+    """Tell whether all of these types of a program are in the tree."""
+    products = [
+        product
+        for one in types
+        for product in keeper.observatory.products(program, Instrument.WINTER, one)
+    ]
+    return keeper.truth(products).items() <= keeper.files().items()
+
+
+class Told:
+    """Waits for something to be told."""
+
+    def __init__(self, keeper: Keeper) -> None:
+        self._waiting: list[tuple[type, asyncio.Event]] = []
+        keeper.listeners.append(self._hear)
+
+    def _hear(self, event: Event) -> None:
+        for kind, flag in self._waiting:
+            if isinstance(event, kind):
+                flag.set()
+
+    async def of(self, kind: type) -> None:
+        """Wait for the next event of a kind."""
+        flag = asyncio.Event()
+        self._waiting.append((kind, flag))
+        await flag.wait()
+
+
+# --- the schedule ---------------------------------------------------------------------------------
+
+
+def test_it_polls_at_once_and_then_in_its_rhythm(play: Callable[..., None]) -> None:
+    """The first poll of each type is at the start; the next follow, with some jitter."""
+
+    async def scene(keeper: Keeper) -> None:
+        keeper.changes["schedule"] = {"types": {"raw": {"poll_every": "1h"}}}
+        async with keeper.keeping():
+            await asyncio.sleep(4 * 3600)
+        polls = defaultdict(list)
+        for at, event in keeper.events:
+            if isinstance(event, Polled) and event.query.end is None:
+                polls[event.query.subject.image_type].append(at)
+        for kind, every in ((ImageType.STACK, 600), (ImageType.RAW, 3600)):
+            gaps = [(after - before).total_seconds() for before, after in pairwise(polls[kind])]
+            assert polls[kind][0] - keeper.time.start < timedelta(seconds=10)
+            assert len(gaps) >= 4 * 3600 / every - 2
+            assert all(0.89 * every <= gap <= 1.11 * every for gap in gaps), gaps
+            assert len({round(gap) for gap in gaps}) > 1
+
+    play(scene)
+
+
+def test_everything_comes_and_then_nothing_more_is_asked_for(play: Callable[..., None]) -> None:
+    """A day of polls that find nothing makes no download."""
+
+    async def scene(keeper: Keeper) -> None:
+        async with keeper.keeping():
+            await asyncio.sleep(600)
+            assert here(keeper, ImageType.STACK, ImageType.RAW)
+            before = len(keeper.told(BatchBegun))
+            await asyncio.sleep(6 * 3600)
+            assert len(keeper.told(BatchBegun)) == before
+
+    play(scene)
+
+
+@pytest.mark.parametrize("jump", [timedelta(days=400), timedelta(days=-400), timedelta(hours=1)])
+def test_a_clock_that_is_set_stops_nothing(play: Callable[..., None], jump: timedelta) -> None:
+    """Whichever way it goes, polls go on at once, and what appears is had."""
+
+    async def scene(keeper: Keeper) -> None:
+        async with keeper.keeping():
+            await asyncio.sleep(300)
+            keeper.time.ahead = jump
+            set_at = keeper.time.true()
+            await asyncio.sleep(1800)
+            (jumped,) = keeper.told(ClockJumped)
+            assert jumped.seconds == pytest.approx(jump.total_seconds(), abs=1)
+            polls = [at for at, event in keeper.events if isinstance(event, Polled) and at > set_at]
+            assert polls[0] - set_at < timedelta(minutes=1)
+            assert len(polls) >= 5
+            assert not keeper.told(PollFailed)
+
+    play(scene)
+
+
+def test_midnight_and_a_clock_ahead_are_no_trouble(play: Callable[..., None]) -> None:
+    """The archive refuses dates that are not yet by its own clock: it is never asked for one."""
+
+    async def scene(keeper: Keeper) -> None:
+        keeper.time.ahead = timedelta(hours=5)
+        async with keeper.keeping():
+            await asyncio.sleep(8 * 3600)
+        assert not keeper.told(PollFailed)
+        assert len(keeper.told(Polled)) > 80
+
+    play(scene, start=datetime(2025, 10, 25, 20, tzinfo=UTC))
+
+
+def test_a_day_is_summed_up(play: Callable[..., None]) -> None:
+    """Soon after midnight, once, with what it brought."""
+
+    async def scene(keeper: Keeper) -> None:
+        async with keeper.keeping():
+            await asyncio.sleep(14 * 3600)
+        (ended,) = keeper.told(DayEnded)
+        assert ended.day == "2025-10-26"
+        published = [one for one in keeper.told(Settled) if isinstance(one.outcome, Published)]
+        assert (ended.published, ended.new) == (len(published), len(published))
+        assert ended.polls > 100
+        assert ended.size == sum(one.outcome.evidence.size for one in published)
+
+    play(scene)
+
+
+# --- programs that are refused --------------------------------------------------------------------
+
+
+def test_a_refused_program_stops_alone(play: Callable[..., None]) -> None:
+    """It is told, left alone for hours, and tried again; the other goes on meanwhile."""
+
+    async def scene(keeper: Keeper) -> None:
+        wrong = {"name": "2025B001", "image_types": TYPES, "api_key": "wrong"}
+        keeper.changes["programs"] = [{"name": "2024A000", "image_types": TYPES}, wrong]
+        async with keeper.keeping():
+            await asyncio.sleep(5 * 3600)
+            assert here(keeper, ImageType.STACK, ImageType.RAW)
+            (refused,) = keeper.told(ProgramRefused)
+            assert (refused.program, refused.wait) == ("2025B001", 6 * 3600)
+            asked = [one for one in keeper.simulator.requests if one.program == "2025B001"]
+            assert len(asked) == 1
+            await asyncio.sleep(1.5 * 3600)
+            assert len(keeper.told(ProgramRefused)) == 2
+
+    play(scene)
+
+
+def test_a_reload_tries_a_refused_program_at_once(play: Callable[..., None]) -> None:
+    """Whoever mends a key need not wait for hours."""
+
+    async def scene(keeper: Keeper) -> None:
+        keeper.changes["programs"] = [
+            {"name": "2024A000", "image_types": TYPES, "api_key": "wrong"}
+        ]
+        async with keeper.keeping() as service:
+            await asyncio.sleep(600)
+            keeper.changes["programs"] = [{"name": "2024A000", "image_types": TYPES}]
+            service.orders.reload()
+            await asyncio.sleep(60)
+            assert here(keeper, ImageType.STACK, ImageType.RAW)
+
+    play(scene)
+
+
+# --- reloads --------------------------------------------------------------------------------------
+
+
+def test_a_reload_adds_and_removes_programs(play: Callable[..., None]) -> None:
+    """What is new is there within a minute; what is gone is asked for no more."""
+
+    async def scene(keeper: Keeper) -> None:
+        async with keeper.keeping() as service:
+            await asyncio.sleep(600)
+            keeper.changes["programs"] = [{"name": "2025B001", "image_types": TYPES}]
+            service.orders.reload()
+            await asyncio.sleep(60)
+            assert here(keeper, *map(ImageType, TYPES), program="2025B001")
+            reloaded = len(keeper.simulator.requests)
+            await asyncio.sleep(3600)
+            later = keeper.simulator.requests[reloaded:]
+            assert {one.program for one in later} == {"2025B001"}
+        assert [one.programs for one in keeper.told(Started)] == [("2024A000",), ("2025B001",)]
+        assert len(keeper.told(Reloading)) == 1
+
+    play(scene)
+
+
+def test_wrong_settings_are_refused_and_the_old_ones_kept(play: Callable[..., None]) -> None:
+    """Nothing is interrupted, and the log says what is wrong."""
+
+    async def scene(keeper: Keeper) -> None:
+        async with keeper.keeping() as service:
+            await asyncio.sleep(600)
+            for wrong in (
+                {"schedule": {"poll_every": "often"}},
+                {"mirror": {"root": keeper.root / "not" / "there"}},
+                {"http": {"listen": "192.0.2.1:1"}},
+                {"http": {"listen": keeper.simulator.url.removeprefix("http://")}},
+            ):
+                keeper.changes.update(wrong)
+                service.orders.reload()
+                await asyncio.sleep(60)
+                for name in wrong:
+                    del keeper.changes[name]
+            polls = len(keeper.told(Polled))
+            await asyncio.sleep(1800)
+            assert len(keeper.told(Polled)) > polls
+        assert len(keeper.told(ReloadRefused)) == 4
+        assert "poll_every" in keeper.told(ReloadRefused)[0].reason
+        assert len(keeper.told(Started)) == 1
+
+    play(scene)
+
+
+# --- ends -----------------------------------------------------------------------------------------
+
+
+class Slow(Faults):
+    """Sends a zip up to a place, and then nothing until told to."""
+
+    def __init__(self, after: int = 20_000) -> None:
+        self.go_on = asyncio.Event()
+        self._after = after
+
+    def stream(self, call: Call, chunks: Any) -> Any:  # noqa: ANN401 - an iterator of bytes
+        """Pause once."""
+        del call
+        return self._paused(chunks)
+
+    async def _paused(self, chunks: Any) -> Any:  # noqa: ANN401 - the same
+        sent = 0
+        async for chunk in chunks:
+            now = max(0, self._after - sent)
+            if now:
+                yield chunk[:now]
+            if len(chunk) > now:
+                await self.go_on.wait()
+                yield chunk[now:]
+            sent += len(chunk)
+
+
+def test_an_end_waits_for_what_is_under_way(play: Callable[..., None]) -> None:
+    """A download that goes on within the grace comes whole; no other is begun."""
+    slow = Slow()
+
+    async def scene(keeper: Keeper) -> None:
+        keeper.changes["api"] = {"connections": 1}
+        told = Told(keeper)
+        async with keeper.keeping() as service:
+            await told.of(Received)
+            service.orders.stop()
+            await asyncio.sleep(10)
+            slow.go_on.set()
+        assert len(keeper.told(BatchBegun)) == len(keeper.told(BatchEnded)) == 1
+        assert keeper.told(BatchEnded)[0].trouble is None
+        assert keeper.files()
+
+    play(scene, faults=slow)
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_an_end_does_not_wait_for_ever(play: Callable[..., None], signals: int) -> None:
+    """After the grace, or a second signal, it ends; what had come whole is kept and known."""
+    slow = Slow()
+
+    async def scene(keeper: Keeper) -> None:
+        keeper.changes["api"] = {"connections": 1, "silence_timeout": "10m"}
+        told = Told(keeper)
+        async with keeper.keeping() as service:
+            await told.of(Received)
+            began = keeper.time.loop.now
+            for _ in range(signals):
+                service.orders.stop()
+        took = keeper.time.loop.now - began
+        assert took == pytest.approx(60 if signals == 1 else 0, abs=2)
+        whole = keeper.files()
+        assert whole
+        asked = len(keeper.told(BatchBegun))
+        assert asked == 1
+        slow.go_on.set()
+        async with keeper.keeping():
+            await asyncio.sleep(60)
+        assert here(keeper, ImageType.STACK, ImageType.RAW)
+        again = [
+            candidate.product
+            for event in keeper.told(BatchBegun)[1:]
+            for candidate in event.batch.candidates
+        ]
+        assert not keeper.truth(again).items() & whole.items()
+
+    play(scene, faults=slow)
+
+
+def test_an_end_in_an_outage_is_at_once(play: Callable[..., None]) -> None:
+    """Who waits for a server that is away has nothing to finish."""
+
+    class Away(Faults):
+        async def before(self, call: Call) -> Answer | None:
+            return Answer(503, b"{}", headers={"Retry-After": "3600"}) if call.number > 3 else None
+
+    async def scene(keeper: Keeper) -> None:
+        async with keeper.keeping():
+            await asyncio.sleep(600)
+            began = keeper.time.loop.now
+        assert keeper.time.loop.now - began < 2
+
+    play(scene, faults=Away())
+
+
+# --- what goes wrong ------------------------------------------------------------------------------
+
+
+def test_a_root_that_goes_away_is_waited_for(play: Callable[..., None]) -> None:
+    """All work rests, it says so, and when the disk is back it goes on by itself."""
+
+    async def scene(keeper: Keeper) -> None:
+        aside = keeper.root.with_name("unmounted")
+        async with keeper.keeping() as service:
+            await asyncio.sleep(60)
+            keeper.root.rename(aside)
+            keeper.root.mkdir()
+            await asyncio.sleep(3600)
+            rests = keeper.told(StorageTrouble)
+            assert [rest.wait for rest in rests[:5]] == [60, 120, 240, 480, 900]
+            assert service._sources().readiness()
+            assert not list(keeper.root.iterdir())
+            keeper.root.rmdir()
+            aside.rename(keeper.root)
+            await asyncio.sleep(1800)
+            assert not service._sources().readiness()
+        assert here(keeper, ImageType.STACK, ImageType.RAW)
+
+    play(scene)
+
+
+def test_a_root_that_is_not_there_at_the_start_is_told(play: Callable[..., None]) -> None:
+    """A daemon that never began says so at once, and does not wait for somebody to look."""
+
+    async def scene(keeper: Keeper) -> None:
+        keeper.root.write_text("in the way")
+        with pytest.raises(StorageError, match="no directory"):
+            await keeper.service().run()
+
+    play(scene)
+
+
+def test_downloads_rest_where_none_succeeds(play: Callable[..., None]) -> None:
+    """Polls go on; downloads are tried ever more rarely, and come when the server is mended."""
+
+    class Empty(Faults):
+        async def before_zip(self, call: Call) -> Answer | None:
+            del call
+            return Answer(200, b"<html>maintenance</html>", "text/html")
+
+    async def scene(keeper: Keeper) -> None:
+        async with keeper.keeping():
+            await asyncio.sleep(6 * 3600)
+            waits = [rest.wait for rest in keeper.told(DownloadsRest)]
+            assert waits[:3] == [300, 600, 1200]
+            assert max(waits) <= 3600
+            assert len(keeper.told(BatchBegun)) < 50
+            keeper.simulator.faults = Faults()
+            await asyncio.sleep(12 * 3600)
+            assert here(keeper, ImageType.STACK, ImageType.RAW)
+
+    play(scene, faults=Empty())
+
+
+def test_a_part_that_dies_takes_all_down(
+    play: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Better no daemon than half a daemon: the fault comes out, and the catalog is closed."""
+
+    async def die(*_: object) -> None:
+        raise ZeroDivisionError
+
+    async def scene(keeper: Keeper) -> None:
+        service = keeper.service()
+        monkeypatch.setattr(Poller, "poll", die)
+        with pytest.raises(ExceptionGroup) as died:
+            await service.run()
+        assert died.group_contains(ZeroDivisionError)
+
+    play(scene)
+
+
+def test_a_part_that_hangs_is_noticed(
+    play: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing comes of work for too long, health says so and the daemon ends itself."""
+
+    async def hang(*_: object) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    async def scene(keeper: Keeper) -> None:
+        service = keeper.service()
+        monkeypatch.setattr(Poller, "poll", hang)
+        with pytest.raises(StalledError, match="the polls of 2024A000"):
+            await service.run()
+        assert 900 <= keeper.time.loop.now <= 960
+        assert len(keeper.told(Stalled)) == 1
+        await asyncio.sleep(60)
+        assert keeper.ends == [1]
+
+    play(scene)
+
+
+def test_an_outage_is_no_stall(play: Callable[..., None]) -> None:
+    """However long the server is away, the daemon lives, and goes on when it is back."""
+
+    class Away(Faults):
+        async def before(self, call: Call) -> Answer | None:
+            return Answer(503, b"{}", headers={"Retry-After": "7200"}) if call.number > 3 else None
+
+    async def scene(keeper: Keeper) -> None:
+        async with keeper.keeping() as service:
+            await asyncio.sleep(10 * 3600)
+            assert not service._sources().health()
+            keeper.simulator.faults = Faults()
+            await asyncio.sleep(3 * 3600)
+            assert here(keeper, ImageType.STACK, ImageType.RAW)
+        assert not keeper.told(Stalled)
+        assert len(keeper.simulator.requests) < 200
+
+    play(scene, faults=Away())
+
+
+def test_a_second_daemon_says_who_is_first(play: Callable[..., None]) -> None:
+    """It leaves, and disturbs nothing."""
+
+    async def scene(keeper: Keeper) -> None:
+        async with keeper.keeping():
+            await asyncio.sleep(600)
+            with pytest.raises(UsageError, match=r"another daemon keeps .* process \d+ on .* UTC"):
+                await keeper.service().run()
+            await asyncio.sleep(600)
+            assert len(keeper.told(Started)) == 1
+
+    play(scene)

@@ -1,0 +1,244 @@
+"""The daemon as a process: real signals, a real systemd socket, two of them, and its exit codes."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.command import (
+    CHECKOUT,
+    KEYS,
+    OTHER_PROGRAM,
+    command,
+    environment_of,
+    leaked,
+    nobody,
+    run,
+    served,
+    settings_file,
+)
+
+from winter_sync.simulator import Answer, Call, Faults
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from winter_sync.simulator import Simulator
+
+ANY_PORT = {"listen": "127.0.0.1:0"}
+
+
+class Process:
+    """A daemon that runs: its log as it comes, and what it tells systemd."""
+
+    def __init__(self, process: subprocess.Popen[str], manager: socket.socket) -> None:
+        self.process = process
+        self.lines: list[dict[str, Any]] = []
+        self._manager = manager
+
+    def told(self, message: str) -> list[str]:
+        """Give what systemd is told up to a message; waits for it."""
+        heard: list[str] = []
+        while not heard or message not in heard[-1].splitlines():
+            heard.append(self._manager.recv(4096).decode())
+        return heard
+
+    def logged(self, event: str) -> dict[str, Any]:
+        """Wait for a line of the log."""
+        assert self.process.stderr is not None
+        for text in self.process.stderr:
+            self.lines.append(json.loads(text))
+            if self.lines[-1]["event"] == event:
+                return self.lines[-1]
+        raise AssertionError(f"it ended without {event!r}: {self.lines}")
+
+    def end(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """End it, and give its exit code."""
+        self.process.send_signal(how)
+        assert self.process.stderr is not None
+        self.lines += [json.loads(text) for text in self.process.stderr]
+        return self.process.wait()
+
+
+@contextmanager
+def running(directory: Path, file: Path, **environment: str) -> Iterator[Process]:
+    """Run a daemon with settings of a file, under a manager of ours."""
+    path = directory / f"notify-{len(list(directory.iterdir()))}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(path))
+        process = subprocess.Popen(  # noqa: S603 - our own code
+            command("--config", file, "--log-level", "debug", "run"),
+            env=environment_of(directory, {"NOTIFY_SOCKET": str(path), **environment}),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            yield Process(process, manager)
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def settings_of(simulator: Simulator, directory: Path, **changes: Any) -> Path:  # noqa: ANN401 - tables
+    """Write settings for a daemon."""
+    return settings_file(
+        directory, **{"api": {"base_url": simulator.url}, "http": ANY_PORT, **changes}
+    )
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_it_mirrors_and_ends_when_told(tmp_path: Path, how: signal.Signals) -> None:
+    """Exit code 0, a word to systemd, and nothing left in staging."""
+    with served() as simulator:
+        file = settings_of(simulator, tmp_path)
+        with running(tmp_path, file) as daemon:
+            assert "READY=1" in daemon.told("READY=1")[-1]
+            daemon.logged("download ended")
+            assert daemon.end(how) == 0
+            assert "STOPPING=1" in daemon.told("STOPPING=1")[-1]
+    assert any((tmp_path / "winter").rglob("*_stack.fits"))
+    assert not list((tmp_path / "winter" / ".winter-sync" / "staging").iterdir())
+    assert not leaked(json.dumps(daemon.lines, ensure_ascii=False))
+
+
+def test_it_is_watched_by_its_progress(tmp_path: Path) -> None:
+    """With a watchdog it says that all is well, soon enough, with a status for people."""
+    with served() as simulator:
+        file = settings_of(simulator, tmp_path)
+        with running(tmp_path, file, WATCHDOG_USEC="200000") as daemon:
+            heard = daemon.told("WATCHDOG=1") + daemon.told("WATCHDOG=1")
+            assert any("STATUS=" in one for one in heard)
+            assert daemon.end() == 0
+
+
+def test_a_reload_is_told(tmp_path: Path) -> None:
+    """RELOADING and READY again, whether the new settings are right or not."""
+    with served() as simulator:
+        file = settings_of(simulator, tmp_path)
+        with running(tmp_path, file) as daemon:
+            daemon.told("READY=1")
+            right = file.read_text()
+            file.write_text(right + "[nonsense]\n")
+            daemon.process.send_signal(signal.SIGHUP)
+            heard = daemon.told("READY=1")
+            assert any(re.search(r"^RELOADING=1\nMONOTONIC_USEC=\d+$", one) for one in heard)
+            refused = daemon.logged("new settings refused; the old ones stay")
+            assert "nonsense" in refused["reason"]
+            file.write_text(right)
+            daemon.process.send_signal(signal.SIGHUP)
+            daemon.told("READY=1")
+            daemon.logged("settings read again")
+            assert daemon.end() == 0
+
+
+def test_a_reload_learns_new_secrets(tmp_path: Path) -> None:
+    """A key that came with a reload is taken out of the log as the first ones are."""
+
+    class Echo(Faults):
+        async def before(self, call: Call) -> Answer | None:
+            if call.program != OTHER_PROGRAM:
+                return None
+            said = f"no program has the key {KEYS[OTHER_PROGRAM]}"
+            return Answer(401, json.dumps({"detail": said}).encode())
+
+    with served(Echo()) as simulator:
+        file = settings_of(simulator, tmp_path)
+        with running(tmp_path, file) as daemon:
+            daemon.told("READY=1")
+            other = {"name": OTHER_PROGRAM, "api_key": KEYS[OTHER_PROGRAM]}
+            settings_of(simulator, tmp_path, programs=[{}, other])
+            daemon.process.send_signal(signal.SIGHUP)
+            assert "[secret]" in daemon.logged("program refused")["reason"]
+            assert daemon.end() == 0
+    assert not leaked(json.dumps(daemon.lines, ensure_ascii=False))
+
+
+def test_a_second_daemon_leaves(tmp_path: Path) -> None:
+    """It says who is first; killed, the first leaves nothing that would keep another out."""
+    with served() as simulator:
+        file = settings_of(simulator, tmp_path)
+        with running(tmp_path, file) as first:
+            first.told("READY=1")
+            second = run("--config", file, "run", home=tmp_path)
+            assert second.code == 2
+            assert f"process {first.process.pid} on " in second.err
+            assert run("--config", file, "sync", home=tmp_path).code == 0
+            assert first.process.poll() is None
+            first.end(signal.SIGKILL)
+        with running(tmp_path, file) as third:
+            third.told("READY=1")
+            assert third.end() == 0
+
+
+def test_a_fault_of_its_own_is_loud(tmp_path: Path) -> None:
+    """A daemon of which a part died ends with exit code 1 and says of what."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "from winter_sync.poller import Poller\n"
+        "async def die(*_): raise ZeroDivisionError('of its own')\n"
+        "Poller.poll = die\n"
+    )
+    with served() as simulator:
+        file = settings_of(simulator, tmp_path)
+        path = f"{tmp_path}:{CHECKOUT}"
+        with running(tmp_path, file, PYTHONPATH=path) as daemon:
+            died = daemon.logged("stopped by a fault of its own")
+            assert died["level"] == "critical"
+            assert "ZeroDivisionError: of its own" in died["exception"]
+            assert daemon.process.wait() == 1
+
+
+@pytest.mark.parametrize(
+    ("table", "changes", "code", "said"),
+    [
+        ("mirror", {"root": None}, 2, "no directory for the mirror is set"),
+        ("http", {"listen": "192.0.2.1:80"}, 2, "cannot be listened on"),
+        ("mirror", {"root": "/nowhere/winter"}, 6, "there is no directory /nowhere"),
+    ],
+)
+def test_what_cannot_begin_says_why(
+    tmp_path: Path, table: str, changes: dict[str, Any], code: int, said: str
+) -> None:
+    """Before anything is begun, with the exit code of the contract."""
+    with nobody() as url:
+        tables: dict[str, Any] = {"api": {"base_url": url}, "http": ANY_PORT, table: changes}
+        ended = run("--config", settings_file(tmp_path, **tables), "run", home=tmp_path)
+    assert ended.code == code
+    assert said in ended.err
+
+
+def test_its_pages_answer(tmp_path: Path) -> None:
+    """Health, readiness, metrics and status, at the address of the settings."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    with served() as simulator:
+        file = settings_file(tmp_path, api={"base_url": simulator.url}, http={"listen": address})
+        with running(tmp_path, file) as daemon:
+            daemon.told("READY=1")
+            daemon.logged("download ended")
+            for path in ("/healthz", "/readyz"):
+                assert json.loads(fetched(address, path))["ok"] is True
+            assert b"winter_sync_polls_total" in fetched(address, "/metrics")
+            shown = run("--config", file, "status", "--json", home=tmp_path)
+            ours, theirs = json.loads(shown.out), json.loads(fetched(address, "/api/status"))
+            assert ours["totals"]["published"] == theirs["totals"]["published"] > 0
+            assert daemon.end() == 0
+        with pytest.raises(urllib.error.URLError):
+            fetched(address, "/healthz")
+
+
+def fetched(address: str, path: str) -> bytes:
+    """Get a page."""
+    with urllib.request.urlopen(f"http://{address}{path}") as answer:
+        page: bytes = answer.read()
+        return page

@@ -1,0 +1,170 @@
+"""Three days of a daemon: late products, two outages, a reload and a restart, on driven time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from support.keeper import Keeper, kept
+
+from winter_sync.events import Polled, Settled
+from winter_sync.models import ImageType, Instrument, Night, Published
+from winter_sync.simulator import Answer, Call, Faults, Reset, Universe
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.driven import Time
+
+    from winter_sync.models import Product
+
+EVENING = datetime(2025, 10, 20, 22, tzinfo=UTC)
+NIGHTS = tuple(Night("20251020").plus(days) for days in range(3))
+END = EVENING + timedelta(days=3)
+SETTLED = END - timedelta(minutes=15)
+"""What appears later may come after the end."""
+FIRST = {"name": "2024A000", "image_types": ["exposure", "raw", "stack"]}
+SECOND = {"name": "2025B001", "image_types": ["stack"], "instruments": ["winter", "spring"]}
+NARROWED = {"name": "2024A000", "image_types": ["raw", "stack"]}
+OUTAGES = (
+    (EVENING + timedelta(hours=16), EVENING + timedelta(hours=19)),
+    (EVENING + timedelta(hours=42), EVENING + timedelta(hours=43)),
+)
+RELOAD = EVENING + timedelta(hours=24)
+POLL_EVERY = timedelta(minutes=10)
+RESTART = EVENING + timedelta(hours=48)
+
+
+class Weather(Faults):
+    """An archive that is away twice: cut off first, then too busy; and that sees who overlaps."""
+
+    def __init__(self, time: Time) -> None:
+        self._time = time
+        self._under_way: Counter[tuple[object, ...]] = Counter()
+        self.overlaps = 0
+        self.in_vain = 0
+        self.downloads: list[tuple[str, ...]] = []
+
+    async def before(self, call: Call) -> Answer | None:
+        """Answer, unless away."""
+        first, second = (begin <= self._time.true() < end for begin, end in OUTAGES)
+        if first or second:
+            self.in_vain += 1
+        if first:
+            raise Reset
+        if second:
+            return Answer(503, b"{}", headers={"Retry-After": "600"})
+        if call.path == "/images/query":
+            self._under_way[_subject(call)] += 1
+            self.overlaps += self._under_way[_subject(call)] > 1
+        return None
+
+    def listing(self, call: Call, body: dict[str, object]) -> dict[str, object]:
+        """Note the end of a poll."""
+        self._under_way[_subject(call)] -= 1
+        return body
+
+    async def before_zip(self, call: Call) -> Answer | None:
+        """Note what is downloaded."""
+        self.downloads.append(call.savepaths)
+        return None
+
+
+def _subject(call: Call) -> tuple[object, ...]:
+    return call.program, call.instrument, call.image_type
+
+
+@dataclass
+class Record:
+    """How the three days went."""
+
+    files: dict[str, str] = field(default_factory=dict)
+    truth: dict[str, str] = field(default_factory=dict)
+    requests: Counter[str] = field(default_factory=Counter)
+    least: Counter[str] = field(default_factory=Counter)
+    """The fewest requests with which all this could have been seen and had at these times."""
+    overlaps: int = 0
+    in_vain: int = 0
+    """Requests made while the archive was away."""
+    fetched_twice: int = 0
+    latencies: list[timedelta] = field(default_factory=list)
+    """From a product's appearance to its publication; what was there before us left out."""
+    latencies_in_outages: list[timedelta] = field(default_factory=list)
+    """The same of products that appeared while the archive was away, or just before."""
+
+
+async def three_days(time: Time, directory: Path) -> Record:
+    """Live through the three days."""
+    weather = Weather(time)
+    async with kept(time, Universe(nights=NIGHTS), directory, faults=weather) as keeper:
+        keeper.changes["programs"] = [FIRST]
+        async with keeper.keeping() as service:
+            await time.until(RELOAD)
+            keeper.changes["programs"] = [NARROWED, SECOND]
+            service.orders.reload()
+            await time.until(RESTART)
+        async with keeper.keeping():
+            await time.until(END)
+        return _record(keeper, weather)
+
+
+def wanted(keeper: Keeper) -> list[Product]:
+    """Give what must be here: what the settings of its time asked for, listed long enough."""
+    entries = [
+        entry for entry in keeper.observatory.entries() if entry.holding.listed_at <= SETTLED
+    ]
+    return [
+        entry.product
+        for entry in entries
+        if _is_asked_for(entry.program, entry.product, entry.holding.listed_at)
+    ]
+
+
+def _is_asked_for(program: str, product: Product, listed_at: datetime) -> bool:
+    kind = product.image_type
+    if program == FIRST["name"]:
+        exposure = kind is ImageType.EXPOSURE and listed_at < RELOAD - timedelta(minutes=15)
+        return product.instrument is Instrument.WINTER and (
+            exposure or kind in {ImageType.RAW, ImageType.STACK}
+        )
+    return kind is ImageType.STACK
+
+
+def _record(keeper: Keeper, weather: Weather) -> Record:
+    products = wanted(keeper)
+    asked = Counter(path for paths in weather.downloads for path in paths)
+    record = Record(
+        files=keeper.files(),
+        truth=keeper.truth(products),
+        requests=Counter(one.path for one in keeper.simulator.requests),
+        least=_least(keeper),
+        overlaps=weather.overlaps,
+        in_vain=weather.in_vain,
+        fetched_twice=sum(times > 1 for times in asked.values()),
+    )
+    for at, event in keeper.events:
+        if isinstance(event, Settled) and isinstance(event.outcome, Published):
+            product = event.outcome.candidate.product
+            listed = keeper.observatory.entry(*product.identity).holding.listed_at
+            if any(begin - timedelta(minutes=11) <= listed < end for begin, end in OUTAGES):
+                record.latencies_in_outages.append(at - listed)
+            elif listed >= _asked_since(keeper, product):
+                record.latencies.append(at - listed)
+    return record
+
+
+def _asked_since(keeper: Keeper, product: Product) -> datetime:
+    entry = keeper.observatory.entry(*product.identity)
+    return EVENING if entry.program == FIRST["name"] else RELOAD
+
+
+def _least(keeper: Keeper) -> Counter[str]:
+    """Count the polls that were due while the archive was there, and what they found to fetch."""
+    subjects = (3, 4)  # before the reload, and after it
+    away = [end - begin for begin, end in OUTAGES]
+    spans = (RELOAD - EVENING - away[0], END - RELOAD - away[1])
+    due = sum(number * (span // POLL_EVERY) for number, span in zip(subjects, spans, strict=True))
+    found = sum(bool(poll.new + poll.changed) for poll in keeper.told(Polled))
+    return Counter({"/images/query": due, "/images/download_list": found})

@@ -1,0 +1,115 @@
+"""Time that passes only when nothing else is to be done: days of a daemon in seconds, for real.
+
+Sockets, threads and disks are the real ones; only waiting takes no time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator
+
+_ON_THE_WAY = 0.002
+"""Real seconds in which what was sent over loopback arrives."""
+_THREADS_LOOKED_AT = 1.0
+
+
+class DrivenLoop(asyncio.SelectorEventLoop):
+    """A loop whose time jumps to the next timer as soon as no socket and no thread is at work."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.in_threads = 0
+        super().__init__(_Selector(self))
+
+    def time(self) -> float:
+        """Give the driven time, seconds."""
+        return self.now
+
+    def run_in_executor(  # type: ignore[override] # of any callable
+        self,
+        executor: Any,  # noqa: ANN401 - as asyncio has it
+        func: Any,  # noqa: ANN401 - the same
+        *args: Any,  # noqa: ANN401 - the same
+    ) -> Any:  # noqa: ANN401 - the same
+        """Run in a thread, and let no time pass meanwhile."""
+        future = super().run_in_executor(executor, func, *args)
+        self.in_threads += 1
+        future.add_done_callback(self._leave_thread)
+        return future
+
+    def _leave_thread(self, _: object) -> None:
+        self.in_threads -= 1
+
+
+class _Selector(selectors.DefaultSelector):
+    """Waits for real events only as long as something real may bring one."""
+
+    def __init__(self, loop: DrivenLoop) -> None:
+        super().__init__()
+        self._loop = loop
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        if timeout is not None and timeout <= 0:
+            return super().select(0)
+        while self._loop.in_threads:
+            if found := super().select(_THREADS_LOOKED_AT):
+                return found
+        if found := super().select(_ON_THE_WAY if timeout is not None else None):
+            return found
+        self._loop.now += timeout or 0.0
+        return []
+
+
+class Time:
+    """The clocks of a driven loop; the wall clock can be set, and then goes on."""
+
+    def __init__(self, start: datetime) -> None:
+        self.start = start
+        self.loop = DrivenLoop()
+        self.ahead = timedelta(0)
+        """How far the wall clock is ahead of the true time."""
+
+    def true(self) -> datetime:
+        """Give the true time, as a server elsewhere has it."""
+        return self.start + timedelta(seconds=self.loop.now)
+
+    def wall(self) -> datetime:
+        """Give what the clock of our machine shows."""
+        return self.true() + self.ahead
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine to its end."""
+        with asyncio.Runner(loop_factory=lambda: self.loop) as runner, _scheduled(self.wall):
+            runner.run(work)
+
+    async def until(self, instant: datetime) -> None:
+        """Wait until a true time."""
+        await asyncio.sleep(max(0.0, (instant - self.true()).total_seconds()))
+
+
+@contextmanager
+def _scheduled(clock: Callable[[], datetime]) -> Iterator[None]:
+    """Let APScheduler, which asks the machine, ask this clock instead."""
+
+    class Kind(type):
+        def __instancecheck__(cls, instance: object) -> bool:
+            return isinstance(instance, datetime)
+
+    class Driven(datetime, metaclass=Kind):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Any:  # noqa: ANN401 - a datetime of the other class
+            return clock().astimezone(tz or UTC)
+
+    with (
+        mock.patch("apscheduler.schedulers.base.datetime", Driven),
+        mock.patch("apscheduler.executors.base.datetime", Driven),
+        mock.patch("apscheduler.triggers.interval.datetime", Driven),
+    ):
+        yield
