@@ -936,6 +936,22 @@ def test_all_leases_of_a_session_are_taken_back_at_once(catalog: Catalog) -> Non
     assert catalog.claimants() == ["two"]
 
 
+def test_it_is_known_when_something_may_be_tried_again(catalog: Catalog, clock: Clock) -> None:
+    """At once, later, or never: what is leased, withdrawn or here does not count."""
+    assert catalog.next_retry(ALL) is None
+    poll(catalog, [STACK, DIFF])
+    assert catalog.next_retry(ALL) == clock()
+    for candidate in candidates(catalog):
+        wait = timedelta(hours=2 if candidate.product == STACK else 1)
+        commit(catalog, Failed(candidate, "no"), wait=wait)
+    assert catalog.next_retry(ALL) == clock() + timedelta(hours=1)
+    poll(catalog, withdrawn=[DIFF])
+    assert catalog.next_retry(ALL) == clock() + timedelta(hours=2)
+    clock.advance(hours=2)
+    publish(catalog, STACK, b"content")
+    assert catalog.next_retry(ALL) is None
+
+
 # --- outcomes ------------------------------------------------------------------------------------
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from winter_sync.models import Credentials
-from winter_sync.redaction import SHOWN_INSTEAD, redactor
+from winter_sync.redaction import SHOWN_INSTEAD, Redaction, redactor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -178,3 +178,12 @@ def test_no_text_is_too_deep() -> None:
     """Encodings inside each other without an end are seen through only so far."""
     deep = "%" + "25" * 5000 + " the-key"
     assert redacted(deep, "the-key") == deep.replace("the-key", SHOWN_INSTEAD)
+
+
+def test_new_secrets_are_learned_and_old_ones_remembered() -> None:
+    """What was read before a reload stays secret after it."""
+    redaction = Redaction()
+    assert redaction("old-key new-key") == "old-key new-key"
+    for key in ("old-key", "old-key", "new-key"):
+        redaction.add(credentials("someone", "pass word", key))
+    assert redaction("old-key new-key") == f"{SHOWN_INSTEAD} {SHOWN_INSTEAD}"

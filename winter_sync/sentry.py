@@ -77,5 +77,5 @@ def _holder(descriptor: int) -> str:
     try:
         note = json.loads(os.pread(descriptor, _LONGEST_NOTE, 0))
         return f"process {note['pid']} on {note['host']}, since {note['since']} UTC"
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return "it has not said yet which process it is"

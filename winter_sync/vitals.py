@@ -67,7 +67,7 @@ class Vitals:
         try:
             yield
         finally:
-            del self._under_way[name]
+            self._under_way.pop(name, None)
 
     def expect_poll(self, seconds: float | None) -> None:
         """Expect that a poll begins within so many seconds; None if none is to come."""

@@ -1,0 +1,89 @@
+"""The line that tells how things are, and the summary of a day."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from support.makers import candidate, evidence, product
+
+from winter_sync.daybook import Daybook
+from winter_sync.events import (
+    DayEnded,
+    Event,
+    Polled,
+    PollFailed,
+    ServerUnwell,
+    ServerWell,
+    Settled,
+    StorageTrouble,
+)
+from winter_sync.models import Failed, ImageType, Instrument, Missing, Published, Query, Subject
+
+START = datetime(2026, 3, 28, 23, 50, tzinfo=UTC)
+QUERY = Query(Subject("2024A000", Instrument.WINTER, ImageType.STACK), date(2024, 1, 1))
+POLLED = Polled(QUERY, listed=9, new=3, changed=0, returned=0, withdrawn=0, seconds=0.1)
+ONE = candidate(product())
+PUBLISHED = Settled(Published(ONE, evidence(product(), b"x" * 2_000_000)))
+
+
+class Desk:
+    """A daybook on a clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = START
+        self.book = Daybook(lambda: self.now)
+
+    def tell(self, *events: Event) -> None:
+        """Let things happen."""
+        for event in events:
+            self.book.tell(event)
+
+
+@pytest.fixture
+def desk() -> Desk:
+    """Give an empty daybook."""
+    return Desk()
+
+
+def test_a_day_ends_once(desk: Desk) -> None:
+    """With all that it brought; the next begins at nothing."""
+    desk.tell(POLLED, POLLED, PUBLISHED, PollFailed(QUERY, "no"))
+    desk.tell(Settled(Missing(ONE)), Settled(Failed(ONE, "no")), ServerWell(61.26))
+    assert desk.book.turn() is None
+    desk.now += timedelta(minutes=10)
+    assert desk.book.turn() == DayEnded(
+        day="2026-03-28",
+        polls=2,
+        failed_polls=1,
+        new=6,
+        published=1,
+        size=2_000_000,
+        failed=1,
+        missing=1,
+        troubled_seconds=61.3,
+    )
+    assert desk.book.turn() is None
+    desk.now += timedelta(days=1)
+    ended = desk.book.turn()
+    assert ended is not None
+    assert (ended.day, ended.polls, ended.published) == ("2026-03-29", 0, 0)
+
+
+def test_a_clock_that_is_set_back_ends_no_day(desk: Desk) -> None:
+    """The day goes on until it is really over."""
+    desk.now -= timedelta(days=30)
+    assert desk.book.turn() is None
+
+
+def test_the_line_tells_troubles_first(desk: Desk) -> None:
+    """Then when was polled, and how much has come."""
+    assert desk.book.line == "no poll yet, 0 published (0 B)"
+    desk.tell(POLLED, PUBLISHED)
+    assert desk.book.line == "last poll 23:50 UTC, 1 published (2 MB)"
+    desk.tell(ServerUnwell("busy", 15.0))
+    assert desk.book.line.startswith("server unwell since 23:50 UTC; last poll")
+    desk.tell(ServerWell(20.0), StorageTrouble("the disk is full", "free some", 60.0))
+    assert desk.book.line.startswith("the disk is full; last poll")
+    desk.tell(POLLED)
+    assert desk.book.line.startswith("last poll")

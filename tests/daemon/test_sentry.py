@@ -1,0 +1,60 @@
+"""One daemon for a root, whoever dies and whatever is written in the lock."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from winter_sync.errors import StorageError, UsageError
+from winter_sync.sentry import make_sure_of_being_alone, only_daemon
+from winter_sync.tree import OURS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SINCE = datetime(2026, 3, 28, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Give a root that was prepared."""
+    (tmp_path / OURS).mkdir()
+    return tmp_path
+
+
+def test_there_is_only_one(root: Path) -> None:
+    """The second is told of the first, and may come when that is gone."""
+    with only_daemon(root, SINCE):
+        first = r"process \d+ on .*, since 2026-03-28 12:00:00 UTC"
+        with pytest.raises(UsageError, match=first), only_daemon(root, SINCE):
+            pass
+        with pytest.raises(UsageError):
+            make_sure_of_being_alone(root, SINCE)
+    with only_daemon(root, SINCE):
+        pass
+
+
+@pytest.mark.parametrize("note", [b"", b"{", b"\xff", b"[]", b'{"pid": 1}', b"[" * 4000])
+def test_what_is_written_in_the_lock_does_not_matter(root: Path, note: bytes) -> None:
+    """Only the lock itself counts; a note that nobody understands is no trouble."""
+    lock = root / OURS / "daemon.lock"
+    lock.write_bytes(note)
+    make_sure_of_being_alone(root, SINCE)
+    with only_daemon(root, SINCE):
+        lock.write_bytes(note)
+        with pytest.raises(UsageError, match="has not said yet"):
+            make_sure_of_being_alone(root, SINCE)
+
+
+def test_a_root_that_is_not_there_has_no_daemon(tmp_path: Path) -> None:
+    """Asking makes nothing."""
+    make_sure_of_being_alone(tmp_path / "winter", SINCE)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_lock_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
+    """With the path, and what to do."""
+    with pytest.raises(StorageError, match=r"daemon\.lock"), only_daemon(tmp_path, SINCE):
+        pass

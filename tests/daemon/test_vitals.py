@@ -1,0 +1,114 @@
+"""What counts as progress, and what as being stuck."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from support.makers import batch, candidate, product
+
+from winter_sync.events import (
+    BatchBegun,
+    BatchEnded,
+    Event,
+    PollFailed,
+    Received,
+    Retrying,
+    WindowHalved,
+)
+from winter_sync.models import ImageType, Instrument, Query, Subject
+from winter_sync.vitals import Vitals
+
+BATCH = batch(candidate(product()), identifier="one")
+OTHER = batch(candidate(product(1)), identifier="other")
+QUERY = Query(Subject("2024A000", Instrument.WINTER, ImageType.STACK), date(2024, 1, 1))
+STALL = 900.0
+
+
+class Watched:
+    """Vitals on a clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.vitals = Vitals(STALL, lambda: self.now)
+
+    def later(self, seconds: float) -> tuple[str, ...]:
+        """Let time pass, and give the troubles."""
+        self.now += seconds
+        return self.vitals.troubles()
+
+
+@pytest.fixture
+def watched() -> Watched:
+    """Give vitals that expect nothing yet."""
+    return Watched()
+
+
+def test_idleness_is_no_stall(watched: Watched) -> None:
+    """Where nothing is to be done nothing need come of it."""
+    assert not watched.later(1e9)
+
+
+@pytest.mark.parametrize("event", [Received(BATCH, 1), Retrying("busy", 1.0)])
+def test_a_download_lives_by_what_comes_of_it(watched: Watched, event: Event) -> None:
+    """Every byte begins the time anew; without any it is stuck in the end."""
+    watched.vitals.tell(BatchBegun(BATCH))
+    for _ in range(10):
+        assert not watched.later(STALL)
+        watched.vitals.tell(event)
+    assert not watched.later(STALL)
+    assert watched.later(1) == ("nothing has come of download one for 901 s",)
+    watched.vitals.tell(BatchEnded(BATCH, 1.0))
+    assert not watched.later(0)
+
+
+def test_one_that_goes_on_does_not_hide_one_that_is_stuck(watched: Watched) -> None:
+    """Each download is watched for itself."""
+    watched.vitals.tell(BatchBegun(BATCH))
+    watched.vitals.tell(BatchBegun(OTHER))
+    for _ in range(5):
+        watched.later(STALL / 4)
+        watched.vitals.tell(Received(OTHER, 1000))
+    (trouble,) = watched.later(0)
+    assert "download one" in trouble
+
+
+@pytest.mark.parametrize("event", [PollFailed(QUERY, "no"), WindowHalved(QUERY, "too long")])
+def test_polls_live_by_their_answers(watched: Watched, event: Event) -> None:
+    """Good or bad."""
+    with watched.vitals.polling("2024A000"):
+        assert not watched.later(STALL)
+        watched.vitals.tell(event)
+        assert not watched.later(STALL)
+        assert watched.later(1) == ("nothing has come of the polls of 2024A000 for 901 s",)
+    assert not watched.later(0)
+
+
+def test_a_poll_that_does_not_begin_is_missed(watched: Watched) -> None:
+    """A schedule that died would else be taken for idleness."""
+    watched.vitals.expect_poll(600)
+    assert not watched.later(600 + STALL)
+    assert watched.later(1) == ("a poll was due 901 s ago and has not begun",)
+    with watched.vitals.polling("2024A000"):
+        assert not watched.later(0)
+    watched.vitals.expect_poll(None)
+    assert not watched.later(1e6)
+
+
+def test_who_leaves_the_server_alone_is_not_stuck(watched: Watched) -> None:
+    """Nothing can come meanwhile; afterwards the time begins anew."""
+    watched.vitals.tell(BatchBegun(BATCH))
+    watched.vitals.expect_poll(0)
+    watched.vitals.held_until = lambda: 10_000.0
+    assert not watched.later(10_000 + STALL)
+    assert len(watched.later(1)) == 2
+
+
+def test_what_was_ended_on_purpose_is_forgotten(watched: Watched) -> None:
+    """Nothing of it is expected any more, and what is told of it late does no harm."""
+    watched.vitals.expect_poll(0)
+    with watched.vitals.polling("2024A000"):
+        watched.vitals.tell(BatchBegun(BATCH))
+        watched.vitals.forget()
+        watched.vitals.tell(PollFailed(QUERY, "late"))
+    assert not watched.later(1e6)
