@@ -11,12 +11,16 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus, urlencode
 
+import aiohttp
 import pytest
 from reliability.stage import PROGRAM, TYPES, PausingRig, Reacting
 from support.rig import path_of
 
 from winter_sync import log
 from winter_sync import settings as settings_module
+from winter_sync.catalog import CatalogThread, Scope
+from winter_sync.factory import CATALOG
+from winter_sync.metrics import Metrics, Watched
 from winter_sync.redaction import redactor
 from winter_sync.simulator import (
     DEMO_NIGHT,
@@ -33,7 +37,9 @@ from winter_sync.simulator import (
     program_record,
 )
 from winter_sync.simulator.zips import DESCRIPTOR_FLAG, ENCRYPTED_FLAG, pack
+from winter_sync.status import as_json, look
 from winter_sync.tree import OURS
+from winter_sync.web import Sources, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
@@ -226,6 +232,42 @@ async def test_no_secret_is_told_in_a_faulty_life(secret_rig: SecretRig) -> None
     kept = [one for one in rig.observatory.products(PROGRAM) if one.image_type in TYPES]
     assert rig.files() == rig.truth(kept)
     assert {path_of(one) for one in kept} == set(rig.files())
+
+
+async def test_no_secret_is_on_a_page(secret_rig: SecretRig) -> None:
+    """In the middle of such a life neither the numbers nor the status tell one."""
+    rig = secret_rig
+    metrics = Metrics(rig.observatory.clock.now)
+    rig.listeners.append(metrics.tell)
+    pages: list[str] = []
+    for _ in range(8):
+        await rig.sync()
+        rig.observatory.clock.advance(timedelta(hours=8))
+        pages += await _pages(rig, metrics)
+    assert any('"attempts": ' in page for page in pages)
+    assert any('"error": "' in page for page in pages)
+    _nothing_told({"pages": pages})
+
+
+async def _pages(rig: SecretRig, metrics: Metrics) -> list[str]:
+    """Give all pages, as they are served."""
+    settings = rig.settings()
+    path = rig.root / OURS / CATALOG
+    async with CatalogThread(path, rig.observatory.clock.now) as catalog:
+        watched = Watched(catalog, settings.selections, rig.root, 0)
+        scope = Scope((PROGRAM,))
+
+        async def shown() -> str:
+            return as_json(await look(catalog, scope))
+
+        sources = Sources(list, list, lambda: metrics.page(watched), shown)
+        async with serving("127.0.0.1:0", sources) as address, aiohttp.ClientSession() as client:
+            texts = []
+            for page in ("/", "/healthz", "/readyz", "/metrics", "/api/status"):
+                async with client.get(f"http://{address}{page}") as answer:
+                    assert answer.status == 200
+                    texts.append(f"{answer.headers} {await answer.text()}")
+            return texts
 
 
 def test_what_is_looked_for_would_be_found() -> None:

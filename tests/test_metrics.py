@@ -1,0 +1,381 @@
+"""The numbers for Prometheus: each of them moves when what it counts happens."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, get_args
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from support.makers import PROGRAM, batch, candidate, evidence, product
+
+from winter_sync import log
+from winter_sync.catalog import Catalog, CatalogThread, Poll
+from winter_sync.events import (
+    Backlog,
+    BatchBegun,
+    BatchEnded,
+    ClockJumped,
+    DayEnded,
+    DownloadsRest,
+    Event,
+    LeftOut,
+    Polled,
+    PollFailed,
+    PollsEnded,
+    ProgramRefused,
+    Received,
+    Recovered,
+    Reloading,
+    ReloadRefused,
+    Retrying,
+    RowsRefused,
+    ServerUnwell,
+    ServerWell,
+    Settled,
+    Stalled,
+    Started,
+    Stopping,
+    StorageTrouble,
+    WindowHalved,
+)
+from winter_sync.factory import CATALOG
+from winter_sync.metrics import METRICS, Metrics, Watched
+from winter_sync.models import (
+    Cause,
+    Failed,
+    ImageType,
+    Instrument,
+    Missing,
+    Published,
+    Query,
+    Selection,
+    Subject,
+    Target,
+    Unchanged,
+)
+from winter_sync.simulator import DEMO_NIGHT
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from support.rig import Rig
+
+NOW = datetime(2024, 2, 1, 12, tzinfo=UTC)
+SELECTION = Selection(PROGRAM, (ImageType.STACK,))
+QUERY = Query(SELECTION.subjects[0], date(2024, 1, 1))
+SUBJECT = {"program": PROGRAM, "instrument": "winter", "image_type": "stack"}
+KIND = {"instrument": "winter", "image_type": "stack"}
+CANDIDATE = candidate(product())
+BATCH = batch(CANDIDATE)
+EVIDENCE = evidence(product(), b"12345")
+
+Labels = dict[str, str]
+UNCOUNTED = {Backlog, PollsEnded, Started, Stopping, Stalled, DayEnded}
+"""The catalog, the process's start and the numbers themselves tell these better."""
+UNLOGGED = {Backlog, PollsEnded, Received}
+"""Too many, or too small, for a log."""
+
+
+class Page:
+    """A page, read as Prometheus reads it."""
+
+    def __init__(self, page: bytes) -> None:
+        self.text = page.decode()
+        self.families = {one.name: one for one in text_string_to_metric_families(self.text)}
+        self._values = {
+            (sample.name, frozenset(sample.labels.items())): sample.value
+            for family in self.families.values()
+            for sample in family.samples
+        }
+
+    def get(self, name: str, **labels: str) -> float | None:
+        """Give a value; None if it is not there."""
+        return self._values.get((f"winter_sync_{name}", frozenset(labels.items())))
+
+    def labels_of(self, name: str) -> set[frozenset[str]]:
+        """Give the sets of labels that a metric was seen with."""
+        return {frozenset(dict(labels)) for one, labels in self._values if one == name}
+
+
+@asynccontextmanager
+async def watched(directory: Path, *selections: Selection) -> AsyncIterator[Watched]:
+    """Give a new catalog and a disk to look at."""
+    async with CatalogThread(directory / CATALOG, lambda: NOW) as catalog:
+        yield Watched(catalog, selections or (SELECTION,), directory, min_free=7)
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    """Give metrics in which nothing has happened."""
+    return Metrics(lambda: NOW)
+
+
+async def page_of(metrics: Metrics, directory: Path, *selections: Selection) -> Page:
+    """Give the page of metrics and an empty catalog."""
+    async with watched(directory, *selections) as at:
+        return Page(await metrics.page(at))
+
+
+# --- what happens --------------------------------------------------------------------------------
+
+
+Moves = dict[str, tuple[Labels, float]]
+MOVES: list[tuple[Event, Moves]] = [
+    (
+        Polled(QUERY, 20, new=3, changed=2, returned=1, withdrawn=4, seconds=0.3),
+        {
+            "polls_total": ({**SUBJECT, "result": "succeeded"}, 1),
+            "listed_rows_total": (SUBJECT, 20),
+            "listed_changes_total": ({**SUBJECT, "change": "withdrawn"}, 4),
+            "poll_seconds_count": ({}, 1),
+            "poll_seconds_sum": ({}, 0.3),
+        },
+    ),
+    (WindowHalved(QUERY, "too long"), {"windows_halved_total": (SUBJECT, 1)}),
+    (RowsRefused(QUERY, ("a", "b")), {"refused_rows_total": (SUBJECT, 2)}),
+    (LeftOut((product(), product(1))), {"left_out_products_total": ({}, 2)}),
+    (BatchBegun(BATCH), {"begun_downloads_total": ({}, 1)}),
+    (Received(BATCH, 1234), {"received_bytes_total": (KIND, 1234)}),
+    (
+        BatchEnded(BATCH, 4.0),
+        {
+            "downloads_total": ({"result": "succeeded"}, 1),
+            "download_seconds_count": ({}, 1),
+            "download_seconds_sum": ({}, 4.0),
+        },
+    ),
+    (
+        BatchEnded(BATCH, 4.0, "cut", Cause.TRANSIENT),
+        {"downloads_total": ({"result": "transient"}, 1)},
+    ),
+    (
+        Settled(Published(CANDIDATE, EVIDENCE)),
+        {
+            "settled_products_total": ({**KIND, "outcome": "published"}, 1),
+            "published_bytes_total": (KIND, 5),
+        },
+    ),
+    (
+        Settled(Unchanged(CANDIDATE, EVIDENCE)),
+        {"settled_products_total": ({**KIND, "outcome": "unchanged"}, 1)},
+    ),
+    (
+        Settled(Missing(CANDIDATE)),
+        {"settled_products_total": ({**KIND, "outcome": "missing"}, 1)},
+    ),
+    (
+        Settled(Failed(CANDIDATE, "no FITS", blamed=True, cause=Cause.DAMAGED)),
+        {
+            "settled_products_total": ({**KIND, "outcome": "failed"}, 1),
+            "failed_products_total": ({"cause": "damaged"}, 1),
+        },
+    ),
+    (Retrying("it broke", 1.5), {"retries_total": ({}, 1)}),
+    (
+        ServerUnwell("down", 15.0),
+        {"server_unwell": ({}, 1), "server_unwell_times_total": ({}, 1)},
+    ),
+    (
+        ProgramRefused(PROGRAM, "no", 60.0),
+        {
+            "program_refused": ({"program": PROGRAM}, 1),
+            "program_refusals_total": ({"program": PROGRAM}, 1),
+        },
+    ),
+    (DownloadsRest("in vain", 60.0), {"download_rests_total": ({}, 1)}),
+    (StorageTrouble("full", "free some", 60.0), {"storage_troubles_total": ({}, 1)}),
+    (ClockJumped(90.0), {"clock_jumps_total": ({}, 1)}),
+    (Recovered(2, 0), {"recovered_products_total": ({"how": "adopted"}, 2)}),
+    (Recovered(0, 3), {"recovered_products_total": ({"how": "released"}, 3)}),
+    (Reloading(60.0), {"reloads_total": ({"result": "taken"}, 1)}),
+    (ReloadRefused("wrong", "mend it"), {"reloads_total": ({"result": "refused"}, 1)}),
+]
+
+
+def _counts(cause: Cause) -> tuple[Event, Moves]:
+    labels = {**SUBJECT, "result": cause.value}
+    return PollFailed(QUERY, "it broke", cause), {"polls_total": (labels, 1)}
+
+
+def _changes(change: str) -> tuple[Event, Moves]:
+    labels = {**SUBJECT, "change": change}
+    counts = dict.fromkeys(("listed", "new", "changed", "returned", "withdrawn"), 0)
+    event = Polled(QUERY, **{**counts, change: 3}, seconds=0.1)
+    return event, {"listed_changes_total": (labels, 3)}
+
+
+MOVES += [_counts(cause) for cause in Cause]
+MOVES += [_changes(change) for change in ("new", "changed", "returned", "withdrawn")]
+
+
+@pytest.mark.parametrize(("event", "moves"), MOVES, ids=lambda one: type(one).__name__)
+async def test_what_happens_is_counted(
+    metrics: Metrics, tmp_path: Path, event: Event, moves: Moves
+) -> None:
+    """Each event moves its numbers, and a second one moves them again where they are counted."""
+    before = await page_of(metrics, tmp_path)
+    metrics.tell(event)
+    after = await page_of(metrics, tmp_path)
+    metrics.tell(event)
+    twice = await page_of(metrics, tmp_path)
+    for name, (labels, value) in moves.items():
+        assert (before.get(name, **labels) or 0) == 0, name
+        assert after.get(name, **labels) == pytest.approx(value), name
+        counted = name.endswith(("_total", "_sum", "_count"))
+        assert twice.get(name, **labels) == pytest.approx(2 * value if counted else value), name
+
+
+def test_every_event_is_counted_or_left_out_on_purpose() -> None:
+    """An event that is new must be thought of, here and in the log."""
+    events = set(get_args(Event))
+    told = {type(event) for event, _ in MOVES} | {ServerWell}
+    heard = set(vars(Metrics)["_hear"].dispatcher.registry) - {object}
+    assert heard == told == events - UNCOUNTED
+    assert set(log._narrate.registry) - {object} == events - UNLOGGED
+
+
+async def test_a_server_that_is_well_again_is_shown_so(metrics: Metrics, tmp_path: Path) -> None:
+    """The gauge goes back to 0; how often it was unwell stays."""
+    metrics.tell(ServerUnwell("down", 15.0))
+    metrics.tell(ServerWell(90.0))
+    page = await page_of(metrics, tmp_path)
+    assert (page.get("server_unwell"), page.get("server_unwell_times_total")) == (0, 1)
+
+
+async def test_a_program_is_refused_until_it_is_listed(metrics: Metrics, tmp_path: Path) -> None:
+    """Credentials that work again are shown so, and a program that is mirrored no more is not."""
+    metrics.tell(ProgramRefused(PROGRAM, "no", 60.0))
+    other = replace(SELECTION, program="2024B000")
+    page = await page_of(metrics, tmp_path, other)
+    assert page.get("program_refused", program=PROGRAM) is None
+    assert page.get("program_refused", program="2024B000") == 0
+    metrics.tell(Polled(QUERY, 0, 0, 0, 0, 0, 0.1))
+    assert (await page_of(metrics, tmp_path)).get("program_refused", program=PROGRAM) == 0
+
+
+# --- how the mirror stands -----------------------------------------------------------------------
+
+
+async def test_an_empty_mirror_has_its_numbers(metrics: Metrics, tmp_path: Path) -> None:
+    """What was never polled has the age of for ever, and there is no night: 0."""
+    page = await page_of(metrics, tmp_path)
+    assert page.get("last_successful_poll_timestamp_seconds", **SUBJECT) == 0
+    assert page.get("last_successful_poll_age_seconds", **SUBJECT) == float("inf")
+    assert page.get("last_night_listed") == page.get("last_night_complete") == 0
+    states = ("wanted", "claimed", "missing", "published", "withdrawn")
+    assert {page.get("products", state=state) for state in states} == {0}
+
+
+async def test_of_several_regions_the_one_left_behind_counts(
+    metrics: Metrics, tmp_path: Path
+) -> None:
+    """A target that cannot be listed any more is not hidden by one that can."""
+    targets = (Target("one"), Target("two"))
+    selection = replace(SELECTION, regions=targets)
+    async with watched(tmp_path, selection) as at:
+
+        async def polled(target: Target, ago: timedelta) -> float | None:
+            subject = Subject(PROGRAM, Instrument.WINTER, ImageType.STACK, target)
+            at.catalog._catalog._clock = lambda: NOW - ago  # type: ignore[union-attr] # the past
+            poll = Poll(Query(subject, NOW.date()), sweep=False)
+            await at.catalog(Catalog.record_poll, poll)
+            page = Page(await metrics.page(at))
+            return page.get("last_successful_poll_age_seconds", **SUBJECT)
+
+        assert await polled(targets[0], timedelta(minutes=30)) == float("inf")
+        assert await polled(targets[1], timedelta(minutes=20)) == 30 * 60
+        assert await polled(targets[0], timedelta(minutes=10)) == 20 * 60
+
+
+async def test_what_cannot_be_read_is_absent_and_told(metrics: Metrics, tmp_path: Path) -> None:
+    """A broken catalog and a missing disk leave all that was counted on the page."""
+    metrics.tell(Retrying("it broke", 1.0))
+    async with watched(tmp_path) as at:
+        well = Page(await metrics.page(at))
+        await at.catalog(lambda catalog: catalog._db.execute("DROP TABLE listings"))
+        gone = replace(at, root=tmp_path / "absent")
+        ill = Page(await metrics.page(gone))
+    for part in ("catalog", "disk"):
+        assert well.get("unreadable", part=part) == 0
+        assert ill.get("unreadable", part=part) == 1
+    assert well.get("free_bytes")
+    assert well.get("min_free_bytes") == 7
+    assert ill.get("free_bytes") is ill.get("last_night_listed") is None
+    assert ill.get("retries_total") == 1
+
+
+async def test_a_whole_sync_is_in_the_numbers(rig: Rig) -> None:
+    """After a real sync they say what the archive had and the tree has."""
+    metrics = Metrics(rig.observatory.clock.now)
+    rig.listeners.append(metrics.tell)
+    report = await rig.sync()
+    selections = rig.settings().selections
+    path = rig.root / ".winter-sync" / CATALOG
+    async with CatalogThread(path, rig.observatory.clock.now, reading=True) as catalog:
+        page = Page(await metrics.page(Watched(catalog, selections, rig.root, 0)))
+    settled = "winter_sync_settled_products"
+    assert _total(page, settled, "published") == report.published == len(rig.files()) > 0
+    assert _total(page, settled, "missing") == report.missing
+    assert _total(page, "winter_sync_listed_changes", "new") == report.new
+    assert _total(page, "winter_sync_polls", "succeeded") == report.queries
+    assert _total(page, "winter_sync_published_bytes") == report.size
+    assert _total(page, "winter_sync_received_bytes") > 0
+    assert page.get("products", state="published") == report.published
+    assert page.get("products", state="missing") == report.missing
+    assert page.get("products", state="wanted") == 0
+    assert page.get("last_night_complete") == int(DEMO_NIGHT.name)
+    for selection in selections:
+        for subject in selection.subjects:
+            labels = (subject.program, subject.instrument.value, subject.image_type.value)
+            of = dict(zip(("program", "instrument", "image_type"), labels, strict=True))
+            assert page.get("last_successful_poll_age_seconds", **of) == 0
+
+
+def _total(page: Page, name: str, value: str = "") -> float:
+    """Sum a metric up, where one of its labels has a value, if one is given."""
+    return sum(
+        sample.value
+        for sample in page.families[name].samples
+        if not value or value in sample.labels.values()
+    )
+
+
+# --- the page ------------------------------------------------------------------------------------
+
+
+async def test_the_page_has_just_what_is_described(metrics: Metrics, tmp_path: Path) -> None:
+    """Every metric has the labels, kind and words it is described with, and there is no other."""
+    for event, _ in MOVES:
+        metrics.tell(event)
+    page = await page_of(metrics, tmp_path)
+    ours = {name for name in page.families if not name.startswith("process_")}
+    assert ours == {one.full_name.removesuffix("_total") for one in METRICS}
+    for one in METRICS:
+        family = page.families[one.full_name.removesuffix("_total")]
+        assert (family.type, family.documentation) == (one.kind, one.about)
+        if one.kind != "histogram":
+            assert page.labels_of(one.full_name) == {frozenset(one.labels)}
+    assert "_created" not in page.text
+
+
+async def test_the_page_does_not_grow_with_what_happens(metrics: Metrics, tmp_path: Path) -> None:
+    """Other products, batches, reasons and nights make no other series."""
+    for event, _ in MOVES:
+        metrics.tell(event)
+    before = len((await page_of(metrics, tmp_path)).text.splitlines())
+    for number in range(50):
+        other = product(number, night=product().night.plus(number))
+        one = batch(candidate(other), identifier=f"b{number}")
+        for event in (
+            BatchBegun(one),
+            Received(one, number),
+            BatchEnded(one, number, f"reason {number}"),
+            Settled(Failed(candidate(other), f"reason {number}")),
+            PollFailed(replace(QUERY, start=other.night.day), f"reason {number}"),
+        ):
+            metrics.tell(event)
+    assert len((await page_of(metrics, tmp_path)).text.splitlines()) == before
