@@ -941,9 +941,9 @@ def test_it_is_known_when_something_may_be_tried_again(catalog: Catalog, clock: 
     assert catalog.next_retry(ALL) is None
     poll(catalog, [STACK, DIFF])
     assert catalog.next_retry(ALL) == clock()
-    for candidate in candidates(catalog):
-        wait = timedelta(hours=2 if candidate.product == STACK else 1)
-        commit(catalog, Failed(candidate, "no"), wait=wait)
+    for claimable in candidates(catalog):
+        wait = timedelta(hours=2 if claimable.product == STACK else 1)
+        commit(catalog, Failed(claimable, "no"), wait=wait)
     assert catalog.next_retry(ALL) == clock() + timedelta(hours=1)
     poll(catalog, withdrawn=[DIFF])
     assert catalog.next_retry(ALL) == clock() + timedelta(hours=2)
