@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from reliability.stage import staged
 from support.makers import PROGRAM, batch, candidate, evidence, product
 
 from winter_sync import log
@@ -76,6 +77,7 @@ EVIDENCE = evidence(product(), b"12345")
 Labels = dict[str, str]
 UNCOUNTED = {Backlog, PollsEnded, Started, Stopping, Stalled, DayEnded}
 """The catalog, the process's start and the numbers themselves tell these better."""
+CHANGES = ("new", "changed", "returned", "withdrawn")
 UNLOGGED = {Backlog, PollsEnded, Received}
 """Too many, or too small, for a log."""
 
@@ -203,13 +205,21 @@ def _counts(cause: Cause) -> tuple[Event, Moves]:
 
 def _changes(change: str) -> tuple[Event, Moves]:
     labels = {**SUBJECT, "change": change}
-    counts = dict.fromkeys(("listed", "new", "changed", "returned", "withdrawn"), 0)
-    event = Polled(QUERY, **{**counts, change: 3}, seconds=0.1)
+    counts = {one: 3 if one == change else 0 for one in CHANGES}
+    event = Polled(
+        QUERY,
+        listed=0,
+        new=counts["new"],
+        changed=counts["changed"],
+        returned=counts["returned"],
+        withdrawn=counts["withdrawn"],
+        seconds=0.1,
+    )
     return event, {"listed_changes_total": (labels, 3)}
 
 
 MOVES += [_counts(cause) for cause in Cause]
-MOVES += [_changes(change) for change in ("new", "changed", "returned", "withdrawn")]
+MOVES += [_changes(change) for change in CHANGES]
 
 
 @pytest.mark.parametrize(("event", "moves"), MOVES, ids=lambda one: type(one).__name__)
@@ -333,6 +343,37 @@ async def test_a_whole_sync_is_in_the_numbers(rig: Rig) -> None:
             labels = (subject.program, subject.instrument.value, subject.image_type.value)
             of = dict(zip(("program", "instrument", "image_type"), labels, strict=True))
             assert page.get("last_successful_poll_age_seconds", **of) == 0
+
+
+@pytest.mark.parametrize(
+    ("script", "name", "causes"),
+    [
+        ("500@*_mef_3_0_0_stack.fits", "failed_products", {"transient"}),
+        ("html:x1@stack", "failed_products", {"damaged"}),
+        ("left-out@*_mef_3_0_0_stack.fits", "failed_products", {"bad_answer"}),
+        ("reset-body=200:x1@stack", "failed_products", {"transient"}),
+        ("flip@*_mef_3_0_0_stack.fits", "failed_products", {"damaged"}),
+        ("reset-body=20000:x1@stack", "downloads", {"succeeded", "transient"}),
+        ("401:x1@stack", "downloads", {"succeeded", "refused"}),
+        ("422:x1@stack", "downloads", {"succeeded", "bad_answer"}),
+        ("401:x1@query", "polls", {"refused"}),
+        ("422:x1@query", "polls", {"succeeded", "bad_answer"}),
+    ],
+)
+async def test_what_fails_is_counted_by_its_cause(
+    tmp_path: Path, script: str, name: str, causes: set[str]
+) -> None:
+    """From the fault of a server to the number: what there is to do about it is not lost."""
+    (tmp_path / "stage").mkdir()
+    async with staged(tmp_path / "stage", script) as stage:
+        metrics = Metrics(stage.rig.observatory.clock.now)
+        stage.rig.listeners.append(metrics.tell)
+        await stage.run()
+    page = await page_of(metrics, tmp_path)
+    family = page.families[f"winter_sync_{name}"].samples
+    assert {
+        one.labels.get("cause") or one.labels["result"] for one in family if one.value
+    } == causes
 
 
 def _total(page: Page, name: str, value: str = "") -> float:

@@ -275,7 +275,7 @@ async def test_too_many_clients_are_turned_away(site: Site) -> None:
     """Of connections that say nothing only so many are held; the others are closed at once."""
     host, _, port = site.address.rpartition(":")
     held = [await asyncio.open_connection(host, int(port)) for _ in range(web.CONNECTIONS)]
-    assert await site.send(b"GET /healthz HTTP/1.1") == b""
+    assert await site.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n") == b""
     for _, one in held:
         one.close()
 
