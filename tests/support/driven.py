@@ -54,17 +54,27 @@ class _Selector(selectors.DefaultSelector):
     def __init__(self, loop: DrivenLoop) -> None:
         super().__init__()
         self._loop = loop
+        self._is_quiet = False
 
     def select(self, timeout: float | None = None) -> list[Any]:
+        found = self._wait(timeout)
+        if found:
+            self._is_quiet = False
+        elif timeout is not None and timeout > 0:
+            self._is_quiet = True
+            self._loop.now += timeout
+        return found
+
+    def _wait(self, timeout: float | None) -> list[Any]:
+        """Wait as long as something may come, and not at all where nothing was sent."""
         if timeout is not None and timeout <= 0:
             return super().select(0)
         while self._loop.in_threads:
             if found := super().select(_THREADS_LOOKED_AT):
                 return found
-        if found := super().select(_ON_THE_WAY if timeout is not None else None):
-            return found
-        self._loop.now += timeout or 0.0
-        return []
+        if timeout is None:
+            return super().select(None)
+        return super().select(0) or (() if self._is_quiet else super().select(_ON_THE_WAY))  # type: ignore[return-value] # empty
 
 
 class Time:
