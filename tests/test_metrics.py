@@ -75,7 +75,7 @@ BATCH = batch(CANDIDATE)
 EVIDENCE = evidence(product(), b"12345")
 
 Labels = dict[str, str]
-UNCOUNTED = {Backlog, PollsEnded, Started, Stopping, Stalled, DayEnded}
+UNCOUNTED = {Backlog, PollsEnded, Stopping, Stalled, DayEnded}
 """The catalog, the process's start and the numbers themselves tell these better."""
 CHANGES = ("new", "changed", "returned", "withdrawn")
 UNLOGGED = {Backlog, PollsEnded, Received}
@@ -242,16 +242,19 @@ async def test_what_happens_is_counted(
 def test_every_event_is_counted_or_left_out_on_purpose() -> None:
     """An event that is new must be thought of, here and in the log."""
     events = set(get_args(Event))
-    told = {type(event) for event, _ in MOVES} | {ServerWell}
+    told = {type(event) for event, _ in MOVES} | {ServerWell, Started}
     heard = set(vars(Metrics)["_hear"].dispatcher.registry) - {object}
     assert heard == told == events - UNCOUNTED
     assert set(log._narrate.registry) - {object} == events - UNLOGGED
 
 
-async def test_a_server_that_is_well_again_is_shown_so(metrics: Metrics, tmp_path: Path) -> None:
-    """The gauge goes back to 0; how often it was unwell stays."""
+@pytest.mark.parametrize("end", [ServerWell(90.0), Started("/data/winter", (PROGRAM,))])
+async def test_a_server_that_is_well_again_is_shown_so(
+    metrics: Metrics, tmp_path: Path, end: Event
+) -> None:
+    """The gauge goes back to 0, on a reload as well; how often it was unwell stays."""
     metrics.tell(ServerUnwell("down", 15.0))
-    metrics.tell(ServerWell(90.0))
+    metrics.tell(end)
     page = await page_of(metrics, tmp_path)
     assert (page.get("server_unwell"), page.get("server_unwell_times_total")) == (0, 1)
 
@@ -290,6 +293,7 @@ async def test_of_several_regions_the_one_left_behind_counts(
 
         async def polled(target: Target, ago: timedelta) -> float | None:
             subject = Subject(PROGRAM, Instrument.WINTER, ImageType.STACK, target)
+            assert at.catalog is not None
             at.catalog._catalog._clock = lambda: NOW - ago  # type: ignore[union-attr] # the past
             poll = Poll(Query(subject, NOW.date()), sweep=False)
             await at.catalog(Catalog.record_poll, poll)
@@ -305,7 +309,10 @@ async def test_what_cannot_be_read_is_absent_and_told(metrics: Metrics, tmp_path
     """A broken catalog and a missing disk leave all that was counted on the page."""
     metrics.tell(Retrying("it broke", 1.0))
     async with watched(tmp_path) as at:
+        assert at.catalog is not None
         well = Page(await metrics.page(at))
+        unopened = Page(await metrics.page(replace(at, catalog=None)))
+        assert unopened.get("unreadable", part="catalog") == 1
         await at.catalog(lambda catalog: catalog._db.execute("DROP TABLE listings"))
         gone = replace(at, root=tmp_path / "absent")
         ill = Page(await metrics.page(gone))

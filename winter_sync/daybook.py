@@ -13,6 +13,7 @@ from winter_sync.events import (
     ServerUnwell,
     ServerWell,
     Settled,
+    Started,
     StorageTrouble,
 )
 from winter_sync.models import Failed, Missing, Published
@@ -71,6 +72,9 @@ class Daybook:
                 self._unwell_since = self._clock()
             case ServerWell(seconds):
                 self._counts.troubled_seconds += seconds
+                self._unwell_since = None
+            case Started():
+                # What is begun anew does not know yet how the server is.
                 self._unwell_since = None
             case StorageTrouble(reason):
                 self._trouble = reason

@@ -192,10 +192,13 @@ class _Parts:
 
 
 @asynccontextmanager
-async def open_existing_catalog(settings: Settings) -> AsyncIterator[CatalogThread]:
+async def open_existing_catalog(
+    settings: Settings, *, beside_writer: bool = False
+) -> AsyncIterator[CatalogThread]:
     """Open the catalog of a mirror that has run before, for looking at it.
 
-    Whoever may not write there can look, too.
+    Whoever may not write there can look, too. `beside_writer` says that it is open already: then
+    nothing is written by looking, and nobody waits for anybody.
 
     Raises
     ------
@@ -210,7 +213,8 @@ async def open_existing_catalog(settings: Settings) -> AsyncIterator[CatalogThre
             f"there is no mirror in {settings.root} yet",
             remedy="Run `winter-sync sync` first, or check mirror.root and mirror.state.",
         )
-    async with CatalogThread(path, now, reading=not may_write(path)) as catalog:
+    reading = beside_writer or not may_write(path)
+    async with CatalogThread(path, now, reading=reading) as catalog:
         yield catalog
 
 

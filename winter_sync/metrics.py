@@ -45,6 +45,7 @@ from winter_sync.events import (
     ServerUnwell,
     ServerWell,
     Settled,
+    Started,
     StorageTrouble,
     WindowHalved,
 )
@@ -192,7 +193,7 @@ class Watched:
     ----------
     catalog
         Best one that only reads (`CatalogThread(..., reading=True)`): the mirror need not wait
-        for it then.
+        for it then. None while there is none.
     selections
         What is mirrored.
     root
@@ -201,7 +202,7 @@ class Watched:
         Bytes that are always left free there.
     """
 
-    catalog: CatalogThread
+    catalog: CatalogThread | None
     selections: Sequence[Selection]
     root: Path
     min_free: int
@@ -338,6 +339,11 @@ class Metrics:
         self._gauges[_UNWELL].set(0)
 
     @_hear.register
+    def _(self, event: Started) -> None:
+        del event
+        self._gauges[_UNWELL].set(0)
+
+    @_hear.register
     def _(self, event: ProgramRefused) -> None:
         self._refused.add(event.program)
         self._count(_REFUSALS, event.program)
@@ -410,6 +416,8 @@ async def _from_catalog(
     watched: Watched, programs: Sequence[str], now: datetime
 ) -> Sequence[Family]:
     """Read what the catalog tells; nothing if it cannot be read."""
+    if watched.catalog is None:
+        return ()
     subjects = [one for selection in watched.selections for one in selection.subjects]
     try:
         standing = await watched.catalog(Catalog.standing, programs)

@@ -39,6 +39,8 @@ from winter_sync.web import Sources, serving
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from winter_sync.catalog import CatalogThread
+    from winter_sync.mirror import Mirror
     from winter_sync.models import Credentials
     from winter_sync.notify import Notifier
     from winter_sync.settings import Settings
@@ -167,6 +169,7 @@ class Service:
         self._not_ready: str | None = "it is beginning"
         self._has_begun = False
         self._rests = 0
+        self._reader: CatalogThread | None = None
 
     @property
     def _settings(self) -> Settings:
@@ -245,17 +248,26 @@ class Service:
             patience=float("inf"),
         ) as mirror:
             with only_daemon(settings.root, self._clock()):
-                self._vitals.held_until = lambda: mirror.api.held_until
-                daemon = Daemon(
-                    mirror,
-                    rhythm=settings.rhythm,
-                    retry_refused_every=settings.daemon.retry_refused_every,
-                    vitals=self._vitals,
-                    clock=self._clock,
-                    monotonic=self._monotonic,
-                )
+                await self._keep_opened(mirror)
+
+    async def _keep_opened(self, mirror: Mirror) -> None:
+        settings = self._settings
+        self._vitals.held_until = lambda: mirror.api.held_until
+        daemon = Daemon(
+            mirror,
+            rhythm=settings.rhythm,
+            retry_refused_every=settings.daemon.retry_refused_every,
+            vitals=self._vitals,
+            clock=self._clock,
+            monotonic=self._monotonic,
+        )
+        async with open_existing_catalog(settings, beside_writer=True) as reader:
+            self._reader = reader
+            try:
                 self._begin()
                 await self._keep(daemon)
+            finally:
+                self._reader = None
 
     def _begin(self) -> None:
         programs = tuple(one.program for one in self._settings.selections)
@@ -380,15 +392,15 @@ class Service:
 
     async def _metrics_page(self) -> bytes:
         settings = self._settings
-        async with open_existing_catalog(settings) as catalog:
-            watched = Watched(catalog, settings.selections, settings.root, settings.mirror.min_free)
-            return await self._metrics.page(watched)
+        return await self._metrics.page(
+            Watched(self._reader, settings.selections, settings.root, settings.mirror.min_free)
+        )
 
     async def _status_page(self) -> str:
-        settings = self._settings
-        scope = Scope(programs=tuple(one.program for one in settings.selections))
-        async with open_existing_catalog(settings) as catalog:
-            return status.as_json(await status.look(catalog, scope))
+        if self._reader is None:
+            raise StorageError(self._not_ready or "the catalog is not open")
+        scope = Scope(programs=tuple(one.program for one in self._settings.selections))
+        return status.as_json(await status.look(self._reader, scope))
 
 
 def _storage_error(error: Exception) -> StorageError | None:

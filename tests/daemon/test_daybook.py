@@ -16,6 +16,7 @@ from winter_sync.events import (
     ServerUnwell,
     ServerWell,
     Settled,
+    Started,
     StorageTrouble,
 )
 from winter_sync.models import Failed, ImageType, Instrument, Missing, Published, Query, Subject
@@ -83,7 +84,13 @@ def test_the_line_tells_troubles_first(desk: Desk) -> None:
     assert desk.book.line == "last poll 23:50 UTC, 1 published (2 MB)"
     desk.tell(ServerUnwell("busy", 15.0))
     assert desk.book.line.startswith("server unwell since 23:50 UTC; last poll")
-    desk.tell(ServerWell(20.0), StorageTrouble("the disk is full", "free some", 60.0))
+    desk.tell(Started("/data/winter", ("2024A000",)))
+    assert desk.book.line.startswith("last poll")
+    desk.tell(
+        ServerUnwell("busy", 15.0),
+        ServerWell(20.0),
+        StorageTrouble("the disk is full", "free some", 60.0),
+    )
     assert desk.book.line.startswith("the disk is full; last poll")
     desk.tell(POLLED)
     assert desk.book.line.startswith("last poll")
