@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "reliability.md"
-FAULTS = "the faults, from the markers in tests/reliability"
+PLACES = ("reliability", "test_disks.py", "crashes", "test_two_at_once.py", "daemon")
+FAULTS = "the faults, from the markers of the tests"
 KINDS = "the kinds, from winter_sync/simulator"
 
 
@@ -64,7 +65,8 @@ def collected() -> dict[str, list[Row]]:
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
         arguments = ["--collect-only", "-qq", "-m", "", "-p", "no:cacheprovider", "-p", "no:xdist"]
-        code = pytest.main([*arguments, str(ROOT / "tests/reliability")], plugins=[collector])
+        places = [str(ROOT / "tests" / place) for place in PLACES]
+        code = pytest.main([*arguments, *places], plugins=[collector])
     if code is not pytest.ExitCode.OK:
         sys.exit(said.getvalue())
     return collector.rows

@@ -70,6 +70,12 @@ def staged(root: Path) -> list[Path]:
     return [path for path in (root / OURS / "staging").rglob("*") if path.is_file()]
 
 
+@pytest.mark.fault(
+    kind="a disk that is full, in the middle of a file and of the catalog",
+    injected="(a small real file system, filled)",
+    outcome="the run ends (exit code 6) and says what is needed; with room the next has the rest",
+    kept="all that was published",
+)
 async def test_full_in_the_middle_of_a_run(rig: Rig, tmp_path: Path) -> None:
     """A disk that fills ends the run; what is there is whole, and with room the rest comes.
 
@@ -94,6 +100,12 @@ async def test_full_in_the_middle_of_a_run(rig: Rig, tmp_path: Path) -> None:
         assert staged(rig.root) == []
 
 
+@pytest.mark.fault(
+    kind="a disk with less than min_free left",
+    injected="(a small real file system)",
+    outcome="nothing is fetched (exit code 6)",
+    kept="the space that must stay free",
+)
 async def test_the_least_that_must_stay_free_stays_free(rig: Rig, tmp_path: Path) -> None:
     """With less than `min_free` left nothing is fetched, and the message says how much is."""
     with mounted("ext4", tmp_path) as disk:
@@ -105,6 +117,12 @@ async def test_the_least_that_must_stay_free_stays_free(rig: Rig, tmp_path: Path
         assert rig.files() == {}
 
 
+@pytest.mark.fault(
+    kind="a disk that became read-only",
+    injected="(a file system, remounted)",
+    outcome="the run ends (exit code 6) with the remedy",
+    kept="all that was published",
+)
 async def test_a_disk_that_became_read_only(rig: Rig, tmp_path: Path) -> None:
     """A read-only disk is told with its remedy, and nothing is lost."""
     with roomy_disk(tmp_path) as disk:
@@ -120,6 +138,12 @@ async def test_a_disk_that_became_read_only(rig: Rig, tmp_path: Path) -> None:
         assert (await rig.sync()).exit_code is ExitCode.DONE
 
 
+@pytest.mark.fault(
+    kind="a catalog whose disk is full",
+    injected="(a small real file system for the state)",
+    outcome="the run ends (exit code 6); the next completes it",
+    kept="all that was published",
+)
 async def test_a_catalog_whose_disk_is_full(rig: Rig, tmp_path: Path) -> None:
     """When the catalog cannot be written the run ends; with room the next one completes it."""
     with mounted("tmpfs", tmp_path) as disk:
@@ -133,6 +157,12 @@ async def test_a_catalog_whose_disk_is_full(rig: Rig, tmp_path: Path) -> None:
         assert rig.files() == rig.truth()
 
 
+@pytest.mark.fault(
+    kind="a root on another file system than the state",
+    injected="(two file systems)",
+    outcome="nothing: it works",
+    kept="everything",
+)
 async def test_a_root_on_another_disk_than_the_state(rig: Rig, tmp_path: Path) -> None:
     """The catalog may live on another file system than the tree."""
     with roomy_disk(tmp_path) as disk:

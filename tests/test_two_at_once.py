@@ -8,6 +8,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 from winter_sync.errors import ExitCode
 from winter_sync.simulator import (
     DEFAULT_PASSWORD,
@@ -50,6 +52,12 @@ async def test_two_runs_share_the_work(rig: Rig, noted: Noted) -> None:
     assert {report.exit_code for report in reports} == {ExitCode.DONE}
 
 
+@pytest.mark.fault(
+    kind="a backfill beside a running mirror",
+    injected="(a second process)",
+    outcome="neither fails, and nothing is fetched twice",
+    kept="everything",
+)
 async def test_two_processes_share_the_work(rig: Rig, noted: Noted, tmp_path: Path) -> None:
     """The same with the real command, in processes of their own."""
     config = tmp_path / "winter-sync.toml"

@@ -49,6 +49,12 @@ OF_TROUBLE = ("release",)
 @pytest.mark.parametrize(
     "step", [step for step in STEPS if step not in OF_A_RECOVERY + OF_A_REVISION + OF_TROUBLE]
 )
+@pytest.mark.fault(
+    kind="SIGKILL before and after each step from claim to commit",
+    injected="(a process that kills itself there)",
+    outcome="the next run takes over what was leased and adopts what was published",
+    kept="what was published, and fetched no more; nothing else is left",
+)
 def test_killed_at_a_step(  # noqa: PLR0917 - fixtures
     observatory: Observatory,
     nursery: Nursery,
@@ -68,6 +74,12 @@ def test_killed_at_a_step(  # noqa: PLR0917 - fixtures
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("step", OF_A_RECOVERY)
+@pytest.mark.fault(
+    kind="SIGKILL in the recovery itself",
+    injected="(a process that kills itself there)",
+    outcome="the run after that puts it in order",
+    kept="what was published, and fetched no more; nothing else is left",
+)
 def test_killed_in_a_recovery(  # noqa: PLR0917 - fixtures
     observatory: Observatory,
     nursery: Nursery,
@@ -113,6 +125,12 @@ def test_killed_at_random_instants(
 
 
 @pytest.mark.slow
+@pytest.mark.fault(
+    kind="SIGKILL at 200 random instants",
+    injected="(kill -9)",
+    outcome="as above",
+    kept="what was published, and fetched no more; nothing else is left",
+)
 def test_killed_at_many_random_instants(
     observatory: Observatory, nursery: Nursery, truth: Mapping[str, str], tmp_path: Path
 ) -> None:

@@ -110,6 +110,12 @@ def _cut_and_restart(
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("step", STEPS)
+@pytest.mark.fault(
+    kind="a power cut before and after each step",
+    injected="(an ext4 image that is shut down without its log)",
+    outcome="what was not forced to the disk is lost, and fetched again",
+    kept="whatever had been published",
+)
 def test_power_fails_at_a_step(  # noqa: PLR0917 - fixtures
     observatory: Observatory,
     nursery: Nursery,
@@ -140,6 +146,12 @@ def test_power_fails_at_random_instants(
 
 
 @pytest.mark.slow
+@pytest.mark.fault(
+    kind="a power cut at 60 random instants",
+    injected="(the same)",
+    outcome="as above",
+    kept="whatever had been published",
+)
 def test_power_fails_at_many_random_instants(
     observatory: Observatory, nursery: Nursery, truth: Mapping[str, str], disk: Disk
 ) -> None:

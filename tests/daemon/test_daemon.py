@@ -134,6 +134,12 @@ def test_everything_comes_and_then_nothing_more_is_asked_for(play: Callable[...,
 
 
 @pytest.mark.parametrize("jump", [timedelta(days=400), timedelta(days=-400), timedelta(hours=1)])
+@pytest.mark.fault(
+    kind="a clock set forward or back by a year, or by an hour",
+    injected="(the daemon's clock)",
+    outcome="everything is looked at at once, and then in its rhythm",
+    kept="everything",
+)
 def test_a_clock_that_is_set_stops_nothing(play: Callable[..., None], jump: timedelta) -> None:
     """Whichever way it goes, polls go on at once, and what appears is had."""
 
@@ -185,6 +191,12 @@ def test_a_day_is_summed_up(play: Callable[..., None]) -> None:
 # --- programs that are refused --------------------------------------------------------------------
 
 
+@pytest.mark.fault(
+    kind="a program whose credentials are refused",
+    injected="(a wrong key)",
+    outcome="it is told, left alone, and tried again every six hours and on a reload",
+    kept="the other programs go on",
+)
 def test_a_refused_program_stops_alone(play: Callable[..., None]) -> None:
     """It is told, left alone for hours, and tried again; the other goes on meanwhile."""
 
@@ -369,6 +381,12 @@ def test_an_end_in_an_outage_is_at_once(play: Callable[..., None]) -> None:
 # --- what goes wrong ------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(
+    kind="an unmounted root: an empty directory in its place",
+    injected="(the directory is moved away)",
+    outcome="all work rests, the empty directory stays empty, and it goes on when the root is back",
+    kept="all that was published",
+)
 def test_a_root_that_goes_away_is_waited_for(play: Callable[..., None]) -> None:
     """All work rests, it says so, and when the disk is back it goes on by itself."""
 
@@ -403,6 +421,12 @@ def test_a_root_that_is_not_there_at_the_start_is_told(play: Callable[..., None]
     play(scene)
 
 
+@pytest.mark.fault(
+    kind="downloads that bring nothing for hours",
+    injected="(every download answered with a page)",
+    outcome="downloads rest, ever longer up to an hour; polls go on",
+    kept="all listings",
+)
 def test_downloads_rest_where_none_succeeds(play: Callable[..., None]) -> None:
     """Polls go on; downloads are tried ever more rarely, and come when the server is mended."""
 
@@ -425,6 +449,12 @@ def test_downloads_rest_where_none_succeeds(play: Callable[..., None]) -> None:
     play(scene, faults=Empty())
 
 
+@pytest.mark.fault(
+    kind="a part of the daemon that dies",
+    injected="(a poll that raises)",
+    outcome="the whole daemon ends loudly (exit code 1)",
+    kept="everything",
+)
 def test_a_part_that_dies_takes_all_down(
     play: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -443,6 +473,12 @@ def test_a_part_that_dies_takes_all_down(
     play(scene)
 
 
+@pytest.mark.fault(
+    kind="work of which nothing comes any more",
+    injected="(a poll that never ends)",
+    outcome="health says so, and the daemon ends itself (exit code 1)",
+    kept="everything",
+)
 def test_a_part_that_hangs_is_noticed(
     play: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

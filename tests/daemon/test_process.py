@@ -163,6 +163,12 @@ def test_a_reload_learns_new_secrets(tmp_path: Path) -> None:
     assert not leaked(json.dumps(daemon.lines, ensure_ascii=False))
 
 
+@pytest.mark.fault(
+    kind="two daemons on one root",
+    injected="(a second process)",
+    outcome="the second says who holds it, and leaves (exit code 2)",
+    kept="everything",
+)
 def test_a_second_daemon_leaves(tmp_path: Path) -> None:
     """It says who is first; killed, the first leaves nothing that would keep another out."""
     with served() as simulator:
