@@ -13,7 +13,9 @@ from support.command import CHECKOUT
 
 from winter_sync.cli import INTERRUPTED
 from winter_sync.errors import ExitCode
-from winter_sync.settings import EXAMPLE, FILE, DaemonSettings, credentials, load
+from winter_sync.keyring import credentials
+from winter_sync.sections import EXAMPLE, DaemonSettings
+from winter_sync.settings import FILE, load
 from winter_sync.units import parse_duration, parse_size
 
 if TYPE_CHECKING:
@@ -74,7 +76,7 @@ def test_both_run_the_same_program_with_the_same_settings() -> None:
     assert value(DAEMON, "ExecStart") == f"{command} run"
     assert f"exec {command} backfill" in value(BACKFILL, "ExecStart")
     assert f"/etc/{FILE}" in INSTALL
-    assert "-m venv /opt/winter-sync\n" in INSTALL
+    assert "-m venv /opt/winter-sync " in INSTALL
 
 
 @UNITS
