@@ -11,7 +11,7 @@ import pytest
 from support.command import CHECKOUT
 
 from winter_sync.models import Cone, Rectangle, Target
-from winter_sync.settings import (
+from winter_sync.sections import (
     EXAMPLE,
     ApiSettings,
     ConeSettings,
@@ -22,9 +22,8 @@ from winter_sync.settings import (
     RectangleSettings,
     ScheduleSettings,
     Section,
-    Settings,
-    load,
 )
+from winter_sync.settings import Settings, load
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -74,7 +74,7 @@ def _among(words: Iterable[W]) -> Callable[[str], W]:
     def parse(text: str) -> W:
         if text in known:
             return known[text]
-        from winter_sync.settings import nearest  # noqa: PLC0415 - heavy
+        from winter_sync.complaints import nearest  # noqa: PLC0415 - heavy
 
         raise typer.BadParameter(f"{text!r} is not known{nearest(text, list(known))}")
 
@@ -358,11 +358,12 @@ def _prepare(
 
     `drawing` says that progress will be drawn on a terminal.
     """
-    from winter_sync import settings as module  # noqa: PLC0415 - heavy
+    from winter_sync.keyring import credentials  # noqa: PLC0415 - heavy
     from winter_sync.redaction import redactor  # noqa: PLC0415 - heavy
+    from winter_sync.settings import load  # noqa: PLC0415 - heavy
 
-    settings = module.load(options.config)
-    redact = redactor(module.credentials(settings) if secrets else None)
+    settings = load(options.config)
+    redact = redactor(credentials(settings) if secrets else None)
     return settings, _logger(options.level(drawing=drawing), options.log_format, redact)
 
 

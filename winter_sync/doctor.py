@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from winter_sync import settings as settings_module
+from winter_sync import keyring
 from winter_sync.errors import ExitCode, StorageError, UsageError, WinterSyncError
 from winter_sync.factory import CATALOG, open_api
 from winter_sync.models import Credentials
 from winter_sync.redaction import redactor
 from winter_sync.roots import Roots, memory_path
+from winter_sync.settings import check_root
 from winter_sync.tree import Tree, explained
 from winter_sync.units import show_duration, show_size
 
@@ -80,7 +81,7 @@ async def examine(
     yield _found("mirror", lambda: _mirror(settings))
     known = _NOBODY
     try:
-        known = settings_module.credentials(settings)
+        known = keyring.credentials(settings)
     except UsageError as missing:
         yield _failed("secrets", missing)
     async with open_api(settings, known, tell, sleep=sleep) as api:
@@ -116,7 +117,7 @@ def _programs(settings: Settings) -> str:
 def _disk(settings: Settings) -> str:
     """Make sure that the root, or the place where it will be, can be written to."""
     root = settings.root
-    settings_module.check_root(root)
+    check_root(root)
     place = root if root.exists() else root.parent
     free = _free_where_writable(place)
     if free < settings.mirror.min_free:

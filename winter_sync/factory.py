@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from winter_sync import settings as settings_module
+from winter_sync import keyring
 from winter_sync.api import Api, Timeouts
 from winter_sync.catalog import Catalog, CatalogThread
 from winter_sync.downloader import Downloader
@@ -115,7 +115,7 @@ async def open_mirror(  # noqa: PLR0913 - time comes in three ways, all by name
     StorageError
         If the root or the catalog cannot be used, or they are not each other's.
     """
-    secrets = credentials or settings_module.credentials(settings)
+    secrets = credentials or keyring.credentials(settings)
     chosen = settings.selections if selections is None else tuple(selections)
     tree = Tree(settings.root, min_free=settings.mirror.min_free)
     async with (

@@ -14,8 +14,7 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import TYPE_CHECKING, NoReturn
 
-from winter_sync import settings as settings_module
-from winter_sync import status
+from winter_sync import keyring, status
 from winter_sync.catalog import Scope
 from winter_sync.daemon import Daemon
 from winter_sync.daybook import Daybook
@@ -33,6 +32,7 @@ from winter_sync.events import (
 from winter_sync.factory import now, open_existing_catalog, open_mirror
 from winter_sync.metrics import Metrics, Watched
 from winter_sync.sentry import make_sure_of_being_alone, only_daemon
+from winter_sync.settings import check_root
 from winter_sync.vitals import Vitals
 from winter_sync.web import Sources, serving
 
@@ -71,8 +71,8 @@ class Wishes:
         UsageError, StorageError
             If it cannot, with what is wrong.
         """
-        credentials = settings_module.credentials(settings)
-        settings_module.check_root(settings.root)
+        credentials = keyring.credentials(settings)
+        check_root(settings.root)
         _ = settings.selections, settings.layout
         return cls(settings, credentials)
 

@@ -1,31 +1,15 @@
-"""What the user wants, read from a TOML file, the environment and secret files, and checked.
-
-The names of the keys are a contract. Secrets never leave this module except inside `Credentials`.
-"""
+"""What the user wants, read from a TOML file and the environment, and checked."""
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import re
 import tomllib
-from dataclasses import dataclass, field
-from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    HttpUrl,
-    SecretStr,
-    ValidationError,
-    model_validator,
-)
+from pydantic import ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -33,293 +17,33 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from winter_sync.complaints import explain, nearest
 from winter_sync.errors import StorageError, UsageError
-from winter_sync.layout import DEFAULT_LAYOUT, OURS, Layout
-from winter_sync.models import (
-    Cone,
-    Credentials,
-    ImageType,
-    Instrument,
-    Night,
-    Rectangle,
-    Region,
-    Rhythm,
-    Selection,
-    Target,
+from winter_sync.layout import OURS, Layout
+from winter_sync.models import Rhythm, Selection
+from winter_sync.sections import (
+    EXAMPLE,
+    ApiSettings,
+    DaemonSettings,
+    HttpSettings,
+    MirrorSettings,
+    ProgramSettings,
+    ScheduleSettings,
+    Section,
 )
-from winter_sync.units import parse_duration, parse_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-    from pydantic_core import ErrorDetails
 
     from winter_sync.models import Subject
 
 ENV_PREFIX = "WINTER_SYNC_"
 CONFIG_ENV = "WINTER_SYNC_CONFIG"
-EXAMPLE = "config/winter-sync.toml"
 FILE = "winter-sync/winter-sync.toml"
 """Where the settings are below `$XDG_CONFIG_HOME` (else `~/.config`) or `/etc`."""
 _PROGRAMS_ENV = f"{ENV_PREFIX}PROGRAMS"
 _KUBERNETES = re.compile(rf"{ENV_PREFIX}(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_\w+)?)")
 """What Kubernetes puts into the environment beside a service that is called winter-sync."""
-_SECRET_DIRECTORY = Path("/run/secrets")
-_LAST_PORT = 65535
-
-
-def _duration(value: object) -> object:
-    if isinstance(value, timedelta):
-        return value
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError('a duration is written like "30s", "10m" or "1d"')  # noqa: TRY004 - pydantic shows only ValueErrors
-    return parse_duration(value if isinstance(value, str) else f"{value}s")
-
-
-def _some(wait: timedelta) -> timedelta:
-    if wait <= timedelta(0):
-        raise ValueError("it must be longer than nothing")
-    return wait
-
-
-def _size(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError('a size is written like "10 GiB"')  # noqa: TRY004 - as above
-    return parse_size(value) if isinstance(value, str) else value
-
-
-def _night(value: object) -> object:
-    if isinstance(value, Night):
-        return value
-    if isinstance(value, date):
-        return Night.of(value)
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise ValueError('a night is written like "20240211"')  # noqa: TRY004 - as above
-    return Night(str(value).replace("-", ""))
-
-
-def _written_path(value: object) -> object:
-    if isinstance(value, str) and (not value.strip() or "\0" in value):
-        raise ValueError("a path is wanted")
-    return value
-
-
-def _absolute(path: Path) -> Path:
-    try:
-        return path.expanduser().absolute()
-    except RuntimeError:
-        raise ValueError(f"nobody knows the home directory {path.parts[0]}") from None
-
-
-def _bare_address(url: HttpUrl) -> HttpUrl:
-    """Refuse what does not belong into an address, least of all a secret."""
-    if url.username or url.password:
-        raise ValueError("no user and password in the address: set user and password_file")
-    if url.query or url.fragment:
-        raise ValueError("an address has no ? and no # in it")
-    try:
-        (url.host or "").encode("idna")
-    except UnicodeError:
-        raise ValueError("its host cannot be the name of a machine") from None
-    return url
-
-
-def _listening_address(text: str) -> str:
-    host, _, port = text.rpartition(":")
-    if not host or not re.fullmatch(r"\d{1,5}", port, re.ASCII) or int(port) > _LAST_PORT:
-        raise ValueError('an address and a port are written like "127.0.0.1:8765"')
-    return text
-
-
-def _program_name(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9]{8}", text, re.ASCII):
-        raise ValueError("a program name has eight letters and digits, like 2024A000")
-    return text
-
-
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
-Wait = Annotated[Duration, AfterValidator(_some)]
-Size = Annotated[int, BeforeValidator(_size), Field(ge=0)]
-NightSetting = Annotated[Night, BeforeValidator(_night)]
-PathSetting = Annotated[Path, BeforeValidator(_written_path), AfterValidator(_absolute)]
-Degrees = Annotated[float, Field(ge=0, le=360)]
-Declination = Annotated[float, Field(ge=-90, le=90)]
-
-
-class Section(BaseModel):
-    """A table of the settings file: frozen, and unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class ApiSettings(Section):
-    """[api]: the observatory's server and how gently to treat it."""
-
-    base_url: Annotated[HttpUrl, AfterValidator(_bare_address)] = Field(
-        default=HttpUrl("http://winter.caltech.edu:82"), description="The observatory's query API."
-    )
-    user: SecretStr | None = Field(default=None, description="Your account, an e-mail address.")
-    password: SecretStr | None = Field(default=None, description="Its password.")
-    password_file: PathSetting | None = Field(
-        default=None, description="A file holding the password."
-    )
-    connections: int = Field(default=4, ge=1, le=16, description="Downloads at the same time.")
-    request_interval: Duration = Field(
-        default=timedelta(seconds=1), description="Least time between the starts of two requests."
-    )
-    query_timeout: Wait = Field(
-        default=timedelta(minutes=2), description="Longest wait for the answer to a query."
-    )
-    first_byte_timeout: Wait = Field(
-        default=timedelta(minutes=10),
-        description="Longest silence before a download begins; the server builds its zip then.",
-    )
-    silence_timeout: Wait = Field(
-        default=timedelta(minutes=1), description="Longest silence inside a download."
-    )
-
-
-class MirrorSettings(Section):
-    """[mirror]: where the tree is and how it is kept."""
-
-    root: PathSetting | None = Field(default=None, description="The directory of the tree.")
-    layout: str = Field(default=DEFAULT_LAYOUT, description="Path of a product below the root.")
-    state: PathSetting | None = Field(
-        default=None, description=f"Where the catalog lives; <root>/{OURS} unless set."
-    )
-    min_free: Size = Field(
-        default=10 * 1024**3, description="Free bytes always left on the file system of the root."
-    )
-    on_change: Literal["keep", "replace"] = Field(
-        default="keep", description="Whether the older revision of a reprocessed product is kept."
-    )
-
-
-class RhythmSettings(Section):
-    """What of a schedule is different for a part of what is mirrored."""
-
-    poll_every: Wait | None = Field(default=None, description="Instead of schedule.poll_every.")
-    lookback_nights: int | None = Field(
-        default=None, ge=1, le=366, description="Instead of schedule.lookback_nights."
-    )
-    sweep_every: Duration | None = Field(
-        default=None, description="Instead of schedule.sweep_every."
-    )
-
-
-TypeRhythms = dict[ImageType, RhythmSettings]
-
-
-class ProgramScheduleSettings(RhythmSettings):
-    """[programs.schedule]: what of the schedule is different for a program."""
-
-    types: TypeRhythms = Field(default={}, description="And for single types of it.")
-
-
-class ScheduleSettings(Section):
-    """[schedule]: how often to look, and how far back."""
-
-    poll_every: Wait = Field(
-        default=timedelta(minutes=10), description="Time between two looks at the last nights."
-    )
-    lookback_nights: int = Field(
-        default=7, ge=1, le=366, description="How many of the last nights every poll asks for."
-    )
-    sweep_every: Duration = Field(
-        default=timedelta(days=1), description="Time between two looks at the whole program."
-    )
-    types: TypeRhythms = Field(default={}, description="What is different for single types.")
-
-
-class DaemonSettings(Section):
-    """[daemon]: how the daemon lives."""
-
-    grace: Duration = Field(
-        default=timedelta(minutes=1),
-        description="How long downloads may go on after it is told to stop or to reload.",
-    )
-    stall_after: Wait = Field(
-        default=timedelta(minutes=15),
-        description="After so long without any progress where there is work, it ends itself.",
-    )
-    retry_refused_every: Wait = Field(
-        default=timedelta(hours=6),
-        description="Time between two tries of a program whose credentials are refused.",
-    )
-
-
-class HttpSettings(Section):
-    """[http]: where health, metrics and status are served."""
-
-    listen: Annotated[str, AfterValidator(_listening_address)] = Field(
-        default="127.0.0.1:8765", description="Address and port."
-    )
-
-
-class ConeSettings(Section):
-    """A circle on the sky, degrees."""
-
-    ra: Degrees = Field(description="Right ascension of its centre.")
-    dec: Declination = Field(description="Declination of its centre.")
-    radius: float = Field(default=1.0, gt=0, le=90, description="At most 90.")
-
-
-class RectangleSettings(Section):
-    """A box on the sky, degrees."""
-
-    ra_min: Degrees
-    ra_max: Degrees
-    dec_min: Declination
-    dec_max: Declination
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.ra_max <= self.ra_min or self.dec_max <= self.dec_min:
-            raise ValueError("each maximum must be above its minimum")
-        return self
-
-
-class ProgramSettings(Section):
-    """[[programs]]: what to mirror of one program."""
-
-    name: Annotated[str, AfterValidator(_program_name)] = Field(
-        description="Eight characters, like 2024A000."
-    )
-    api_key: SecretStr | None = Field(default=None, description="The program's key.")
-    api_key_file: PathSetting | None = Field(default=None, description="A file holding the key.")
-    image_types: tuple[ImageType, ...] = Field(
-        default=(ImageType.STACK,), min_length=1, description="Which kinds of product."
-    )
-    instruments: tuple[Instrument, ...] = Field(
-        default=(Instrument.WINTER,), min_length=1, description="Which cameras."
-    )
-    targets: tuple[Annotated[str, Field(min_length=1, max_length=30)], ...] = Field(
-        default=(), description="Only these target names; with cones and rectangles: either."
-    )
-    cones: tuple[ConeSettings, ...] = Field(default=(), description="Only within these circles.")
-    rectangles: tuple[RectangleSettings, ...] = Field(
-        default=(), description="Only within these boxes."
-    )
-    since: NightSetting | None = Field(
-        default=None, description="First night; the program's own start unless set."
-    )
-    schedule: ProgramScheduleSettings = Field(
-        default=ProgramScheduleSettings(), description="What of [schedule] is different for it."
-    )
-
-    @property
-    def selection(self) -> Selection:
-        """The part of these settings that says what to mirror."""
-        regions: list[Region] = [Target(name) for name in self.targets]
-        regions += [Cone(cone.ra, cone.dec, cone.radius) for cone in self.cones]
-        regions += [Rectangle(**box.model_dump()) for box in self.rectangles]
-        return Selection(
-            program=self.name,
-            image_types=tuple(dict.fromkeys(self.image_types)),
-            instruments=tuple(dict.fromkeys(self.instruments)),
-            regions=tuple(dict.fromkeys(regions)),
-            since=self.since,
-        )
 
 
 class Settings(BaseSettings):
@@ -456,7 +180,7 @@ def load(config: Path | None = None, overrides: Mapping[str, Any] | None = None)
         settings = _with_sources(written)(**given)
     except ValidationError as invalid:
         # Raised below, because the cause of an error has the secrets in it that were given.
-        fault = _explain(invalid, path)
+        fault = explain(invalid, Settings, path)
     else:
         Layout(settings.mirror.layout)
         return settings
@@ -501,132 +225,6 @@ def check_root(root: Path) -> None:
             f"there is no directory {root.parent} to make the root of the mirror, {root.name}, in",
             remedy="Create or mount it, or set another mirror.root.",
         )
-
-
-def credentials(settings: Settings) -> Credentials:
-    """Collect the secrets from the settings, secret files and the usual environment variables.
-
-    Each is taken from the first of: the settings themselves, the file the settings name,
-    `WINTER_API_*` in the environment, a file in `$CREDENTIALS_DIRECTORY` or `/run/secrets`.
-    `WINTER_API_KEY` is that of `WINTER_API_PROGRAM`, or of the only program there is.
-
-    Raises
-    ------
-    UsageError
-        If some are missing or their files cannot be read, naming all of them.
-    """
-    found: list[str] = []
-    faults: list[UsageError] = []
-    for secret in _secrets(settings):
-        try:
-            found.append(secret.find())
-        except UsageError as fault:
-            faults.append(fault)
-    if faults:
-        raise _together(faults)
-    user, password, *keys = found
-    names = [program.name for program in settings.programs]
-    return Credentials(user, password, dict(zip(names, keys, strict=True)))
-
-
-def _together(faults: list[UsageError]) -> UsageError:
-    if len(faults) == 1:
-        return faults[0]
-    lines = [f"{fault.message}. {fault.remedy}" for fault in faults]
-    return UsageError(
-        "secrets cannot be had:\n  " + "\n  ".join(lines),
-        remedy=f"{EXAMPLE} shows every place a secret may be in.",
-    )
-
-
-def _secrets(settings: Settings) -> Iterator[_Secret]:
-    """Give the user, the password and the key of each program, in this order."""
-    api, programs = settings.api, settings.programs
-    yield _Secret("user", "api.user", api.user, None, "WINTER_API_USER", "winter_api_user")
-    yield _Secret(
-        "password",
-        "api.password_file",
-        api.password,
-        api.password_file,
-        "WINTER_API_PASSWORD",
-        "winter_api_password",
-    )
-    for program in programs:
-        only = program.name if len(programs) == 1 else None
-        ours = os.environ.get("WINTER_API_PROGRAM") or only
-        yield _Secret(
-            f"API key of program {program.name}",
-            "api_key_file of the program",
-            program.api_key,
-            program.api_key_file,
-            "WINTER_API_KEY" if program.name == ours else None,
-            f"winter_api_key_{program.name}",
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Secret:
-    """A secret and the places it can be in, in their order."""
-
-    what: str
-    setting: str
-    value: SecretStr | None = field(repr=False)
-    file: Path | None
-    variable: str | None
-    credential: str
-
-    def find(self) -> str:
-        """Give the secret from the first place that has it."""
-        if self.value is not None and self.file is not None:
-            raise UsageError(
-                f"the {self.what} is given both as a value and as a file",
-                remedy="Keep one of the two.",
-            )
-        if self.value is not None and self.value.get_secret_value():
-            return self.value.get_secret_value()
-        if self.file is not None:
-            return _read_secret(self.file, self.what)
-        if self.variable and (found := os.environ.get(self.variable)):
-            return found
-        for directory in _secret_directories(os.environ):
-            if os.path.lexists(directory / self.credential):
-                return _read_secret(directory / self.credential, self.what)
-        raise self._missing()
-
-    def _missing(self) -> UsageError:
-        places = f"{self.setting}, {self.variable}" if self.variable else self.setting
-        return UsageError(
-            f"the {self.what} is missing",
-            remedy=f"Give it as {places}, or as a file {self.credential} in "
-            f"$CREDENTIALS_DIRECTORY or {_SECRET_DIRECTORY}.",
-        )
-
-
-def _read_secret(path: Path, what: str) -> str:
-    """Read a file that holds one line, which is the secret."""
-    where = f"the file of the {what}, {path},"
-    text: str | None = None
-    try:
-        text = path.read_bytes().decode("utf-8-sig").strip()
-    except OSError as unreadable:
-        reason = unreadable.strerror
-    except UnicodeDecodeError:
-        reason = "it is not UTF-8"
-    if text is None:
-        raise UsageError(
-            f"{where} cannot be read: {reason}",
-            remedy="Check its path, its owner and its mode (0400 for the service's user).",
-        )
-    if not text or len(text.splitlines()) > 1:
-        fault = "has more than one line" if text else "is empty"
-        raise UsageError(f"{where} {fault}", remedy="Put the secret into it, on one line.")
-    return text
-
-
-def _secret_directories(environ: Mapping[str, str]) -> Iterator[Path]:
-    if given := environ.get("CREDENTIALS_DIRECTORY"):
-        yield Path(given)
-    yield _SECRET_DIRECTORY
 
 
 def _find(config: Path | None) -> Path | None:
@@ -710,93 +308,3 @@ def _environment_words() -> Iterator[str]:
             yield from (f"{section}__{key}".upper() for key in described.annotation.model_fields)
         else:
             yield section.upper()
-
-
-def _explain(invalid: ValidationError, path: Path | None) -> UsageError:
-    errors = invalid.errors(include_url=False)
-    places = [error["loc"] for error in errors]
-    lines = [
-        _complaint(error)
-        for error in errors
-        if not any(place[: len(error["loc"])] == error["loc"] != place for place in places)
-    ]
-    where = f"{path} or the environment" if path else "the environment"
-    return UsageError(
-        "the settings are wrong:\n  " + "\n  ".join(dict.fromkeys(lines)),
-        remedy=f"Mend them in {where}; {EXAMPLE} explains every key.",
-    )
-
-
-def _complaint(error: ErrorDetails) -> str:
-    name = _dotted(error["loc"])
-    return f"{name}: {_fault(error)}" if name else _fault(error)
-
-
-def _fault(error: ErrorDetails) -> str:
-    """Say what is wrong in words of the settings file rather than of Python."""
-    kind, context = error["type"], error.get("ctx", {})
-    if kind == "extra_forbidden":
-        where = error["loc"]
-        return f"there is no such key{nearest(str(where[-1]), _siblings(where))}"
-    if kind in {"enum", "literal_error"}:
-        known = re.findall(r"'([^']+)'", context["expected"])
-        return f"{str(error['input'])[:40]!r} is not known{nearest(str(error['input']), known)}"
-    if kind in _FAULTS:
-        return _FAULTS[kind].format_map(context)
-    text = error["msg"].removeprefix("Value error, ")
-    return f"{text[:1].lower()}{text[1:]}"
-
-
-_ADDRESS = 'an address is written like "http://winter.caltech.edu:82"'
-_FAULTS = {
-    "missing": "it is missing",
-    "string_type": 'a text is wanted, in "quotes"',
-    "path_type": 'a path is wanted, in "quotes"',
-    "tuple_type": "a list is wanted, in [brackets]; of tables, in [[double brackets]]",
-    "model_type": "a table is wanted",
-    "int_type": "a whole number is wanted",
-    "int_parsing": "a whole number is wanted",
-    "int_from_float": "a whole number is wanted",
-    "float_type": "a number is wanted",
-    "float_parsing": "a number is wanted",
-    "greater_than": "it must be more than {gt:g}",
-    "greater_than_equal": "it must be at least {ge:g}",
-    "less_than_equal": "it must be at most {le:g}",
-    "too_short": "at least one is wanted",
-    "string_too_short": "it is empty",
-    "string_too_long": "it has more than {max_length} characters",
-    "url_parsing": _ADDRESS,
-    "url_scheme": _ADDRESS,
-    "url_type": _ADDRESS,
-}
-
-
-def _dotted(where: tuple[int | str, ...]) -> str:
-    name = ""
-    for part in where:
-        name += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if name else part
-    return name
-
-
-def _siblings(where: tuple[int | str, ...]) -> list[str]:
-    """Give the keys that are known beside an unknown one."""
-    tables: dict[str, type[BaseModel]] = {
-        "api": ApiSettings,
-        "mirror": MirrorSettings,
-        "schedule": ScheduleSettings,
-        "daemon": DaemonSettings,
-        "http": HttpSettings,
-        "programs": ProgramSettings,
-        "cones": ConeSettings,
-        "rectangles": RectangleSettings,
-    }
-    above = [part for part in where[:-1] if isinstance(part, str)]
-    if "types" in above:
-        return list(RhythmSettings.model_fields)
-    return list((tables[above[-1]] if above else Settings).model_fields)
-
-
-def nearest(word: str, known: list[str]) -> str:
-    """Give the end of a sentence about an unknown word: the known one it is most like, or all."""
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"

@@ -16,8 +16,7 @@ import pytest
 from reliability.stage import PROGRAM, TYPES, PausingRig, Reacting
 from support.rig import path_of
 
-from winter_sync import log
-from winter_sync import settings as settings_module
+from winter_sync import keyring, log
 from winter_sync.catalog import CatalogThread, Scope
 from winter_sync.factory import CATALOG
 from winter_sync.metrics import Metrics, Watched
@@ -171,7 +170,7 @@ class SecretRig(PausingRig):
         self.programs = [{"name": PROGRAM, "image_types": list(TYPES), "api_key": KEY}]
         self.changes["api"] = {"user": USER, "password": PASSWORD}
         self.overheard = Overheard()
-        redact = redactor(settings_module.credentials(self.settings()))
+        redact = redactor(keyring.credentials(self.settings()))
         out = self.overheard.stream
         logger = log.configure(redact, level="debug", form="json", stream=out)
         self.events = Reacting(log.narrator(logger))

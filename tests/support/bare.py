@@ -1,0 +1,48 @@
+"""A machine that knows nothing of winter-sync yet, a settings file on it, and how errors show."""
+
+from __future__ import annotations
+
+import traceback
+from typing import TYPE_CHECKING
+
+from winter_sync import keyring
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+
+def leave_bare(monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
+    """Leave nothing of the developer's machine in reach; the home is in a directory."""
+    for name in (
+        "WINTER_SYNC_CONFIG",
+        "WINTER_API_PROGRAM",
+        "WINTER_API_USER",
+        "WINTER_API_PASSWORD",
+        "WINTER_API_KEY",
+        "CREDENTIALS_DIRECTORY",
+        "XDG_CONFIG_HOME",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(directory / "home"))
+    monkeypatch.setattr(keyring, "_SECRET_DIRECTORY", directory / "run-secrets")
+
+
+def write(directory: Path, text: str) -> Path:
+    """Write a settings file."""
+    path = directory / "winter-sync.toml"
+    path.write_text(text)
+    return path
+
+
+def whole_text(error: BaseException) -> str:
+    """Give all that any way of printing an error, its causes and its context would show."""
+    chain: list[BaseException] = []
+    todo: list[BaseException | None] = [error]
+    while todo:
+        if (one := todo.pop()) is not None and one not in chain:
+            chain.append(one)
+            todo += [one.__cause__, one.__context__]
+    shown = [f"{one} {one!r} {one.__dict__}" for one in chain]
+    return "\n".join([*shown, *traceback.format_exception(error)])

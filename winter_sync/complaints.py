@@ -1,0 +1,129 @@
+"""What is wrong with the settings, said in the words of their file rather than of Python."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import TYPE_CHECKING
+
+from winter_sync.errors import UsageError
+from winter_sync.sections import (
+    EXAMPLE,
+    ApiSettings,
+    ConeSettings,
+    DaemonSettings,
+    HttpSettings,
+    MirrorSettings,
+    ProgramSettings,
+    RectangleSettings,
+    RhythmSettings,
+    ScheduleSettings,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pydantic import BaseModel, ValidationError
+    from pydantic_core import ErrorDetails
+
+
+def explain(invalid: ValidationError, settings: type[BaseModel], path: Path | None) -> UsageError:
+    """Say all that pydantic found wrong, a line for each thing, without the value of a secret.
+
+    Parameters
+    ----------
+    invalid
+        What it found.
+    settings
+        The model of the whole file.
+    path
+        The file that was read, if any was.
+    """
+    errors = invalid.errors(include_url=False)
+    places = [error["loc"] for error in errors]
+    lines = [
+        _complaint(error, settings)
+        for error in errors
+        if not any(place[: len(error["loc"])] == error["loc"] != place for place in places)
+    ]
+    where = f"{path} or the environment" if path else "the environment"
+    return UsageError(
+        "the settings are wrong:\n  " + "\n  ".join(dict.fromkeys(lines)),
+        remedy=f"Mend them in {where}; {EXAMPLE} explains every key.",
+    )
+
+
+def _complaint(error: ErrorDetails, settings: type[BaseModel]) -> str:
+    name = _dotted(error["loc"])
+    fault = _fault(error, settings)
+    return f"{name}: {fault}" if name else fault
+
+
+def _fault(error: ErrorDetails, settings: type[BaseModel]) -> str:
+    """Say what is wrong in words of the settings file rather than of Python."""
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == "extra_forbidden":
+        where = error["loc"]
+        return f"there is no such key{nearest(str(where[-1]), _siblings(where, settings))}"
+    if kind in {"enum", "literal_error"}:
+        known = re.findall(r"'([^']+)'", context["expected"])
+        return f"{str(error['input'])[:40]!r} is not known{nearest(str(error['input']), known)}"
+    if kind in _FAULTS:
+        return _FAULTS[kind].format_map(context)
+    text = error["msg"].removeprefix("Value error, ")
+    return f"{text[:1].lower()}{text[1:]}"
+
+
+_ADDRESS = 'an address is written like "http://winter.caltech.edu:82"'
+_FAULTS = {
+    "missing": "it is missing",
+    "string_type": 'a text is wanted, in "quotes"',
+    "path_type": 'a path is wanted, in "quotes"',
+    "tuple_type": "a list is wanted, in [brackets]; of tables, in [[double brackets]]",
+    "model_type": "a table is wanted",
+    "int_type": "a whole number is wanted",
+    "int_parsing": "a whole number is wanted",
+    "int_from_float": "a whole number is wanted",
+    "float_type": "a number is wanted",
+    "float_parsing": "a number is wanted",
+    "greater_than": "it must be more than {gt:g}",
+    "greater_than_equal": "it must be at least {ge:g}",
+    "less_than_equal": "it must be at most {le:g}",
+    "too_short": "at least one is wanted",
+    "string_too_short": "it is empty",
+    "string_too_long": "it has more than {max_length} characters",
+    "url_parsing": _ADDRESS,
+    "url_scheme": _ADDRESS,
+    "url_type": _ADDRESS,
+}
+
+
+def _dotted(where: tuple[int | str, ...]) -> str:
+    name = ""
+    for part in where:
+        name += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if name else part
+    return name
+
+
+def _siblings(where: tuple[int | str, ...], settings: type[BaseModel]) -> list[str]:
+    """Give the keys that are known beside an unknown one."""
+    tables: dict[str, type[BaseModel]] = {
+        "api": ApiSettings,
+        "mirror": MirrorSettings,
+        "schedule": ScheduleSettings,
+        "daemon": DaemonSettings,
+        "http": HttpSettings,
+        "programs": ProgramSettings,
+        "cones": ConeSettings,
+        "rectangles": RectangleSettings,
+    }
+    above = [part for part in where[:-1] if isinstance(part, str)]
+    if "types" in above:
+        return list(RhythmSettings.model_fields)
+    return list((tables[above[-1]] if above else settings).model_fields)
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """Give the end of a sentence about an unknown word: the known one it is most like, or all."""
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"

@@ -1,0 +1,150 @@
+"""The secrets: the settings, files, the environment and credential directories may hold them.
+
+They leave this module only inside `Credentials`, and are in none of its errors.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from winter_sync.errors import UsageError
+from winter_sync.models import Credentials
+from winter_sync.sections import EXAMPLE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from pydantic import SecretStr
+
+    from winter_sync.settings import Settings
+
+_SECRET_DIRECTORY = Path("/run/secrets")
+
+
+def credentials(settings: Settings) -> Credentials:
+    """Collect the secrets from the settings, secret files and the usual environment variables.
+
+    Each is taken from the first of: the settings themselves, the file the settings name,
+    `WINTER_API_*` in the environment, a file in `$CREDENTIALS_DIRECTORY` or `/run/secrets`.
+    `WINTER_API_KEY` is that of `WINTER_API_PROGRAM`, or of the only program there is.
+
+    Raises
+    ------
+    UsageError
+        If some are missing or their files cannot be read, naming all of them.
+    """
+    found: list[str] = []
+    faults: list[UsageError] = []
+    for secret in _secrets(settings):
+        try:
+            found.append(secret.find())
+        except UsageError as fault:
+            faults.append(fault)
+    if faults:
+        raise _together(faults)
+    user, password, *keys = found
+    names = [program.name for program in settings.programs]
+    return Credentials(user, password, dict(zip(names, keys, strict=True)))
+
+
+def _together(faults: list[UsageError]) -> UsageError:
+    if len(faults) == 1:
+        return faults[0]
+    lines = [f"{fault.message}. {fault.remedy}" for fault in faults]
+    return UsageError(
+        "secrets cannot be had:\n  " + "\n  ".join(lines),
+        remedy=f"{EXAMPLE} shows every place a secret may be in.",
+    )
+
+
+def _secrets(settings: Settings) -> Iterator[_Secret]:
+    """Give the user, the password and the key of each program, in this order."""
+    api, programs = settings.api, settings.programs
+    yield _Secret("user", "api.user", api.user, None, "WINTER_API_USER", "winter_api_user")
+    yield _Secret(
+        "password",
+        "api.password_file",
+        api.password,
+        api.password_file,
+        "WINTER_API_PASSWORD",
+        "winter_api_password",
+    )
+    for program in programs:
+        only = program.name if len(programs) == 1 else None
+        ours = os.environ.get("WINTER_API_PROGRAM") or only
+        yield _Secret(
+            f"API key of program {program.name}",
+            "api_key_file of the program",
+            program.api_key,
+            program.api_key_file,
+            "WINTER_API_KEY" if program.name == ours else None,
+            f"winter_api_key_{program.name}",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Secret:
+    """A secret and the places it can be in, in their order."""
+
+    what: str
+    setting: str
+    value: SecretStr | None = field(repr=False)
+    file: Path | None
+    variable: str | None
+    credential: str
+
+    def find(self) -> str:
+        """Give the secret from the first place that has it."""
+        if self.value is not None and self.file is not None:
+            raise UsageError(
+                f"the {self.what} is given both as a value and as a file",
+                remedy="Keep one of the two.",
+            )
+        if self.value is not None and self.value.get_secret_value():
+            return self.value.get_secret_value()
+        if self.file is not None:
+            return _read_secret(self.file, self.what)
+        if self.variable and (found := os.environ.get(self.variable)):
+            return found
+        for directory in _secret_directories(os.environ):
+            if os.path.lexists(directory / self.credential):
+                return _read_secret(directory / self.credential, self.what)
+        raise self._missing()
+
+    def _missing(self) -> UsageError:
+        places = f"{self.setting}, {self.variable}" if self.variable else self.setting
+        return UsageError(
+            f"the {self.what} is missing",
+            remedy=f"Give it as {places}, or as a file {self.credential} in "
+            f"$CREDENTIALS_DIRECTORY or {_SECRET_DIRECTORY}.",
+        )
+
+
+def _read_secret(path: Path, what: str) -> str:
+    """Read a file that holds one line, which is the secret."""
+    where = f"the file of the {what}, {path},"
+    text: str | None = None
+    try:
+        text = path.read_bytes().decode("utf-8-sig").strip()
+    except OSError as unreadable:
+        reason = unreadable.strerror
+    except UnicodeDecodeError:
+        reason = "it is not UTF-8"
+    if text is None:
+        raise UsageError(
+            f"{where} cannot be read: {reason}",
+            remedy="Check its path, its owner and its mode (0400 for the service's user).",
+        )
+    if not text or len(text.splitlines()) > 1:
+        fault = "has more than one line" if text else "is empty"
+        raise UsageError(f"{where} {fault}", remedy="Put the secret into it, on one line.")
+    return text
+
+
+def _secret_directories(environ: Mapping[str, str]) -> Iterator[Path]:
+    if given := environ.get("CREDENTIALS_DIRECTORY"):
+        yield Path(given)
+    yield _SECRET_DIRECTORY
