@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from functools import singledispatch
 from typing import TYPE_CHECKING, Literal, TextIO, cast
@@ -40,13 +41,15 @@ from winter_sync.events import (
 from winter_sync.models import Batch, Failed, Missing, Published, Query, Unchanged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
 LogFormat = Literal["auto", "human", "json"]
 
 _NAMED = 5
 """How many of a multitude are named in one line; the rest are counted."""
+_PRIORITIES = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug": 7}
+"""What journald calls the levels: sd-daemon(3), from syslog(3)."""
 _FIRST_KEYS = ("timestamp", "level", "event")
 
 
@@ -71,7 +74,9 @@ def configure(
         Where lines go; standard error unless given.
     """
     out = stream or _StandardError()
+    journal = stream is None and goes_to_journal(os.environ, 2)
     human = form == "human" or (form == "auto" and out.isatty())
+    render = _people_first(colors=out.isatty()) if human else _machines_first
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -79,7 +84,7 @@ def configure(
             structlog.processors.TimeStamper("%Y-%m-%d %H:%M:%SZ" if human else "iso", utc=True),
             structlog.processors.format_exc_info,
             _redaction(redact),
-            _people_first(colors=out.isatty()) if human else _machines_first,
+            _for_journal(render) if journal else render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[level.upper()]
@@ -89,6 +94,15 @@ def configure(
     )
     logger: FilteringBoundLogger = structlog.get_logger()
     return logger
+
+
+def goes_to_journal(environ: Mapping[str, str], descriptor: int) -> bool:
+    """Tell whether what is written to a descriptor is read by journald, as systemd.exec(5) says."""
+    try:
+        written = os.fstat(descriptor)
+    except OSError:
+        return False
+    return environ.get("JOURNAL_STREAM") == f"{written.st_dev}:{written.st_ino}"
 
 
 def take_over(logger: FilteringBoundLogger) -> None:
@@ -148,6 +162,16 @@ def _machines_first(logger: WrappedLogger, method: str, fields: EventDict) -> st
     first = {key: fields.pop(key) for key in _FIRST_KEYS if key in fields}
     ordered = {**first, **fields}
     return structlog.processors.JSONRenderer(default=str)(logger, method, ordered)
+
+
+def _for_journal(render: Processor) -> Processor:
+    """Put the priority before each line, so that `journalctl --priority` can tell them apart."""
+
+    def process(logger: WrappedLogger, method: str, fields: EventDict) -> str:
+        sign = f"<{_PRIORITIES[fields['level']]}>"
+        return sign + str(render(logger, method, fields)).replace("\n", f"\n{sign}")
+
+    return process
 
 
 def narrator(logger: FilteringBoundLogger) -> Tell:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import socket
@@ -248,3 +249,31 @@ def fetched(address: str, path: str) -> bytes:
     with urllib.request.urlopen(f"http://{address}{path}") as answer:
         page: bytes = answer.read()
         return page
+
+
+@pytest.mark.parametrize("form", ["json", "human"])
+def test_the_journal_is_told_how_grave_each_line_is(tmp_path: Path, form: str) -> None:
+    """Where journald reads the log, each line begins with its priority."""
+    ours, theirs = socket.socketpair()
+    where = os.fstat(theirs.fileno())
+    stream = {"JOURNAL_STREAM": f"{where.st_dev}:{where.st_ino}"}
+    with served() as simulator, ours:
+        file = settings_of(simulator, tmp_path, programs=[{"api_key": "wrong"}])
+        daemon = subprocess.Popen(  # noqa: S603 - our own code
+            command("--config", file, "--log-format", form, "run"),
+            env=environment_of(tmp_path, stream),
+            stderr=theirs.fileno(),
+        )
+        theirs.close()
+        said = b""
+        while b"program refused" not in said and (more := ours.recv(65536)):
+            said += more
+        daemon.terminate()
+        daemon.wait()
+    graveness = {
+        event: line[:3]
+        for line in said.decode().splitlines()
+        for event in ("started", "program refused")
+        if event in line
+    }
+    assert graveness == {"started": "<6>", "program refused": "<3>"}
