@@ -17,22 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from support.disks import fill, mounted
 from support.makers import NIGHT, PROGRAM, candidate, evidence, path_of, product, row, sha256
 
 from winter_sync import catalog as catalog_module
-from winter_sync.catalog import (
-    Catalog,
-    CatalogThread,
-    NightCount,
-    Poll,
-    Scope,
-    Trouble,
-    new_session,
-    region_name,
-)
+from winter_sync.catalog import Catalog, CatalogThread, new_session
 from winter_sync.errors import StorageError
 from winter_sync.events import Share
 from winter_sync.models import (
@@ -46,7 +35,6 @@ from winter_sync.models import (
     Outcome,
     Published,
     Query,
-    Rectangle,
     Region,
     State,
     Subject,
@@ -54,6 +42,7 @@ from winter_sync.models import (
     Unchanged,
 )
 from winter_sync.plan import FETCH_ORDER
+from winter_sync.records import NightCount, Poll, Scope, Trouble
 from winter_sync.schema import migrations
 from winter_sync.sqlite import Database
 
@@ -716,26 +705,6 @@ def test_the_last_sweep_is_the_last_that_succeeded(catalog: Catalog, clock: Cloc
         catalog.record_poll(Poll(query(other), sweep=True))
     assert catalog.last_sweep(subject()) == swept
     assert catalog.last_sweep(subject(region=Target("y"))) is None
-
-
-degrees = st.floats(0, 90, allow_nan=False)
-regions = st.one_of(
-    st.none(),
-    st.builds(Target, st.text(max_size=30)),
-    st.builds(Cone, degrees, degrees, degrees),
-    st.builds(Rectangle, degrees, degrees, degrees, degrees),
-)
-
-
-@given(regions, regions)
-def test_two_regions_never_have_one_name(one: Region | None, other: Region | None) -> None:
-    """The names of two regions are the same only where the regions are."""
-    assert (region_name(one) == region_name(other)) == (one == other)
-
-
-def test_near_regions_have_names_of_their_own() -> None:
-    """Two cones that differ in the seventh digit are two."""
-    assert region_name(Cone(123.4567, 0.0)) != region_name(Cone(123.45671, 0.0))
 
 
 # --- the queue -----------------------------------------------------------------------------------

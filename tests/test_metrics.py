@@ -13,7 +13,7 @@ from reliability.stage import staged
 from support.makers import PROGRAM, batch, candidate, evidence, product
 
 from winter_sync import log
-from winter_sync.catalog import Catalog, CatalogThread, Poll
+from winter_sync.catalog import Catalog, CatalogThread
 from winter_sync.events import (
     Backlog,
     BatchBegun,
@@ -57,6 +57,7 @@ from winter_sync.models import (
     Target,
     Unchanged,
 )
+from winter_sync.records import Poll
 from winter_sync.simulator import DEMO_NIGHT
 
 if TYPE_CHECKING:

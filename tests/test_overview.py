@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from winter_sync.catalog import NightCount
 from winter_sync.models import ImageType, Instrument, Night
 from winter_sync.overview import MOST_NIGHTS, overview
+from winter_sync.records import NightCount
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -15,7 +15,7 @@ import pytest
 from support.command import PROGRAM, run, served, settings_file
 from support.makers import candidate, evidence, path_of, product, row
 
-from winter_sync.catalog import Catalog, Poll
+from winter_sync.catalog import Catalog
 from winter_sync.errors import ExitCode, StorageError
 from winter_sync.models import (
     ImageType,
@@ -27,6 +27,7 @@ from winter_sync.models import (
     Target,
 )
 from winter_sync.reading import connect
+from winter_sync.records import Poll
 from winter_sync.schema import migrations
 from winter_sync.sqlite import Database
 from winter_sync.tree import OURS

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
-from winter_sync.catalog import LastPoll, NightCount, Scope, Trouble
 from winter_sync.factory import open_existing_catalog
 from winter_sync.models import ImageType, Instrument, Night, Product, State
+from winter_sync.records import LastPoll, NightCount, Scope, Trouble
 from winter_sync.status import Status, as_json, look, show, verdict
 
 if TYPE_CHECKING:

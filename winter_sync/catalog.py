@@ -7,50 +7,64 @@ transaction, durable when it returns; two processes may share one catalog.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
+from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
+from winter_sync import statements
+from winter_sync.columns import (
+    candidate_of,
+    held_columns,
+    instant_text,
+    key,
+    known_of,
+    last_poll_of,
+    listing_values,
+    mark_columns,
+    night_count_of,
+    night_of,
+    plain,
+    poll_columns,
+    product_of,
+    product_values,
+    region_name,
+    share_of,
+    trouble_of,
+)
 from winter_sync.errors import StorageError
-from winter_sync.events import Share
 from winter_sync.models import (
     Candidate,
-    Cone,
     Evidence,
     Failed,
     ImageType,
     Instrument,
     Known,
-    Marks,
     Missing,
     Night,
     Outcome,
     Product,
     Published,
     Query,
-    Rectangle,
-    Region,
     Row,
     State,
     Subject,
-    Target,
     Unchanged,
 )
 from winter_sync.offloop import off_loop
 from winter_sync.reading import Reader, connect
+from winter_sync.records import LastPoll, NightCount, Poll, Scope, Standing, Trouble
 from winter_sync.schema import is_foreign, is_newer, migrations
 from winter_sync.sqlite import Database
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
+
+    from winter_sync.events import Share
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -66,116 +80,6 @@ _NO_NIGHT = ":"
 """Behind all nights, in the order of characters."""
 _LONG_AGO = timedelta(hours=1)
 """Content that comes again so much later is what the archive holds, not a file being written."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """What part of the catalog a run works on.
-
-    An empty tuple means all types, instruments or subjects, but no programs means nothing at all.
-    With subjects, a product counts if one of them listed it last.
-    """
-
-    programs: tuple[str, ...]
-    image_types: tuple[ImageType, ...] = ()
-    instruments: tuple[Instrument, ...] = ()
-    first_night: Night | None = None
-    last_night: Night | None = None
-    subjects: tuple[Subject, ...] = ()
-
-    def where(self) -> tuple[str, list[str]]:
-        """Give the SQL condition on `products` (named p) and its parameters."""
-        clauses, values = ["1"], list[str]()
-        for column, words in (
-            ("image_type", self.image_types),
-            ("instrument", self.instruments),
-        ):
-            if words:
-                clauses.append(f"p.{column} IN ({_placeholders(len(words))})")
-                values += [str(word) for word in words]
-        for sign, night in ((">=", self.first_night), ("<=", self.last_night)):
-            if night is not None:
-                clauses.append(f"p.night {sign} ?")
-                values.append(night.name)
-        if self.subjects:
-            rows = ", ".join(["(?, ?, ?, ?)"] * len(self.subjects))
-            clauses.append(_LISTED_BY.format(rows=rows))
-            for one in self.subjects:
-                subject = (one.program, one.instrument, one.image_type, region_name(one.region))
-                values += [str(word) for word in subject]
-        return " AND ".join(clauses), values
-
-
-@dataclass(frozen=True, slots=True)
-class Poll:
-    """What one poll did, as it is recorded."""
-
-    query: Query
-    sweep: bool
-    listed: int = 0
-    new: int = 0
-    changed: int = 0
-    returned: int = 0
-    withdrawn: int = 0
-    faults: int = 0
-    seconds: float = 0.0
-    error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class NightCount:
-    """How many products of one kind a night has, by state."""
-
-    night: Night
-    instrument: Instrument
-    image_type: ImageType
-    published: int
-    wanted: int
-    missing: int
-    withdrawn: int
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How far the mirror is, in a few numbers; each product counts in one of them at most.
-
-    Of what is not here only that counts which a given program lists.
-    """
-
-    published: int
-    wanted: int
-    missing: int
-    claimed: int
-    """Wanted or missing, and being fetched now."""
-    withdrawn: int
-    last_night: Night | None
-    """The newest night of which anything is listed."""
-    last_complete_night: Night | None
-    """The newest night of which nothing is wanted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """A product that could not be had yet, and why."""
-
-    product: Product
-    state: State
-    attempts: int
-    not_before: str
-    last_error: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class LastPoll:
-    """When a program's type was last looked at, and with what result."""
-
-    program: str
-    instrument: Instrument
-    image_type: ImageType
-    at: str
-    listed: int
-    error: str | None
 
 
 class Catalog:
@@ -267,9 +171,9 @@ class Catalog:
         found: list[Known] = []
         paths = iter([savepath for _, savepath in identities])
         while chunk := list(islice(paths, _CHUNK)):
-            sql = _KNOWN.format(_placeholders(len(chunk)))
+            sql = statements.KNOWN.format(statements.placeholders(len(chunk)))
             rows = self._rows(sql, [subject.program, subject.instrument, *chunk])
-            found += [_known(row) for row in rows]
+            found += [known_of(row) for row in rows]
         return found
 
     def expected(self, query: Query) -> list[Product]:
@@ -280,7 +184,7 @@ class Catalog:
         """
         subject, end = query.subject, query.end or date.max
         rows = self._rows(
-            _EXPECTED,
+            statements.EXPECTED,
             [
                 subject.program,
                 subject.instrument,
@@ -290,7 +194,7 @@ class Catalog:
                 end.isoformat(),
             ],
         )
-        return [_product(row) for row in rows]
+        return [product_of(row) for row in rows]
 
     def record_poll(
         self,
@@ -321,14 +225,14 @@ class Catalog:
         with self._writing():
             now = self._now()
             self._run_many(
-                _ENTER, [_product_record(row.product, path, now) for row, path in listed]
+                statements.ENTER, [product_values(row.product, path, now) for row, path in listed]
             )
             rows, left_out = self._split([row for row, _ in listed])
             self._list(rows, poll.query, now)
-            self._run_many(_WANT, [row.product.identity for row in wanted])
+            self._run_many(statements.WANT, [row.product.identity for row in wanted])
             self._withdraw(poll.query.subject.program, withdrawn, now)
-            self._db.table("polls").insert(_poll_record(poll, now))
-            self._db.execute(_FORGET_POLLS, [_POLLS_KEPT])
+            self._db.table("polls").insert(poll_columns(poll, now))
+            self._db.execute(statements.FORGET_POLLS, [_POLLS_KEPT])
         return left_out
 
     def _split(self, rows: Sequence[Row]) -> tuple[list[Row], list[Product]]:
@@ -347,7 +251,7 @@ class Catalog:
             for instrument, some in savepaths.items()
             for at in range(0, len(some), _CHUNK)
             for row in self._rows(
-                _PRESENT.format(_placeholders(len(some[at : at + _CHUNK]))),
+                statements.PRESENT.format(statements.placeholders(len(some[at : at + _CHUNK]))),
                 [instrument, *some[at : at + _CHUNK]],
             )
         }
@@ -358,14 +262,14 @@ class Catalog:
         It is that program's key which can fetch them, whatever `progname` a row has.
         """
         identities = [row.product.identity for row in rows]
-        self._run_many(_SEE, [(now, *identity) for identity in identities])
-        self._run_many(_RETURN, identities)
-        self._run_many(_LIST, [_listing_record(row, query, now) for row in rows])
+        self._run_many(statements.SEE, [(now, *identity) for identity in identities])
+        self._run_many(statements.RETURN, identities)
+        self._run_many(statements.LIST, [listing_values(row, query, now) for row in rows])
 
     def _withdraw(self, program: str, products: Sequence[Product], now: str) -> None:
         identities = [product.identity for product in products]
-        self._run_many(_UNLIST, [(now, program, *identity) for identity in identities])
-        self._run_many(_WITHDRAW, [(now, *identity) for identity in identities])
+        self._run_many(statements.UNLIST, [(now, program, *identity) for identity in identities])
+        self._run_many(statements.WITHDRAW, [(now, *identity) for identity in identities])
 
     def last_sweep(self, subject: Subject) -> datetime | None:
         """Tell when the whole span of a subject was last asked for with success."""
@@ -389,42 +293,45 @@ class Catalog:
         Within a night they come in the given order of types. Of several programs of the scope
         that list a product, the first by name is to be asked; its marks are those listed last.
         """
-        condition, values = scope.where()
-        programs = _placeholders(len(scope.programs))
+        condition, values = statements.where(scope)
+        programs = statements.placeholders(len(scope.programs))
         rows = self._rows(
-            _CANDIDATES.format(condition=condition, programs=programs),
+            statements.CANDIDATES.format(condition=condition, programs=programs),
             [
                 *(self._now(), *values, *scope.programs, " ".join(order), limit),
-                *(_RECENT, _text(self._clock() - _LONG_AGO), *scope.programs, " ".join(order)),
+                *(_RECENT, instant_text(self._clock() - _LONG_AGO)),
+                *(*scope.programs, " ".join(order)),
             ],
         )
-        return [_candidate(row) for row in rows]
+        return [candidate_of(row) for row in rows]
 
     def count_wanted(self, scope: Scope) -> int:
         """Count the products of a scope that are to be fetched, now or later, and by nobody yet."""
-        condition, values = scope.where()
-        programs = _placeholders(len(scope.programs))
+        condition, values = statements.where(scope)
+        programs = statements.placeholders(len(scope.programs))
         row = self._row(
-            _COUNT_WANTED.format(condition=condition, programs=programs),
+            statements.COUNT_WANTED.format(condition=condition, programs=programs),
             [*values, *scope.programs],
         )
         return int(row["wanted"]) if row else 0
 
     def wanted(self, scope: Scope) -> tuple[Share, ...]:
         """Count the same by night, instrument and type."""
-        condition, values = scope.where()
-        programs = _placeholders(len(scope.programs))
+        condition, values = statements.where(scope)
+        programs = statements.placeholders(len(scope.programs))
         rows = self._rows(
-            _WANTED.format(condition=condition, programs=programs), [*values, *scope.programs]
+            statements.WANTED.format(condition=condition, programs=programs),
+            [*values, *scope.programs],
         )
-        return tuple(_share(row) for row in rows)
+        return tuple(share_of(row) for row in rows)
 
     def next_retry(self, scope: Scope) -> datetime | None:
         """Tell when the next product of a scope may be fetched; None if none is to be."""
-        condition, values = scope.where()
-        programs = _placeholders(len(scope.programs))
+        condition, values = statements.where(scope)
+        programs = statements.placeholders(len(scope.programs))
         row = self._row(
-            _NEXT_RETRY.format(condition=condition, programs=programs), [*values, *scope.programs]
+            statements.NEXT_RETRY.format(condition=condition, programs=programs),
+            [*values, *scope.programs],
         )
         if row is None or row["soonest"] is None:
             return None
@@ -436,7 +343,7 @@ class Catalog:
             return tuple(
                 candidate
                 for candidate in candidates
-                if self._db.execute(_CLAIM, [session, *_key(candidate.product)]).rowcount
+                if self._db.execute(statements.CLAIM, [session, *key(candidate.product)]).rowcount
             )
 
     def release(self, candidates: Iterable[Candidate]) -> None:
@@ -497,7 +404,7 @@ class Catalog:
         if held["sha256"] != evidence.sha256:
             revision += 1
             self._add_revision(evidence, revision, now)
-        self._settle(product, _held_columns(evidence, revision, now))
+        self._settle(product, held_columns(evidence, revision, now))
 
     def _add_revision(self, evidence: Evidence, revision: int, now: str) -> None:
         identity = {"instrument": evidence.instrument.value, "savepath": evidence.savepath}
@@ -524,11 +431,11 @@ class Catalog:
         when_again: Callable[[int, Outcome], timedelta],
     ) -> None:
         attempts = candidate.attempts + 1
-        not_before = _text(self._clock() + when_again(attempts, outcome))
+        not_before = instant_text(self._clock() + when_again(attempts, outcome))
         common = {"attempts": attempts, "not_before": not_before}
         match outcome:
             case Missing():
-                columns = {"state": State.MISSING.value, **_mark_columns(candidate.marks)}
+                columns = {"state": State.MISSING.value, **mark_columns(candidate.marks)}
                 self._settle(candidate.product, {**common, **columns, "last_error": None})
             case Failed():
                 columns = {"state": State.WANTED.value, "last_error": outcome.reason}
@@ -538,14 +445,14 @@ class Catalog:
     def _note_refusal(self, product: Product, sha256: str | None) -> None:
         """Remember since when it is this content that contradicts itself."""
         if sha256 is not None:
-            self._db.execute(_NOTE_REFUSAL, [sha256, self._now(), *_key(product), sha256])
+            self._db.execute(statements.NOTE_REFUSAL, [sha256, self._now(), *key(product), sha256])
 
     def _settle(self, product: Product, columns: dict[str, Any]) -> None:
         """Set columns of a product, and end its lease."""
         values = {**columns, "claimed_by": None}
         names = ", ".join(f"{name} = ?" for name in values)
         sql = f"UPDATE products SET {names} WHERE instrument = ? AND savepath = ?"  # noqa: S608 - our own column names
-        self._db.execute(sql, [*values.values(), *_key(product)])
+        self._db.execute(sql, [*values.values(), *key(product)])
 
     def adopt(self, evidence: Evidence) -> bool:
         """Record a file that a crash left in the tree between its rename and its commit.
@@ -559,34 +466,34 @@ class Catalog:
             )
             if row is None or (row["state"] == "published" and row["sha256"] == evidence.sha256):
                 return False
-            self._hold(_product(row), evidence)
+            self._hold(product_of(row), evidence)
             return True
 
     # --- looking -------------------------------------------------------------------------------
 
     def night_counts(self, scope: Scope) -> list[NightCount]:
         """Count products by night, instrument, type and state; the newest night first."""
-        condition, values = scope.where()
-        programs = _placeholders(len(scope.programs))
+        condition, values = statements.where(scope)
+        programs = statements.placeholders(len(scope.programs))
         rows = self._rows(
-            _NIGHT_COUNTS.format(condition=condition, programs=programs),
+            statements.NIGHT_COUNTS.format(condition=condition, programs=programs),
             [*values, *scope.programs],
         )
-        return [_night_count(row) for row in rows]
+        return [night_count_of(row) for row in rows]
 
     def troubles(self, scope: Scope, limit: int) -> list[Trouble]:
         """Give products that failed or are missing, the newest night first."""
-        condition, values = scope.where()
-        programs = _placeholders(len(scope.programs))
+        condition, values = statements.where(scope)
+        programs = statements.placeholders(len(scope.programs))
         rows = self._rows(
-            _TROUBLES.format(condition=condition, programs=programs),
+            statements.TROUBLES.format(condition=condition, programs=programs),
             [*values, *scope.programs, limit],
         )
-        return [_trouble(row) for row in rows]
+        return [trouble_of(row) for row in rows]
 
     def last_polls(self) -> list[LastPoll]:
         """Give the latest poll of every program, instrument and type."""
-        return [_last_poll(row) for row in self._rows(_LAST_POLLS)]
+        return [last_poll_of(row) for row in self._rows(statements.LAST_POLLS)]
 
     def standing(self, programs: Sequence[str]) -> Standing:
         """Tell in a few numbers how far these programs are.
@@ -594,7 +501,7 @@ class Catalog:
         Cheap enough to be asked all the time: what is here is counted by an index, and only what
         is still to come is looked at.
         """
-        (held,) = self._rows(_HELD)
+        (held,) = self._rows(statements.HELD)
         queue = self._rows(*self._queue(programs))
         to_come = dict.fromkeys(("wanted", "missing", "claimed"), 0)
         for part in queue:
@@ -615,25 +522,25 @@ class Catalog:
         Each product of that is listed by some program, so that the listings need not be looked at
         where all programs there are count.
         """
-        listed = {row["program"] for row in self._rows(_PROGRAMS_LISTED)}
+        listed = {row["program"] for row in self._rows(statements.PROGRAMS_LISTED)}
         if listed <= set(programs):
-            return _QUEUE.format(condition="1"), []
-        condition = _LISTED_UNDER.format(programs=_placeholders(len(programs)))
-        return _QUEUE.format(condition=condition), list(programs)
+            return statements.QUEUE.format(condition="1"), []
+        condition = statements.LISTED_UNDER.format(programs=statements.placeholders(len(programs)))
+        return statements.QUEUE.format(condition=condition), list(programs)
 
     def _nights_down(self) -> Iterator[Night]:
         """Give the nights of which anything is listed, the newest first."""
         before = _NO_NIGHT
-        while (row := self._row(_NIGHT_BEFORE, [before])) and row["night"]:
+        while (row := self._row(statements.NIGHT_BEFORE, [before])) and row["night"]:
             before = row["night"]
-            yield _night(before)
+            yield night_of(before)
 
     def last_successes(self, subjects: Iterable[Subject]) -> dict[Subject, datetime]:
         """Tell when each of these was last listed with success, those that ever were."""
         found = {}
         for subject in subjects:
             row = self._row(
-                _LAST_SUCCESS,
+                statements.LAST_SUCCESS,
                 [
                     subject.program,
                     subject.instrument,
@@ -665,7 +572,7 @@ class Catalog:
 
     def _rows(self, sql: str, values: Iterable[object] = ()) -> list[dict[str, Any]]:
         with _explained(self.path):
-            found = list(self._db.query(sql, [_plain(value) for value in values]))
+            found = list(self._db.query(sql, [plain(value) for value in values]))
         if self._reader is not None:
             self._reader.check()
         return found
@@ -674,7 +581,7 @@ class Catalog:
         return next(iter(self._rows(sql, values)), None)
 
     def _now(self) -> str:
-        return _text(self._clock())
+        return instant_text(self._clock())
 
 
 class CatalogThread:
@@ -719,185 +626,9 @@ class CatalogThread:
         return await off_loop(self._executor, method, self._catalog, *args, **kwargs)
 
 
-# --- statements ----------------------------------------------------------------------------------
-# Where one has braces, only our own conditions and question marks are put in.
-
-_KNOWN = """
-SELECT p.instrument, p.savepath, p.image_type, p.night, p.state, p.withdrawn_at,
-  p.settled_lastmodified, p.settled_pipeversion,
-  l.savepath IS NOT NULL AND l.withdrawn_at IS NULL AS listed_here
-FROM products p LEFT JOIN listings l
-  ON l.instrument = p.instrument AND l.savepath = p.savepath AND l.program = ?
-WHERE p.instrument = ? AND p.savepath IN ({})
-"""
-_EXPECTED = """
-SELECT p.instrument, p.savepath, p.image_type, p.night
-FROM listings l JOIN products p USING (instrument, savepath)
-WHERE l.program = ? AND l.instrument = ? AND p.image_type = ? AND l.region = ?
-  AND l.withdrawn_at IS NULL AND l.nightdate >= ? AND l.nightdate < ?
-"""
-_PRESENT = "SELECT savepath FROM products WHERE instrument = ? AND savepath IN ({})"
-_ENTER = """
-INSERT INTO products (instrument, savepath, image_type, night, filename, path, state,
-  first_listed, last_listed) VALUES (?, ?, ?, ?, ?, ?, 'wanted', ?, ?) ON CONFLICT DO NOTHING
-"""
-_SEE = "UPDATE products SET last_listed = ? WHERE instrument = ? AND savepath = ?"
-_RETURN = """
-UPDATE products SET withdrawn_at = NULL
-WHERE instrument = ? AND savepath = ? AND withdrawn_at IS NOT NULL
-"""
-_LIST = """
-INSERT INTO listings (program, instrument, savepath, region, target, nightdate, ra, dec, fid,
-  utctime, fieldid, lastmodified, pipeversion, extra, progname, first_listed, last_listed)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (program, instrument, savepath) DO UPDATE SET region = excluded.region,
-  target = excluded.target, nightdate = excluded.nightdate, ra = excluded.ra, dec = excluded.dec,
-  fid = excluded.fid, utctime = excluded.utctime, fieldid = excluded.fieldid,
-  lastmodified = excluded.lastmodified, pipeversion = excluded.pipeversion,
-  extra = excluded.extra, progname = excluded.progname, last_listed = excluded.last_listed,
-  withdrawn_at = NULL
-"""
-_WANT = """
-UPDATE products SET state = 'wanted', attempts = 0, not_before = '', last_error = NULL
-WHERE instrument = ? AND savepath = ?
-"""
-_UNLIST = """
-UPDATE listings SET withdrawn_at = ? WHERE program = ? AND instrument = ? AND savepath = ?
-"""
-_WITHDRAW = """
-UPDATE products SET withdrawn_at = ? WHERE instrument = ? AND savepath = ?
-  AND NOT EXISTS (SELECT 1 FROM listings l WHERE l.instrument = products.instrument
-    AND l.savepath = products.savepath AND l.withdrawn_at IS NULL)
-"""
-_FORGET_POLLS = """
-DELETE FROM polls WHERE id <= (SELECT max(id) FROM polls) - ? AND NOT sweep
-"""
-_LISTED_UNDER = """
-EXISTS (SELECT 1 FROM listings l WHERE l.program IN ({programs})
-  AND l.instrument = p.instrument AND l.savepath = p.savepath AND l.withdrawn_at IS NULL)
-"""
-_LISTED_BY = """
-EXISTS (SELECT 1 FROM listings b WHERE b.instrument = p.instrument AND b.savepath = p.savepath
-  AND (b.program, b.instrument, p.image_type, b.region) IN (VALUES {rows}))
-"""
-_CANDIDATES = f"""
-WITH chosen AS MATERIALIZED (
-  SELECT p.* FROM products p
-  WHERE p.state IN ('wanted', 'missing') AND p.withdrawn_at IS NULL AND p.claimed_by IS NULL
-    AND p.not_before <= ? AND {{condition}} AND {_LISTED_UNDER}
-  ORDER BY p.attempts, p.night DESC, instr(?, p.image_type), p.savepath LIMIT ?
-), usual AS MATERIALIZED (
-  SELECT instrument, image_type, (
-    SELECT avg(size) FROM (
-      SELECT size FROM products s
-      WHERE s.instrument = kinds.instrument AND s.image_type = kinds.image_type
-        AND s.size IS NOT NULL ORDER BY s.published_at DESC LIMIT ?)) AS usual_size
-  FROM (SELECT DISTINCT instrument, image_type FROM chosen) AS kinds
-)
-SELECT c.*, usual_size, l.lastmodified, l.pipeversion, max(l.last_listed),
-  CASE WHEN c.refused_at <= ? THEN c.refused_sha256 END AS refused_long_ago,
-  (SELECT min(program) FROM listings o
-   WHERE o.instrument = c.instrument AND o.savepath = c.savepath AND o.withdrawn_at IS NULL
-     AND o.program IN ({{programs}})) AS program
-FROM chosen c JOIN usual USING (instrument, image_type) CROSS JOIN listings l
-WHERE l.instrument = c.instrument AND l.savepath = c.savepath AND l.withdrawn_at IS NULL
-GROUP BY c.instrument, c.savepath
-ORDER BY c.attempts, c.night DESC, instr(?, c.image_type), c.savepath
-"""  # noqa: S608 - see above
-_COUNT_WANTED = f"""
-SELECT count(*) AS wanted FROM products p
-WHERE p.state = 'wanted' AND p.withdrawn_at IS NULL AND p.claimed_by IS NULL
-  AND {{condition}} AND {_LISTED_UNDER}
-"""  # noqa: S608 - see above
-_WANTED = f"""
-SELECT night, instrument, image_type, count(*) AS products, sum(attempts > 0) AS failed
-FROM products p
-WHERE p.state = 'wanted' AND p.withdrawn_at IS NULL AND p.claimed_by IS NULL
-  AND {{condition}} AND {_LISTED_UNDER}
-GROUP BY night, instrument, image_type
-"""  # noqa: S608 - see above
-_NEXT_RETRY = f"""
-SELECT min(not_before) AS soonest FROM products p
-WHERE p.state IN ('wanted', 'missing') AND p.withdrawn_at IS NULL AND p.claimed_by IS NULL
-  AND {{condition}} AND {_LISTED_UNDER}
-"""  # noqa: S608 - see above
-_CLAIM = """
-UPDATE products SET claimed_by = ? WHERE instrument = ? AND savepath = ?
-  AND claimed_by IS NULL AND state IN ('wanted', 'missing')
-"""
-_NOTE_REFUSAL = """
-UPDATE products SET refused_sha256 = ?, refused_at = ?
-WHERE instrument = ? AND savepath = ? AND refused_sha256 IS NOT ?
-"""
-_NIGHT_COUNTS = """
-SELECT night, instrument, image_type,
-  sum(state = 'published') AS published,
-  sum(state = 'wanted' AND withdrawn_at IS NULL) AS wanted,
-  sum(state = 'missing' AND withdrawn_at IS NULL) AS missing,
-  sum(withdrawn_at IS NOT NULL) AS withdrawn,
-  coalesce(sum(size), 0) AS size
-FROM products p
-WHERE {condition} AND EXISTS (SELECT 1 FROM listings l WHERE l.program IN ({programs})
-  AND l.instrument = p.instrument AND l.savepath = p.savepath)
-GROUP BY night, instrument, image_type ORDER BY night DESC, instrument, image_type
-"""
-_TROUBLES = f"""
-SELECT * FROM products p
-WHERE p.state IN ('wanted', 'missing') AND p.withdrawn_at IS NULL AND p.attempts > 0
-  AND {{condition}} AND {_LISTED_UNDER}
-ORDER BY p.night DESC, p.instrument, p.savepath LIMIT ?
-"""  # noqa: S608 - see above
-_HELD = """
-SELECT total - withdrawn - queued AS published, withdrawn FROM (
-  SELECT (SELECT count(*) FROM products) AS total,
-    (SELECT count(*) FROM products WHERE withdrawn_at IS NOT NULL) AS withdrawn,
-    (SELECT count(*) FROM products
-     WHERE state IN ('wanted', 'missing') AND withdrawn_at IS NULL) AS queued)
-"""
-_QUEUE = """
-SELECT night, state, claimed_by IS NOT NULL AS claimed, count(*) AS products
-FROM products p INDEXED BY products_queue
-WHERE state IN ('wanted', 'missing') AND withdrawn_at IS NULL AND {condition}
-GROUP BY night, state, claimed
-"""
-_PROGRAMS_LISTED = """
-WITH RECURSIVE found (program) AS (
-  SELECT min(program) FROM listings UNION ALL
-  SELECT (SELECT min(program) FROM listings WHERE program > found.program) FROM found
-  WHERE found.program IS NOT NULL)
-SELECT program FROM found WHERE program IS NOT NULL
-"""
-_NIGHT_BEFORE = "SELECT max(night) AS night FROM products WHERE night < ?"
-_LAST_SUCCESS = """
-SELECT max(at) AS at FROM polls WHERE error IS NULL AND program = ? AND instrument = ?
-  AND image_type = ? AND region = ?
-"""
-_LAST_POLLS = """
-SELECT program, instrument, image_type, at, listed, error FROM polls WHERE id IN (
-  SELECT max(id) FROM polls GROUP BY program, instrument, image_type)
-ORDER BY program, instrument, image_type
-"""
-
-
 def new_session() -> str:
     """Give a name for a session of work that no other has."""
     return uuid.uuid4().hex
-
-
-def region_name(region: Region | None) -> str:
-    """Write a region as one readable word of the catalog; empty for a whole program.
-
-    Two regions never have one name: numbers are written out as far as they differ.
-    """
-    match region:
-        case None:
-            return ""
-        case Target(name):
-            return f"target {name}"
-        case Cone(ra, dec, radius):
-            return f"cone {ra!r} {dec!r} {radius!r}"
-        case Rectangle(ra_min, ra_max, dec_min, dec_max):
-            return f"rectangle {ra_min!r} {ra_max!r} {dec_min!r} {dec_max!r}"
 
 
 # --- errors --------------------------------------------------------------------------------------
@@ -941,167 +672,3 @@ def _refuse_others(db: Database, path: Path) -> None:
             f"{path} is a database, but no catalog of winter-sync",
             remedy="Move it away, or set mirror.state to another directory.",
         )
-
-
-# --- rows and records ----------------------------------------------------------------------------
-
-
-def _placeholders(count: int) -> str:
-    return ", ".join("?" * count)
-
-
-def _text(instant: datetime) -> str:
-    return instant.astimezone(UTC).isoformat(timespec="milliseconds")
-
-
-def _plain(value: object) -> object:
-    return str(value) if isinstance(value, Instrument | ImageType | State) else value
-
-
-def _key(product: Product) -> tuple[str, str]:
-    return product.instrument.value, product.savepath
-
-
-_night = lru_cache(4096)(Night)
-
-
-def _product(row: dict[str, Any]) -> Product:
-    return Product(
-        instrument=Instrument(row["instrument"]),
-        savepath=row["savepath"],
-        image_type=ImageType(row["image_type"]),
-        night=_night(row["night"]),
-    )
-
-
-def _known(row: dict[str, Any]) -> Known:
-    return Known(
-        product=_product(row),
-        state=State(row["state"]),
-        settled_marks=Marks(row["settled_lastmodified"], row["settled_pipeversion"]),
-        listed_here=bool(row["listed_here"]),
-        withdrawn=row["withdrawn_at"] is not None,
-    )
-
-
-def _candidate(row: dict[str, Any]) -> Candidate:
-    product = _product(row)
-    return Candidate(
-        product=product,
-        program=row["program"],
-        attempts=row["attempts"],
-        marks=Marks(row["lastmodified"], row["pipeversion"]),
-        expected_size=int(row["size"] or row["usual_size"] or product.image_type.typical_size),
-        path=row["path"],
-        published_sha256=row["sha256"],
-        refused_sha256=row["refused_long_ago"],
-        state=State(row["state"]),
-    )
-
-
-def _night_count(row: dict[str, Any]) -> NightCount:
-    return NightCount(
-        night=_night(row["night"]),
-        instrument=Instrument(row["instrument"]),
-        image_type=ImageType(row["image_type"]),
-        published=row["published"],
-        wanted=row["wanted"],
-        missing=row["missing"],
-        withdrawn=row["withdrawn"],
-        size=row["size"],
-    )
-
-
-def _share(row: dict[str, Any]) -> Share:
-    return Share(
-        night=_night(row["night"]),
-        instrument=Instrument(row["instrument"]),
-        image_type=ImageType(row["image_type"]),
-        products=row["products"],
-        failed=row["failed"],
-    )
-
-
-def _trouble(row: dict[str, Any]) -> Trouble:
-    return Trouble(
-        product=_product(row),
-        state=State(row["state"]),
-        attempts=row["attempts"],
-        not_before=row["not_before"],
-        last_error=row["last_error"],
-    )
-
-
-def _last_poll(row: dict[str, Any]) -> LastPoll:
-    return LastPoll(
-        program=row["program"],
-        instrument=Instrument(row["instrument"]),
-        image_type=ImageType(row["image_type"]),
-        at=row["at"],
-        listed=row["listed"],
-        error=row["error"],
-    )
-
-
-def _product_record(product: Product, path: str, now: str) -> tuple[object, ...]:
-    """Give the values of `_ENTER`."""
-    kind, night = product.image_type.value, product.night.name
-    return (*_key(product), kind, night, product.filename, path, now, now)
-
-
-def _listing_record(row: Row, query: Query, now: str) -> tuple[object, ...]:
-    """Give the values of `_LIST`."""
-    program = query.subject.program
-    return (
-        *(program, *_key(row.product), region_name(query.subject.region)),
-        *(row.target, row.nightdate, row.ra, row.dec, row.fid, row.utctime, row.fieldid),
-        *(row.lastmodified, row.pipeversion),
-        json.dumps(dict(row.extra), default=str) if row.extra else None,
-        row.program if row.program != program else None,
-        *(now, now),
-    )
-
-
-def _held_columns(evidence: Evidence, revision: int, now: str) -> dict[str, Any]:
-    return {
-        "state": State.PUBLISHED.value,
-        "attempts": 0,
-        "not_before": "",
-        "last_error": None,
-        "refused_sha256": None,
-        "refused_at": None,
-        "revision": revision,
-        "size": evidence.size,
-        "sha256": evidence.sha256,
-        "published_at": now,
-        **_mark_columns(evidence.marks),
-    }
-
-
-def _mark_columns(marks: Marks) -> dict[str, Any]:
-    return {
-        "settled_lastmodified": marks.lastmodified,
-        "settled_pipeversion": marks.pipeversion,
-    }
-
-
-def _poll_record(poll: Poll, now: str) -> dict[str, Any]:
-    query, subject = poll.query, poll.query.subject
-    return {
-        "at": now,
-        "program": subject.program,
-        "instrument": subject.instrument.value,
-        "image_type": subject.image_type.value,
-        "region": region_name(subject.region),
-        "start": query.start.isoformat(),
-        "end": query.end.isoformat() if query.end else None,
-        "sweep": int(poll.sweep),
-        "listed": poll.listed,
-        "new": poll.new,
-        "changed": poll.changed,
-        "returned": poll.returned,
-        "withdrawn": poll.withdrawn,
-        "faults": poll.faults,
-        "seconds": poll.seconds,
-        "error": poll.error,
-    }

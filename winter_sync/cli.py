@@ -217,8 +217,8 @@ def status(
 ) -> None:
     """Show what is here, what is to come, and whether the last night is complete."""
     from winter_sync import status as view  # noqa: PLC0415 - heavy
-    from winter_sync.catalog import Scope  # noqa: PLC0415 - heavy
     from winter_sync.factory import open_existing_catalog  # noqa: PLC0415 - heavy
+    from winter_sync.records import Scope  # noqa: PLC0415 - heavy
 
     settings, _ = _prepare(context.obj, secrets=False)
     scope = Scope(programs=tuple(one.program for one in settings.selections))

@@ -17,10 +17,10 @@ from rich.text import Text
 from rich.tree import Tree as TreeView
 
 from winter_sync import status
-from winter_sync.catalog import Scope
 from winter_sync.errors import ExitCode, UsageError, WinterSyncError
 from winter_sync.factory import open_existing_catalog
 from winter_sync.oneoff import run_once
+from winter_sync.records import Scope
 from winter_sync.settings import Settings, check_root
 from winter_sync.simulator.accounts import (
     DEFAULT_PASSWORD,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from winter_sync import plan
-from winter_sync.catalog import Catalog, CatalogThread, Scope
+from winter_sync.catalog import Catalog, CatalogThread
 from winter_sync.errors import LeftAloneError, RefusedError, TransientError, WinterSyncError
 from winter_sync.events import INTERRUPTED, BatchBegun, BatchEnded, Settled, Tell
 from winter_sync.fetcher import Fetched, Fetcher
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from winter_sync.api import Api
+    from winter_sync.records import Scope
     from winter_sync.report import Report
     from winter_sync.tree import Session
     from winter_sync.work import Work

@@ -24,7 +24,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from winter_sync import __version__
-from winter_sync.catalog import Catalog, CatalogThread, Standing
+from winter_sync.catalog import Catalog, CatalogThread
 from winter_sync.errors import StorageError
 from winter_sync.events import (
     BatchBegun,
@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from prometheus_client import Metric as Family
 
     from winter_sync.models import Night, Query, Selection, Subject
+    from winter_sync.records import Standing
 
 NAMESPACE = "winter_sync"
 SUBJECT = ("program", "instrument", "image_type")

@@ -9,7 +9,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from winter_sync.catalog import Catalog, CatalogThread, Scope
+from winter_sync.catalog import Catalog, CatalogThread
 from winter_sync.errors import (
     BadAnswerError,
     RefusedError,
@@ -19,6 +19,7 @@ from winter_sync.errors import (
 )
 from winter_sync.events import Backlog, PollsEnded, Recovered, Tell
 from winter_sync.offloop import off_loop
+from winter_sync.records import Scope
 from winter_sync.report import Report
 from winter_sync.work import Work
 

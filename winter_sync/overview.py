@@ -12,7 +12,7 @@ from winter_sync.units import show_size
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from winter_sync.catalog import NightCount
+    from winter_sync.records import NightCount
 
 MOST_NIGHTS = 30
 """More nights than these are shown by month."""

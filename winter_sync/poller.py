@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from winter_sync import plan
-from winter_sync.catalog import Catalog, CatalogThread, Poll
+from winter_sync.catalog import Catalog, CatalogThread
 from winter_sync.errors import (
     BadAnswerError,
     DamagedError,
@@ -27,6 +27,7 @@ from winter_sync.events import (
     WindowHalved,
     shares,
 )
+from winter_sync.records import Poll
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

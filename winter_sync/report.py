@@ -11,7 +11,7 @@ from winter_sync.models import Failed, Missing, Outcome, Published, Unchanged
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from winter_sync.catalog import Poll
+    from winter_sync.records import Poll
 
 
 @dataclass(slots=True)

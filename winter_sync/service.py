@@ -15,7 +15,6 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, NoReturn
 
 from winter_sync import keyring, status
-from winter_sync.catalog import Scope
 from winter_sync.daemon import Daemon
 from winter_sync.daybook import Daybook
 from winter_sync.errors import StalledError, StorageError, WinterSyncError
@@ -31,6 +30,7 @@ from winter_sync.events import (
 )
 from winter_sync.factory import now, open_existing_catalog, open_mirror
 from winter_sync.metrics import Metrics, Watched
+from winter_sync.records import Scope
 from winter_sync.sentry import make_sure_of_being_alone, only_daemon
 from winter_sync.settings import check_root
 from winter_sync.vitals import Vitals

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from rich.table import Table
 from rich.text import Text
 
-from winter_sync.catalog import Catalog, CatalogThread, LastPoll, NightCount, Scope, Trouble
+from winter_sync.catalog import Catalog, CatalogThread
 from winter_sync.models import ImageType, Instrument, State
 from winter_sync.units import show_size
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from winter_sync.models import Night
+    from winter_sync.records import LastPoll, NightCount, Scope, Trouble
 
 T = TypeVar("T")
 

@@ -17,9 +17,10 @@ from reliability.stage import PROGRAM, TYPES, PausingRig, Reacting
 from support.rig import path_of
 
 from winter_sync import keyring, log
-from winter_sync.catalog import CatalogThread, Scope
+from winter_sync.catalog import CatalogThread
 from winter_sync.factory import CATALOG
 from winter_sync.metrics import Metrics, Watched
+from winter_sync.records import Scope
 from winter_sync.redaction import redactor
 from winter_sync.simulator import (
     DEMO_NIGHT,

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from support.makers import PROGRAM, evidence
 
-from winter_sync.catalog import Catalog, Scope
+from winter_sync.catalog import Catalog
 from winter_sync.models import ImageType, Published
+from winter_sync.records import Scope
 
 
 def now() -> datetime:

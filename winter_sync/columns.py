@@ -1,0 +1,215 @@
+"""What the columns of the catalog hold: models and records written as them and read from them."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+from winter_sync.events import Share
+from winter_sync.models import (
+    Candidate,
+    Cone,
+    Evidence,
+    ImageType,
+    Instrument,
+    Known,
+    Marks,
+    Night,
+    Product,
+    Query,
+    Rectangle,
+    Region,
+    Row,
+    State,
+    Target,
+)
+from winter_sync.records import LastPoll, NightCount, Poll, Trouble
+
+
+def region_name(region: Region | None) -> str:
+    """Write a region as one readable word of the catalog; empty for a whole program.
+
+    Two regions never have one name: numbers are written out as far as they differ.
+    """
+    match region:
+        case None:
+            return ""
+        case Target(name):
+            return f"target {name}"
+        case Cone(ra, dec, radius):
+            return f"cone {ra!r} {dec!r} {radius!r}"
+        case Rectangle(ra_min, ra_max, dec_min, dec_max):
+            return f"rectangle {ra_min!r} {ra_max!r} {dec_min!r} {dec_max!r}"
+
+
+def instant_text(instant: datetime) -> str:
+    """Write an instant: in UTC and to the millisecond, so that texts sort as instants do."""
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def plain(value: object) -> object:
+    """Give a word of ours as the text it is; all else stays."""
+    return str(value) if isinstance(value, Instrument | ImageType | State) else value
+
+
+def key(product: Product) -> tuple[str, str]:
+    """Give the primary key of a product."""
+    return product.instrument.value, product.savepath
+
+
+night_of = lru_cache(4096)(Night)
+"""Reads a night; there are few, and each in many rows."""
+
+
+def product_of(row: dict[str, Any]) -> Product:
+    """Read a product."""
+    return Product(
+        instrument=Instrument(row["instrument"]),
+        savepath=row["savepath"],
+        image_type=ImageType(row["image_type"]),
+        night=night_of(row["night"]),
+    )
+
+
+def known_of(row: dict[str, Any]) -> Known:
+    """Read what is known of a product."""
+    return Known(
+        product=product_of(row),
+        state=State(row["state"]),
+        settled_marks=Marks(row["settled_lastmodified"], row["settled_pipeversion"]),
+        listed_here=bool(row["listed_here"]),
+        withdrawn=row["withdrawn_at"] is not None,
+    )
+
+
+def candidate_of(row: dict[str, Any]) -> Candidate:
+    """Read a product that may be fetched, and all that fetching it needs."""
+    product = product_of(row)
+    return Candidate(
+        product=product,
+        program=row["program"],
+        attempts=row["attempts"],
+        marks=Marks(row["lastmodified"], row["pipeversion"]),
+        expected_size=int(row["size"] or row["usual_size"] or product.image_type.typical_size),
+        path=row["path"],
+        published_sha256=row["sha256"],
+        refused_sha256=row["refused_long_ago"],
+        state=State(row["state"]),
+    )
+
+
+def night_count_of(row: dict[str, Any]) -> NightCount:
+    """Read the counts of a night."""
+    return NightCount(
+        night=night_of(row["night"]),
+        instrument=Instrument(row["instrument"]),
+        image_type=ImageType(row["image_type"]),
+        published=row["published"],
+        wanted=row["wanted"],
+        missing=row["missing"],
+        withdrawn=row["withdrawn"],
+        size=row["size"],
+    )
+
+
+def share_of(row: dict[str, Any]) -> Share:
+    """Read how much of a kind is wanted of a night."""
+    return Share(
+        night=night_of(row["night"]),
+        instrument=Instrument(row["instrument"]),
+        image_type=ImageType(row["image_type"]),
+        products=row["products"],
+        failed=row["failed"],
+    )
+
+
+def trouble_of(row: dict[str, Any]) -> Trouble:
+    """Read a product that could not be had yet."""
+    return Trouble(
+        product=product_of(row),
+        state=State(row["state"]),
+        attempts=row["attempts"],
+        not_before=row["not_before"],
+        last_error=row["last_error"],
+    )
+
+
+def last_poll_of(row: dict[str, Any]) -> LastPoll:
+    """Read when a kind was last looked at."""
+    return LastPoll(
+        program=row["program"],
+        instrument=Instrument(row["instrument"]),
+        image_type=ImageType(row["image_type"]),
+        at=row["at"],
+        listed=row["listed"],
+        error=row["error"],
+    )
+
+
+def product_values(product: Product, path: str, now: str) -> tuple[object, ...]:
+    """Give the values to enter a product with."""
+    kind, night = product.image_type.value, product.night.name
+    return (*key(product), kind, night, product.filename, path, now, now)
+
+
+def listing_values(row: Row, query: Query, now: str) -> tuple[object, ...]:
+    """Give the values to note a listing with."""
+    program = query.subject.program
+    return (
+        *(program, *key(row.product), region_name(query.subject.region)),
+        *(row.target, row.nightdate, row.ra, row.dec, row.fid, row.utctime, row.fieldid),
+        *(row.lastmodified, row.pipeversion),
+        json.dumps(dict(row.extra), default=str) if row.extra else None,
+        row.program if row.program != program else None,
+        *(now, now),
+    )
+
+
+def held_columns(evidence: Evidence, revision: int, now: str) -> dict[str, Any]:
+    """Give the columns of a product whose content is in the tree."""
+    return {
+        "state": State.PUBLISHED.value,
+        "attempts": 0,
+        "not_before": "",
+        "last_error": None,
+        "refused_sha256": None,
+        "refused_at": None,
+        "revision": revision,
+        "size": evidence.size,
+        "sha256": evidence.sha256,
+        "published_at": now,
+        **mark_columns(evidence.marks),
+    }
+
+
+def mark_columns(marks: Marks) -> dict[str, Any]:
+    """Give the columns of the marks that the content of a product is settled with."""
+    return {
+        "settled_lastmodified": marks.lastmodified,
+        "settled_pipeversion": marks.pipeversion,
+    }
+
+
+def poll_columns(poll: Poll, now: str) -> dict[str, Any]:
+    """Give the columns of a poll."""
+    query, subject = poll.query, poll.query.subject
+    return {
+        "at": now,
+        "program": subject.program,
+        "instrument": subject.instrument.value,
+        "image_type": subject.image_type.value,
+        "region": region_name(subject.region),
+        "start": query.start.isoformat(),
+        "end": query.end.isoformat() if query.end else None,
+        "sweep": int(poll.sweep),
+        "listed": poll.listed,
+        "new": poll.new,
+        "changed": poll.changed,
+        "returned": poll.returned,
+        "withdrawn": poll.withdrawn,
+        "faults": poll.faults,
+        "seconds": poll.seconds,
+        "error": poll.error,
+    }

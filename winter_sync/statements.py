@@ -1,0 +1,197 @@
+"""The SQL of the catalog, as texts: what is executed with them is the catalog's.
+
+Where one has braces, only our own conditions and question marks are put in.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from winter_sync.columns import region_name
+
+if TYPE_CHECKING:
+    from winter_sync.records import Scope
+
+KNOWN = """
+SELECT p.instrument, p.savepath, p.image_type, p.night, p.state, p.withdrawn_at,
+  p.settled_lastmodified, p.settled_pipeversion,
+  l.savepath IS NOT NULL AND l.withdrawn_at IS NULL AS listed_here
+FROM products p LEFT JOIN listings l
+  ON l.instrument = p.instrument AND l.savepath = p.savepath AND l.program = ?
+WHERE p.instrument = ? AND p.savepath IN ({})
+"""
+EXPECTED = """
+SELECT p.instrument, p.savepath, p.image_type, p.night
+FROM listings l JOIN products p USING (instrument, savepath)
+WHERE l.program = ? AND l.instrument = ? AND p.image_type = ? AND l.region = ?
+  AND l.withdrawn_at IS NULL AND l.nightdate >= ? AND l.nightdate < ?
+"""
+PRESENT = "SELECT savepath FROM products WHERE instrument = ? AND savepath IN ({})"
+ENTER = """
+INSERT INTO products (instrument, savepath, image_type, night, filename, path, state,
+  first_listed, last_listed) VALUES (?, ?, ?, ?, ?, ?, 'wanted', ?, ?) ON CONFLICT DO NOTHING
+"""
+SEE = "UPDATE products SET last_listed = ? WHERE instrument = ? AND savepath = ?"
+RETURN = """
+UPDATE products SET withdrawn_at = NULL
+WHERE instrument = ? AND savepath = ? AND withdrawn_at IS NOT NULL
+"""
+LIST = """
+INSERT INTO listings (program, instrument, savepath, region, target, nightdate, ra, dec, fid,
+  utctime, fieldid, lastmodified, pipeversion, extra, progname, first_listed, last_listed)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (program, instrument, savepath) DO UPDATE SET region = excluded.region,
+  target = excluded.target, nightdate = excluded.nightdate, ra = excluded.ra, dec = excluded.dec,
+  fid = excluded.fid, utctime = excluded.utctime, fieldid = excluded.fieldid,
+  lastmodified = excluded.lastmodified, pipeversion = excluded.pipeversion,
+  extra = excluded.extra, progname = excluded.progname, last_listed = excluded.last_listed,
+  withdrawn_at = NULL
+"""
+WANT = """
+UPDATE products SET state = 'wanted', attempts = 0, not_before = '', last_error = NULL
+WHERE instrument = ? AND savepath = ?
+"""
+UNLIST = """
+UPDATE listings SET withdrawn_at = ? WHERE program = ? AND instrument = ? AND savepath = ?
+"""
+WITHDRAW = """
+UPDATE products SET withdrawn_at = ? WHERE instrument = ? AND savepath = ?
+  AND NOT EXISTS (SELECT 1 FROM listings l WHERE l.instrument = products.instrument
+    AND l.savepath = products.savepath AND l.withdrawn_at IS NULL)
+"""
+FORGET_POLLS = """
+DELETE FROM polls WHERE id <= (SELECT max(id) FROM polls) - ? AND NOT sweep
+"""
+LISTED_UNDER = """
+EXISTS (SELECT 1 FROM listings l WHERE l.program IN ({programs})
+  AND l.instrument = p.instrument AND l.savepath = p.savepath AND l.withdrawn_at IS NULL)
+"""
+LISTED_BY = """
+EXISTS (SELECT 1 FROM listings b WHERE b.instrument = p.instrument AND b.savepath = p.savepath
+  AND (b.program, b.instrument, p.image_type, b.region) IN (VALUES {rows}))
+"""
+CANDIDATES = f"""
+WITH chosen AS MATERIALIZED (
+  SELECT p.* FROM products p
+  WHERE p.state IN ('wanted', 'missing') AND p.withdrawn_at IS NULL AND p.claimed_by IS NULL
+    AND p.not_before <= ? AND {{condition}} AND {LISTED_UNDER}
+  ORDER BY p.attempts, p.night DESC, instr(?, p.image_type), p.savepath LIMIT ?
+), usual AS MATERIALIZED (
+  SELECT instrument, image_type, (
+    SELECT avg(size) FROM (
+      SELECT size FROM products s
+      WHERE s.instrument = kinds.instrument AND s.image_type = kinds.image_type
+        AND s.size IS NOT NULL ORDER BY s.published_at DESC LIMIT ?)) AS usual_size
+  FROM (SELECT DISTINCT instrument, image_type FROM chosen) AS kinds
+)
+SELECT c.*, usual_size, l.lastmodified, l.pipeversion, max(l.last_listed),
+  CASE WHEN c.refused_at <= ? THEN c.refused_sha256 END AS refused_long_ago,
+  (SELECT min(program) FROM listings o
+   WHERE o.instrument = c.instrument AND o.savepath = c.savepath AND o.withdrawn_at IS NULL
+     AND o.program IN ({{programs}})) AS program
+FROM chosen c JOIN usual USING (instrument, image_type) CROSS JOIN listings l
+WHERE l.instrument = c.instrument AND l.savepath = c.savepath AND l.withdrawn_at IS NULL
+GROUP BY c.instrument, c.savepath
+ORDER BY c.attempts, c.night DESC, instr(?, c.image_type), c.savepath
+"""  # noqa: S608 - see the top
+COUNT_WANTED = f"""
+SELECT count(*) AS wanted FROM products p
+WHERE p.state = 'wanted' AND p.withdrawn_at IS NULL AND p.claimed_by IS NULL
+  AND {{condition}} AND {LISTED_UNDER}
+"""  # noqa: S608 - see the top
+WANTED = f"""
+SELECT night, instrument, image_type, count(*) AS products, sum(attempts > 0) AS failed
+FROM products p
+WHERE p.state = 'wanted' AND p.withdrawn_at IS NULL AND p.claimed_by IS NULL
+  AND {{condition}} AND {LISTED_UNDER}
+GROUP BY night, instrument, image_type
+"""  # noqa: S608 - see the top
+NEXT_RETRY = f"""
+SELECT min(not_before) AS soonest FROM products p
+WHERE p.state IN ('wanted', 'missing') AND p.withdrawn_at IS NULL AND p.claimed_by IS NULL
+  AND {{condition}} AND {LISTED_UNDER}
+"""  # noqa: S608 - see the top
+CLAIM = """
+UPDATE products SET claimed_by = ? WHERE instrument = ? AND savepath = ?
+  AND claimed_by IS NULL AND state IN ('wanted', 'missing')
+"""
+NOTE_REFUSAL = """
+UPDATE products SET refused_sha256 = ?, refused_at = ?
+WHERE instrument = ? AND savepath = ? AND refused_sha256 IS NOT ?
+"""
+NIGHT_COUNTS = """
+SELECT night, instrument, image_type,
+  sum(state = 'published') AS published,
+  sum(state = 'wanted' AND withdrawn_at IS NULL) AS wanted,
+  sum(state = 'missing' AND withdrawn_at IS NULL) AS missing,
+  sum(withdrawn_at IS NOT NULL) AS withdrawn,
+  coalesce(sum(size), 0) AS size
+FROM products p
+WHERE {condition} AND EXISTS (SELECT 1 FROM listings l WHERE l.program IN ({programs})
+  AND l.instrument = p.instrument AND l.savepath = p.savepath)
+GROUP BY night, instrument, image_type ORDER BY night DESC, instrument, image_type
+"""
+TROUBLES = f"""
+SELECT * FROM products p
+WHERE p.state IN ('wanted', 'missing') AND p.withdrawn_at IS NULL AND p.attempts > 0
+  AND {{condition}} AND {LISTED_UNDER}
+ORDER BY p.night DESC, p.instrument, p.savepath LIMIT ?
+"""  # noqa: S608 - see the top
+HELD = """
+SELECT total - withdrawn - queued AS published, withdrawn FROM (
+  SELECT (SELECT count(*) FROM products) AS total,
+    (SELECT count(*) FROM products WHERE withdrawn_at IS NOT NULL) AS withdrawn,
+    (SELECT count(*) FROM products
+     WHERE state IN ('wanted', 'missing') AND withdrawn_at IS NULL) AS queued)
+"""
+QUEUE = """
+SELECT night, state, claimed_by IS NOT NULL AS claimed, count(*) AS products
+FROM products p INDEXED BY products_queue
+WHERE state IN ('wanted', 'missing') AND withdrawn_at IS NULL AND {condition}
+GROUP BY night, state, claimed
+"""
+PROGRAMS_LISTED = """
+WITH RECURSIVE found (program) AS (
+  SELECT min(program) FROM listings UNION ALL
+  SELECT (SELECT min(program) FROM listings WHERE program > found.program) FROM found
+  WHERE found.program IS NOT NULL)
+SELECT program FROM found WHERE program IS NOT NULL
+"""
+NIGHT_BEFORE = "SELECT max(night) AS night FROM products WHERE night < ?"
+LAST_SUCCESS = """
+SELECT max(at) AS at FROM polls WHERE error IS NULL AND program = ? AND instrument = ?
+  AND image_type = ? AND region = ?
+"""
+LAST_POLLS = """
+SELECT program, instrument, image_type, at, listed, error FROM polls WHERE id IN (
+  SELECT max(id) FROM polls GROUP BY program, instrument, image_type)
+ORDER BY program, instrument, image_type
+"""
+
+
+def where(scope: Scope) -> tuple[str, list[str]]:
+    """Give the condition on `products` (named p) that a scope is, and its parameters."""
+    clauses, values = ["1"], list[str]()
+    for column, words in (
+        ("image_type", scope.image_types),
+        ("instrument", scope.instruments),
+    ):
+        if words:
+            clauses.append(f"p.{column} IN ({placeholders(len(words))})")
+            values += [str(word) for word in words]
+    for sign, night in ((">=", scope.first_night), ("<=", scope.last_night)):
+        if night is not None:
+            clauses.append(f"p.night {sign} ?")
+            values.append(night.name)
+    if scope.subjects:
+        rows = ", ".join(["(?, ?, ?, ?)"] * len(scope.subjects))
+        clauses.append(LISTED_BY.format(rows=rows))
+        for one in scope.subjects:
+            subject = (one.program, one.instrument, one.image_type, region_name(one.region))
+            values += [str(word) for word in subject]
+    return " AND ".join(clauses), values
+
+
+def placeholders(count: int) -> str:
+    """Give so many question marks."""
+    return ", ".join("?" * count)
