@@ -267,17 +267,17 @@ def is_locked_in(machine: Machine) -> None:
     for promise in ("CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1"):
         hold(promise in status, f"not {promise}")
     hold("Seccomp:\t2" in status, "no filter of system calls")
-    inside = ["nsenter", f"--target={machine.show('MainPID')}", "--mount", "setpriv"]
-    inside += ["--reuid=winter-sync", "--regid=winter-sync", "--clear-groups"]
-    for place, may in {"/data/winter": True, "/var/lib/winter-sync": True, "/etc": False}.items():
-        tried = machine.attempt(*inside, "touch", f"{place}/tried")
-        hold((tried.returncode == 0) is may, f"{place}: {tried.stderr}")
-    refused = machine.attempt("nsenter", *inside[1:3], "touch", "/etc/tried")
-    hold("Read-only" in refused.stderr, f"/etc can be written by root: {refused.stderr}")
-    machine.say("cp", "/usr/bin/true", "/data/winter/tried")
-    refused = machine.attempt(*inside, "/data/winter/tried")
-    hold("Permission denied" in refused.stderr, "a file in the tree can be run")
-    machine.say("rm", "/data/winter/tried", "/var/lib/winter-sync/tried")
+    as_root = ["nsenter", f"--target={machine.show('MainPID')}", "--mount"]
+    inside = [*as_root, "setpriv", "--reuid=winter-sync", "--regid=winter-sync", "--clear-groups"]
+    for place in ("/data/winter", "/var/lib/winter-sync", "/tmp", "/var/tmp", "/dev/shm"):
+        machine.say(*inside, "touch", f"{place}/tried")
+        machine.say(*as_root, "install", "--mode=755", "/usr/bin/true", f"{place}/tried")
+        refused = machine.attempt(*inside, f"{place}/tried")
+        hold("Permission denied" in refused.stderr, f"a file in {place} can be run")
+        machine.say(*as_root, "rm", f"{place}/tried")
+    for place in ("", "/etc", "/usr", "/opt/winter-sync", "/run", "/var/lib", "/data", "/boot"):
+        refused = machine.attempt(*as_root, "touch", f"{place}/tried")
+        hold("Read-only" in refused.stderr, f"{place} can be written, were it not for its owner")
 
 
 def reloads(machine: Machine) -> None:
