@@ -344,3 +344,18 @@ def test_what_a_server_sends_back_shows_no_secret(
     assert said.code in codes
     assert str(status) in said.out + said.err
     assert_no_secret(tmp_path, said.out + said.err + looked.out + looked.err)
+
+
+def test_it_can_be_ended_before_it_has_begun(tmp_path: Path) -> None:
+    """SIGTERM counts from the first moment on, also where nobody else would see to that."""
+    program = (
+        "import os, signal, typer\n"
+        "from winter_sync import cli\n"
+        "typer.Typer.__call__ = lambda *_: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "cli.main()\n"
+    )
+    ended = subprocess.run(  # noqa: S603 - our own code
+        [sys.executable, "-c", program], env=environment_of(tmp_path), check=False
+    )
+    assert ended.returncode == 143

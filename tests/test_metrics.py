@@ -38,6 +38,7 @@ from winter_sync.events import (
     Settled,
     Stalled,
     Started,
+    Stopped,
     Stopping,
     StorageTrouble,
     WindowHalved,
@@ -76,7 +77,7 @@ BATCH = batch(CANDIDATE)
 EVIDENCE = evidence(product(), b"12345")
 
 Labels = dict[str, str]
-UNCOUNTED = {Backlog, PollsEnded, Stopping, Stalled, DayEnded}
+UNCOUNTED = {Backlog, PollsEnded, Stopping, Stopped, Stalled, DayEnded}
 """The catalog, the process's start and the numbers themselves tell these better."""
 CHANGES = ("new", "changed", "returned", "withdrawn")
 UNLOGGED = {Backlog, PollsEnded, Received}

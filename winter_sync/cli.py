@@ -6,6 +6,7 @@ Heavy modules are imported by the command that needs them, so that `--help` is i
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,8 @@ W = TypeVar("W", bound=str)
 
 INTERRUPTED = 130
 """The exit code after SIGINT or SIGTERM, as shells have it for the former."""
+TERMINATED = 143
+"""The exit code after SIGTERM while nothing is begun, as shells have it."""
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("auto", "human", "json")
 
@@ -334,6 +337,8 @@ def demo(
 
 def main() -> NoReturn:
     """Run the command line and exit with the contract's code."""
+    # As the first process of a container it would not hear SIGTERM unless it listens.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:
         app()
     except WinterSyncError as error:
@@ -378,7 +383,6 @@ def _logger(level: str, form: str, redact: Callable[[str], str] = str) -> Filter
 def _run(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine; SIGINT and SIGTERM cancel it, and then end the process."""
     import asyncio  # noqa: PLC0415 - heavy
-    import signal  # noqa: PLC0415 - heavy
 
     async def interruptible() -> T:
         if (task := asyncio.current_task()) is not None:

@@ -14,6 +14,7 @@ from winter_sync.events import (
     ServerWell,
     Settled,
     Started,
+    Stopped,
     StorageTrouble,
 )
 from winter_sync.models import Failed, Missing, Published
@@ -115,6 +116,11 @@ class Daybook:
             missing=counts.missing,
             troubled_seconds=round(counts.troubled_seconds, 1),
         )
+
+    @property
+    def stopped(self) -> Stopped:
+        """What was published since the beginning, as the last thing to be told."""
+        return Stopped(self._published, self._size)
 
     @property
     def line(self) -> str:

@@ -204,6 +204,14 @@ class Stopping:
 
 
 @dataclass(frozen=True, slots=True)
+class Stopped:
+    """The daemon has ended as it was told; it published so much since it began."""
+
+    published: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Reloading:
     """The settings were read again and are good; what is under way has so many seconds to come."""
 
@@ -269,6 +277,7 @@ Event = (
     | StorageTrouble
     | Started
     | Stopping
+    | Stopped
     | Reloading
     | ReloadRefused
     | Stalled

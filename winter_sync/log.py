@@ -33,6 +33,7 @@ from winter_sync.events import (
     Settled,
     Stalled,
     Started,
+    Stopped,
     Stopping,
     StorageTrouble,
     Tell,
@@ -270,6 +271,11 @@ def _(event: Started, logger: FilteringBoundLogger) -> None:
 @_narrate.register
 def _(event: Stopping, logger: FilteringBoundLogger) -> None:
     logger.info("stopping", grace_seconds=event.grace)
+
+
+@_narrate.register
+def _(event: Stopped, logger: FilteringBoundLogger) -> None:
+    logger.info("stopped", published=event.published, size=event.size)
 
 
 @_narrate.register

@@ -213,6 +213,7 @@ class Service:
             listen = self._settings.http.listen
             async with serving(listen, self._sources(), monotonic=self._monotonic):
                 await self._work_while(lambda: self._settings.http.listen == listen)  # noqa: B023 - ends within this turn
+        self._tell(self._daybook.stopped)
 
     async def _work_while(self, may_go_on: Callable[[], bool]) -> None:
         while may_go_on() and not self.orders.stopping:

@@ -108,6 +108,8 @@ def test_it_mirrors_and_ends_when_told(tmp_path: Path, how: signal.Signals) -> N
             assert daemon.end(how) == 0
             assert "STOPPING=1" in daemon.told("STOPPING=1")[-1]
     assert any((tmp_path / "winter").rglob("*_stack.fits"))
+    assert daemon.lines[-1]["event"] == "stopped"
+    assert daemon.lines[-1]["published"] > 0
     assert not list((tmp_path / "winter" / ".winter-sync" / "staging").iterdir())
     assert not leaked(json.dumps(daemon.lines, ensure_ascii=False))
 
