@@ -355,22 +355,22 @@ async def test_a_whole_sync_is_in_the_numbers(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "name", "causes"),
+    ("script", "name", "cause"),
     [
-        ("500@*_mef_3_0_0_stack.fits", "failed_products", {"transient"}),
-        ("html:x1@stack", "failed_products", {"damaged"}),
-        ("left-out@*_mef_3_0_0_stack.fits", "failed_products", {"bad_answer"}),
-        ("reset-body=200:x1@stack", "failed_products", {"transient"}),
-        ("flip@*_mef_3_0_0_stack.fits", "failed_products", {"damaged"}),
-        ("reset-body=20000:x1@stack", "downloads", {"succeeded", "transient"}),
-        ("401:x1@stack", "downloads", {"succeeded", "refused"}),
-        ("422:x1@stack", "downloads", {"succeeded", "bad_answer"}),
-        ("401:x1@query", "polls", {"refused"}),
-        ("422:x1@query", "polls", {"succeeded", "bad_answer"}),
+        ("500@*_mef_3_0_0_stack.fits", "failed_products", "transient"),
+        ("html:x1@stack", "failed_products", "damaged"),
+        ("left-out@*_mef_3_0_0_stack.fits", "failed_products", "bad_answer"),
+        ("reset-body=200:x1@stack", "failed_products", "transient"),
+        ("flip@*_mef_3_0_0_stack.fits", "failed_products", "damaged"),
+        ("reset-body=20000:x1@stack", "downloads", "transient"),
+        ("401:x1@stack", "downloads", "refused"),
+        ("422:x1@stack", "downloads", "bad_answer"),
+        ("401:x1@query", "polls", "refused"),
+        ("422:x1@query", "polls", "bad_answer"),
     ],
 )
 async def test_what_fails_is_counted_by_its_cause(
-    tmp_path: Path, script: str, name: str, causes: set[str]
+    tmp_path: Path, script: str, name: str, cause: str
 ) -> None:
     """From the fault of a server to the number: what there is to do about it is not lost."""
     (tmp_path / "stage").mkdir()
@@ -380,9 +380,8 @@ async def test_what_fails_is_counted_by_its_cause(
         await stage.run()
     page = await page_of(metrics, tmp_path)
     family = page.families[f"winter_sync_{name}"].samples
-    assert {
-        one.labels.get("cause") or one.labels["result"] for one in family if one.value
-    } == causes
+    counted = {one.labels.get("cause") or one.labels["result"] for one in family if one.value}
+    assert counted - {"succeeded"} == {cause}
 
 
 def _total(page: Page, name: str, value: str = "") -> float:
