@@ -10,6 +10,8 @@ FROM ${BASE} AS builder
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /build
 RUN python3 -m venv /opt/winter-sync
+RUN command -v strip > /dev/null \
+    || { apt-get update -qq && apt-get install -y -qq --no-install-recommends binutils > /dev/null; }
 
 # Where pip finds packages, and whom it trusts, is a matter of the place: both secrets may be left
 # out, and neither ends in a layer or in the history.
@@ -26,11 +28,15 @@ RUN /opt/winter-sync/bin/python -m pip install --quiet --no-compile --no-index \
     && /opt/winter-sync/bin/python -m pip uninstall --quiet --yes flit_core setuptools pip
 
 # The tests of the libraries are an eighth of their size (astropy/tests itself is imported by
-# astropy). The demo proves that nothing else went, and shows what is used: that is compiled, with
+# astropy), and what only a debugger or a compiler reads is a quarter. Libraries that were repaired
+# for their wheels (*.libs) are left as they are: stripping can break them.
+# The demo proves that nothing else went, and shows what is used: that is compiled, with
 # the daemon's own libraries, and most of astropy is not. The image never changes, so the bytecode
 # is not compared with its source, whose time a builder may not keep.
 RUN cd /opt/winter-sync/lib/python3*/site-packages \
     && find . -depth -type d -name tests ! -path ./astropy/tests -exec rm -r {} + \
+    && find . -type f -name '*.so' ! -path '*.libs/*' -exec strip --strip-unneeded {} + \
+    && find . -type f \( -name '*.[ach]' -o -name '*.px[di]' -o -name '*.pyx' \) -delete \
     && PYTHONDONTWRITEBYTECODE= /opt/winter-sync/bin/winter-sync demo \
     && find . -name '*.pyc' | sed 's|__pycache__/\(.*\)\.cpython-.*|\1.py|' > /build/used \
     && python3 -m compileall -q -f --invalidation-mode unchecked-hash -i /build/used \

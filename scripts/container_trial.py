@@ -35,6 +35,8 @@ T = TypeVar("T")
 
 IMAGE = "localhost/winter-sync"
 STRANGER = 12345
+LARGEST = 250_000_000
+"""Bytes that the image may have, its base included."""
 """A user that the image does not know."""
 NIGHT = "20251023"
 PATIENCE_SECONDS = 120.0
@@ -389,6 +391,7 @@ def trial(buildah: Buildah, version: str) -> str:
         leftovers(container.root)
         sizes = parts(container.root)
         print("\n".join(f"{size / 1e6:6.1f} MB  {name}" for name, size in sizes.items()))
+        hold(sum(sizes.values()) < LARGEST, "it is too large")
         said = container.run("winter-sync", "--version", volume=container.volume("version"))
         hold(said == f"winter-sync {version}", f"it says that it is {said}")
         demo = container.run("winter-sync", "demo", volume=container.volume("demo"))
