@@ -35,9 +35,9 @@ T = TypeVar("T")
 
 IMAGE = "localhost/winter-sync"
 STRANGER = 12345
+"""A user that the image does not know."""
 LARGEST = 250_000_000
 """Bytes that the image may have, its base included."""
-"""A user that the image does not know."""
 NIGHT = "20251023"
 PATIENCE_SECONDS = 120.0
 TYPES = ("exposure", "raw", "science", "stack", "diff", "avro")
