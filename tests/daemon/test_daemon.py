@@ -6,11 +6,10 @@ import asyncio
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from support.driven import Time
-from support.keeper import Keeper, kept
+from daemon.scenes import TYPES, Slow, Told, here
 
 from winter_sync.errors import StalledError, StorageError, UsageError
 from winter_sync.events import (
@@ -30,70 +29,14 @@ from winter_sync.events import (
     Started,
     StorageTrouble,
 )
-from winter_sync.models import ImageType, Instrument, Night, Published
+from winter_sync.models import ImageType, Published
 from winter_sync.poller import Poller
-from winter_sync.simulator import Answer, Call, Faults, Universe
+from winter_sync.simulator import Answer, Call, Faults
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-    from pathlib import Path
+    from collections.abc import Callable
 
-    from winter_sync.events import Event
-
-    Scene = Callable[[Keeper], Coroutine[Any, Any, None]]
-
-NIGHT = Night("20251020")
-MORNING = datetime(2025, 10, 26, 12, tzinfo=UTC)
-"""When all of the night is there."""
-TYPES = ["stack", "raw"]
-
-
-@pytest.fixture
-def play(tmp_path: Path) -> Callable[..., None]:
-    """Play a scene with an archive of one night, settled unless told otherwise."""
-
-    def played(scene: Scene, *, start: datetime = MORNING, faults: Faults | None = None) -> None:
-        time = Time(start)
-
-        async def whole() -> None:
-            universe = Universe(nights=(NIGHT,), gone_fraction=0)
-            async with kept(time, universe, tmp_path, faults=faults) as keeper:
-                keeper.changes["programs"] = [{"name": "2024A000", "image_types": TYPES}]
-                await scene(keeper)
-
-        time.run(whole())
-
-    return played
-
-
-def here(keeper: Keeper, *types: ImageType, program: str = "2024A000") -> bool:
-    """Tell whether all of these types of a program are in the tree."""
-    products = [
-        product
-        for one in types
-        for product in keeper.observatory.products(program, Instrument.WINTER, one)
-    ]
-    return keeper.truth(products).items() <= keeper.files().items()
-
-
-class Told:
-    """Waits for something to be told."""
-
-    def __init__(self, keeper: Keeper) -> None:
-        self._waiting: list[tuple[type, asyncio.Event]] = []
-        keeper.listeners.append(self._hear)
-
-    def _hear(self, event: Event) -> None:
-        for kind, flag in self._waiting:
-            if isinstance(event, kind):
-                flag.set()
-
-    async def of(self, kind: type) -> None:
-        """Wait for the next event of a kind."""
-        flag = asyncio.Event()
-        self._waiting.append((kind, flag))
-        await flag.wait()
-
+    from support.keeper import Keeper
 
 # --- the schedule ---------------------------------------------------------------------------------
 
@@ -284,30 +227,6 @@ def test_wrong_settings_are_refused_and_the_old_ones_kept(play: Callable[..., No
 
 
 # --- ends -----------------------------------------------------------------------------------------
-
-
-class Slow(Faults):
-    """Sends a zip up to a place, and then nothing until told to."""
-
-    def __init__(self, after: int = 20_000) -> None:
-        self.go_on = asyncio.Event()
-        self._after = after
-
-    def stream(self, call: Call, chunks: Any) -> Any:  # noqa: ANN401 - an iterator of bytes
-        """Pause once."""
-        del call
-        return self._paused(chunks)
-
-    async def _paused(self, chunks: Any) -> Any:  # noqa: ANN401 - the same
-        sent = 0
-        async for chunk in chunks:
-            now = max(0, self._after - sent)
-            if now:
-                yield chunk[:now]
-            if len(chunk) > now:
-                await self.go_on.wait()
-                yield chunk[now:]
-            sent += len(chunk)
 
 
 def test_an_end_waits_for_what_is_under_way(play: Callable[..., None]) -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from support.rig import path_of
 
 from winter_sync import settings as settings_module
+from winter_sync.catalog import Catalog
+from winter_sync.factory import CATALOG
 from winter_sync.notify import Notifier
 from winter_sync.service import Service, Wishes
 from winter_sync.simulator import (
@@ -115,6 +117,14 @@ class Keeper:
             for path in sorted(self.root.rglob("*"))
             if path.is_file() and OURS not in path.parts
         }
+
+    def leases(self) -> list[str]:
+        """Give the sessions that have products on lease."""
+        catalog = Catalog(self.root / OURS / CATALOG, self.time.wall)
+        try:
+            return catalog.claimants()
+        finally:
+            catalog.close()
 
     def truth(self, products: list[Product]) -> dict[str, str]:
         """Give the same of products of the archive, less those whose file is gone."""
