@@ -86,7 +86,7 @@ class Orders:
     """What the daemon was told from outside and has not obeyed yet."""
 
     def __init__(self) -> None:
-        self._orders: asyncio.Queue[_Order] = asyncio.Queue()
+        self._came = asyncio.Event()
         self._stopping = False
         self.aborted = asyncio.Event()
 
@@ -100,15 +100,19 @@ class Orders:
         if self._stopping:
             self.aborted.set()
         self._stopping = True
-        self._orders.put_nowait(_Order.STOP)
+        self._came.set()
 
     def reload(self) -> None:
-        """Read the settings again."""
-        self._orders.put_nowait(_Order.RELOAD)
+        """Read the settings again; said several times before that is done, once."""
+        self._came.set()
 
     async def next(self) -> _Order:
-        """Wait for the next order."""
-        return _Order.STOP if self.stopping else await self._orders.get()
+        """Wait for the next order; the end stays ordered."""
+        await self._came.wait()
+        if self._stopping:
+            return _Order.STOP
+        self._came.clear()
+        return _Order.RELOAD
 
     @contextmanager
     def by_signals(self) -> Iterator[None]:
