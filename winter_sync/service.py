@@ -33,11 +33,13 @@ from winter_sync.metrics import Metrics, Watched
 from winter_sync.records import Scope
 from winter_sync.sentry import make_sure_of_being_alone, only_daemon
 from winter_sync.settings import check_root
+from winter_sync.tree import explained
 from winter_sync.vitals import Vitals
 from winter_sync.web import Sources, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from winter_sync.catalog import CatalogThread
     from winter_sync.mirror import Mirror
@@ -332,7 +334,9 @@ class Service:
         """Read the settings again; False if they are wrong, and the old ones stay."""
         self._notifier.reloading()
         try:
-            wishes = self._load()
+            with explained(self._settings.root):
+                wishes = self._load()
+            self._check_root(wishes.settings.root)
             await self._check_listening(wishes.settings.http.listen)
         except WinterSyncError as wrong:
             self._tell(ReloadRefused(wrong.message, wrong.remedy))
@@ -340,6 +344,10 @@ class Service:
             return False
         self._wishes = wishes
         return True
+
+    def _check_root(self, root: Path) -> None:
+        if root != self._settings.root:
+            make_sure_of_being_alone(root, self._clock())
 
     async def _check_listening(self, listen: str) -> None:
         if listen != self._settings.http.listen:
