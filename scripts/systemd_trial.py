@@ -30,6 +30,8 @@ INSTALL, START, MOVE, REMOVE = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
 (CHECK,) = re.findall(r"`(systemd-run .*?)`", PAGE)
 """What docs/install.md says to do, in its order."""
 SETTINGS = "/etc/winter-sync/winter-sync.toml"
+WRITABLE = "/data/winter /var/lib/winter-sync /tmp /var/tmp /dev/shm".split()
+READ_ONLY = ("", "/etc", "/usr", "/opt/winter-sync", "/run", "/var/lib", "/data", "/boot")
 PATIENCE_SECONDS = 150.0
 WATCHDOG_SECONDS = 6
 
@@ -269,13 +271,13 @@ def is_locked_in(machine: Machine) -> None:
     hold("Seccomp:\t2" in status, "no filter of system calls")
     as_root = ["nsenter", f"--target={machine.show('MainPID')}", "--mount"]
     inside = [*as_root, "setpriv", "--reuid=winter-sync", "--regid=winter-sync", "--clear-groups"]
-    for place in ("/data/winter", "/var/lib/winter-sync", "/tmp", "/var/tmp", "/dev/shm"):
+    for place in WRITABLE:
         machine.say(*inside, "touch", f"{place}/tried")
         machine.say(*as_root, "install", "--mode=755", "/usr/bin/true", f"{place}/tried")
         refused = machine.attempt(*inside, f"{place}/tried")
         hold("Permission denied" in refused.stderr, f"a file in {place} can be run")
         machine.say(*as_root, "rm", f"{place}/tried")
-    for place in ("", "/etc", "/usr", "/opt/winter-sync", "/run", "/var/lib", "/data", "/boot"):
+    for place in READ_ONLY:
         refused = machine.attempt(*as_root, "touch", f"{place}/tried")
         hold("Read-only" in refused.stderr, f"{place} can be written, were it not for its owner")
 
