@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from winter_sync import plan
@@ -16,7 +16,7 @@ from winter_sync.models import Batch, Cause, Failed, Missing, Outcome
 from winter_sync.offloop import off_loop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Coroutine
     from concurrent.futures import Executor
     from datetime import timedelta
 
@@ -100,9 +100,8 @@ class Downloader:
         try:
             fetched = await self._fetch_or_fail(batch)
         except BaseException as error:
-            await self._give_back(batch)
-            told = str(error) or INTERRUPTED
-            self._tell(BatchEnded(batch, time.monotonic() - began, told, _cause(error)))
+            ending = self._end(batch, began, self._give_back(batch), _trouble(error), _cause(error))
+            await _wholly(ending)
             if isinstance(error, RefusedError):
                 work.refuse(batch.program, error)
             elif not isinstance(error, TransientError):
@@ -110,10 +109,9 @@ class Downloader:
             elif work.is_down():
                 report.errors.append(error)
             return
-        await self._commit(batch, fetched)
+        committing = self._commit(batch, fetched)
+        await _wholly(self._end(batch, began, committing, fetched.trouble, fetched.cause))
         report.count(fetched.outcomes)
-        seconds = time.monotonic() - began
-        self._tell(BatchEnded(batch, seconds, fetched.trouble, fetched.cause))
         if work.learn(batch, fetched):
             report.errors.append(_in_vain(fetched.trouble))
         work.wake()
@@ -141,6 +139,23 @@ class Downloader:
                 self._tell(Settled(outcome))
             return Fetched(outcomes, trouble=broken.message, cause=broken.cause)
 
+    async def _end(
+        self,
+        batch: Batch,
+        began: float,
+        settling: Awaitable[None],
+        trouble: str | None,
+        cause: Cause,
+    ) -> None:
+        """Settle a batch with the catalog, and tell that it is over whether or not that works."""
+        try:
+            await settling
+        except BaseException as error:
+            trouble, cause = _trouble(error), _cause(error)
+            raise
+        finally:
+            self._tell(BatchEnded(batch, time.monotonic() - began, trouble, cause))
+
     async def _give_back(self, batch: Batch) -> None:
         """Release a batch of which nothing was learnt; what it published before is adopted."""
         evidence = await off_loop(self._threads, self._session.testimony, batch.identifier)
@@ -159,6 +174,24 @@ class Downloader:
         if isinstance(outcome, Missing):
             return plan.missing_delay(attempts)
         return plan.retry_delay(attempts, self._random())
+
+
+async def _wholly(work: Coroutine[Any, Any, None]) -> None:
+    """Do something to its end; who is cancelled meanwhile, even again and again, is told then."""
+    task = asyncio.create_task(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as told:
+            cancelled = told
+    if cancelled is not None:
+        raise cancelled from None if task.cancelled() else task.exception()
+    task.result()
+
+
+def _trouble(error: BaseException) -> str:
+    return str(error) or INTERRUPTED
 
 
 def _cause(error: BaseException) -> Cause:

@@ -6,9 +6,13 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from daemon.scenes import Slow, Told
 
 from winter_sync.events import (
+    BatchBegun,
+    BatchEnded,
     Polled,
+    Received,
     Reloading,
     ReloadRefused,
     Started,
@@ -54,3 +58,24 @@ def test_a_root_that_cannot_be_had_is_refused(play: Callable[..., None], name: s
         assert len(keeper.told(Polled)) > 10
 
     play(scene)
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_what_is_broken_off_is_given_back(play: Callable[..., None], signals: int) -> None:
+    """An end that cannot wait leaves no lease and no journal behind, and tells of each download."""
+    slow = Slow()
+
+    async def scene(keeper: Keeper) -> None:
+        keeper.changes["api"] = {"connections": 2, "silence_timeout": "10m"}
+        told = Told(keeper)
+        async with keeper.keeping() as service:
+            await told.of(Received)
+            await asyncio.sleep(5)
+            for _ in range(signals):
+                service.orders.stop()
+        assert len(keeper.told(BatchBegun)) == len(keeper.told(BatchEnded)) >= 1
+        assert keeper.files()
+        assert not keeper.leases()
+        assert not list((keeper.root / ".winter-sync" / "staging").iterdir())
+
+    play(scene, faults=slow)
