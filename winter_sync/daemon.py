@@ -127,6 +127,7 @@ class Daemon:
         While the server is being left alone nothing comes, so those that wait for it end too.
         """
         self._work.close()
+        self._expect_poll()
         for task in self._tasks[False]:
             task.cancel()
         if self._mirror.api.is_held:
@@ -195,11 +196,14 @@ class Daemon:
         return self._monotonic() >= self._suspended.get(program, 0.0)
 
     def _expect_poll(self) -> None:
-        """Expect the next poll when the quickest rhythm of an admitted program says so."""
+        """Expect the next poll when the quickest rhythm of an admitted program says so.
+
+        Once closed none is to come, however long the downloads under way may go on.
+        """
         waits = [
             every.total_seconds()
             for subject, every in self._rhythms.items()
-            if self._is_admitted(subject.program)
+            if self._is_admitted(subject.program) and not self._work.closed
         ]
         self._vitals.expect_poll(min(waits, default=None))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from daemon.scenes import Slow, Told
@@ -17,7 +17,9 @@ from winter_sync.events import (
     ReloadRefused,
     Started,
 )
+from winter_sync.notify import Notifier
 from winter_sync.sentry import only_daemon
+from winter_sync.simulator import Call, Faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,3 +81,41 @@ def test_what_is_broken_off_is_given_back(play: Callable[..., None], signals: in
         assert not list((keeper.root / ".winter-sync" / "staging").iterdir())
 
     play(scene, faults=slow)
+
+
+class Dripping(Faults):
+    """Sends zips as slowly as may be: a little more than is taken for none."""
+
+    def stream(self, call: Call, chunks: Any) -> Any:  # noqa: ANN401 - an iterator of bytes
+        """Let it drip."""
+        del call
+        return self._dripping(chunks)
+
+    async def _dripping(self, chunks: Any) -> Any:  # noqa: ANN401 - the same
+        async for chunk in chunks:
+            for at in range(0, len(chunk), 2048):
+                yield chunk[at : at + 2048]
+                await asyncio.sleep(1.9)
+
+
+def test_a_long_grace_is_no_stall(play: Callable[..., None]) -> None:
+    """A download that comes slowly may go on; that nothing is polled meanwhile is meant so."""
+
+    async def scene(keeper: Keeper) -> None:
+        keeper.changes["daemon"] = {"grace": "12h", "stall_after": "11s"}
+        keeper.changes["schedule"] = {"poll_every": "5s"}
+        keeper.changes["api"] = {
+            "connections": 1,
+            "first_byte_timeout": "10s",
+            "query_timeout": "10s",
+        }
+        keeper.changes["programs"] = [{"name": "2024A000", "image_types": ["exposure"]}]
+        told = Told(keeper)
+        async with keeper.keeping(Notifier(watchdog_interval=1)) as service:
+            await told.of(Received)
+            began = keeper.time.loop.now
+            service.orders.stop()
+        assert keeper.time.loop.now - began > 25
+        assert [one.trouble for one in keeper.told(BatchEnded)] == [None]
+
+    play(scene, faults=Dripping())
