@@ -15,6 +15,8 @@ from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
+
 from winter_sync import statements
 from winter_sync.columns import (
     candidate_of,
@@ -121,7 +123,7 @@ class Catalog:
                 connection = sqlite3.connect(path, timeout=patience, isolation_level=None)
             self._db = Database(connection, execute_plugins=False)
             try:
-                self._open_for_reading() if reading else self._open()
+                self._open_for_reading() if reading else self._open(patience)
             except BaseException:
                 connection.close()
                 raise
@@ -136,15 +138,30 @@ class Catalog:
                 "date.",
             )
 
-    def _open(self) -> None:
+    def _open(self, patience: float) -> None:
         """Make the database ours, or the newest edition of ours."""
         _refuse_others(self._db, self.path)
-        self._db.enable_wal()
+        self._enable_wal(patience)
         for pragma in ("synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY"):
             self._db.execute(f"PRAGMA {pragma}")
         if migrations.pending(self._db):
             with self._writing():
                 migrations.apply(self._db)
+
+    def _enable_wal(self, patience: float) -> None:
+        """Turn the write-ahead log on, as patiently as everything else is done.
+
+        When several processes do so with a new database, SQLite gives up at once, without the
+        patience it was told to have: each would wait for the others to end their reading.
+        """
+        for attempt in Retrying(
+            retry=retry_if_exception(_is_busy),
+            stop=stop_after_delay(patience),
+            wait=wait_random(0.01, 0.1),
+            reraise=True,
+        ):
+            with attempt:
+                self._db.enable_wal()
 
     def close(self) -> None:
         """Close the database; nothing is lost by not doing so."""
@@ -642,6 +659,11 @@ _REMEDIES = {
     sqlite3.SQLITE_CORRUPT: f"Restore it from a backup, or move it away to begin anew; {_SAFE}",
     sqlite3.SQLITE_NOTADB: f"Restore it from a backup, or move it away to begin anew; {_SAFE}",
 }
+
+
+def _is_busy(error: BaseException) -> bool:
+    code = getattr(error, "sqlite_errorcode", 0)
+    return isinstance(error, sqlite3.OperationalError) and code & 0xFF == sqlite3.SQLITE_BUSY
 
 
 @contextmanager
