@@ -21,7 +21,7 @@ from support.disks import fill, mounted
 from support.makers import NIGHT, PROGRAM, candidate, evidence, path_of, product, row, sha256
 
 from winter_sync import catalog as catalog_module
-from winter_sync.catalog import Catalog, CatalogThread, new_session
+from winter_sync.catalog import Catalog, CatalogThread
 from winter_sync.errors import StorageError
 from winter_sync.events import Share
 from winter_sync.models import (
@@ -1273,8 +1273,3 @@ async def test_a_cancelled_caller_is_told_when_the_work_has_ended(path: Path, cl
         with pytest.raises(asyncio.CancelledError):
             await task
         assert await thread(Catalog.mirror_name) == "mirror"
-
-
-def test_sessions_have_names_of_their_own() -> None:
-    """No two sessions are given one name."""
-    assert len({new_session() for _ in range(100)}) == 100

@@ -8,7 +8,6 @@ transaction, durable when it returns; two processes may share one catalog.
 from __future__ import annotations
 
 import sqlite3
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
@@ -641,11 +640,6 @@ class CatalogThread:
         if self._catalog is None:
             raise RuntimeError("the catalog is not open")
         return await off_loop(self._executor, method, self._catalog, *args, **kwargs)
-
-
-def new_session() -> str:
-    """Give a name for a session of work that no other has."""
-    return uuid.uuid4().hex
 
 
 # --- errors --------------------------------------------------------------------------------------
