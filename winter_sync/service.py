@@ -313,7 +313,6 @@ class Service:
                 self._tell(Stopping(self._grace))
                 return True
             if await self._reload():
-                self._tell(Reloading(self._grace))
                 return True
 
     @property
@@ -343,6 +342,7 @@ class Service:
             self._notifier.ready()
             return False
         self._wishes = wishes
+        self._tell(Reloading(self._grace))
         return True
 
     def _check_root(self, root: Path) -> None:
@@ -361,11 +361,19 @@ class Service:
         self._rests += 1
         wait = min(_FIRST_REST * (1 << min(self._rests - 1, 10)), _LONGEST_REST)
         self._not_ready = failed.message
+        # Whoever ordered the settings to be read waits to hear that they were.
+        self._notifier.ready()
         self._tell(StorageTrouble(failed.message, failed.remedy, wait.total_seconds()))
+        until = self._monotonic() + wait.total_seconds()
+        while await self._order_until(until) is _Order.RELOAD and not await self._reload():
+            pass
+
+    async def _order_until(self, until: float) -> _Order | None:
+        """Wait for an order until a time of the monotonic clock; None if none came."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(wait.total_seconds()):
-                while await self.orders.next() is _Order.RELOAD and not await self._reload():
-                    pass
+            async with asyncio.timeout(until - self._monotonic()):
+                return await self.orders.next()
+        return None
 
     # --- watching ------------------------------------------------------------------------------
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,13 +18,15 @@ from winter_sync.events import (
     Reloading,
     ReloadRefused,
     Started,
+    StorageTrouble,
 )
 from winter_sync.notify import Notifier
 from winter_sync.sentry import only_daemon
 from winter_sync.simulator import Call, Faults
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from support.keeper import Keeper
 
@@ -119,3 +123,121 @@ def test_a_long_grace_is_no_stall(play: Callable[..., None]) -> None:
         assert [one.trouble for one in keeper.told(BatchEnded)] == [None]
 
     play(scene, faults=Dripping())
+
+
+class Manager:
+    """Hears what systemd would hear."""
+
+    def __init__(self, directory: Path) -> None:
+        path = str(directory / "notify")
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(path)
+        self.notifier = Notifier(path)
+
+    def heard(self) -> list[str]:
+        """Give what was said since the last time, without the status."""
+        found = []
+        with self._socket.dup() as listening, suppress(BlockingIOError):
+            while True:
+                found.append(listening.recv(4096, socket.MSG_DONTWAIT).decode().split("=")[0])
+        return [one for one in found if one not in {"STATUS", "WATCHDOG"}]
+
+    def close(self) -> None:
+        """Hear nothing more."""
+        self._socket.close()
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[Manager]:
+    """Give a service manager."""
+    manager = Manager(tmp_path)
+    yield manager
+    manager.close()
+
+
+def test_a_reload_ends_a_rest(play: Callable[..., None], manager: Manager) -> None:
+    """Whoever says that the disk is mended is heard at once, and told so, even where it is not."""
+
+    async def scene(keeper: Keeper) -> None:
+        aside = keeper.root.with_name("unmounted")
+        async with keeper.keeping(manager.notifier) as service:
+            await asyncio.sleep(60)
+            keeper.root.rename(aside)
+            keeper.root.mkdir()
+            await asyncio.sleep(3600)
+            rests = len(keeper.told(StorageTrouble))
+            manager.heard()
+            service.orders.reload()
+            await asyncio.sleep(5)
+            assert manager.heard() == ["RELOADING", "READY"]
+            assert len(keeper.told(StorageTrouble)) == rests + 1
+            keeper.root.rmdir()
+            aside.rename(keeper.root)
+            service.orders.reload()
+            await asyncio.sleep(5)
+            assert manager.heard() == ["RELOADING", "READY"]
+            assert len(keeper.told(Started)) == len(keeper.told(Reloading)) == 2
+
+    play(scene)
+
+
+def test_a_rest_goes_on_after_a_reload_that_is_refused(play: Callable[..., None]) -> None:
+    """Wrong settings are told, and the disk is still looked at when it was to be."""
+
+    async def scene(keeper: Keeper) -> None:
+        aside = keeper.root.with_name("unmounted")
+        async with keeper.keeping() as service:
+            await asyncio.sleep(60)
+            keeper.root.rename(aside)
+            keeper.root.mkdir()
+            await asyncio.sleep(3600)
+            keeper.root.rmdir()
+            aside.rename(keeper.root)
+            keeper.changes["schedule"] = {"poll_every": "often"}
+            service.orders.reload()
+            await asyncio.sleep(5)
+            assert len(keeper.told(ReloadRefused)) == len(keeper.told(Started)) == 1
+            await asyncio.sleep(900)
+            assert len(keeper.told(Started)) == 2
+
+    play(scene)
+
+
+def test_an_end_is_heard_in_a_rest(play: Callable[..., None]) -> None:
+    """At once."""
+
+    async def scene(keeper: Keeper) -> None:
+        async with keeper.keeping():
+            await asyncio.sleep(60)
+            keeper.root.rename(keeper.root.with_name("unmounted"))
+            await asyncio.sleep(3600)
+            began = keeper.time.loop.now
+        assert keeper.time.loop.now - began < 2
+
+    play(scene)
+
+
+def test_another_mirror_is_told_and_left_alone(play: Callable[..., None]) -> None:
+    """A reload that mixes two mirrors up stops all work, and says so, until it is right."""
+
+    async def scene(keeper: Keeper) -> None:
+        other = keeper.root.with_name("other")
+        usual, keeper.root = keeper.root, other
+        async with keeper.keeping():
+            await asyncio.sleep(60)
+        files, keeper.root = keeper.files(), usual
+        async with keeper.keeping() as service:
+            await asyncio.sleep(60)
+            keeper.changes["mirror"] = {"root": other, "state": usual / ".winter-sync"}
+            service.orders.reload()
+            await asyncio.sleep(3600)
+            assert all("another mirror" in rest.reason for rest in keeper.told(StorageTrouble))
+            assert "another mirror" in service._sources().readiness()[0]
+            del keeper.changes["mirror"]
+            service.orders.reload()
+            await asyncio.sleep(60)
+            assert not service._sources().readiness()
+        keeper.root = other
+        assert keeper.files() == files
+
+    play(scene)
