@@ -30,7 +30,7 @@ INSTALL, START, MOVE, REMOVE = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
 (CHECK,) = re.findall(r"`(systemd-run .*?)`", PAGE)
 """What docs/install.md says to do, in its order."""
 SETTINGS = "/etc/winter-sync/winter-sync.toml"
-WRITABLE = "/data/winter /var/lib/winter-sync /tmp /var/tmp /dev/shm".split()
+WRITABLE = ("/data/winter", "/var/lib/winter-sync", "/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - the service's own
 READ_ONLY = ("", "/etc", "/usr", "/opt/winter-sync", "/run", "/var/lib", "/data", "/boot")
 PATIENCE_SECONDS = 150.0
 WATCHDOG_SECONDS = 6
