@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 from winter_sync import keyring, status
 from winter_sync.daemon import Daemon
 from winter_sync.daybook import Daybook
-from winter_sync.errors import StalledError, StorageError, WinterSyncError
+from winter_sync.errors import StalledError, StorageError, UsageError, WinterSyncError
 from winter_sync.events import (
     Reloading,
     ReloadRefused,
@@ -226,12 +226,15 @@ class Service:
             await self._work_or_rest()
 
     async def _work_or_rest(self) -> None:
-        """Work until something ends it; when that is the disk, rest and begin anew."""
+        """Work until something ends it; when that is the disk, rest and begin anew.
+
+        Another daemon that took the root in a rest is waited for, too.
+        """
         began = self._monotonic()
         try:
             await self._work()
-        except (StorageError, ExceptionGroup) as error:
-            failed = _storage_error(error)
+        except (StorageError, UsageError, ExceptionGroup) as error:
+            failed = error if isinstance(error, UsageError) else _storage_error(error)
             if failed is None or not self._has_begun:
                 raise
         else:
@@ -356,7 +359,7 @@ class Service:
 
     # --- rests ---------------------------------------------------------------------------------
 
-    async def _rest(self, failed: StorageError) -> None:
+    async def _rest(self, failed: StorageError | UsageError) -> None:
         """Leave a disk that fails alone for a while; an order ends that."""
         self._rests += 1
         wait = min(_FIRST_REST * (1 << min(self._rests - 1, 10)), _LONGEST_REST)

@@ -210,9 +210,11 @@ def test_an_end_is_heard_in_a_rest(play: Callable[..., None]) -> None:
         async with keeper.keeping():
             await asyncio.sleep(60)
             keeper.root.rename(keeper.root.with_name("unmounted"))
+            keeper.root.mkdir()
             await asyncio.sleep(3600)
             began = keeper.time.loop.now
         assert keeper.time.loop.now - began < 2
+        assert keeper.told(StorageTrouble)[-1].wait == 900
 
     play(scene)
 
@@ -239,5 +241,26 @@ def test_another_mirror_is_told_and_left_alone(play: Callable[..., None]) -> Non
             assert not service._sources().readiness()
         keeper.root = other
         assert keeper.files() == files
+
+    play(scene)
+
+
+def test_who_takes_its_root_meanwhile_may_have_it(play: Callable[..., None]) -> None:
+    """One that rests waits for another daemon on its root as for a disk: it was there first."""
+
+    async def scene(keeper: Keeper) -> None:
+        aside = keeper.root.with_name("unmounted")
+        async with keeper.keeping() as service:
+            await asyncio.sleep(60)
+            keeper.root.rename(aside)
+            keeper.root.mkdir()
+            await asyncio.sleep(3600)
+            keeper.root.rmdir()
+            aside.rename(keeper.root)
+            with only_daemon(keeper.root, keeper.time.start):
+                await asyncio.sleep(1800)
+                assert "another daemon" in service._sources().readiness()[0]
+            await asyncio.sleep(1800)
+            assert not service._sources().readiness()
 
     play(scene)
