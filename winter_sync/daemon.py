@@ -84,6 +84,7 @@ class Daemon:
         self._suspended: dict[str, float] = {}
         self._failures: Counter[Subject] = Counter()
         self._rests = 0
+        self._is_resting = False
         self._broken: asyncio.Future[None] | None = None
         self._tasks: dict[bool, list[asyncio.Task[None]]] = {False: [], True: []}
 
@@ -215,7 +216,7 @@ class Daemon:
         while not work.closed:
             seen, report = work.changes, Report()
             if work.given_up:
-                await self._rest()
+                await self._rest(seen)
             elif not await downloader.work_one(self._mirror.scope, report, work):
                 await self._wait_for_work(seen)
             if report.published:
@@ -226,11 +227,18 @@ class Daemon:
 
     @property
     def _resting(self) -> timedelta:
-        return min(_FIRST_REST * (1 << min(self._rests - 1, 10)), _LONGEST_REST)
+        # What was under way when downloads were given up may come yet: then there were no rests.
+        doublings = min(max(self._rests - 1, 0), 10)
+        return min(_FIRST_REST * (1 << doublings), _LONGEST_REST)
 
-    async def _rest(self) -> None:
-        """Leave downloads alone for a while: one after the other brought nothing."""
+    async def _rest(self, seen: int) -> None:
+        """Leave downloads alone for a while, all together: one after the other brought nothing."""
+        if self._is_resting:
+            await self._work.more(seen)
+            return
+        self._is_resting = True
         await self._work.rest(self._resting)
+        self._is_resting = False
         self._work.resume()
 
     async def _wait_for_work(self, seen: int) -> None:
