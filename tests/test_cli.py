@@ -182,6 +182,9 @@ def test_a_backfill_fetches_what_is_chosen(archive: Simulator, tmp_path: Path) -
     other = ("backfill", "--from", "2025-10-20", "--to", "2025-10-22")
     said = run("--config", settings, *other, home=tmp_path)
     assert said.out.startswith("Nothing new")
+    early = ("backfill", "--from", "20210101", "--to", "20210102")
+    said = run("--config", settings, *early, home=tmp_path)
+    assert said.out.startswith("Nothing was asked for: no program has such nights")
 
 
 def test_a_status_is_for_people_and_for_machines(archive: Simulator, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.command import CHECKOUT
 
-from winter_sync.cli import INTERRUPTED
+from winter_sync.cli import INTERRUPTED, TERMINATED
 from winter_sync.errors import ExitCode
 from winter_sync.keyring import credentials
 from winter_sync.sections import EXAMPLE, DaemonSettings
@@ -118,7 +118,12 @@ def test_what_stays_wrong_is_not_tried_again() -> None:
     assert value(BACKFILL, "RestartPreventExitStatus").split() == [
         str(int(code)) for code in (ExitCode.USAGE, ExitCode.REFUSED, ExitCode.INCOMPLETE)
     ]
-    assert value(BACKFILL, "SuccessExitStatus") == str(INTERRUPTED)
+
+
+def test_an_end_that_was_asked_for_is_no_failure() -> None:
+    """Whether anything had begun or not."""
+    assert value(DAEMON, "SuccessExitStatus") == str(TERMINATED)
+    assert value(BACKFILL, "SuccessExitStatus") == f"{INTERRUPTED} {TERMINATED}"
 
 
 @UNITS

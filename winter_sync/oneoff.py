@@ -176,10 +176,14 @@ def summary(report: Report) -> str:
     if report.left:
         done.append(f"{report.left} still wanted, `winter-sync status` says why")
     if not done:
-        done.append("nothing fetched" if report.errors else "nothing new")
+        done.append("nothing fetched" if report.errors else _nothing(report))
     text = "; ".join(done)
     asked = f"{_counted(report.queries, 'query', 'queries')}, {report.listed} listed"
     return f"{text[:1].upper()}{text[1:]} ({asked})."
+
+
+def _nothing(report: Report) -> str:
+    return "nothing new" if report.queries else "nothing was asked for: no program has such nights"
 
 
 def _counted(number: int, one: str, many: str) -> str:

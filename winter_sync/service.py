@@ -19,8 +19,12 @@ from winter_sync.daemon import Daemon
 from winter_sync.daybook import Daybook
 from winter_sync.errors import StalledError, StorageError, UsageError, WinterSyncError
 from winter_sync.events import (
+    Event,
+    Polled,
     Reloading,
     ReloadRefused,
+    ServerUnwell,
+    ServerWell,
     Stalled,
     Started,
     Stopping,
@@ -171,7 +175,9 @@ class Service:
         self._daybook = Daybook(clock)
         self._wishes = load()
         self._vitals = self._new_vitals()
-        self._tell = tell_all(tell, self._metrics.tell, self._daybook.tell, self._tell_vitals)
+        self._tell = tell_all(
+            tell, self._metrics.tell, self._daybook.tell, self._tell_vitals, self._tell_manager
+        )
         self._not_ready: str | None = "it is beginning"
         self._has_begun = False
         self._rests = 0
@@ -184,8 +190,13 @@ class Service:
     def _new_vitals(self) -> Vitals:
         return Vitals(self._settings.daemon.stall_after.total_seconds(), self._monotonic)
 
-    def _tell_vitals(self, event: object) -> None:
-        self._vitals.tell(event)  # type: ignore[arg-type] # an event
+    def _tell_vitals(self, event: Event) -> None:
+        self._vitals.tell(event)
+
+    def _tell_manager(self, event: Event) -> None:
+        """Show at once in the manager's status what somebody who looks would ask for."""
+        if isinstance(event, Polled | ServerUnwell | ServerWell | StorageTrouble):
+            self._notifier.status(self._daybook.line)
 
     async def run(self) -> None:
         """Live until told to stop.

@@ -53,6 +53,10 @@ class Process:
             heard.append(self._manager.recv(4096).decode())
         return heard
 
+    def told_next(self) -> list[str]:
+        """Give the lines of the next message to systemd."""
+        return self._manager.recv(4096).decode().splitlines()
+
     def logged(self, event: str) -> dict[str, Any]:
         """Wait for a line of the log."""
         assert self.process.stderr is not None
@@ -104,6 +108,8 @@ def test_it_mirrors_and_ends_when_told(tmp_path: Path, how: signal.Signals) -> N
         file = settings_of(simulator, tmp_path)
         with running(tmp_path, file) as daemon:
             assert "READY=1" in daemon.told("READY=1")[-1]
+            while not any("STATUS=last poll" in one for one in daemon.told_next()):
+                pass
             daemon.logged("download ended")
             assert daemon.end(how) == 0
             assert "STOPPING=1" in daemon.told("STOPPING=1")[-1]
