@@ -13,9 +13,10 @@ from winter_sync.models import Cause
 
 
 class ExitCode(IntEnum):
-    """What the process tells its caller."""
+    """What the process tells its caller; 1 is Python's own for whatever nobody explained."""
 
     DONE = 0
+    FAULT = 1
     USAGE = 2
     REFUSED = 3
     UNWELL = 4
@@ -119,4 +120,4 @@ class IncompleteError(WinterSyncError):
 class StalledError(WinterSyncError):
     """Nothing comes of the daemon's work any more; it has to be started again."""
 
-    exit_code = ExitCode.UNWELL
+    exit_code = ExitCode.FAULT

@@ -409,8 +409,9 @@ def test_a_part_that_hangs_is_noticed(
     async def scene(keeper: Keeper) -> None:
         service = keeper.service()
         monkeypatch.setattr(Poller, "poll", hang)
-        with pytest.raises(StalledError, match="the polls of 2024A000"):
+        with pytest.raises(StalledError, match="the polls of 2024A000") as stalled:
             await service.run()
+        assert stalled.value.exit_code == 1
         assert 900 <= keeper.time.loop.now <= 960
         assert len(keeper.told(Stalled)) == 1
         await asyncio.sleep(60)
