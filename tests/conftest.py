@@ -6,6 +6,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 from support.rig import Noted, Rig
 
 from winter_sync.simulator import Observatory, Simulator, demo_universe
@@ -13,6 +14,11 @@ from winter_sync.simulator import Observatory, Simulator, demo_universe
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+
+# How long an example takes is the machine's affair; speed is measured in benchmarks/.
+settings.register_profile("ours", deadline=None)
+settings.load_profile("ours")
 
 
 @pytest.fixture(autouse=True, scope="session")
