@@ -146,16 +146,16 @@ class Daemon:
         self._became_due[subject.program].set()
 
     async def _poll(self, selection: Selection) -> None:
-        """Poll what is due of a program, as it becomes due."""
+        """Poll what is due of a program, as it becomes due and while it is not left alone."""
         program = selection.program
         due, became_due = self._due[program], self._became_due[program]
         while True:
             await became_due.wait()
             while due:
+                await self._until_admitted(program)
                 subject = next(iter(due))
                 del due[subject]
-                if self._is_admitted(program):
-                    await self._poll_subject(selection, subject)
+                await self._poll_subject(selection, subject)
             became_due.clear()
 
     async def _poll_subject(self, selection: Selection, subject: Subject) -> None:
@@ -189,12 +189,17 @@ class Daemon:
         self._suspended[program] = self._monotonic() + wait.total_seconds()
         for subject in self._rhythms:
             if subject.program == program:
-                self._schedule.again(subject, wait + _A_MOMENT)
+                self._mark_due(subject)
         self._expect_poll()
         self._tell(ProgramRefused(program, refused.message, wait.total_seconds()))
 
     def _is_admitted(self, program: str) -> bool:
         return self._monotonic() >= self._suspended.get(program, 0.0)
+
+    async def _until_admitted(self, program: str) -> None:
+        wait = self._suspended.get(program, 0.0) - self._monotonic()
+        if wait > 0:
+            await asyncio.sleep(wait + _A_MOMENT.total_seconds())
 
     def _expect_poll(self) -> None:
         """Expect the next poll when the quickest rhythm of an admitted program says so.

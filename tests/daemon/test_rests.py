@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import pytest
 from daemon.scenes import TYPES, Slow, Told, here
 
-from winter_sync.events import BatchBegun, DownloadsRest, Received
+from winter_sync.events import (
+    BatchBegun,
+    DownloadsRest,
+    Polled,
+    PollFailed,
+    ProgramRefused,
+    Received,
+)
 from winter_sync.models import ImageType
 from winter_sync.simulator import Answer, Call, Faults
 
@@ -72,3 +81,100 @@ def test_all_downloads_rest_together(play: Callable[..., None]) -> None:
         assert not [at for at in begun for since, until in rests if since < at < until]
 
     play(scene, faults=Slowly())
+
+
+def test_a_refused_program_is_tried_again_by_true_time(play: Callable[..., None]) -> None:
+    """A clock that runs ahead a little, or a rhythm of days, does not put that off."""
+
+    async def scene(keeper: Keeper) -> None:
+        slow = {"poll_every": "3d"}
+        keeper.changes["programs"] = [
+            {"name": "2024A000", "api_key": "wrong", "schedule": slow},
+            {"name": "2025B001", "image_types": ["stack"]},
+        ]
+        async with keeper.keeping():
+            for hours in range(1, 24):
+                await asyncio.sleep(3600)
+                keeper.time.ahead = timedelta(seconds=hours)
+        told = [at for at, event in keeper.events if isinstance(event, ProgramRefused)]
+        waits = [(after - before).total_seconds() for before, after in pairwise(told)]
+        assert waits == pytest.approx([6 * 3600] * 3, abs=60)
+        assert len([one for one in keeper.simulator.requests if one.program == "2024A000"]) == 4
+
+    play(scene)
+
+
+def test_a_program_that_is_accepted_again_is_fetched_from(play: Callable[..., None]) -> None:
+    """When the archive takes its key once more, it is polled in its rhythm, and fetched from."""
+
+    class Forgetful(Faults):
+        async def before(self, call: Call) -> Answer | None:
+            refused = call.path != "/ping" and not asyncio.get_running_loop().time() > 3 * 3600
+            return Answer(401, b"{}") if refused else None
+
+    async def scene(keeper: Keeper) -> None:
+        async with keeper.keeping():
+            await asyncio.sleep(6.1 * 3600)
+            assert here(keeper, *map(ImageType, TYPES))
+            polls = len(keeper.told(Polled))
+            await asyncio.sleep(3600)
+            assert len(keeper.told(Polled)) - polls >= 10
+        assert len(keeper.told(ProgramRefused)) == 1
+
+    play(scene, faults=Forgetful())
+
+
+def test_a_key_that_is_good_for_lists_only_is_told_once(play: Callable[..., None]) -> None:
+    """Downloads that are refused, several at a time, stop a program as a refused poll does."""
+
+    class ListsOnly(Faults):
+        async def before(self, call: Call) -> Answer | None:
+            refused = call.path == "/images/download_list"
+            return Answer(403, b"{}") if refused else None
+
+    async def scene(keeper: Keeper) -> None:
+        async with keeper.keeping():
+            await asyncio.sleep(5 * 3600)
+            assert len(keeper.told(ProgramRefused)) == 1
+            asked = len(keeper.simulator.requests)
+            assert asked < 15
+            keeper.simulator.faults = Faults()
+            await asyncio.sleep(1.1 * 3600)
+            assert here(keeper, *map(ImageType, TYPES))
+
+    play(scene, faults=ListsOnly())
+
+
+def test_a_poll_that_fails_is_tried_sooner_and_ever_later(play: Callable[..., None]) -> None:
+    """A minute later, then two, up to an hour; when it succeeds, the count begins anew."""
+
+    class Confused(Faults):
+        failing = True
+
+        async def before(self, call: Call) -> Answer | None:
+            failing = self.failing and call.path == "/images/query"
+            return Answer(404, b"{}") if failing else None
+
+    faults = Confused()
+
+    async def scene(keeper: Keeper) -> None:
+        keeper.changes["schedule"] = {"poll_every": "12h"}
+        keeper.changes["programs"] = [{"name": "2024A000", "image_types": ["stack"]}]
+        async with keeper.keeping():
+            await asyncio.sleep(3 * 3600)
+            asked = [at for at, event in keeper.events if isinstance(event, PollFailed)]
+            minutes = [
+                round((after - before) / timedelta(minutes=1)) for before, after in pairwise(asked)
+            ]
+            assert minutes == [1, 2, 4, 8, 16, 32, 60]
+            faults.failing = False
+            await asyncio.sleep(3600)
+            assert here(keeper, ImageType.STACK)
+            faults.failing, before = True, len(asked)
+            await asyncio.sleep(12 * 3600)
+            asked = [at for at, event in keeper.events if isinstance(event, PollFailed)][before:]
+            assert asked[1] - asked[0] == pytest.approx(
+                timedelta(minutes=1), abs=timedelta(seconds=5)
+            )
+
+    play(scene, faults=faults)
