@@ -27,6 +27,7 @@ from winter_sync.events import (
     WindowHalved,
     shares,
 )
+from winter_sync.models import Query
 from winter_sync.records import Poll
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
         Night,
         Product,
         Program,
-        Query,
         Rhythm,
         Row,
         Selection,
@@ -137,7 +137,8 @@ class Poller:
         BadAnswerError
             If it is, and yet does not answer some of it; the rest was looked at.
         """
-        span = plan.span_of(selection, await self.program(selection.program), self._api.today)
+        program = await self._program_for(subject)
+        span = plan.span_of(selection, program, self._api.today)
         rhythm = self._rhythm(subject)
         sweep = await self._sweep_is_due(subject, rhythm)
         lookback = None if sweep else rhythm.lookback_nights
@@ -170,6 +171,13 @@ class Poller:
             program = await self._api.program(name)
             self._programs[name] = self._clock(), program
         return program
+
+    async def _program_for(self, subject: Subject) -> Program:
+        try:
+            return await self.program(subject.program)
+        except WinterSyncError as error:
+            await self._record_failure(Query(subject, self._api.today), error)
+            raise
 
     async def _sweep_is_due(self, subject: Subject, rhythm: Rhythm) -> bool:
         last = await self._catalog(Catalog.last_sweep, subject)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -178,3 +179,23 @@ def test_a_poll_that_fails_is_tried_sooner_and_ever_later(play: Callable[..., No
             )
 
     play(scene, faults=faults)
+
+
+@pytest.mark.parametrize("answer", [Answer(404, b"{}"), Answer(200, b"<html>", "text/html")])
+def test_a_program_without_a_span_is_a_failed_poll(
+    play: Callable[..., None], answer: Answer
+) -> None:
+    """Where the archive does not say what a program is, nothing is polled, and that is told."""
+
+    class Unsaid(Faults):
+        async def before(self, call: Call) -> Answer | None:
+            return answer if call.path == "/validation/program" else None
+
+    async def scene(keeper: Keeper) -> None:
+        async with keeper.keeping() as service:
+            await asyncio.sleep(3600)
+            assert len(keeper.told(PollFailed)) >= 5
+            (polls, *_) = json.loads(await service._sources().status())["polls"]
+            assert "/validation/program" in polls["error"] or "404" in polls["error"]
+
+    play(scene, faults=Unsaid())
