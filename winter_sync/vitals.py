@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from winter_sync.events import (
@@ -18,6 +19,19 @@ from winter_sync.events import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+
+_ATTEMPTS = 5
+"""So many times as long may pass while requests are tried again: more than the archive's client
+makes of one."""
+
+
+@dataclass(slots=True)
+class _Life:
+    """When something came of a work, and when that or another try of something."""
+
+    progress: float
+    sign: float
 
 
 class Vitals:
@@ -40,22 +54,24 @@ class Vitals:
         """Gives until when, by the monotonic clock, the server is left alone."""
         self._stall_after = stall_after
         self._monotonic = monotonic
-        self._under_way: dict[str, float] = {}
+        self._under_way: dict[str, _Life] = {}
         self._poll_expected: float | None = None
 
     def tell(self, event: Event) -> None:
         """Note what an event says of progress."""
         match event:
-            case BatchBegun(batch) | Received(batch):
-                self._under_way[_name(batch.identifier)] = self._monotonic()
+            case BatchBegun(batch):
+                self._begin(_name(batch.identifier))
+            case Received(batch):
+                self._mark(_name(batch.identifier))
             case BatchEnded(batch):
                 self._under_way.pop(_name(batch.identifier), None)
             case Polled(query) | PollFailed(query) | WindowHalved(query):
                 self._mark(_polls(query.subject.program))
             case Retrying():
-                # It does not say of what. The number of tries is bounded, so this ends.
-                for name in self._under_way:
-                    self._mark(name)
+                # It does not say of what: so it counts for all, and for none of them for long.
+                for life in self._under_way.values():
+                    life.sign = self._monotonic()
             case _:
                 pass
 
@@ -63,7 +79,7 @@ class Vitals:
     def polling(self, program: str) -> Iterator[None]:
         """Watch the polls of a program while they are under way."""
         name = _polls(program)
-        self._under_way[name] = self._monotonic()
+        self._begin(name)
         try:
             yield
         finally:
@@ -83,9 +99,10 @@ class Vitals:
         now = self._monotonic()
         free_since = self.held_until()
         found = [
-            f"nothing has come of {name} for {now - last:.0f} s"
-            for name, last in self._under_way.items()
-            if now - max(last, free_since) > self._stall_after
+            f"nothing has come of {name} for {now - life.progress:.0f} s"
+            for name, life in self._under_way.items()
+            if now - max(life.sign, free_since) > self._stall_after
+            or now - max(life.progress, free_since) > _ATTEMPTS * self._stall_after
         ]
         polling = any(name.startswith(_polls("")) for name in self._under_way)
         due = self._poll_expected
@@ -93,9 +110,13 @@ class Vitals:
             found.append(f"a poll was due {now - due:.0f} s ago and has not begun")
         return tuple(found)
 
+    def _begin(self, name: str) -> None:
+        now = self._monotonic()
+        self._under_way[name] = _Life(now, now)
+
     def _mark(self, name: str) -> None:
         if name in self._under_way:
-            self._under_way[name] = self._monotonic()
+            self._begin(name)
 
 
 def _name(batch: str) -> str:

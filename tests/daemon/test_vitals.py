@@ -49,17 +49,30 @@ def test_idleness_is_no_stall(watched: Watched) -> None:
     assert not watched.later(1e9)
 
 
-@pytest.mark.parametrize("event", [Received(BATCH, 1), Retrying("busy", 1.0)])
-def test_a_download_lives_by_what_comes_of_it(watched: Watched, event: Event) -> None:
+def test_a_download_lives_by_what_comes_of_it(watched: Watched) -> None:
     """Every byte begins the time anew; without any it is stuck in the end."""
     watched.vitals.tell(BatchBegun(BATCH))
     for _ in range(10):
         assert not watched.later(STALL)
-        watched.vitals.tell(event)
+        watched.vitals.tell(Received(BATCH, 1))
     assert not watched.later(STALL)
     assert watched.later(1) == ("nothing has come of download one for 901 s",)
     watched.vitals.tell(BatchEnded(BATCH, 1.0))
     assert not watched.later(0)
+
+
+def test_trying_again_is_a_sign_of_life_for_a_while(watched: Watched) -> None:
+    """It does not say of what: one that is stuck is not hidden for ever by others that are not."""
+    watched.vitals.tell(BatchBegun(BATCH))
+    for _ in range(5):
+        assert not watched.later(STALL)
+        watched.vitals.tell(Retrying("busy", 1.0))
+    assert watched.later(1) == ("nothing has come of download one for 4501 s",)
+    watched.vitals.tell(Received(BATCH, 1))
+    assert not watched.later(STALL)
+    watched.vitals.tell(Retrying("busy", 1.0))
+    assert not watched.later(STALL)
+    assert watched.later(1) == ("nothing has come of download one for 1801 s",)
 
 
 def test_one_that_goes_on_does_not_hide_one_that_is_stuck(watched: Watched) -> None:
@@ -111,4 +124,6 @@ def test_what_was_ended_on_purpose_is_forgotten(watched: Watched) -> None:
         watched.vitals.tell(BatchBegun(BATCH))
         watched.vitals.forget()
         watched.vitals.tell(PollFailed(QUERY, "late"))
+        watched.vitals.tell(Received(BATCH, 1))
+        watched.vitals.tell(Retrying("late", 1.0))
     assert not watched.later(1e6)
