@@ -105,7 +105,6 @@ class Daemon:
                 self._begin(group)
         finally:
             await self._schedule.stop()
-            self._vitals.forget()
 
     def _begin(self, group: asyncio.TaskGroup) -> None:
         if self._work.closed:

@@ -53,8 +53,9 @@ if TYPE_CHECKING:
 
 _LOOKED_AT_EVERY = 30.0
 """Longest time between two looks at whether work gets on, seconds."""
-_BEGINNING = 300.0
-"""So long a start may take, seconds: what a crash left is put in order first."""
+_BEGINNING = 3600.0
+"""So long it may take to the first poll, seconds: a catalog of years may be brought up to date, and
+what crashes left is put in order first."""
 _FIRST_REST = timedelta(minutes=1)
 _LONGEST_REST = timedelta(minutes=15)
 _END_AFTER_STALL = 20.0
@@ -188,7 +189,10 @@ class Service:
         return self._wishes.settings
 
     def _new_vitals(self) -> Vitals:
-        return Vitals(self._settings.daemon.stall_after.total_seconds(), self._monotonic)
+        """Watch anew: nothing is under way, and in a while something must be."""
+        vitals = Vitals(self._settings.daemon.stall_after.total_seconds(), self._monotonic)
+        vitals.expect_poll(_BEGINNING)
+        return vitals
 
     def _tell_vitals(self, event: Event) -> None:
         self._vitals.tell(event)
@@ -309,6 +313,7 @@ class Service:
             daemon.abort()
             work.cancel()
             await asyncio.wait({work})
+            self._vitals = self._new_vitals()
         if not work.cancelled():
             work.result()
 

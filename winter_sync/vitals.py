@@ -89,11 +89,6 @@ class Vitals:
         """Expect that a poll begins within so many seconds; None if none is to come."""
         self._poll_expected = None if seconds is None else self._monotonic() + seconds
 
-    def forget(self) -> None:
-        """Expect nothing: all work was ended on purpose."""
-        self._under_way.clear()
-        self._poll_expected = None
-
     def troubles(self) -> tuple[str, ...]:
         """Say what is stuck; nothing if all is well."""
         now = self._monotonic()

@@ -117,13 +117,12 @@ def test_who_leaves_the_server_alone_is_not_stuck(watched: Watched) -> None:
     assert len(watched.later(1)) == 2
 
 
-def test_what_was_ended_on_purpose_is_forgotten(watched: Watched) -> None:
-    """Nothing of it is expected any more, and what is told of it late does no harm."""
-    watched.vitals.expect_poll(0)
+def test_what_is_over_is_not_watched(watched: Watched) -> None:
+    """What is told of it late does no harm."""
     with watched.vitals.polling("2024A000"):
         watched.vitals.tell(BatchBegun(BATCH))
-        watched.vitals.forget()
-        watched.vitals.tell(PollFailed(QUERY, "late"))
-        watched.vitals.tell(Received(BATCH, 1))
-        watched.vitals.tell(Retrying("late", 1.0))
+        watched.vitals.tell(BatchEnded(BATCH, 1.0))
+    watched.vitals.tell(PollFailed(QUERY, "late"))
+    watched.vitals.tell(Received(BATCH, 1))
+    watched.vitals.tell(Retrying("late", 1.0))
     assert not watched.later(1e6)

@@ -1,0 +1,117 @@
+"""What is noticed when it hangs, and what is only slow."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from daemon.scenes import Told
+
+from winter_sync.errors import StalledError
+from winter_sync.events import Stalled, Started
+from winter_sync.mirror import Mirror
+from winter_sync.poller import Poller
+from winter_sync.simulator import Answer, Call, Faults
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from support.keeper import Keeper
+
+
+async def hang(*_: object) -> None:
+    """Never end."""
+    await asyncio.get_running_loop().create_future()
+
+
+def test_a_beginning_that_hangs_is_noticed(
+    play: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What crashes left may take an hour to put in order, but not for ever."""
+
+    async def scene(keeper: Keeper) -> None:
+        service = keeper.service()
+        monkeypatch.setattr(Mirror, "recover", hang)
+        with pytest.raises(StalledError, match="a poll was due"):
+            await asyncio.wait_for(service.run(), 6 * 3600)
+        assert 3600 <= keeper.time.loop.now <= 3600 + 960
+
+    play(scene)
+
+
+def test_a_beginning_may_take_long(
+    play: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half an hour of putting in order is no stall, at the start or later."""
+    recover = Mirror.recover
+
+    async def slowly(mirror: Mirror) -> None:
+        await asyncio.sleep(1800)
+        await recover(mirror)
+
+    async def scene(keeper: Keeper) -> None:
+        monkeypatch.setattr(Mirror, "recover", slowly)
+        async with keeper.keeping():
+            await asyncio.sleep(4 * 3600)
+        assert not keeper.told(Stalled)
+
+    play(scene)
+
+
+def test_one_that_hangs_is_not_hidden_by_others_that_are_retried(
+    play: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that stumbles now and then does not keep what is stuck alive."""
+
+    class Stumbling(Faults):
+        async def before(self, call: Call) -> Answer | None:
+            return Answer(502, b"{}") if call.number % 2 else None
+
+    poll = Poller.poll
+
+    async def stick(*arguments: Any) -> None:  # noqa: ANN401 - as they come
+        if arguments[1].program == "2025B001":
+            await hang()
+        await poll(*arguments)
+
+    async def scene(keeper: Keeper) -> None:
+        keeper.changes["programs"] = [
+            {"name": name, "image_types": ["stack"]} for name in ("2024A000", "2025B001")
+        ]
+        monkeypatch.setattr(Poller, "poll", stick)
+        service = keeper.service()
+        with pytest.raises(StalledError, match="the polls of 2025B001"):
+            await asyncio.wait_for(service.run(), 6 * 3600)
+
+    play(scene, faults=Stumbling())
+
+
+def test_a_reload_that_cannot_end_the_old_work_is_noticed(
+    play: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Work that hangs and cannot be ended is a stall, whatever was ordered meanwhile."""
+    released = asyncio.Event()
+
+    async def stuck(*_: object) -> None:
+        while not released.is_set():
+            with suppress(asyncio.CancelledError):
+                await released.wait()
+
+    async def scene(keeper: Keeper) -> None:
+        monkeypatch.setattr(Poller, "poll", stuck)
+        told = Told(keeper)
+        service = keeper.service()
+        life = asyncio.create_task(service.run())
+        await told.of(Started)
+        await asyncio.sleep(5)
+        service.orders.reload()
+        await told.of(Stalled)
+        await asyncio.sleep(30)
+        assert keeper.ends == [1]
+        released.set()
+        with pytest.raises(StalledError):
+            await life
+
+    play(scene)
