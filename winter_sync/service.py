@@ -224,9 +224,9 @@ class Service:
                 task.cancel()
             self._notifier.stopping()
             await asyncio.wait({beats, life})
-        for task in (beats, life):
-            if not task.cancelled():
-                task.result()
+        for error in [_failure(task) for task in (beats, life)]:
+            if error is not None:
+                raise error
 
     async def _live(self) -> None:
         make_sure_of_being_alone(self._settings.root, self._clock())
@@ -250,7 +250,7 @@ class Service:
             await self._work()
         except (StorageError, UsageError, ExceptionGroup) as error:
             failed = error if isinstance(error, UsageError) else _storage_error(error)
-            if failed is None or not self._has_begun:
+            if failed is None or not self._has_begun or _is_being_cancelled():
                 raise
         else:
             return
@@ -314,8 +314,9 @@ class Service:
             work.cancel()
             await asyncio.wait({work})
             self._vitals = self._new_vitals()
-        if not work.cancelled():
-            work.result()
+            failure = _failure(work)
+        if failure is not None:
+            raise failure
 
     async def _told_to_end(self, work: asyncio.Task[None]) -> bool:
         """Wait for an order that ends the work; False if it ends before."""
@@ -441,6 +442,17 @@ class Service:
             raise StorageError(self._not_ready or "the catalog is not open")
         scope = Scope(programs=tuple(one.program for one in self._settings.selections))
         return status.as_json(await status.look(self._reader, scope))
+
+
+def _failure(task: asyncio.Task[None]) -> BaseException | None:
+    """Give what a task that is over failed for, if it did and was not cancelled."""
+    return None if task.cancelled() else task.exception()
+
+
+def _is_being_cancelled() -> bool:
+    """Tell whether this task shall end: what fails on the way is no reason to go on then."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _storage_error(error: Exception) -> StorageError | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import pytest
 from daemon.scenes import Told
 
 from winter_sync.errors import StalledError
-from winter_sync.events import Stalled, Started
+from winter_sync.events import Stalled, Started, StorageTrouble
 from winter_sync.mirror import Mirror
 from winter_sync.poller import Poller
 from winter_sync.simulator import Answer, Call, Faults
@@ -115,3 +116,26 @@ def test_a_reload_that_cannot_end_the_old_work_is_noticed(
             await life
 
     play(scene)
+
+
+def test_a_stall_ends_it_though_the_disk_is_away(
+    play: Callable[..., None], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What cannot be closed in order is no reason to rest and go on."""
+
+    async def scene(keeper: Keeper) -> None:
+        monkeypatch.setattr(Poller, "poll", hang)
+        service = keeper.service()
+        life = asyncio.create_task(service.run())
+        await asyncio.sleep(300)
+        keeper.root.rename(keeper.root.with_name("unmounted"))
+        monkeypatch.setattr(Mirror, "recover", hang)
+        await asyncio.wait({life}, timeout=3600)
+        service.orders.stop()
+        with pytest.raises(StalledError):
+            await life
+        assert not keeper.told(StorageTrouble)
+
+    play(scene)
+    gc.collect()
+    assert not [one for one in caplog.messages if "never retrieved" in one]
