@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog import Catalog
@@ -15,8 +16,7 @@ from winter_sync.schedule import Schedule
 from winter_sync.work import Work
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-    from typing import Any
+    from collections.abc import Awaitable, Callable
 
     from winter_sync.mirror import Mirror
     from winter_sync.models import Rhythm, Selection, Subject
@@ -110,16 +110,23 @@ class Daemon:
         if self._work.closed:
             return
 
-        def begin(work: Coroutine[Any, Any, None], *, may_finish: bool = False) -> None:
-            self._tasks[may_finish].append(group.create_task(work))
+        def begin(work: Callable[[], Awaitable[None]], *, may_finish: bool = False) -> None:
+            self._tasks[may_finish].append(group.create_task(self._part(work)))
 
         for selection in self._mirror.selections:
-            begin(self._poll(selection))
+            begin(partial(self._poll, selection))
         for _ in range(self._mirror.connections):
-            begin(self._download(), may_finish=True)
-        begin(self._keep_in_order())
-        begin(self._watch_clock())
-        begin(self._watch_schedule())
+            begin(self._download, may_finish=True)
+        begin(self._keep_in_order)
+        begin(self._watch_clock)
+        begin(self._watch_schedule)
+
+    async def _part(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do a part of the work; when it ends, nothing new is begun anywhere."""
+        try:
+            await work()
+        finally:
+            self._work.close()
 
     def close(self) -> None:
         """Begin nothing new: polls end at once, downloads when what is under way has come.

@@ -11,8 +11,10 @@ import pytest
 from daemon.scenes import Told
 
 from winter_sync.errors import StalledError
-from winter_sync.events import Stalled, Started, StorageTrouble
+from winter_sync.events import BatchBegun, BatchEnded, Stalled, Started, StorageTrouble
+from winter_sync.fetcher import Fetched, Fetcher
 from winter_sync.mirror import Mirror
+from winter_sync.models import Failed
 from winter_sync.poller import Poller
 from winter_sync.simulator import Answer, Call, Faults
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from support.keeper import Keeper
+
+    from winter_sync.models import Batch
 
 
 async def hang(*_: object) -> None:
@@ -139,3 +143,31 @@ def test_a_stall_ends_it_though_the_disk_is_away(
     play(scene)
     gc.collect()
     assert not [one for one in caplog.messages if "never retrieved" in one]
+
+
+def test_a_download_that_does_not_hear_its_end_is_the_last(
+    play: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When a part of the daemon dies, no other part begins anything, whatever it was doing."""
+    poll = Poller.poll
+
+    async def die(*arguments: Any) -> None:  # noqa: ANN401 - as they come
+        await poll(*arguments)
+        if asyncio.get_running_loop().time() > 600:
+            raise ZeroDivisionError
+
+    async def deaf(_: object, batch: Batch) -> Fetched:
+        with suppress(asyncio.CancelledError):
+            await hang()
+        return Fetched(tuple(Failed(one, "it was ended") for one in batch.candidates))
+
+    async def scene(keeper: Keeper) -> None:
+        keeper.changes["api"] = {"connections": 1}
+        monkeypatch.setattr(Poller, "poll", die)
+        monkeypatch.setattr(Fetcher, "fetch", deaf)
+        with pytest.raises(ExceptionGroup) as died:
+            await keeper.service().run()
+        assert died.group_contains(ZeroDivisionError)
+        assert len(keeper.told(BatchBegun)) == len(keeper.told(BatchEnded)) == 1
+
+    play(scene)
