@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from winter_sync.errors import RefusedError
     from winter_sync.fetcher import Fetched
-    from winter_sync.models import Batch, Candidate
+    from winter_sync.models import Batch, Candidate, Product
     from winter_sync.records import Scope
 
 _DOWN = 3
@@ -118,6 +118,9 @@ class Work:
         if fetched.brought_something:
             self._in_vain.clear()
             return False
+        # What is asked for again and again counts once, and is kept once.
+        products = _products(batch)
+        self._in_vain = [one for one in self._in_vain if _products(one) != products]
         self._in_vain.append(batch)
         alone = {one.candidates[0].product for one in self._in_vain if len(one.candidates) == 1}
         return self._give_up(enough=len(alone) >= _ALONE_IN_VAIN)
@@ -134,3 +137,7 @@ class Work:
         now = enough and not self.given_up
         self.given_up = self.given_up or enough
         return now
+
+
+def _products(batch: Batch) -> list[Product]:
+    return [one.product for one in batch.candidates]

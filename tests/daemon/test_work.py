@@ -1,0 +1,70 @@
+"""What workers learn of each other: when to give up, and when to go on."""
+
+from __future__ import annotations
+
+from support.makers import batch, candidate, evidence, product
+
+from winter_sync.fetcher import Fetched
+from winter_sync.models import Batch, Candidate, Cause, Failed, Missing, Unchanged
+from winter_sync.work import Work
+
+ALONE_IN_VAIN = 5
+
+
+def work() -> Work:
+    """Give the work of nobody yet."""
+    return Work(on_refused=lambda _, __: None)
+
+
+def alone(number: int) -> Batch:
+    """Give a batch of one product."""
+    return batch(candidate(product(number)))
+
+
+def in_vain(asked: Batch) -> Fetched:
+    """Give what a download brought that brought nothing."""
+    return Fetched(tuple(Failed(one, "no", cause=Cause.OTHER) for one in asked.candidates))
+
+
+def _unchanged(one: Candidate) -> Unchanged:
+    return Unchanged(one, evidence(one.product, b"as before"))
+
+
+def test_what_is_asked_for_again_and_again_is_kept_once() -> None:
+    """A product that cannot be had for years takes no more memory, and blames no server."""
+    learning = work()
+    for turn in range(10_000):
+        asked = alone(turn % 2)
+        assert not learning.learn(asked, in_vain(asked))
+    assert len(learning._in_vain) == 2
+
+
+def test_several_products_in_vain_are_the_servers_fault() -> None:
+    """Told once; after a rest one more is enough, and each rest is told."""
+    learning = work()
+    told = [learning.learn(alone(one), in_vain(alone(one))) for one in range(ALONE_IN_VAIN + 1)]
+    assert told == [False] * (ALONE_IN_VAIN - 1) + [True, False]
+    for number in range(10, 20):
+        learning.resume()
+        assert not learning.given_up
+        assert learning.learn(alone(number), in_vain(alone(number)))
+    assert len(learning._in_vain) <= ALONE_IN_VAIN
+
+
+def test_what_comes_clears_the_server() -> None:
+    """Also what it says it does not have, or what was here already."""
+    for brings in (Missing, _unchanged):
+        learning = work()
+        for number in range(ALONE_IN_VAIN - 1):
+            learning.learn(alone(number), in_vain(alone(number)))
+        learning.learn(alone(9), Fetched((brings(alone(9).candidates[0]),)))
+        told = [learning.learn(alone(one), in_vain(alone(one))) for one in range(ALONE_IN_VAIN)]
+        assert told == [False] * (ALONE_IN_VAIN - 1) + [True]
+
+
+def test_a_dead_server_is_given_up_anew_after_a_rest() -> None:
+    """Three downloads that find it dead are enough, each time."""
+    learning = work()
+    for _ in range(3):
+        assert [learning.is_down() for _ in range(4)] == [False, False, True, False]
+        learning.resume()
