@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from winter_sync.events import (
@@ -23,6 +24,9 @@ from winter_sync.units import show_size
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import date, datetime
+
+_SAME_DAY = timedelta(days=1)
+"""A clock that is set back by less ends no day twice."""
 
 
 @dataclass(slots=True)
@@ -97,6 +101,9 @@ class Daybook:
     def turn(self) -> DayEnded | None:
         """Give the summary of the day if it is over, and begin the next."""
         today = self._clock().date()
+        if self._day - today > _SAME_DAY:
+            # The clock was ahead: else no day would end until it is there again.
+            self._day = today
         if today <= self._day:
             return None
         ended = self._summary(self._day)

@@ -77,6 +77,29 @@ def test_a_clock_that_is_set_back_ends_no_day(desk: Desk) -> None:
     assert desk.book.turn() is None
 
 
+def test_days_go_on_after_a_clock_that_was_ahead(desk: Desk) -> None:
+    """What was counted in days that never were belongs to the one it is."""
+    desk.now += timedelta(days=400)
+    assert desk.book.turn() is not None
+    desk.tell(POLLED)
+    desk.now -= timedelta(days=400)
+    assert desk.book.turn() is None
+    desk.now += timedelta(minutes=10)
+    ended = desk.book.turn()
+    assert ended is not None
+    assert (ended.day, ended.polls) == ("2026-03-28", 1)
+
+
+def test_a_clock_set_back_over_midnight_ends_no_day_twice(desk: Desk) -> None:
+    """An hour more or less is no other day."""
+    desk.now += timedelta(minutes=20)
+    assert desk.book.turn() is not None
+    desk.now -= timedelta(minutes=20)
+    assert desk.book.turn() is None
+    desk.now += timedelta(minutes=20)
+    assert desk.book.turn() is None
+
+
 def test_the_line_tells_troubles_first(desk: Desk) -> None:
     """Then when was polled, and how much has come."""
     assert desk.book.line == "no poll yet, 0 published (0 B)"
