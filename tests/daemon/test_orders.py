@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
+from collections import Counter
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from daemon.scenes import Slow, Told
 
+from winter_sync.api import Api
+from winter_sync.daemon import Daemon
+from winter_sync.errors import UsageError
 from winter_sync.events import (
     BatchBegun,
     BatchEnded,
@@ -20,13 +26,15 @@ from winter_sync.events import (
     Started,
     StorageTrouble,
 )
+from winter_sync.mirror import Mirror
 from winter_sync.notify import Notifier
+from winter_sync.schedule import Schedule
 from winter_sync.sentry import only_daemon
 from winter_sync.simulator import Call, Faults
+from winter_sync.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from support.keeper import Keeper
 
@@ -264,3 +272,63 @@ def test_who_takes_its_root_meanwhile_may_have_it(play: Callable[..., None]) -> 
             assert not service._sources().readiness()
 
     play(scene)
+
+
+def test_an_end_is_heard_while_it_puts_things_in_order(
+    play: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What crashes left is put in order yet, and then nothing is begun."""
+    recover = Mirror.recover
+
+    async def slowly(mirror: Mirror) -> None:
+        await asyncio.sleep(30)
+        await recover(mirror)
+
+    async def scene(keeper: Keeper) -> None:
+        monkeypatch.setattr(Mirror, "recover", slowly)
+        async with keeper.keeping():
+            await asyncio.sleep(10)
+        assert keeper.time.loop.now == pytest.approx(30, abs=1)
+        assert not keeper.simulator.requests
+
+    play(scene)
+
+
+def test_a_second_daemon_of_the_same_settings_says_who_is_first(play: Callable[..., None]) -> None:
+    """And not just that the address of its pages is taken."""
+
+    async def scene(keeper: Keeper) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        keeper.changes["http"] = {"listen": f"127.0.0.1:{port}"}
+        async with keeper.keeping():
+            await asyncio.sleep(60)
+            with pytest.raises(UsageError, match="another daemon"):
+                await keeper.service().run()
+
+    play(scene)
+
+
+def test_reloads_leave_nothing_behind(play: Callable[..., None]) -> None:
+    """However often the settings are read again, no timer, file or part of the old work stays."""
+
+    async def scene(keeper: Keeper) -> None:
+        async with keeper.keeping() as service:
+            left = []
+            for _ in range(6):
+                await asyncio.sleep(60)
+                service.orders.reload()
+                await asyncio.sleep(60)
+                left.append(_alive())
+            assert left[-1] == left[-2] == left[2]
+
+    play(scene)
+
+
+def _alive() -> tuple[list[int], int]:
+    """Count the parts of a daemon that are there, and the open files of this process."""
+    gc.collect()
+    kinds = Counter(type(one) for one in gc.get_objects())
+    parts = [kinds[one] for one in (Daemon, Schedule, Api, Tree, asyncio.Task)]
+    return parts, len(list(Path("/proc/self/fd").iterdir()))

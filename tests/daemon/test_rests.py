@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import timedelta
+import sqlite3
+from contextlib import closing
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
-from daemon.scenes import TYPES, Slow, Told, here
+from daemon.scenes import NIGHT, TYPES, Slow, Told, here
 
+from winter_sync.catalog import Catalog
 from winter_sync.events import (
     BatchBegun,
     DownloadsRest,
@@ -18,14 +21,21 @@ from winter_sync.events import (
     PollFailed,
     ProgramRefused,
     Received,
+    Recovered,
+    Settled,
 )
-from winter_sync.models import ImageType
+from winter_sync.factory import CATALOG
+from winter_sync.models import Failed, ImageType, Instrument
 from winter_sync.simulator import Answer, Call, Faults
+from winter_sync.tree import OURS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from support.keeper import Keeper
+
+    from winter_sync.events import Event
+    from winter_sync.records import Scope
 
 
 def test_one_download_may_come_while_the_others_rest(play: Callable[..., None]) -> None:
@@ -199,3 +209,123 @@ def test_a_program_without_a_span_is_a_failed_poll(
             assert "/validation/program" in polls["error"] or "404" in polls["error"]
 
     play(scene, faults=Unsaid())
+
+
+def test_rests_are_short_again_after_a_success(play: Callable[..., None]) -> None:
+    """The hours of the last trouble are not those of the next."""
+
+    class Moody(Faults):
+        moody = True
+
+        async def before_zip(self, call: Call) -> Answer | None:
+            del call
+            return Answer(200, b"<html>", "text/html") if self.moody else None
+
+    faults = Moody()
+
+    async def scene(keeper: Keeper) -> None:
+        async with keeper.keeping():
+            await asyncio.sleep(3 * 3600)
+            assert keeper.told(DownloadsRest)[-1].wait >= 2400
+            faults.moody = False
+            await asyncio.sleep(12 * 3600)
+            assert here(keeper, *map(ImageType, TYPES))
+            rests, faults.moody = len(keeper.told(DownloadsRest)), True
+            keeper.observatory.reprocess(NIGHT)
+            await asyncio.sleep(12 * 3600)
+            assert keeper.told(DownloadsRest)[rests].wait == 300
+
+    play(scene, faults=faults)
+
+
+def test_as_many_downloads_run_as_may(play: Callable[..., None]) -> None:
+    """Each connection that is allowed is used, and no more."""
+    slow = Slow()
+
+    async def scene(keeper: Keeper) -> None:
+        keeper.changes["api"] = {"connections": 3, "silence_timeout": "10m"}
+        async with keeper.keeping():
+            await asyncio.sleep(60)
+            assert len(keeper.told(BatchBegun)) == 3
+            slow.go_on.set()
+
+    play(scene, faults=slow)
+
+
+def test_a_product_is_tried_again_when_it_is_time(play: Callable[..., None]) -> None:
+    """To the second, and not when somebody happens to look: a minute after the last try at once."""
+
+    class Poisoned(Faults):
+        poison = ""
+
+        async def before_zip(self, call: Call) -> Answer | None:
+            poisoned = self.poison in call.savepaths
+            return Answer(200, b"<html>", "text/html") if poisoned else None
+
+    faults = Poisoned()
+
+    async def scene(keeper: Keeper) -> None:
+        stacks = keeper.observatory.products("2024A000", Instrument.WINTER, ImageType.STACK)
+        faults.poison = stacks[0].savepath
+        keeper.changes["schedule"] = {"poll_every": "1d"}
+        async with keeper.keeping():
+            await asyncio.sleep(1800)
+        failed = [at for at, event in keeper.events if _is_failure(event, faults.poison)]
+        waits = [(after - before).total_seconds() for before, after in pairwise(failed)]
+        assert all(wait < 20 for wait in waits[:3])
+        assert 45 <= waits[3] <= 80
+        assert 90 <= waits[4] <= 155
+
+    play(scene, faults=faults)
+
+
+def _is_failure(event: Event, savepath: str) -> bool:
+    outcome = event.outcome if isinstance(event, Settled) else None
+    return isinstance(outcome, Failed) and outcome.candidate.product.savepath == savepath
+
+
+def test_what_a_killed_process_had_is_taken_over_at_once(play: Callable[..., None]) -> None:
+    """As soon as it is found that its leases are nobody's, what they were for is fetched."""
+
+    async def scene(keeper: Keeper) -> None:
+        keeper.changes["schedule"] = {"poll_every": "1d"}
+        async with keeper.keeping():
+            await asyncio.sleep(60)
+            with closing(sqlite3.connect(keeper.root / OURS / CATALOG)) as catalog, catalog:
+                catalog.execute("UPDATE products SET state = 'wanted', claimed_by = 'killed'")
+            before = len(keeper.events)
+            await asyncio.sleep(900)
+            later = keeper.events[before:]
+            (found,) = [at for at, event in later if isinstance(event, Recovered)]
+            begun = [at for at, event in later if isinstance(event, BatchBegun)]
+            assert begun[0] - found < timedelta(seconds=5)
+            assert here(keeper, *map(ImageType, TYPES))
+
+    play(scene)
+
+
+def test_what_is_refused_is_not_looked_for(
+    play: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a refused program still wants keeps nobody busy."""
+    looks = 0
+    next_retry = Catalog.next_retry
+
+    def counted(catalog: Catalog, scope: Scope) -> datetime | None:
+        nonlocal looks
+        looks += 1
+        return next_retry(catalog, scope)
+
+    class ListsOnly(Faults):
+        async def before(self, call: Call) -> Answer | None:
+            refused = call.path == "/images/download_list"
+            return Answer(403, b"{}") if refused else None
+
+    async def scene(keeper: Keeper) -> None:
+        keeper.changes["api"] = {"connections": 1}
+        monkeypatch.setattr(Catalog, "next_retry", counted)
+        async with keeper.keeping():
+            await asyncio.sleep(3600)
+        assert looks < 30
+
+    play(scene, faults=ListsOnly())

@@ -16,6 +16,7 @@ from winter_sync.fetcher import Fetched, Fetcher
 from winter_sync.mirror import Mirror
 from winter_sync.models import Failed
 from winter_sync.poller import Poller
+from winter_sync.schedule import Schedule
 from winter_sync.simulator import Answer, Call, Faults
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from support.keeper import Keeper
 
-    from winter_sync.models import Batch
+    from winter_sync.models import Batch, Subject
 
 
 async def hang(*_: object) -> None:
@@ -169,5 +170,42 @@ def test_a_download_that_does_not_hear_its_end_is_the_last(
             await keeper.service().run()
         assert died.group_contains(ZeroDivisionError)
         assert len(keeper.told(BatchBegun)) == len(keeper.told(BatchEnded)) == 1
+
+    play(scene)
+
+
+def test_ticks_that_cease_are_noticed(
+    play: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A schedule that dies without a word would else be taken for idleness."""
+    tick = Schedule._tick
+
+    async def cease(schedule: Schedule, subject: Subject) -> None:
+        if asyncio.get_running_loop().time() < 3600:
+            await tick(schedule, subject)
+
+    async def scene(keeper: Keeper) -> None:
+        keeper.changes["schedule"] = {"types": {"raw": {"poll_every": "1d"}}}
+        monkeypatch.setattr(Schedule, "_tick", cease)
+        with pytest.raises(StalledError, match=r"a poll was due 9\d\d s ago and has not begun"):
+            await asyncio.wait_for(keeper.service().run(), 12 * 3600)
+        assert keeper.time.loop.now < 3600 + 600 + 960
+
+    play(scene)
+
+
+def test_a_tick_that_fails_ends_it(
+    play: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fault comes out at once, and is not just a line in a log."""
+
+    async def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    async def scene(keeper: Keeper) -> None:
+        monkeypatch.setattr(Schedule, "_tick", fail)
+        with pytest.raises(ExceptionGroup) as died:
+            await asyncio.wait_for(keeper.service().run(), 60)
+        assert died.group_contains(ZeroDivisionError)
 
     play(scene)
