@@ -189,8 +189,14 @@ class Service:
         return self._wishes.settings
 
     def _new_vitals(self) -> Vitals:
-        """Watch anew: nothing is under way, and in a while something must be."""
-        vitals = Vitals(self._settings.daemon.stall_after.total_seconds(), self._monotonic)
+        """Watch anew: nothing is under way, and in a while something must be.
+
+        Whatever was set, a request may take its time, and so may a probe after it and before it.
+        """
+        api = self._settings.api
+        longest = api.first_byte_timeout + 2 * api.query_timeout
+        stall_after = max(self._settings.daemon.stall_after, longest)
+        vitals = Vitals(stall_after.total_seconds(), self._monotonic)
         vitals.expect_poll(_BEGINNING)
         return vitals
 

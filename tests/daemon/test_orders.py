@@ -118,8 +118,8 @@ def test_a_long_grace_is_no_stall(play: Callable[..., None]) -> None:
         keeper.changes["schedule"] = {"poll_every": "5s"}
         keeper.changes["api"] = {
             "connections": 1,
-            "first_byte_timeout": "10s",
-            "query_timeout": "10s",
+            "first_byte_timeout": "4s",
+            "query_timeout": "2s",
         }
         keeper.changes["programs"] = [{"name": "2024A000", "image_types": ["exposure"]}]
         told = Told(keeper)

@@ -11,13 +11,20 @@ import pytest
 from daemon.scenes import Told
 
 from winter_sync.errors import StalledError
-from winter_sync.events import BatchBegun, BatchEnded, Stalled, Started, StorageTrouble
+from winter_sync.events import (
+    BatchBegun,
+    BatchEnded,
+    ServerUnwell,
+    Stalled,
+    Started,
+    StorageTrouble,
+)
 from winter_sync.fetcher import Fetched, Fetcher
 from winter_sync.mirror import Mirror
 from winter_sync.models import Failed
 from winter_sync.poller import Poller
 from winter_sync.schedule import Schedule
-from winter_sync.simulator import Answer, Call, Faults
+from winter_sync.simulator import Answer, Call, Faults, Reset
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -209,3 +216,23 @@ def test_a_tick_that_fails_ends_it(
         assert died.group_contains(ZeroDivisionError)
 
     play(scene)
+
+
+def test_a_server_that_is_silent_is_no_stall(play: Callable[..., None]) -> None:
+    """Neither a question nor the probe after it gets an answer: each may wait as long as it may."""
+
+    class Silent(Faults):
+        async def before(self, call: Call) -> Answer | None:
+            if call.path == "/validation/program":
+                return None
+            await asyncio.sleep(1200)
+            raise Reset
+
+    async def scene(keeper: Keeper) -> None:
+        keeper.changes["api"] = {"query_timeout": "10m"}
+        async with keeper.keeping():
+            await asyncio.sleep(6 * 3600)
+        assert not keeper.told(Stalled)
+        assert keeper.told(ServerUnwell)
+
+    play(scene, faults=Silent())
