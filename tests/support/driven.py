@@ -27,6 +27,8 @@ class DrivenLoop(asyncio.SelectorEventLoop):
         self.now = 0.0
         self.in_threads = 0
         super().__init__(_Selector(self))
+        # asyncio's own, a nanosecond, is lost in a float after half a year.
+        self._clock_resolution = 1e-6
 
     def time(self) -> float:
         """Give the driven time, seconds."""
