@@ -280,7 +280,6 @@ class Daemon:
             if abs(jump) > _JUMP:
                 self._tell(ClockJumped(jump.total_seconds()))
                 self._schedule.all_now()
-                self._work.wake()
 
     async def _watch_schedule(self) -> None:
         """Fail when a tick did: nothing would be polled any more, and nobody would notice."""
