@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import faulthandler
 import os
-import signal
 import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import Enum, auto
 from typing import TYPE_CHECKING, NoReturn
 
 from winter_sync import keyring, status
@@ -34,6 +32,7 @@ from winter_sync.events import (
 )
 from winter_sync.factory import now, open_existing_catalog, open_mirror
 from winter_sync.metrics import Metrics, Watched
+from winter_sync.orders import Order, Orders
 from winter_sync.records import Scope
 from winter_sync.sentry import make_sure_of_being_alone, only_daemon
 from winter_sync.settings import check_root
@@ -42,7 +41,7 @@ from winter_sync.vitals import Vitals
 from winter_sync.web import Sources, serving
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from winter_sync.catalog import CatalogThread
@@ -82,61 +81,6 @@ class Wishes:
         check_root(settings.root)
         _ = settings.selections, settings.layout
         return cls(settings, credentials)
-
-
-class _Order(Enum):
-    STOP = auto()
-    RELOAD = auto()
-
-
-class Orders:
-    """What the daemon was told from outside and has not obeyed yet."""
-
-    def __init__(self) -> None:
-        self._came = asyncio.Event()
-        self._stopping = False
-        self.aborted = asyncio.Event()
-
-    @property
-    def stopping(self) -> bool:
-        """Whether the end was ordered."""
-        return self._stopping
-
-    def stop(self) -> None:
-        """End, with grace; said twice, at once."""
-        if self._stopping:
-            self.aborted.set()
-        self._stopping = True
-        self._came.set()
-
-    def reload(self) -> None:
-        """Read the settings again; said several times before that is done, once."""
-        self._came.set()
-
-    async def next(self) -> _Order:
-        """Wait for the next order; the end stays ordered."""
-        await self._came.wait()
-        if self._stopping:
-            return _Order.STOP
-        self._came.clear()
-        return _Order.RELOAD
-
-    @contextmanager
-    def by_signals(self) -> Iterator[None]:
-        """Take orders from SIGTERM, SIGINT and SIGHUP."""
-        loop = asyncio.get_running_loop()
-        orders = {
-            signal.SIGTERM: self.stop,
-            signal.SIGINT: self.stop,
-            signal.SIGHUP: self.reload,
-        }
-        for number, order in orders.items():
-            loop.add_signal_handler(number, order)
-        try:
-            yield
-        finally:
-            for number in orders:
-                loop.remove_signal_handler(number)
 
 
 class Service:
@@ -334,7 +278,7 @@ class Service:
                     return False
             finally:
                 order.cancel()
-            if order.result() is _Order.STOP:
+            if order.result() is Order.STOP:
                 self._notifier.stopping()
                 self._tell(Stopping(self._grace))
                 return True
@@ -391,10 +335,10 @@ class Service:
         self._notifier.ready()
         self._tell(StorageTrouble(failed.message, failed.remedy, wait.total_seconds()))
         until = self._monotonic() + wait.total_seconds()
-        while await self._order_until(until) is _Order.RELOAD and not await self._reload():
+        while await self._order_until(until) is Order.RELOAD and not await self._reload():
             pass
 
-    async def _order_until(self, until: float) -> _Order | None:
+    async def _order_until(self, until: float) -> Order | None:
         """Wait for an order until a time of the monotonic clock; None if none came."""
         with suppress(TimeoutError):
             async with asyncio.timeout(until - self._monotonic()):
