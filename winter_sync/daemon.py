@@ -134,7 +134,6 @@ class Daemon:
         While the server is being left alone nothing comes, so those that wait for it end too.
         """
         self._work.close()
-        self._expect_poll()
         for task in self._tasks[False]:
             task.cancel()
         if self._mirror.api.is_held:
@@ -208,14 +207,13 @@ class Daemon:
             await asyncio.sleep(wait + _A_MOMENT.total_seconds())
 
     def _expect_poll(self) -> None:
-        """Expect the next poll when the quickest rhythm of an admitted program says so.
-
-        Once closed none is to come, however long the downloads under way may go on.
-        """
+        """Expect the next poll when the quickest rhythm of an admitted program says so."""
+        if self._work.closed:
+            return
         waits = [
             every.total_seconds()
             for subject, every in self._rhythms.items()
-            if self._is_admitted(subject.program) and not self._work.closed
+            if self._is_admitted(subject.program)
         ]
         self._vitals.expect_poll(min(waits, default=None))
 
@@ -238,9 +236,7 @@ class Daemon:
 
     @property
     def _resting(self) -> timedelta:
-        # What was under way when downloads were given up may come yet: then there were no rests.
-        doublings = min(max(self._rests - 1, 0), 10)
-        return min(_FIRST_REST * (1 << doublings), _LONGEST_REST)
+        return min(_FIRST_REST * (1 << min(self._rests - 1, 10)), _LONGEST_REST)
 
     async def _rest(self, seen: int) -> None:
         """Leave downloads alone for a while, all together: one after the other brought nothing."""

@@ -258,6 +258,7 @@ class Service:
             if await self._told_to_end(work):
                 self._not_ready = "it is ending or reading its settings again"
                 daemon.close()
+                self._vitals.expect_poll(self._grace + _BEGINNING)
                 await self._let_finish(work)
         finally:
             daemon.abort()

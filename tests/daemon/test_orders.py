@@ -110,17 +110,22 @@ class Dripping(Faults):
                 await asyncio.sleep(1.9)
 
 
+def hasten(keeper: Keeper) -> None:
+    """Let what takes a quarter of an hour to be taken for a stall take seconds."""
+    keeper.changes["daemon"] = {"grace": "12h", "stall_after": "11s"}
+    keeper.changes["schedule"] = {"poll_every": "5s"}
+    keeper.changes["api"] = {
+        "connections": 1,
+        "first_byte_timeout": "4s",
+        "query_timeout": "2s",
+    }
+
+
 def test_a_long_grace_is_no_stall(play: Callable[..., None]) -> None:
     """A download that comes slowly may go on; that nothing is polled meanwhile is meant so."""
 
     async def scene(keeper: Keeper) -> None:
-        keeper.changes["daemon"] = {"grace": "12h", "stall_after": "11s"}
-        keeper.changes["schedule"] = {"poll_every": "5s"}
-        keeper.changes["api"] = {
-            "connections": 1,
-            "first_byte_timeout": "4s",
-            "query_timeout": "2s",
-        }
+        hasten(keeper)
         keeper.changes["programs"] = [{"name": "2024A000", "image_types": ["exposure"]}]
         told = Told(keeper)
         async with keeper.keeping(Notifier(watchdog_interval=1)) as service:
@@ -207,6 +212,26 @@ def test_a_rest_goes_on_after_a_reload_that_is_refused(play: Callable[..., None]
             assert len(keeper.told(ReloadRefused)) == len(keeper.told(Started)) == 1
             await asyncio.sleep(900)
             assert len(keeper.told(Started)) == 2
+
+    play(scene)
+
+
+def test_a_rest_is_no_stall(play: Callable[..., None]) -> None:
+    """Nothing is polled while the disk is away, and that is meant so."""
+
+    async def scene(keeper: Keeper) -> None:
+        hasten(keeper)
+        aside = keeper.root.with_name("unmounted")
+        async with keeper.keeping(Notifier(watchdog_interval=1)) as service:
+            await asyncio.sleep(60)
+            keeper.root.rename(aside)
+            keeper.root.mkdir()
+            await asyncio.sleep(3600)
+            assert len(keeper.told(StorageTrouble)) > 3
+            keeper.root.rmdir()
+            aside.rename(keeper.root)
+            await asyncio.sleep(900)
+            assert not service._sources().readiness()
 
     play(scene)
 

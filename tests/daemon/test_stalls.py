@@ -101,8 +101,9 @@ def test_one_that_hangs_is_not_hidden_by_others_that_are_retried(
     play(scene, faults=Stumbling())
 
 
+@pytest.mark.parametrize("part", [(Poller, "poll"), (Mirror, "recover")])
 def test_a_reload_that_cannot_end_the_old_work_is_noticed(
-    play: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    play: Callable[..., None], monkeypatch: pytest.MonkeyPatch, part: tuple[type, str]
 ) -> None:
     """Work that hangs and cannot be ended is a stall, whatever was ordered meanwhile."""
     released = asyncio.Event()
@@ -113,17 +114,20 @@ def test_a_reload_that_cannot_end_the_old_work_is_noticed(
                 await released.wait()
 
     async def scene(keeper: Keeper) -> None:
-        monkeypatch.setattr(Poller, "poll", stuck)
         told = Told(keeper)
         service = keeper.service()
         life = asyncio.create_task(service.run())
         await told.of(Started)
-        await asyncio.sleep(5)
+        await asyncio.sleep(60)
+        monkeypatch.setattr(*part, stuck)
+        await asyncio.sleep(660)
         service.orders.reload()
-        await told.of(Stalled)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(told.of(Stalled), 2 * 3600)
         await asyncio.sleep(30)
-        assert keeper.ends == [1]
         released.set()
+        service.orders.stop()
+        assert keeper.ends == [1]
         with pytest.raises(StalledError):
             await life
 
