@@ -238,8 +238,10 @@ def test_an_end_waits_for_what_is_under_way(play: Callable[..., None]) -> None:
         told = Told(keeper)
         async with keeper.keeping() as service:
             await told.of(Received)
+            assert not service._sources().readiness()
             service.orders.stop()
             await asyncio.sleep(10)
+            assert service._sources().readiness()
             slow.go_on.set()
         assert len(keeper.told(BatchBegun)) == len(keeper.told(BatchEnded)) == 1
         assert keeper.told(BatchEnded)[0].trouble is None
@@ -324,7 +326,12 @@ def test_a_root_that_goes_away_is_waited_for(play: Callable[..., None]) -> None:
             aside.rename(keeper.root)
             await asyncio.sleep(1800)
             assert not service._sources().readiness()
-        assert here(keeper, ImageType.STACK, ImageType.RAW)
+            assert here(keeper, ImageType.STACK, ImageType.RAW)
+            before = len(keeper.told(StorageTrouble))
+            keeper.root.rename(aside)
+            keeper.root.mkdir()
+            await asyncio.sleep(900)
+            assert keeper.told(StorageTrouble)[before].wait == 60
 
     play(scene)
 
@@ -436,6 +443,7 @@ def test_an_outage_is_no_stall(play: Callable[..., None]) -> None:
             assert here(keeper, ImageType.STACK, ImageType.RAW)
         assert not keeper.told(Stalled)
         assert len(keeper.simulator.requests) < 200
+        assert len(keeper.told(PollFailed)) + len(keeper.told(BatchEnded)) < 10
 
     play(scene, faults=Away())
 
