@@ -15,7 +15,7 @@ from daemon.scenes import Slow, Told
 
 from winter_sync.api import Api
 from winter_sync.daemon import Daemon
-from winter_sync.errors import UsageError
+from winter_sync.errors import StorageError, UsageError
 from winter_sync.events import (
     BatchBegun,
     BatchEnded,
@@ -274,6 +274,20 @@ def test_another_mirror_is_told_and_left_alone(play: Callable[..., None]) -> Non
             assert not service._sources().readiness()
         keeper.root = other
         assert keeper.files() == files
+
+    play(scene)
+
+
+def test_what_cannot_be_opened_at_the_start_is_told(play: Callable[..., None]) -> None:
+    """A rest is for what was there before: who begins on an empty mount point wants to know."""
+
+    async def scene(keeper: Keeper) -> None:
+        async with keeper.keeping():
+            await asyncio.sleep(60)
+        keeper.root.rename(keeper.root.with_name("unmounted"))
+        keeper.root.mkdir()
+        with pytest.raises(StorageError, match="holds none now"):
+            await asyncio.wait_for(keeper.service().run(), 60)
 
     play(scene)
 
