@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import sqlite3
 import subprocess
 import sys
+import time
 import urllib.request
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,7 +19,7 @@ from winter_sync.simulator import DEFAULT_PASSWORD, DEFAULT_USER, key_of
 from winter_sync.tree import OURS, digest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 PROGRAMS = ("2024A000", "2025B001")
 PRODUCTS = 36
@@ -171,15 +173,33 @@ def check_after_restart(root: Path, truth: Mapping[str, str], before: Found) -> 
     assert held == dict(truth)
 
 
+def random_instants(nursery: Nursery, root: Path, count: int) -> list[float]:
+    """Draw instants, in seconds, out of the life of a mirror into this root that nobody disturbs.
+
+    That life is measured first, so that on a machine of any speed most instants fall into it.
+    """
+    began = time.perf_counter()
+    nursery.run(root)
+    life = time.perf_counter() - began
+    chance = random.Random(1)  # noqa: S311 - instants, not secrets
+    return [chance.uniform(0.001, life) for _ in range(count)]
+
+
 def kill_and_restart(
     observatory: Observatory,
     nursery: Nursery,
     root: Path,
     truth: Mapping[str, str],
+    *,
+    meanwhile: Callable[[], object] = lambda: None,
     **order: object,
 ) -> bool:
-    """Kill a mirror as ordered, restart it, check both; gives whether it was killed."""
+    """Kill a mirror as ordered, restart it, check both; gives whether it was killed.
+
+    What happens `meanwhile`, happens between the death and the first look at what it left.
+    """
     killed = nursery.run(root, **order)
+    meanwhile()
     before = check_after_kill(root, truth)
     nursery.run(root)
     check_after_restart(root, truth, before)

@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-import random
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 from crashes.nursery import STEPS
-from crashes.sweep import Nursery, Observatory, kill_and_restart
+from crashes.sweep import kill_and_restart, random_instants
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
+
+    from crashes.sweep import Nursery, Observatory
 
 INSTANTS = 200
 INSTANTS_IN_SHORT = 12
-
-
-@pytest.fixture(scope="module")
-def observatory() -> Iterator[Observatory]:
-    """Give an archive that all kills of this module share."""
-    with Observatory() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def truth(observatory: Observatory) -> Mapping[str, str]:
-    """Give what must be in the tree in the end."""
-    return observatory.truth()
-
-
-@pytest.fixture(scope="module")
-def nursery(observatory: Observatory) -> Iterator[Nursery]:
-    """Give the maker of mirrors that die."""
-    with Nursery(observatory.url) as running:
-        yield running
 
 
 # Steps that a first, healthy run does not come to; they have tests of their own below.
@@ -95,11 +75,6 @@ def test_killed_in_a_recovery(  # noqa: PLR0917 - fixtures
     assert killed
 
 
-def _instants(seed: int, count: int, longest: float) -> list[float]:
-    chance = random.Random(seed)  # noqa: S311 - instants, not secrets
-    return [chance.uniform(0.001, longest) for _ in range(count)]
-
-
 def _sweep(
     observatory: Observatory,
     nursery: Nursery,
@@ -108,12 +83,9 @@ def _sweep(
     count: int,
 ) -> int:
     """Kill so many mirrors at random instants of their life; gives how many died of it."""
-    began = time.perf_counter()
-    nursery.run(place / "whole")
-    longest = time.perf_counter() - began
     return sum(
         kill_and_restart(observatory, nursery, place / str(number), truth, after=instant)
-        for number, instant in enumerate(_instants(1, count, longest))
+        for number, instant in enumerate(random_instants(nursery, place / "whole", count))
     )
 
 

@@ -7,27 +7,22 @@ shut down in the middle of the run: what was not forced to its disk is lost, as 
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from crashes.sweep import (
-    Nursery,
-    Observatory,
-    check_after_kill,
-    check_after_restart,
-)
+from crashes.sweep import kill_and_restart, random_instants
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from crashes.sweep import Nursery, Observatory
+
 STEPS = ("claim", "seal", "journal", "publish", "sync directory", "commit", "forget journal")
 INSTANTS = 60
 INSTANTS_IN_SHORT = 6
-LONGEST_SECONDS = 0.8
 
 
 class Disk:
@@ -49,6 +44,11 @@ class Disk:
         """Unmount it."""
         _run("umount", str(self.mount_point))
 
+    def remount(self) -> None:
+        """Let the power come back."""
+        self.unmount()
+        self.mount()
+
 
 def _run(*command: str) -> None:
     subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - fixed commands
@@ -68,26 +68,6 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
     made.unmount()
 
 
-@pytest.fixture(scope="module")
-def observatory() -> Iterator[Observatory]:
-    """Give an archive that all power cuts of this module share."""
-    with Observatory() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def truth(observatory: Observatory) -> Mapping[str, str]:
-    """Give what must be in the tree in the end."""
-    return observatory.truth()
-
-
-@pytest.fixture(scope="module")
-def nursery(observatory: Observatory) -> Iterator[Nursery]:
-    """Give the maker of mirrors that die."""
-    with Nursery(observatory.url) as running:
-        yield running
-
-
 def _cut_and_restart(
     observatory: Observatory,
     nursery: Nursery,
@@ -96,14 +76,8 @@ def _cut_and_restart(
     **order: object,
 ) -> bool:
     root = disk.mount_point / "winter"
-    cut = nursery.run(root, mount=str(disk.mount_point), **order)
-    disk.unmount()
-    disk.mount()
-    before = check_after_kill(root, truth)
-    nursery.run(root)
-    check_after_restart(root, truth, before)
-    again = nursery.asked(root)
-    assert again <= len(truth) - len(before.files) + observatory.gone()
+    order["mount"] = str(disk.mount_point)
+    cut = kill_and_restart(observatory, nursery, root, truth, meanwhile=disk.remount, **order)
     shutil.rmtree(root)
     return cut
 
@@ -131,10 +105,9 @@ def test_power_fails_at_a_step(  # noqa: PLR0917 - fixtures
 def _cuts(
     observatory: Observatory, nursery: Nursery, truth: Mapping[str, str], disk: Disk, count: int
 ) -> int:
-    chance = random.Random(2)  # noqa: S311 - instants, not secrets
-    instants = [chance.uniform(0.01, LONGEST_SECONDS) for _ in range(count)]
     return sum(
-        _cut_and_restart(observatory, nursery, truth, disk, after=instant) for instant in instants
+        _cut_and_restart(observatory, nursery, truth, disk, after=instant)
+        for instant in random_instants(nursery, disk.mount_point / "whole", count)
     )
 
 
