@@ -490,11 +490,9 @@ class Catalog:
     def night_counts(self, scope: Scope) -> list[NightCount]:
         """Count products by night, instrument, type and state; the newest night first."""
         condition, values = statements.where(scope)
-        programs = statements.placeholders(len(scope.programs))
-        rows = self._rows(
-            statements.NIGHT_COUNTS.format(condition=condition, programs=programs),
-            [*values, *scope.programs],
-        )
+        listed, programs = self._listed(statements.EVER_LISTED_UNDER, scope.programs)
+        sql = statements.NIGHT_COUNTS.format(condition=condition, listed=listed)
+        rows = self._rows(sql, [*values, *programs])
         return [night_count_of(row) for row in rows]
 
     def troubles(self, scope: Scope, limit: int) -> list[Trouble]:
@@ -518,7 +516,8 @@ class Catalog:
         is still to come is looked at.
         """
         (held,) = self._rows(statements.HELD)
-        queue = self._rows(*self._queue(programs))
+        listed, values = self._listed(statements.LISTED_UNDER, programs)
+        queue = self._rows(statements.QUEUE.format(listed=listed), values)
         to_come = dict.fromkeys(("wanted", "missing", "claimed"), 0)
         for part in queue:
             to_come["claimed" if part["claimed"] else part["state"]] += part["products"]
@@ -532,17 +531,16 @@ class Catalog:
             ),
         )
 
-    def _queue(self, programs: Sequence[str]) -> tuple[str, list[str]]:
-        """Give the statement that counts what is to come, and its values.
+    def _listed(self, condition: str, programs: Sequence[str]) -> tuple[str, Sequence[str]]:
+        """Give the condition that some of these programs list a product, and its values.
 
-        Each product of that is listed by some program, so that the listings need not be looked at
-        where all programs there are count.
+        Each product was listed by some program, and what is still to come is listed yet: so the
+        listings need not be looked at where all programs there are count.
         """
-        listed = {row["program"] for row in self._rows(statements.PROGRAMS_LISTED)}
-        if listed <= set(programs):
-            return statements.QUEUE.format(condition="1"), []
-        condition = statements.LISTED_UNDER.format(programs=statements.placeholders(len(programs)))
-        return statements.QUEUE.format(condition=condition), list(programs)
+        known = {row["program"] for row in self._rows(statements.PROGRAMS_LISTED)}
+        if known <= set(programs):
+            return "1", ()
+        return condition.format(programs=statements.placeholders(len(programs))), programs
 
     def _nights_down(self) -> Iterator[Night]:
         """Give the nights of which anything is listed, the newest first."""

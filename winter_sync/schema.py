@@ -124,6 +124,13 @@ CREATE INDEX polls_successful ON polls (program, instrument, image_type, region,
     WHERE error IS NULL;
 """
 
+_WHAT_IS_COUNTED = """
+DROP INDEX products_by_night;
+CREATE INDEX products_by_night ON products (
+    night, instrument, image_type, state, withdrawn_at, size
+);
+"""
+
 
 @migrations()
 def create_tables(db: Database) -> None:
@@ -151,11 +158,18 @@ def index_what_is_watched(db: Database) -> None:
     _run(db, _WHAT_IS_WATCHED)
 
 
+@migrations()
+def index_what_is_counted(db: Database) -> None:
+    """Let a whole mirror be counted by night from an index alone."""
+    _run(db, _WHAT_IS_COUNTED)
+
+
 _EDITIONS = frozenset(
     {
         create_tables.__name__,
         tell_who_asked_and_index_the_queue.__name__,
         index_what_is_watched.__name__,
+        index_what_is_counted.__name__,
     }
 )
 

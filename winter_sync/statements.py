@@ -66,6 +66,10 @@ LISTED_UNDER = """
 EXISTS (SELECT 1 FROM listings l WHERE l.program IN ({programs})
   AND l.instrument = p.instrument AND l.savepath = p.savepath AND l.withdrawn_at IS NULL)
 """
+EVER_LISTED_UNDER = """
+EXISTS (SELECT 1 FROM listings l WHERE l.program IN ({programs})
+  AND l.instrument = p.instrument AND l.savepath = p.savepath)
+"""
 LISTED_BY = """
 EXISTS (SELECT 1 FROM listings b WHERE b.instrument = p.instrument AND b.savepath = p.savepath
   AND (b.program, b.instrument, p.image_type, b.region) IN (VALUES {rows}))
@@ -127,8 +131,7 @@ SELECT night, instrument, image_type,
   sum(withdrawn_at IS NOT NULL) AS withdrawn,
   coalesce(sum(size), 0) AS size
 FROM products p
-WHERE {condition} AND EXISTS (SELECT 1 FROM listings l WHERE l.program IN ({programs})
-  AND l.instrument = p.instrument AND l.savepath = p.savepath)
+WHERE {condition} AND {listed}
 GROUP BY night, instrument, image_type ORDER BY night DESC, instrument, image_type
 """
 TROUBLES = f"""
@@ -147,7 +150,7 @@ SELECT total - withdrawn - queued AS published, withdrawn FROM (
 QUEUE = """
 SELECT night, state, claimed_by IS NOT NULL AS claimed, count(*) AS products
 FROM products p INDEXED BY products_queue
-WHERE state IN ('wanted', 'missing') AND withdrawn_at IS NULL AND {condition}
+WHERE state IN ('wanted', 'missing') AND withdrawn_at IS NULL AND {listed}
 GROUP BY night, state, claimed
 """
 PROGRAMS_LISTED = """

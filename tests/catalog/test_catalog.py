@@ -12,7 +12,7 @@ import tempfile
 import threading
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,9 +49,11 @@ from winter_sync.sqlite import Database
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from support.clock import Clock
+
     from winter_sync.models import Candidate, Product, Row
 
-SUPPORT = Path(__file__).parent / "support"
+SUPPORT = Path(__file__).parent.parent / "support"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{SUPPORT.parents[1]}:{SUPPORT.parent}"}
 OTHER = "2024B000"
 ALL = Scope((PROGRAM, OTHER))
@@ -61,40 +63,6 @@ STACK, DIFF, SPRING = (
     product(0, instrument=Instrument.SPRING),
 )
 REPROCESSED = Marks("2024-06-01T00:00:00", "2.0")
-
-
-class Clock:
-    """A clock that is set."""
-
-    def __init__(self) -> None:
-        self.time = datetime(2024, 2, 1, 12, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        """Give the time."""
-        return self.time
-
-    def advance(self, **time: float) -> None:
-        """Go forward by days, hours or minutes."""
-        self.time += timedelta(**time)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """Give a clock."""
-    return Clock()
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Give where the catalog is."""
-    return tmp_path / "catalog.sqlite3"
-
-
-@pytest.fixture
-def catalog(path: Path, clock: Clock) -> Iterator[Catalog]:
-    """Give a new catalog."""
-    with closing(Catalog(path, clock)) as catalog:
-        yield catalog
 
 
 def subject(
@@ -214,6 +182,7 @@ def test_a_catalog_of_an_earlier_edition_is_brought_up(path: Path, clock: Clock)
                 "create_tables",
                 "tell_who_asked_and_index_the_queue",
                 "index_what_is_watched",
+                "index_what_is_counted",
             ]
             poll(catalog, withdrawn=[product(2)])
 
@@ -1124,6 +1093,24 @@ def test_nights_are_counted_by_kind_and_state(catalog: Catalog) -> None:
     ]
 
 
+def test_only_what_a_program_ever_listed_is_counted_for_it(catalog: Catalog) -> None:
+    """Of the nights that count for some programs, what others alone listed is no part."""
+    poll(catalog, [STACK, product(1)])
+    poll(catalog, [product(1), product(2)], program=OTHER)
+    poll(catalog, program=OTHER, withdrawn=[product(2)])
+    counted = {
+        programs: [(one.wanted, one.withdrawn) for one in catalog.night_counts(Scope(programs))]
+        for programs in [(PROGRAM,), (OTHER,), (PROGRAM, OTHER), ("2023A000",), ()]
+    }
+    assert counted == {
+        (PROGRAM,): [(2, 0)],
+        (OTHER,): [(1, 1)],
+        (PROGRAM, OTHER): [(2, 1)],
+        ("2023A000",): [],
+        (): [],
+    }
+
+
 def test_troubles_are_what_was_tried_in_vain(catalog: Catalog) -> None:
     """What failed or is missing is told with its reason, the newest night first, within a limit."""
     earlier = product(0, night=NIGHT.plus(-1))
@@ -1199,6 +1186,20 @@ def test_the_queue_does_not_cost_more_in_a_large_catalog(
                 )
             costs.append(steps(catalog, lambda one=catalog: candidates(one, scope, 10)))
     assert costs[1] <= 2 * costs[0]
+
+
+def test_a_whole_mirror_is_counted_from_an_index_alone(catalog: Catalog) -> None:
+    """Where all programs count, neither the products themselves nor their listings are read."""
+    poll(catalog, [STACK])
+    poll(catalog, [DIFF], program=OTHER)
+    asked: list[str] = []
+    catalog._db.conn.set_trace_callback(asked.append)
+    counts = catalog.night_counts(ALL)
+    catalog._db.conn.set_trace_callback(None)
+    assert len(counts) == 2
+    (counting,) = (sql for sql in asked if "sum(size)" in sql)
+    plan = [step["detail"] for step in catalog._rows(f"EXPLAIN QUERY PLAN {counting}")]
+    assert plan == ["SCAN p USING COVERING INDEX products_by_night", "USE TEMP B-TREE FOR ORDER BY"]
 
 
 def test_a_poll_costs_by_its_rows_only(tmp_path: Path, clock: Clock) -> None:

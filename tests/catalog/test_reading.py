@@ -8,10 +8,11 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from support.clock import NOON
 from support.command import PROGRAM, run, served, settings_file
 from support.makers import candidate, evidence, path_of, product, row
 
@@ -36,41 +37,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from support.clock import Clock
     from support.command import Said
 
     from winter_sync.models import Product
 
-TODAY = datetime(2024, 2, 1, 12, tzinfo=UTC)
 STACKS = Subject(PROGRAM, Instrument.WINTER, ImageType.STACK)
-
-
-class Clock:
-    """A clock that is set."""
-
-    time = TODAY
-
-    def __call__(self) -> datetime:
-        """Give the time."""
-        return self.time
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """Give a clock."""
-    return Clock()
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Give where the catalog is."""
-    return tmp_path / "catalog.sqlite3"
-
-
-@pytest.fixture
-def catalog(path: Path, clock: Clock) -> Iterator[Catalog]:
-    """Give a new catalog."""
-    with closing(Catalog(path, clock)) as catalog:
-        yield catalog
 
 
 def listed(
@@ -83,7 +55,7 @@ def listed(
     """Record a poll that listed these, and did not list those any more."""
     subject = Subject(program, Instrument.WINTER, ImageType.STACK)
     catalog.record_poll(
-        Poll(Query(subject, TODAY.date()), sweep=False, listed=len(products)),
+        Poll(Query(subject, NOON.date()), sweep=False, listed=len(products)),
         listed=[(row(one, program=program), path_of(one)) for one in products],
         withdrawn=gone,
     )
@@ -151,12 +123,12 @@ def test_what_succeeded_last_is_told_by_subject(catalog: Catalog, clock: Clock) 
     never = Subject(PROGRAM, Instrument.SPRING, ImageType.STACK)
     listed(catalog, [product()])
     clock.time += timedelta(hours=1)
-    catalog.record_poll(Poll(Query(target, TODAY.date()), sweep=False))
+    catalog.record_poll(Poll(Query(target, NOON.date()), sweep=False))
     clock.time += timedelta(hours=1)
-    catalog.record_poll(Poll(Query(STACKS, TODAY.date()), sweep=True, error="it broke"))
+    catalog.record_poll(Poll(Query(STACKS, NOON.date()), sweep=True, error="it broke"))
     assert catalog.last_successes([STACKS, target, never]) == {
-        STACKS: TODAY,
-        target: TODAY + timedelta(hours=1),
+        STACKS: NOON,
+        target: NOON + timedelta(hours=1),
     }
 
 
