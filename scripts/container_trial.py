@@ -28,6 +28,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.request import ProxyHandler, build_opener
 
+from trial import TrialError, hold, wait_for
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -66,22 +68,6 @@ print(json.dumps({
     **{f"winter_api_key_{name}": known.key_of(name) for name in known.DEFAULT_PROGRAMS},
 }))
 """
-
-
-class TrialError(Exception):
-    """The container does not do what it promises."""
-
-
-def hold(promise: bool, otherwise: str) -> None:  # noqa: FBT001 - it reads as a sentence
-    """Make sure of a promise.
-
-    Raises
-    ------
-    TrialError
-        If it does not hold.
-    """
-    if not promise:
-        raise TrialError(otherwise)
 
 
 @dataclass(frozen=True)
@@ -228,14 +214,19 @@ def started(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
                 os.kill(_number_one(process), signal.SIGKILL)
 
 
-def wait_for(look: Callable[[], T | None], process: subprocess.Popen[bytes], log: Path) -> T:
-    """Look until there is something, as long as a process lives and there is patience."""
-    until = time.monotonic() + PATIENCE_SECONDS
-    while not (found := look()):
-        alive = process.poll() is None and time.monotonic() < until
-        hold(alive, f"it did not do its part: {_end(log)}")
-        time.sleep(0.1)
-    return found
+def awaited(look: Callable[[], T | None], process: subprocess.Popen[bytes], log: Path) -> T:
+    """Wait for something that a process does, as long as it lives and there is patience."""
+
+    def failing() -> str:
+        return f"it did not do its part: {_end(log)}"
+
+    def while_it_lives() -> T | None:
+        found = look()
+        if not found and process.poll() is not None:
+            raise TrialError(failing())
+        return found
+
+    return wait_for(while_it_lives, failing, PATIENCE_SECONDS)
 
 
 def _end(log: Path) -> str:
@@ -295,7 +286,7 @@ def observatory(container: Container) -> Iterator[Observatory]:
         return said[0].split()[0] if said and "\n" in said[0] else None
 
     with started(strict, log) as process:
-        yield Observatory(wait_for(listening, process, log))
+        yield Observatory(awaited(listening, process, log))
 
 
 def settings(url: str, port: int) -> dict[str, str]:
@@ -352,9 +343,9 @@ def try_run(container: Container, sky: Observatory) -> Life:
     began = time.monotonic()
     strict = container.strictly("winter-sync", "run", volume=volume, environment=known)
     with started(strict, log) as process:
-        wait_for(lambda: _well(health), process, log)
+        awaited(lambda: _well(health), process, log)
         healthy = time.monotonic() - began
-        wait_for(lambda: not sky.differing(volume / "winter"), process, log)
+        awaited(lambda: not sky.differing(volume / "winter"), process, log)
         hold(_well(health), "it is not healthy any more")
         told = time.monotonic()
         os.kill(_number_one(process), signal.SIGTERM)

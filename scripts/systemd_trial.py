@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trial import TrialError, hold, wait_for
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -63,23 +65,7 @@ exec env -i container=trial PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/syst
 """What a boot loader, a kernel and an initial file system do."""
 
 
-class TrialError(Exception):
-    """The service does not do what it promises."""
-
-
-def hold(promise: bool, otherwise: str) -> None:  # noqa: FBT001 - it reads as a sentence
-    """Make sure of a promise.
-
-    Raises
-    ------
-    TrialError
-        If it does not hold.
-    """
-    if not promise:
-        raise TrialError(otherwise)
-
-
-def wait_for(what: str, condition: Callable[[], bool]) -> float:
+def until(what: str, condition: Callable[[], bool]) -> float:
     """Wait until something is so; gives how long that took, in seconds.
 
     Raises
@@ -88,9 +74,7 @@ def wait_for(what: str, condition: Callable[[], bool]) -> float:
         If it is not so for too long.
     """
     began = time.monotonic()
-    while not condition():
-        hold(time.monotonic() - began < PATIENCE_SECONDS, f"waited in vain: {what}")
-        time.sleep(0.1)
+    wait_for(condition, lambda: f"waited in vain: {what}", PATIENCE_SECONDS)
     return time.monotonic() - began
 
 
@@ -190,10 +174,10 @@ def _started(root: Path, group: Path) -> Iterator[Machine]:
     with subprocess.Popen(command) as outside:  # noqa: S603 - our own
         try:
             children = Path(f"/proc/{outside.pid}/task/{outside.pid}/children")
-            wait_for("process 1", lambda: bool(children.read_text().strip()))
+            until("process 1", lambda: bool(children.read_text().strip()))
             machine = Machine(int(children.read_text()))
             state = ["systemctl", "is-system-running"]
-            wait_for("a boot", lambda: machine.attempt(*state).stdout.strip() == "running")
+            until("a boot", lambda: machine.attempt(*state).stdout.strip() == "running")
             try:
                 yield machine
             except TrialError:
@@ -219,7 +203,7 @@ def _remove(group: Path) -> None:
                 below.rmdir()
         return not group.exists()
 
-    wait_for("the control group to be empty", gone)
+    until("the control group to be empty", gone)
 
 
 def accounts(machine: Machine, *options: str) -> list[str]:
@@ -227,7 +211,7 @@ def accounts(machine: Machine, *options: str) -> list[str]:
     program, last = "/opt/winter-sync/bin/winter-sync", "program 2024A000 key"
     before = machine.journal("observatory").count(last)
     machine.say("systemd-run", "--quiet", "--unit=observatory", program, "simulate", *options)
-    wait_for("an observatory", lambda: machine.journal("observatory").count(last) > before)
+    until("an observatory", lambda: machine.journal("observatory").count(last) > before)
     said = machine.journal("observatory")
     found = re.search(r"user (\S+) password (\S+)\nprogram 2024A000 key (\S+)", said)
     hold(found is not None, said)
@@ -255,11 +239,11 @@ def starts(machine: Machine, secrets: list[str]) -> None:
         for name in ("ActiveEnterTimestampMonotonic", "ExecMainStartTimestampMonotonic")
     )
     machine.figures["ready_after_seconds"] = round((ready - began) / 1e6, 2)
-    wait_for("a mirror", lambda: machine.files() > 0)
+    until("a mirror", lambda: machine.files() > 0)
     machine.say("sh", "-euc", CHECK)
     owners = machine.say("find", "/data/winter", "-printf", "%U %u\\n").splitlines()
     hold({owner.split()[1] for owner in owners} == {"winter-sync"}, "others own of the tree")
-    wait_for("a status", lambda: "last poll" in machine.show("StatusText"))
+    until("a status", lambda: "last poll" in machine.show("StatusText"))
     machine.figures["status"] = machine.show("StatusText")
 
 
@@ -287,12 +271,12 @@ def reloads(machine: Machine) -> None:
     before, files = machine.show("MainPID"), machine.files()
     machine.set("image_types", '["stack", "diff"]')
     machine.say("systemctl", "reload", "winter-sync")
-    wait_for("what the new settings ask for", lambda: machine.files() > files)
+    until("what the new settings ask for", lambda: machine.files() > files)
     machine.set("image_types", '["stacks"]')
     machine.say("systemctl", "reload", "winter-sync")
-    wait_for("a complaint", lambda: "stacks" in machine.journal())
+    until("a complaint", lambda: "stacks" in machine.journal())
     machine.set("image_types", '["stack", "diff"]')
-    wait_for("the end of a reload", lambda: machine.is_in("active running"))
+    until("the end of a reload", lambda: machine.is_in("active running"))
     hold(machine.show("MainPID") == before, "it was started again")
 
 
@@ -316,9 +300,9 @@ def comes_back(machine: Machine) -> None:
         time.sleep(2 * WATCHDOG_SECONDS)  # its pings arrive
         hold(machine.is_in("active running"), "its own watchdog ends it")
         machine.say("systemctl", "kill", "--kill-whom=main", f"--signal={signal}", "winter-sync")
-        gone = wait_for("an end", lambda: not machine.is_in("active running"))
+        gone = until("an end", lambda: not machine.is_in("active running"))
         hold(machine.show("Result") == said, f"{signal} ends as {machine.show('Result')}")
-        back = wait_for("a new one", lambda: machine.is_in("active running"))
+        back = until("a new one", lambda: machine.is_in("active running"))
         machine.figures[f"after_{signal}_ended_and_back_in_seconds"] = [
             round(gone, 1),
             round(back, 1),
@@ -333,7 +317,7 @@ def stays_away(machine: Machine) -> None:
     """Start it with wrong settings: it says why it does not, and is not tried again."""
     machine.set("image_types", '["stacks"]')
     hold(machine.attempt("systemctl", "restart", "winter-sync").returncode != 0, "it starts")
-    wait_for("an end", lambda: machine.is_in("failed failed"))
+    until("an end", lambda: machine.is_in("failed failed"))
     hold(machine.show("ExecMainStatus") == "2", "another exit code")
     hold("image_types" in machine.journal(), "it has not said what is wrong")
     machine.set("image_types", '["stack", "diff"]')
@@ -345,17 +329,17 @@ def backfills(machine: Machine) -> None:
     files, unit = machine.files(), "winter-sync-backfill@20240211-20240212"
     machine.set("image_types", '["science"]')  # the daemon, not told, goes on with others
     machine.say("systemctl", "start", unit)
-    wait_for("the end of a backfill", lambda: machine.is_in("inactive dead", unit))
+    until("the end of a backfill", lambda: machine.is_in("inactive dead", unit))
     hold(machine.show("Result", unit) == "success", machine.journal(unit))
     hold(machine.files() > files, "a backfill has brought nothing")
     unit = "winter-sync-backfill@20240212-20240211"
     machine.attempt("systemctl", "start", unit)
-    wait_for("a refusal", lambda: machine.is_in("failed failed", unit))
+    until("a refusal", lambda: machine.is_in("failed failed", unit))
     hold(machine.show("ExecMainStatus", unit) == "2", machine.journal(unit))
     machine.say("systemctl", "stop", "observatory")
     unit = "winter-sync-backfill@20251023"
     machine.say("systemctl", "start", unit)
-    wait_for("a pause before another try", lambda: machine.is_in("activating auto-restart", unit))
+    until("a pause before another try", lambda: machine.is_in("activating auto-restart", unit))
     accounts(machine, "--thinking=30")
     machine.say("systemctl", "restart", unit)
     time.sleep(3)  # it waits for an answer by then
@@ -370,7 +354,7 @@ def moves(machine: Machine) -> None:
     """Give it another root by the lines of the document."""
     machine.set("root", '"/srv/archive/winter"')
     machine.say("sh", "-euc", MOVE)
-    wait_for("a mirror elsewhere", lambda: machine.files("/srv/archive/winter") > 0)
+    until("a mirror elsewhere", lambda: machine.files("/srv/archive/winter") > 0)
 
 
 def keeps_secrets(machine: Machine, secrets: list[str]) -> None:

@@ -39,6 +39,7 @@ FILES = (
     "scripts/container",
     "scripts/container_trial.py",
     "scripts/healthy.py",
+    "scripts/trial.py",
 )
 HEALTHY = CHECKOUT / "scripts/healthy.py"
 Yaml = dict[str, Any]
