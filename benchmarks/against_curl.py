@@ -62,7 +62,7 @@ class Observatory:
 
 @contextmanager
 def observatory(options: argparse.Namespace, cache: Path) -> Iterator[Observatory]:
-    """Run a simulated observatory at the real scale, its zips packed beforehand."""
+    """Run a simulated observatory at the real scale, which packs each product once."""
     command = [
         *(sys.executable, "-m", "winter_sync", "simulate", "--port", "0", "--scale", "1"),
         *("--night", "20251023", "--products", str(options.products), "--cache", str(cache)),
@@ -79,7 +79,7 @@ def observatory(options: argparse.Namespace, cache: Path) -> Iterator[Observator
 
 
 def savepaths(archive: Observatory, image_type: str) -> list[str]:
-    """Give what both are to fetch, having made the archive pack it once."""
+    """Give what both are to fetch."""
     with urllib.request.urlopen(f"{archive.url}/simulator/manifest") as answer:  # noqa: S310 - our own server
         entries: list[dict[str, Any]] = json.load(answer)["products"]
     return [

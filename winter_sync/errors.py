@@ -111,12 +111,6 @@ class StorageError(WinterSyncError):
     cause = Cause.STORAGE
 
 
-class IncompleteError(WinterSyncError):
-    """All was tried; some products could not be had and stay wanted."""
-
-    exit_code = ExitCode.INCOMPLETE
-
-
 class StalledError(WinterSyncError):
     """Nothing comes of the daemon's work any more; it has to be started again."""
 

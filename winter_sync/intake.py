@@ -73,8 +73,6 @@ class Intake:
         settled: Callable[[Outcome], None] = lambda _: None,
         limits: Limits = Limits(),  # noqa: B008 - frozen, so shareable
     ) -> None:
-        self.unasked = 0
-        """Members that nobody asked for, or that had come whole before."""
         self._batch = batch
         self._session = session
         self._keep = keep
@@ -152,11 +150,9 @@ class Intake:
 
     def _begin(self, member: MemberStart) -> None:
         candidate = self._match(member.name)
-        if candidate is None:
-            self.unasked += 1
-            return
-        self._part = self._session.stage()
-        self._current = candidate
+        if candidate is not None:
+            self._part = self._session.stage()
+            self._current = candidate
 
     def _match(self, name: str) -> Candidate | None:
         """Find what a member is: by basename, which is unique in a batch.

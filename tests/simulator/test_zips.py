@@ -230,9 +230,3 @@ async def test_cached_members_are_the_same(observatory: Observatory, tmp_path: P
 def kept(cache: Path) -> int:
     """Count the members in a cache."""
     return len([*cache.glob("*/*")])
-
-
-async def test_a_cache_is_warmed(observatory: Observatory, tmp_path: Path) -> None:
-    """Warming packs every listed product."""
-    simulator = Simulator(observatory, cache=tmp_path)
-    assert await simulator.warm() == len(observatory.products()) == kept(tmp_path)

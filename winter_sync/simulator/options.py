@@ -42,8 +42,6 @@ class SimulatorOptions:
         Seconds the archive thinks about each call.
     cache
         A directory for packed members, worth having at full scale.
-    warm
-        Fill the cache before listening.
     faults
         What is to go wrong.
     """
@@ -61,7 +59,6 @@ class SimulatorOptions:
     rate: float = 1.0
     thinking: float = 0.0
     cache: Path | None = None
-    warm: bool = False
     faults: Script | None = None
 
     def observatory(self) -> Observatory:

@@ -39,8 +39,6 @@ async def _serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     simulator = simulator_of(options, faults)
-    if options.warm:
-        await simulator.warm()
     async with simulator:
         for line in _greeting(simulator):
             announce(line)

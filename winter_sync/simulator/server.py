@@ -40,14 +40,13 @@ from winter_sync.simulator.refusals import (
 from winter_sync.simulator.zips import ZipStyle
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncGenerator, Awaitable, Callable
     from pathlib import Path
     from types import TracebackType
 
     from winter_sync.models import ImageType
     from winter_sync.simulator.accounts import Account, ProgramRecord
     from winter_sync.simulator.observatory import Entry
-    from winter_sync.simulator.zips import Member
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -133,12 +132,6 @@ class Simulator:
         """Stop listening and cut what is still being answered."""
         if self._runner is not None:
             await self._runner.cleanup()
-
-    async def warm(self) -> int:
-        """Pack all that is listed into the cache now; give the number of products."""
-        entries = self.observatory.entries()
-        members = members_of(self.observatory, entries, self.zip_style, self._store, "")
-        return await asyncio.to_thread(_pack_all, members)
 
     def _app(self) -> web.Application:
         app = web.Application(middlewares=[self._surround], client_max_size=_LARGEST_BODY)
@@ -393,14 +386,6 @@ def _image_type(parameters: Parameters) -> ImageType:
     if parameters.image_type is None:
         raise AssertionError("read with its image type")
     return parameters.image_type
-
-
-def _pack_all(members: Iterator[Member]) -> int:
-    count = 0
-    for member in members:
-        member.pack()
-        count += 1
-    return count
 
 
 def _archive_name(image_type: ImageType, observatory: Observatory) -> str:
