@@ -53,7 +53,7 @@ def known(
     of: Product, state: State = State.PUBLISHED, marks: Marks = OLD, *, withdrawn: bool = False
 ) -> Known:
     """Give what the catalog knows of a product."""
-    return Known(of, state, marks, listed_here=not withdrawn, withdrawn=withdrawn)
+    return Known(of, state, marks, withdrawn=withdrawn)
 
 
 def candidate(
@@ -507,8 +507,7 @@ class MirrorLife(RuleBasedStateMachine):
             if mine(one) and program in self.programs[one]
         ]
         facts = [
-            Known(one, kept.state, kept.settled, (program, one) in self.listings, kept.withdrawn)
-            for one, kept in self.kept.items()
+            Known(one, kept.state, kept.settled, kept.withdrawn) for one, kept in self.kept.items()
         ]
         expected = [one for name, one in self.listings if name == program and mine(one)]
         before = {one: replace(kept) for one, kept in self.kept.items()}

@@ -8,10 +8,10 @@ transaction, durable when it returns; two processes may share one catalog.
 from __future__ import annotations
 
 import sqlite3
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
@@ -32,8 +32,8 @@ from winter_sync.columns import (
     poll_columns,
     product_of,
     product_values,
-    region_name,
     share_of,
+    subject_values,
     trouble_of,
 )
 from winter_sync.errors import StorageError
@@ -182,15 +182,9 @@ class Catalog:
 
     # --- polls ---------------------------------------------------------------------------------
 
-    def known(self, subject: Subject, identities: Iterable[tuple[str, str]]) -> list[Known]:
-        """Give what is known of these products, seen from the program of a subject."""
-        found: list[Known] = []
-        paths = iter([savepath for _, savepath in identities])
-        while chunk := list(islice(paths, _CHUNK)):
-            sql = statements.KNOWN.format(statements.placeholders(len(chunk)))
-            rows = self._rows(sql, [subject.program, subject.instrument, *chunk])
-            found += [known_of(row) for row in rows]
-        return found
+    def known(self, identities: Iterable[tuple[Instrument, str]]) -> list[Known]:
+        """Give what is known of these products; nothing of those that were never listed."""
+        return [known_of(row) for row in self._about(statements.KNOWN, identities)]
 
     def expected(self, query: Query) -> list[Product]:
         """Give the products that this query, asked before, listed, and must list again.
@@ -202,10 +196,7 @@ class Catalog:
         rows = self._rows(
             statements.EXPECTED,
             [
-                subject.program,
-                subject.instrument,
-                subject.image_type,
-                region_name(subject.region),
+                *subject_values(subject),
                 (query.start + timedelta(days=1)).isoformat(),
                 end.isoformat(),
             ],
@@ -259,18 +250,8 @@ class Catalog:
 
     def _present(self, products: Iterable[Product]) -> set[tuple[Instrument, str]]:
         """Give the identities of those products that are in the catalog."""
-        savepaths: dict[Instrument, list[str]] = {}
-        for product in products:
-            savepaths.setdefault(product.instrument, []).append(product.savepath)
-        return {
-            (instrument, row["savepath"])
-            for instrument, some in savepaths.items()
-            for at in range(0, len(some), _CHUNK)
-            for row in self._rows(
-                statements.PRESENT.format(statements.placeholders(len(some[at : at + _CHUNK]))),
-                [instrument, *some[at : at + _CHUNK]],
-            )
-        }
+        rows = self._about(statements.PRESENT, (product.identity for product in products))
+        return {(Instrument(row["instrument"]), row["savepath"]) for row in rows}
 
     def _list(self, rows: Sequence[Row], query: Query, now: str) -> None:
         """Note that these products are listed, under the program that was asked for.
@@ -289,16 +270,7 @@ class Catalog:
 
     def last_sweep(self, subject: Subject) -> datetime | None:
         """Tell when the whole span of a subject was last asked for with success."""
-        row = self._row(
-            "SELECT max(at) AS at FROM polls WHERE sweep AND error IS NULL AND program = ?"
-            " AND instrument = ? AND image_type = ? AND region = ?",
-            [
-                subject.program,
-                subject.instrument,
-                subject.image_type,
-                region_name(subject.region),
-            ],
-        )
+        row = self._row(statements.LAST_SWEEP, subject_values(subject))
         return datetime.fromisoformat(row["at"]) if row and row["at"] else None
 
     # --- the queue -----------------------------------------------------------------------------
@@ -321,34 +293,14 @@ class Catalog:
         )
         return [candidate_of(row) for row in rows]
 
-    def count_wanted(self, scope: Scope) -> int:
-        """Count the products of a scope that are to be fetched, now or later, and by nobody yet."""
-        condition, values = statements.where(scope)
-        programs = statements.placeholders(len(scope.programs))
-        row = self._row(
-            statements.COUNT_WANTED.format(condition=condition, programs=programs),
-            [*values, *scope.programs],
-        )
-        return int(row["wanted"]) if row else 0
-
     def wanted(self, scope: Scope) -> tuple[Share, ...]:
-        """Count the same by night, instrument and type."""
-        condition, values = statements.where(scope)
-        programs = statements.placeholders(len(scope.programs))
-        rows = self._rows(
-            statements.WANTED.format(condition=condition, programs=programs),
-            [*values, *scope.programs],
-        )
+        """Count what is to be fetched, now or later, and by nobody yet, by night and type."""
+        rows = self._rows(*statements.within(scope, statements.WANTED))
         return tuple(share_of(row) for row in rows)
 
     def next_retry(self, scope: Scope) -> datetime | None:
         """Tell when the next product of a scope may be fetched; None if none is to be."""
-        condition, values = statements.where(scope)
-        programs = statements.placeholders(len(scope.programs))
-        row = self._row(
-            statements.NEXT_RETRY.format(condition=condition, programs=programs),
-            [*values, *scope.programs],
-        )
+        row = self._row(*statements.within(scope, statements.NEXT_RETRY))
         if row is None or row["soonest"] is None:
             return None
         return datetime.fromisoformat(row["soonest"]) if row["soonest"] else self._clock()
@@ -497,13 +449,8 @@ class Catalog:
 
     def troubles(self, scope: Scope, limit: int) -> list[Trouble]:
         """Give products that failed or are missing, the newest night first."""
-        condition, values = statements.where(scope)
-        programs = statements.placeholders(len(scope.programs))
-        rows = self._rows(
-            statements.TROUBLES.format(condition=condition, programs=programs),
-            [*values, *scope.programs, limit],
-        )
-        return [trouble_of(row) for row in rows]
+        sql, values = statements.within(scope, statements.TROUBLES)
+        return [trouble_of(row) for row in self._rows(sql, [*values, limit])]
 
     def last_polls(self) -> list[LastPoll]:
         """Give the latest poll of every program, instrument and type."""
@@ -553,15 +500,7 @@ class Catalog:
         """Tell when each of these was last listed with success, those that ever were."""
         found = {}
         for subject in subjects:
-            row = self._row(
-                statements.LAST_SUCCESS,
-                [
-                    subject.program,
-                    subject.instrument,
-                    subject.image_type,
-                    region_name(subject.region),
-                ],
-            )
+            row = self._row(statements.LAST_SUCCESS, subject_values(subject))
             if row and row["at"]:
                 found[subject] = datetime.fromisoformat(row["at"])
         return found
@@ -579,6 +518,19 @@ class Catalog:
             except BaseException:
                 self._db.rollback()
                 raise
+
+    def _about(
+        self, sql: str, identities: Iterable[tuple[Instrument, str]]
+    ) -> Iterator[dict[str, Any]]:
+        """Ask about products by their identities, so many at a time as SQLite takes."""
+        by_instrument: defaultdict[Instrument, list[str]] = defaultdict(list)
+        for instrument, savepath in identities:
+            by_instrument[instrument].append(savepath)
+        for instrument, savepaths in by_instrument.items():
+            for at in range(0, len(savepaths), _CHUNK):
+                some = savepaths[at : at + _CHUNK]
+                marks = statements.placeholders(len(some))
+                yield from self._rows(sql.format(marks), [instrument, *some])
 
     def _run_many(self, sql: str, records: Sequence[Sequence[object]]) -> None:
         """Run one statement for many records, inside the transaction that is open."""

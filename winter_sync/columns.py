@@ -23,6 +23,7 @@ from winter_sync.models import (
     Region,
     Row,
     State,
+    Subject,
     Target,
 )
 from winter_sync.records import LastPoll, NightCount, Poll, Trouble
@@ -79,7 +80,6 @@ def known_of(row: dict[str, Any]) -> Known:
         product=product_of(row),
         state=State(row["state"]),
         settled_marks=Marks(row["settled_lastmodified"], row["settled_pipeversion"]),
-        listed_here=bool(row["listed_here"]),
         withdrawn=row["withdrawn_at"] is not None,
     )
 
@@ -152,6 +152,12 @@ def product_values(product: Product, path: str, now: str) -> tuple[object, ...]:
     """Give the values to enter a product with."""
     kind, night = product.image_type.value, product.night.name
     return (*key(product), kind, night, product.filename, path, now, now)
+
+
+def subject_values(subject: Subject) -> tuple[str, str, str, str]:
+    """Give the columns by which polls and listings belong to a subject."""
+    region = region_name(subject.region)
+    return subject.program, subject.instrument.value, subject.image_type.value, region
 
 
 def listing_values(row: Row, query: Query, now: str) -> tuple[object, ...]:

@@ -335,8 +335,6 @@ class Known:
     state: State
     settled_marks: Marks
     """The marks under which it was last published, or last found missing."""
-    listed_here: bool
-    """Whether it is listed, as far as we know, under the program of the poll."""
     withdrawn: bool
     """Whether it had vanished from every listing."""
 

@@ -284,7 +284,7 @@ class Poller:
 
     async def _compare(self, query: Query, rows: Sequence[Row]) -> plan.Comparison:
         identities = [row.product.identity for row in rows]
-        known = await self._catalog(Catalog.known, query.subject, identities)
+        known = await self._catalog(Catalog.known, identities)
         expected = await self._catalog(Catalog.expected, query)
         return plan.compare(rows, known, expected)
 

@@ -7,18 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from winter_sync.columns import region_name
+from winter_sync.columns import subject_values
 
 if TYPE_CHECKING:
     from winter_sync.records import Scope
 
 KNOWN = """
-SELECT p.instrument, p.savepath, p.image_type, p.night, p.state, p.withdrawn_at,
-  p.settled_lastmodified, p.settled_pipeversion,
-  l.savepath IS NOT NULL AND l.withdrawn_at IS NULL AS listed_here
-FROM products p LEFT JOIN listings l
-  ON l.instrument = p.instrument AND l.savepath = p.savepath AND l.program = ?
-WHERE p.instrument = ? AND p.savepath IN ({})
+SELECT instrument, savepath, image_type, night, state, withdrawn_at,
+  settled_lastmodified, settled_pipeversion
+FROM products WHERE instrument = ? AND savepath IN ({})
 """
 EXPECTED = """
 SELECT p.instrument, p.savepath, p.image_type, p.night
@@ -26,7 +23,7 @@ FROM listings l JOIN products p USING (instrument, savepath)
 WHERE l.program = ? AND l.instrument = ? AND p.image_type = ? AND l.region = ?
   AND l.withdrawn_at IS NULL AND l.nightdate >= ? AND l.nightdate < ?
 """
-PRESENT = "SELECT savepath FROM products WHERE instrument = ? AND savepath IN ({})"
+PRESENT = "SELECT instrument, savepath FROM products WHERE instrument = ? AND savepath IN ({})"
 ENTER = """
 INSERT INTO products (instrument, savepath, image_type, night, filename, path, state,
   first_listed, last_listed) VALUES (?, ?, ?, ?, ?, ?, 'wanted', ?, ?) ON CONFLICT DO NOTHING
@@ -98,11 +95,6 @@ WHERE l.instrument = c.instrument AND l.savepath = c.savepath AND l.withdrawn_at
 GROUP BY c.instrument, c.savepath
 ORDER BY c.attempts, c.night DESC, instr(?, c.image_type), c.savepath
 """  # noqa: S608 - see the top
-COUNT_WANTED = f"""
-SELECT count(*) AS wanted FROM products p
-WHERE p.state = 'wanted' AND p.withdrawn_at IS NULL AND p.claimed_by IS NULL
-  AND {{condition}} AND {LISTED_UNDER}
-"""  # noqa: S608 - see the top
 WANTED = f"""
 SELECT night, instrument, image_type, count(*) AS products, sum(attempts > 0) AS failed
 FROM products p
@@ -161,6 +153,10 @@ WITH RECURSIVE found (program) AS (
 SELECT program FROM found WHERE program IS NOT NULL
 """
 NIGHT_BEFORE = "SELECT max(night) AS night FROM products WHERE night < ?"
+LAST_SWEEP = """
+SELECT max(at) AS at FROM polls WHERE sweep AND error IS NULL AND program = ?
+  AND instrument = ? AND image_type = ? AND region = ?
+"""
 LAST_SUCCESS = """
 SELECT max(at) AS at FROM polls WHERE error IS NULL AND program = ? AND instrument = ?
   AND image_type = ? AND region = ?
@@ -190,9 +186,15 @@ def where(scope: Scope) -> tuple[str, list[str]]:
         rows = ", ".join(["(?, ?, ?, ?)"] * len(scope.subjects))
         clauses.append(LISTED_BY.format(rows=rows))
         for one in scope.subjects:
-            subject = (one.program, one.instrument, one.image_type, region_name(one.region))
-            values += [str(word) for word in subject]
+            values += subject_values(one)
     return " AND ".join(clauses), values
+
+
+def within(scope: Scope, statement: str) -> tuple[str, list[str]]:
+    """Confine a statement to a scope and to what its programs list; gives its parameters, too."""
+    condition, values = where(scope)
+    programs = placeholders(len(scope.programs))
+    return statement.format(condition=condition, programs=programs), [*values, *scope.programs]
 
 
 def placeholders(count: int) -> str:

@@ -104,6 +104,11 @@ def waiting(catalog: Catalog, scope: Scope = ALL) -> list[Product]:
     return [one.product for one in candidates(catalog, scope)]
 
 
+def count_wanted(catalog: Catalog, scope: Scope) -> int:
+    """Count what is to be fetched, now or later, and by nobody yet."""
+    return sum(share.products for share in catalog.wanted(scope))
+
+
 def commit(catalog: Catalog, *outcomes: Outcome, wait: timedelta = timedelta(0)) -> None:
     """Commit outcomes, all with the same wait before another attempt."""
     catalog.commit(outcomes, lambda _attempts, _outcome: wait)
@@ -500,30 +505,28 @@ def test_a_changed_product_is_wanted_again(catalog: Catalog) -> None:
     assert found.published_sha256 == sha256(b"content")
 
 
-def test_what_is_known_is_told_by_program(catalog: Catalog) -> None:
-    """The state of a product, its settled marks and whether this program lists it are known."""
+def test_what_is_known_is_told(catalog: Catalog) -> None:
+    """The state of a product, its settled marks and whether it is withdrawn are known."""
     poll(catalog, [STACK])
     publish(catalog, STACK, b"content")
     expected = Known(
         product=STACK,
         state=State.PUBLISHED,
         settled_marks=Marks("2024-02-01T00:00:00", "1.0"),
-        listed_here=True,
         withdrawn=False,
     )
     unknown = product(9)
     asked = [STACK.identity, unknown.identity]
-    assert catalog.known(subject(), asked) == [expected]
-    assert catalog.known(subject(OTHER), asked) == [replace(expected, listed_here=False)]
+    assert catalog.known(asked) == [expected]
     poll(catalog, withdrawn=[STACK])
-    assert catalog.known(subject(), asked) == [replace(expected, listed_here=False, withdrawn=True)]
+    assert catalog.known(asked) == [replace(expected, withdrawn=True)]
 
 
 def test_a_long_listing_is_known_whole(catalog: Catalog) -> None:
     """However many products are asked about or listed in one go, each is found."""
     many = [product(number) for number in range(1001)]
     assert poll(catalog, many) == []
-    known = catalog.known(subject(), [one.identity for one in many])
+    known = catalog.known([one.identity for one in many])
     assert {one.product for one in known} == set(many)
     assert len(rows(catalog, "listings")) == 1001
 
@@ -534,7 +537,7 @@ def test_a_withdrawn_product_is_not_fetched_until_it_returns(catalog: Catalog) -
     poll(catalog, withdrawn=[STACK])
     assert stored(catalog, STACK)["withdrawn_at"] is not None
     assert waiting(catalog) == []
-    assert catalog.count_wanted(ALL) == 0
+    assert count_wanted(catalog, ALL) == 0
     poll(catalog, [STACK])
     assert stored(catalog, STACK)["withdrawn_at"] is None
     assert waiting(catalog) == [STACK]
@@ -548,7 +551,7 @@ def test_a_product_is_withdrawn_only_when_nobody_lists_it(catalog: Catalog) -> N
     assert stored(catalog, STACK)["withdrawn_at"] is None
     assert [one.program for one in candidates(catalog)] == [OTHER]
     assert waiting(catalog, Scope((PROGRAM,))) == []
-    assert catalog.count_wanted(Scope((PROGRAM,))) == 0
+    assert count_wanted(catalog, Scope((PROGRAM,))) == 0
     poll(catalog, program=OTHER, withdrawn=[STACK])
     assert stored(catalog, STACK)["withdrawn_at"] is not None
 
@@ -585,7 +588,7 @@ def test_the_cameras_do_not_share_identities(catalog: Catalog) -> None:
     asked = Query(replace(subject(), instrument=Instrument.SPRING), date(2024, 1, 1))
     catalog.record_poll(Poll(asked, sweep=False), listed=[(row(twin), path_of(twin))])
     assert set(waiting(catalog)) == {STACK, twin}
-    assert catalog.known(subject(), [STACK.identity])[0].product == STACK
+    assert catalog.known([STACK.identity])[0].product == STACK
 
 
 def test_a_row_that_names_another_program_is_fetched_under_the_one_asked(catalog: Catalog) -> None:
@@ -594,7 +597,6 @@ def test_a_row_that_names_another_program_is_fetched_under_the_one_asked(catalog
     catalog.record_poll(Poll(query(), sweep=False), listed=[(stray, path_of(STACK))])
     (found,) = candidates(catalog, Scope((PROGRAM,)))
     assert found.program == PROGRAM
-    assert catalog.known(subject(), [STACK.identity])[0].listed_here
 
 
 def test_a_poll_is_recorded_whole_or_not_at_all(catalog: Catalog) -> None:
@@ -741,7 +743,7 @@ def test_a_scope_narrows_everything(catalog: Catalog, scope: Scope, expected: se
         catalog.record_poll(Poll(asked, sweep=False), listed=[(row(one), path_of(one))])
     poll(catalog, [STACK], program=OTHER)
     assert {names[one] for one in waiting(catalog, scope)} == expected
-    assert catalog.count_wanted(scope) == len(expected)
+    assert count_wanted(catalog, scope) == len(expected)
     assert sum(count.wanted for count in catalog.night_counts(scope)) == len(expected)
     commit(catalog, *(Failed(one, "it was dark") for one in candidates(catalog)))
     assert {names[one.product] for one in catalog.troubles(scope, 10)} == expected
@@ -759,7 +761,7 @@ def test_what_is_wanted_is_counted_by_night_and_type(catalog: Catalog) -> None:
         Share(NIGHT.plus(-1), Instrument.WINTER, ImageType.STACK, 1),
     }
     catalog.claim([one for one in candidates(catalog) if one.product == DIFF], "s1")
-    assert sum(share.products for share in catalog.wanted(ALL)) == catalog.count_wanted(ALL) == 4
+    assert count_wanted(catalog, ALL) == 4
 
 
 def test_a_missing_product_says_so_when_it_may_be_asked_for_again(catalog: Catalog) -> None:
@@ -777,7 +779,7 @@ def test_a_product_of_two_programs_is_fetched_once(catalog: Catalog) -> None:
     poll(catalog, [STACK])
     assert [one.program for one in candidates(catalog)] == [PROGRAM]
     assert [one.program for one in candidates(catalog, Scope((OTHER,)))] == [OTHER]
-    assert catalog.count_wanted(ALL) == 1
+    assert count_wanted(catalog, ALL) == 1
 
 
 def test_the_marks_of_a_candidate_are_those_listed_last(catalog: Catalog, clock: Clock) -> None:
@@ -905,7 +907,7 @@ def test_a_published_product_is_done(catalog: Catalog) -> None:
         *("2024-02-01T00:00:00", "1.0"),
     )
     assert waiting(catalog) == []
-    assert catalog.count_wanted(ALL) == 0
+    assert count_wanted(catalog, ALL) == 0
 
 
 def test_every_revision_is_remembered(catalog: Catalog, clock: Clock) -> None:
@@ -969,7 +971,7 @@ def test_a_failed_product_waits(catalog: Catalog, clock: Clock) -> None:
         catalog.commit([failed], when_again)
         assert waits[-1] == (attempts, failed)
         assert waiting(catalog) == []
-        assert catalog.count_wanted(ALL) == 1
+        assert count_wanted(catalog, ALL) == 1
         clock.advance(minutes=10 * attempts - 0.01)
         assert waiting(catalog) == []
         clock.advance(minutes=0.01)
@@ -981,8 +983,8 @@ def test_a_missing_product_waits_and_is_not_wanted(catalog: Catalog, clock: Cloc
     """What the server does not have is asked for again later, and nobody waits for it."""
     poll(catalog, [STACK])
     commit(catalog, Missing(candidates(catalog)[0]), wait=timedelta(hours=1))
-    assert (waiting(catalog), catalog.count_wanted(ALL)) == ([], 0)
-    (known,) = catalog.known(subject(), [STACK.identity])
+    assert (waiting(catalog), count_wanted(catalog, ALL)) == ([], 0)
+    (known,) = catalog.known([STACK.identity])
     assert known.state is State.MISSING
     assert known.settled_marks == Marks("2024-02-01T00:00:00", "1.0")
     clock.advance(hours=1)
@@ -1215,7 +1217,7 @@ def test_a_poll_costs_by_its_rows_only(tmp_path: Path, clock: Clock) -> None:
             recent = Query(subject(), date(2024, 1, 30))
 
             def work(one: Catalog = catalog, listed: list[Product] = newest) -> None:
-                one.known(subject(), [each.identity for each in listed])
+                one.known([each.identity for each in listed])
                 assert len(one.expected(recent)) == len(listed)  # noqa: B023 - it is the same
                 poll(one, listed)
 
