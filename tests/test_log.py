@@ -51,6 +51,7 @@ from winter_sync.models import (
     Subject,
     Unchanged,
 )
+from winter_sync.narrator import narrator
 from winter_sync.redaction import redactor
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def polled(**counts: Any) -> Polled:  # noqa: ANN401 - by the names of its field
 def written(*events: Event, level: str = "debug") -> list[dict[str, Any]]:
     """Give what is logged of events, as a machine reads it."""
     stream = io.StringIO()
-    tell = log.narrator(log.configure(REDACT, level=level, form="auto", stream=stream))
+    tell = narrator(log.configure(REDACT, level=level, form="auto", stream=stream))
     for event in events:
         tell(event)
     return [json.loads(line) for line in stream.getvalue().splitlines()]
@@ -196,7 +197,7 @@ def test_people_read_lines_and_machines_read_json(
 ) -> None:
     """A terminal gets lines for people, all else JSON, unless one of them is asked for."""
     out = stream()
-    log.narrator(log.configure(REDACT, form=form, stream=out))(polled(new=3))
+    narrator(log.configure(REDACT, form=form, stream=out))(polled(new=3))
     assert out.getvalue().startswith("{") is is_json
     assert out.getvalue().count("\n") == 1
 

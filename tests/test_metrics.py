@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from reliability.stage import staged
 from support.makers import PROGRAM, batch, candidate, evidence, product
 
-from winter_sync import log
+from winter_sync import narrator
 from winter_sync.catalog import Catalog, CatalogThread
 from winter_sync.events import (
     Backlog,
@@ -247,7 +247,7 @@ def test_every_event_is_counted_or_left_out_on_purpose() -> None:
     told = {type(event) for event, _ in MOVES} | {ServerWell, Started}
     heard = set(vars(Metrics)["_hear"].dispatcher.registry) - {object}
     assert heard == told == events - UNCOUNTED
-    assert set(log._narrate.registry) - {object} == events - UNLOGGED
+    assert set(narrator._narrate.registry) - {object} == events - UNLOGGED
 
 
 @pytest.mark.parametrize("end", [ServerWell(90.0), Started("/data/winter", (PROGRAM,))])

@@ -157,7 +157,7 @@ def run(context: typer.Context) -> None:
     import asyncio  # noqa: PLC0415 - heavy
 
     from winter_sync import settings as module  # noqa: PLC0415 - heavy
-    from winter_sync.log import narrator  # noqa: PLC0415 - heavy
+    from winter_sync.narrator import narrator  # noqa: PLC0415 - heavy
     from winter_sync.notify import Notifier  # noqa: PLC0415 - heavy
     from winter_sync.redaction import Redaction  # noqa: PLC0415 - heavy
     from winter_sync.service import Service, Wishes  # noqa: PLC0415 - heavy
@@ -242,7 +242,7 @@ def status(
 def check(context: typer.Context) -> None:
     """Check settings, disk, server, clock and credentials, each with its remedy."""
     from winter_sync import doctor  # noqa: PLC0415 - heavy
-    from winter_sync.log import narrator  # noqa: PLC0415 - heavy
+    from winter_sync.narrator import narrator  # noqa: PLC0415 - heavy
 
     settings, logger = _prepare(context.obj, secrets=False)
     console = _console()

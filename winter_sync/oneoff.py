@@ -13,7 +13,7 @@ from winter_sync.catalog import Catalog
 from winter_sync.errors import UsageError, WinterSyncError
 from winter_sync.events import tell_all
 from winter_sync.factory import open_mirror
-from winter_sync.log import narrator
+from winter_sync.narrator import narrator
 from winter_sync.overview import overview
 from winter_sync.progress import Progress, ProgressLog, ProgressView, is_drawable
 from winter_sync.settings import check_root

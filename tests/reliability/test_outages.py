@@ -17,6 +17,7 @@ from reliability.stage import Reacting, Stage, fault, staged
 from winter_sync import log
 from winter_sync.errors import ExitCode
 from winter_sync.events import BatchEnded, Polled
+from winter_sync.narrator import narrator
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -195,7 +196,7 @@ async def test_a_crowd_of_log_lines_is_a_bug(tmp_path: Path) -> None:
 def _logged(stage: Stage) -> _Lines:
     """Write a log of the runs as the command does, of all that is a warning or worse."""
     stream = io.StringIO()
-    tell = log.narrator(log.configure(str, level="warning", form="json", stream=stream))
+    tell = narrator(log.configure(str, level="warning", form="json", stream=stream))
     stage.rig.events = Reacting(tell)
     return _Lines(stream)
 

@@ -20,6 +20,7 @@ from winter_sync import keyring, log
 from winter_sync.catalog import CatalogThread
 from winter_sync.factory import CATALOG
 from winter_sync.metrics import Metrics, Watched
+from winter_sync.narrator import narrator
 from winter_sync.records import Scope
 from winter_sync.redaction import redactor
 from winter_sync.simulator import (
@@ -174,7 +175,7 @@ class SecretRig(PausingRig):
         redact = redactor(keyring.credentials(self.settings()))
         out = self.overheard.stream
         logger = log.configure(redact, level="debug", form="json", stream=out)
-        self.events = Reacting(log.narrator(logger))
+        self.events = Reacting(narrator(logger))
 
     async def sync(self) -> Report:
         """Run one sync, and overhear it."""

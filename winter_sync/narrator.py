@@ -1,0 +1,231 @@
+"""What is logged of what happens: a line for whatever somebody may want to know."""
+
+from __future__ import annotations
+
+from functools import singledispatch
+
+from structlog.typing import FilteringBoundLogger
+
+from winter_sync.events import (
+    INTERRUPTED,
+    BatchBegun,
+    BatchEnded,
+    ClockJumped,
+    DayEnded,
+    DownloadsRest,
+    Event,
+    LeftOut,
+    Polled,
+    PollFailed,
+    ProgramRefused,
+    Recovered,
+    Reloading,
+    ReloadRefused,
+    Retrying,
+    RowsRefused,
+    ServerUnwell,
+    ServerWell,
+    Settled,
+    Stalled,
+    Started,
+    Stopped,
+    Stopping,
+    StorageTrouble,
+    Tell,
+    WindowHalved,
+)
+from winter_sync.models import Batch, Failed, Missing, Published, Query, Unchanged
+
+_NAMED = 5
+"""How many of a multitude are named in one line; the rest are counted."""
+
+
+def narrator(logger: FilteringBoundLogger) -> Tell:
+    """Give a listener that writes what happens to a log."""
+
+    def tell(event: Event) -> None:
+        _narrate(event, logger)
+
+    return tell
+
+
+@singledispatch
+def _narrate(event: object, logger: FilteringBoundLogger) -> None:
+    """Write nothing of events that are too many or too small for a log."""
+    del event, logger
+
+
+@_narrate.register
+def _(event: PollFailed, logger: FilteringBoundLogger) -> None:
+    logger.warning("poll failed", **_about(event.query), reason=event.reason)
+
+
+@_narrate.register
+def _(event: WindowHalved, logger: FilteringBoundLogger) -> None:
+    logger.info(
+        "window halved",
+        **_about(event.query),
+        start=str(event.query.start),
+        end=str(event.query.end or "today"),
+        reason=event.reason,
+    )
+
+
+@_narrate.register
+def _(event: RowsRefused, logger: FilteringBoundLogger) -> None:
+    reasons = list(dict.fromkeys(event.reasons))[:_NAMED]
+    logger.warning("rows left out", **_about(event.query), rows=len(event.reasons), reasons=reasons)
+
+
+@_narrate.register
+def _(event: LeftOut, logger: FilteringBoundLogger) -> None:
+    logger.warning(
+        "products left out: their path is taken",
+        products=len(event.products),
+        savepaths=[product.savepath for product in event.products[:_NAMED]],
+    )
+
+
+@_narrate.register
+def _(event: Retrying, logger: FilteringBoundLogger) -> None:
+    logger.info("tried again", reason=event.reason, wait_seconds=round(event.wait, 1))
+
+
+@_narrate.register
+def _(event: ServerWell, logger: FilteringBoundLogger) -> None:
+    logger.info("server well again", after_seconds=round(event.seconds, 1))
+
+
+@_narrate.register
+def _(event: ServerUnwell, logger: FilteringBoundLogger) -> None:
+    logger.warning("server unwell", reason=event.reason, wait_seconds=round(event.wait, 1))
+
+
+@_narrate.register
+def _(event: Recovered, logger: FilteringBoundLogger) -> None:
+    logger.info("put in order after a crash", adopted=event.adopted, released=event.released)
+
+
+@_narrate.register
+def _(event: ProgramRefused, logger: FilteringBoundLogger) -> None:
+    logger.error(
+        "program refused", program=event.program, reason=event.reason, wait_seconds=event.wait
+    )
+
+
+@_narrate.register
+def _(event: StorageTrouble, logger: FilteringBoundLogger) -> None:
+    logger.error(
+        "storage fails; all work rests",
+        reason=event.reason,
+        remedy=event.remedy,
+        wait_seconds=event.wait,
+    )
+
+
+@_narrate.register
+def _(event: DownloadsRest, logger: FilteringBoundLogger) -> None:
+    logger.warning("downloads rest", reason=event.reason, wait_seconds=event.wait)
+
+
+@_narrate.register
+def _(event: Started, logger: FilteringBoundLogger) -> None:
+    logger.info("started", root=event.root, programs=list(event.programs))
+
+
+@_narrate.register
+def _(event: Stopping, logger: FilteringBoundLogger) -> None:
+    logger.info("stopping", grace_seconds=event.grace)
+
+
+@_narrate.register
+def _(event: Stopped, logger: FilteringBoundLogger) -> None:
+    logger.info("stopped", published=event.published, size=event.size)
+
+
+@_narrate.register
+def _(event: Reloading, logger: FilteringBoundLogger) -> None:
+    logger.info("settings read again", grace_seconds=event.grace)
+
+
+@_narrate.register
+def _(event: ReloadRefused, logger: FilteringBoundLogger) -> None:
+    logger.error(
+        "new settings refused; the old ones stay", reason=event.reason, remedy=event.remedy
+    )
+
+
+@_narrate.register
+def _(event: Stalled, logger: FilteringBoundLogger) -> None:
+    logger.critical("stalled; ending, to be started again", troubles=list(event.troubles))
+
+
+@_narrate.register
+def _(event: DayEnded, logger: FilteringBoundLogger) -> None:
+    logger.info("day ended", **{name: getattr(event, name) for name in event.__slots__})
+
+
+@_narrate.register
+def _(event: ClockJumped, logger: FilteringBoundLogger) -> None:
+    logger.warning("the clock jumped; polling now", seconds=round(event.seconds, 1))
+
+
+@_narrate.register
+def _(event: Polled, logger: FilteringBoundLogger) -> None:
+    counts = {
+        name: count
+        for name in ("new", "changed", "returned", "withdrawn")
+        if (count := getattr(event, name))
+    }
+    level = logger.info if counts else logger.debug
+    level("polled", **_about(event.query), listed=event.listed, **counts)
+
+
+@_narrate.register
+def _(event: BatchBegun, logger: FilteringBoundLogger) -> None:
+    logger.debug("download begins", **_contents(event.batch))
+
+
+@_narrate.register
+def _(event: BatchEnded, logger: FilteringBoundLogger) -> None:
+    fields = {**_contents(event.batch), "seconds": round(event.seconds, 3)}
+    if event.trouble is None:
+        logger.debug("download ended", **fields)
+    elif event.trouble == INTERRUPTED:
+        logger.info("download broken off", **fields)
+    else:
+        logger.warning("download broke", **fields, reason=event.trouble)
+
+
+@_narrate.register
+def _(event: Settled, logger: FilteringBoundLogger) -> None:
+    product = event.outcome.candidate.product
+    fields = {"instrument": product.instrument.value, "savepath": product.savepath}
+    match event.outcome:
+        case Published(_, evidence):
+            logger.debug("published", path=evidence.path, size=evidence.size, kept=evidence.kept)
+        case Unchanged(_, evidence):
+            logger.debug("unchanged", path=evidence.path)
+        case Missing():
+            logger.debug("missing on the server", **fields)
+        case Failed(_, reason, blamed):
+            level = logger.warning if blamed else logger.debug
+            level("failed", **fields, reason=reason)
+
+
+def _about(query: Query) -> dict[str, str]:
+    subject = query.subject
+    return {
+        "program": subject.program,
+        "instrument": subject.instrument.value,
+        "image_type": subject.image_type.value,
+    }
+
+
+def _contents(batch: Batch) -> dict[str, object]:
+    return {
+        "batch": batch.identifier,
+        "program": batch.program,
+        "image_type": batch.image_type.value,
+        "products": len(batch.candidates),
+    }
