@@ -44,7 +44,8 @@ from winter_sync.events import (
     WindowHalved,
 )
 from winter_sync.factory import CATALOG
-from winter_sync.metrics import METRICS, Metrics, Watched
+from winter_sync.metric_table import METRICS
+from winter_sync.metrics import Metrics, Watched
 from winter_sync.models import (
     Cause,
     Failed,

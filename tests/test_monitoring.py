@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from winter_sync.metrics import METRICS, SUCCEEDED
+from winter_sync.metric_table import METRICS, SUCCEEDED
 from winter_sync.models import Cause, ImageType, Instrument
 
 if TYPE_CHECKING:

@@ -1,0 +1,138 @@
+"""The table of our metrics: the name of each, what it tells, and its labels.
+
+Labels have few values: programs, cameras and types come from the settings, all else is listed here.
+docs/monitoring.md shows the same table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+NAMESPACE = "winter_sync"
+SUBJECT = ("program", "instrument", "image_type")
+KIND = ("instrument", "image_type")
+SUCCEEDED = "succeeded"
+
+_POLL_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+"""Up to the longest that a query may take by default."""
+_DOWNLOAD_BUCKETS = (0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
+"""From a single stack to a batch of exposures over a slow wire."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric: its name without the namespace, what it tells, and its labels.
+
+    A counter's name is written with `_total` behind it. `buckets` are a histogram's upper
+    bounds.
+    """
+
+    kind: str
+    name: str
+    about: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+    @property
+    def full_name(self) -> str:
+        """The name as Prometheus has it."""
+        return f"{NAMESPACE}_{self.name}" + ("_total" if self.kind == "counter" else "")
+
+
+POLLS = Metric("counter", "polls", "Listings asked for, by what came of it.", (*SUBJECT, "result"))
+POLL_SECONDS = Metric(
+    "histogram",
+    "poll_seconds",
+    "Seconds from a question to what it changed in the catalog.",
+    buckets=_POLL_BUCKETS,
+)
+HALVED = Metric(
+    "counter", "windows_halved", "Listings too long for the server, asked for by halves.", SUBJECT
+)
+ROWS = Metric("counter", "listed_rows", "Rows of listings that were read.", SUBJECT)
+ROWS_REFUSED = Metric(
+    "counter", "refused_rows", "Rows of listings that made no sense and were left out.", SUBJECT
+)
+CHANGES = Metric(
+    "counter",
+    "listed_changes",
+    "Products found new, changed, returned or withdrawn by polls.",
+    (*SUBJECT, "change"),
+)
+LEFT_OUT = Metric(
+    "counter", "left_out_products", "Products that have no place: another has their path."
+)
+RECEIVED = Metric("counter", "received_bytes", "Bytes of downloads, as on the wire.", KIND)
+PUBLISHED = Metric("counter", "published_bytes", "Bytes put into the tree.", KIND)
+SETTLED = Metric(
+    "counter", "settled_products", "Products asked for, by what became of them.", (*KIND, "outcome")
+)
+FAILURES = Metric("counter", "failed_products", "Products that did not come.", ("cause",))
+BEGUN = Metric("counter", "begun_downloads", "Downloads asked for.")
+DOWNLOADS = Metric("counter", "downloads", "Downloads that ended, by how.", ("result",))
+DOWNLOAD_SECONDS = Metric(
+    "histogram",
+    "download_seconds",
+    "Seconds from asking for a batch to its end.",
+    buckets=_DOWNLOAD_BUCKETS,
+)
+RETRIES = Metric("counter", "retries", "Requests tried again for a passing reason.")
+UNWELL = Metric("gauge", "server_unwell", "1 while the server is being left alone, else 0.")
+UNWELL_TIMES = Metric("counter", "server_unwell_times", "Times the server became unwell.")
+REFUSED = Metric(
+    "gauge", "program_refused", "1 while the program's credentials are refused.", ("program",)
+)
+REFUSALS = Metric(
+    "counter", "program_refusals", "Times a program's credentials were refused.", ("program",)
+)
+STORAGE = Metric("counter", "storage_troubles", "Times the disk or the catalog failed.")
+RESTS = Metric("counter", "download_rests", "Times downloads were given up for a while.")
+RELOADS = Metric("counter", "reloads", "Times the settings were read again.", ("result",))
+JUMPS = Metric("counter", "clock_jumps", "Times the clock jumped, or the machine slept.")
+RECOVERED = Metric(
+    "counter", "recovered_products", "Products put in order after a crash.", ("how",)
+)
+BUILD = Metric("gauge", "build_info", "Always 1; what is running.", ("version", "python"))
+PRODUCTS = Metric(
+    "gauge",
+    "products",
+    "Products in the catalog, each in one state: wanted, claimed, missing, published, withdrawn.",
+    ("state",),
+)
+SUCCESS = Metric(
+    "gauge",
+    "last_successful_poll_timestamp_seconds",
+    "When it was last listed with success, in Unix time; 0 if never.",
+    SUBJECT,
+)
+AGE = Metric(
+    "gauge",
+    "last_successful_poll_age_seconds",
+    "How long ago it was last listed with success; +Inf if never.",
+    SUBJECT,
+)
+LAST_NIGHT = Metric(
+    "gauge", "last_night_listed", "The newest night listed, as a number YYYYMMDD; 0 for none."
+)
+LAST_COMPLETE = Metric(
+    "gauge",
+    "last_night_complete",
+    "The newest night of which nothing is wanted, as a number YYYYMMDD; 0 for none.",
+)
+FREE = Metric("gauge", "free_bytes", "Free bytes on the file system of the root.")
+MIN_FREE = Metric("gauge", "min_free_bytes", "Bytes that are always left free there.")
+UNREADABLE = Metric(
+    "gauge",
+    "unreadable",
+    "1 if the part could not be read just now; what it tells is absent then.",
+    ("part",),
+)
+METRICS = (
+    *(POLLS, POLL_SECONDS, HALVED, ROWS, ROWS_REFUSED, CHANGES, LEFT_OUT),
+    *(BEGUN, DOWNLOADS, DOWNLOAD_SECONDS, RECEIVED, PUBLISHED, SETTLED, FAILURES),
+    *(RETRIES, UNWELL, UNWELL_TIMES, REFUSED, REFUSALS, STORAGE, JUMPS, RECOVERED),
+    *(RESTS, RELOADS),
+    *(PRODUCTS, SUCCESS, AGE, LAST_NIGHT, LAST_COMPLETE, FREE, MIN_FREE, UNREADABLE),
+    BUILD,
+)
+"""All of ours. Beside them are those of the process that prometheus-client makes."""
