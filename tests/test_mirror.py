@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.rig import Noted, Rig, path_of
 
+from winter_sync.disk import digest
 from winter_sync.errors import ExitCode
 from winter_sync.events import Polled, RowsRefused, ServerUnwell, ServerWell
 from winter_sync.models import ImageType, Instrument, Night
@@ -26,7 +27,7 @@ from winter_sync.simulator import (
     ZipStyle,
     demo_universe,
 )
-from winter_sync.tree import OURS, digest
+from winter_sync.tree import OURS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

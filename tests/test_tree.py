@@ -22,8 +22,9 @@ from support.disks import as_root, fill, fill_inodes, mounted, write_for_ever
 from support.makers import evidence, fits, path_of, product, sha256
 from support.publisher import COMMITTED, FIRST, MOMENTS, NEW, OLD, SECOND
 
+from winter_sync.disk import digest, explained, space_of
 from winter_sync.errors import StorageError
-from winter_sync.tree import OURS, Part, Reserve, Session, Tree, digest, explained, space_of
+from winter_sync.tree import OURS, Part, Reserve, Session, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

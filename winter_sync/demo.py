@@ -17,6 +17,7 @@ from rich.text import Text
 from rich.tree import Tree as TreeView
 
 from winter_sync import status
+from winter_sync.disk import digest, explained
 from winter_sync.errors import ExitCode, UsageError, WinterSyncError
 from winter_sync.factory import open_existing_catalog
 from winter_sync.oneoff import run_once
@@ -28,7 +29,6 @@ from winter_sync.simulator.accounts import (
     DEFAULT_USER,
     key_of,
 )
-from winter_sync.tree import digest, explained
 from winter_sync.units import show_duration, show_size
 
 if TYPE_CHECKING:

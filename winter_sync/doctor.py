@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from winter_sync import keyring
+from winter_sync.disk import explained, space_of
 from winter_sync.errors import ExitCode, StorageError, UsageError, WinterSyncError
 from winter_sync.factory import CATALOG, open_api
 from winter_sync.models import Credentials
 from winter_sync.redaction import redactor
 from winter_sync.roots import Roots, memory_path
 from winter_sync.settings import check_root
-from winter_sync.tree import Tree, explained
+from winter_sync.tree import Tree
 from winter_sync.units import show_duration, show_size
 
 if TYPE_CHECKING:
@@ -135,8 +136,7 @@ def _disk(settings: Settings) -> str:
 def _free_where_writable(place: Path) -> int:
     """Write a file for a moment; gives the free bytes there."""
     with explained(place), tempfile.NamedTemporaryFile(dir=place, prefix=".winter-sync-check-"):
-        found = os.statvfs(place)
-    return found.f_bavail * found.f_frsize
+        return space_of(place)
 
 
 def _mirror(settings: Settings) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from winter_sync import keyring
 from winter_sync.api import Api, Timeouts
 from winter_sync.catalog import Catalog, CatalogThread
+from winter_sync.disk import explained
 from winter_sync.downloader import Downloader
 from winter_sync.errors import StorageError, UsageError
 from winter_sync.fetcher import Fetcher
@@ -23,7 +24,7 @@ from winter_sync.mirror import Mirror
 from winter_sync.poller import Poller
 from winter_sync.reading import may_write
 from winter_sync.roots import Roots, memory_path
-from winter_sync.tree import Tree, explained
+from winter_sync.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence

@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Self
 
 from winter_sync import gate
+from winter_sync.disk import explained
 from winter_sync.errors import DamagedError
 from winter_sync.models import (
     Batch,
@@ -26,7 +27,7 @@ from winter_sync.models import (
     Published,
     Unchanged,
 )
-from winter_sync.tree import Part, Reserve, Session, explained
+from winter_sync.tree import Part, Reserve, Session
 from winter_sync.unzip import Event, Limits, MemberEnd, MemberStart, Unzipper
 
 if TYPE_CHECKING:

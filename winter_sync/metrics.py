@@ -22,6 +22,7 @@ from prometheus_client.registry import Collector
 from winter_sync import __version__
 from winter_sync import metric_table as table
 from winter_sync.catalog import Catalog, CatalogThread
+from winter_sync.disk import space_of
 from winter_sync.errors import StorageError
 from winter_sync.events import (
     BatchBegun,
@@ -47,7 +48,6 @@ from winter_sync.events import (
     WindowHalved,
 )
 from winter_sync.models import Cause, Failed, Outcome, Published
-from winter_sync.tree import space_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -9,9 +9,9 @@ import socket
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from winter_sync.disk import explained
 from winter_sync.errors import UsageError
 from winter_sync.layout import OURS
-from winter_sync.tree import explained
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

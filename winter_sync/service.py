@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 from winter_sync import keyring, status
 from winter_sync.daemon import Daemon
 from winter_sync.daybook import Daybook
+from winter_sync.disk import explained
 from winter_sync.errors import StalledError, StorageError, UsageError, WinterSyncError
 from winter_sync.events import (
     Event,
@@ -36,7 +37,6 @@ from winter_sync.orders import Order, Orders
 from winter_sync.records import Scope
 from winter_sync.sentry import make_sure_of_being_alone, only_daemon
 from winter_sync.settings import check_root
-from winter_sync.tree import explained
 from winter_sync.vitals import Vitals
 from winter_sync.web import Sources, serving
 

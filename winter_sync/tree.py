@@ -22,6 +22,16 @@ from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Self
 
+from winter_sync.disk import (
+    NO_SPACE,
+    digest,
+    explained,
+    space_of,
+    sync_directory,
+    sync_file,
+    take_lock,
+    write_all,
+)
 from winter_sync.errors import StorageError
 from winter_sync.layout import OURS
 from winter_sync.models import Evidence, Instrument, Marks
@@ -29,7 +39,7 @@ from winter_sync.models import Evidence, Instrument, Marks
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["OURS", "Part", "Reserve", "Session", "Tree", "digest", "explained", "space_of"]
+__all__ = ["OURS", "Part", "Reserve", "Session", "Tree"]
 
 _MARKER = "mirror.json"
 _FORMAT = 1
@@ -42,30 +52,6 @@ _NO_HARD_LINKS = frozenset(
     {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV, errno.EACCES}
 )
 """What a file system says that has none, or none more for this file, or not for us."""
-
-_WRITABLE = "Give the user who runs winter-sync write permission there."
-_IN_THE_WAY = "Something that is not ours has that name: move it away."
-_REMEDIES = {
-    errno.ENOSPC: "Free some space, or mirror less; everything published is safe.",
-    errno.EDQUOT: "Your quota is used up: free some space, or mirror less.",
-    errno.EROFS: "The file system is read-only: remount it, or set another mirror.root.",
-    errno.EACCES: _WRITABLE,
-    errno.EPERM: _WRITABLE,
-    errno.ENOTDIR: _IN_THE_WAY,
-    errno.EISDIR: _IN_THE_WAY,
-    errno.EEXIST: _IN_THE_WAY,
-    errno.ENOENT: "Is its file system mounted?",
-    errno.EXDEV: "The mirror must lie on one file system: no mounts or links out of it.",
-    errno.EIO: "The disk is failing: see the kernel's log, and check the disk.",
-    errno.ENOLCK: "The file system has no locks: mount it with them, or set another mirror.root.",
-    errno.EMFILE: "Raise the limit of open files (ulimit -n), or lower api.connections.",
-}
-
-
-def space_of(path: Path) -> int:
-    """Give how many bytes an ordinary user may still write on the file system of a path."""
-    found = os.statvfs(path)
-    return found.f_bavail * found.f_frsize
 
 
 class Tree:
@@ -123,8 +109,8 @@ class Tree:
             self._staging.mkdir(exist_ok=True)
             with self._alone():
                 name = self.name or self._mark(proposed)
-            _sync_directory(self.ours)
-            _sync_directory(self.root)
+            sync_directory(self.ours)
+            sync_directory(self.root)
         return name
 
     def _mark(self, name: str) -> str:
@@ -132,7 +118,7 @@ class Tree:
         marker = self.ours / _MARKER
         temporary = marker.with_suffix(".new")
         temporary.write_text(json.dumps({"format": _FORMAT, "id": name}) + "\n")
-        _sync_file(temporary)
+        sync_file(temporary)
         temporary.rename(marker)
         return name
 
@@ -156,7 +142,7 @@ class Tree:
                 raise StorageError(
                     f"{self.root} has no room: {size} bytes are needed and "
                     f"{max(free, 0)} are free above the minimum of {self._min_free}",
-                    remedy=_REMEDIES[errno.ENOSPC],
+                    remedy=NO_SPACE,
                     errno=errno.ENOSPC,
                 )
             self._promised += size
@@ -175,8 +161,8 @@ class Tree:
         with ExitStack() as stack:
             with explained(directory), self._alone():
                 directory.mkdir()
-                stack.callback(os.close, _take_lock(directory / _LOCK))
-                _sync_directory(self._staging)
+                stack.callback(os.close, take_lock(directory / _LOCK))
+                sync_directory(self._staging)
             stack.callback(self._end, directory)
             yield Session(self, directory)
 
@@ -200,7 +186,7 @@ class Tree:
         """Lock the directory of a dead session; False if its process lives."""
         if directory.name not in self._graves:
             try:
-                self._graves[directory.name] = _take_lock(directory / _LOCK)
+                self._graves[directory.name] = take_lock(directory / _LOCK)
             except BlockingIOError:
                 return False
         return True
@@ -255,8 +241,8 @@ class Tree:
         for one in held:
             path = self.root / one.path
             with explained(path):
-                _sync_file(path)
-                _sync_directory(path.parent)
+                sync_file(path)
+                sync_directory(path.parent)
         return held
 
     def place(self, path: str) -> Path:
@@ -276,7 +262,7 @@ class Tree:
         if directory != self.root:
             self.make_directory(directory.parent)
             directory.mkdir(exist_ok=True)
-            _sync_directory(directory.parent)
+            sync_directory(directory.parent)
         self._durable.add(directory)
 
 
@@ -323,7 +309,7 @@ class Session:
                 evidence = replace(evidence, kept=self._keep(target, evidence.path))
             self._testify(evidence, batch)
             part.path.rename(target)
-            _sync_directory(target.parent)
+            sync_directory(target.parent)
         return evidence
 
     def _keep(self, target: Path, path: str) -> str:
@@ -334,7 +320,7 @@ class Session:
             kept = place.with_name(_numbered(place.name, number))
             if self._name_again(target, self.tree.root / kept):
                 break
-        _sync_directory(self.tree.root / place.parent)
+        sync_directory(self.tree.root / place.parent)
         return str(kept)
 
     def _name_again(self, target: Path, kept: Path) -> bool:
@@ -375,12 +361,12 @@ class Session:
         descriptor = os.open(self._journal(batch), flags, 0o666)
         try:
             is_new = os.fstat(descriptor).st_size == 0
-            _write_all(descriptor, line)
+            write_all(descriptor, line)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
         if is_new:
-            _sync_directory(self._directory)
+            sync_directory(self._directory)
 
     def _journal(self, batch: str) -> Path:
         return self._directory / _JOURNALS.replace("*", batch)
@@ -423,7 +409,7 @@ class Part:
         self._sealed = False
         self._digest.update(data)
         with explained(self.path):
-            _write_all(self._descriptor, data)
+            write_all(self._descriptor, data)
         self.size += len(data)
 
     def seal(self) -> None:
@@ -499,28 +485,6 @@ class Reserve:
         self.end()
 
 
-def digest(path: Path) -> str:
-    """Give the SHA-256 of a file, hexadecimal, reading it in pieces."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Turn what the system says of a path into a `StorageError` with a remedy."""
-    try:
-        yield
-    except OSError as failed:
-        where = failed.filename or path
-        raise StorageError(
-            f"{where}: {failed.strerror or failed}",
-            remedy=_REMEDIES.get(
-                failed.errno or 0, "Check that path; everything published is safe."
-            ),
-            errno=failed.errno,
-        ) from failed
-
-
 def _make_root(root: Path) -> None:
     """Make the root, but nothing above it: a parent that is not there may not be mounted yet."""
     if root.is_dir():
@@ -536,7 +500,7 @@ def _make_root(root: Path) -> None:
             remedy="Create that directory, or mount its file system, or set another mirror.root.",
             errno=missing.errno,
         ) from None
-    _sync_directory(root.parent)
+    sync_directory(root.parent)
 
 
 def _name_in(marker: bytes, path: Path) -> str:
@@ -580,42 +544,3 @@ def _numbered(name: str, number: int) -> str:
     tail = f".{number}{path.suffix}"
     room = _LONGEST_NAME - len(tail.encode())
     return path.stem.encode()[:room].decode(errors="ignore") + tail
-
-
-def _take_lock(path: Path) -> int:
-    """Give the descriptor of a locked file, making it if need be.
-
-    Raises
-    ------
-    BlockingIOError
-        If another descriptor holds its lock, of this process or another.
-    """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-def _write_all(descriptor: int, data: bytes | memoryview) -> None:
-    written = os.write(descriptor, data)
-    while written < len(data):
-        written += os.write(descriptor, memoryview(data)[written:])
-
-
-def _sync_file(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -43,7 +43,7 @@ STEPS: dict[str, Step] = {
     "publish": (tree.Session, "publish"),
     "keep": (tree.Session, "_keep"),
     "journal": (tree.Session, "_testify"),
-    "sync directory": (tree, "_sync_directory"),
+    "sync directory": (tree, "sync_directory"),
     "discard": (tree.Part, "discard"),
     "commit": (catalog.Catalog, "commit"),
     "hold": (catalog.Catalog, "_hold"),

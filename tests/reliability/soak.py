@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 
 from winter_sync import settings as settings_module
+from winter_sync.disk import digest
 from winter_sync.events import Retrying, ServerUnwell, Settled
 from winter_sync.factory import open_mirror
 from winter_sync.models import ImageType, Instrument, Night, Published
@@ -35,7 +36,7 @@ from winter_sync.simulator import (
     parse_script,
     simulator_of,
 )
-from winter_sync.tree import OURS, digest
+from winter_sync.tree import OURS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

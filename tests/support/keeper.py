@@ -11,6 +11,7 @@ from support.rig import path_of
 
 from winter_sync import settings as settings_module
 from winter_sync.catalog import Catalog
+from winter_sync.disk import digest
 from winter_sync.factory import CATALOG
 from winter_sync.notify import Notifier
 from winter_sync.service import Service, Wishes
@@ -23,7 +24,7 @@ from winter_sync.simulator import (
     Universe,
     key_of,
 )
-from winter_sync.tree import OURS, digest
+from winter_sync.tree import OURS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

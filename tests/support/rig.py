@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from winter_sync import settings as settings_module
+from winter_sync.disk import digest
 from winter_sync.factory import open_mirror
 from winter_sync.models import ImageType, Instrument, Night, Product
 from winter_sync.poller import Nights
@@ -19,7 +20,7 @@ from winter_sync.simulator import (
     Simulator,
     key_of,
 )
-from winter_sync.tree import OURS, digest
+from winter_sync.tree import OURS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
