@@ -58,8 +58,9 @@ from winter_sync.models import (
 from winter_sync.offloop import off_loop
 from winter_sync.reading import Reader, connect
 from winter_sync.records import LastPoll, NightCount, Poll, Scope, Standing, Trouble
-from winter_sync.schema import is_foreign, is_newer, migrations
+from winter_sync.schema import migrations, refuse_others
 from winter_sync.sqlite import Database
+from winter_sync.sqlite_errors import explained, is_busy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -114,7 +115,7 @@ class Catalog:
         self.path = path
         self._clock = clock
         self._reader: Reader | None = None
-        with _explained(path):
+        with explained(path):
             if reading:
                 self._reader = connect(path, patience)
                 connection = self._reader.connection
@@ -128,7 +129,7 @@ class Catalog:
                 raise
 
     def _open_for_reading(self) -> None:
-        _refuse_others(self._db, self.path)
+        refuse_others(self._db, self.path)
         self._db.execute("PRAGMA temp_store=MEMORY")
         if migrations.pending(self._db):
             raise StorageError(
@@ -139,7 +140,7 @@ class Catalog:
 
     def _open(self, patience: float) -> None:
         """Make the database ours, or the newest edition of ours."""
-        _refuse_others(self._db, self.path)
+        refuse_others(self._db, self.path)
         self._enable_wal(patience)
         for pragma in ("synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY"):
             self._db.execute(f"PRAGMA {pragma}")
@@ -154,7 +155,7 @@ class Catalog:
         patience it was told to have: each would wait for the others to end their reading.
         """
         for attempt in Retrying(
-            retry=retry_if_exception(_is_busy),
+            retry=retry_if_exception(is_busy),
             stop=stop_after_delay(patience),
             wait=wait_random(0.01, 0.1),
             reraise=True,
@@ -510,7 +511,7 @@ class Catalog:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """Run one write transaction, waiting for other processes to end theirs."""
-        with _explained(self.path):
+        with explained(self.path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -537,7 +538,7 @@ class Catalog:
         self._db.conn.executemany(sql, records)
 
     def _rows(self, sql: str, values: Iterable[object] = ()) -> list[dict[str, Any]]:
-        with _explained(self.path):
+        with explained(self.path):
             found = list(self._db.query(sql, [plain(value) for value in values]))
         if self._reader is not None:
             self._reader.check()
@@ -590,51 +591,3 @@ class CatalogThread:
         if self._catalog is None:
             raise RuntimeError("the catalog is not open")
         return await off_loop(self._executor, method, self._catalog, *args, **kwargs)
-
-
-# --- errors --------------------------------------------------------------------------------------
-
-_SAFE = "nothing in the tree is affected."
-_REMEDIES = {
-    sqlite3.SQLITE_BUSY: "Another process keeps it locked: see which (fuser), then try again.",
-    sqlite3.SQLITE_FULL: f"Free some space; {_SAFE}",
-    sqlite3.SQLITE_READONLY: "Give the user who runs winter-sync write permission there.",
-    sqlite3.SQLITE_CANTOPEN: "Check that its directory exists and may be written to.",
-    sqlite3.SQLITE_CORRUPT: f"Restore it from a backup, or move it away to begin anew; {_SAFE}",
-    sqlite3.SQLITE_NOTADB: f"Restore it from a backup, or move it away to begin anew; {_SAFE}",
-}
-
-
-def _is_busy(error: BaseException) -> bool:
-    code = getattr(error, "sqlite_errorcode", 0)
-    return isinstance(error, sqlite3.OperationalError) and code & 0xFF == sqlite3.SQLITE_BUSY
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Turn what SQLite says into a `StorageError` with a remedy."""
-    try:
-        yield
-    except sqlite3.Error as broken:
-        code = getattr(broken, "sqlite_errorcode", 0)
-        raise StorageError(
-            f"the catalog {path} failed: {broken}",
-            remedy=_REMEDIES.get(
-                code & 0xFF, f"Check the space and the permissions of its directory; {_SAFE}"
-            ),
-            sqlite=getattr(broken, "sqlite_errorname", None),
-        ) from broken
-
-
-def _refuse_others(db: Database, path: Path) -> None:
-    """Leave alone what a later edition of this program wrote, or another program."""
-    if is_newer(db):
-        raise StorageError(
-            f"the catalog {path} was written by a newer winter-sync than this one",
-            remedy="Use the newer one, or set mirror.state to another directory.",
-        )
-    if is_foreign(db):
-        raise StorageError(
-            f"{path} is a database, but no catalog of winter-sync",
-            remedy="Move it away, or set mirror.state to another directory.",
-        )

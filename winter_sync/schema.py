@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from winter_sync.errors import StorageError
 from winter_sync.sqlite import Migrations
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from winter_sync.sqlite import Database
 
 migrations = Migrations("winter-sync")
@@ -174,12 +177,32 @@ _EDITIONS = frozenset(
 )
 
 
-def is_newer(db: Database) -> bool:
+def refuse_others(db: Database, path: Path) -> None:
+    """Leave alone what a later edition of this program wrote, or another program.
+
+    Raises
+    ------
+    StorageError
+        If the database is not one that this edition can use.
+    """
+    if _is_newer(db):
+        raise StorageError(
+            f"the catalog {path} was written by a newer winter-sync than this one",
+            remedy="Use the newer one, or set mirror.state to another directory.",
+        )
+    if _is_foreign(db):
+        raise StorageError(
+            f"{path} is a database, but no catalog of winter-sync",
+            remedy="Move it away, or set mirror.state to another directory.",
+        )
+
+
+def _is_newer(db: Database) -> bool:
     """Tell whether a later edition of this program has changed the tables since."""
     return any(one.name not in _EDITIONS for one in migrations.applied(db))
 
 
-def is_foreign(db: Database) -> bool:
+def _is_foreign(db: Database) -> bool:
     """Tell whether the tables in there are another program's; False of an empty database."""
     tables = set(db.table_names()) - {migrations.migrations_table}
     return bool(tables) and not migrations.applied(db)

@@ -1,0 +1,45 @@
+"""What SQLite says when it cannot do its work, told with a remedy."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from winter_sync.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_SAFE = "nothing in the tree is affected."
+_REMEDIES = {
+    sqlite3.SQLITE_BUSY: "Another process keeps it locked: see which (fuser), then try again.",
+    sqlite3.SQLITE_FULL: f"Free some space; {_SAFE}",
+    sqlite3.SQLITE_READONLY: "Give the user who runs winter-sync write permission there.",
+    sqlite3.SQLITE_CANTOPEN: "Check that its directory exists and may be written to.",
+    sqlite3.SQLITE_CORRUPT: f"Restore it from a backup, or move it away to begin anew; {_SAFE}",
+    sqlite3.SQLITE_NOTADB: f"Restore it from a backup, or move it away to begin anew; {_SAFE}",
+}
+
+
+def is_busy(error: BaseException) -> bool:
+    """Tell whether another connection keeps the database locked."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    return isinstance(error, sqlite3.OperationalError) and code & 0xFF == sqlite3.SQLITE_BUSY
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn what SQLite says into a `StorageError` with a remedy."""
+    try:
+        yield
+    except sqlite3.Error as broken:
+        code = getattr(broken, "sqlite_errorcode", 0)
+        raise StorageError(
+            f"the catalog {path} failed: {broken}",
+            remedy=_REMEDIES.get(
+                code & 0xFF, f"Check the space and the permissions of its directory; {_SAFE}"
+            ),
+            sqlite=getattr(broken, "sqlite_errorname", None),
+        ) from broken
