@@ -15,7 +15,7 @@ from rich.text import Text
 
 from winter_sync import keyring
 from winter_sync.disk import explained, space_of
-from winter_sync.errors import ExitCode, StorageError, UsageError, WinterSyncError
+from winter_sync.errors import ExitCode, StorageError, UsageError, WinterSyncError, gravest
 from winter_sync.factory import CATALOG, open_api
 from winter_sync.models import Credentials
 from winter_sync.redaction import redactor
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from winter_sync.settings import Settings
 
 _CLOCK_TOLERANCE_SECONDS = 300.0
-_GRAVEST_FIRST = (ExitCode.STORAGE, ExitCode.USAGE, ExitCode.REFUSED, ExitCode.UNWELL)
 _STYLES = {"ok": "green", "warn": "yellow", "FAIL": "bold red"}
 _NOBODY = Credentials("", "", {})
 
@@ -61,9 +60,8 @@ class Finding:
 
 
 def worst(findings: Iterable[Finding]) -> ExitCode:
-    """Give the exit code of the gravest finding, in the order in which a run would fail."""
-    codes = {finding.code for finding in findings}
-    return next((code for code in _GRAVEST_FIRST if code in codes), ExitCode.DONE)
+    """Give the exit code of the gravest finding."""
+    return gravest({finding.code for finding in findings})
 
 
 async def examine(

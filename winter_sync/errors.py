@@ -7,9 +7,12 @@ them may ever hold a secret: no URL with a query string, no header, no request b
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from winter_sync.models import Cause
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 
 class ExitCode(IntEnum):
@@ -22,6 +25,20 @@ class ExitCode(IntEnum):
     UNWELL = 4
     INCOMPLETE = 5
     STORAGE = 6
+
+
+_GRAVEST_FIRST = (
+    ExitCode.STORAGE,
+    ExitCode.USAGE,
+    ExitCode.REFUSED,
+    ExitCode.UNWELL,
+    ExitCode.INCOMPLETE,
+)
+
+
+def gravest(codes: Collection[ExitCode]) -> ExitCode:
+    """Choose what to tell the caller when several things went wrong; DONE if nothing did."""
+    return next((code for code in _GRAVEST_FIRST if code in codes), ExitCode.DONE)
 
 
 class WinterSyncError(Exception):

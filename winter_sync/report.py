@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from winter_sync.errors import ExitCode, WinterSyncError
+from winter_sync.errors import ExitCode, WinterSyncError, gravest
 from winter_sync.models import Failed, Missing, Outcome, Published, Unchanged
 
 if TYPE_CHECKING:
@@ -56,8 +56,5 @@ class Report:
     @property
     def exit_code(self) -> ExitCode:
         """What the run has to tell its caller: the gravest of what went wrong."""
-        codes = {error.exit_code for error in self.errors}
-        for code in (ExitCode.STORAGE, ExitCode.USAGE, ExitCode.REFUSED, ExitCode.UNWELL):
-            if code in codes:
-                return code
-        return ExitCode.INCOMPLETE if self.left else ExitCode.DONE
+        codes = [error.exit_code for error in self.errors]
+        return gravest([*codes, ExitCode.INCOMPLETE] if self.left else codes)
