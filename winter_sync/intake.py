@@ -28,7 +28,7 @@ from winter_sync.models import (
     Unchanged,
 )
 from winter_sync.tree import Part, Reserve, Session
-from winter_sync.unzip import Event, Limits, MemberEnd, MemberStart, Unzipper
+from winter_sync.unzip import Limits, MemberEnd, MemberStart, Output, Unzipper
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,8 +109,8 @@ class Intake:
         StorageError
             If the disk cannot take it.
         """
-        for event in self._unzipper.feed(block):
-            self._take(event)
+        for output in self._unzipper.feed(block):
+            self._take(output)
 
     def finish(self) -> None:
         """Tell that the answer has ended.
@@ -140,12 +140,12 @@ class Intake:
                 self._settle(candidate, absent)
         return self.outcomes
 
-    def _take(self, event: Event) -> None:
-        match event:
+    def _take(self, output: Output) -> None:
+        match output:
             case MemberStart():
-                self._begin(event)
+                self._begin(output)
             case MemberEnd():
-                self._end(event)
+                self._end(output)
             case data if self._part is not None:
                 self._reserve.write(self._part, data)
 

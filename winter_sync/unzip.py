@@ -67,9 +67,10 @@ class MemberEnd:
     fault: str | None
 
 
-Event = MemberStart | Data | MemberEnd
-_Steps = Generator[Event | None, None, None]
-_Judged = Generator[Event | None, None, str | None]
+Output = MemberStart | Data | MemberEnd
+"""What reading an archive brings, in the order of its bytes."""
+_Steps = Generator[Output | None, None, None]
+_Judged = Generator[Output | None, None, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +181,7 @@ class Unzipper:
         """How many bytes of the archive have been read."""
         return self._consumed + self._at
 
-    def feed(self, block: bytes) -> Iterator[Event]:
+    def feed(self, block: bytes) -> Iterator[Output]:
         """Take the next bytes and yield what they complete; take all of it before feeding more.
 
         Stored data come as views of the block, inflated data in pieces of bounded size.
@@ -192,8 +193,8 @@ class Unzipper:
         self._at = 0
         if self._consumed + len(self._pending) > self._limits.archive_size:
             raise self._damaged(f"it has more than {self._limits.archive_size} bytes")
-        while (event := next(self._steps)) is not None:
-            yield event
+        while (output := next(self._steps)) is not None:
+            yield output
 
     @property
     def _left(self) -> int:

@@ -80,7 +80,7 @@ def read(archive: bytes, sizes: tuple[int, ...]) -> Reading:
     return reading
 
 
-def take(event: unzip.Event, unzipper: Unzipper, reading: Reading, block: int) -> None:
+def take(event: unzip.Output, unzipper: Unzipper, reading: Reading, block: int) -> None:
     """Note one event, and make sure that it may come now."""
     match event:
         case MemberStart(name):
