@@ -44,7 +44,7 @@ from winter_sync.models import (
     Subject,
     Unchanged,
 )
-from winter_sync.tally import Part, Tally
+from winter_sync.tally import Counts, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -163,7 +163,7 @@ def test_the_order_of_events_does_not_matter(run: tuple[list[History], list[Even
     tally = heard(*events)
     last = Counter(one.outcomes[-1] for one in products if one.outcomes)
     waiting = sum(one.known and one.attempts > 0 for one in products if not one.outcomes)
-    assert tally.overall == Part(
+    assert tally.overall == Counts(
         total=len(products),
         published=last["published"] + last["unchanged"],
         missing=last["missing"],
@@ -221,7 +221,7 @@ def test_no_history_makes_nonsense(told: list[tuple[Event, float]]) -> None:
     for event, passed in told:
         now += passed
         for ended in tally.hear(event, now):
-            assert ended.part.left == 0
+            assert ended.counts.left == 0
         overall = tally.overall
         assert min(overall.published, overall.missing, overall.failed, overall.size) >= 0
         assert overall.done + overall.failed <= overall.total
@@ -243,7 +243,7 @@ def test_it_is_flat_over_years_of_nights() -> None:
         tally.hear(Settled(Failed(one, f"reason {number}")), 0.0)
         tally.hear(settled("published", replace(one, attempts=1)), 0.0)
         tally.hear(BatchEnded(batch(one, identifier=str(number)), 1.0), 0.0)
-    assert tally.overall == Part(1461, 1461, size=1461 * SIZE)
+    assert tally.overall == Counts(1461, 1461, size=1461 * SIZE)
     assert (tally.nights_complete, tally.nights_left) == (1461, 0)
     assert len(tally.failures) + len(tally._left) < 50
     assert not tally._nights
@@ -257,7 +257,7 @@ def test_a_night_is_complete_when_no_poll_can_bring_more_of_it() -> None:
     assert tally.hear(PollsEnded(), 4.0) == ()
     (ended,) = tally.hear(settled("missing", candidate(raw)), 5.0)
     assert ended.night == stack.night
-    assert ended.part == Part(2, 1, 1, 0, SIZE)
+    assert ended.counts == Counts(2, 1, 1, 0, SIZE)
 
 
 def test_a_backlog_told_again_counts_what_others_fetched() -> None:
@@ -269,7 +269,7 @@ def test_a_backlog_told_again_counts_what_others_fetched() -> None:
         BatchBegun(batch(candidate(second), candidate(third, attempts=2))),
         Backlog(3, (Share(NIGHTS[0], *KIND, 3, failed=1),)),
     )
-    assert told.overall == Part(1 + 2 + 3, 1, failed=1 + 1, size=SIZE)
+    assert told.overall == Counts(1 + 2 + 3, 1, failed=1 + 1, size=SIZE)
 
 
 def test_a_night_that_others_fetched_is_not_ours() -> None:
@@ -281,7 +281,7 @@ def test_a_night_that_others_fetched_is_not_ours() -> None:
     (ended,) = told.hear(Backlog(0), 9.0)
     assert ended.night == NIGHTS[0]
     assert (told.nights_complete, told.nights_left) == (1, 0)
-    assert told.overall == Part(1, 1, size=SIZE)
+    assert told.overall == Counts(1, 1, size=SIZE)
 
 
 def test_under_way_is_what_is_being_fetched() -> None:
@@ -293,7 +293,7 @@ def test_under_way_is_what_is_being_fetched() -> None:
     assert [night for night, _, _ in tally.under_way(2)] == NIGHTS[:0:-1]
     tally.hear(settled("published", candidate(wanted[2])), 9.0)
     tally.hear(BatchEnded(batches[0], 1.0), 9.0)
-    assert tally.under_way(6) == ((NIGHTS[1], KIND, Part(total=1)),)
+    assert tally.under_way(6) == ((NIGHTS[1], KIND, Counts(total=1)),)
 
 
 def test_the_time_left_is_what_is_left_by_the_rate() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 from rich.live import Live
 from rich.text import Text
 
-from winter_sync.tally import Ended, Part, Tally
+from winter_sync.tally import Counts, Ended, Tally
 from winter_sync.units import show_duration, show_size
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 EVERY_SECONDS = 30.0
 """How often the log is told how far a run is, at most."""
-_PARTS_SHOWN = 6
+_SHOWN = 6
+"""Nights and types under way."""
 _REASONS_SHOWN = 3
 _SHORTEST_BAR = 8
 _LONGEST_BAR = 40
@@ -123,7 +124,7 @@ class ProgressLog:
         self._clock = clock
         self._by_night = by_night
         self._told_at = clock()
-        self._told: tuple[Part, int] = Part(), 0
+        self._told: tuple[Counts, int] = Counts(), 0
 
     def __enter__(self) -> Self:
         return self
@@ -142,18 +143,18 @@ class ProgressLog:
             self._logger.info(self._title, **_progress(self.tally, now))
 
     @property
-    def _state(self) -> tuple[Part, int]:
+    def _state(self) -> tuple[Counts, int]:
         return self.tally.overall, self.tally.received
 
     def _tell_nights(self, ended: Sequence[Ended]) -> None:
-        part = sum((one.part for one in ended), Part())
-        counts = {"published": part.published, "missing": part.missing, "bytes": part.size}
+        done = sum((one.counts for one in ended), Counts())
+        told = {"published": done.published, "missing": done.missing, "bytes": done.size}
         nights = sorted(one.night.name for one in ended)
         if len(nights) == 1:
-            self._logger.info("night complete", night=nights[0], **counts)
+            self._logger.info("night complete", night=nights[0], **told)
         else:
             between = {"first": nights[0], "last": nights[-1]}
-            self._logger.info("nights complete", nights=len(nights), **between, **counts)
+            self._logger.info("nights complete", nights=len(nights), **between, **told)
 
 
 def _progress(tally: Tally, now: float) -> dict[str, int]:
@@ -185,10 +186,10 @@ def drawn(tally: Tally, now: float, width: int, *, plain: bool = False) -> Itera
         nights = "night" if tally.nights_complete == 1 else "nights"
         text = f"  {tally.nights_complete} {nights} complete, {tally.nights_left} to come"
         yield _line(text, width)
-    for night, (instrument, image_type), part in tally.under_way(_PARTS_SHOWN):
-        counts = f"{part.done:>5}/{part.total}"
-        failed = f"  {part.failed} failed" if part.failed else ""
-        yield _line(f"  {night} {instrument} {image_type:<8} {counts}{failed}", width)
+    for night, (instrument, image_type), counts in tally.under_way(_SHOWN):
+        done = f"{counts.done:>5}/{counts.total}"
+        failed = f"  {counts.failed} failed" if counts.failed else ""
+        yield _line(f"  {night} {instrument} {image_type:<8} {done}{failed}", width)
     for reason, times in tally.failures[:_REASONS_SHOWN]:
         often = "once" if times == 1 else f"{times} times"
         yield _line(f"  failed {often}: {reason}", width, "red")

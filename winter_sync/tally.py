@@ -1,4 +1,4 @@
-"""A run added up as it goes: products by night and type, bytes, how fast, for how long yet.
+"""A run added up as it goes: products by night and type, bytes, how fast, how much longer.
 
 Nothing here does I/O or knows the time: events and the moments they happened are handed in. What is
 kept grows with the nights that are under way, never with their products.
@@ -53,8 +53,8 @@ _TYPES = list(ImageType)
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """How far a part of the work is, in products and bytes of this run."""
+class Counts:
+    """How far a part of the work is, counted in products and bytes of this run."""
 
     total: int = 0
     """What is wanted or was."""
@@ -77,13 +77,13 @@ class Part:
         """What is still wanted."""
         return self.total - self.done
 
-    def __add__(self, other: Part) -> Part:
+    def __add__(self, other: Counts) -> Counts:
         """Give the two together."""
-        return Part(*map(add, astuple(self), astuple(other)))
+        return Counts(*map(add, astuple(self), astuple(other)))
 
-    def __sub__(self, other: Part) -> Part:
+    def __sub__(self, other: Counts) -> Counts:
         """Give what was added since the other."""
-        return Part(*map(sub, astuple(self), astuple(other)))
+        return Counts(*map(sub, astuple(self), astuple(other)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Ended:
     """A night of which nothing is wanted any more, and what it had."""
 
     night: Night
-    part: Part
+    counts: Counts
 
 
 class Tally:
@@ -111,7 +111,7 @@ class Tally:
         """Whether polls may yet bring more."""
         self.nights_complete = 0
         """How many nights have nothing left; known only when no poll can bring more."""
-        self.overall = Part()
+        self.overall = Counts()
         """How far the whole is."""
         self._nights: dict[Night, dict[Kind, _Cell]] = {}
         self._left: Counter[Kind] = Counter()
@@ -162,20 +162,20 @@ class Tally:
     def nights_left(self) -> int:
         """How many nights have something left."""
         return sum(
-            any(cell.part.left for cell in cells.values()) for cells in self._nights.values()
+            any(cell.counts.left for cell in cells.values()) for cells in self._nights.values()
         )
 
-    def part(self, night: Night, kind: Kind) -> Part:
+    def counts(self, night: Night, kind: Kind) -> Counts:
         """Tell how far one type of a night is; nothing is kept of a night that is complete."""
         cell = self._nights.get(night, {}).get(kind)
-        return cell.part if cell else Part()
+        return cell.counts if cell else Counts()
 
-    def under_way(self, most: int) -> tuple[tuple[Night, Kind, Part], ...]:
+    def under_way(self, most: int) -> tuple[tuple[Night, Kind, Counts], ...]:
         """Give the nights and types of which something is being fetched, the newest first."""
         products = [one.product for some in self._under_way.values() for one in some.values()]
         places = {(one.night, (one.instrument, one.image_type)) for one in products}
         newest = sorted(places, key=_newest_first)[:most]
-        return tuple((night, kind, self.part(night, kind)) for night, kind in newest)
+        return tuple((night, kind, self.counts(night, kind)) for night, kind in newest)
 
     @property
     def failures(self) -> tuple[tuple[str, int], ...]:
@@ -186,7 +186,7 @@ class Tally:
         return tuple(reversed(self._reasons.values()))
 
     def rate(self, now: float) -> float | None:
-        """Give the bytes a second of late; None until it can be known."""
+        """Give the recent rate, in bytes a second; None until it can be known."""
         return self._rate.at(now)
 
     def time_left(self, now: float) -> float | None:
@@ -266,7 +266,7 @@ class Tally:
         elif candidate.state is State.MISSING:
             again = min(self._missing_before, 1)
             self._missing_before -= again
-            self.overall -= Part(total=again, missing=again)
+            self.overall -= Counts(total=again, missing=again)
             self._change(night, kind, wanted=1)
         elif candidate.attempts and cell.failed:
             self._change(night, kind, failed=-1)
@@ -307,18 +307,18 @@ class Tally:
             return ()
         nights = (settled.product.night,) if settled else tuple(self._nights)
         ended = [Ended(night, self._sum(night)) for night in nights]
-        ended = [one for one in ended if not one.part.left]
+        ended = [one for one in ended if not one.counts.left]
         for one in ended:
             del self._nights[one.night]
-            self._missing_before += one.part.missing
+            self._missing_before += one.counts.missing
         if settled and settled.state is State.MISSING:
             return ()
-        ours = tuple(one for one in ended if one.part.total)
+        ours = tuple(one for one in ended if one.counts.total)
         self.nights_complete += len(ours)
         return ours
 
-    def _sum(self, night: Night) -> Part:
-        return sum((cell.part for cell in self._nights[night].values()), Part())
+    def _sum(self, night: Night) -> Counts:
+        return sum((cell.counts for cell in self._nights[night].values()), Counts())
 
     def _cell(self, night: Night, kind: Kind) -> _Cell:
         return self._nights.setdefault(night, {}).setdefault(kind, _Cell())
@@ -326,10 +326,10 @@ class Tally:
     def _change(self, night: Night, kind: Kind, **by: int) -> None:
         """Change the counts of one cell, and all sums with them."""
         cell = self._cell(night, kind)
-        before = cell.part
+        before = cell.counts
         for name, number in by.items():
             setattr(cell, name, getattr(cell, name) + number)
-        after = cell.part
+        after = cell.counts
         self.overall += after - before
         self._left[kind] += after.left - before.left
 
@@ -346,11 +346,11 @@ class _Cell:
     size: int = 0
 
     @property
-    def part(self) -> Part:
+    def counts(self) -> Counts:
         """How far it is; what settled though nobody said, or not yet, that it is wanted counts."""
         settled = self.published + self.missing + self.failed
         total = max(self.wanted, settled)
-        return Part(total, self.published, self.missing, self.failed, self.size)
+        return Counts(total, self.published, self.missing, self.failed, self.size)
 
 
 def _kind(of: Product | Share) -> Kind:
