@@ -16,7 +16,7 @@ from winter_sync.errors import ExitCode
 from winter_sync.events import Polled
 from winter_sync.models import ImageType, Instrument
 from winter_sync.simulator import DEMO_NIGHT, Scripted, parse_script
-from winter_sync.tally import Part, Tally
+from winter_sync.tally import Counts, Tally
 from winter_sync.tree import OURS
 
 if TYPE_CHECKING:
@@ -163,11 +163,11 @@ async def test_what_is_shown_is_what_was_done(rig: Rig) -> None:
     rig.listeners = [lambda event: listen(first, event)]
     report = await rig.backfill(DEMO_NIGHT, DEMO_NIGHT)
     done = report.published + report.missing
-    assert first.overall == Part(done, report.published, report.missing, 0, report.size)
+    assert first.overall == Counts(done, report.published, report.missing, 0, report.size)
     assert report.published == len(rig.files())
     polls = [event for event in rig.events if isinstance(event, Polled)]
     assert sum(share.products for poll in polls for share in poll.shares) == report.new == done
     assert (first.nights_complete, first.nights_left) == (1, 0)
     rig.listeners = [lambda event: listen(again, event)]
     await rig.backfill(DEMO_NIGHT, DEMO_NIGHT)
-    assert again.overall == Part()
+    assert again.overall == Counts()
