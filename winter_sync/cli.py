@@ -42,7 +42,7 @@ FORMATS = ("auto", "human", "json")
 app = typer.Typer(
     name="winter-sync",
     help="Keep a local, trustworthy mirror of WINTER and SPRING data, by night.",
-    epilog="Exit codes: 0 done, 1 a fault of its own, 2 usage or settings, 3 credentials refused, "
+    epilog="Exit codes: 0 done, 1 an internal fault, 2 usage or settings, 3 credentials refused, "
     "4 server unreachable or unwell, 5 some products could not be had (they stay wanted), "
     "6 storage.",
     no_args_is_help=True,
@@ -97,10 +97,10 @@ def common(
     config: Annotated[
         Path | None,
         typer.Option(
-            help="Settings file (TOML). Without it the first of these that is there: "
+            help="Settings file (TOML). Without it, the first of these that exists: "
             "$WINTER_SYNC_CONFIG, ~/.config/winter-sync/winter-sync.toml "
-            "(or below $XDG_CONFIG_HOME), /etc/winter-sync/winter-sync.toml. The environment wins "
-            "over the file: WINTER_SYNC_<SECTION>__<KEY>.",
+            "(or below $XDG_CONFIG_HOME), /etc/winter-sync/winter-sync.toml. Environment variables "
+            "WINTER_SYNC_<SECTION>__<KEY> win over the file.",
             metavar="FILE",
         ),
     ] = None,
@@ -108,7 +108,7 @@ def common(
         str | None,
         typer.Option(
             parser=_among(LEVELS),
-            help="debug, info, warning or error; info unless given, warning beside progress.",
+            help="debug, info, warning or error. Default: info; warning if progress is drawn.",
             metavar="LEVEL",
         ),
     ] = None,
@@ -116,13 +116,16 @@ def common(
         str,
         typer.Option(
             parser=_among(FORMATS),
-            help="human, json, or auto: human on a terminal.",
+            help="human, json, or auto: human on a terminal, else json.",
             metavar="FORMAT",
         ),
     ] = "auto",
     *,
     version: Annotated[  # noqa: ARG001 - acted on by its callback
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
 ) -> None:
     """Keep a local, trustworthy mirror of WINTER and SPRING data, by night."""
@@ -152,7 +155,8 @@ Instruments = Annotated[
 def run(context: typer.Context) -> None:
     """Keep the mirror up to date until told to stop: the daemon.
 
-    SIGTERM or SIGINT end it, twice at once; SIGHUP makes it read its settings again.
+    SIGTERM or SIGINT ends it after the downloads under way, or after daemon.grace; a second one
+    ends it at once. SIGHUP makes it read its settings again.
     """
     import asyncio  # noqa: PLC0415 - heavy
 
@@ -202,7 +206,7 @@ def backfill(  # noqa: PLR0913, PLR0917 - one option each
     types: Types = None,
     instruments: Instruments = None,
 ) -> None:
-    """Mirror the nights from one to another; interrupt and run again to resume."""
+    """Mirror a span of nights; interrupt it and run it again to resume."""
     from winter_sync.oneoff import Choice, run_once  # noqa: PLC0415 - heavy
     from winter_sync.poller import Nights  # noqa: PLC0415 - heavy
 
@@ -217,7 +221,7 @@ def backfill(  # noqa: PLR0913, PLR0917 - one option each
 def status(
     context: typer.Context,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="For a machine.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
 ) -> None:
     """Show what is here, what is to come, and whether the last night is complete."""
     from winter_sync import status as view  # noqa: PLC0415 - heavy
@@ -240,7 +244,7 @@ def status(
 
 @app.command()
 def check(context: typer.Context) -> None:
-    """Check settings, disk, server, clock and credentials, each with its remedy."""
+    """Check settings, disk, server, clock and credentials; say how to mend what is wrong."""
     from winter_sync import doctor  # noqa: PLC0415 - heavy
     from winter_sync.narrator import narrator  # noqa: PLC0415 - heavy
 
@@ -259,20 +263,30 @@ def check(context: typer.Context) -> None:
 
 @app.command()
 def simulate(  # noqa: PLR0913, PLR0917 - one option each
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any free one.")] = 7000,
-    seed: Annotated[int | None, typer.Option(help="Another sky.")] = None,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for any free one.")
+    ] = 7000,
+    seed: Annotated[int | None, typer.Option(help="Another seed makes other products.")] = None,
     night: Annotated[
-        list[Night] | None, typer.Option(parser=_night, metavar="YYYYMMDD", help="Repeatable.")
+        list[Night] | None,
+        typer.Option(parser=_night, metavar="YYYYMMDD", help="Observed night (repeatable)."),
     ] = None,
     scale: Annotated[
         float | None,
-        typer.Option(min=0.01, max=1, help="Of the image edges; 1 makes real 52 MB exposures."),
+        typer.Option(
+            min=0.01, max=1, help="Scale of the image edges; 1 makes real exposures of 52 MB."
+        ),
     ] = None,
-    products: Annotated[int | None, typer.Option(min=1, help="About so many a night.")] = None,
-    thinking: Annotated[float, typer.Option(min=0, help="Seconds before every answer.")] = 0.0,
+    products: Annotated[int | None, typer.Option(min=1, help="Products in each night.")] = None,
+    thinking: Annotated[
+        float, typer.Option(min=0, help="Seconds to wait before every answer.")
+    ] = 0.0,
     cache: Annotated[
         Path | None,
-        typer.Option(metavar="DIRECTORY", help="Keep packed members here; worth it at full scale."),
+        typer.Option(
+            metavar="DIRECTORY",
+            help="Keep packed members here between runs; worth it at full scale.",
+        ),
     ] = None,
     method: Annotated[
         str,
@@ -287,12 +301,12 @@ def simulate(  # noqa: PLR0913, PLR0917 - one option each
         str | None,
         typer.Option(
             metavar="SCRIPT",
-            help='What goes wrong, like "503:0.1,reset-body:0.05@stack,flip:x3": kinds, each with '
-            "a rate or a number of times and a place. See docs/reliability.md.",
+            help='What goes wrong, like "503:0.1,reset-body:0.05@stack,flip:x3": kinds of fault, '
+            "each with a rate or a number of times, and a place. See docs/reliability.md.",
         ),
     ] = None,
 ) -> None:
-    """Run an observatory of our own: the archive's API over synthetic nights."""
+    """Run a simulated observatory: the archive's API over synthetic nights."""
     from winter_sync.simulator import SimulatorOptions, ZipStyle, serve  # noqa: PLC0415 - heavy
 
     chosen = {"seed": seed, "nights": tuple(night or ()) or None, "scale": scale}
@@ -320,12 +334,11 @@ def demo(
         Path | None,
         typer.Option(
             metavar="DIRECTORY",
-            help="Keep the tree here, in an empty directory or a new one; a temporary place unless "
-            "given.",
+            help="Keep the tree in this directory, empty or new. Default: a temporary place.",
         ),
     ] = None,
 ) -> None:
-    """Mirror a night of a simulated observatory, show the tree, and prove it right."""
+    """Mirror a night of a simulated observatory, show the tree, and verify it."""
     import tempfile  # noqa: PLC0415 - only here
 
     from winter_sync.demo import demonstrate  # noqa: PLC0415 - heavy

@@ -84,7 +84,7 @@ def take_over(logger: FilteringBoundLogger) -> None:
         if issubclass(kind, KeyboardInterrupt):
             sys.__excepthook__(kind, error, trace)
         else:
-            logger.critical("stopped by a fault of its own", exc_info=(kind, error, trace))
+            logger.critical("stopped by an internal fault", exc_info=(kind, error, trace))
 
     sys.excepthook = die
     logging.basicConfig(handlers=[_Bridge(logger)], level=logging.WARNING, force=True)

@@ -162,7 +162,7 @@ class Service:
         StalledError
             If nothing came of its work any more.
         ExceptionGroup
-            If a part of it failed for a fault of its own.
+            If a part of it failed by an internal fault.
         """
         self._notifier.extend_timeout(_BEGINNING)
         beats = asyncio.create_task(self._beat())

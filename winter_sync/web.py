@@ -173,7 +173,7 @@ class _Site:
             return _troubles([error.message])
         except Exception:
             _logger.exception("a page could not be made")
-            return _troubles(["a fault of its own: see the log"], HTTPStatus.INTERNAL_SERVER_ERROR)
+            return _troubles(["an internal fault: see the log"], HTTPStatus.INTERNAL_SERVER_ERROR)
 
     async def _found(self, path: str) -> web.Response:
         match path:

@@ -206,7 +206,7 @@ def test_a_fault_of_its_own_is_loud(tmp_path: Path) -> None:
         file = settings_of(simulator, tmp_path)
         path = f"{tmp_path}:{CHECKOUT}"
         with running(tmp_path, file, PYTHONPATH=path) as daemon:
-            died = daemon.logged("stopped by a fault of its own")
+            died = daemon.logged("stopped by an internal fault")
             assert died["level"] == "critical"
             assert "ZeroDivisionError: of its own" in died["exception"]
             assert daemon.process.wait() == 1
