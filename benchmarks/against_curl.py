@@ -1,8 +1,8 @@
 """Measure a mirror run beside `curl` and `unzip` on the same products: CPU, time, memory.
 
 Both fetch the same products from one simulated observatory, in turn, several times. Ours also
-checks every member's CRC-32, hashes it with SHA-256, judges its structure, makes it durable and
-records it; theirs does what the two commands do. Whole processes are measured, start-up included,
+hashes every member with SHA-256, judges its structure, makes it durable and records it; theirs does
+what the two commands do. Whole processes are measured, start-up included,
 as the operating system accounts for them once they have ended.
 
     python benchmarks/against_curl.py [--products 140] [--runs 5] [--type exposure] [--zip deflated]
