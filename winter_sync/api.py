@@ -143,7 +143,7 @@ class Api:
     monotonic
         Gives a time in seconds that never goes back.
     sleep
-        Waits so many seconds.
+        Waits for a number of seconds.
     random
         Gives numbers in [0, 1), for spreading probes of a server that is unwell.
     patience
@@ -545,7 +545,9 @@ class _wire:  # noqa: N801 - reads as a word at its calls
                 remedy="Check the network and api.base_url; is the server up?",
             ) from None
         if isinstance(error, aiohttp.InvalidURL):
-            raise BadAnswerError("api.base_url is no address", remedy="Mend it.") from None
+            raise BadAnswerError(
+                "api.base_url is no address", remedy="Write it like http://winter.caltech.edu:82."
+            ) from None
         if isinstance(error, TimeoutError):
             raise TransientError(f"{self._where} did not answer in time") from None
         if isinstance(error, aiohttp.ClientError | OSError):

@@ -75,13 +75,13 @@ _PATIENCE_SECONDS = 30.0
 _CHUNK = 400
 """Savepaths in one statement: below SQLite's oldest limit of 999 variables."""
 _RECENT = 100
-"""So many products of a kind, the last ones published, tell how large the next will be."""
+"""The last so many published products of a kind tell how large the next will be."""
 _POLLS_KEPT = 100_000
-"""Of the polls that were no sweeps: months of them."""
+"""How many polls are kept, sweeps aside: months of them."""
 _NO_NIGHT = ":"
-"""Behind all nights, in the order of characters."""
+"""Sorts after every night."""
 _LONG_AGO = timedelta(hours=1)
-"""Content that comes again so much later is what the archive holds, not a file being written."""
+"""The same content, come again so much later, is what the archive holds, and not half written."""
 
 
 class Catalog:
@@ -96,7 +96,7 @@ class Catalog:
     patience
         For how many seconds to wait while another process writes.
     reading
-        Whether it is only looked at: nothing is written then, not even beside it. It must be there.
+        Whether it is only read: nothing is written then, not even beside it. It must exist.
 
     Raises
     ------
@@ -134,8 +134,8 @@ class Catalog:
         if migrations.pending(self._db):
             raise StorageError(
                 f"the catalog {self.path} was written by an earlier winter-sync than this one",
-                remedy="Let the user who runs winter-sync run this one once: it brings it up to "
-                "date.",
+                remedy="Let the user who runs winter-sync run this version once: it brings the "
+                "catalog up to date.",
             )
 
     def _open(self, patience: float) -> None:

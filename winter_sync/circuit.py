@@ -48,7 +48,7 @@ class Circuit:
     clock
         Gives a time in seconds that never goes back.
     sleep
-        Waits so many seconds.
+        Waits for a number of seconds.
     random
         Gives numbers in [0, 1), so that many mirrors do not come back in one moment.
     patience

@@ -1,4 +1,4 @@
-"""What the daemon did of late: a line for who looks at the service, and a summary of each day."""
+"""What the daemon did lately: a status line for the service, and a summary of each day."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """So many products of one night, camera and type; `failed` of them failed before."""
+    """How many products of one night, camera and type there are; `failed` of them failed before."""
 
     night: Night
     instrument: Instrument
@@ -34,10 +34,10 @@ def shares(products: Iterable[Product]) -> tuple[Share, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """So many products are wanted that nobody is fetching; told when a run begins and when it ends.
+    """How many products are wanted and nobody is fetching; told when a run begins and when it ends.
 
-    Told again it takes the place of what was told before: others may have fetched some meanwhile.
-    `shares` say the same by night and type.
+    Told again, it replaces what was told before: others may have fetched some meanwhile.
+    `shares` give the same by night and type.
     """
 
     wanted: int

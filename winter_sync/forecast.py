@@ -1,4 +1,4 @@
-"""How fast bytes come, and how many are to come: what a time left is reckoned from."""
+"""How fast bytes come, and how many are to come: what the time left is estimated from."""
 
 from __future__ import annotations
 

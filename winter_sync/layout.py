@@ -1,4 +1,4 @@
-"""Where a product lives in the tree: a safe relative path made from what the archive says of it."""
+"""Where a product is in the tree: a safe relative path made from what the archive says of it."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ class Notifier:
         self._send("STOPPING=1")
 
     def status(self, text: str) -> None:
-        """Show a line in `systemctl status`; what does not belong into a line becomes a space."""
+        """Show a line in `systemctl status`; what cannot stand in a line becomes a space."""
         self._send(f"STATUS={_line(text)}")
 
     def watchdog(self) -> None:

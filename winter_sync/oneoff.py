@@ -93,7 +93,7 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
     nights
         For a backfill: which nights.
     sleep
-        Waits so many seconds.
+        Waits for a number of seconds.
 
     Raises
     ------

@@ -19,7 +19,7 @@ class Pace:
     clock
         Gives a time in seconds that never goes back.
     sleep
-        Waits so many seconds.
+        Waits for a number of seconds.
     """
 
     def __init__(

@@ -32,15 +32,15 @@ BATCH_BYTES = 256_000_000
 BATCH_PRODUCTS = 32
 _WINDOW_DAYS = 366
 _PIECE_DAYS = 31
-"""Of a backfill: a busy program lists thousands of products a month, and all of an answer is held
-in memory."""
+"""In one question of a backfill: a busy program lists thousands of products a month, and a whole
+answer is held in memory."""
 _SHARED_DAYS = 2
 """Dates that neighbouring windows have in common, so that each is well inside one of them."""
 _UNKNOWN_SPAN_DAYS = 366
 _SHORTEST_HALVED = 4
-"""Dates: a night and its neighbours are not cut."""
+"""Dates: a window of a night and its neighbours is not halved."""
 _EARLIEST = date(2020, 1, 1)
-"""Before either camera was built; no zero date, of the server's or a user's, leads back further."""
+"""Before either camera was built: whatever date is given, no query goes further back."""
 _FIRST_DELAY = timedelta(minutes=1)
 _LONGEST_DELAY = timedelta(hours=6)
 _AT_ONCE = 3
@@ -244,8 +244,8 @@ def choose_alone(
 ) -> tuple[Candidate, ...]:
     """Choose one product that shall tell whether the server serves at all.
 
-    `doubtful` are the programs, instruments and types of what it did not serve lately: something
-    else tells more, if there is something else.
+    `doubtful` are the programs, instruments and types of what it did not serve lately: anything
+    else tells more, if there is any.
     """
     others = (one for one in candidates if _kind(one)[:3] not in doubtful)
     return tuple(islice(chain(others, candidates), 1))

@@ -59,7 +59,7 @@ class NightCount:
 class Standing:
     """How far the mirror is, in a few numbers; each product counts in one of them at most.
 
-    Of what is not here only that counts which a given program lists.
+    What is not here counts only if a given program lists it.
     """
 
     published: int

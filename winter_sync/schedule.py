@@ -36,7 +36,7 @@ class Schedule:
     due
         Hears which subject is due.
     failed
-        Hears of an error inside a tick, which would else be swallowed.
+        Hears of an error inside a tick, which would otherwise be swallowed.
     clock
         Gives the current UTC time.
     """
@@ -93,7 +93,7 @@ class Schedule:
     def all_now(self) -> None:
         """Make everything due at once, and begin the rhythms anew.
 
-        Needed when the clock was set: ticks are by the clock, and would come too late else.
+        Needed when the clock was set: ticks go by the clock, and would come too late.
         """
         for subject in self._rhythms:
             self._scheduler.modify_job(repr(subject), next_run_time=self._clock())

@@ -192,7 +192,7 @@ def refuse_others(db: Database, path: Path) -> None:
         )
     if _is_foreign(db):
         raise StorageError(
-            f"{path} is a database, but no catalog of winter-sync",
+            f"{path} is a database, but not a catalog of winter-sync",
             remedy="Move it away, or set mirror.state to another directory.",
         )
 

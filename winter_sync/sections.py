@@ -49,7 +49,7 @@ def _duration(value: object) -> object:
 
 def _some(wait: timedelta) -> timedelta:
     if wait <= timedelta(0):
-        raise ValueError("it must be longer than nothing")
+        raise ValueError("it must be more than 0")
     return wait
 
 
@@ -79,11 +79,11 @@ def _absolute(path: Path) -> Path:
     try:
         return path.expanduser().absolute()
     except RuntimeError:
-        raise ValueError(f"nobody knows the home directory {path.parts[0]}") from None
+        raise ValueError(f"there is no home directory {path.parts[0]}") from None
 
 
 def _bare_address(url: HttpUrl) -> HttpUrl:
-    """Refuse what does not belong into an address, least of all a secret."""
+    """Refuse what does not belong in an address, least of all a secret."""
     if url.username or url.password:
         raise ValueError("no user and password in the address: set user and password_file")
     if url.query or url.fragment:
@@ -91,7 +91,7 @@ def _bare_address(url: HttpUrl) -> HttpUrl:
     try:
         (url.host or "").encode("idna")
     except UnicodeError:
-        raise ValueError("its host cannot be the name of a machine") from None
+        raise ValueError("its host is not a valid name") from None
     return url
 
 

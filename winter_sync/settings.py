@@ -83,7 +83,7 @@ class Settings(BaseSettings):
     def _consistent(self) -> Self:
         names = [program.name for program in self.programs]
         if twice := next((name for name in names if names.count(name) > 1), None):
-            raise ValueError(f"program {twice} stands twice; put its types into one [[programs]]")
+            raise ValueError(f"program {twice} appears twice; put its types into one [[programs]]")
         if self.daemon.stall_after <= max(self.api.first_byte_timeout, self.api.query_timeout):
             raise ValueError(
                 "daemon.stall_after must be longer than api.first_byte_timeout and "
@@ -233,7 +233,7 @@ def _find(config: Path | None) -> Path | None:
         return next((path for path in _usual_places(os.environ) if _is_file(path)), None)
     if not _is_file(given):
         raise UsageError(
-            f"there is no settings file {given}, or we may not see it",
+            f"there is no settings file {given}, or it may not be read",
             remedy=f"Copy {EXAMPLE} there and fill it in, or give another with --config.",
         )
     return given

@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CONNECTIONS = 16
-"""So many at a time; more are closed at once."""
+"""At a time; more are closed at once."""
 _IDLE_SECONDS = 10.0
-"""Until the whole of a request must be here."""
+"""How long a request may take to come whole."""
 _LONGEST_SECONDS = 60.0
-"""That a connection lives: a client that does not read its answer is left alone then."""
+"""The longest that a connection lives: a client that does not read its answer is cut off."""
 _SHUTDOWN_SECONDS = 0.5
-"""That answers under way get when the daemon ends; twice, as aiohttp has it."""
+"""How long answers under way may go on when the daemon ends; aiohttp waits twice."""
 _REST = 9.0
-"""So many times as long as it took to make is an answer given again: a tenth of the time at most
-goes into making it."""
+"""An answer is given again for so many times as long as it took to make: so at most a tenth of the
+time goes into making it."""
 _LONGEST_REST = 60.0
 _AT_ONCE = struct.pack("ii", 1, 0)
 """Close without sending what is left, as the kernel is told it."""
@@ -200,7 +200,7 @@ class _Shared(Generic[T]):
         self._good_until = 0.0
 
     async def __call__(self) -> T:
-        """Give the answer; who goes away before it is there takes it from nobody else."""
+        """Give the answer; a client that leaves before it is made takes it from no other."""
         if self._task is None or (self._task.done() and self._monotonic() >= self._good_until):
             self._task = asyncio.create_task(self._timed())
         return await asyncio.shield(self._task)

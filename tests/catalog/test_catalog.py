@@ -216,7 +216,7 @@ def test_the_database_of_another_program_is_left_alone(path: Path, clock: Clock)
     with closing(Database(path)) as db:
         db.table("recipes").insert({"name": "soup"})
     before = files_of(path)
-    with pytest.raises(StorageError, match="no catalog of winter-sync"):
+    with pytest.raises(StorageError, match="not a catalog of winter-sync"):
         Catalog(path, clock)
     assert files_of(path) == before
 

@@ -50,7 +50,7 @@ class Circumstances:
     now
         The server's time.
     sleep
-        Waits so many seconds.
+        Waits for a number of seconds.
     told
         Set when nobody shall be held any longer.
     """

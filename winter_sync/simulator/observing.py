@@ -29,7 +29,7 @@ _DITHER_DEGREES = 30.0 / 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """What a program observes in each night of its: how many visits with which camera."""
+    """What a program observes in each of its nights: how many visits, with which camera."""
 
     program: str
     instrument: Instrument = Instrument.WINTER

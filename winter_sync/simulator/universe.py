@@ -87,7 +87,7 @@ def sized_universe(
 
 
 def _observing_on(night: Night, campaigns: Sequence[Campaign]) -> list[Campaign]:
-    """Leave out what had not begun: a program named after a year observes from then on."""
+    """Leave out what had not begun: a program observes from the semester that it is named after."""
     return [each for each in campaigns if _semester(each.program) <= night.name[:6]]
 
 
