@@ -12,13 +12,10 @@ from winter_sync.simulator.server import Simulator
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from winter_sync.simulator.faults import Faults
     from winter_sync.simulator.options import SimulatorOptions
 
 
-def serve(
-    options: SimulatorOptions, announce: Callable[[str], None], faults: Faults | None = None
-) -> None:
+def serve(options: SimulatorOptions, announce: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT; must be called in the main thread.
 
     `announce` is given the URL and the credentials, line by line, once it listens.
@@ -28,32 +25,25 @@ def serve(
     OSError
         If the port is taken.
     """
-    asyncio.run(_serve(options, announce, faults))
+    asyncio.run(_serve(options, announce))
 
 
-async def _serve(
-    options: SimulatorOptions, announce: Callable[[str], None], faults: Faults | None
-) -> None:
+async def _serve(options: SimulatorOptions, announce: Callable[[str], None]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    simulator = simulator_of(options, faults)
-    async with simulator:
+    async with simulator_of(options) as simulator:
         for line in _greeting(simulator):
             announce(line)
         await stop.wait()
 
 
-def simulator_of(options: SimulatorOptions, faults: Faults | None = None) -> Simulator:
-    """Build the simulator that options describe; it does not listen yet.
-
-    Its faults are those of the options, unless others are given.
-    """
+def simulator_of(options: SimulatorOptions) -> Simulator:
+    """Build the simulator that options describe; it does not listen yet."""
     observatory = options.observatory()
-    if faults is None and options.faults is not None:
-        circumstances = Circumstances(seed=options.seed, now=observatory.clock.now)
-        faults = options.faults.faults(circumstances)
+    circumstances = Circumstances(seed=options.seed, now=observatory.clock.now)
+    faults = None if options.faults is None else options.faults.faults(circumstances)
     return Simulator(
         observatory,
         host=options.host,
