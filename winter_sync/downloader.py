@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from winter_sync import plan
@@ -13,10 +13,10 @@ from winter_sync.errors import LeftAloneError, RefusedError, TransientError, Win
 from winter_sync.events import INTERRUPTED, BatchBegun, BatchEnded, Settled, Tell
 from winter_sync.fetcher import Fetched, Fetcher
 from winter_sync.models import Batch, Cause, Failed, Missing, Outcome
-from winter_sync.offloop import off_loop
+from winter_sync.offloop import off_loop, to_the_end
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable
     from concurrent.futures import Executor
     from datetime import timedelta
 
@@ -101,7 +101,7 @@ class Downloader:
             fetched = await self._fetch_or_fail(batch)
         except BaseException as error:
             ending = self._end(batch, began, self._give_back(batch), _trouble(error), _cause(error))
-            await _wholly(ending)
+            await to_the_end(asyncio.create_task(ending))
             if isinstance(error, RefusedError):
                 work.refuse(batch.program, error)
             elif not isinstance(error, TransientError):
@@ -110,7 +110,8 @@ class Downloader:
                 report.errors.append(error)
             return
         committing = self._commit(batch, fetched)
-        await _wholly(self._end(batch, began, committing, fetched.trouble, fetched.cause))
+        ending = self._end(batch, began, committing, fetched.trouble, fetched.cause)
+        await to_the_end(asyncio.create_task(ending))
         report.count(fetched.outcomes)
         if work.learn(batch, fetched):
             report.errors.append(_in_vain(fetched.trouble))
@@ -174,20 +175,6 @@ class Downloader:
         if isinstance(outcome, Missing):
             return plan.missing_delay(attempts)
         return plan.retry_delay(attempts, self._random())
-
-
-async def _wholly(work: Coroutine[Any, Any, None]) -> None:
-    """Do something to its end; who is cancelled meanwhile, even again and again, is told then."""
-    task = asyncio.create_task(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait({task})
-        except asyncio.CancelledError as told:
-            cancelled = told
-    if cancelled is not None:
-        raise cancelled from None if task.cancelled() else task.exception()
-    task.result()
 
 
 def _trouble(error: BaseException) -> str:

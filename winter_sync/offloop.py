@@ -1,4 +1,4 @@
-"""Work done in threads, never abandoned half-way."""
+"""Work that is never abandoned half-way: in threads, and in tasks of its own."""
 
 from __future__ import annotations
 
@@ -18,12 +18,19 @@ async def off_loop(
 ) -> T:
     """Run blocking work in a thread and give its result.
 
-    A cancelled caller is told so only after the work has ended: what the thread uses can then be
-    closed without pulling it away from under its hands. If the work failed, that is the cause of
-    the cancellation it is told.
+    As `to_the_end` waits for it, what the thread uses can be closed when this returns or raises,
+    without pulling it away from under its hands.
     """
     loop = asyncio.get_running_loop()
-    future = loop.run_in_executor(executor, lambda: work(*args, **kwargs))
+    return await to_the_end(loop.run_in_executor(executor, lambda: work(*args, **kwargs)))
+
+
+async def to_the_end(future: asyncio.Future[T]) -> T:
+    """Wait until something has ended, and give its result.
+
+    A caller that is cancelled, even again and again, is told so only then. If the work failed,
+    that is the cause of the cancellation it is told.
+    """
     cancelled: asyncio.CancelledError | None = None
     while not future.done():
         try:
@@ -31,5 +38,5 @@ async def off_loop(
         except asyncio.CancelledError as told:
             cancelled = told
     if cancelled is not None:
-        raise cancelled from future.exception()
+        raise cancelled from None if future.cancelled() else future.exception()
     return future.result()
