@@ -142,7 +142,7 @@ CASES = {
         ("'wintre' is not known", "did you mean winter?"),
         {"programs": [{"instruments": ["wintre"]}]},
     ),
-    "a program twice": Case(USAGE, (f"program {PROGRAM} stands twice",), {"programs": [{}, {}]}),
+    "a program twice": Case(USAGE, (f"program {PROGRAM} appears twice",), {"programs": [{}, {}]}),
     "a bad layout": Case(
         USAGE, ("the layout", "Set mirror.layout"), {"mirror": {"layout": "{night}/{filename}"}}
     ),

@@ -69,7 +69,7 @@ FAULTS = {
     "[api]\nbase_url = '127.0.0.1:7000'": ("an address is written like",),
     "[api]\nbase_url = 'ftp://127.0.0.1'": ("an address is written like",),
     "[api]\nbase_url = 'http://127.0.0.1/?key=1'": ("no ? and no #",),
-    "[api]\nbase_url = 'http://a..b'": ("cannot be not a valid name",),
+    "[api]\nbase_url = 'http://a..b'": ("not a valid name",),
     "[http]\nlisten = 'localhost'": ("listen", "127.0.0.1:8765"),
     "[http]\nlisten = '127.0.0.1:65536'": ("listen", "127.0.0.1:8765"),
     "[api]\nuser = 5": ('user: a text is wanted, in "quotes"',),
