@@ -137,7 +137,7 @@ def test_a_day_is_summed_up(play: Callable[..., None]) -> None:
 @pytest.mark.fault(
     kind="a program whose credentials are refused",
     injected="(a wrong key)",
-    outcome="it is told, left alone, and tried again every six hours and on a reload",
+    outcome="it is reported, left alone, and tried again every six hours and on a reload",
     kept="the other programs go on",
 )
 def test_a_refused_program_stops_alone(play: Callable[..., None]) -> None:

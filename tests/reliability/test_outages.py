@@ -1,4 +1,4 @@
-"""A server that is out of order is left alone, told of once, and asked again later."""
+"""A server that is out of order is left alone, reported once, and asked again later."""
 
 from __future__ import annotations
 

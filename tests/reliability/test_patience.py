@@ -1,4 +1,4 @@
-"""We wait as long as something may come and no longer; what never ends is ended by us."""
+"""We wait as long as something may come, and no longer; what never ends is broken off."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def _stacks(stage: Stage) -> Batch:
         fault(
             "no-rows",
             "empty listings, though there are products",
-            outcome="all are told as withdrawn, and as returned when they are listed again",
+            outcome="all are reported as withdrawn, and as returned when they are listed again",
             kept="every file; nothing is fetched again",
         )
     ],

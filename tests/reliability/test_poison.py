@@ -1,4 +1,4 @@
-"""A product that breaks whatever it travels in is found out, waits alone, and costs no other."""
+"""A product that breaks its downloads is singled out, waits alone, and holds up no other."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from winter_sync.errors import ExitCode
 if TYPE_CHECKING:
     from pathlib import Path
 
-WAITS = "it is told apart and waits alone, ever longer (exit code 5)"
+WAITS = "it is singled out and waits alone, ever longer (exit code 5)"
 OTHERS = "every other product"
 ALONE_IN_VAIN = 5
 FAST = {"first_byte_timeout": "1s", "silence_timeout": "1s"}

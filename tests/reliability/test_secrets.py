@@ -1,4 +1,4 @@
-"""However the server fails, and even if it repeats all it was sent, no secret is told anywhere."""
+"""However the server fails, and even if it repeats all it was sent, no secret appears anywhere."""
 
 from __future__ import annotations
 
@@ -205,7 +205,7 @@ async def secret_rig(tmp_path: Path) -> AsyncIterator[SecretRig]:
 @pytest.mark.fault(
     kind="errors, pages, rows, member names and files that repeat the request, with all secrets",
     injected="(the tests' own archive)",
-    outcome="no secret is told in any log line, error, catalog or object",
+    outcome="no secret appears in any log line, error, catalog or object",
     kept="everything",
 )
 async def test_no_secret_is_told_in_a_faulty_life(secret_rig: SecretRig) -> None:

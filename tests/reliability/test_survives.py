@@ -62,7 +62,7 @@ ANSWERS += [
 ANSWERS += [
     fault(
         f"{code}:x1@{place}",
-        f"credentials refused in mid-life ({code}), to a {word}",
+        f"credentials refused in the middle of a run ({code}), to a {word}",
         outcome=REFUSED,
         kept=NOTHING_CAME,
         again=again,

@@ -49,7 +49,7 @@ class _BusyUntil(_Status):
 
 
 class InternalError(_Status):
-    """The server broke."""
+    """The server fails."""
 
     name, code = "500", 500
 
@@ -85,7 +85,7 @@ class TooMany(_Busy):
 
 
 class TooManyUntil(_BusyUntil):
-    """We ask too often, and may again from a date on."""
+    """We ask too often, and may ask again from a date on."""
 
     name, code = "429-until", 429
 
@@ -121,7 +121,7 @@ class NotFound(_Detail):
 
 
 class Unprocessable(_Detail):
-    """The request itself is found wrong."""
+    """The request itself is rejected."""
 
     name, code = "422", 422
     detail: ClassVar[object] = [
@@ -141,7 +141,7 @@ class Page(Kind):
 
 
 class OtherJson(Kind):
-    """JSON of another kind than was asked for, that calls itself a success."""
+    """The wrong kind of JSON, which calls itself a success."""
 
     name = "json"
 
@@ -152,7 +152,7 @@ class OtherJson(Kind):
 
 
 class BrokenJson(Kind):
-    """JSON that stops in the middle, cleanly, that calls itself a success."""
+    """JSON that stops in the middle, and calls itself a success."""
 
     name = "broken-json"
 
@@ -163,7 +163,7 @@ class BrokenJson(Kind):
 
 
 class DeepJson(Kind):
-    """JSON that goes deeper than any reader can follow, that calls itself a success."""
+    """JSON nested deeper than any reader can follow, which calls itself a success."""
 
     name = "deep-json"
 
@@ -174,7 +174,7 @@ class DeepJson(Kind):
 
 
 class Nothing(Kind):
-    """An answer of no bytes at all, that calls itself a success."""
+    """An answer of no bytes at all, which calls itself a success."""
 
     name = "nothing"
 

@@ -62,7 +62,7 @@ class NewColumns(_Listing):
 
 
 class WildValues(_Listing):
-    """Values that nobody expects in all columns of the true rows but the savepath."""
+    """Values that nobody expects, in all columns but the savepath."""
 
     name = "wild-values"
 
@@ -130,7 +130,7 @@ class RowsTwice(_Listing):
 
 
 class NoTable(_Listing):
-    """Null in the place of the table."""
+    """Null in place of the table."""
 
     name = "no-table"
 

@@ -72,7 +72,7 @@ class _Renamed(_Members):
 
 
 class Flipped(_Members):
-    """One bit of a member's data is turned over: its CRC-32 tells."""
+    """One bit of a member's data is flipped: its CRC-32 shows it."""
 
     name = "flip"
 
@@ -107,7 +107,7 @@ class Bomb(_Members):
 
 
 class Unasked(_Members):
-    """A member that nobody asked for, before one that was."""
+    """A member that nobody asked for, before one that somebody did."""
 
     name = "unasked"
 
@@ -137,7 +137,7 @@ class LeftOut(_Members):
 
 
 class NameUp(_Renamed):
-    """A name that leads out of the place where it is put."""
+    """A name that leads out of the directory it is unpacked in."""
 
     name = "name-up"
 
@@ -146,7 +146,7 @@ class NameUp(_Renamed):
 
 
 class NameAbsolute(_Renamed):
-    """A name that leads to a place of its own choice."""
+    """An absolute name."""
 
     name = "name-absolute"
 
@@ -182,7 +182,7 @@ class Zip64(_Members):
 
 
 class Descriptors(_Members):
-    """A member stored, with its size told behind it; nothing is wrong with that."""
+    """A member stored, with its size told after it; nothing is wrong with that."""
 
     name = "descriptors"
 
@@ -205,7 +205,7 @@ class Encrypted(_Members):
 
 
 class UnknownMethod(_Members):
-    """A member packed in a way that nobody knows."""
+    """A member packed by an unknown method."""
 
     name = "unknown-method"
 
@@ -223,7 +223,7 @@ class Half(_Content):
 
 
 class Unfilled(_Content):
-    """A file made in its full length and not yet written: zeros."""
+    """A file allocated in full and not yet written: zeros."""
 
     name = "unfilled"
 
@@ -242,7 +242,7 @@ class Empty(_Content):
 
 
 class PageInside(_Content):
-    """A page in the place of a file."""
+    """An HTML page in place of a file."""
 
     name = "html-member"
 

@@ -44,7 +44,7 @@ class ResetInside(_Stream):
 
 
 class EndsEarly(_Stream):
-    """The body ends early, but as if it were whole, at any byte."""
+    """The body ends early, at any byte, as if it were whole."""
 
     name = "end-early"
     takes = "bytes that pass before"
@@ -118,7 +118,7 @@ class Trickle(_Stream):
 
 
 class Garbled(_Stream):
-    """One bit of the body is turned over, in whatever part of the zip it lies."""
+    """One bit of the body is flipped, in any part of the zip."""
 
     name = "garble"
     takes = "bytes that pass before"
@@ -135,7 +135,7 @@ class Garbled(_Stream):
 
 
 class Endless(_Stream):
-    """A member that never ends: stored, its size to be told behind it."""
+    """A member that never ends: stored, its size announced for after it."""
 
     name = "endless"
 
@@ -151,7 +151,7 @@ class Endless(_Stream):
 
 
 class Poison(_Stream):
-    """A product that breaks the server when it comes to it: what is before it was sent."""
+    """A product that breaks the server when its turn comes: what is before it was sent."""
 
     name = "poison"
     for_products = True
