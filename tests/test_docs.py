@@ -17,6 +17,7 @@ DOCUMENTS = sorted(
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)")
 COMMAND = re.compile(r"winter-sync (?:--\S+ )*([a-z]+)\b")
 SCRIPT = re.compile(r"(?<![\w/.])((?:scripts|tests|\.ci)/[\w./-]+)(?:::(\w+))?")
+CITATION = re.compile(r"""winter-api\.md\W+(?:s \(")?([^"]+)\"""")
 PROSE = {"keeps", "needs", "an"}
 """Words that follow the project's name in a sentence, not as a command."""
 
@@ -34,6 +35,21 @@ def test_scripts_and_tests_exist(document: Path) -> None:
     for path, name in SCRIPT.findall(document.read_text()):
         assert (CHECKOUT / path).exists(), path
         assert not name or f"def {name}(" in (CHECKOUT / path).read_text(), f"{path}::{name}"
+
+
+def test_facts_have_their_source() -> None:
+    """Every heading of the page on the archive's API that the code cites is there."""
+    page = (CHECKOUT / "docs" / "winter-api.md").read_text()
+    headings = set(re.findall(r"^## (.+)$", page, re.MULTILINE))
+    code = " ".join(
+        word
+        for path in (CHECKOUT / "winter_sync").rglob("*.py")
+        for word in path.read_text().split()
+        if word != "#"
+    )
+    cited = CITATION.findall(code)
+    assert len(cited) == code.count("winter-api.md")
+    assert {name for name in cited if not any(one.startswith(name) for one in headings)} == set()
 
 
 def test_commands_exist() -> None:
