@@ -146,9 +146,10 @@ class Settings(BaseSettings):
         What is set for its type in its program counts first, then for its program, then for its
         type, then for all.
         """
+        usual, kind = self.schedule, subject.image_type
         own = next(one.schedule for one in self.programs if one.name == subject.program)
-        types = own.types.get(subject.image_type), self.schedule.types.get(subject.image_type)
-        written = [one for one in (types[0], own, types[1], self.schedule) if one is not None]
+        places = (own.types.get(kind), own, usual.types.get(kind), usual)
+        written = [one for one in places if one is not None]
 
         def first(key: str) -> Any:  # noqa: ANN401 - as the keys are
             return next(value for one in written if (value := getattr(one, key)) is not None)
