@@ -261,62 +261,71 @@ def check(context: typer.Context) -> None:
     raise typer.Exit(_run(report()))
 
 
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for any free one.")]
+Seed = Annotated[int | None, typer.Option(help="Another seed makes other products.")]
+SimulatedNights = Annotated[
+    list[Night] | None,
+    typer.Option("--night", parser=_night, metavar="YYYYMMDD", help="Observed night (repeatable)."),
+]
+Scale = Annotated[
+    float | None,
+    typer.Option(
+        min=0.01, max=1, help="Scale of the image edges; 1 makes real exposures of 52 MB."
+    ),
+]
+ProductsANight = Annotated[
+    int | None, typer.Option("--products", min=1, help="Products in each night.")
+]
+Thinking = Annotated[float, typer.Option(min=0, help="Seconds to wait before every answer.")]
+Cache = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIRECTORY", help="Keep packed members here between runs; worth it at full scale."
+    ),
+]
+ZipMethod = Annotated[
+    str,
+    typer.Option(
+        "--zip",
+        parser=_among(("deflated", "stored")),
+        metavar="METHOD",
+        help="How zips are packed: deflated or stored.",
+    ),
+]
+FaultScript = Annotated[
+    str | None,
+    typer.Option(
+        "--faults",
+        metavar="SCRIPT",
+        help='What goes wrong, like "503:0.1,reset-body:0.05@stack,flip:x3": kinds of fault, '
+        "each with a rate or a number of times, and a place. See docs/reliability.md.",
+    ),
+]
+
+
 @app.command()
 def simulate(  # noqa: PLR0913, PLR0917 - one option each
-    port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for any free one.")
-    ] = 7000,
-    seed: Annotated[int | None, typer.Option(help="Another seed makes other products.")] = None,
-    night: Annotated[
-        list[Night] | None,
-        typer.Option(parser=_night, metavar="YYYYMMDD", help="Observed night (repeatable)."),
-    ] = None,
-    scale: Annotated[
-        float | None,
-        typer.Option(
-            min=0.01, max=1, help="Scale of the image edges; 1 makes real exposures of 52 MB."
-        ),
-    ] = None,
-    products: Annotated[int | None, typer.Option(min=1, help="Products in each night.")] = None,
-    thinking: Annotated[
-        float, typer.Option(min=0, help="Seconds to wait before every answer.")
-    ] = 0.0,
-    cache: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIRECTORY",
-            help="Keep packed members here between runs; worth it at full scale.",
-        ),
-    ] = None,
-    method: Annotated[
-        str,
-        typer.Option(
-            "--zip",
-            parser=_among(("deflated", "stored")),
-            metavar="METHOD",
-            help="How zips are packed: deflated or stored.",
-        ),
-    ] = "deflated",
-    faults: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SCRIPT",
-            help='What goes wrong, like "503:0.1,reset-body:0.05@stack,flip:x3": kinds of fault, '
-            "each with a rate or a number of times, and a place. See docs/reliability.md.",
-        ),
-    ] = None,
+    port: Port = 7000,
+    seed: Seed = None,
+    nights: SimulatedNights = None,
+    scale: Scale = None,
+    products: ProductsANight = None,
+    thinking: Thinking = 0.0,
+    cache: Cache = None,
+    method: ZipMethod = "deflated",
+    script: FaultScript = None,
 ) -> None:
     """Run a simulated observatory: the archive's API over synthetic nights."""
     from winter_sync.simulator import SimulatorOptions, ZipStyle, serve  # noqa: PLC0415 - heavy
 
-    chosen = {"seed": seed, "nights": tuple(night or ()) or None, "scale": scale}
+    chosen = {"seed": seed, "nights": tuple(nights or ()) or None, "scale": scale}
     options = SimulatorOptions(
         port=port,
         products_a_night=products,
         thinking=thinking,
         cache=cache,
         zip_style=ZipStyle(method=method),  # type: ignore[arg-type] # one of the two
-        faults=_faults(faults),
+        faults=_faults(script),
         **{name: value for name, value in chosen.items() if value is not None},  # type: ignore[arg-type] # named by their fields
     )
     try:
