@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from winter_sync.events import (
     DayEnded,
+    DownloadsRest,
     Event,
     Polled,
     PollFailed,
+    ProgramRefused,
     ServerUnwell,
     ServerWell,
     Settled,
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import date, datetime
 
+_DAY_SECONDS = 86_400.0
 _SAME_DAY = timedelta(days=1)
 """A clock that is set back by less ends no day twice."""
 
@@ -60,6 +63,10 @@ class Daybook:
         self._size = 0
         self._last_poll: datetime | None = None
         self._unwell_since: datetime | None = None
+        self._summed_up = 0.0
+        """Seconds of the present outage that were counted already."""
+        self._refused: dict[str, None] = {}
+        self._downloads_rest = False
         self._trouble: str | None = None
 
     def tell(self, event: Event) -> None:
@@ -69,6 +76,7 @@ class Daybook:
                 self._counts.polls += 1
                 self._counts.new += event.new
                 self._last_poll, self._trouble = self._clock(), None
+                self._refused.pop(event.query.subject.program, None)
             case PollFailed():
                 self._counts.failed_polls += 1
             case Settled(outcome):
@@ -76,13 +84,25 @@ class Daybook:
             case ServerUnwell():
                 self._unwell_since = self._clock()
             case ServerWell(seconds):
-                self._counts.troubled_seconds += seconds
-                self._unwell_since = None
+                self._count_outage(seconds)
+                self._end_outage()
             case Started():
-                # What is begun anew does not know yet how the server is.
-                self._unwell_since = None
+                # What is begun anew does not know yet how the server and the programs are.
+                self._count_outage(self._outage)
+                self._end_outage()
+                self._refused.clear()
+                self._downloads_rest = False
+            case _:
+                self._worry(event)
+
+    def _worry(self, event: Event) -> None:
+        match event:
             case StorageTrouble(reason):
                 self._trouble = reason
+            case ProgramRefused(program):
+                self._refused[program] = None
+            case DownloadsRest():
+                self._downloads_rest = True
             case _:
                 pass
 
@@ -93,10 +113,35 @@ class Daybook:
                 self._counts.size += evidence.size
                 self._published += 1
                 self._size += evidence.size
+                self._downloads_rest = False
             case Missing():
                 self._counts.missing += 1
             case Failed():
                 self._counts.failed += 1
+
+    # --- outages -------------------------------------------------------------------------------
+
+    @property
+    def _outage(self) -> float:
+        """Seconds since the server became unwell, by the clock, which may be set; 0 if it is well.
+
+        What is still to be counted of them is never more than a day's.
+        """
+        if self._unwell_since is None:
+            return 0.0
+        passed = (self._clock() - self._unwell_since).total_seconds()
+        return min(passed, self._summed_up + _DAY_SECONDS)
+
+    def _count_outage(self, seconds: float) -> None:
+        """Count the part of an outage of so many seconds that no earlier day has."""
+        more = max(0.0, seconds - self._summed_up)
+        self._counts.troubled_seconds += more
+        self._summed_up += more
+
+    def _end_outage(self) -> None:
+        self._unwell_since, self._summed_up = None, 0.0
+
+    # --- what is told --------------------------------------------------------------------------
 
     def turn(self) -> DayEnded | None:
         """Give the summary of the day if it is over, and begin the next."""
@@ -106,6 +151,7 @@ class Daybook:
             self._day = today
         if today <= self._day:
             return None
+        self._count_outage(self._outage)
         ended = self._summary(self._day)
         self._day, self._counts = today, _Counts()
         return ended
@@ -132,10 +178,18 @@ class Daybook:
     @property
     def line(self) -> str:
         """How things are, in a line: troubles first."""
-        polled = f"last poll {self._last_poll:%H:%M} UTC" if self._last_poll else "no poll yet"
-        parts = [f"{polled}, {self._published} published ({show_size(self._size)})"]
+        parts = [self._trouble] if self._trouble is not None else []
         if self._unwell_since is not None:
-            parts.insert(0, f"server unwell since {self._unwell_since:%H:%M} UTC")
-        if self._trouble is not None:
-            parts.insert(0, self._trouble)
+            parts.append(f"server unwell since {self._moment(self._unwell_since)}")
+        if self._refused:
+            parts.append(f"credentials refused for {', '.join(self._refused)}")
+        if self._downloads_rest:
+            parts.append("downloads bring nothing and rest")
+        polled = f"last poll {self._moment(self._last_poll)}" if self._last_poll else "no poll yet"
+        parts.append(f"{polled}, {self._published} published ({show_size(self._size)})")
         return "; ".join(parts)
+
+    def _moment(self, at: datetime) -> str:
+        """Write a time, with its day if that is not today's."""
+        day = "" if at.date() == self._clock().date() else "%Y-%m-%d "
+        return f"{at:{day}%H:%M} UTC"

@@ -18,8 +18,10 @@ from winter_sync.daybook import Daybook
 from winter_sync.disk import explained
 from winter_sync.errors import StalledError, StorageError, UsageError, WinterSyncError
 from winter_sync.events import (
+    DownloadsRest,
     Event,
     Polled,
+    ProgramRefused,
     Reloading,
     ReloadRefused,
     ServerUnwell,
@@ -57,6 +59,11 @@ _BEGINNING = 3600.0
 what crashes left is put in order first."""
 _FIRST_REST = timedelta(minutes=1)
 _LONGEST_REST = timedelta(minutes=15)
+_SHOWN_AT_ONCE = (
+    *(Polled, ServerUnwell, ServerWell),
+    *(ProgramRefused, DownloadsRest, StorageTrouble),
+)
+"""What changes the status line in a way that somebody who looks would ask for."""
 _END_AFTER_STALL = 20.0
 """Seconds for an orderly end after a stall; what is stuck may never end by itself."""
 
@@ -149,7 +156,7 @@ class Service:
 
     def _tell_manager(self, event: Event) -> None:
         """Show at once in the manager's status what somebody who looks would ask for."""
-        if isinstance(event, Polled | ServerUnwell | ServerWell | StorageTrouble):
+        if isinstance(event, _SHOWN_AT_ONCE):
             self._notifier.status(self._daybook.line)
 
     async def run(self) -> None:

@@ -10,9 +10,11 @@ from support.makers import candidate, evidence, product
 from winter_sync.daybook import Daybook
 from winter_sync.events import (
     DayEnded,
+    DownloadsRest,
     Event,
     Polled,
     PollFailed,
+    ProgramRefused,
     ServerUnwell,
     ServerWell,
     Settled,
@@ -100,6 +102,47 @@ def test_a_clock_set_back_over_midnight_ends_no_day_twice(desk: Desk) -> None:
     assert desk.book.turn() is None
 
 
+def troubled(ended: DayEnded | None) -> float:
+    """Give for how long the server was left alone in a day that is over."""
+    assert ended is not None
+    return ended.troubled_seconds
+
+
+def test_an_outage_belongs_to_the_days_it_lasts(desk: Desk) -> None:
+    """Each tells of its part when it ends, and not the last one of all."""
+    desk.now += timedelta(minutes=5)
+    desk.tell(ServerUnwell("busy", 15.0))
+    desk.now += timedelta(minutes=5)
+    assert troubled(desk.book.turn()) == 300
+    desk.now += timedelta(days=1)
+    assert troubled(desk.book.turn()) == 86_400
+    desk.tell(ServerWell(300 + 86_400 + 60))
+    desk.now += timedelta(days=1)
+    assert troubled(desk.book.turn()) == 60
+    desk.now += timedelta(days=1)
+    assert troubled(desk.book.turn()) == 0
+
+
+def test_an_outage_over_a_reload_counts(desk: Desk) -> None:
+    """What begins anew does not know of it; what was before is not forgotten."""
+    desk.tell(ServerUnwell("busy", 15.0))
+    desk.now += timedelta(minutes=4)
+    desk.tell(Started("/data/winter", ("2024A000",)), ServerUnwell("busy", 15.0))
+    desk.now += timedelta(minutes=6)
+    assert troubled(desk.book.turn()) == 600
+
+
+@pytest.mark.parametrize("days", [-400, 400])
+def test_a_clock_that_is_set_makes_no_outage_of_years(desk: Desk, days: int) -> None:
+    """No day has more of it than a day."""
+    desk.tell(ServerUnwell("busy", 15.0))
+    desk.now += timedelta(days=days)
+    desk.book.turn()
+    desk.tell(ServerWell(60.0))
+    desk.now += timedelta(days=1)
+    assert 0 <= troubled(desk.book.turn()) <= 86_400
+
+
 def test_the_line_tells_troubles_first(desk: Desk) -> None:
     """Then when was polled, and how much has come."""
     assert desk.book.line == "no poll yet, 0 published (0 B)"
@@ -117,3 +160,25 @@ def test_the_line_tells_troubles_first(desk: Desk) -> None:
     assert desk.book.line.startswith("the disk is full; last poll")
     desk.tell(POLLED)
     assert desk.book.line.startswith("last poll")
+
+
+def test_the_line_tells_who_is_refused_and_what_rests(desk: Desk) -> None:
+    """Until the program is listed again, and until something comes."""
+    desk.tell(POLLED, ProgramRefused("2025B001", "wrong key", 60.0))
+    desk.tell(ProgramRefused("2024A000", "wrong key", 60.0), DownloadsRest("in vain", 300.0))
+    assert desk.book.line.startswith(
+        "credentials refused for 2025B001, 2024A000; downloads bring nothing and rest; last poll"
+    )
+    desk.tell(POLLED, PUBLISHED)
+    assert desk.book.line.startswith("credentials refused for 2025B001; last poll")
+    desk.tell(Started("/data/winter", ("2024A000",)))
+    assert desk.book.line.startswith("last poll")
+
+
+def test_the_line_tells_the_day_of_what_is_long_ago(desk: Desk) -> None:
+    """A poll of some days ago is not taken for one of today."""
+    desk.tell(POLLED, ServerUnwell("busy", 15.0))
+    desk.now += timedelta(days=3)
+    assert desk.book.line.startswith(
+        "server unwell since 2026-03-28 23:50 UTC; last poll 2026-03-28 23:50 UTC"
+    )
