@@ -158,6 +158,8 @@ def run(context: typer.Context) -> None:
     SIGTERM or SIGINT ends it after the downloads under way, or after daemon.grace; a second one
     ends it at once. SIGHUP makes it read its settings again.
     """
+    # Whoever wants the settings read again while they are first read would else end the process.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     import asyncio  # noqa: PLC0415 - heavy
 
     from winter_sync import settings as module  # noqa: PLC0415 - heavy

@@ -53,7 +53,7 @@ class Orders:
 
     @contextmanager
     def by_signals(self) -> Iterator[None]:
-        """Take orders from SIGTERM, SIGINT and SIGHUP."""
+        """Take orders from SIGTERM, SIGINT and SIGHUP, also from one that was put off before."""
         loop = asyncio.get_running_loop()
         orders = {
             signal.SIGTERM: self.stop,
@@ -62,6 +62,7 @@ class Orders:
         }
         for number, order in orders.items():
             loop.add_signal_handler(number, order)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         try:
             yield
         finally:

@@ -172,6 +172,27 @@ def test_a_reload_learns_new_secrets(tmp_path: Path) -> None:
     assert not leaked(json.dumps(daemon.lines, ensure_ascii=False))
 
 
+def test_a_reload_while_it_begins_is_put_off(tmp_path: Path) -> None:
+    """SIGHUP that comes before it can obey ends nothing: the settings are read once more then."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, signal\n"
+        "from winter_sync import keyring\n"
+        "read = keyring.credentials\n"
+        "def credentials(settings):\n"
+        "    keyring.credentials = read\n"
+        "    os.kill(os.getpid(), signal.SIGHUP)\n"
+        "    return read(settings)\n"
+        "keyring.credentials = credentials\n"
+    )
+    with served() as simulator:
+        file = settings_of(simulator, tmp_path)
+        path = f"{tmp_path}:{CHECKOUT}"
+        with running(tmp_path, file, PYTHONPATH=path) as daemon:
+            daemon.logged("settings read again")
+            assert daemon.end() == 0
+    assert [line["event"] for line in daemon.lines].count("settings read again") == 1
+
+
 @pytest.mark.fault(
     kind="two daemons on one root",
     injected="(a second process)",
