@@ -371,7 +371,19 @@ def main() -> NoReturn:
     except PermissionError as denied:
         remedy = "Give the user who runs winter-sync access to it."
         _fail(StorageError(f"{denied.filename}: {denied.strerror}", remedy=remedy))
+    finally:
+        _let_go_of_the_log()
     sys.exit(ExitCode.DONE)
+
+
+def _let_go_of_the_log() -> None:
+    """Forget what of the log cannot be written; Python would make that the exit code."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stderr.fileno())
+        os.close(nowhere)
 
 
 def _fail(error: WinterSyncError) -> NoReturn:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Literal, TextIO, cast
 
 import structlog
@@ -92,13 +93,19 @@ def take_over(logger: FilteringBoundLogger) -> None:
 
 
 class _StandardError:
-    """Standard error as it is at the moment of writing: a progress bar lends it while drawn."""
+    """Standard error as it is at the moment of writing: a progress bar lends it while drawn.
+
+    A line that cannot be written is lost: a full disk or a reader that is gone stops no work.
+    """
 
     def write(self, text: str) -> int:
-        return sys.stderr.write(text)
+        with suppress(OSError):
+            return sys.stderr.write(text)
+        return 0
 
     def flush(self) -> None:
-        sys.stderr.flush()
+        with suppress(OSError):
+            sys.stderr.flush()
 
     def isatty(self) -> bool:
         return sys.stderr.isatty()

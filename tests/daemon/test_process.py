@@ -306,3 +306,25 @@ def test_the_journal_is_told_how_grave_each_line_is(tmp_path: Path, form: str) -
         if event in line
     }
     assert graveness == {"started": "<6>", "program refused": "<3>"}
+
+
+@pytest.mark.parametrize("reader", ["full", "gone"])
+def test_a_log_that_cannot_be_written_stops_nothing(tmp_path: Path, reader: str) -> None:
+    """Lines are lost where its disk is full or nobody reads them; the mirror is not."""
+    with served() as simulator, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        file = settings_of(simulator, tmp_path)
+        ours, theirs = os.pipe()
+        os.close(ours)
+        log = os.open("/dev/full", os.O_WRONLY) if reader == "full" else theirs
+        daemon = subprocess.Popen(  # noqa: S603 - our own code
+            command("--config", file, "--log-level", "debug", "run"),
+            env=environment_of(tmp_path, {"NOTIFY_SOCKET": str(tmp_path / "notify")}),
+            stderr=log,
+        )
+        while b"STATUS=last poll" not in (heard := manager.recv(4096)):
+            assert b"STOPPING" not in heard
+        daemon.terminate()
+        assert daemon.wait() == 0
+        for descriptor in {log, theirs}:
+            os.close(descriptor)
