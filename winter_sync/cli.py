@@ -147,7 +147,7 @@ Programs = Annotated[
 ]
 Types = Annotated[list[ImageType] | None, _words("--type", tuple(ImageType), "this image type")]
 Instruments = Annotated[
-    list[Instrument] | None, _words("--instrument", tuple(Instrument), "this camera")
+    list[Instrument] | None, _words("--instrument", tuple(Instrument), "this instrument")
 ]
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """How many products of one night, camera and type there are; `failed` of them failed before."""
+    """How many products of one night, instrument and type; `failed` of them failed before."""
 
     night: Night
     instrument: Instrument
@@ -27,7 +27,7 @@ class Share:
 
 
 def shares(products: Iterable[Product]) -> tuple[Share, ...]:
-    """Count products by night, camera and type."""
+    """Count products by night, instrument and type."""
     counted = Counter((one.night, one.instrument, one.image_type) for one in products)
     return tuple(Share(*of, number) for of, number in counted.items())
 

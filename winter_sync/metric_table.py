@@ -1,7 +1,7 @@
 """The table of our metrics: the name of each, what it tells, and its labels.
 
-Labels have few values: programs, cameras and types come from the settings, all else is listed here.
-docs/monitoring.md shows the same table.
+Labels have few values: programs, instruments and types come from the settings, all else is
+listed here. docs/monitoring.md shows the same table.
 """
 
 from __future__ import annotations

@@ -326,7 +326,7 @@ def _standing(standing: Standing) -> Iterator[Family]:
 def _successes(
     subjects: Sequence[Subject], successes: dict[Subject, datetime], now: datetime
 ) -> Iterator[Family]:
-    """Tell of each program, camera and type when the last of its regions to succeed did."""
+    """Tell of each program, instrument and type when the last of its regions to succeed did."""
     oldest: dict[tuple[str, ...], datetime | None] = {}
     for subject in subjects:
         labels = (subject.program, subject.instrument.value, subject.image_type.value)

@@ -371,7 +371,7 @@ class Batch:
 
     @property
     def instrument(self) -> Instrument:
-        """The camera of all its products."""
+        """The instrument of all its products."""
         return self.candidates[0].product.instrument
 
     @property
