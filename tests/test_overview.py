@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
+import pytest
 from rich.console import Console
 
 from winter_sync.models import ImageType, Instrument, Night
@@ -31,10 +32,10 @@ def count(
     return NightCount(night, instrument, image_type, published, wanted, missing, 0, size)
 
 
-def shown(counts: Iterable[NightCount]) -> list[list[str]]:
+def shown(counts: Iterable[NightCount], width: int = 100) -> list[list[str]]:
     """Give the words of each line."""
     stream = io.StringIO()
-    Console(file=stream, width=100).print(overview(tuple(counts)))
+    Console(file=stream, width=width).print(overview(tuple(counts)), crop=False)
     return [line.replace("to come", "to-come").split() for line in stream.getvalue().splitlines()]
 
 
@@ -70,3 +71,25 @@ def test_a_night_of_which_nothing_is_listed_any_more_is_no_line() -> None:
     assert shown([count(), count(FIRST.plus(1), published=1)])[1:] == [
         ["20240131", "1", "-", "-", "1", "kB"]
     ]
+
+
+@pytest.mark.parametrize("width", [1, 40, 78, 80])
+def test_no_number_is_cut_off(width: int) -> None:
+    """A month of everything is the same on every terminal, however narrow."""
+    month = [
+        count(FIRST.plus(day), kind, published=1200, missing=1, wanted=1)
+        for day in range(MOST_NIGHTS + 1)
+        for kind in ImageType
+    ]
+    assert shown(month, width) == shown(month)
+    assert ["34800/34858"] * len(ImageType) == shown(month)[2][1:-4]
+
+
+def test_columns_move_together_where_there_is_little_room() -> None:
+    """Lines break only where there is no other way."""
+    stream = io.StringIO()
+    counts = [count(image_type=kind, published=300, wanted=10) for kind in ImageType]
+    Console(file=stream, width=80).print(overview(counts), crop=False)
+    lines = stream.getvalue().splitlines()
+    assert len({len(line) for line in lines}) == 1
+    assert len(lines[0]) <= 80

@@ -141,7 +141,7 @@ def _show(
 ) -> None:
     """Show a person what nights have, and why some of it could not be had."""
     if counts:
-        console.print(overview(counts))
+        console.print(overview(counts), crop=False)
     if is_drawable(aside):
         for reason, times in progress.tally.failures[:_REASONS_SHOWN]:
             often = "Failed once" if times == 1 else f"Failed {times} times"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rich.table import Table
+from rich.text import Text
 
 from winter_sync.models import ImageType
 from winter_sync.units import show_size
@@ -12,13 +13,43 @@ from winter_sync.units import show_size
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from rich.console import Console, ConsoleOptions, RenderResult
+
     from winter_sync.records import NightCount
 
 MOST_NIGHTS = 30
 """More nights than these are shown by month."""
+_GAP = "  "
 
 
-def overview(counts: Sequence[NightCount]) -> Table:
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """A table whose numbers are whole on every terminal.
+
+    Where there is little room its columns move together; where that is not enough, the terminal
+    itself breaks the lines. To be printed with `crop=False`.
+
+    Parameters
+    ----------
+    rows
+        The headings and then each line, in cells.
+    """
+
+    rows: Sequence[Sequence[str]]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw it, with as much between columns as there is room for."""
+        del console
+        widths = [max(map(len, column)) for column in zip(*self.rows, strict=True)]
+        roomy = sum(widths) + (len(widths) - 1) * len(_GAP) <= options.max_width
+        gap = _GAP if roomy else " "
+        for number, (name, *cells) in enumerate(self.rows):
+            line = [name.ljust(widths[0]), *map(str.rjust, cells, widths[1:])]
+            style = "" if number else "bold"
+            yield Text(gap.join(line), style, no_wrap=True, overflow="ignore")
+
+
+def overview(counts: Sequence[NightCount]) -> Overview:
     """Make a table with a line for each night, or each month, and a column for each type.
 
     Of a type it tells how many products are here, and of how many if some are not; both cameras
@@ -27,16 +58,11 @@ def overview(counts: Sequence[NightCount]) -> Table:
     counts = [one for one in counts if _listed(one)]
     by_month = len({one.night for one in counts}) > MOST_NIGHTS
     types = [one for one in ImageType if any(count.image_type is one for count in counts)]
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("month" if by_month else "night", no_wrap=True)
-    for heading in (*types, "missing", "to come", "size"):
-        table.add_column(heading, justify="right", no_wrap=True)
     spans: dict[str, list[NightCount]] = {}
     for count in sorted(counts, key=lambda one: one.night):
         spans.setdefault(_span(count, by_month=by_month), []).append(count)
-    for name, some in spans.items():
-        table.add_row(name, *_cells(some, types))
-    return table
+    headings = ["month" if by_month else "night", *types, "missing", "to come", "size"]
+    return Overview([headings, *([name, *_cells(some, types)] for name, some in spans.items())])
 
 
 def _span(count: NightCount, *, by_month: bool) -> str:
