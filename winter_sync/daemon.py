@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from winter_sync.catalog import Catalog
 from winter_sync.errors import BadAnswerError, RefusedError, TransientError
 from winter_sync.events import ClockJumped, DownloadsRest, ProgramRefused
+from winter_sync.plan import doubled
 from winter_sync.report import Report
 from winter_sync.schedule import Schedule
 from winter_sync.work import Work
@@ -181,8 +182,7 @@ class Daemon:
     def _poll_again(self, subject: Subject) -> None:
         """Look again sooner than the rhythm says, but ever later while that fails."""
         self._failures[subject] += 1
-        doublings = min(self._failures[subject] - 1, 10)
-        wait = min(_FIRST_RETRY * (1 << doublings), _LONGEST_RETRY)
+        wait = doubled(_FIRST_RETRY, self._failures[subject], _LONGEST_RETRY)
         if wait < self._rhythms[subject]:
             self._schedule.again(subject, wait)
 
@@ -236,7 +236,7 @@ class Daemon:
 
     @property
     def _resting(self) -> timedelta:
-        return min(_FIRST_REST * (1 << min(self._rests - 1, 10)), _LONGEST_REST)
+        return doubled(_FIRST_REST, self._rests, _LONGEST_REST)
 
     async def _rest(self, seen: int) -> None:
         """Leave downloads alone for a while, all together: one after the other brought nothing."""

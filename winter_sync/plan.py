@@ -269,8 +269,12 @@ def retry_delay(attempts: int, random: float) -> timedelta:
     """
     if attempts <= _AT_ONCE:
         return timedelta(0)
-    doubled: timedelta = _FIRST_DELAY * (1 << min(attempts - _AT_ONCE - 1, 20))
-    return min(doubled, _LONGEST_DELAY) * (0.75 + random / 2)
+    return doubled(_FIRST_DELAY, attempts - _AT_ONCE, _LONGEST_DELAY) * (0.75 + random / 2)
+
+
+def doubled(first: timedelta, times: int, longest: timedelta) -> timedelta:
+    """Give the wait after so many failures, at least one: it doubles from `first` to `longest`."""
+    return min(first * (1 << min(times - 1, 20)), longest)
 
 
 def missing_delay(times: int) -> timedelta:

@@ -36,6 +36,7 @@ from winter_sync.events import (
 from winter_sync.factory import now, open_existing_catalog, open_mirror
 from winter_sync.metrics import Metrics, Watched
 from winter_sync.orders import Order, Orders
+from winter_sync.plan import doubled
 from winter_sync.records import Scope
 from winter_sync.sentry import make_sure_of_being_alone, only_daemon
 from winter_sync.settings import check_root
@@ -337,7 +338,7 @@ class Service:
     async def _rest(self, failed: StorageError | UsageError) -> None:
         """Leave a disk that fails alone for a while; an order ends that."""
         self._rests += 1
-        wait = min(_FIRST_REST * (1 << min(self._rests - 1, 10)), _LONGEST_REST)
+        wait = doubled(_FIRST_REST, self._rests, _LONGEST_REST)
         self._not_ready = failed.message
         # Whoever ordered the settings to be read waits to hear that they were.
         self._notifier.ready()
