@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from winter_sync import plan
 from winter_sync.catalog import Catalog, CatalogThread
-from winter_sync.errors import LeftAloneError, RefusedError, TransientError, WinterSyncError
+from winter_sync.errors import (
+    BadAnswerError,
+    LeftAloneError,
+    RefusedError,
+    TransientError,
+    WinterSyncError,
+)
 from winter_sync.events import INTERRUPTED, BatchBegun, BatchEnded, Settled, Tell
 from winter_sync.fetcher import Fetched, Fetcher
 from winter_sync.models import Batch, Cause, Failed, Missing, Outcome
@@ -113,19 +120,24 @@ class Downloader:
         ending = self._end(batch, began, committing, fetched.trouble, fetched.cause)
         await to_the_end(asyncio.create_task(ending))
         report.count(fetched.outcomes)
-        if work.learn(batch, fetched):
+        if fetched.refused is not None and len(batch.candidates) > 1:
+            work.refuse(batch.program, fetched.refused)
+        elif work.learn(batch, fetched):
             report.errors.append(_in_vain(fetched.trouble))
         work.wake()
 
     async def _fetch_or_fail(self, batch: Batch) -> Fetched:
         """Fetch a batch; one that does not begin, from a server that is well, has failed itself.
 
-        Else a product that breaks the server would be asked for in the same company for ever.
+        Else a product that breaks the server would be asked for in the same company for ever. So
+        would one that may not be read, though all others of its program may.
 
         Raises
         ------
         TransientError
             If the server is not well; nothing was learnt of the batch then.
+        RefusedError
+            If the program's credentials are refused; the same.
         """
         try:
             return await self._fetcher.fetch(batch)
@@ -133,12 +145,24 @@ class Downloader:
             raise
         except TransientError as broken:
             await self._api.probe()
-            outcomes = tuple(
-                Failed(one, broken.message, cause=broken.cause) for one in batch.candidates
-            )
-            for outcome in outcomes:
-                self._tell(Settled(outcome))
-            return Fetched(outcomes, trouble=broken.message, cause=broken.cause)
+            return self._failed(batch, broken)
+        except RefusedError as refused:
+            await self._make_sure_of_credentials(batch.program, refused)
+            return replace(self._failed(batch, refused), refused=refused)
+
+    async def _make_sure_of_credentials(self, program: str, refused: RefusedError) -> None:
+        try:
+            await self._api.program(program)
+        except BadAnswerError:
+            raise refused from None
+
+    def _failed(self, batch: Batch, broken: WinterSyncError) -> Fetched:
+        outcomes = tuple(
+            Failed(one, broken.message, cause=broken.cause) for one in batch.candidates
+        )
+        for outcome in outcomes:
+            self._tell(Settled(outcome))
+        return Fetched(outcomes, trouble=broken.message, cause=broken.cause)
 
     async def _end(
         self,

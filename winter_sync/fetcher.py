@@ -9,7 +9,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from winter_sync.errors import BadAnswerError, DamagedError, TransientError
+from winter_sync.errors import BadAnswerError, DamagedError, RefusedError, TransientError
 from winter_sync.events import Received, Settled
 from winter_sync.intake import Intake
 from winter_sync.models import Batch, Candidate, Cause, Failed, Outcome, Published, Unchanged
@@ -36,6 +36,8 @@ class Fetched:
     trouble: str | None = None
     cause: Cause = Cause.OTHER
     """What kind of trouble."""
+    refused: RefusedError | None = None
+    """What the server said, where it refused the download although the credentials are good."""
 
     @property
     def brought_something(self) -> bool:

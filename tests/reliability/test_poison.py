@@ -89,6 +89,37 @@ async def _next_pause(stage: Stage, savepath: str) -> timedelta:
     return pause
 
 
+@pytest.mark.fault(
+    kind="a product that is refused (403), though the credentials are good",
+    injected=f"403@{THIRD}",
+    outcome="the program is left alone for a few runs, until it is told apart and waits alone",
+    kept=OTHERS,
+)
+async def test_a_product_that_may_not_be_read_stops_no_other(tmp_path: Path) -> None:
+    """It is told apart run by run; then it waits alone, and its program is not left alone."""
+    async with staged(tmp_path, f"403@{THIRD}") as stage:
+        poisoned = stage.stacks[2]
+        report = await stage.run()
+        while report.exit_code is ExitCode.REFUSED and len(stage.reports) < 10:
+            report = await stage.run_after()
+        assert stage.missed == {path_of(poisoned)}
+        assert (report.exit_code, report.left) == (ExitCode.INCOMPLETE, 1)
+        stage.misbehave("")
+        assert (await stage.run_after()).exit_code is ExitCode.DONE
+        assert not stage.missed
+
+
+async def test_refused_credentials_are_held_against_no_product(tmp_path: Path) -> None:
+    """Once they are accepted again, all that was wanted is asked for in the same company."""
+    async with staged(tmp_path, "500@download") as stage:
+        await stage.run()
+        before = [stage.waits_until(one.savepath)[0] for one in stage.stacks]
+        stage.misbehave("401@download+program")
+        report = await stage.run_after()
+        assert report.exit_code is ExitCode.REFUSED
+        assert [stage.waits_until(one.savepath)[0] for one in stage.stacks] == before
+
+
 async def test_several_poisoned_products_cost_no_other(tmp_path: Path) -> None:
     """Each of several is told apart, in whatever company it was, and each in its own way."""
     script = "500@*mef_1_0_0_stack.fits,poison@*mef_2_0_0_stack.diff.fits,half@*mef_5_0_0_stack.*"
