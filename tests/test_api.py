@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import traceback
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
 import pytest
 from aiohttp import web
+from support.driven import Time
 from support.rig import path_of
 
 from winter_sync.api import Api, Timeouts, query_body
@@ -224,8 +226,9 @@ async def test_each_status_has_its_remedy(status: int, error: type[WinterSyncErr
         return web.json_response({"detail": "said the server"}, status=status)
 
     async with answering(answer) as url, Client(url) as client:
-        with pytest.raises(error, match="said the server"):
+        with pytest.raises(error, match="said the server") as told:
             await client.api.query(QUERY)
+        assert told.value.remedy
         with pytest.raises(error):
             async with client.api.download(batch_of(Observatory(demo_universe()))):
                 pass
@@ -311,6 +314,42 @@ async def test_what_is_no_table_is_a_bad_answer(body: bytes) -> None:
     async with answering(answer) as url, Client(url) as client:
         with pytest.raises(BadAnswerError):
             await client.api.query(QUERY)
+
+
+@pytest.mark.parametrize("row", ["[]", "{}", '"a"', '{"a":1,"b":2}'])
+async def test_an_answer_cannot_take_all_memory(row: str) -> None:
+    """Many values in few bytes, sent in fewer by compression, are refused before they are made."""
+    body = gzip.compress(b'{"body": [' + b",".join([row.encode()] * 2_000_001) + b"]}", 1)
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=body, headers={"Content-Encoding": "gzip"})
+
+    async with answering(answer) as url, Client(url) as client:
+        with pytest.raises(BadAnswerError, match="more than 2000000 values") as told:
+            await client.api.query(QUERY)
+    assert told.value.remedy
+
+
+def test_our_own_patience_is_no_silence_of_the_server() -> None:
+    """However far apart requests are to be, waiting for one's turn is not waiting for an answer."""
+    time = Time(datetime(2025, 10, 26, tzinfo=UTC))
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response({"body": []})
+
+    async def ask_twice() -> None:
+        async with (
+            answering(answer) as url,
+            Api(url, GOOD, interval=3600, monotonic=time.loop.time) as api,
+        ):
+            async with asyncio.TaskGroup() as group:
+                for _ in range(2):
+                    group.create_task(api.query(QUERY))
+            async with api.download(batch_of(Observatory(demo_universe()))) as download:
+                assert [block async for block in download.blocks()] == [b'{"body": []}']
+
+    time.run(ask_twice())
+    assert time.loop.now >= 2 * 3600
 
 
 async def test_a_server_that_is_not_there(unused_tcp_port: int) -> None:

@@ -55,7 +55,11 @@ Json = Any
 """What JSON holds is checked where it is read."""
 
 _READ_BUFFER = 512 * 1024
-_LARGEST_ANSWER = 128 * 1024 * 1024
+_LARGEST_ANSWER = 32 * 1024 * 1024
+"""Bytes; tens of thousands of rows. A window that has more is halved."""
+_MOST_VALUES = 2_000_000
+"""In one answer, as far as its punctuation tells: each takes some 70 bytes of memory, however few
+bytes it was sent in. A listing of the largest size has a million."""
 _QUOTED = 80
 _LOOKED_AT = 4096
 _LONGEST_DETAIL = 500
@@ -275,7 +279,7 @@ class Api:
         answer = await self._ask("/validation/program", params=self._program_params(name))
         body = answer.get("body") if isinstance(answer, Mapping) else None
         if not isinstance(body, Mapping):
-            raise BadAnswerError(f"the answer about program {name} has no body")
+            raise BadAnswerError(f"the answer about program {name} has no body", remedy=_TRY_LATER)
         return Program(
             name=name,
             start=_date(body.get("startdate")),
@@ -327,6 +331,7 @@ class Api:
         first_byte = _patience(
             self._timeouts.first_byte, "the first byte of a download", SilentError
         )
+        await self._pace.turn()
         async with first_byte:
             response = await self._get(
                 "/images/download_list",
@@ -356,6 +361,7 @@ class Api:
     async def _ask_once(
         self, path: str, params: Mapping[str, str], body: object, *, authorize: bool
     ) -> Json:
+        await self._pace.turn()
         async with _patience(self._timeouts.query, f"the answer to {path}"):
             response = await self._get(path, params=params, body=body, authorize=authorize)
             async with response:
@@ -374,7 +380,6 @@ class Api:
     ) -> aiohttp.ClientResponse:
         if self._session is None:
             raise RuntimeError("the client is not open")
-        await self._pace.turn()
         # With `json`, aiohttp sends the application/json that newer servers insist on.
         with _wire(self.base_url):
             response = await self._session.get(
@@ -429,7 +434,9 @@ class Api:
         while block := await _read(response, None):
             content += block
             if len(content) > _LARGEST_ANSWER:
-                raise BadAnswerError(f"the server's answer has more than {_LARGEST_ANSWER} bytes")
+                raise _too_much(f"{_LARGEST_ANSWER} bytes")
+        if sum(map(content.count, (b",", b"[", b"{"))) > _MOST_VALUES:
+            raise _too_much(f"{_MOST_VALUES} values")
         return bytes(content)
 
     def _parse(self, content: bytes, path: str) -> Json:
@@ -549,7 +556,9 @@ class _wire:  # noqa: N801 - reads as a word at its calls
                 "api.base_url is no address", remedy="Write it like http://winter.caltech.edu:82."
             ) from None
         if isinstance(error, TimeoutError):
-            raise TransientError(f"{self._where} did not answer in time") from None
+            raise TransientError(
+                f"{self._where} did not answer in time", remedy=_TRY_LATER
+            ) from None
         if isinstance(error, aiohttp.ClientError | OSError):
             raise TransientError(
                 f"the connection to {self._where} broke ({type(error).__name__})",
@@ -562,6 +571,10 @@ def _reason(error: OSError) -> str:
     if error.errno is not None and error.errno > 0:
         return os.strerror(error.errno)
     return error.strerror or type(error).__name__
+
+
+def _too_much(limit: str) -> BadAnswerError:
+    return BadAnswerError(f"the server's answer has more than {limit}", remedy=_TRY_LATER)
 
 
 def _printable(text: str) -> str:
@@ -584,7 +597,11 @@ def _status_error(response: aiohttp.ClientResponse, said: str) -> WinterSyncErro
             "says which is wrong.",
         )
     if status == HTTPStatus.UNPROCESSABLE_ENTITY:
-        return RejectedQueryError(f"the server rejects the request (422): {said}")
+        return RejectedQueryError(
+            f"the server rejects the request (422): {said}",
+            remedy="It is tried again at the next poll. If it stays so, check the clock and what "
+            "is asked for: targets, cones, rectangles.",
+        )
     if status in _UNWELL:
         return TransientError(
             f"the server is unwell ({status}): {said}",

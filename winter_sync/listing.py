@@ -44,12 +44,16 @@ def read_listing(answer: object, query: Query) -> Listing:
     """
     rows: list[Row] = []
     faults: list[str] = []
+    more = 0
     for number, raw in enumerate(_raw_rows(answer), start=1):
         try:
             rows.append(_row(raw, query))
         except _MalformedRowError as malformed:
-            faults.append(f"row {number}: {malformed}")
-    return Listing(tuple(rows), _shortened(faults))
+            if len(faults) < _MOST_TOLD:
+                faults.append(f"row {number}: {malformed}")
+            else:
+                more += 1
+    return Listing(tuple(rows), (*faults, f"and {more} more") if more else tuple(faults))
 
 
 def _raw_rows(answer: object) -> Iterable[object]:
@@ -157,11 +161,6 @@ def _number(raw: Mapping[str, Any], column: str) -> float | None:
 def _whole(raw: Mapping[str, Any], column: str) -> int | None:
     value = _number(raw, column)
     return int(value) if value is not None and abs(value) < _BEYOND_SQL else None
-
-
-def _shortened(faults: list[str]) -> tuple[str, ...]:
-    more = len(faults) - _MOST_TOLD
-    return (*faults[:_MOST_TOLD], f"and {more} more") if more > 0 else tuple(faults)
 
 
 class _MalformedRowError(Exception):
