@@ -82,6 +82,8 @@ _NO_NIGHT = ":"
 """Sorts after every night."""
 _LONG_AGO = timedelta(hours=1)
 """The same content, come again so much later, is what the archive holds, and not half written."""
+_NEVER_SO_FAR = timedelta(days=2)
+"""No wait is so long. A time further ahead is of a clock that was wrong, and counts as past."""
 
 
 class Catalog:
@@ -287,8 +289,8 @@ class Catalog:
         rows = self._rows(
             statements.CANDIDATES.format(condition=condition, programs=programs),
             [
-                *(self._now(), *values, *scope.programs, " ".join(order), limit),
-                *(_RECENT, instant_text(self._clock() - _LONG_AGO)),
+                *(self._now(), self._too_far, *values, *scope.programs, " ".join(order), limit),
+                *(_RECENT, instant_text(self._clock() - _LONG_AGO), self._too_far),
                 *(*scope.programs, " ".join(order)),
             ],
         )
@@ -301,7 +303,8 @@ class Catalog:
 
     def next_retry(self, scope: Scope) -> datetime | None:
         """Tell when the next product of a scope may be fetched; None if none is to be."""
-        row = self._row(*statements.within(scope, statements.NEXT_RETRY))
+        sql, values = statements.within(scope, statements.NEXT_RETRY)
+        row = self._row(sql, [self._too_far, *values])
         if row is None or row["soonest"] is None:
             return None
         return datetime.fromisoformat(row["soonest"]) if row["soonest"] else self._clock()
@@ -549,6 +552,10 @@ class Catalog:
 
     def _now(self) -> str:
         return instant_text(self._clock())
+
+    @property
+    def _too_far(self) -> str:
+        return instant_text(self._clock() + _NEVER_SO_FAR)
 
 
 class CatalogThread:

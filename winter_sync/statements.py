@@ -75,7 +75,7 @@ CANDIDATES = f"""
 WITH chosen AS MATERIALIZED (
   SELECT p.* FROM products p
   WHERE p.state IN ('wanted', 'missing') AND p.withdrawn_at IS NULL AND p.claimed_by IS NULL
-    AND p.not_before <= ? AND {{condition}} AND {LISTED_UNDER}
+    AND (p.not_before <= ? OR p.not_before > ?) AND {{condition}} AND {LISTED_UNDER}
   ORDER BY p.attempts, p.night DESC, instr(?, p.image_type), p.savepath LIMIT ?
 ), usual AS MATERIALIZED (
   SELECT instrument, image_type, (
@@ -86,7 +86,7 @@ WITH chosen AS MATERIALIZED (
   FROM (SELECT DISTINCT instrument, image_type FROM chosen) AS kinds
 )
 SELECT c.*, usual_size, l.lastmodified, l.pipeversion, max(l.last_listed),
-  CASE WHEN c.refused_at <= ? THEN c.refused_sha256 END AS refused_long_ago,
+  CASE WHEN c.refused_at <= ? OR c.refused_at > ? THEN c.refused_sha256 END AS refused_long_ago,
   (SELECT min(program) FROM listings o
    WHERE o.instrument = c.instrument AND o.savepath = c.savepath AND o.withdrawn_at IS NULL
      AND o.program IN ({{programs}})) AS program
@@ -103,7 +103,7 @@ WHERE p.state = 'wanted' AND p.withdrawn_at IS NULL AND p.claimed_by IS NULL
 GROUP BY night, instrument, image_type
 """  # noqa: S608 - see the top
 NEXT_RETRY = f"""
-SELECT min(not_before) AS soonest FROM products p
+SELECT min(CASE WHEN p.not_before > ? THEN '' ELSE p.not_before END) AS soonest FROM products p
 WHERE p.state IN ('wanted', 'missing') AND p.withdrawn_at IS NULL AND p.claimed_by IS NULL
   AND {{condition}} AND {LISTED_UNDER}
 """  # noqa: S608 - see the top

@@ -773,6 +773,25 @@ def test_a_missing_product_says_so_when_it_may_be_asked_for_again(catalog: Catal
     assert (before.state, after.state) == (State.WANTED, State.MISSING)
 
 
+def test_a_wait_that_a_wrong_clock_began_ends_with_it(catalog: Catalog, clock: Clock) -> None:
+    """What failed or was missing while the clock was ahead by years is not left alone for years."""
+    poll(catalog, [STACK, DIFF])
+    clock.advance(days=4000)
+    taken = {one.product: one for one in candidates(catalog)}
+    commit(catalog, Failed(taken[STACK], "it was dark", sha256="abc"), wait=timedelta(hours=6))
+    commit(catalog, Missing(taken[DIFF]), wait=timedelta(hours=24))
+    assert waiting(catalog) == []
+    clock.advance(days=-4000)
+    assert catalog.next_retry(ALL) == clock()
+    again = {one.product: one for one in candidates(catalog)}
+    assert set(again) == {STACK, DIFF}
+    assert again[STACK].refused_sha256 == "abc"
+    commit(catalog, Failed(again[STACK], "it was dark"), wait=timedelta(hours=6))
+    commit(catalog, Missing(again[DIFF]), wait=timedelta(hours=24))
+    assert waiting(catalog) == []
+    assert catalog.next_retry(ALL) == clock() + timedelta(hours=6)
+
+
 def test_a_product_of_two_programs_is_fetched_once(catalog: Catalog) -> None:
     """It is one candidate, under the first program of the scope by name."""
     poll(catalog, [STACK], program=OTHER)
