@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,14 +14,13 @@ from support.disks import as_root, mounted
 
 from winter_sync.errors import ExitCode, StorageError
 from winter_sync.events import Settled
-from winter_sync.models import Published
+from winter_sync.models import Failed, Published
 from winter_sync.tree import OURS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
-    from support.rig import Rig
+    from support.rig import Noted, Rig
 
     from winter_sync.events import Event
 
@@ -172,3 +173,72 @@ async def test_a_root_on_another_disk_than_the_state(rig: Rig, tmp_path: Path) -
         assert rig.files() == rig.truth()
         assert (tmp_path / "state" / "catalog.sqlite3").is_file()
         assert staged(rig.root) == []
+
+
+def put_directory(place: Path) -> None:
+    """Put a directory where a file should be."""
+    place.mkdir(parents=True)
+
+
+def put_file(place: Path) -> None:
+    """Put a file where a directory should be."""
+    place.parent.parent.mkdir(parents=True)
+    place.parent.write_bytes(b"mine")
+
+
+def put_dangling_link(place: Path) -> None:
+    """Put a link to nowhere where a directory should be."""
+    place.parent.parent.mkdir(parents=True)
+    place.parent.symlink_to("nowhere")
+
+
+def put_loop(place: Path) -> None:
+    """Put a link to itself where a directory should be."""
+    place.parent.parent.mkdir(parents=True)
+    place.parent.symlink_to(place.parent.name)
+
+
+def put_link_out(place: Path) -> None:
+    """Put a link to another file system where a directory should be."""
+    if Path("/dev/shm").stat().st_dev == place.parents[4].stat().st_dev:  # noqa: S108 - looked at
+        pytest.skip("there is no other file system here")
+    place.parent.parent.mkdir(parents=True)
+    place.parent.symlink_to("/dev/shm")  # noqa: S108 - nothing is written there
+
+
+@pytest.mark.fault(
+    kind="something in the way of a file: a directory, a file, a link to nowhere or elsewhere",
+    injected="(put into the tree)",
+    outcome="the products below it are not asked for, and wait; the run says so (exit code 5)",
+    kept="every other product, and what is in the way",
+)
+@pytest.mark.parametrize(
+    "block",
+    [put_directory, put_file, put_dangling_link, put_loop, put_link_out],
+    ids=lambda block: block.__name__,
+)
+async def test_what_is_in_the_way_stops_no_other(
+    rig: Rig, noted: Noted, block: Callable[[Path], None]
+) -> None:
+    """What cannot be put into its place costs no other product and no request."""
+    truth = rig.truth()
+    chosen = next(path for path in truth if path.endswith("_stack.fits"))
+    place = rig.root / chosen
+    block(place)
+    report = await rig.sync()
+    below = place if block is put_directory else place.parent
+    blocked = {path for path in truth if (rig.root / path).is_relative_to(below)}
+    assert report.exit_code is ExitCode.INCOMPLETE
+    assert report.left == len(blocked) >= 1
+    assert {name: sha for name, sha in rig.files().items() if name in truth} == {
+        path: sha for path, sha in truth.items() if path not in blocked
+    }
+    names = {path.rpartition("/")[2] for path in blocked}
+    assert not names & {asked.rpartition("/")[2] for asked in noted.asked}
+    failures = [one.outcome for one in rig.events if isinstance(one, Settled)]
+    reasons = {one.reason for one in failures if isinstance(one, Failed)}
+    assert all(str(below) in reason for reason in reasons)
+    below.rmdir() if block is put_directory else below.unlink()
+    rig.observatory.clock.advance(timedelta(hours=8))
+    assert (await rig.sync()).exit_code is ExitCode.DONE
+    assert rig.files() == truth

@@ -29,6 +29,8 @@ _REMEDIES = {
     errno.EISDIR: _IN_THE_WAY,
     errno.EEXIST: _IN_THE_WAY,
     errno.ENOENT: "Is its file system mounted?",
+    errno.ELOOP: _IN_THE_WAY,
+    errno.ENAMETOOLONG: "Set a shorter mirror.layout, or another mirror.root.",
     errno.EXDEV: "The mirror must lie on one file system: no mounts or links out of it.",
     errno.EIO: "The disk is failing: see the kernel's log, and check the disk.",
     errno.ENOLCK: "The file system has no locks: mount it with them, or set another mirror.root.",

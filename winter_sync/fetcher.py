@@ -83,7 +83,8 @@ class Fetcher:
         """Download a batch into the tree.
 
         Gives what became of its products. One that broke half-way after some products came is to
-        be asked again for the rest; one that brought nothing has failed with all its products.
+        be asked again for the rest; one that brought nothing has failed with all its products. What
+        has something in the way of its place in the tree has failed without being asked for.
 
         Raises
         ------
@@ -92,6 +93,26 @@ class Fetcher:
         StorageError
             If the disk cannot take it.
         """
+        blocked = await off_loop(self._threads, self._blocked, batch)
+        for outcome in blocked:
+            self._tell(Settled(outcome))
+        without = {outcome.candidate for outcome in blocked}
+        free = tuple(one for one in batch.candidates if one not in without)
+        if not free:
+            return Fetched(blocked)
+        fetched = await self._fetch(replace(batch, candidates=free))
+        return replace(fetched, outcomes=(*blocked, *fetched.outcomes))
+
+    def _blocked(self, batch: Batch) -> tuple[Failed, ...]:
+        """Let those have failed that cannot be put into the tree."""
+        found = ((one, self._session.tree.obstacle(one.path)) for one in batch.candidates)
+        return tuple(
+            Failed(one, f"{why.message}. {why.remedy}", blamed=True, cause=why.cause)
+            for one, why in found
+            if why is not None
+        )
+
+    async def _fetch(self, batch: Batch) -> Fetched:
         loop = asyncio.get_running_loop()
 
         def settled(outcome: Outcome) -> None:

@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import threading
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, replace
@@ -52,6 +53,9 @@ _NO_HARD_LINKS = frozenset(
     {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV, errno.EACCES}
 )
 """What a file system says that has none, or none more for this file, or not for us."""
+
+_OBSTACLES = frozenset({errno.ENOTDIR, errno.EISDIR, errno.EXDEV, errno.ELOOP, errno.ENAMETOOLONG})
+"""What stands in the way of some files only."""
 
 
 class Tree:
@@ -250,6 +254,38 @@ class Tree:
         if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
             raise ValueError(f"{path!r} leads out of the tree")
         return self.root / path
+
+    def obstacle(self, path: str) -> StorageError | None:
+        """Give what stands in the way of a file, if something does, before it is asked for.
+
+        That is a fault of this one place, of which others can know nothing: a file where a
+        directory should be or the other way round, or a link to another file system.
+        """
+        place = self.place(path)
+        try:
+            with explained(place):
+                self._look_along(place)
+        except StorageError as refused:
+            if refused.fields["errno"] in _OBSTACLES:
+                return refused
+        return None
+
+    def _look_along(self, place: Path) -> None:
+        device = self.root.stat().st_dev
+        for directory in reversed(place.relative_to(self.root).parents):
+            try:
+                found = (self.root / directory).stat()
+            except FileNotFoundError:
+                if not (self.root / directory).is_symlink():
+                    return
+                raise _in_the_way(errno.ENOTDIR, self.root / directory) from None
+            if not stat.S_ISDIR(found.st_mode):
+                raise _in_the_way(errno.ENOTDIR, self.root / directory)
+            if found.st_dev != device:
+                raise _in_the_way(errno.EXDEV, self.root / directory)
+        with suppress(FileNotFoundError):
+            if stat.S_ISDIR(place.lstat().st_mode):
+                raise _in_the_way(errno.EISDIR, place)
 
     def make_directory(self, directory: Path) -> None:
         """Make a directory of the tree, and every name on the way to it durable.
@@ -483,6 +519,10 @@ class Reserve:
 
     def __exit__(self, *_: object) -> None:
         self.end()
+
+
+def _in_the_way(code: int, path: Path) -> OSError:
+    return OSError(code, os.strerror(code), str(path))
 
 
 def _make_root(root: Path) -> None:
