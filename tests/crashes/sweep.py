@@ -31,10 +31,11 @@ CHECKOUT = Path(__file__).parent.parent.parent
 class Observatory:
     """A simulated archive in a process of its own; a context manager."""
 
-    def __init__(self, products: int = PRODUCTS) -> None:
+    def __init__(self, products: int = PRODUCTS, *, faults: str = "") -> None:
         command = [
             *(sys.executable, "-m", "winter_sync", "simulate", "--port", "0"),
             *("--night", "20251023", "--products", str(products)),
+            *(("--faults", faults) if faults else ()),
         ]
         self._process = subprocess.Popen(  # noqa: S603 - our own command
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=CHECKOUT

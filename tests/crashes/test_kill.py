@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from crashes.nursery import STEPS
-from crashes.sweep import kill_and_restart, random_instants
+from crashes.sweep import Nursery, Observatory, kill_and_restart, look, random_instants
+
+from winter_sync.tree import OURS, digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-    from crashes.sweep import Nursery, Observatory
 
 INSTANTS = 200
 INSTANTS_IN_SHORT = 12
@@ -73,6 +73,49 @@ def test_killed_in_a_recovery(  # noqa: PLR0917 - fixtures
     assert nursery.run(root, step="commit", moment="before", times=2)
     killed = kill_and_restart(observatory, nursery, root, truth, step=step, moment=moment, times=1)
     assert killed
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.fault(
+    kind="SIGKILL while the rest of a download that broke is given back",
+    injected="(a process that kills itself there)",
+    outcome="the next run asks for that rest",
+    kept="what was published, and fetched no more; nothing else is left",
+)
+def test_killed_after_a_salvage(tmp_path: Path, moment: str) -> None:
+    """What a broken download brought stays, and what it did not bring is nobody's lease."""
+    with Observatory(faults="end-between:x1@download") as broken, Nursery(broken.url) as nursery:
+        root, truth = tmp_path / "winter", broken.truth()
+        assert kill_and_restart(
+            broken, nursery, root, truth, step="release", moment=moment, times=1
+        )
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.fault(
+    kind="SIGKILL while an older file of the same name is kept",
+    injected="(a process that kills itself there)",
+    outcome="the next run publishes what was to take its place",
+    kept="the older file, once",
+)
+def test_killed_while_keeping(
+    nursery: Nursery, truth: Mapping[str, str], tmp_path: Path, moment: str, times: int
+) -> None:
+    """Each file that was there first is found once: in its place, or among the revisions."""
+    root = tmp_path / "winter"
+    for path in truth:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(f"mine: {path}")
+    mine = look(root).digests
+    assert nursery.run(root, step="keep", moment=moment, times=times)
+    for path, found in look(root).digests.items():
+        assert found in (truth[path], mine[path]), f"{path} is neither"
+    nursery.run(root)
+    assert look(root).digests == dict(truth)
+    kept = [digest(one) for one in (root / OURS / "revisions").rglob("*") if one.is_file()]
+    assert sorted(kept) == sorted(mine.values())
+    assert not [one for one in (root / OURS / "staging").rglob("*") if one.is_file()]
 
 
 def _sweep(
