@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "reliability.md"
-PLACES = ("reliability", "test_disks.py", "crashes", "test_two_at_once.py", "daemon")
+PLACES = (
+    *("reliability", "test_mirror.py", "test_disks.py", "test_tree.py", "test_roots.py"),
+    *("crashes", "test_two_at_once.py", "daemon"),
+)
 FAULTS = "the faults, from the markers of the tests"
 KINDS = "the kinds, from winter_sync/simulator"
 

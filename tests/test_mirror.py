@@ -169,6 +169,12 @@ class NoDownloads(Faults):
         return Answer(404, b"{}")
 
 
+@pytest.mark.fault(
+    kind="a product that the server says it does not have now",
+    injected="(the archive loses its file)",
+    outcome="no failure: it is shown as missing, and asked for again after hours, ever later",
+    kept="every other product",
+)
 async def test_a_missing_file_waits_and_comes(rig: Rig, noted: Noted) -> None:
     """What the archive lists but does not have is asked for again hours later, and then comes."""
     lost = rig.observatory.products(image_type=ImageType.STACK)[0]

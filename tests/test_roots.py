@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from support.rig import Rig
 
 
+@pytest.mark.fault(
+    kind="an unmounted root: an empty mount point",
+    injected="(the mirror is moved away)",
+    outcome="nothing is written there; the run ends (exit code 6) and asks whether it is mounted",
+    kept="all that was published",
+)
 async def test_a_root_that_lost_its_mirror_is_left_alone(rig: Rig) -> None:
     """When a mirror's file system is not mounted, nothing is written below its mount point."""
     rig.programs = rig.programs[:1]
@@ -41,6 +47,12 @@ async def test_a_root_that_was_removed_begins_anew(rig: Rig) -> None:
     assert rig.files() == before
 
 
+@pytest.mark.fault(
+    kind="the same, with the state on another file system",
+    injected="(the mirror is removed)",
+    outcome="as above",
+    kept="the catalog",
+)
 async def test_a_catalog_elsewhere_misses_its_root(rig: Rig) -> None:
     """A catalog on another file system than the root notices that the root is another."""
     rig.programs = rig.programs[:1]

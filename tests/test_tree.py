@@ -813,6 +813,12 @@ except StorageError as refused:
 """
 
 
+@pytest.mark.fault(
+    kind="permission to write in the root is lost",
+    injected="(a process of another user)",
+    outcome="the run ends (exit code 6) and asks for the permission",
+    kept="all that was published",
+)
 def test_a_root_one_may_not_write_in_is_told() -> None:
     """Without write permission the error names the path and asks for the permission."""
     with tempfile.TemporaryDirectory() as name:
@@ -1026,6 +1032,12 @@ def check_nothing_happened(tree: Tree, session: Session, content: bytes = b"one"
     assert [one for one in session.testimony("batch") if one.savepath != STACK.savepath] == []
 
 
+@pytest.mark.fault(
+    kind="a disk without room for another file, when one is opened",
+    injected="(small real file systems, ext4 and tmpfs, filled)",
+    outcome="the run ends (exit code 6) and says what is needed",
+    kept="all that was published",
+)
 def test_full_when_a_part_is_opened(full_tree: tuple[Tree, Session, Path]) -> None:
     """Where no file can be made, staging says so and leaves nothing."""
     tree, session, disk = full_tree
@@ -1036,6 +1048,12 @@ def test_full_when_a_part_is_opened(full_tree: tuple[Tree, Session, Path]) -> No
     check_nothing_happened(tree, session)
 
 
+@pytest.mark.fault(
+    kind="a disk that is full in the middle of a file",
+    injected="(small real file systems, ext4 and tmpfs, filled)",
+    outcome="the run ends (exit code 6) and says what is needed",
+    kept="all that was published; nothing of the half file",
+)
 def test_full_in_the_middle_of_a_file(full_tree: tuple[Tree, Session, Path]) -> None:
     """A file for which there is no room half-way is given up, and its space with it."""
     tree, session, _ = full_tree
@@ -1046,6 +1064,12 @@ def test_full_in_the_middle_of_a_file(full_tree: tuple[Tree, Session, Path]) -> 
     assert tree.free() == before
 
 
+@pytest.mark.fault(
+    kind="a disk without room for the directory of a night",
+    injected="(small real file systems, ext4 and tmpfs, filled)",
+    outcome="the run ends (exit code 6) and says what is needed",
+    kept="all that was published",
+)
 def test_full_when_the_directory_is_made(full_tree: tuple[Tree, Session, Path]) -> None:
     """A night that cannot be made keeps its product out, until there is room."""
     tree, session, disk = full_tree
@@ -1062,6 +1086,12 @@ def _is_tmpfs(disk: Path) -> bool:
     return f"{disk} tmpfs" in Path("/proc/mounts").read_text()
 
 
+@pytest.mark.fault(
+    kind="a disk that is full when a publication is journalled",
+    injected="(small real file systems, ext4 and tmpfs, filled)",
+    outcome="the run ends (exit code 6) and says what is needed",
+    kept="all that was published, the older revision too",
+)
 def test_full_when_evidence_is_written(full_tree: tuple[Tree, Session, Path]) -> None:
     """Without room for the journal nothing is renamed; with room again, the next one goes well."""
     tree, session, disk = full_tree
@@ -1080,6 +1110,12 @@ def test_full_when_evidence_is_written(full_tree: tuple[Tree, Session, Path]) ->
     session.committed("batch")
 
 
+@pytest.mark.fault(
+    kind="a disk that refuses only at fsync or at rename (full, over quota, failing)",
+    injected="(the system call fails)",
+    outcome="as above, with the remedy for each",
+    kept="all that was published, the older revision too",
+)
 @pytest.mark.parametrize("call", ["fsync", "rename"])
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EDQUOT], ids=errno.errorcode.get)
 def test_a_disk_that_refuses_late(

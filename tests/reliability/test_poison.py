@@ -92,11 +92,11 @@ async def _next_pause(stage: Stage, savepath: str) -> timedelta:
 @pytest.mark.fault(
     kind="a product that is refused (403), though the credentials are good",
     injected=f"403@{THIRD}",
-    outcome="the program is left alone for a few runs, until it is told apart and waits alone",
+    outcome="the program is left alone for a few runs, until it is singled out and waits alone",
     kept=OTHERS,
 )
 async def test_a_product_that_may_not_be_read_stops_no_other(tmp_path: Path) -> None:
-    """It is told apart run by run; then it waits alone, and its program is not left alone."""
+    """It is singled out run by run; then it waits alone, and its program is not left alone."""
     async with staged(tmp_path, f"403@{THIRD}") as stage:
         poisoned = stage.stacks[2]
         report = await stage.run()
