@@ -130,6 +130,15 @@ def test_it_is_watched_by_its_progress(tmp_path: Path) -> None:
             assert daemon.end() == 0
 
 
+def test_a_refused_program_is_in_the_status(tmp_path: Path) -> None:
+    """Whoever asks systemd how the daemon is sees what it cannot do."""
+    with served() as simulator:
+        file = settings_of(simulator, tmp_path, programs=[{"api_key": "wrong"}])
+        with running(tmp_path, file) as daemon:
+            daemon.told("STATUS=credentials refused for 2024A000; no poll yet, 0 published (0 B)")
+            assert daemon.end() == 0
+
+
 def test_a_reload_is_told(tmp_path: Path) -> None:
     """RELOADING and READY again, whether the new settings are right or not."""
     with served() as simulator:
