@@ -118,7 +118,14 @@ class Fetcher:
         def settled(outcome: Outcome) -> None:
             loop.call_soon_threadsafe(self._tell, Settled(self._told_safely(outcome)))
 
-        intake = Intake(batch, self._session, keep=self._keep, settled=settled, limits=self._limits)
+        intake = Intake(
+            batch,
+            self._session,
+            keep=self._keep,
+            settled=settled,
+            limits=self._limits,
+            redact=self._api.redacted,
+        )
         with intake:
             fetched = await self._fetch_into(intake, batch)
         outcomes = tuple(self._told_safely(outcome) for outcome in fetched.outcomes)

@@ -7,12 +7,15 @@ and markers are read, pixels and records are stepped over. What that cannot tell
 
 from __future__ import annotations
 
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from winter_sync import avro, fits
 from winter_sync.avro import AvroShape
 from winter_sync.fits import FitsShape
 from winter_sync.pieces import Fault, Pieces
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["AvroShape", "Fault", "FitsShape", "Verdict", "judge"]
 
@@ -52,7 +55,12 @@ _PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\n\r\f"
 
 
 def judge(
-    file: int | BinaryIO, filename: str, *, extensions: int | None = None, sums: bool = True
+    file: int | BinaryIO,
+    filename: str,
+    *,
+    extensions: int | None = None,
+    sums: bool = True,
+    redact: Callable[[str], str] = str,
 ) -> Verdict:
     """Give what a whole file is, or refuse it.
 
@@ -69,6 +77,8 @@ def judge(
         HDUs, unless its header has NEXTEND.
     sums
         For FITS: whether CHECKSUM and DATASUM cards are verified.
+    redact
+        Takes secrets out of a text; applied to what is quoted of the file.
 
     Raises
     ------
@@ -77,7 +87,7 @@ def judge(
     OSError
         If the disk fails to read.
     """
-    pieces = Pieces(file if isinstance(file, int) else file.fileno(), filename)
+    pieces = Pieces(file if isinstance(file, int) else file.fileno(), filename, redact)
     name = filename.lower()
     if name.endswith(_FITS_SUFFIXES):
         _refuse_foreign(pieces, fits.MAGIC, "FITS")

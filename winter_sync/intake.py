@@ -56,6 +56,8 @@ class Intake:
         Called with each outcome the moment it is known, in the calling thread.
     limits
         Bounds on the archive.
+    redact
+        Takes secrets out of a text; applied to what is quoted of a file.
 
     Use as a context manager: leaving it discards an unfinished part and the unused reserve.
 
@@ -65,7 +67,7 @@ class Intake:
         If there is no room for what is expected.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but two by name
         self,
         batch: Batch,
         session: Session,
@@ -73,11 +75,13 @@ class Intake:
         keep: bool,
         settled: Callable[[Outcome], None] = lambda _: None,
         limits: Limits = Limits(),  # noqa: B008 - frozen, so shareable
+        redact: Callable[[str], str] = str,
     ) -> None:
         self._batch = batch
         self._session = session
         self._keep = keep
         self._settled = settled
+        self._redact = redact
         self._asked = {one.product.filename: one for one in batch.candidates}
         self._outcomes: dict[str, Outcome] = {}
         self._unzipper = Unzipper(limits)
@@ -181,7 +185,7 @@ class Intake:
             reason = f"it arrived damaged: {member.fault}"
             return Failed(candidate, reason, blamed=True, cause=Cause.DAMAGED)
         try:
-            note = _judge(part, candidate)
+            note = _judge(part, candidate, self._redact)
         except DamagedError as refused:
             content = part.sha256 if refused.fields.get("fault") in _CARD_FAULTS else None
             return Failed(
@@ -222,7 +226,7 @@ def contradicts(folders: list[str], product: Product) -> bool:
     return not telling <= set(PurePosixPath(product.savepath).parts)
 
 
-def _judge(part: Part, candidate: Candidate) -> str | None:
+def _judge(part: Part, candidate: Candidate, redact: Callable[[str], str]) -> str | None:
     """Let a whole member pass, or refuse it; gives what is odd about it.
 
     A file that contradicts a card of its own, and nothing else, may be right and the card stale.
@@ -236,9 +240,10 @@ def _judge(part: Part, candidate: Candidate) -> str | None:
     """
     product = candidate.product
     boards = (product.instrument, product.image_type) == (Instrument.WINTER, ImageType.EXPOSURE)
+    extensions = _BOARDS if boards else None
     with explained(part.path):
         try:
-            gate.judge(part.descriptor, product.filename, extensions=_BOARDS if boards else None)
+            gate.judge(part.descriptor, product.filename, extensions=extensions, redact=redact)
         except DamagedError as refused:
             accepted = {candidate.refused_sha256, candidate.published_sha256}
             if refused.fields.get("fault") not in _CARD_FAULTS or part.sha256 not in accepted:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import os
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from winter_sync.errors import DamagedError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _QUOTED = 60
 """Bytes quoted of what was found: enough to know an error page by its first words."""
+_LOOKED_AT = 512
+"""Bytes looked at for secrets, of which the quote could have a part."""
 
 
 class Fault(StrEnum):
@@ -40,10 +46,11 @@ class Pieces:
     judging began; a file that shrinks afterwards only reads as short.
     """
 
-    def __init__(self, descriptor: int, filename: str) -> None:
+    def __init__(self, descriptor: int, filename: str, redact: Callable[[str], str] = str) -> None:
         self.size = os.fstat(descriptor).st_size
         self.filename = filename
         self._descriptor = descriptor
+        self._redact = redact
 
     def read(self, at: int, length: int) -> bytes:
         """Give `length` bytes from byte `at`, fewer where the file ends before."""
@@ -53,8 +60,8 @@ class Pieces:
 
     def damaged(self, fault: Fault, at: int, what: str) -> DamagedError:
         """Make the error that says what is wrong, at which byte, and quotes what stands there."""
-        found = self.read(at, _QUOTED)
-        there = f"there is {found!r}" if found else "the file ends there"
+        found = self.read(at, _LOOKED_AT)
+        there = f"there is {self._quoted(found)}" if found else "the file ends there"
         return DamagedError(
             f"{self.filename}: {what} (byte {at} of {self.size}: {there})",
             remedy="Fetch it again; if the same bytes come, the archive's own copy is at fault.",
@@ -63,3 +70,9 @@ class Pieces:
             at=at,
             size=self.size,
         )
+
+    def _quoted(self, found: bytes) -> str:
+        """Show how some bytes begin; secrets are taken out before they are shortened."""
+        whole = repr(found)
+        shown = self._redact(whole)
+        return repr(found[:_QUOTED]) if shown == whole else shown[:_QUOTED]

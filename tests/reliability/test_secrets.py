@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 import json
 import traceback
 from dataclasses import dataclass, field, replace
@@ -98,11 +99,19 @@ def answers() -> Iterator[Answer | None]:
     yield Answer(401, detail.encode())
 
 
+def pages() -> Iterator[str]:
+    """Give files that repeat a secret, of which our quote of their beginning may have a part."""
+    for blanks in itertools.cycle((0, 38, 42)):
+        for form in SENT:
+            yield f"<html>{' ' * blanks}{form}"
+
+
 class Echo(Faults):
     """Repeats to the client, in every place that there is, what the client sent."""
 
     def __init__(self) -> None:
         self._answers = answers()
+        self._pages = pages()
         self.answered = 0
         self.over = False
 
@@ -136,7 +145,7 @@ class Echo(Faults):
                 yield member
                 continue
             yield replace(member, name=f"{REQUEST}/{ECHO[:500]}")
-            page = f"<html>{SENT[number % len(SENT)]}".encode()
+            page = next(self._pages).encode()
             yield replace(member, pack=lambda page=page: pack(page, STYLE))  # type: ignore[misc]
             if number:
                 name = f"{REQUEST}/{member.name}"
