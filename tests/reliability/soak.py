@@ -254,7 +254,7 @@ def say(line: str) -> None:
 def main() -> None:
     """Read the command line, live, and say the figures as JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--nights", type=int, default=10, help=f"of {A_NIGHT} products each")
+    parser.add_argument("--nights", type=int, default=11, help=f"of {A_NIGHT} products each")
     parser.add_argument("--seed", type=int, default=20251001)
     parser.add_argument("--share", type=float, default=0.2, help="of the requests that fail")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)

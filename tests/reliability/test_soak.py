@@ -21,7 +21,7 @@ SOAK = CHECKOUT / "tests" / "reliability" / "soak.py"
     [
         2,
         pytest.param(
-            10,
+            11,
             marks=[
                 pytest.mark.slow,
                 pytest.mark.fault(
