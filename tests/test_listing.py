@@ -242,9 +242,8 @@ def test_many_faults_are_counted() -> None:
     """Twenty faults are told, of more only how many."""
     assert len(listed([None] * 20).faults) == 20
     listing = listed([None] * 1000 + [FIRST])
-    assert len(listing.faults) == 21
+    assert (len(listing.faults), listing.untold) == (20, 980)
     assert listing.faults[0] == "row 1: it is NoneType, not a row"
-    assert listing.faults[-1] == "and 980 more"
     assert len(listing.rows) == 1
 
 

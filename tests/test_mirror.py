@@ -381,6 +381,24 @@ async def test_rows_that_make_no_sense_are_left_out(tmp_path: Path) -> None:
         assert any(len(one.reasons) == 3 for one in rig.events if isinstance(one, RowsRefused))
 
 
+class Emptied(Faults):
+    """Lists a thousand rows that are null before the true ones."""
+
+    def listing(self, call: Call, body: dict[str, Any]) -> dict[str, Any]:
+        """Put them there."""
+        del call
+        return {**body, "body": [None] * 1000 + body["body"]}
+
+
+async def test_all_rows_that_are_left_out_are_counted(rig: Rig) -> None:
+    """However many they are: only their reasons are told for the first of them."""
+    rig.simulator.faults = Emptied()
+    await rig.sync()
+    refused = [one for one in rig.events if isinstance(one, RowsRefused)]
+    assert {one.rows for one in refused} == {1000}
+    assert max(len(one.reasons) for one in refused) < 100
+
+
 class Together(Faults):
     """Holds every download until so many are under way, and counts the most there ever were."""
 

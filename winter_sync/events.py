@@ -69,6 +69,13 @@ class RowsRefused:
 
     query: Query
     reasons: tuple[str, ...]
+    untold: int = 0
+    """How many more rows were left out, for reasons that are not among these."""
+
+    @property
+    def rows(self) -> int:
+        """How many rows were left out."""
+        return len(self.reasons) + self.untold
 
 
 @dataclass(frozen=True, slots=True)

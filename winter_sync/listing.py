@@ -24,10 +24,12 @@ _BEYOND_SQL = 2**63
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The rows that could be used, and for each other one why it could not."""
+    """The rows that could be used, and for the first of the others why they could not."""
 
     rows: tuple[Row, ...]
     faults: tuple[str, ...]
+    untold: int = 0
+    """How many more rows could not be used."""
 
 
 def read_listing(answer: object, query: Query) -> Listing:
@@ -44,7 +46,7 @@ def read_listing(answer: object, query: Query) -> Listing:
     """
     rows: list[Row] = []
     faults: list[str] = []
-    more = 0
+    untold = 0
     for number, raw in enumerate(_raw_rows(answer), start=1):
         try:
             rows.append(_row(raw, query))
@@ -52,8 +54,8 @@ def read_listing(answer: object, query: Query) -> Listing:
             if len(faults) < _MOST_TOLD:
                 faults.append(f"row {number}: {malformed}")
             else:
-                more += 1
-    return Listing(tuple(rows), (*faults, f"and {more} more") if more else tuple(faults))
+                untold += 1
+    return Listing(tuple(rows), tuple(faults), untold)
 
 
 def _raw_rows(answer: object) -> Iterable[object]:

@@ -170,7 +170,7 @@ class Metrics:
 
     @_hear.register
     def _(self, event: RowsRefused) -> None:
-        self._count(table.ROWS_REFUSED, *_labels(event.query), by=len(event.reasons))
+        self._count(table.ROWS_REFUSED, *_labels(event.query), by=event.rows)
 
     @_hear.register
     def _(self, event: LeftOut) -> None:

@@ -74,7 +74,7 @@ def _(event: WindowHalved, logger: FilteringBoundLogger) -> None:
 @_narrate.register
 def _(event: RowsRefused, logger: FilteringBoundLogger) -> None:
     reasons = list(dict.fromkeys(event.reasons))[:_NAMED]
-    logger.warning("rows left out", **_about(event.query), rows=len(event.reasons), reasons=reasons)
+    logger.warning("rows left out", **_about(event.query), rows=event.rows, reasons=reasons)
 
 
 @_narrate.register

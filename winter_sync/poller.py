@@ -267,7 +267,7 @@ class Poller:
             changed=len(comparison.changed),
             returned=len(comparison.returned),
             withdrawn=len(comparison.withdrawn),
-            faults=len(faults),
+            faults=len(faults) + listing.untold,
             seconds=time.monotonic() - began,
         )
         left_out = await self._catalog(
@@ -277,7 +277,9 @@ class Poller:
             wanted=comparison.changed,
             withdrawn=comparison.withdrawn,
         )
-        self._tell_poll(poll, faults, _to_fetch(comparison, placed, left_out))
+        self._tell_poll(poll, _to_fetch(comparison, placed, left_out))
+        if faults:
+            self._tell(RowsRefused(query, faults, listing.untold))
         if left_out:
             self._tell(LeftOut(tuple(left_out)))
         look.noted(poll)
@@ -301,7 +303,7 @@ class Poller:
                 more.append(self._api.redacted(unsafe.message))
         return placed, (*faults, *more)
 
-    def _tell_poll(self, poll: Poll, faults: tuple[str, ...], to_fetch: tuple[Share, ...]) -> None:
+    def _tell_poll(self, poll: Poll, to_fetch: tuple[Share, ...]) -> None:
         self._tell(
             Polled(
                 poll.query,
@@ -314,8 +316,6 @@ class Poller:
                 shares=to_fetch,
             )
         )
-        if faults:
-            self._tell(RowsRefused(poll.query, faults))
 
 
 def _to_fetch(
