@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from reliability.stage import THIRD, Stage, fault, staged
+from reliability.stage import THIRD, TYPES, Stage, fault, staged
 from support.rig import path_of
 
 from winter_sync.errors import ExitCode
@@ -118,6 +118,15 @@ async def test_refused_credentials_are_held_against_no_product(tmp_path: Path) -
         report = await stage.run_after()
         assert report.exit_code is ExitCode.REFUSED
         assert [stage.waits_until(one.savepath)[0] for one in stage.stacks] == before
+
+
+async def test_what_a_broken_download_did_not_bring_is_innocent(tmp_path: Path) -> None:
+    """Downloads that break again and again, and bring a little each, are told from failures."""
+    async with staged(tmp_path, "end-between@stack+diff+avro+exposure") as stage:
+        report = await stage.run()
+        assert stage.faults.happened.total() > len(TYPES)
+        assert (report.exit_code, report.failed) == (ExitCode.DONE, 0)
+        assert not stage.missed
 
 
 async def test_several_poisoned_products_cost_no_other(tmp_path: Path) -> None:
