@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import html
 import json
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus, urlencode
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from yarl import URL
 
@@ -40,6 +41,8 @@ FORMS: dict[str, Callable[[str], str]] = {
     "json in html in a URL": lambda secret: quote(html.escape(json.dumps(secret)), safe=""),
     "html in numbers": lambda secret: "".join(f"&#{ord(character)};" for character in secret),
 }
+TWO_DIGITS = re.compile("[0-9A-Fa-f]{2}")
+"""What a stray percent sign before it makes another character of."""
 ORDINARY = "/srv/winter/winter/20240211/final/X_mef_4_0_0_stack.fits 100% & more\\n"
 
 
@@ -73,6 +76,7 @@ def test_a_secret_is_found_in_every_form(form: str, secret: str, before: str, af
         "latin-1"
     ):
         return
+    assume(written == secret or before != "%" or not TWO_DIGITS.match(written))
     shown = redacted(f"{before}{written}{after}", secret)
     assert SHOWN_INSTEAD in shown
     assert written not in shown

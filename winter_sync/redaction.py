@@ -33,7 +33,8 @@ def redactor(credentials: Credentials | None) -> Callable[[str], str]:
 
     A secret is found as it is, in a URL, in Basic authorization, in JSON, in HTML and as Python
     shows it, even where two of them overlap. What was cut off inside a secret is not found: take
-    secrets out first and shorten then.
+    secrets out first and shorten then. Nor is one in a URL that a stray percent sign precedes, if
+    it begins with two hexadecimal digits: the three are then a character of their own.
     """
     forms = sorted({form for secret in _secrets(credentials) for form in _forms(secret)})
 
