@@ -54,10 +54,10 @@ def tree(tmp_path: Path) -> Tree:
 @pytest.fixture
 def session(tree: Tree) -> Iterator[Session]:
     """Give a session of work in the tree; everything it set aside is given back at its end."""
-    before = tree.free()
+    before = tree.room.free()
     with tree.session("session") as session:
         yield session
-    assert tree.free() == before
+    assert tree.room.free() == before
     assert not list((tree.ours / "staging").rglob("*.part"))
 
 
@@ -523,23 +523,23 @@ def test_only_a_winter_exposure_must_have_six_boards(
 
 def test_what_a_batch_expects_is_set_aside_and_given_back(tree: Tree, session: Session) -> None:
     """The space of a batch is reserved as long as it lasts, and used up by what arrives."""
-    before = tree.free()
+    before = tree.room.free()
     with intake(session, candidate(FIRST, size=50_000), candidate(SECOND, size=20_000)) as taking:
-        assert tree.free() == before - 70_000
+        assert tree.room.free() == before - 70_000
         taking.feed(zipped([(FIRST.filename, ONE)]))
-        assert tree.free() == before - 70_000 + len(ONE)
-    assert tree.free() == before
+        assert tree.room.free() == before - 70_000 + len(ONE)
+    assert tree.room.free() == before
     with pytest.raises(ZeroDivisionError), intake(session, candidate(FIRST)) as taking:
         taking.feed(zipped([(FIRST.filename, ONE)])[: 1 // len(taking.outcomes)])
-    assert tree.free() == before
+    assert tree.room.free() == before
 
 
 def test_a_batch_for_which_there_is_no_room_does_not_begin(tree: Tree, session: Session) -> None:
     """When less is free than the products are expected to have, nothing is staged at all."""
-    before = tree.free()
+    before = tree.room.free()
     with pytest.raises(StorageError, match="has no room"):
         Intake(batch(candidate(FIRST, size=before + 1)), session, keep=True)
-    assert tree.free() == before
+    assert tree.room.free() == before
 
 
 def test_products_larger_than_expected_stop_at_the_reserve(tmp_path: Path) -> None:
@@ -554,7 +554,7 @@ def test_products_larger_than_expected_stop_at_the_reserve(tmp_path: Path) -> No
         ):
             taking.feed(archive)
         assert not list((tree.ours / "staging").rglob("*.part"))
-    assert (published(tree), tree.free()) == ({}, 20_000)
+    assert (published(tree), tree.room.free()) == ({}, 20_000)
 
 
 def test_a_disk_that_is_full_ends_the_batch(tmp_path: Path) -> None:
@@ -571,7 +571,7 @@ def test_a_disk_that_is_full_ends_the_batch(tmp_path: Path) -> None:
             assert not list((tree.ours / "staging").rglob("*.part"))
             session.committed("batch")
         assert published(tree) == {path_of(FIRST): ONE}
-        assert tree.free() == 10_000_000
+        assert tree.room.free() == 10_000_000
 
 
 @pytest.mark.parametrize("call", ["fsync", "rename", "pread", "unlink"])
@@ -583,7 +583,7 @@ def test_a_disk_that_fails_is_a_matter_of_storage(
     def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    before = tree.free()
+    before = tree.room.free()
     with monkeypatch.context() as patch:
         patch.setattr(os, call, refuse)
         with (
@@ -592,7 +592,7 @@ def test_a_disk_that_fails_is_a_matter_of_storage(
         ):
             taking.feed(zipped([(FIRST.filename, ONE)]))
     assert failed.value.remedy
-    assert tree.free() == before
+    assert tree.room.free() == before
     session.committed("batch")
 
 

@@ -99,7 +99,7 @@ def test_a_part_has_no_final_name_before_it_is_published(tree: Tree, session: Se
             assert published(tree) == []
         session.publish(part, evidence(STACK, b"onetwo"), batch="batch", keep=True)
     assert target(tree).read_bytes() == b"onetwo"
-    assert staged(tree) == ["batch.published", "lock"]
+    assert staged(tree) == ["batch.published", "lock", "promised"]
 
 
 def test_a_part_knows_its_size_and_digest(session: Session) -> None:
@@ -115,7 +115,7 @@ def test_a_part_that_is_not_published_vanishes(tree: Tree, session: Session) -> 
     """A part is removed when it is left, whatever happened."""
     with pytest.raises(ZeroDivisionError), session.stage() as part:
         part.write(b"half" * (1 // part.size))
-    assert staged(tree) == ["lock"]
+    assert staged(tree) == ["lock", "promised"]
     part.close()
     part.discard()
 
@@ -363,7 +363,7 @@ def test_a_copy_takes_no_more_than_may_be_taken(
             put(session, b"two")
         session.committed("batch")
     assert target(tree).read_bytes() == b"x" * 1001
-    assert (revisions(tree), tree.free()) == ([], 1000)
+    assert (revisions(tree), tree.room.free()) == ([], 1000)
 
 
 def test_any_other_refusal_to_link_is_an_error(
@@ -564,16 +564,16 @@ def heard(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().strip()
 
 
-def ask(process: subprocess.Popen[str]) -> str:
+def ask(process: subprocess.Popen[str], line: str = "") -> str:
     """Send a line to a process and give its answer."""
-    tell(process)
+    tell(process, line)
     return heard(process)
 
 
-def tell(process: subprocess.Popen[str]) -> None:
+def tell(process: subprocess.Popen[str], line: str = "") -> None:
     """Send a line to a process."""
     assert process.stdin is not None
-    process.stdin.write("\n")
+    process.stdin.write(line + "\n")
     process.stdin.flush()
 
 
@@ -864,24 +864,24 @@ def small_tree(tmp_path: Path, disk: Disk) -> Tree:
 
 def test_free_space_is_what_may_still_be_written(small_tree: Tree, disk: Disk) -> None:
     """Free is what the disk has, less the minimum, less what is promised."""
-    assert small_tree.free() == 900
-    small_tree.promise(300)
-    assert small_tree.free() == 600
+    assert small_tree.room.free() == 900
+    small_tree.room.promise(300)
+    assert small_tree.room.free() == 600
     disk.left = 350
-    assert small_tree.free() == -50
-    small_tree.redeem(300)
-    assert small_tree.free() == 250
+    assert small_tree.room.free() == -50
+    small_tree.room.redeem(300)
+    assert small_tree.room.free() == 250
 
 
 def test_no_more_is_promised_than_there_is(small_tree: Tree) -> None:
     """A promise beyond what is free is refused, says the figures, and changes nothing."""
-    small_tree.promise(500)
+    small_tree.room.promise(500)
     with pytest.raises(StorageError, match="401 bytes are needed and 400 are free") as refused:
-        small_tree.promise(401)
+        small_tree.room.promise(401)
     assert str(small_tree.root) in refused.value.message
     assert refused.value.fields["errno"] == errno.ENOSPC
-    small_tree.promise(400)
-    assert small_tree.free() == 0
+    small_tree.room.promise(400)
+    assert small_tree.room.free() == 0
 
 
 @pytest.fixture
@@ -896,8 +896,8 @@ def test_a_reserve_is_used_up_and_given_back(small_tree: Tree, disk: Disk, part:
     with Reserve(small_tree, 300) as reserve:
         reserve.write(part, b"x" * 100)
         disk.left -= 100
-        assert small_tree.free() == 600
-    assert small_tree.free() == 800
+        assert small_tree.room.free() == 600
+    assert small_tree.room.free() == 800
 
 
 def test_a_reserve_grows_by_what_is_needed(small_tree: Tree, disk: Disk, part: Part) -> None:
@@ -906,10 +906,10 @@ def test_a_reserve_grows_by_what_is_needed(small_tree: Tree, disk: Disk, part: P
         for _ in range(9):
             reserve.write(part, b"x" * 100)
             disk.left -= 100
-        assert small_tree.free() == 0
+        assert small_tree.room.free() == 0
         with pytest.raises(StorageError, match="has no room: 1 bytes"):
             reserve.write(part, b"x")
-    assert (part.size, small_tree.free()) == (900, 0)
+    assert (part.size, small_tree.room.free()) == (900, 0)
 
 
 def test_a_reserve_does_not_take_what_is_promised_to_another(small_tree: Tree, part: Part) -> None:
@@ -919,7 +919,7 @@ def test_a_reserve_does_not_take_what_is_promised_to_another(small_tree: Tree, p
         with pytest.raises(StorageError, match="has no room"):
             reserve.write(part, b"x" * 101)
         reserve.write(part, b"x" * 100)
-    assert small_tree.free() == 900
+    assert small_tree.room.free() == 900
 
 
 def test_a_failed_write_keeps_no_space(small_tree: Tree, part: Part) -> None:
@@ -927,14 +927,14 @@ def test_a_failed_write_keeps_no_space(small_tree: Tree, part: Part) -> None:
     part.close()
     with pytest.raises(StorageError), Reserve(small_tree, 10) as reserve:
         reserve.write(part, b"x" * 200)
-    assert small_tree.free() == 900
+    assert small_tree.room.free() == 900
 
 
 def test_a_reserve_that_cannot_begin_takes_nothing(small_tree: Tree) -> None:
     """A batch for which there is no room leaves the accounts as they were."""
     with pytest.raises(StorageError):
         Reserve(small_tree, 901)
-    assert small_tree.free() == 900
+    assert small_tree.room.free() == 900
 
 
 @given(st.lists(st.tuples(st.integers(0, 400), st.lists(st.integers(0, 200), max_size=6))))
@@ -946,7 +946,7 @@ def test_accounts_always_balance(batches: list[tuple[int, list[int]]]) -> None:
         with pytest.raises(StorageError) if expected > disk.left - 100 else nullcontext():
             write_all(tree, disk, expected, writes)
         assert disk.left >= 100
-        assert tree.free() == disk.left - 100
+        assert tree.room.free() == disk.left - 100
 
 
 def write_all(tree: Tree, disk: Disk, expected: int, writes: list[int]) -> None:
@@ -982,7 +982,7 @@ def test_two_threads_never_share_the_last_room(tmp_path: Path) -> None:
 
     def want_all() -> None:
         try:
-            crowded.promise(1000)
+            crowded.room.promise(1000)
         except StorageError as full:
             refused.append(full.message)
 
@@ -991,15 +991,87 @@ def test_two_threads_never_share_the_last_room(tmp_path: Path) -> None:
     want_all()
     other.join()
     assert len(refused) == 1
-    assert crowded.free() == 0
+    assert crowded.room.free() == 0
+
+
+@pytest.mark.fault(
+    kind="a disk that another process is about to fill",
+    injected="(a second process that has set space aside)",
+    outcome="what it is fetching counts as used; what fits no more is not begun",
+    kept="the space that must stay free",
+)
+def test_what_another_process_promised_is_not_free(small_tree: Tree) -> None:
+    """It counts as long as it is promised, and after a kill until the session is buried."""
+    with running(small_tree.root, "promise", "other", "300") as other:
+        assert small_tree.room.free() == 600
+        with pytest.raises(StorageError, match="601 bytes are needed and 600 are free"):
+            small_tree.room.promise(601)
+        assert ask(other, "100") == "redeemed"
+        assert small_tree.room.free() == 700
+        other.kill()
+        other.wait()
+        assert small_tree.room.free() == 700
+    assert small_tree.sessions() == {"other": False}
+    small_tree.bury("other")
+    assert small_tree.room.free() == 900
+
+
+def test_what_is_promised_is_told_to_others(small_tree: Tree, tmp_path: Path, disk: Disk) -> None:
+    """As long as the session lasts another tree sees what is promised and not yet written."""
+    other = Tree(tmp_path / "winter", min_free=100, space=disk)
+    with small_tree.session("session") as session, session.stage() as part:
+        with Reserve(small_tree, 300) as reserve:
+            reserve.write(part, b"x" * 100)
+            assert (small_tree.room.free(), other.room.free()) == (700, 700)
+        assert (small_tree.room.free(), other.room.free()) == (900, 900)
+        small_tree.room.promise(50)
+        assert other.room.free() == 850
+    assert other.room.free() == 900
+
+
+def test_two_processes_never_share_the_last_room(tmp_path: Path) -> None:
+    """One that wants all that is free just when another looks whether it may have it is refused."""
+    greedy = Tree(tmp_path / "winter", space=lambda _: 1000)
+    greedy.prepare("mirror")
+
+    def looked_at(_: Path) -> int:
+        with pytest.raises(StorageError, match="1000 bytes are needed and 0 are free"):
+            greedy.room.promise(1000)
+        return 1000
+
+    first = Tree(tmp_path / "winter", space=looked_at)
+    with first.session("first"), greedy.session("greedy"):
+        first.room.promise(1000)
+        assert greedy.room.free() == 0
+
+
+def test_an_account_that_cannot_be_kept_is_no_reason_to_stop(small_tree: Tree) -> None:
+    """On a disk that is full to the last block, what was set aside is still given back."""
+    with small_tree.session("session"):
+        (descriptor,) = small_tree.room._accounts.values()
+        unwritable = os.open("/dev/full", os.O_WRONLY)
+        os.dup2(unwritable, descriptor)
+        os.close(unwritable)
+        small_tree.room.promise(300)
+        small_tree.room.redeem(300)
+        assert small_tree.room.free() == 900
+
+
+@pytest.mark.parametrize("account", [b"", b"nonsense"])
+def test_an_account_that_says_nothing_counts_for_nothing(small_tree: Tree, account: bytes) -> None:
+    """Such as that of a session which has just begun."""
+    session = small_tree.root / OURS / "staging" / "other"
+    session.mkdir()
+    (session / "promised").write_bytes(account)
+    assert small_tree.room.free() == 900
 
 
 def test_the_space_of_a_real_file_system(tmp_path: Path) -> None:
     """Without a disk of our own the system's own figure counts, and a missing root is told."""
     assert space_of(tmp_path) > 0
-    assert Tree(tmp_path).free() > 0
+    assert Tree(tmp_path).room.free() > 0
     with pytest.raises(StorageError, match="No such file") as missing:
-        Tree(tmp_path / "gone").free()
+        Tree(tmp_path / "gone").room.free()
     assert "mounted" in missing.value.remedy
 
 
@@ -1057,11 +1129,11 @@ def test_full_when_a_part_is_opened(full_tree: tuple[Tree, Session, Path]) -> No
 def test_full_in_the_middle_of_a_file(full_tree: tuple[Tree, Session, Path]) -> None:
     """A file for which there is no room half-way is given up, and its space with it."""
     tree, session, _ = full_tree
-    before = tree.free()
+    before = tree.room.free()
     with pytest.raises(StorageError, match="No space left"), session.stage() as part:
         write_for_ever(part.write, bytes(100_000))
     check_nothing_happened(tree, session)
-    assert tree.free() == before
+    assert tree.room.free() == before
 
 
 @pytest.mark.fault(

@@ -16,7 +16,6 @@ import json
 import os
 import shutil
 import stat
-import threading
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, replace
 from itertools import count
@@ -24,7 +23,6 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Self
 
 from winter_sync.disk import (
-    NO_SPACE,
     digest,
     explained,
     space_of,
@@ -36,6 +34,7 @@ from winter_sync.disk import (
 from winter_sync.errors import StorageError
 from winter_sync.layout import OURS
 from winter_sync.models import Evidence, Instrument, Marks
+from winter_sync.room import Room
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -84,10 +83,7 @@ class Tree:
         self.root = root
         self.ours = root / OURS
         self._staging = self.ours / "staging"
-        self._min_free = min_free
-        self._space = space
-        self._promised = 0
-        self._guard = threading.Lock()
+        self.room = Room(root, self._staging, min_free=min_free, space=space)
         self._durable: set[Path] = set()
         self._graves: dict[str, int] = {}
 
@@ -126,36 +122,6 @@ class Tree:
         temporary.rename(marker)
         return name
 
-    # --- space ---------------------------------------------------------------------------------
-
-    def free(self) -> int:
-        """Give how many bytes may still be written: free, less the minimum and what is promised."""
-        with explained(self.root):
-            return self._space(self.root) - self._min_free - self._promised
-
-    def promise(self, size: int) -> None:
-        """Set space aside for what is about to arrive.
-
-        Raises
-        ------
-        StorageError
-            If there is not so much, after the minimum that must stay free.
-        """
-        with self._guard:
-            if size > 0 and (free := self.free()) < size:
-                raise StorageError(
-                    f"{self.root} has no room: {size} bytes are needed and "
-                    f"{max(free, 0)} are free above the minimum of {self._min_free}",
-                    remedy=NO_SPACE,
-                    errno=errno.ENOSPC,
-                )
-            self._promised += size
-
-    def redeem(self, size: int) -> None:
-        """Give back what was set aside: it has been written, or will not come."""
-        with self._guard:
-            self._promised -= size
-
     # --- sessions ------------------------------------------------------------------------------
 
     @contextmanager
@@ -168,6 +134,7 @@ class Tree:
                 stack.callback(os.close, take_lock(directory / _LOCK))
                 sync_directory(self._staging)
             stack.callback(self._end, directory)
+            stack.enter_context(self.room.account(directory))
             yield Session(self, directory)
 
     def _end(self, directory: Path) -> None:
@@ -487,12 +454,12 @@ class Reserve:
     """
 
     def __init__(self, tree: Tree, expected: int) -> None:
-        self._tree = tree
+        self._room = tree.room
         self._held = 0
         self._grow(expected)
 
     def _grow(self, size: int) -> None:
-        self._tree.promise(size)
+        self._room.promise(size)
         self._held += size
 
     def write(self, part: Part, data: bytes | memoryview) -> None:
@@ -507,12 +474,12 @@ class Reserve:
         self._grow(max(0, size - self._held))
         part.write(data)
         self._held -= size
-        self._tree.redeem(size)
+        self._room.redeem(size)
 
     def end(self) -> None:
         """Give back what was not used."""
         held, self._held = self._held, 0
-        self._tree.redeem(held)
+        self._room.redeem(held)
 
     def __enter__(self) -> Self:
         return self

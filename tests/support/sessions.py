@@ -3,7 +3,8 @@
 `sessions.py ROOT hold NAME` opens one and holds it until its input ends. `sessions.py ROOT spin`
 opens and ends one after the other until then. `sessions.py ROOT judge` tells, for each line of
 input, which sessions it takes for dead. `sessions.py ROOT prepare NAME` makes the mirror when it
-is given a line, and tells its name.
+is given a line, and tells its name. `sessions.py ROOT promise NAME SIZE` holds a session, sets so
+many bytes aside, and gives back as many as each line of input says.
 """
 
 from __future__ import annotations
@@ -48,6 +49,16 @@ def prepare(tree: Tree, name: str) -> None:
     say(tree.prepare(name))
 
 
+def promise(tree: Tree, name: str, size: int) -> None:
+    """Set space aside, and give back what the parent says."""
+    with tree.session(name):
+        tree.room.promise(size)
+        say("promised")
+        for line in sys.stdin:
+            tree.room.redeem(int(line))
+            say("redeemed")
+
+
 def say(line: str) -> None:
     """Tell the parent a line."""
     sys.stdout.write(line + "\n")
@@ -63,5 +74,7 @@ if __name__ == "__main__":
             spin(Tree(Path(root)))
         case "judge":
             judge(Tree(Path(root)))
+        case "promise":
+            promise(Tree(Path(root)), more[0], int(more[1]))
         case "prepare":
             prepare(Tree(Path(root)), more[0])
