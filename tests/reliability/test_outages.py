@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 from collections import Counter
@@ -11,12 +10,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from aiohttp import web
 from reliability.stage import Reacting, Stage, fault, staged
 
 from winter_sync import log
 from winter_sync.errors import ExitCode
-from winter_sync.events import BatchEnded, Polled
+from winter_sync.events import BatchEnded, ServerUnwell, ServerWell
 from winter_sync.narrator import narrator
 
 if TYPE_CHECKING:
@@ -24,14 +22,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from winter_sync.events import Event
-    from winter_sync.simulator import Simulator
 
 GIVES_UP = "it is left alone; the run ends soon (exit code 4) and the next goes on"
 TRIES_ALONE = (
     "a few products are tried alone; then the run ends (exit code 4), and the next goes on"
 )
 BEFORE = "all that came before"
-POLLS = 4
 LISTED = "all listings, and all that came before"
 
 EVERYTHING = [
@@ -111,7 +107,7 @@ async def test_an_outage_in_the_middle(tmp_path: Path, script: str) -> None:
 
 
 REFUSED = fault(
-    "(the simulator stops listening)",
+    "refuse=20:x1@diff",
     "connections refused for a while",
     outcome="it is left alone for a while, then probed, and the same run goes on",
     kept=BEFORE,
@@ -124,36 +120,17 @@ GONE = fault(
 )
 
 
-@pytest.mark.parametrize(("_how", "_expected"), [REFUSED])
+@pytest.mark.parametrize(("script", "_expected"), [REFUSED])
 async def test_a_server_that_comes_back(
-    tmp_path: Path, _how: str, _expected: dict[str, object]
+    tmp_path: Path, script: str, _expected: dict[str, object]
 ) -> None:
-    """Half a minute without a server costs a wait and nothing else.
-
-    Its first answer waits for the end of all polls, so that only downloads meet what is to come.
-    """
-    async with staged(tmp_path, "silence:x1@download", connections=1) as stage:
-        simulator = stage.rig.simulator
-        simulator._address = "127.0.0.1", int(simulator.url.rpartition(":")[2])
-        gone: list[asyncio.Task[None]] = []
-
-        def go_away(event: Event) -> None:
-            if sum(isinstance(one, Polled) for one in stage.rig.events) == POLLS:
-                stage.faults.release()
-            if isinstance(event, BatchEnded) and not gone:
-                _hang_up(simulator)
-                gone.append(asyncio.create_task(simulator.__aexit__(None, None, None)))
-
-        async def come_back() -> None:
-            if stage.rig.elapsed >= 20 and gone:
-                await gone[0]
-                await simulator.__aenter__()
-                stage.rig.in_waits = None
-
-        stage.rig.events = Reacting(go_away)
-        stage.rig.in_waits = come_back
+    """Twenty seconds without a server cost a wait and nothing else."""
+    async with staged(tmp_path, connections=1) as stage:
+        stage.misbehave(script, sleep=stage.mirror_waits)
         report = await stage.run()
-        assert stage.rig.in_waits is None
+        assert stage.faults.happened == {"refuse": 1}
+        assert {ServerUnwell, ServerWell} <= set(map(type, stage.rig.events))
+        assert stage.rig.elapsed >= 20
         assert report.exit_code is ExitCode.DONE
         assert not stage.missed
 
@@ -209,25 +186,10 @@ class _Lines:
         return [json.loads(line) for line in self._stream.getvalue().splitlines()]
 
 
-def _hang_up(simulator: Simulator) -> None:
-    """Stop listening at this instant, and cut every connection."""
-    runner = simulator._runner
-    assert runner is not None
-    assert runner.server is not None
-    for site in runner.sites:
-        assert isinstance(site, web.TCPSite)
-        assert site._server is not None
-        site._server.close()
-    for connection in runner.server.connections:
-        if connection.transport is not None:
-            connection.transport.abort()
-
-
 @asynccontextmanager
 async def _stopped(stage: Stage) -> AsyncIterator[None]:
     """Have no server for a while, and then the same again."""
     simulator = stage.rig.simulator
-    simulator._address = "127.0.0.1", int(simulator.url.rpartition(":")[2])
     await simulator.__aexit__(None, None, None)
     yield
     await simulator.__aenter__()

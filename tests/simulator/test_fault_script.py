@@ -287,6 +287,20 @@ async def _is_cut(wire: Wire) -> None:
         await wire.zip()
 
 
+async def _is_refused(wire: Wire) -> None:
+    """Check that connections are cut and refused, and taken again when the wait is over."""
+    assert (await wire.client.get("/ping")).status == 200
+    await _is_cut(wire)
+    with pytest.raises(aiohttp.ClientConnectorError):
+        await wire.client.get("/ping")
+    assert isinstance(wire.simulator.faults, Scripted)
+    wire.simulator.faults.release()
+    assert wire.simulator._absence is not None
+    await wire.simulator._absence
+    assert (await wire.client.get("/ping")).status == 200
+    assert WAITED["seconds"] == 7
+
+
 async def _is_silent(wire: Wire) -> None:
     """Check that a call is held until its client leaves."""
     asked = asyncio.create_task(wire.zip())
@@ -527,6 +541,7 @@ CHECKS: dict[str, Callable[[Wire], Any]] = {
     "deep-json": _is_too_deep,
     "nothing": _is_nothing,
     "reset": _is_cut,
+    "refuse=7@download": _is_refused,
     "silence": _is_silent,
     "columns": _has_columns,
     "labelled-columns": _has_labelled_columns,
@@ -580,8 +595,11 @@ async def test_each_kind_on_the_wire(observatory: Observatory, script: str) -> N
 
     async def wait(seconds: float) -> None:
         WAITED["seconds"] += int(seconds)
+        if "refuse" in script:
+            await told.wait()
 
-    circumstances = Circumstances(now=observatory.clock.now, sleep=wait)
+    told = asyncio.Event()
+    circumstances = Circumstances(now=observatory.clock.now, sleep=wait, told=told)
     faults = parse_script(script).faults(circumstances)
     async with (
         Simulator(observatory, faults=faults, zip_style=STREAMED) as simulator,

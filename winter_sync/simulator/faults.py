@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 
     from winter_sync.models import ImageType, Instrument
     from winter_sync.simulator.zips import Member
@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 
 class Reset(Exception):  # noqa: N818 - a thing that is done to the client, not an error here
     """Raised by a fault to cut the connection at once, without an ending."""
+
+
+class GoneAway(Reset):
+    """Raised by a fault to cut every connection, and to refuse all others until `wait` is over."""
+
+    def __init__(self, call: Call, wait: Callable[[], Awaitable[object]]) -> None:
+        super().__init__(call)
+        self.wait = wait
 
 
 def _never() -> bool:
@@ -50,7 +58,7 @@ class Answer:
 class Faults:
     """No faults at all; those who want some override what they need.
 
-    Every hook may sleep (with a sleep of its own) and may raise `Reset`.
+    Every hook may sleep (with a sleep of its own) and may raise `Reset` or `GoneAway`.
     """
 
     async def before(self, call: Call) -> Answer | None:

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from winter_sync.simulator.control import control_routes
 from winter_sync.simulator.downloads import file_chunks, members_of, spooled, zip_chunks
-from winter_sync.simulator.faults import Answer, Call, Faults, Reset
+from winter_sync.simulator.faults import Answer, Call, Faults, GoneAway, Reset
 from winter_sync.simulator.memberstore import MemberStore
 from winter_sync.simulator.observatory import Observatory
 from winter_sync.simulator.questions import (
@@ -102,6 +102,7 @@ class Simulator:
         self._store = MemberStore(cache)
         self._calls = 0
         self._runner: web.AppRunner | None = None
+        self._absence: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         """Listen; `url` is then known.
@@ -119,7 +120,7 @@ class Simulator:
             await runner.cleanup()
             raise
         self._runner = runner
-        host, port = runner.addresses[0][:2]
+        self._address = host, port = runner.addresses[0][:2]
         self.url = f"http://{host}:{port}"
         return self
 
@@ -130,8 +131,25 @@ class Simulator:
         traceback: TracebackType | None,
     ) -> None:
         """Stop listening and cut what is still being answered."""
+        if self._absence is not None:
+            self._absence.cancel()
+            await asyncio.wait({self._absence})
         if self._runner is not None:
             await self._runner.cleanup()
+
+    def _go_away(self, wait: Callable[[], Awaitable[object]]) -> None:
+        """Cut every connection and take none until a wait is over, unless it is so already."""
+        if self._runner is not None and (self._absence is None or self._absence.done()):
+            self._absence = asyncio.create_task(self._be_away(self._runner, wait))
+
+    async def _be_away(self, runner: web.AppRunner, wait: Callable[[], Awaitable[object]]) -> None:
+        for site in runner.sites:
+            await site.stop()
+        for connection in runner.server.connections if runner.server else ():
+            if connection.transport is not None:
+                connection.transport.abort()
+        await wait()
+        await web.TCPSite(runner, *self._address).start()
 
     def _app(self) -> web.Application:
         app = web.Application(middlewares=[self._surround], client_max_size=_LARGEST_BODY)
@@ -163,7 +181,9 @@ class Simulator:
         call = request[_CALL] = _call(request, trace)
         try:
             response = await self._faulted(request, call, handler)
-        except (Reset, ConnectionError):
+        except (Reset, ConnectionError) as broken:
+            if isinstance(broken, GoneAway):
+                self._go_away(broken.wait)
             return _cut(request)
         except Exception:
             trace.status = HTTPStatus.INTERNAL_SERVER_ERROR

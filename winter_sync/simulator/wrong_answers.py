@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from email.utils import format_datetime
+from functools import partial
 from typing import ClassVar
 
-from winter_sync.simulator.faults import Answer, Call, Reset
+from winter_sync.simulator.faults import Answer, Call, GoneAway, Reset
 from winter_sync.simulator.misbehaviour import Kind
 
 PAGE = b"<!DOCTYPE html><html><head><title>Under maintenance</title></head><body></body></html>\n"
 _WAIT = 30.0
+_AWAY = 5.0
 
 
 class _Status(Kind):
@@ -194,6 +196,17 @@ class ResetBefore(Kind):
         raise Reset(call)
 
 
+class Refused(Kind):
+    """Every connection is cut, and then refused for a while."""
+
+    name = "refuse"
+    takes = "seconds until connections are taken again"
+
+    async def instead(self, call: Call) -> Answer | None:
+        """Go away."""
+        raise GoneAway(call, partial(self._circumstances.sleep, self.value(_AWAY)))
+
+
 class SilenceBefore(Kind):
     """Nothing is ever answered."""
 
@@ -225,5 +238,6 @@ KINDS: tuple[type[Kind], ...] = (
     DeepJson,
     Nothing,
     ResetBefore,
+    Refused,
     SilenceBefore,
 )
