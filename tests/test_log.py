@@ -71,6 +71,7 @@ PRODUCTS = tuple(
     for number in range(9)
 )
 CANDIDATE = Candidate(PRODUCTS[0], PROGRAM, "winter/20251023/final/x.fits", 0, Marks(), 8640)
+AGAIN_AND_AGAIN = replace(CANDIDATE, attempts=3)
 BATCH = Batch("b1", (CANDIDATE,))
 EVIDENCE = Evidence(
     Instrument.WINTER, PRODUCTS[0].savepath, CANDIDATE.path, 8640, "00" * 32, Marks()
@@ -146,7 +147,8 @@ def test_a_poll_that_found_something_is_one_line() -> None:
         (Settled(Published(CANDIDATE, EVIDENCE)), "debug", CANDIDATE.path),
         (Settled(Unchanged(CANDIDATE, EVIDENCE)), "debug", CANDIDATE.path),
         (Settled(Missing(CANDIDATE)), "debug", PRODUCTS[0].savepath),
-        (Settled(Failed(CANDIDATE, "no FITS", blamed=True)), "warning", "no FITS"),
+        (Settled(Failed(CANDIDATE, "no FITS", blamed=True)), "info", "no FITS"),
+        (Settled(Failed(AGAIN_AND_AGAIN, "no FITS", blamed=True)), "warning", "no FITS"),
         (Settled(Failed(CANDIDATE, "it was cut")), "debug", "it was cut"),
     ],
 )

@@ -123,7 +123,7 @@ class Downloader:
         if fetched.refused is not None and len(batch.candidates) > 1:
             work.refuse(batch.program, fetched.refused)
         elif work.learn(batch, fetched):
-            report.errors.append(_in_vain(fetched.trouble))
+            report.errors.append(_in_vain(fetched.why_nothing))
         work.wake()
 
     async def _fetch_or_fail(self, batch: Batch) -> Fetched:
@@ -209,8 +209,8 @@ def _cause(error: BaseException) -> Cause:
     return error.cause if isinstance(error, WinterSyncError) else Cause.OTHER
 
 
-def _in_vain(trouble: str | None) -> TransientError:
+def _in_vain(why: str) -> TransientError:
     return TransientError(
-        f"one download after the other brings nothing; of the last: {trouble}",
+        f"one download after the other brings nothing; of the last: {why}",
         remedy="Nothing is lost: run again later.",
     )

@@ -39,10 +39,19 @@ class Fetched:
     refused: RefusedError | None = None
     """What the server said, where it refused the download although the credentials are good."""
 
+    was_asked: bool = True
+    """Whether the server was asked for anything."""
+
     @property
     def brought_something(self) -> bool:
-        """Whether the server sent a member, or said that it has none."""
-        return any(not isinstance(one, Failed) or one.blamed for one in self.outcomes)
+        """Whether the server sent a whole product, or said that it has none."""
+        return any(not isinstance(one, Failed) for one in self.outcomes)
+
+    @property
+    def why_nothing(self) -> str:
+        """Why it brought nothing: what broke it, or else what was wrong with the last product."""
+        reasons = [one.reason for one in self.outcomes if isinstance(one, Failed)]
+        return self.trouble or reasons[-1]
 
 
 class Fetcher:
@@ -99,7 +108,7 @@ class Fetcher:
         without = {outcome.candidate for outcome in blocked}
         free = tuple(one for one in batch.candidates if one not in without)
         if not free:
-            return Fetched(blocked)
+            return Fetched(blocked, was_asked=False)
         fetched = await self._fetch(replace(batch, candidates=free))
         return replace(fetched, outcomes=(*blocked, *fetched.outcomes))
 

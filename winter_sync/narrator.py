@@ -35,6 +35,7 @@ from winter_sync.events import (
     WindowHalved,
 )
 from winter_sync.models import Batch, Failed, Missing, Published, Query, Unchanged
+from winter_sync.plan import is_retried_at_once
 
 _NAMED = 5
 """How many of a multitude are named in one line; the rest are counted."""
@@ -208,8 +209,10 @@ def _(event: Settled, logger: FilteringBoundLogger) -> None:
             logger.debug("unchanged", path=evidence.path)
         case Missing():
             logger.debug("missing on the server", **fields)
-        case Failed(_, reason, blamed):
-            level = logger.warning if blamed else logger.debug
+        case Failed(candidate, reason, blamed):
+            # What came damaged often comes whole at the next attempt.
+            grave = logger.info if is_retried_at_once(candidate.attempts + 1) else logger.warning
+            level = grave if blamed else logger.debug
             level("failed", **fields, reason=reason)
 
 

@@ -267,9 +267,14 @@ def retry_delay(attempts: int, random: float) -> timedelta:
     The first failures are retried at once, in smaller batches; then the wait doubles from a
     minute to six hours. `random` in [0, 1) spreads it by a quarter either way.
     """
-    if attempts <= _AT_ONCE:
+    if is_retried_at_once(attempts):
         return timedelta(0)
     return doubled(_FIRST_DELAY, attempts - _AT_ONCE, _LONGEST_DELAY) * (0.75 + random / 2)
+
+
+def is_retried_at_once(attempts: int) -> bool:
+    """Tell whether a product that has failed so often is asked for again without waiting."""
+    return attempts <= _AT_ONCE
 
 
 def doubled(first: timedelta, times: int, longest: timedelta) -> timedelta:

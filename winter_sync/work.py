@@ -110,10 +110,13 @@ class Work:
     def learn(self, batch: Batch, fetched: Fetched) -> bool:
         """Learn from a download whether the server serves; tells whether that is enough now.
 
-        Whatever came, even damaged, shows that it does. Of those that bring nothing a few may be
-        the fault of single products: only when several of these bring nothing alone either, and
-        nothing came in between, it is the server's.
+        One product that came whole shows that it does. Of downloads that bring nothing, or nothing
+        but damage, a few may be the fault of single products: only when several of these bring
+        nothing alone either, and nothing came in between, it is the server's, or of what is on the
+        way to it.
         """
+        if not fetched.was_asked:
+            return False
         self._down = 0
         if fetched.brought_something:
             self._in_vain.clear()

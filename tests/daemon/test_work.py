@@ -51,6 +51,27 @@ def test_several_products_in_vain_are_the_servers_fault() -> None:
     assert len(learning._in_vain) <= ALONE_IN_VAIN
 
 
+def test_damage_that_comes_clears_no_server() -> None:
+    """One product after the other that arrives damaged is as good as none."""
+    learning = work()
+    for number in range(ALONE_IN_VAIN):
+        (one,) = alone(number).candidates
+        damaged = Failed(one, "its CRC is wrong", blamed=True, cause=Cause.DAMAGED)
+        given_up = learning.learn(alone(number), Fetched((damaged,)))
+    assert given_up
+    assert Fetched((damaged,)).why_nothing == "its CRC is wrong"
+
+
+def test_what_was_not_asked_for_tells_nothing_of_the_server() -> None:
+    """Neither good nor bad: what has something in the way on our own disk is not asked for."""
+    learning = work()
+    blocked = Failed(alone(9).candidates[0], "in the way", blamed=True, cause=Cause.STORAGE)
+    for number in range(ALONE_IN_VAIN):
+        given_up = learning.learn(alone(number), in_vain(alone(number)))
+        assert not learning.learn(alone(9), Fetched((blocked,), was_asked=False))
+    assert given_up
+
+
 def test_what_comes_clears_the_server() -> None:
     """Also what it says it does not have, or what was here already."""
     for brings in (Missing, _unchanged):

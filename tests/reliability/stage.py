@@ -86,12 +86,18 @@ class Watched(Scripted):
             yield chunk
 
 
-class BoundedRig(Rig):
-    """A rig of which a test may set the bounds on an archive."""
+class PausingRig(Rig):
+    """A rig of which a test may use the waits, and set the bounds on an archive."""
 
     def __init__(self, simulator: Simulator, root: Path) -> None:
         super().__init__(simulator, root)
+        self.in_waits: Callable[[], Awaitable[None]] | None = None
         self.limits: Limits | None = None
+
+    async def _sleep(self, seconds: float) -> None:
+        await super()._sleep(seconds)
+        if self.in_waits is not None:
+            await self.in_waits()
 
     async def sync(self) -> Report:
         """Run one sync, with other bounds on an archive if a test wants them."""
@@ -121,7 +127,7 @@ class Reacting(list["Event"]):
 class Stage:
     """A simulator, the mirror of it, and the runs so far."""
 
-    rig: BoundedRig
+    rig: PausingRig
     directory: Path
     reports: list[Report] = field(default_factory=list)
     downloads: list[tuple[str, ...]] = field(default_factory=list)
@@ -178,12 +184,6 @@ class Stage:
                 break
             await asyncio.sleep(0)
         self.rig.elapsed += seconds
-
-    async def mirror_waits(self, seconds: float) -> None:
-        """Let time pass only as the mirror waits by itself."""
-        over = self.rig.elapsed + seconds
-        while self.rig.elapsed < over:  # noqa: ASYNC110 - there is nothing to wait for
-            await asyncio.sleep(0)
 
     async def run(self) -> Report:
         """Run the mirror once; nothing may be amiss afterwards."""
@@ -246,7 +246,7 @@ async def staged(
     universe = Universe(nights=(DEMO_NIGHT,), products_a_night=_PRODUCTS, gone_fraction=0)
     port = a_port_of_our_own()
     async with Simulator(Observatory(universe), port=port, zip_style=style) as simulator:
-        rig = BoundedRig(simulator, directory / "winter")
+        rig = PausingRig(simulator, directory / "winter")
         rig.programs = [{"name": PROGRAM, "image_types": list(TYPES)}]
         rig.changes["api"] = api
         stage = Stage(rig, directory)

@@ -14,7 +14,7 @@ from urllib.parse import quote, quote_plus, urlencode
 
 import aiohttp
 import pytest
-from reliability.stage import PROGRAM, TYPES, BoundedRig, Reacting
+from reliability.stage import PROGRAM, TYPES, PausingRig, Reacting
 from support.rig import path_of
 
 from winter_sync import keyring, log
@@ -173,7 +173,7 @@ class Overheard:
             self.shown += [repr(one), str(one), repr(getattr(one, "__dict__", ""))]
 
 
-class SecretRig(BoundedRig):
+class SecretRig(PausingRig):
     """A rig with secrets that are hard to hide, and a log as the command writes it."""
 
     def __init__(self, simulator: Simulator, root: Path) -> None:
