@@ -10,14 +10,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import os
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Self
 
@@ -29,9 +27,7 @@ from winter_sync import __version__
 from winter_sync.circuit import Circuit, Closed, Opened
 from winter_sync.errors import (
     BadAnswerError,
-    LeftAloneError,
     RefusedError,
-    RejectedQueryError,
     SilentError,
     TransientError,
     WinterSyncError,
@@ -50,24 +46,27 @@ from winter_sync.models import (
 )
 from winter_sync.pace import Pace
 from winter_sync.redaction import redactor
+from winter_sync.wire import (
+    TRY_LATER,
+    http_date,
+    in_time,
+    may_pass,
+    read,
+    read_whole,
+    status_error,
+    wire,
+)
 
 Json = Any
 """What JSON holds is checked where it is read."""
 
 _READ_BUFFER = 512 * 1024
-_LARGEST_ANSWER = 32 * 1024 * 1024
-"""Bytes; tens of thousands of rows. A window that has more is halved."""
-_MOST_VALUES = 2_000_000
-"""In one answer, as far as its punctuation tells: each takes some 70 bytes of memory, however few
-bytes it was sent in. A listing of the largest size has a million."""
 _QUOTED = 80
 _LOOKED_AT = 4096
 _LONGEST_DETAIL = 500
 _LONGEST_COUNT = 9
 _ATTEMPTS = 4
 _LONGEST_WAIT = 30.0
-_UNWELL = frozenset({408, 425, 429, 500, 502, 503, 504})
-_TRY_LATER = "Nothing is lost: it is tried again at the next poll."
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +114,13 @@ class Download:
         while block:
             yield block
             began = self._monotonic()
-            block = await _read(self._response, self._silence)
+            block = await read(self._response, self._silence)
             self._flow.came(len(block), self._monotonic() - began)
             if block and self._flow.too_slow:
                 self._response.close()
                 raise TransientError(
                     f"the download came too slowly to go on: {self._flow.rate:.0f} bytes a second",
-                    remedy=_TRY_LATER,
+                    remedy=TRY_LATER,
                 )
 
 
@@ -279,7 +278,7 @@ class Api:
         answer = await self._ask("/validation/program", params=self._program_params(name))
         body = answer.get("body") if isinstance(answer, Mapping) else None
         if not isinstance(body, Mapping):
-            raise BadAnswerError(f"the answer about program {name} has no body", remedy=_TRY_LATER)
+            raise BadAnswerError(f"the answer about program {name} has no body", remedy=TRY_LATER)
         return Program(
             name=name,
             start=_date(body.get("startdate")),
@@ -328,9 +327,7 @@ class Api:
             "image_type": batch.image_type.value,
         }
         paths = [{"path": candidate.product.savepath} for candidate in batch.candidates]
-        first_byte = _patience(
-            self._timeouts.first_byte, "the first byte of a download", SilentError
-        )
+        first_byte = in_time(self._timeouts.first_byte, "the first byte of a download", SilentError)
         await self._pace.turn()
         async with first_byte:
             response = await self._get(
@@ -341,7 +338,7 @@ class Api:
             )
             try:
                 await self._check_status(response)
-                return response, await _read(response, None)
+                return response, await read(response, None)
             except BaseException:
                 response.close()
                 raise
@@ -362,11 +359,11 @@ class Api:
         self, path: str, params: Mapping[str, str], body: object, *, authorize: bool
     ) -> Json:
         await self._pace.turn()
-        async with _patience(self._timeouts.query, f"the answer to {path}"):
+        async with in_time(self._timeouts.query, f"the answer to {path}"):
             response = await self._get(path, params=params, body=body, authorize=authorize)
             async with response:
                 await self._check_status(response)
-                content = await self._whole(response)
+                content = await read_whole(response)
         return self._parse(content, path)
 
     async def _get(
@@ -381,7 +378,7 @@ class Api:
         if self._session is None:
             raise RuntimeError("the client is not open")
         # With `json`, aiohttp sends the application/json that newer servers insist on.
-        with _wire(self.base_url):
+        with wire(self.base_url):
             response = await self._session.get(
                 self.base_url + path,
                 params=params,
@@ -400,16 +397,16 @@ class Api:
         return {"program_name": name, "program_api_key": self._credentials.keys[name]}
 
     def _note_date(self, response: aiohttp.ClientResponse) -> None:
-        told = _http_date(response.headers.get("Date"))
+        told = http_date(response.headers.get("Date"))
         if told is not None:
             self._clock_offset = told - self._clock()
 
     async def _check_status(self, response: aiohttp.ClientResponse) -> None:
         if response.status == HTTPStatus.OK:
             return
-        with _wire(self.base_url):
+        with wire(self.base_url):
             said = self._said(await response.content.read(_LOOKED_AT))
-        raise _status_error(response, said)
+        raise status_error(response, said)
 
     def _said(self, content: bytes) -> str:
         """Give what an error's body says to a person, without any secret in it."""
@@ -429,16 +426,6 @@ class Api:
         """Give a text without our secrets: what the server sends may repeat what we sent."""
         return self._redact(text)
 
-    async def _whole(self, response: aiohttp.ClientResponse) -> bytes:
-        content = bytearray()
-        while block := await _read(response, None):
-            content += block
-            if len(content) > _LARGEST_ANSWER:
-                raise _too_much(f"{_LARGEST_ANSWER} bytes")
-        if sum(map(content.count, (b",", b"[", b"{"))) > _MOST_VALUES:
-            raise _too_much(f"{_MOST_VALUES} values")
-        return bytes(content)
-
     def _parse(self, content: bytes, path: str) -> Json:
         if path == "/ping":
             return None
@@ -448,7 +435,7 @@ class Api:
             raise BadAnswerError(
                 f"the server's answer to {path} is not JSON but begins with "
                 f"{self._quoted(content)}",
-                remedy=_TRY_LATER,
+                remedy=TRY_LATER,
             ) from None
 
     async def _retrying(
@@ -458,7 +445,7 @@ class Api:
             sleep=self._sleep,
             stop=stop_after_attempt(_ATTEMPTS),
             wait=self._wait,
-            retry=retry_if_exception(_may_pass),
+            retry=retry_if_exception(may_pass),
             before_sleep=self._note_retry,
             reraise=True,
             name=what,
@@ -511,125 +498,9 @@ def query_body(query: Query) -> dict[str, object]:
     return body
 
 
-async def _read(response: aiohttp.ClientResponse, silence: float | None) -> bytes:
-    """Read whatever has arrived, waiting at most `silence` seconds for more; empty at the end."""
-    try:
-        async with _patience(silence, "more of a download"):
-            with _wire(response.host):
-                return await response.content.readany()
-    except TransientError:
-        response.close()
-        raise
-
-
-@asynccontextmanager
-async def _patience(
-    seconds: float | None, what: str, error: type[TransientError] = TransientError
-) -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except TimeoutError:
-        raise error(
-            f"the server was silent for {seconds or 0:g} s while we waited for {what}",
-            remedy=_TRY_LATER,
-        ) from None
-
-
-class _wire:  # noqa: N801 - reads as a word at its calls
-    """Turns what aiohttp raises into our errors, leaving its text, and so any secret, behind."""
-
-    def __init__(self, where: str) -> None:
-        self._where = where
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, aiohttp.ClientConnectorError):
-            raise TransientError(
-                f"{self._where} cannot be reached: {_reason(error.os_error)}",
-                remedy="Check the network and api.base_url; is the server up?",
-            ) from None
-        if isinstance(error, aiohttp.InvalidURL):
-            raise BadAnswerError(
-                "api.base_url is no address", remedy="Write it like http://winter.caltech.edu:82."
-            ) from None
-        if isinstance(error, TimeoutError):
-            raise TransientError(
-                f"{self._where} did not answer in time", remedy=_TRY_LATER
-            ) from None
-        if isinstance(error, aiohttp.ClientError | OSError):
-            raise TransientError(
-                f"the connection to {self._where} broke ({type(error).__name__})",
-                remedy=_TRY_LATER,
-            ) from None
-
-
-def _reason(error: OSError) -> str:
-    """Say why a connection failed; the system's word, or the resolver's for a name."""
-    if error.errno is not None and error.errno > 0:
-        return os.strerror(error.errno)
-    return error.strerror or type(error).__name__
-
-
-def _too_much(limit: str) -> BadAnswerError:
-    return BadAnswerError(f"the server's answer has more than {limit}", remedy=_TRY_LATER)
-
-
 def _printable(text: str) -> str:
     """Show what would steer a terminal instead of letting it."""
     return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
-
-
-def _may_pass(error: BaseException) -> bool:
-    """Tell whether the same request, made again soon, may succeed."""
-    hopeless = isinstance(error, LeftAloneError | SilentError)
-    return isinstance(error, TransientError) and not hopeless
-
-
-def _status_error(response: aiohttp.ClientResponse, said: str) -> WinterSyncError:
-    status = response.status
-    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        return RefusedError(
-            f"the server refuses our credentials ({status}): {said}",
-            remedy="Check the user, the password and the program's key; `winter-sync check` "
-            "says which is wrong.",
-        )
-    if status == HTTPStatus.UNPROCESSABLE_ENTITY:
-        return RejectedQueryError(
-            f"the server rejects the request (422): {said}",
-            remedy="It is tried again at the next poll. If it stays so, check the clock and what "
-            "is asked for: targets, cones, rectangles.",
-        )
-    if status in _UNWELL:
-        return TransientError(
-            f"the server is unwell ({status}): {said}",
-            remedy=_TRY_LATER,
-            retry_after=_retry_after(response),
-        )
-    return BadAnswerError(
-        f"the server answers {status}: {said}",
-        remedy="Check api.base_url: is it the observatory's API?",
-    )
-
-
-def _retry_after(response: aiohttp.ClientResponse) -> float | None:
-    """Read `Retry-After`, seconds or an HTTP date (RFC 9110, 10.2.3), by the server's clock."""
-    given = response.headers.get("Retry-After", "").strip()
-    if given.isdecimal():
-        return float(given)
-    when, now = _http_date(given), _http_date(response.headers.get("Date"))
-    return None if when is None or now is None else max(0.0, (when - now).total_seconds())
-
-
-def _http_date(header: str | None) -> datetime | None:
-    """Read an HTTP date (RFC 9110, 5.6.7), and whatever else may pass for one; None if nothing."""
-    try:
-        told = parsedate_to_datetime(header or "")
-        return told.replace(tzinfo=UTC) if told.tzinfo is None else told.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
 
 
 def _count(header: str | None) -> int | None:
