@@ -36,7 +36,7 @@ def main() -> None:
     print(f"mirrored: {len(record.files)} files, right {record.files == record.truth}")
     print(f"overlapping polls: {record.overlaps}; products asked for twice: {record.fetched_twice}")
     for name, number in record.requests.items():
-        print(f"{name}: {number} requests (least possible: {record.least.get(name, '-')})")
+        print(f"{name}: {number} requests (due: {record.due.get(name, '-')})")
     print(f"of these while the archive was away: {record.in_vain}")
     print(f"from appearance to publication: {spread(record.latencies)}")
     print(f"  where the archive was away: {spread(record.latencies_in_outages)}")

@@ -83,8 +83,8 @@ class Record:
     files: dict[str, str] = field(default_factory=dict)
     truth: dict[str, str] = field(default_factory=dict)
     requests: Counter[str] = field(default_factory=Counter)
-    least: Counter[str] = field(default_factory=Counter)
-    """The fewest requests with which all this could have been seen and had at these times."""
+    due: Counter[str] = field(default_factory=Counter)
+    """The polls that were due while the archive was there, and those that found what to fetch."""
     overlaps: int = 0
     in_vain: int = 0
     """Requests made while the archive was away."""
@@ -139,7 +139,7 @@ def _record(keeper: Keeper, weather: Weather) -> Record:
         files=keeper.files(),
         truth=keeper.truth(products),
         requests=Counter(one.path for one in keeper.simulator.requests),
-        least=_least(keeper),
+        due=_due(keeper),
         overlaps=weather.overlaps,
         in_vain=weather.in_vain,
         fetched_twice=sum(times > 1 for times in asked.values()),
@@ -160,7 +160,7 @@ def _asked_since(keeper: Keeper, product: Product) -> datetime:
     return EVENING if entry.program == FIRST["name"] else RELOAD
 
 
-def _least(keeper: Keeper) -> Counter[str]:
+def _due(keeper: Keeper) -> Counter[str]:
     """Count the polls that were due while the archive was there, and what they found to fetch."""
     subjects = (3, 4)  # before the reload, and after it
     away = [end - begin for begin, end in OUTAGES]
