@@ -113,13 +113,15 @@ class Work:
         One product that came whole shows that it does. Of downloads that bring nothing, or nothing
         but damage, a few may be the fault of single products: only when several of these bring
         nothing alone either, and nothing came in between, it is the server's, or of what is on the
-        way to it.
+        way to it. One that fails as it has often done before tells nothing.
         """
         if not fetched.was_asked:
             return False
         self._down = 0
         if fetched.brought_something:
             self._in_vain.clear()
+            return False
+        if _is_notorious(batch):
             return False
         # What is asked for again and again counts once, and is kept once.
         products = _products(batch)
@@ -140,6 +142,11 @@ class Work:
         now = enough and not self.given_up
         self.given_up = self.given_up or enough
         return now
+
+
+def _is_notorious(batch: Batch) -> bool:
+    """Tell whether this is a product alone that waits longer and longer between its attempts."""
+    return len(batch.candidates) == 1 and not plan.is_retried_at_once(batch.candidates[0].attempts)
 
 
 def _products(batch: Batch) -> list[Product]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from support.makers import batch, candidate, evidence, product
 
 from winter_sync.fetcher import Fetched
@@ -60,6 +62,15 @@ def test_damage_that_comes_clears_no_server() -> None:
         given_up = learning.learn(alone(number), Fetched((damaged,)))
     assert given_up
     assert Fetched((damaged,)).why_nothing == "its CRC is wrong"
+
+
+def test_what_has_often_failed_tells_nothing_of_the_server() -> None:
+    """Some products that can never be had do not let the others wait, however long that lasts."""
+    learning = work()
+    for turn in range(10 * ALONE_IN_VAIN):
+        notorious = batch(replace(candidate(product(turn)), attempts=4))
+        assert not learning.learn(notorious, in_vain(notorious))
+    assert not learning._in_vain
 
 
 def test_what_was_not_asked_for_tells_nothing_of_the_server() -> None:

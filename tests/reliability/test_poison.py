@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 WAITS = "it is singled out and waits alone, ever longer (exit code 5)"
 OTHERS = "every other product"
 ALONE_IN_VAIN = 5
+AT_ONCE = 4
+"""After so many attempts a product waits before the next."""
 FAST = {"first_byte_timeout": "1s", "silence_timeout": "1s"}
 """Real time, as only that tells that nothing comes: long for our loop and short for a test."""
 
@@ -140,13 +142,28 @@ async def test_several_poisoned_products_cost_no_other(tmp_path: Path) -> None:
         assert report.left == 4
 
 
-async def test_many_poisoned_products_cost_no_other(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["500", "flip"])
+async def test_many_poisoned_products_cost_no_other(tmp_path: Path, kind: str) -> None:
     """Where most downloads fail at first, all good products still come in the same run.
 
     More products than are tried alone in vain are poisoned; what comes in between tells that it is
     not the server. One connection, so that they come in a known order.
     """
-    async with staged(tmp_path, "500@*_mef_[135]_0_0_stack*", connections=1) as stage:
+    async with staged(tmp_path, f"{kind}@*_mef_[135]_0_0_stack*", connections=1) as stage:
         await stage.run()
         assert all(path.split("_mef_")[1][0] in "135" for path in stage.missed)
         assert len(stage.missed) > ALONE_IN_VAIN
+
+
+async def test_products_that_are_always_damaged_never_look_like_a_dead_server(
+    tmp_path: Path,
+) -> None:
+    """Once each waits by itself, runs that meet nothing else say that some are left, not more."""
+    async with staged(tmp_path, "flip@*_mef_[135]_0_0_stack*", connections=1) as stage:
+        await stage.run()
+        damaged = [one.savepath for one in stage.products if path_of(one) in stage.missed]
+        while any(stage.waits_until(one)[0] < AT_ONCE for one in damaged):
+            await stage.run_after()
+        assert len(stage.missed) == len(damaged) > ALONE_IN_VAIN
+        for _ in range(3):
+            assert (await stage.run_after()).exit_code is ExitCode.INCOMPLETE
