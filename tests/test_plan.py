@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from winter_sync import plan
+from winter_sync.marks import marks_of
 from winter_sync.models import (
     Candidate,
     ImageType,
@@ -32,7 +33,7 @@ PROGRAM, OTHER_PROGRAM = "2024A000", "2024B111"
 NIGHT = Night("20240211")
 SUBJECT = Subject(PROGRAM, Instrument.WINTER, ImageType.STACK)
 TODAY = date(2024, 2, 12)
-OLD, NEW = Marks("2024-02-12", "0.9"), Marks("2024-02-13", "0.9")
+OLD, NEW = Marks("2024-02-12T00:00:00", "0.9"), Marks("2024-02-13T00:00:00", "0.9")
 
 
 def product(
@@ -88,10 +89,14 @@ def test_a_product_that_is_back_and_changed_is_changed() -> None:
     ]
 
 
-def test_the_later_of_two_rows_counts() -> None:
-    """A product that a listing has twice counts once, as it was listed last."""
+def test_two_rows_of_one_product_count_as_one_with_the_marks_of_both() -> None:
+    """A product that a listing has twice counts once, and no order of the rows changes that."""
     one = product()
-    assert plan.compare([row(one), row(one, NEW)], [known(one)], [one]).changed == [row(one, NEW)]
+    for rows in ([row(one), row(one, NEW)], [row(one, NEW), row(one)]):
+        (changed,) = plan.compare(rows, [known(one)], [one]).changed
+        assert marks_of(changed).cover(OLD)
+        assert marks_of(changed).cover(NEW)
+        assert plan.compare(rows, [known(one, marks=marks_of(changed))], [one]).changed == []
 
 
 def test_a_basename_is_no_identity() -> None:
@@ -249,7 +254,7 @@ def test_no_date_is_too_wild(
     selection = Selection(
         PROGRAM, (ImageType.STACK,), since=None if since is None else Night.of(since)
     )
-    span = plan.span_of(selection, Program(PROGRAM, start, end), today)
+    span = plan.span_of(selection, Program(PROGRAM, start, end))
     assert span.begin >= date(2019, 12, 31)
     assert len(plan.look(SUBJECT, span, today, lookback=7)) <= 1
     nights = Night.of(start or today), Night.of(end or today)
@@ -263,14 +268,14 @@ def test_no_date_is_too_wild(
 
 
 def test_the_span_begins_where_the_user_or_the_program_does() -> None:
-    """The first night asked for comes before the program's start, and a year before nothing."""
+    """The first night asked for comes before the program's start; without either, all is asked."""
     selection = Selection(PROGRAM, (ImageType.STACK,))
     program = Program(PROGRAM, date(2024, 1, 1), date(2024, 7, 1))
     since = replace(selection, since=NIGHT)
-    assert plan.span_of(since, program, TODAY) == plan.Span(date(2024, 2, 10), date(2024, 7, 1))
-    assert plan.span_of(selection, program, TODAY).begin == date(2023, 12, 31)
-    unknown = plan.span_of(selection, Program(PROGRAM, None, None), TODAY)
-    assert unknown == plan.Span(date(2023, 2, 10), None)
+    assert plan.span_of(since, program) == plan.Span(date(2024, 2, 10), date(2024, 7, 1))
+    assert plan.span_of(selection, program).begin == date(2023, 12, 31)
+    unknown = plan.span_of(selection, Program(PROGRAM, None, None))
+    assert unknown == plan.Span(date(2019, 12, 31), None)
 
 
 def test_a_span_begins_no_earlier_than_the_cameras() -> None:
@@ -278,7 +283,7 @@ def test_a_span_begins_no_earlier_than_the_cameras() -> None:
     program = Program(PROGRAM, date.min, date.max)
     for since in (None, Night("00010101")):
         selection = Selection(PROGRAM, (ImageType.STACK,), since=since)
-        assert plan.span_of(selection, program, TODAY) == plan.Span(date(2019, 12, 31), date.max)
+        assert plan.span_of(selection, program) == plan.Span(date(2019, 12, 31), date.max)
 
 
 def test_a_program_that_has_ended_is_asked_for_a_while() -> None:

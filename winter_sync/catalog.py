@@ -19,6 +19,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 from winter_sync import statements
 from winter_sync.columns import (
     candidate_of,
+    group_values,
     held_columns,
     instant_text,
     key,
@@ -32,11 +33,15 @@ from winter_sync.columns import (
     poll_columns,
     product_of,
     product_values,
+    settled_marks_of,
     share_of,
     subject_values,
     trouble_of,
+    waiting_of,
 )
 from winter_sync.errors import StorageError
+from winter_sync.events import Share
+from winter_sync.marks import SAMPLE, marks, spread
 from winter_sync.models import (
     Candidate,
     Evidence,
@@ -44,6 +49,7 @@ from winter_sync.models import (
     ImageType,
     Instrument,
     Known,
+    Marks,
     Missing,
     Night,
     Outcome,
@@ -57,7 +63,7 @@ from winter_sync.models import (
 )
 from winter_sync.offloop import off_loop
 from winter_sync.reading import Reader, connect
-from winter_sync.records import LastPoll, NightCount, Poll, Scope, Standing, Trouble
+from winter_sync.records import LastPoll, NightCount, Poll, Scope, Standing, Trouble, Waiting
 from winter_sync.schema import migrations, refuse_others
 from winter_sync.sqlite import Database
 from winter_sync.sqlite_errors import explained, is_busy
@@ -65,8 +71,6 @@ from winter_sync.sqlite_errors import explained, is_busy
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
-
-    from winter_sync.events import Share
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -189,20 +193,18 @@ class Catalog:
         """Give what is known of these products; nothing of those that were never listed."""
         return [known_of(row) for row in self._about(statements.KNOWN, identities)]
 
-    def expected(self, query: Query) -> list[Product]:
-        """Give the products that this query, asked before, listed, and must list again.
+    def expected(self, query: Query, today: date) -> list[Product]:
+        """Return the products that this query, asked before, listed, and must list again.
 
         Only those well inside its dates count, because how the server treats the ends is
-        inferred; and only those this very region listed last.
+        inferred; of a query without an end, those up to `today`, the server's date; and only
+        those this very region listed last.
         """
         subject, end = query.subject, query.end or date.max
+        inside = (query.start + timedelta(days=1), end, today)
         rows = self._rows(
             statements.EXPECTED,
-            [
-                *subject_values(subject),
-                (query.start + timedelta(days=1)).isoformat(),
-                end.isoformat(),
-            ],
+            [*subject_values(subject), *(day.isoformat() for day in inside)],
         )
         return [product_of(row) for row in rows]
 
@@ -241,6 +243,7 @@ class Catalog:
             self._list(rows, poll.query, now)
             self._run_many(statements.WANT, [row.product.identity for row in wanted])
             self._withdraw(poll.query.subject.program, withdrawn, now)
+            self._sample_all([*(row.product for row in wanted), *withdrawn])
             self._db.table("polls").insert(poll_columns(poll, now))
             self._db.execute(statements.FORGET_POLLS, [_POLLS_KEPT])
         return left_out
@@ -271,6 +274,11 @@ class Catalog:
         self._run_many(statements.UNLIST, [(now, program, *identity) for identity in identities])
         self._run_many(statements.WITHDRAW, [(now, *identity) for identity in identities])
 
+    def record_sweep(self, subject: Subject) -> None:
+        """Record that the whole span of a subject was listed, its last poll being the end of it."""
+        with self._writing():
+            self._db.execute(statements.MARK_SWEEP, subject_values(subject))
+
     def last_sweep(self, subject: Subject) -> datetime | None:
         """Tell when the whole span of a subject was last asked for with success."""
         row = self._row(statements.LAST_SWEEP, subject_values(subject))
@@ -282,7 +290,8 @@ class Catalog:
         """Give products that may be fetched now: the untroubled and the newest night first.
 
         Within a night they come in the given order of types. Of several programs of the scope
-        that list a product, the first by name is to be asked; its marks are those listed last.
+        that list a product, the first by name is to be asked; its marks are those of all that do.
+        What is held back until a sample of its night was looked at is not among them.
         """
         condition, values = statements.where(scope)
         programs = statements.placeholders(len(scope.programs))
@@ -308,6 +317,22 @@ class Catalog:
         if row is None or row["soonest"] is None:
             return None
         return datetime.fromisoformat(row["soonest"]) if row["soonest"] else self._clock()
+
+    def ask_again(self, scope: Scope) -> int:
+        """Let what waits for another attempt be asked for now; returns how many products wait."""
+        condition, values = statements.where(scope)
+        listed = statements.LISTED_UNDER.format(
+            programs=statements.placeholders(len(scope.programs))
+        )
+        sql = statements.ASK_AGAIN.format(condition=condition, listed=listed)
+        with self._writing():
+            return self._db.execute(sql, [plain(v) for v in (*values, *scope.programs)]).rowcount
+
+    def waiting(self, scope: Scope) -> list[Waiting]:
+        """Return what is not asked for before some later time, by state: how many, and when."""
+        sql, values = statements.within(scope, statements.WAITING)
+        rows = self._rows(sql, [self._now(), self._too_far, *values])
+        return [waiting_of(row) for row in rows]
 
     def claim(self, candidates: Sequence[Candidate], session: str) -> tuple[Candidate, ...]:
         """Lease products to a session; gives those that nobody else had taken meanwhile."""
@@ -350,11 +375,16 @@ class Catalog:
         return sum(self.release_all(session) for session in set(judged) - set(alive))
 
     def commit(
-        self, outcomes: Iterable[Outcome], when_again: Callable[[int, Outcome], timedelta]
-    ) -> None:
+        self, outcomes: Sequence[Outcome], when_again: Callable[[int, Outcome], timedelta]
+    ) -> tuple[Share, ...]:
         """Record what became of claimed products, and end their leases, in one transaction.
 
         `when_again` gives the wait before the next attempt from the number of attempts so far.
+
+        Returns
+        -------
+        tuple of Share
+            What need not be fetched again after all, because a sample of it had not changed.
         """
         with self._writing():
             for outcome in outcomes:
@@ -363,20 +393,24 @@ class Catalog:
                         self._hold(candidate.product, evidence)
                     case Missing(candidate) | Failed(candidate):
                         self._postpone(candidate, outcome, when_again)
+            return self._sample_all(outcome.candidate.product for outcome in outcomes)
 
     def _hold(self, product: Product, evidence: Evidence) -> None:
         """Record that the tree holds this content of a product."""
-        held = self._row(
-            "SELECT revision, sha256 FROM products WHERE instrument = ? AND savepath = ?",
-            product.identity,
-        )
+        held = self._row(statements.HELD_CONTENT, product.identity)
         if held is None:
             return
         now, revision = self._now(), held["revision"]
-        if held["sha256"] != evidence.sha256:
+        is_new = held["sha256"] != evidence.sha256
+        if is_new:
             revision += 1
             self._add_revision(evidence, revision, now)
-        self._settle(product, held_columns(evidence, revision, now))
+        columns = held_columns(evidence, revision, now)
+        settled = settled_marks_of(held).united(evidence.marks)
+        recheck = None if is_new or held["recheck"] is None else "same"
+        self._settle(product, {**columns, **mark_columns(settled), "recheck": recheck})
+        if is_new and held["recheck"] is not None:
+            self._db.execute(statements.END_RECHECK, group_values(product))
 
     def _add_revision(self, evidence: Evidence, revision: int, now: str) -> None:
         identity = {"instrument": evidence.instrument.value, "savepath": evidence.savepath}
@@ -404,15 +438,57 @@ class Catalog:
     ) -> None:
         attempts = candidate.attempts + 1
         not_before = instant_text(self._clock() + when_again(attempts, outcome))
-        common = {"attempts": attempts, "not_before": not_before}
+        common = {"attempts": attempts, "not_before": not_before, "recheck": None}
         match outcome:
             case Missing():
-                columns = {"state": State.MISSING.value, **mark_columns(candidate.marks)}
+                settled = self._settled(candidate.product).united(candidate.marks)
+                columns = {"state": State.MISSING.value, **mark_columns(settled)}
                 self._settle(candidate.product, {**common, **columns, "last_error": None})
             case Failed():
                 columns = {"state": State.WANTED.value, "last_error": outcome.reason}
                 self._settle(candidate.product, {**common, **columns})
                 self._note_refusal(candidate.product, outcome.sha256)
+
+    def _settled(self, product: Product) -> Marks:
+        row = self._row(statements.HELD_CONTENT, product.identity)
+        return settled_marks_of(row) if row else Marks()
+
+    def _sample_all(self, products: Iterable[Product]) -> tuple[Share, ...]:
+        """Go on with looking again at the nights and types of these products.
+
+        Of what changed its marks only a few products of each night and type are fetched at first.
+        When these come back the same, the rest is taken for the same; when one does not, all are
+        fetched. One that cannot be had is replaced by another.
+        """
+        groups = {group_values(product): product for product in products}
+        found = (self._sample(group, product) for group, product in groups.items())
+        return tuple(share for share in found if share is not None)
+
+    def _sample(self, group: tuple[str, str, str], product: Product) -> Share | None:
+        (counts,) = self._rows(statements.RECHECKED, group)
+        held = self._rows(statements.HELD_BACK, group) if counts["held"] else []
+        if held and counts["same"] < SAMPLE:
+            lacking = SAMPLE - counts["same"] - counts["sample"]
+            chosen = spread(held, lacking)
+            self._run_many(
+                statements.SAMPLE, [(row["instrument"], row["savepath"]) for row in chosen]
+            )
+            return None
+        for row in held:
+            self._take_for_the_same(row)
+        if not counts["sample"]:
+            self._db.execute(statements.END_RECHECK, group)
+        if not held:
+            return None
+        return Share(product.night, product.instrument, product.image_type, len(held))
+
+    def _take_for_the_same(self, row: dict[str, Any]) -> None:
+        """Take a product for unchanged under the marks that it is listed with now."""
+        identity = (row["instrument"], row["savepath"])
+        (listed,) = self._rows(statements.LISTED_MARKS, identity)
+        settled = settled_marks_of(row).united(marks(listed["lastmodified"], listed["pipeversion"]))
+        columns = {"state": State.PUBLISHED.value, "recheck": None, **mark_columns(settled)}
+        self._set(identity, columns)
 
     def _note_refusal(self, product: Product, sha256: str | None) -> None:
         """Remember since when it is this content that contradicts itself."""
@@ -421,10 +497,12 @@ class Catalog:
 
     def _settle(self, product: Product, columns: dict[str, Any]) -> None:
         """Set columns of a product, and end its lease."""
-        values = {**columns, "claimed_by": None}
-        names = ", ".join(f"{name} = ?" for name in values)
+        self._set(key(product), {**columns, "claimed_by": None})
+
+    def _set(self, identity: tuple[str, str], columns: dict[str, Any]) -> None:
+        names = ", ".join(f"{name} = ?" for name in columns)
         sql = f"UPDATE products SET {names} WHERE instrument = ? AND savepath = ?"  # noqa: S608 - our own column names
-        self._db.execute(sql, [*values.values(), *key(product)])
+        self._db.execute(sql, [*columns.values(), *identity])
 
     def adopt(self, evidence: Evidence) -> bool:
         """Record a file that a crash left in the tree between its rename and its commit.
@@ -438,7 +516,9 @@ class Catalog:
             )
             if row is None or (row["state"] == "published" and row["sha256"] == evidence.sha256):
                 return False
-            self._hold(product_of(row), evidence)
+            product = product_of(row)
+            self._hold(product, evidence)
+            self._sample_all([product])
             return True
 
     # --- looking -------------------------------------------------------------------------------

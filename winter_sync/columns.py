@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any
 
 from winter_sync.events import Share
+from winter_sync.marks import marks
 from winter_sync.models import (
     Candidate,
     Cone,
@@ -26,7 +27,7 @@ from winter_sync.models import (
     Subject,
     Target,
 )
-from winter_sync.records import LastPoll, NightCount, Poll, Trouble
+from winter_sync.records import LastPoll, NightCount, Poll, Trouble, Waiting
 
 
 def region_name(region: Region | None) -> str:
@@ -50,6 +51,15 @@ def instant_text(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
+def date_text(nightdate: str | None) -> str | None:
+    """Write a date so that texts sort as dates do, however it was listed; None if it is none."""
+    digits = (nightdate or "").strip()[:10].replace("-", "")[:8]
+    try:
+        return date.fromisoformat(digits).isoformat()
+    except ValueError:
+        return None
+
+
 def plain(value: object) -> object:
     """Give a word of ours as the text it is; all else stays."""
     return str(value) if isinstance(value, Instrument | ImageType | State) else value
@@ -58,6 +68,11 @@ def plain(value: object) -> object:
 def key(product: Product) -> tuple[str, str]:
     """Give the primary key of a product."""
     return product.instrument.value, product.savepath
+
+
+def group_values(product: Product) -> tuple[str, str, str]:
+    """Return the columns of a product's camera, night and type."""
+    return product.instrument.value, product.night.name, product.image_type.value
 
 
 night_of = lru_cache(4096)(Night)
@@ -79,9 +94,14 @@ def known_of(row: dict[str, Any]) -> Known:
     return Known(
         product=product_of(row),
         state=State(row["state"]),
-        settled_marks=Marks(row["settled_lastmodified"], row["settled_pipeversion"]),
+        settled_marks=settled_marks_of(row),
         withdrawn=row["withdrawn_at"] is not None,
     )
+
+
+def settled_marks_of(row: dict[str, Any]) -> Marks:
+    """Read the marks under which a product was fetched; earlier versions kept them as listed."""
+    return marks(row["settled_lastmodified"], row["settled_pipeversion"])
 
 
 def candidate_of(row: dict[str, Any]) -> Candidate:
@@ -91,7 +111,7 @@ def candidate_of(row: dict[str, Any]) -> Candidate:
         product=product,
         program=row["program"],
         attempts=row["attempts"],
-        marks=Marks(row["lastmodified"], row["pipeversion"]),
+        marks=marks(row["lastmodified"], row["pipeversion"]),
         expected_size=int(row["size"] or row["usual_size"] or product.image_type.typical_size),
         path=row["path"],
         published_sha256=row["sha256"],
@@ -136,6 +156,11 @@ def trouble_of(row: dict[str, Any]) -> Trouble:
     )
 
 
+def waiting_of(row: dict[str, Any]) -> Waiting:
+    """Read how many products wait, and until when."""
+    return Waiting(State(row["state"]), row["products"], datetime.fromisoformat(row["soonest"]))
+
+
 def last_poll_of(row: dict[str, Any]) -> LastPoll:
     """Read when a kind was last looked at."""
     return LastPoll(
@@ -162,12 +187,14 @@ def subject_values(subject: Subject) -> tuple[str, str, str, str]:
 
 def listing_values(row: Row, query: Query, now: str) -> tuple[object, ...]:
     """Give the values to note a listing with."""
-    program = query.subject.program
+    program, nightdate, extra = query.subject.program, date_text(row.nightdate), dict(row.extra)
+    if row.nightdate and nightdate is None:
+        extra["nightdate"] = row.nightdate
     return (
         *(program, *key(row.product), region_name(query.subject.region)),
-        *(row.target, row.nightdate, row.ra, row.dec, row.fid, row.utctime, row.fieldid),
+        *(row.target, nightdate, row.ra, row.dec, row.fid, row.utctime, row.fieldid),
         *(row.lastmodified, row.pipeversion),
-        json.dumps(dict(row.extra), default=str) if row.extra else None,
+        json.dumps(extra, default=str) if extra else None,
         row.program if row.program != program else None,
         *(now, now),
     )
@@ -186,15 +213,14 @@ def held_columns(evidence: Evidence, revision: int, now: str) -> dict[str, Any]:
         "size": evidence.size,
         "sha256": evidence.sha256,
         "published_at": now,
-        **mark_columns(evidence.marks),
     }
 
 
-def mark_columns(marks: Marks) -> dict[str, Any]:
-    """Give the columns of the marks that the content of a product is settled with."""
+def mark_columns(settled: Marks) -> dict[str, Any]:
+    """Return the columns of the marks under which a product was fetched."""
     return {
-        "settled_lastmodified": marks.lastmodified,
-        "settled_pipeversion": marks.pipeversion,
+        "settled_lastmodified": settled.lastmodified,
+        "settled_pipeversion": settled.pipeversion,
     }
 
 

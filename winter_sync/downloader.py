@@ -17,7 +17,7 @@ from winter_sync.errors import (
     TransientError,
     WinterSyncError,
 )
-from winter_sync.events import INTERRUPTED, BatchBegun, BatchEnded, Settled, Tell
+from winter_sync.events import INTERRUPTED, BatchBegun, BatchEnded, FoundUnchanged, Settled, Tell
 from winter_sync.fetcher import Fetched, Fetcher
 from winter_sync.models import Batch, Cause, Failed, Missing, Outcome
 from winter_sync.offloop import off_loop, to_the_end
@@ -190,10 +190,12 @@ class Downloader:
         self._session.committed(batch.identifier)
 
     async def _commit(self, batch: Batch, fetched: Fetched) -> None:
-        await self._catalog(Catalog.commit, fetched.outcomes, self._when_again)
+        unchanged = await self._catalog(Catalog.commit, fetched.outcomes, self._when_again)
         if fetched.again:
             await self._catalog(Catalog.release, fetched.again)
         self._session.committed(batch.identifier)
+        if unchanged:
+            self._tell(FoundUnchanged(unchanged))
 
     def _when_again(self, attempts: int, outcome: Outcome) -> timedelta:
         if isinstance(outcome, Missing):

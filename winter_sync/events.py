@@ -163,6 +163,13 @@ class Recovered:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundUnchanged:
+    """Products with new marks that need not be fetched: a sample of their night was the same."""
+
+    shares: tuple[Share, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LeftOut:
     """New products that cannot have a place in the tree, because another has it."""
 
@@ -278,6 +285,7 @@ Event = (
     | ServerUnwell
     | ServerWell
     | Recovered
+    | FoundUnchanged
     | LeftOut
     | ProgramRefused
     | DownloadsRest

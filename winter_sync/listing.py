@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -20,6 +21,7 @@ _COLUMNS = frozenset(
 _MOST_TOLD = 20
 _SHOWN = 200
 _BEYOND_SQL = 2**63
+_FOUND = re.compile(r"\bfound\s+(\d{1,9})\b", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,32 @@ class Listing:
     faults: tuple[str, ...]
     untold: int = 0
     """How many more rows could not be used."""
+    found: int | None = None
+    """How many images the archive says it found; None where it does not say."""
+    received: int = 0
+    """How many rows came, useful or not."""
+    distinct: int = 0
+    """How many different products they are, as far as can be told."""
+    malformed: frozenset[str] = frozenset()
+    """The savepaths of rows that could not be used and have one."""
+    nameless: int = 0
+    """How many rows could not be used and do not say what they are."""
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the archive found more than it listed."""
+        counts = (self.received, self.distinct)
+        return self.found is not None and self.found > self.distinct and self.found not in counts
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether what is not listed was not found: no row is lacking or cannot be told."""
+        agrees = self.found is None or self.found in (self.received, self.distinct)
+        return agrees and not self.nameless
+
+    def names(self, product: Product) -> bool:
+        """Return whether a row that could not be used is about this product."""
+        return product.savepath in self.malformed
 
 
 def read_listing(answer: object, query: Query) -> Listing:
@@ -37,7 +65,8 @@ def read_listing(answer: object, query: Query) -> Listing:
 
     `body` may be a list of rows or a mapping of columns, as the client's DataFrame takes both. A
     null or malformed row is left out and told; unknown columns are kept in `Row.extra`, as is an
-    image type other than the one that was asked for.
+    image type other than the one that was asked for. The number of images in `msg`, "Found 166
+    images", tells whether rows are lacking.
 
     Raises
     ------
@@ -45,17 +74,40 @@ def read_listing(answer: object, query: Query) -> Listing:
         If there is no table in the answer at all.
     """
     rows: list[Row] = []
-    faults: list[str] = []
-    untold = 0
+    reasons: list[str] = []
+    refused: list[str | None] = []
     for number, raw in enumerate(_raw_rows(answer), start=1):
         try:
             rows.append(_row(raw, query))
         except _MalformedRowError as malformed:
-            if len(faults) < _MOST_TOLD:
-                faults.append(f"row {number}: {malformed}")
-            else:
-                untold += 1
-    return Listing(tuple(rows), tuple(faults), untold)
+            refused.append(_savepath(raw))
+            if len(reasons) < _MOST_TOLD:
+                reasons.append(f"row {number}: {malformed}")
+    malformed_paths = frozenset(path for path in refused if path is not None)
+    nameless = refused.count(None)
+    return Listing(
+        tuple(rows),
+        tuple(reasons),
+        untold=len(refused) - len(reasons),
+        found=_found(answer),
+        received=len(rows) + len(refused),
+        distinct=len(malformed_paths | {row.product.savepath for row in rows}) + nameless,
+        malformed=malformed_paths,
+        nameless=nameless,
+    )
+
+
+def _found(answer: object) -> int | None:
+    """Return the number of images that `msg` speaks of, where it does."""
+    said = answer.get("msg") if isinstance(answer, Mapping) else None
+    match = _FOUND.search(said) if isinstance(said, str) else None
+    return int(match[1]) if match else None
+
+
+def _savepath(raw: object) -> str | None:
+    """Return the savepath of a row that cannot be used, if it has one."""
+    path = raw.get("savepath") if isinstance(raw, Mapping) else None
+    return path if isinstance(path, str) and path else None
 
 
 def _raw_rows(answer: object) -> Iterable[object]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from winter_sync.api import Api
     from winter_sync.downloader import Downloader
-    from winter_sync.models import Selection
+    from winter_sync.models import Selection, Subject
     from winter_sync.poller import Nights, Poller
     from winter_sync.tree import Session
 
@@ -73,6 +73,9 @@ class Mirror:
     async def _run(self, scope: Scope, nights: Nights | None) -> Report:
         report = Report()
         await self.recover()
+        if nights is not None:
+            # Who asks by hand wants to know now.
+            await self.catalog(Catalog.ask_again, scope)
         await self._count_wanted(scope)
         work = Work(on_refused=lambda _, refused: report.errors.append(refused))
         try:
@@ -83,6 +86,7 @@ class Mirror:
         except* WinterSyncError as errors:
             report.errors.append(_worst(_leaves(errors)))
         report.left = await self._count_wanted(scope)
+        report.waiting = await self.catalog(Catalog.waiting, scope)
         return report
 
     async def _count_wanted(self, scope: Scope) -> int:
@@ -138,13 +142,20 @@ class Mirror:
             return
         for subject in selection.subjects:
             try:
-                if nights is None:
-                    await self.poller.poll(selection, subject, report.note)
-                else:
-                    await self.poller.poll_nights(selection, subject, nights, report.note)
+                why_not = await self._poll(selection, subject, nights, report)
             except BadAnswerError as bad:
                 report.errors.append(bad)
+            else:
+                if why_not is not None:
+                    report.not_asked[selection.program] = why_not
             work.wake()
+
+    async def _poll(
+        self, selection: Selection, subject: Subject, nights: Nights | None, report: Report
+    ) -> str | None:
+        if nights is None:
+            return await self.poller.poll(selection, subject, report.note, by_hand=True)
+        return await self.poller.poll_nights(selection, subject, nights, report.note)
 
     # --- downloads -----------------------------------------------------------------------------
 

@@ -317,14 +317,42 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """What a listing says of a product's processing: a change of it means a reprocessed night.
+    """What listings say of a product's processing: a new value may mean a reprocessed night.
 
     Both belong to the exposure, not to the product (winter-api.md, "What changes after it was
-    listed").
+    listed"). Each is one value, or several, one a line: rows of one product may disagree. Values
+    are kept by their meaning (`winter_sync.marks`), so that equal texts are equal marks.
     """
 
     lastmodified: str | None = None
     pipeversion: str | None = None
+
+    def cover(self, other: Marks) -> bool:
+        """Return whether every value of the other marks is among these; an absent one always is."""
+        return all(set(_lines(there)) <= set(_lines(here)) for here, there in self._beside(other))
+
+    def united(self, other: Marks) -> Marks:
+        """Return the values of both, without repetition; of too many the last are kept."""
+        return Marks(*(_joined(_lines(here), _lines(there)) for here, there in self._beside(other)))
+
+    def _beside(self, other: Marks) -> tuple[tuple[str | None, str | None], ...]:
+        return (
+            (self.lastmodified, other.lastmodified),
+            (self.pipeversion, other.pipeversion),
+        )
+
+
+_MARKS_KEPT = 16
+"""So many different values of one mark are remembered: more than rows of one product have."""
+
+
+def _lines(values: str | None) -> list[str]:
+    return values.split("\n") if values else []
+
+
+def _joined(*several: list[str]) -> str | None:
+    values = list(dict.fromkeys(value for values in several for value in values))
+    return "\n".join(values[-_MARKS_KEPT:]) or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,7 +362,7 @@ class Known:
     product: Product
     state: State
     settled_marks: Marks
-    """The marks under which it was last published, or last found missing."""
+    """All marks under which it was published or found missing."""
     withdrawn: bool
     """Whether it had vanished from every listing."""
 

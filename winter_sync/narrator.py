@@ -14,6 +14,7 @@ from winter_sync.events import (
     DayEnded,
     DownloadsRest,
     Event,
+    FoundUnchanged,
     LeftOut,
     Polled,
     PollFailed,
@@ -85,6 +86,18 @@ def _(event: LeftOut, logger: FilteringBoundLogger) -> None:
         products=len(event.products),
         savepaths=[product.savepath for product in event.products[:_NAMED]],
     )
+
+
+@_narrate.register
+def _(event: FoundUnchanged, logger: FilteringBoundLogger) -> None:
+    for share in event.shares:
+        logger.info(
+            "reprocessing marks without new content",
+            night=share.night.name,
+            instrument=share.instrument.value,
+            image_type=share.image_type.value,
+            products=share.products,
+        )
 
 
 @_narrate.register

@@ -13,6 +13,7 @@ from winter_sync.catalog import Catalog
 from winter_sync.errors import UsageError, WinterSyncError
 from winter_sync.events import tell_all
 from winter_sync.factory import open_mirror
+from winter_sync.models import State
 from winter_sync.narrator import narrator
 from winter_sync.overview import overview
 from winter_sync.progress import Progress, ProgressLog, ProgressView, is_drawable
@@ -114,7 +115,7 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
         _say_how_far(aside, view)
         raise
     _show(console, aside, counts, view)
-    for line in complaints(report.errors):
+    for line in (*not_asked(report), *complaints(report.errors)):
         aside.print(Text(line))
     console.print(Text(summary(report)))
     return report
@@ -165,25 +166,52 @@ def complaints(errors: Iterable[WinterSyncError]) -> tuple[str, ...]:
 
 
 def summary(report: Report) -> str:
-    """Say in one line what a run did."""
+    """Return in one line what a run did."""
     done = []
     if report.published:
-        done.append(f"{report.published} published, {show_size(report.size)}")
+        done.append(f"{report.published} downloaded, {show_size(report.size)}")
     if report.unchanged:
         done.append(f"{report.unchanged} unchanged")
     if report.missing:
         done.append(f"{report.missing} missing on the server")
     if report.left:
-        done.append(f"{report.left} still wanted, `winter-sync status` says why")
+        done.append(f"{report.left} not downloaded yet{_next(report, State.WANTED)}")
     if not done:
-        done.append("nothing fetched" if report.errors else _nothing(report))
+        done.append("nothing downloaded" if report.errors else _nothing(report))
+    done += _not_asked_again(report)
     text = "; ".join(done)
     asked = f"{_counted(report.queries, 'query', 'queries')}, {report.listed} listed"
     return f"{text[:1].upper()}{text[1:]} ({asked})."
 
 
 def _nothing(report: Report) -> str:
-    return "nothing new" if report.queries else "nothing was asked for: no program has such nights"
+    """Return what a run that fetched nothing has seen."""
+    if not report.queries:
+        return "no query was sent"
+    return "nothing new" if report.listed else "the archive lists nothing of what was asked for"
+
+
+def _next(report: Report, state: State) -> str:
+    """Return when products of a state are asked for again, where that is later."""
+    soonest = [waiting.soonest for waiting in report.waiting if waiting.state is state]
+    return f" (next attempt {min(soonest):%Y-%m-%d %H:%M} UTC)" if soonest else ""
+
+
+def _not_asked_again(report: Report) -> list[str]:
+    """Return how many products the server lacked before and was not asked for again."""
+    lacking = sum(one.products for one in report.waiting if one.state is State.MISSING)
+    if lacking <= report.missing:
+        return []
+    others = lacking - report.missing
+    return [f"{others} missing on the server before{_next(report, State.MISSING)}"]
+
+
+def not_asked(report: Report) -> tuple[str, ...]:
+    """Return a line for each program that no question was asked about."""
+    return tuple(
+        f"winter-sync: no query was sent for {program}: {why}"
+        for program, why in report.not_asked.items()
+    )
 
 
 def _counted(number: int, one: str, many: str) -> str:

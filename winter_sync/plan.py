@@ -7,12 +7,12 @@ from datetime import date, timedelta
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
+from winter_sync.marks import all_marks, marks_of
 from winter_sync.models import (
     Candidate,
     ImageType,
     Instrument,
     Known,
-    Marks,
     Night,
     Product,
     Program,
@@ -24,7 +24,7 @@ from winter_sync.models import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 WIDER = timedelta(days=1)
 """Asked beyond each end of what is needed: that dates filter `nightdate` is only inferred."""
@@ -36,7 +36,6 @@ _PIECE_DAYS = 31
 answer is held in memory."""
 _SHARED_DAYS = 2
 """Dates that neighbouring windows have in common, so that each is well inside one of them."""
-_UNKNOWN_SPAN_DAYS = 366
 _SHORTEST_HALVED = 4
 """Dates: a window of a night and its neighbours is not halved."""
 _EARLIEST = date(2020, 1, 1)
@@ -75,26 +74,50 @@ class Comparison:
         yield from self.returned
         yield from self.same
 
+    def only(self, wanted: Callable[[Row], bool]) -> Comparison:
+        """Return the same of some of the rows; what is withdrawn stays."""
+        new, changed, returned, same = (
+            [row for row in rows if wanted(row)]
+            for rows in (self.new, self.changed, self.returned, self.same)
+        )
+        return Comparison(new, changed, returned, same, self.withdrawn)
+
 
 def compare(rows: Iterable[Row], known: Iterable[Known], expected: Iterable[Product]) -> Comparison:
-    """Tell what is new, changed, back or gone.
+    """Return what is new, changed, back or gone; the order of the rows does not matter.
 
     Parameters
     ----------
     rows
-        The listing. A product in it twice counts once, the later row winning.
+        The listing. A product in it twice counts once, with the marks of all its rows.
     known
         What the catalog knows of the products in the listing.
     expected
-        The products that this very query must list again unless they were withdrawn.
+        The products that this very answer must list again unless they were withdrawn: none where
+        the answer is known to be incomplete.
     """
-    latest = {row.product.identity: row for row in rows}
-    before = {one.product.identity: one for one in known}
+    listed = one_row_each(rows)
+    before = {each.product.identity: each for each in known}
     result = Comparison()
-    for identity, row in latest.items():
-        _bin(result, row, before.get(identity)).append(row)
-    result.withdrawn.extend(one for one in expected if one.identity not in latest)
+    for row in listed:
+        _bin(result, row, before.get(row.product.identity)).append(row)
+    identities = {row.product.identity for row in listed}
+    result.withdrawn.extend(each for each in expected if each.identity not in identities)
     return result
+
+
+def one_row_each(rows: Iterable[Row]) -> list[Row]:
+    """Return one row for each product, in an order of their own, with the marks of all its rows."""
+    by_product: dict[tuple[Instrument, str], list[Row]] = {}
+    for row in rows:
+        by_product.setdefault(row.product.identity, []).append(row)
+    return [alike[0] if len(alike) == 1 else _merged(alike) for alike in by_product.values()]
+
+
+def _merged(rows: Sequence[Row]) -> Row:
+    marks = all_marks(rows)
+    chosen = max(rows, key=repr)
+    return replace(chosen, lastmodified=marks.lastmodified, pipeversion=marks.pipeversion)
 
 
 def _bin(result: Comparison, row: Row, known: Known | None) -> list[Row]:
@@ -106,22 +129,16 @@ def _bin(result: Comparison, row: Row, known: Known | None) -> list[Row]:
 
 
 def is_reprocessed(row: Row, known: Known) -> bool:
-    """Tell whether a listing says that a product's content is no longer what we hold.
+    """Return whether a listing says that a product's content may no longer be what we hold.
 
     The marks belong to the exposure and are set when the pipeline ingests it. An exposure is the
     camera's own file, which no processing rewrites, so marks never make us fetch it again. An
-    absent mark says nothing.
+    absent mark says nothing, and neither does one under which the content was fetched before,
+    whichever program or row has it now.
     """
     if known.state is State.WANTED or row.product.image_type is ImageType.EXPOSURE:
         return False
-    listed, held = Marks(row.lastmodified, row.pipeversion), known.settled_marks
-    return any(
-        now is not None and now != then
-        for now, then in (
-            (listed.lastmodified, held.lastmodified),
-            (listed.pipeversion, held.pipeversion),
-        )
-    )
+    return not known.settled_marks.cover(marks_of(row))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +149,12 @@ class Span:
     end: date | None
 
 
-def span_of(selection: Selection, program: Program, today: date) -> Span:
-    """Give the dates to sweep: since the first night asked for, else since the program began."""
-    if selection.since is not None:
-        begin = selection.since.day
-    else:
-        begin = program.start or _before(today, _UNKNOWN_SPAN_DAYS)
+def span_of(selection: Selection, program: Program) -> Span:
+    """Return the dates to sweep: since the first night asked for, else since the program began.
+
+    Where neither is known, since before either camera was built: nothing is left out then.
+    """
+    begin = selection.since.day if selection.since else program.start or _EARLIEST
     return Span(max(begin, _EARLIEST) - WIDER, program.end)
 
 
@@ -195,6 +212,35 @@ def days_of(query: Query, today: date) -> int:
     return ((query.end or today) - query.start).days + 1
 
 
+def why_not_asked(span: Span, today: date, first: Night | None = None) -> str:
+    """Return why a look has no question to ask: what its dates are, and that they are not now.
+
+    `first` is the first night of a backfill.
+    """
+    begin = span.begin + WIDER
+    if begin > today:
+        return f"it begins on {begin}, and the archive has {today}"
+    if first is not None and first.day > today:
+        return f"night {first} has not begun: the archive has {today}"
+    ended = f" and ended on {span.end}" if span.end else ""
+    return f"its products begin with {begin}{ended}, so it has no such nights"
+
+
+def single_dates(query: Query, today: date) -> tuple[Query, ...]:
+    """Return a question for each date of a window that is too short for halves; none for one date.
+
+    Nothing is ever missed in a window of one date: what is at its ends counts in no comparison.
+    """
+    days = days_of(query, today)
+    if days <= 1:
+        return ()
+    dates = (query.start + timedelta(days=number) for number in range(days))
+    open_end = query.end is None
+    return tuple(
+        replace(query, start=day, end=None if open_end and day >= today else day) for day in dates
+    )
+
+
 def halves(query: Query, today: date) -> tuple[Query, Query] | None:
     """Give the two halves of a window, the older first; None where it is too short for halves.
 
@@ -206,14 +252,6 @@ def halves(query: Query, today: date) -> tuple[Query, Query] | None:
         return None
     middle = query.start + timedelta(days=days // 2 - 1)
     return (replace(query, end=middle + WIDER), replace(query, start=middle))
-
-
-def cut(query: Query, today: date, *, days: int | None) -> tuple[Query, ...]:
-    """Halve a window until no part has more than so many dates; None leaves it whole."""
-    parts = halves(query, today) if days is not None and days_of(query, today) > days else None
-    if parts is None:
-        return (query,)
-    return (*cut(parts[0], today, days=days), *cut(parts[1], today, days=days))
 
 
 def choose_batch(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:

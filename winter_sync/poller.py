@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -29,13 +29,16 @@ from winter_sync.events import (
 )
 from winter_sync.models import Query
 from winter_sync.records import Poll
+from winter_sync.windows import Windows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from winter_sync.api import Api
     from winter_sync.layout import Layout
+    from winter_sync.listing import Listing
     from winter_sync.models import (
+        Instrument,
         Night,
         Product,
         Program,
@@ -61,7 +64,7 @@ class Nights:
     last: Night
 
     def has(self, row: Row) -> bool:
-        """Tell whether a row's product belongs to one of these nights."""
+        """Return whether a row's product belongs to one of these nights."""
         return self.first <= row.product.night <= self.last
 
 
@@ -71,14 +74,28 @@ class _Look:
 
     noted: Callable[[Poll], None]
     nights: Nights | None = None
+    """For a backfill: of other nights nothing new is recorded."""
+    unlisted: tuple[Subject, frozenset[tuple[Instrument, str]]] | None = None
+    """For a second look: a narrower subject, and what it does not list any more."""
     sweep: bool = False
     answered: bool = False
     failures: list[WinterSyncError] = field(default_factory=list)
+    gaps: list[WinterSyncError] = field(default_factory=list)
+    """Windows that no question got all rows of; those that came were used."""
+    seen: set[str] | None = None
+    """The savepaths listed while the parts of a cut answer are asked for."""
 
     @property
     def is_over(self) -> bool:
         """Whether enough has failed not to ask on: sooner where nothing was answered."""
         return len(self.failures) >= (_FAILURES if self.answered else 1)
+
+    def wants(self, row: Row, known: Collection[tuple[Instrument, str]]) -> bool:
+        """Return whether a row is to be recorded."""
+        if self.unlisted is not None:
+            return row.product.identity in self.unlisted[1]
+        is_known = row.product.identity in known
+        return self.nights is None or is_known or self.nights.has(row)
 
 
 class Poller:
@@ -118,15 +135,26 @@ class Poller:
         self._tell = tell
         self._clock = clock
         self._programs: dict[str, tuple[datetime, Program]] = {}
-        self._days: dict[Subject, int] = {}
+        self._windows = Windows()
         self._in_doubt = False
 
     async def poll(
-        self, selection: Selection, subject: Subject, noted: Callable[[Poll], None]
-    ) -> None:
+        self,
+        selection: Selection,
+        subject: Subject,
+        noted: Callable[[Poll], None],
+        *,
+        by_hand: bool = False,
+    ) -> str | None:
         """Look at the last nights of a subject, or at its whole span when a sweep is due.
 
-        A sweep counts as one when all of it is in. `noted` hears of every listing.
+        A sweep counts as one when all of it is in. `noted` hears of every listing. A program that
+        ended long ago is looked at only in a sweep, or `by_hand`.
+
+        Returns
+        -------
+        str or None
+            Why nothing was asked, if nothing was.
 
         Raises
         ------
@@ -138,12 +166,15 @@ class Poller:
             If it is, and yet does not answer some of it; the rest was looked at.
         """
         program = await self._program_for(subject)
-        span = plan.span_of(selection, program, self._api.today)
+        span, today = plan.span_of(selection, program), self._api.today
         rhythm = self._rhythm(subject)
         sweep = await self._sweep_is_due(subject, rhythm)
         lookback = None if sweep else rhythm.lookback_nights
-        queries = plan.look(subject, span, self._api.today, lookback=lookback)
+        queries = plan.look(subject, span, today, lookback=lookback)
+        if not queries and by_hand and not sweep:
+            sweep, queries = True, plan.look(subject, span, today, lookback=None)
         await self._ask_all(queries, _Look(noted, sweep=sweep))
+        return None if queries else plan.why_not_asked(span, today)
 
     async def poll_nights(
         self,
@@ -151,12 +182,13 @@ class Poller:
         subject: Subject,
         nights: Nights,
         noted: Callable[[Poll], None],
-    ) -> None:
-        """Look at given nights of a subject; raises as `poll` does."""
+    ) -> str | None:
+        """Look at given nights of a subject; returns and raises as `poll` does."""
         today = self._api.today
-        span = plan.span_of(selection, await self.program(selection.program), today)
+        span = plan.span_of(selection, await self.program(selection.program))
         queries = plan.look_at_nights(subject, span, today, nights.first, nights.last)
         await self._ask_all(queries, _Look(noted, nights))
+        return None if queries else plan.why_not_asked(span, today, nights.first)
 
     async def program(self, name: str) -> Program:
         """Give a program's span; it is asked for again every day, as programs are prolonged.
@@ -186,50 +218,105 @@ class Poller:
     # --- windows -------------------------------------------------------------------------------
 
     async def _ask_all(self, queries: Sequence[Query], look: _Look) -> None:
-        today = self._api.today
-        parts = [
-            part
-            for query in queries
-            for part in plan.cut(query, today, days=self._days.get(query.subject))
-        ]
-        for part in parts:
-            await self._ask(part, look, is_last=part is parts[-1])
+        """Ask all the questions of a look; a sweep that is answered in full is recorded as one."""
+        for query in queries:
+            await self._ask(query, look)
         if look.failures:
             raise self._verdict(look)
+        if look.gaps:
+            raise look.gaps[0]
+        if look.sweep and queries:
+            await self._catalog(Catalog.record_sweep, queries[-1].subject)
 
-    async def _ask(self, query: Query, look: _Look, *, is_last: bool) -> None:
-        """Ask for a window, by halves if it must be; what fails of it is noted and passed over."""
+    async def _ask(self, query: Query, look: _Look) -> None:
+        """Ask for a window, by parts if it must be; what fails of it is noted and passed over."""
+        today = self._api.today
+        halves = plan.halves(query, today)
         if look.is_over:
             return
+        if halves is not None and self._windows.is_too_long(query, today):
+            await self._ask_parts(halves, look)
+            return
         try:
-            await self._compare_and_record(query, look, is_last=is_last)
+            listing = await self._api.query(query)
         except (TransientError, BadAnswerError) as error:
-            halves = plan.halves(query, self._api.today)
-            if not await self._is_the_window(error):
-                await self._record_failure(query, error)
-                raise
-            if halves is None:
-                await self._record_failure(query, error)
-                look.failures.append(error)
-            else:
-                self._tell(WindowHalved(query, error.message))
-                await self._ask_halves(halves, look, is_last=is_last)
+            await self._ask_less(query, halves, look, error)
+            return
         except WinterSyncError as error:
             await self._record_failure(query, error)
             raise
+        self._in_doubt, look.answered = False, True
+        if listing.is_cut:
+            await self._ask_for_the_rest(query, listing, look)
+        else:
+            self._windows.was_answered(query, today)
+            await self._compare_and_record(query, listing, look)
 
-    async def _ask_halves(self, halves: tuple[Query, Query], look: _Look, *, is_last: bool) -> None:
-        failed = len(look.failures)
-        await self._ask(halves[0], look, is_last=False)
-        await self._ask(halves[1], look, is_last=is_last)
-        if len(look.failures) == failed:
+    async def _ask_less(
+        self,
+        query: Query,
+        halves: tuple[Query, ...] | None,
+        look: _Look,
+        error: WinterSyncError,
+    ) -> None:
+        """Ask for the halves of a window that failed, where the window may be to blame."""
+        if not await self._is_the_window(error):
+            await self._record_failure(query, error)
+            raise error
+        if halves is None:
+            await self._record_failure(query, error)
+            look.failures.append(error)
+            return
+        self._tell(WindowHalved(query, error.message))
+        if await self._ask_parts(halves, look):
             # Both were answered, so it was their size together: spare the server that next time.
-            days = plan.days_of(halves[1], self._api.today)
-            subject = halves[1].subject
-            self._days[subject] = min(days, self._days.get(subject, days))
+            self._windows.was_too_long(query, halves[1], self._api.today)
+
+    async def _ask_for_the_rest(self, query: Query, listing: Listing, look: _Look) -> None:
+        """Ask for the parts of a window of which the archive found more than it listed.
+
+        What it did list is used in any case; nothing counts as withdrawn by it. When the parts
+        together do not have as much as was found either, that is a gap.
+        """
+        found, outer = listing.found or 0, look.seen
+        look.seen = {row.product.savepath for row in listing.rows} | listing.malformed
+        reason = f"the archive found {found} images and listed {listing.distinct} of them"
+        today = self._api.today
+        halves = plan.halves(query, today)
+        parts = halves or plan.single_dates(query, today)
+        await self._record(query, listing, look, whole=False, error=reason)
+        listed = len(look.seen)
+        self._tell(WindowHalved(query, reason))
+        in_full = await self._ask_parts(parts, look)
+        if in_full and len(look.seen) == listed:
+            await self._note_gap(query, look, reason)
+        elif in_full and halves:
+            self._windows.was_too_long(query, halves[1], today)
+        if outer is not None:
+            outer |= look.seen
+        look.seen = outer
+
+    async def _note_gap(self, query: Query, look: _Look, reason: str) -> None:
+        """Note that some of a window was not listed; the first few are recorded each."""
+        error = BadAnswerError(
+            reason,
+            remedy="What was listed is downloaded. Nothing is taken for withdrawn, and the rest is "
+            "asked for again at the next poll. If it stays so, ask the observatory for the limit "
+            "of a listing, or narrow the selection by targets, cones or rectangles.",
+        )
+        look.gaps.append(error)
+        if len(look.gaps) <= _FAILURES:
+            await self._record_failure(query, error)
+
+    async def _ask_parts(self, parts: tuple[Query, ...], look: _Look) -> bool:
+        """Ask for the parts of a window; returns whether all of them were answered in full."""
+        trouble = len(look.failures) + len(look.gaps)
+        for part in parts:
+            await self._ask(part, look)
+        return len(look.failures) + len(look.gaps) == trouble
 
     async def _is_the_window(self, error: WinterSyncError) -> bool:
-        """Tell whether less may be answered: the server is well, and answered something lately."""
+        """Return whether less may be answered: the server is well, and answered lately."""
         if self._in_doubt or isinstance(error, LeftAloneError | RejectedQueryError):
             return False
         try:
@@ -239,7 +326,7 @@ class Poller:
         return True
 
     def _verdict(self, look: _Look) -> WinterSyncError:
-        """Say what a look that failed in part means: a fault of some nights, or of the server."""
+        """Return what a look that failed in part means: some nights are broken, or the server."""
         first = look.failures[0]
         self._in_doubt = not look.answered
         if self._in_doubt or isinstance(first, BadAnswerError):
@@ -252,23 +339,51 @@ class Poller:
 
     # --- one answer ----------------------------------------------------------------------------
 
-    async def _compare_and_record(self, query: Query, look: _Look, *, is_last: bool) -> None:
+    async def _compare_and_record(self, query: Query, listing: Listing, look: _Look) -> None:
+        """Record an answer that is not cut; what a region lists no more gets a second look."""
+        if look.seen is not None:
+            look.seen |= {row.product.savepath for row in listing.rows} | listing.malformed
+        unlisted = await self._record(query, listing, look, whole=listing.is_whole)
+        if unlisted:
+            # It may have left the region only: a target or a position was corrected.
+            program_wide = replace(query, subject=replace(query.subject, region=None))
+            missed = frozenset(product.identity for product in unlisted)
+            await self._ask_all([program_wide], _Look(look.noted, unlisted=(query.subject, missed)))
+
+    async def _record(
+        self,
+        query: Query,
+        listing: Listing,
+        look: _Look,
+        *,
+        whole: bool,
+        error: str | None = None,
+    ) -> list[Product]:
+        """Compare an answer with the catalog and record it.
+
+        Returns
+        -------
+        list of Product
+            What this region listed before and does not list now, while the program may.
+        """
         began = time.monotonic()
-        listing = await self._api.query(query)
-        self._in_doubt, look.answered = False, True
-        rows = [row for row in listing.rows if look.nights is None or look.nights.has(row)]
-        comparison = await self._compare(query, rows)
+        comparison = await self._compare(query, listing, look, whole=whole)
+        unlisted: list[Product] = []
+        if query.subject.region is not None:
+            unlisted = comparison.withdrawn
+            comparison = replace(comparison, withdrawn=[])
         placed, faults = self._place(comparison.rows, listing.faults)
         poll = Poll(
             query,
-            sweep=look.sweep and is_last and not look.failures,
-            listed=len(rows),
+            sweep=False,
+            listed=listing.distinct,
             new=len(comparison.new),
             changed=len(comparison.changed),
             returned=len(comparison.returned),
             withdrawn=len(comparison.withdrawn),
             faults=len(faults) + listing.untold,
             seconds=time.monotonic() - began,
+            error=error,
         )
         left_out = await self._catalog(
             Catalog.record_poll,
@@ -283,12 +398,27 @@ class Poller:
         if left_out:
             self._tell(LeftOut(tuple(left_out)))
         look.noted(poll)
+        return unlisted
 
-    async def _compare(self, query: Query, rows: Sequence[Row]) -> plan.Comparison:
-        identities = [row.product.identity for row in rows]
-        known = await self._catalog(Catalog.known, identities)
-        expected = await self._catalog(Catalog.expected, query)
-        return plan.compare(rows, known, expected)
+    async def _compare(
+        self, query: Query, listing: Listing, look: _Look, *, whole: bool
+    ) -> plan.Comparison:
+        """Hold an answer against exactly what was asked: every row of it, and all it must list."""
+        known = await self._catalog(Catalog.known, [row.product.identity for row in listing.rows])
+        expected = await self._expected(query, listing, look) if whole else []
+        comparison = plan.compare(listing.rows, known, expected)
+        identities = {one.product.identity for one in known}
+        return comparison.only(lambda row: look.wants(row, identities))
+
+    async def _expected(self, query: Query, listing: Listing, look: _Look) -> list[Product]:
+        """Return what an answer must list; of a second look, only what the first did not."""
+        subject, missed = look.unlisted or (query.subject, None)
+        asked = replace(query, subject=subject)
+        return [
+            product
+            for product in await self._catalog(Catalog.expected, asked, self._api.today)
+            if not listing.names(product) and (missed is None or product.identity in missed)
+        ]
 
     def _place(
         self, rows: Iterable[Row], faults: Sequence[str]

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from winter_sync.models import ImageType, Instrument, Night, Product, Query, State, Subject
 
 
@@ -83,6 +85,15 @@ class Trouble:
     attempts: int
     not_before: str
     last_error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many products of a state are not asked for yet, and when the first of them will be."""
+
+    state: State
+    products: int
+    soonest: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from winter_sync.models import Failed, Missing, Outcome, Published, Unchanged
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from winter_sync.records import Poll
+    from winter_sync.records import Poll, Waiting
 
 
 @dataclass(slots=True)
@@ -29,7 +29,11 @@ class Report:
     """How many times a product failed; it may have succeeded later in the run."""
     left: int = 0
     """How many products are still wanted at the end."""
+    waiting: list[Waiting] = field(default_factory=list)
+    """What was not asked for because its next attempt is later."""
     size: int = 0
+    not_asked: dict[str, str] = field(default_factory=dict)
+    """Programs of which no question was asked, and why."""
     errors: list[WinterSyncError] = field(default_factory=list)
 
     def note(self, poll: Poll) -> None:
@@ -55,6 +59,13 @@ class Report:
 
     @property
     def exit_code(self) -> ExitCode:
-        """What the run has to tell its caller: the gravest of what went wrong."""
+        """What the run has to tell its caller: the gravest of what went wrong.
+
+        A run that asked nothing has done nothing, whatever the reason.
+        """
         codes = [error.exit_code for error in self.errors]
-        return gravest([*codes, ExitCode.INCOMPLETE] if self.left else codes)
+        if self.left:
+            codes.append(ExitCode.INCOMPLETE)
+        if not self.queries and not self.errors:
+            codes.append(ExitCode.USAGE)
+        return gravest(codes)

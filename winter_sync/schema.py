@@ -135,6 +135,13 @@ CREATE INDEX products_by_night ON products (
 """
 
 
+_WHAT_IS_LOOKED_AT_AGAIN = """
+ALTER TABLE products ADD COLUMN recheck TEXT;
+CREATE INDEX products_recheck ON products (instrument, night, image_type, recheck, withdrawn_at)
+    WHERE recheck IS NOT NULL;
+"""
+
+
 @migrations()
 def create_tables(db: Database) -> None:
     """Create the first catalog.
@@ -167,12 +174,24 @@ def index_what_is_counted(db: Database) -> None:
     _run(db, _WHAT_IS_COUNTED)
 
 
+@migrations()
+def keep_what_is_looked_at_again(db: Database) -> None:
+    """Keep which products are fetched again only because their marks changed.
+
+    `recheck` is 'sample' of those that are fetched first, 'same' of those of them whose content
+    turned out to be the same, 'held' of the others of that night and type until it is known
+    whether the night was remade; null of all other products.
+    """
+    _run(db, _WHAT_IS_LOOKED_AT_AGAIN)
+
+
 _EDITIONS = frozenset(
     {
         create_tables.__name__,
         tell_who_asked_and_index_the_queue.__name__,
         index_what_is_watched.__name__,
         index_what_is_counted.__name__,
+        keep_what_is_looked_at_again.__name__,
     }
 )
 

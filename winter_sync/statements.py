@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from winter_sync.records import Scope
 
 KNOWN = """
-SELECT instrument, savepath, image_type, night, state, withdrawn_at,
+SELECT instrument, savepath, image_type, night, state, withdrawn_at, sha256,
   settled_lastmodified, settled_pipeversion
 FROM products WHERE instrument = ? AND savepath IN ({})
 """
@@ -21,7 +21,7 @@ EXPECTED = """
 SELECT p.instrument, p.savepath, p.image_type, p.night
 FROM listings l JOIN products p USING (instrument, savepath)
 WHERE l.program = ? AND l.instrument = ? AND p.image_type = ? AND l.region = ?
-  AND l.withdrawn_at IS NULL AND l.nightdate >= ? AND l.nightdate < ?
+  AND l.withdrawn_at IS NULL AND l.nightdate >= ? AND l.nightdate < ? AND l.nightdate <= ?
 """
 PRESENT = "SELECT instrument, savepath FROM products WHERE instrument = ? AND savepath IN ({})"
 ENTER = """
@@ -45,8 +45,36 @@ ON CONFLICT (program, instrument, savepath) DO UPDATE SET region = excluded.regi
   withdrawn_at = NULL
 """
 WANT = """
-UPDATE products SET state = 'wanted', attempts = 0, not_before = '', last_error = NULL
+UPDATE products SET state = 'wanted', attempts = 0, not_before = '', last_error = NULL,
+  recheck = CASE WHEN sha256 IS NULL THEN NULL ELSE 'held' END
 WHERE instrument = ? AND savepath = ?
+"""
+RECHECKED = """
+SELECT coalesce(sum(recheck = 'held'), 0) AS held, coalesce(sum(recheck = 'sample'), 0) AS sample,
+  coalesce(sum(recheck = 'same'), 0) AS same
+FROM products
+WHERE instrument = ? AND night = ? AND image_type = ? AND recheck IS NOT NULL
+  AND withdrawn_at IS NULL
+"""
+HELD_BACK = """
+SELECT instrument, savepath, settled_lastmodified, settled_pipeversion FROM products
+WHERE instrument = ? AND night = ? AND image_type = ? AND recheck = 'held' AND withdrawn_at IS NULL
+ORDER BY savepath
+"""
+LISTED_MARKS = """
+SELECT group_concat(lastmodified, char(10)) AS lastmodified,
+  group_concat(pipeversion, char(10)) AS pipeversion
+FROM listings WHERE instrument = ? AND savepath = ? AND withdrawn_at IS NULL
+"""
+SAMPLE = "UPDATE products SET recheck = 'sample' WHERE instrument = ? AND savepath = ?"
+END_RECHECK = """
+UPDATE products SET recheck = NULL
+WHERE instrument = ? AND night = ? AND image_type = ? AND recheck IS NOT NULL
+"""
+ASK_AGAIN = """
+UPDATE products AS p SET not_before = ''
+WHERE p.state IN ('wanted', 'missing') AND p.withdrawn_at IS NULL AND p.not_before > ''
+  AND {condition} AND {listed}
 """
 UNLIST = """
 UPDATE listings SET withdrawn_at = ? WHERE program = ? AND instrument = ? AND savepath = ?
@@ -75,7 +103,8 @@ CANDIDATES = f"""
 WITH chosen AS MATERIALIZED (
   SELECT p.* FROM products p
   WHERE p.state IN ('wanted', 'missing') AND p.withdrawn_at IS NULL AND p.claimed_by IS NULL
-    AND (p.not_before <= ? OR p.not_before > ?) AND {{condition}} AND {LISTED_UNDER}
+    AND (p.not_before <= ? OR p.not_before > ?) AND p.recheck IS NOT 'held'
+    AND {{condition}} AND {LISTED_UNDER}
   ORDER BY p.attempts, p.night DESC, instr(?, p.image_type), p.savepath LIMIT ?
 ), usual AS MATERIALIZED (
   SELECT instrument, image_type, (
@@ -85,7 +114,8 @@ WITH chosen AS MATERIALIZED (
         AND s.size IS NOT NULL ORDER BY s.published_at DESC LIMIT ?)) AS usual_size
   FROM (SELECT DISTINCT instrument, image_type FROM chosen) AS kinds
 )
-SELECT c.*, usual_size, l.lastmodified, l.pipeversion, max(l.last_listed),
+SELECT c.*, usual_size, group_concat(l.lastmodified, char(10)) AS lastmodified,
+  group_concat(l.pipeversion, char(10)) AS pipeversion,
   CASE WHEN c.refused_at <= ? OR c.refused_at > ? THEN c.refused_sha256 END AS refused_long_ago,
   (SELECT min(program) FROM listings o
    WHERE o.instrument = c.instrument AND o.savepath = c.savepath AND o.withdrawn_at IS NULL
@@ -105,8 +135,18 @@ GROUP BY night, instrument, image_type
 NEXT_RETRY = f"""
 SELECT min(CASE WHEN p.not_before > ? THEN '' ELSE p.not_before END) AS soonest FROM products p
 WHERE p.state IN ('wanted', 'missing') AND p.withdrawn_at IS NULL AND p.claimed_by IS NULL
-  AND {{condition}} AND {LISTED_UNDER}
+  AND p.recheck IS NOT 'held' AND {{condition}} AND {LISTED_UNDER}
 """  # noqa: S608 - see the top
+WAITING = f"""
+SELECT p.state, count(*) AS products, min(p.not_before) AS soonest FROM products p
+WHERE p.state IN ('wanted', 'missing') AND p.withdrawn_at IS NULL
+  AND p.not_before > ? AND p.not_before <= ? AND {{condition}} AND {LISTED_UNDER}
+GROUP BY p.state
+"""  # noqa: S608 - see the top
+HELD_CONTENT = """
+SELECT revision, sha256, recheck, settled_lastmodified, settled_pipeversion
+FROM products WHERE instrument = ? AND savepath = ?
+"""
 CLAIM = """
 UPDATE products SET claimed_by = ? WHERE instrument = ? AND savepath = ?
   AND claimed_by IS NULL AND state IN ('wanted', 'missing')
@@ -156,6 +196,10 @@ NIGHT_BEFORE = "SELECT max(night) AS night FROM products WHERE night < ?"
 LAST_SWEEP = """
 SELECT max(at) AS at FROM polls WHERE sweep AND error IS NULL AND program = ?
   AND instrument = ? AND image_type = ? AND region = ?
+"""
+MARK_SWEEP = """
+UPDATE polls SET sweep = 1 WHERE id = (SELECT max(id) FROM polls WHERE error IS NULL
+  AND program = ? AND instrument = ? AND image_type = ? AND region = ?)
 """
 LAST_SUCCESS = """
 SELECT max(at) AS at FROM polls WHERE error IS NULL AND program = ? AND instrument = ?
