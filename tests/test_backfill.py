@@ -111,7 +111,7 @@ def test_a_backfill_on_a_terminal_ends_with_a_table(tmp_path: Path) -> None:
     types = [str(kind) for kind in ImageType]
     assert headings.split() == ["night", *types, "missing", "to", "come", "size"]
     assert night.split()[0] == DEMO_NIGHT.name
-    assert summary.startswith(f"{here} published, ")
+    assert summary.startswith(f"{here} downloaded, ")
     assert f"  {wanted}/{wanted}  " in plain(said)
 
 
@@ -158,7 +158,7 @@ def listen(tally: Tally, event: Event) -> None:
 
 
 async def test_what_is_shown_is_what_was_done(rig: Rig) -> None:
-    """The tally of a run agrees with its report and with the tree; again, there is nothing."""
+    """The tally of a run agrees with its report and the tree; again, only what lacked is asked."""
     first, again = Tally(), Tally()
     rig.listeners = [lambda event: listen(first, event)]
     report = await rig.backfill(DEMO_NIGHT, DEMO_NIGHT)
@@ -169,5 +169,6 @@ async def test_what_is_shown_is_what_was_done(rig: Rig) -> None:
     assert sum(share.products for poll in polls for share in poll.shares) == report.new == done
     assert (first.nights_complete, first.nights_left) == (1, 0)
     rig.listeners = [lambda event: listen(again, event)]
-    await rig.backfill(DEMO_NIGHT, DEMO_NIGHT)
-    assert again.overall == Counts()
+    report = await rig.backfill(DEMO_NIGHT, DEMO_NIGHT)
+    assert report.published == 0
+    assert again.overall == Counts(report.missing, 0, report.missing, 0, 0)

@@ -135,7 +135,7 @@ def test_a_sync_says_in_a_line_what_it_did(archive: Simulator, tmp_path: Path) -
     first = run("--config", settings, "sync", home=tmp_path)
     again = run("--config", settings, "sync", home=tmp_path)
     assert first.code == again.code == ExitCode.DONE
-    assert re.fullmatch(r"10 published, 86\.4 kB \(\d+ quer(y|ies), 10 listed\)\.\n", first.out)
+    assert re.fullmatch(r"10 downloaded, 86\.4 kB \(\d+ quer(y|ies), 10 listed\)\.\n", first.out)
     assert re.fullmatch(r"Nothing new \(\d+ quer(y|ies), 10 listed\)\.\n", again.out)
     (line,) = [json.loads(line) for line in first.err.splitlines()]
     assert (line["event"], line["level"], line["new"]) == ("polled", "info", 10)
@@ -162,7 +162,7 @@ def test_a_sync_draws_its_progress_on_a_terminal(archive: Simulator, tmp_path: P
     plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", said.out)
     assert "10/10" in plain
     assert "[info]" not in plain
-    assert plain.rstrip().splitlines()[-1].startswith("10 published")
+    assert plain.rstrip().splitlines()[-1].startswith("10 downloaded")
 
 
 def test_a_backfill_fetches_what_is_chosen(archive: Simulator, tmp_path: Path) -> None:
@@ -181,10 +181,13 @@ def test_a_backfill_fetches_what_is_chosen(archive: Simulator, tmp_path: Path) -
     assert published(tmp_path) == sorted(expected) != []
     other = ("backfill", "--from", "2025-10-20", "--to", "2025-10-22")
     said = run("--config", settings, *other, home=tmp_path)
-    assert said.out.startswith("Nothing new")
+    assert said.out.startswith("The archive lists nothing of what was asked for (1 query")
+    assert said.code == ExitCode.DONE
     early = ("backfill", "--from", "20210101", "--to", "20210102")
     said = run("--config", settings, *early, home=tmp_path)
-    assert said.out.startswith("Nothing was asked for: no program has such nights")
+    assert said.out.startswith("No query was sent (")
+    assert f"no query was sent for {PROGRAM}: its products begin with 20" in said.err
+    assert said.code == ExitCode.USAGE
 
 
 def test_a_status_is_for_people_and_for_machines(archive: Simulator, tmp_path: Path) -> None:

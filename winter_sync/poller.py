@@ -135,7 +135,7 @@ class Poller:
         self._tell = tell
         self._clock = clock
         self._programs: dict[str, tuple[datetime, Program]] = {}
-        self._windows = Windows()
+        self._windows = Windows(clock)
         self._in_doubt = False
 
     async def poll(
@@ -270,7 +270,7 @@ class Poller:
         self._tell(WindowHalved(query, error.message))
         if await self._ask_parts(halves, look):
             # Both were answered, so it was their size together: spare the server that next time.
-            self._windows.was_too_long(query, halves[1], self._api.today)
+            self._windows.was_too_long(query, self._api.today)
 
     async def _ask_for_the_rest(self, query: Query, listing: Listing, look: _Look) -> None:
         """Ask for the parts of a window of which the archive found more than it listed.
@@ -291,7 +291,7 @@ class Poller:
         if in_full and len(look.seen) == listed:
             await self._note_gap(query, look, reason)
         elif in_full and halves:
-            self._windows.was_too_long(query, halves[1], today)
+            self._windows.was_too_long(query, today)
         if outer is not None:
             outer |= look.seen
         look.seen = outer

@@ -1,69 +1,79 @@
-"""How long a window the archive answers at once, learnt from trouble and from success."""
+"""Which windows were too much for the archive lately, learnt from trouble and from success."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from winter_sync import plan
-
 if TYPE_CHECKING:
-    from datetime import date
+    from collections.abc import Callable
+    from datetime import date, datetime
 
     from winter_sync.models import Query, Subject
 
-_MOST_PATIENT = 64
-"""Answered windows, at most, between two tries of longer ones."""
+    Dates = tuple[date, date]
+
+_FIRST = timedelta(hours=1)
+_LONGEST = timedelta(days=1)
 
 
-@dataclass(slots=True)
-class _Limit:
-    """The most dates to ask for at once, and what is known of longer windows.
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """Until when a window is not asked for at once, and how long that was when it was learnt."""
 
-    `failed` is the greatest length that was too much; `answered` counts the windows of nearly the
-    present length that were answered since it was set, and `needed` how many must be.
-    """
-
-    days: int
-    failed: int
-    answered: int = 0
-    needed: int = 1
+    until: datetime
+    wait: timedelta
 
 
 class Windows:
-    """Remembers how long windows may be, for each subject that ever had trouble.
+    """Remembers windows that the archive could not answer at once, for a while.
 
-    After a window was answered the next is twice as long. Where that turns out too long again,
-    twice as many must be answered before the next try: a bad minute is soon forgotten, and an
-    archive that can never list so much is seldom asked to.
+    Whatever contains one of them would fail as well and is halved without being asked for. After
+    an hour the window is tried again; each time it fails that hour doubles, up to a day. An answer
+    to it, or to one that contains it, ends this: a bad minute is soon forgotten, and what an
+    archive can never list is seldom asked for.
+
+    Parameters
+    ----------
+    clock
+        Returns the current UTC time.
     """
 
-    def __init__(self) -> None:
-        self._limits: dict[Subject, _Limit] = {}
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._failures: dict[Subject, dict[Dates, _Failure]] = defaultdict(dict)
 
     def is_too_long(self, query: Query, today: date) -> bool:
-        """Return whether a window is longer than what its subject takes at present."""
-        limit = self._limits.get(query.subject)
-        return limit is not None and plan.days_of(query, today) > limit.days
+        """Return whether a window contains one that failed lately."""
+        now = self._clock()
+        return any(
+            # A time further ahead than any wait is of a clock that was wrong.
+            now < failure.until <= now + failure.wait
+            for dates, failure in self._failures[query.subject].items()
+            if _contains(_dates(query, today), dates)
+        )
 
-    def was_too_long(self, query: Query, half: Query, today: date) -> None:
-        """Learn that a window was too much for the archive and that its halves were not."""
-        days, failed = plan.days_of(half, today), plan.days_of(query, today)
-        limit = self._limits.setdefault(query.subject, _Limit(days, failed))
-        limit.failed = max(limit.failed, failed)
-        if days < limit.days:
-            limit.days, limit.answered = days, 0
-            limit.needed = min(2 * limit.needed, _MOST_PATIENT)
+    def was_too_long(self, query: Query, today: date) -> None:
+        """Learn that a window was too much for the archive and that its parts were not."""
+        failures, dates, now = self._failures[query.subject], _dates(query, today), self._clock()
+        before = failures.get(dates)
+        wait = min(2 * before.wait, _LONGEST) if before else _FIRST
+        for old in [each for each, failure in failures.items() if now - failure.until > _LONGEST]:
+            del failures[old]
+        failures[dates] = _Failure(now + wait, wait)
 
     def was_answered(self, query: Query, today: date) -> None:
-        """Learn that a window was answered in full."""
-        limit = self._limits.get(query.subject)
-        days = plan.days_of(query, today)
-        if limit is None or 2 * days <= limit.days:
-            return
-        if days >= limit.failed:
-            del self._limits[query.subject]
-            return
-        limit.answered += 1
-        if limit.answered >= limit.needed:
-            limit.days, limit.answered = min(2 * limit.days, limit.failed), 0
+        """Learn that a window was answered in full, and so is all that it contains."""
+        failures, asked = self._failures[query.subject], _dates(query, today)
+        for dates in [each for each in failures if _contains(asked, each)]:
+            del failures[dates]
+
+
+def _dates(query: Query, today: date) -> Dates:
+    return query.start, query.end or today
+
+
+def _contains(outer: Dates, inner: Dates) -> bool:
+    return outer[0] <= inner[0] and inner[1] <= outer[1]

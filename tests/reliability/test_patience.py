@@ -178,8 +178,8 @@ def _stacks(stage: Stage) -> Batch:
     ("script", "_expected"),
     [
         fault(
-            "no-rows",
-            "empty listings, though there are products",
+            "nothing-found",
+            "empty listings that say that nothing was found, though there are products",
             outcome="all are reported as withdrawn, and as returned when they are listed again",
             kept="every file; nothing is fetched again",
         )
@@ -199,4 +199,39 @@ async def test_a_listing_that_forgets_costs_no_file(
             polled = [one for one in stage.rig.events if isinstance(one, Polled)]
             assert sum(getattr(one, told) for one in polled) == len(stage.products)
             assert not stage.missed
+        assert stage.asked_again == 0
+
+
+@pytest.mark.parametrize(
+    ("script", "_expected"),
+    [
+        fault(
+            "no-rows",
+            "empty listings that say how many images were found",
+            outcome="nothing counts as withdrawn; the run says that listings are cut, and exits 4",
+            kept="every file; nothing is fetched again",
+        ),
+        fault(
+            "capped=1",
+            "listings of one row that say how many images were found",
+            outcome="single dates are asked for; nothing counts as withdrawn; the run exits 4",
+            kept="every file; nothing is fetched again",
+        ),
+    ],
+)
+async def test_a_listing_that_is_cut_short_withdraws_nothing(
+    tmp_path: Path, script: str, _expected: dict[str, Any]
+) -> None:
+    """What is not in an answer that says it is not whole is still listed."""
+    async with staged(tmp_path) as stage:
+        await stage.run()
+        stage.misbehave(script)
+        stage.rig.events.clear()
+        report = await stage.run_after()
+        assert report.exit_code is ExitCode.UNWELL
+        assert "the archive found" in str(report.errors[0])
+        polled = [one for one in stage.rig.events if isinstance(one, Polled)]
+        assert sum(one.withdrawn for one in polled) == 0
+        stage.misbehave("")
+        assert (await stage.run_after()).exit_code is ExitCode.DONE
         assert stage.asked_again == 0

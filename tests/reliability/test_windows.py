@@ -19,7 +19,7 @@ from winter_sync.models import ImageType, Instrument, Night, Query, Subject
 from winter_sync.simulator import Call, Faults, Observatory, Reset, Simulator, Universe
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterable
     from pathlib import Path
 
 PROGRAM = "2024A000"
@@ -121,6 +121,57 @@ async def test_a_server_that_lists_nothing_is_not_pestered(rig: Rig) -> None:
     report = await rig.sync()
     assert report.exit_code is ExitCode.UNWELL
     assert rig.requests["/images/query"] <= 80
+
+
+async def test_a_bad_minute_is_forgotten(rig: Rig) -> None:
+    """Windows that were halved to the end in one sweep are whole again in the next."""
+    rig.programs[0]["since"] = "20230101"
+    queries = await looks(rig, [1000, 3, 1000, 1000], timedelta(hours=25))
+    assert queries[0] == queries[2] == queries[3] == 3
+    assert queries[1] > 10
+
+
+async def test_what_is_always_too_much_is_seldom_tried(rig: Rig) -> None:
+    """A server that never lists more than four nights is asked for more a few times a day."""
+    queries = await looks(rig, [4] * 144, timedelta(minutes=10))
+    assert max(queries[2:]) <= 8
+    assert len(halved(rig)) < 20, "in a day of polls every ten minutes"
+
+
+async def looks(rig: Rig, most: Iterable[int], pause: timedelta) -> list[int]:
+    """Look again and again in one process, the server listing so many nights each time.
+
+    Returns the number of queries of each look.
+    """
+    queries = []
+    async with rig.opened() as mirror:
+        (selection,) = mirror.selections
+        for nights in most:
+            rig.simulator.faults = Weak(most=nights)
+            before = rig.requests["/images/query"]
+            await mirror.poller.poll(selection, selection.subjects[0], lambda _: None)
+            queries.append(rig.requests["/images/query"] - before)
+            rig.observatory.clock.advance(pause)
+    return queries
+
+
+def halved(rig: Rig) -> list[WindowHalved]:
+    """Return what was told of windows that were too much."""
+    return [event for event in rig.events if isinstance(event, WindowHalved)]
+
+
+async def _sweeps(rig: Rig, most: Iterable[int]) -> list[int]:
+    """Sweep in one process, the server listing so many nights each time; counts the queries."""
+    queries = []
+    async with rig.opened() as mirror:
+        (selection,) = mirror.selections
+        for nights in most:
+            rig.simulator.faults = Weak(most=nights)
+            before = rig.requests["/images/query"]
+            await mirror.poller.poll(selection, selection.subjects[0], lambda _: None)
+            queries.append(rig.requests["/images/query"] - before)
+            rig.observatory.clock.advance(timedelta(days=1, hours=1))
+    return queries
 
 
 def cut(query: Query, most: int) -> tuple[Query, ...]:

@@ -351,6 +351,16 @@ async def _has_odd_rows(wire: Wire) -> None:
     assert sum(isinstance(row, dict) and "progname" in row for row in rows) > 3
 
 
+async def _is_capped(wire: Wire) -> None:
+    assert len(await wire.rows()) == 3
+
+
+async def _is_shuffled(wire: Wire) -> None:
+    first, again = await wire.rows(), await wire.rows()
+    assert first != again
+    assert sorted(map(str, first)) == sorted(map(str, again))
+
+
 async def _has_no_rows(wire: Wire) -> None:
     assert await wire.rows() == []
 
@@ -550,6 +560,9 @@ CHECKS: dict[str, Callable[[Wire], Any]] = {
     "null-row": _has_nulls,
     "odd-rows": _has_odd_rows,
     "no-rows": _has_no_rows,
+    "nothing-found": _has_no_rows,
+    "capped=3": _is_capped,
+    "shuffled": _is_shuffled,
     "rows-twice": _has_rows_twice,
     "no-table": _has_no_table,
     "reset-body=700": _is_cut_inside,

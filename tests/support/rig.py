@@ -23,10 +23,12 @@ from winter_sync.simulator import (
 from winter_sync.tree import OURS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from winter_sync.events import Event
+    from winter_sync.mirror import Mirror
     from winter_sync.report import Report
     from winter_sync.settings import Settings
 
@@ -100,16 +102,19 @@ class Rig:
         """Run one backfill."""
         return await self._run(lambda mirror: mirror.backfill(Nights(first, last)))
 
-    async def _run(self, work: Callable[[Any], Any]) -> Report:
-        async with open_mirror(
+    async def _run(self, work: Callable[[Mirror], Awaitable[Report]]) -> Report:
+        async with self.opened() as mirror:
+            return await work(mirror)
+
+    def opened(self) -> AbstractAsyncContextManager[Mirror]:
+        """Open the mirror."""
+        return open_mirror(
             self.settings(),
             self._hear,
             clock=self.observatory.clock.now,
             monotonic=lambda: self.elapsed,
             sleep=self._sleep,
-        ) as mirror:
-            report: Report = await work(mirror)
-            return report
+        )
 
     def _hear(self, event: Event) -> None:
         self.events.append(event)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING, Any
 
 from winter_sync.simulator.misbehaviour import QUERIES, Kind
@@ -119,6 +120,39 @@ class NoRows(_Listing):
         return []
 
 
+class NothingFound(Kind):
+    """An empty listing that says that nothing was found, though there are products."""
+
+    name = "nothing-found"
+    strikes = QUERIES
+
+    def listing(self, call: Call, body: dict[str, Any]) -> dict[str, Any]:
+        """Say that there is nothing."""
+        del call
+        return {**body, "msg": "Request passed validation! Found 0 images.", "body": []}
+
+
+class Capped(_Listing):
+    """At most so many rows, though `msg` tells how many were found."""
+
+    name = "capped"
+    takes = "rows (100)"
+
+    def _table(self, call: Call, rows: Rows) -> object:
+        del call
+        return rows[: int(self.value(100))]
+
+
+class Shuffled(_Listing):
+    """The rows in another order each time."""
+
+    name = "shuffled"
+
+    def _table(self, call: Call, rows: Rows) -> object:
+        dice = random.Random(f"{self.dice(call).random()}/{call.number}")  # noqa: S311 - an order
+        return dice.sample(rows, len(rows))
+
+
 class RowsTwice(_Listing):
     """Every row twice."""
 
@@ -150,6 +184,9 @@ KINDS: tuple[type[Kind], ...] = (
     NullRows,
     OddRows,
     NoRows,
+    NothingFound,
+    Capped,
+    Shuffled,
     RowsTwice,
     NoTable,
 )
