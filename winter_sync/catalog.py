@@ -319,7 +319,7 @@ class Catalog:
         return datetime.fromisoformat(row["soonest"]) if row["soonest"] else self._clock()
 
     def ask_again(self, scope: Scope) -> int:
-        """Let what waits for another attempt be asked for now; returns how many products wait."""
+        """Let what failed or was missing be asked for now, once; return how many products that is."""
         condition, values = statements.where(scope)
         listed = statements.LISTED_UNDER.format(
             programs=statements.placeholders(len(scope.programs))

@@ -72,7 +72,7 @@ UPDATE products SET recheck = NULL
 WHERE instrument = ? AND night = ? AND image_type = ? AND recheck IS NOT NULL
 """
 ASK_AGAIN = """
-UPDATE products AS p SET not_before = ''
+UPDATE products AS p SET state = 'wanted', not_before = ''
 WHERE p.state IN ('wanted', 'missing') AND p.withdrawn_at IS NULL AND p.not_before > ''
   AND {condition} AND {listed}
 """
@@ -101,7 +101,7 @@ EXISTS (SELECT 1 FROM listings b WHERE b.instrument = p.instrument AND b.savepat
 """
 CANDIDATES = f"""
 WITH chosen AS MATERIALIZED (
-  SELECT p.* FROM products p
+  SELECT p.* FROM products p INDEXED BY products_queue
   WHERE p.state IN ('wanted', 'missing') AND p.withdrawn_at IS NULL AND p.claimed_by IS NULL
     AND (p.not_before <= ? OR p.not_before > ?) AND p.recheck IS NOT 'held'
     AND {{condition}} AND {LISTED_UNDER}
