@@ -223,6 +223,11 @@ class Api:
         return self._circuit.is_open
 
     @property
+    def held_because(self) -> str:
+        """Why requests are being held, for a person; empty while they are not."""
+        return self._circuit.reason
+
+    @property
     def held_until(self) -> float:
         """Until when it is, by the monotonic clock; in the past while it is not."""
         return self._circuit.held_until

@@ -33,6 +33,7 @@ from winter_sync.columns import (
     poll_columns,
     product_of,
     product_values,
+    queue_count_of,
     settled_marks_of,
     share_of,
     subject_values,
@@ -63,7 +64,17 @@ from winter_sync.models import (
 )
 from winter_sync.offloop import off_loop
 from winter_sync.reading import Reader, connect
-from winter_sync.records import LastPoll, NightCount, Poll, Scope, Standing, Trouble, Waiting
+from winter_sync.records import (
+    LastPoll,
+    NightCount,
+    Poll,
+    PollState,
+    QueueCount,
+    Scope,
+    Standing,
+    Trouble,
+    Waiting,
+)
 from winter_sync.schema import migrations, refuse_others
 from winter_sync.sqlite import Database
 from winter_sync.sqlite_errors import explained, is_busy
@@ -552,15 +563,18 @@ class Catalog:
         to_come = dict.fromkeys(("wanted", "missing", "claimed"), 0)
         for part in queue:
             to_come["claimed" if part["claimed"] else part["state"]] += part["products"]
-        wanted = {part["night"] for part in queue if part["state"] == State.WANTED.value}
         return Standing(
             **held,
             **to_come,
             last_night=next(self._nights_down(), None),
-            last_complete_night=next(
-                (night for night in self._nights_down() if night.name not in wanted), None
-            ),
+            last_complete_night=self._last_complete_night(listed, values),
         )
+
+    def _last_complete_night(self, listed: str, values: Sequence[str]) -> Night | None:
+        sql = statements.NIGHTS_NOT_ALL_HERE.format(listed=listed)
+        lacking = {row["night"] for row in self._rows(sql, values)}
+        nights = self._nights_down(statements.NIGHT_HERE_BEFORE)
+        return next((night for night in nights if night.name not in lacking), None)
 
     def _listed(self, condition: str, programs: Sequence[str]) -> tuple[str, Sequence[str]]:
         """Give the condition that some of these programs list a product, and its values.
@@ -573,12 +587,74 @@ class Catalog:
             return "1", ()
         return condition.format(programs=statements.placeholders(len(programs))), programs
 
-    def _nights_down(self) -> Iterator[Night]:
+    def _nights_down(self, statement: str = statements.NIGHT_BEFORE) -> Iterator[Night]:
         """Give the nights of which anything is listed, the newest first."""
         before = _NO_NIGHT
-        while (row := self._row(statements.NIGHT_BEFORE, [before])) and row["night"]:
+        while (row := self._row(statement, [before])) and row["night"]:
             before = row["night"]
             yield night_of(before)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Let several looks see the catalog at one moment, whatever others write meanwhile."""
+        with explained(self.path):
+            self._db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            with explained(self.path):
+                self._db.execute("ROLLBACK")
+
+    def queue_count(self, programs: Sequence[str], night: Night | None = None) -> QueueCount:
+        """Count what these programs list and the tree lacks, each product once.
+
+        Only of one night if it is given. What is here is not counted: `night_counts` does that.
+        """
+        listed, values = self._listed(statements.LISTED_UNDER, programs)
+        name = night.name if night else None
+        sql = statements.QUEUED.format(listed=listed)
+        row = self._row(sql, [name, name, *values])
+        if row is None or not row["queued"]:
+            return QueueCount(None)
+        return queue_count_of(row, None, row["queued"])
+
+    def program_counts(
+        self, programs: Sequence[str], night: Night | None = None
+    ) -> list[QueueCount]:
+        """Count what each of these programs lists, of all nights or of one, in the given order."""
+        marks = statements.placeholders(len(programs))
+        name = night.name if night else None
+        listed = statements.LISTED_BY_PROGRAM if night is None else statements.LISTED_OF_NIGHT
+        rows = self._rows(listed.format(programs=marks), [*([name] if name else []), *programs])
+        products = {row["program"]: row["products"] for row in rows}
+        sql = statements.QUEUED_BY_PROGRAM.format(programs=marks)
+        queued = {row["program"]: row for row in self._rows(sql, [name, name, *programs])}
+        return [queue_count_of(queued.get(one), one, products.get(one, 0)) for one in programs]
+
+    def poll_states(self, subjects: Iterable[Subject], night: Night) -> list[PollState]:
+        """Return how the polls of these subjects went lately, as seen from a night.
+
+        A product of a night has the date of that night or of the day after (winter-api.md,
+        "Nights and times"): a poll covers the night if it was for both dates, and a failed one
+        concerns it if it was for either.
+        """
+        return [self._poll_state(subject, night) for subject in subjects]
+
+    def _poll_state(self, subject: Subject, night: Night) -> PollState:
+        values = subject_values(subject)
+        evening, morning = night.day.isoformat(), night.plus(1).day.isoformat()
+        last = self._row(statements.LAST_ANSWER, values)
+        covering = self._row(statements.NIGHT_ANSWER, [*values, evening, morning])
+        after = [covering["id"] if covering else 0, last["id"] if last else 0]
+        failures = self._rows(statements.FAILURES_SINCE, [*values, *after, morning, evening])
+        return PollState(
+            subject=subject,
+            answered_at=datetime.fromisoformat(last["at"]) if last else None,
+            night_answered_at=datetime.fromisoformat(covering["at"]) if covering else None,
+            failing_since=datetime.fromisoformat(failures[0]["at"]) if failures else None,
+            error=failures[-1]["error"] if failures else None,
+            unusable=covering["faults"] if covering else 0,
+        )
 
     def last_successes(self, subjects: Iterable[Subject]) -> dict[Subject, datetime]:
         """Tell when each of these was last listed with success, those that ever were."""

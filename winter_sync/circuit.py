@@ -91,6 +91,11 @@ class Circuit:
         """Until when requests are held, by the clock; in the past while they are not."""
         return self._probe_at
 
+    @property
+    def reason(self) -> str:
+        """Why requests are being held; empty while they are not."""
+        return self._reason if self._holding else ""
+
     async def passage(self) -> None:
         """Return when a request may be made.
 

@@ -225,23 +225,22 @@ def status(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
 ) -> None:
-    """Show what is here, what is to come, and whether the last night is complete."""
-    from winter_sync import status as view  # noqa: PLC0415 - heavy
-    from winter_sync.factory import open_existing_catalog  # noqa: PLC0415 - heavy
-    from winter_sync.records import Scope  # noqa: PLC0415 - heavy
+    """Show what is here and what is pending, and whether all listed of the last night is here."""
+    from winter_sync import status as reading  # noqa: PLC0415 - heavy
+    from winter_sync.factory import now, open_existing_catalog  # noqa: PLC0415 - heavy
+    from winter_sync.status_view import show  # noqa: PLC0415 - heavy
 
     settings, _ = _prepare(context.obj, secrets=False)
-    scope = Scope(programs=tuple(one.program for one in settings.selections))
 
-    async def read() -> view.Status:
+    async def read() -> reading.Status:
         async with open_existing_catalog(settings) as catalog:
-            return await view.look(catalog, scope)
+            return await reading.look(catalog, settings.selections, now())
 
     found = _run(read())
     if as_json:
-        typer.echo(view.as_json(found))
+        typer.echo(reading.as_json(found))
     else:
-        view.show(_console(), found)
+        show(_console(), found)
 
 
 @app.command()

@@ -27,7 +27,7 @@ from winter_sync.models import (
     Subject,
     Target,
 )
-from winter_sync.records import LastPoll, NightCount, Poll, Trouble, Waiting
+from winter_sync.records import LastPoll, NightCount, Poll, QueueCount, Trouble, Waiting
 
 
 def region_name(region: Region | None) -> str:
@@ -131,6 +131,26 @@ def night_count_of(row: dict[str, Any]) -> NightCount:
         missing=row["missing"],
         withdrawn=row["withdrawn"],
         size=row["size"],
+        withdrawn_here=row["withdrawn_here"],
+        withdrawn_size=row["withdrawn_size"],
+    )
+
+
+def queue_count_of(
+    row: dict[str, Any] | None, program: str | None = None, listed: int = 0
+) -> QueueCount:
+    """Read what is to be done for a program, of the given number of products that it lists."""
+    if row is None:
+        return QueueCount(program, listed)
+    return QueueCount(
+        program=program,
+        listed=listed,
+        wanted=row["wanted"],
+        failed=row["failed"],
+        missing=row["missing"],
+        not_kept=row["not_kept"],
+        retried_at=row["retried_at"],
+        asked_at=row["asked_at"],
     )
 
 

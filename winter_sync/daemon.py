@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _PUT_IN_ORDER_EVERY = timedelta(minutes=10)
 _LOOK_FOR_WORK_EVERY = timedelta(minutes=5)
 _CLOCK_LOOKED_AT_EVERY = timedelta(seconds=30)
+_SERVER_LOOKED_AT_EVERY = timedelta(seconds=30)
 _JUMP = timedelta(seconds=20)
 """What the clock goes further than time does, or less far, and is no mere correction."""
 _A_MOMENT = timedelta(seconds=1)
@@ -120,6 +121,7 @@ class Daemon:
             begin(self._download, may_finish=True)
         begin(self._keep_in_order)
         begin(self._watch_clock)
+        begin(self._watch_server)
         begin(self._watch_schedule)
 
     async def _part(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -276,6 +278,16 @@ class Daemon:
             if abs(jump) > _JUMP:
                 self._tell(ClockJumped(jump.total_seconds()))
                 self._schedule.all_now()
+
+    async def _watch_server(self) -> None:
+        """Record once when the server is left alone: polls wait for it then, and do not fail."""
+        recorded = False
+        while True:
+            await asyncio.sleep(_SERVER_LOOKED_AT_EVERY.total_seconds())
+            reason = self._mirror.api.held_because
+            if reason and not recorded:
+                await self._mirror.poller.record_unreachable(self._rhythms, reason)
+            recorded = bool(reason)
 
     async def _watch_schedule(self) -> None:
         """Fail when a tick did: nothing would be polled any more, and nobody would notice."""

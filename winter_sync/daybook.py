@@ -21,11 +21,13 @@ from winter_sync.events import (
     StorageTrouble,
 )
 from winter_sync.models import Failed, Missing, Published
-from winter_sync.units import show_size
+from winter_sync.units import show_instant, show_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import date, datetime
+
+    from winter_sync.models import Subject
 
 _DAY_SECONDS = 86_400.0
 _SAME_DAY = timedelta(days=1)
@@ -65,6 +67,8 @@ class Daybook:
         self._unwell_since: datetime | None = None
         self._summed_up = 0.0
         """Seconds of the present outage that were counted already."""
+        self._failing: dict[Subject, datetime] = {}
+        """Since when each of them could not be listed."""
         self._refused: dict[str, None] = {}
         self._downloads_rest = False
         self._trouble: str | None = None
@@ -77,8 +81,10 @@ class Daybook:
                 self._counts.new += event.new
                 self._last_poll, self._trouble = self._clock(), None
                 self._refused.pop(event.query.subject.program, None)
+                self._failing.pop(event.query.subject, None)
             case PollFailed():
                 self._counts.failed_polls += 1
+                self._failing.setdefault(event.query.subject, self._clock())
             case Settled(outcome):
                 self._settle(outcome)
             case ServerUnwell():
@@ -91,6 +97,7 @@ class Daybook:
                 self._count_outage(self._outage)
                 self._end_outage()
                 self._refused.clear()
+                self._failing.clear()
                 self._downloads_rest = False
             case _:
                 self._worry(event)
@@ -180,16 +187,37 @@ class Daybook:
         """How things are, in a line: troubles first."""
         parts = [self._trouble] if self._trouble is not None else []
         if self._unwell_since is not None:
-            parts.append(f"server unwell since {self._moment(self._unwell_since)}")
+            since = self._moment(self._unwell_since)
+            parts.append(f"server not responding or returning errors since {since}")
         if self._refused:
             parts.append(f"credentials refused for {', '.join(self._refused)}")
+        if failing := self._failing_polls:
+            parts.append(failing)
         if self._downloads_rest:
-            parts.append("downloads bring nothing and rest")
-        polled = f"last poll {self._moment(self._last_poll)}" if self._last_poll else "no poll yet"
-        parts.append(f"{polled}, {self._published} published ({show_size(self._size)})")
+            parts.append("downloads paused: nothing arrives")
+        parts.append(f"{self._polled}, {self._published} downloaded ({show_size(self._size)})")
         return "; ".join(parts)
 
+    @property
+    def _failing_polls(self) -> str:
+        """What fails when it is listed, and since when, but for programs that are refused."""
+        failing = {
+            subject: since
+            for subject, since in self._failing.items()
+            if subject.program not in self._refused
+        }
+        if not failing:
+            return ""
+        programs = ", ".join(dict.fromkeys(subject.program for subject in failing))
+        return f"polls of {programs} failing since {self._moment(min(failing.values()))}"
+
+    @property
+    def _polled(self) -> str:
+        """When the archive last answered: as the last poll only where none failed since."""
+        if self._last_poll is None:
+            return "no poll has succeeded yet" if self._failing else "no poll yet"
+        said = "archive last answered" if self._failing else "last poll"
+        return f"{said} {self._moment(self._last_poll)}"
+
     def _moment(self, at: datetime) -> str:
-        """Write a time, with its day if that is not today's."""
-        day = "" if at.date() == self._clock().date() else "%Y-%m-%d "
-        return f"{at:{day}%H:%M} UTC"
+        return show_instant(at, self._clock())

@@ -17,11 +17,12 @@ from rich.text import Text
 from rich.tree import Tree as TreeView
 
 from winter_sync import status
+from winter_sync.completeness import end_of
 from winter_sync.disk import digest, explained
 from winter_sync.errors import ExitCode, UsageError, WinterSyncError
 from winter_sync.factory import open_existing_catalog
+from winter_sync.models import Night
 from winter_sync.oneoff import run_once
-from winter_sync.records import Scope
 from winter_sync.settings import Settings, check_root
 from winter_sync.simulator.accounts import (
     DEFAULT_PASSWORD,
@@ -29,6 +30,7 @@ from winter_sync.simulator.accounts import (
     DEFAULT_USER,
     key_of,
 )
+from winter_sync.status_view import show
 from winter_sync.units import show_duration, show_size
 
 if TYPE_CHECKING:
@@ -103,9 +105,9 @@ async def _mirror(settings: Settings, logger: FilteringBoundLogger, console: Con
 
 async def _show_status(console: Console, settings: Settings) -> None:
     async with open_existing_catalog(settings) as catalog:
-        found = await status.look(catalog, Scope(programs=DEFAULT_PROGRAMS))
-    console.print()
-    status.show(console, found)
+        found = await status.look(catalog, settings.selections, end_of(Night(_NIGHT)))
+    console.print(Text(f"\nThe status, as on the morning after the night {_NIGHT}:"))
+    show(console, found)
     console.print()
 
 

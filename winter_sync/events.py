@@ -261,6 +261,14 @@ class DayEnded:
     missing: int
     troubled_seconds: float
     """For how long the server was left alone."""
+    last_night: str | None = None
+    """The archive's own last night by the calendar; None, as all below, where the catalog could
+    not be read."""
+    last_night_listed: int | None = None
+    last_night_here: int | None = None
+    last_night_complete: bool | None = None
+    last_answer: str | None = None
+    """When the archive last listed something, ISO 8601, UTC; None also if it never did."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,21 @@ LAST_NIGHT = Metric(
 LAST_COMPLETE = Metric(
     "gauge",
     "last_night_complete",
-    "The newest night of which nothing is wanted, as a number YYYYMMDD; 0 for none.",
+    "The newest night of which all listed is here, as a number YYYYMMDD; 0 for none.",
+)
+CALENDAR_NIGHT = Metric(
+    "gauge", "last_night", "The archive's own last night by the calendar, as a number YYYYMMDD."
+)
+NIGHT_PRODUCTS = Metric(
+    "gauge",
+    "last_night_products",
+    "Products listed of that night: here, pending, missing, and science not kept by the archive.",
+    ("state",),
+)
+NIGHT_COMPLETE = Metric(
+    "gauge",
+    "last_night_is_complete",
+    "1 when all listed of that night is here, by listings made after it ended; else 0.",
 )
 FREE = Metric("gauge", "free_bytes", "Free bytes on the file system of the root.")
 MIN_FREE = Metric("gauge", "min_free_bytes", "Bytes that are always left free there.")
@@ -132,7 +146,8 @@ METRICS = (
     *(BEGUN, DOWNLOADS, DOWNLOAD_SECONDS, RECEIVED, PUBLISHED, SETTLED, FAILURES),
     *(RETRIES, UNWELL, UNWELL_TIMES, REFUSED, REFUSALS, STORAGE, JUMPS, RECOVERED),
     *(RESTS, RELOADS),
-    *(PRODUCTS, SUCCESS, AGE, LAST_NIGHT, LAST_COMPLETE, FREE, MIN_FREE, UNREADABLE),
+    *(PRODUCTS, SUCCESS, AGE, LAST_NIGHT, LAST_COMPLETE),
+    *(CALENDAR_NIGHT, NIGHT_PRODUCTS, NIGHT_COMPLETE, FREE, MIN_FREE, UNREADABLE),
     BUILD,
 )
 """All of ours. Beside them are those of the process that prometheus-client makes."""

@@ -48,6 +48,7 @@ from winter_sync.events import (
     WindowHalved,
 )
 from winter_sync.models import Cause, Failed, Outcome, Published
+from winter_sync.status import look_at_last_night
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric as Family
 
+    from winter_sync.completeness import NightState
     from winter_sync.models import Night, Query, Selection, Subject
     from winter_sync.records import Standing
 
@@ -302,9 +304,10 @@ async def _from_catalog(
     try:
         standing = await watched.catalog(Catalog.standing, programs)
         successes = await watched.catalog(Catalog.last_successes, subjects)
+        night = await look_at_last_night(watched.catalog, watched.selections, now)
     except StorageError:
         return ()
-    return (*_standing(standing), *_successes(subjects, successes, now))
+    return (*_standing(standing), *_last_night(night), *_successes(subjects, successes, now))
 
 
 async def _from_disk(watched: Watched) -> Sequence[Family]:
@@ -321,6 +324,13 @@ def _standing(standing: Standing) -> Iterator[Family]:
     yield _gauge(table.PRODUCTS, {(state,): getattr(standing, state) for state in states})
     yield _gauge(table.LAST_NIGHT, {(): _number(standing.last_night)})
     yield _gauge(table.LAST_COMPLETE, {(): _number(standing.last_complete_night)})
+
+
+def _last_night(state: NightState) -> Iterator[Family]:
+    parts = ("here", "pending", "missing", "not_kept")
+    yield _gauge(table.CALENDAR_NIGHT, {(): _number(state.night)})
+    yield _gauge(table.NIGHT_PRODUCTS, {(part,): getattr(state.numbers, part) for part in parts})
+    yield _gauge(table.NIGHT_COMPLETE, {(): state.is_complete})
 
 
 def _successes(

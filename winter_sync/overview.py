@@ -33,9 +33,18 @@ class Overview:
     ----------
     rows
         The headings and then each line, in cells.
+    headings
+        Which of the rows are headings.
     """
 
     rows: Sequence[Sequence[str]]
+    headings: frozenset[int] = frozenset({0})
+
+    @property
+    def narrowest(self) -> int:
+        """How many columns of a terminal it needs at least."""
+        widths = [max(map(len, column)) for column in zip(*self.rows, strict=True)]
+        return sum(widths) + len(widths) - 1
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw it, with as much between columns as there is room for."""
@@ -45,8 +54,8 @@ class Overview:
         gap = _GAP if roomy else " "
         for number, (name, *cells) in enumerate(self.rows):
             line = [name.ljust(widths[0]), *map(str.rjust, cells, widths[1:])]
-            style = "" if number else "bold"
-            yield Text(gap.join(line), style, no_wrap=True, overflow="ignore")
+            style = "bold" if number in self.headings else ""
+            yield Text(gap.join(line).rstrip(), style, no_wrap=True, overflow="ignore")
 
 
 def overview(counts: Sequence[NightCount]) -> Overview:

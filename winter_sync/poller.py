@@ -333,6 +333,15 @@ class Poller:
             return first
         return BadAnswerError(first.message, remedy=first.remedy)
 
+    async def record_unreachable(self, subjects: Iterable[Subject], reason: str) -> None:
+        """Record that nothing can be listed now, where a poll is held and says nothing itself.
+
+        Whoever looks at the catalog meanwhile sees since when the archive does not answer.
+        """
+        for subject in subjects:
+            query = Query(subject, self._api.today)
+            await self._catalog(Catalog.record_poll, Poll(query, sweep=False, error=reason))
+
     async def _record_failure(self, query: Query, error: WinterSyncError) -> None:
         await self._catalog(Catalog.record_poll, Poll(query, sweep=False, error=error.message))
         self._tell(PollFailed(query, error.message, error.cause))

@@ -55,6 +55,56 @@ class NightCount:
     missing: int
     withdrawn: int
     size: int
+    withdrawn_here: int = 0
+    """Both published and withdrawn: in the tree, and no longer listed."""
+    withdrawn_size: int = 0
+    """The bytes of those, a part of `size`."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueCount:
+    """Products of a program, or of several together, that are listed now, by what is to be done.
+
+    `science` products that the server does not have are counted apart: the archive lists them
+    and as a rule does not keep them (winter-api.md, "Corrections and additions").
+    """
+
+    program: str | None
+    """None for several together, where a product that two of them list counts once."""
+    listed: int = 0
+    """All of them: here, wanted, missing and not kept."""
+    wanted: int = 0
+    failed: int = 0
+    """Those of the wanted that failed before."""
+    missing: int = 0
+    not_kept: int = 0
+    retried_at: str | None = None
+    """When the first of the failed is retried: ISO 8601, UTC; empty for at once, None for none."""
+    asked_at: str | None = None
+    """When the first of the missing is asked for again; likewise."""
+
+    @property
+    def here(self) -> int:
+        """How many are in the tree."""
+        return self.listed - self.wanted - self.missing - self.not_kept
+
+
+@dataclass(frozen=True, slots=True)
+class PollState:
+    """How the polls of one subject went lately, as seen from one night."""
+
+    subject: Subject
+    answered_at: datetime | None
+    """When a poll last succeeded, whatever dates it was for; None if none ever did."""
+    night_answered_at: datetime | None
+    """When a poll that covers the night last succeeded."""
+    failing_since: datetime | None
+    """The first failure since the last success, or, where that did not cover the night, since the
+    last one that did, of those that were for the night; None if there was none."""
+    error: str | None
+    """Why the latest of those failed."""
+    unusable: int = 0
+    """Rows that made no sense in the last listing that covers the night."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +123,7 @@ class Standing:
     last_night: Night | None
     """The newest night of which anything is listed."""
     last_complete_night: Night | None
-    """The newest night of which nothing is wanted."""
+    """The newest night of which all that is listed is here."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,12 @@ import os
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from winter_sync import keyring, status
+from winter_sync.completeness import Reach
 from winter_sync.daemon import Daemon
 from winter_sync.daybook import Daybook
 from winter_sync.disk import explained
@@ -37,7 +38,6 @@ from winter_sync.factory import now, open_existing_catalog, open_mirror
 from winter_sync.metrics import Metrics, Watched
 from winter_sync.orders import Order, Orders
 from winter_sync.plan import doubled
-from winter_sync.records import Scope
 from winter_sync.sentry import make_sure_of_being_alone, only_daemon
 from winter_sync.settings import check_root
 from winter_sync.vitals import Vitals
@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from winter_sync.catalog import CatalogThread
+    from winter_sync.completeness import NightState
+    from winter_sync.events import DayEnded
     from winter_sync.mirror import Mirror
     from winter_sync.models import Credentials
     from winter_sync.notify import Notifier
@@ -135,6 +137,7 @@ class Service:
         self._has_begun = False
         self._rests = 0
         self._reader: CatalogThread | None = None
+        self._summary: asyncio.Task[None] | None = None
 
     @property
     def _settings(self) -> Settings:
@@ -181,7 +184,7 @@ class Service:
             for task in (life, beats):
                 task.cancel()
             self._notifier.stopping()
-            await asyncio.wait({beats, life})
+            await asyncio.wait({beats, life, *([self._summary] if self._summary else [])})
         for error in [_failure(task) for task in (beats, life)]:
             if error is not None:
                 raise error
@@ -365,8 +368,22 @@ class Service:
             self._notifier.watchdog()
             self._notifier.status(self._daybook.line)
             if (ended := self._daybook.turn()) is not None:
-                self._tell(ended)
+                # A catalog that answers slowly must not keep the beats back.
+                self._summary = asyncio.create_task(self._sum_up(ended))
             await asyncio.sleep(interval)
+
+    async def _sum_up(self, ended: DayEnded) -> None:
+        """Report a day that is over, and how its last night stands."""
+        try:
+            if self._reader is not None:
+                night = await status.look_at_last_night(
+                    self._reader, self._settings.selections, self._clock()
+                )
+                ended = replace(ended, **_night_of_summary(night))
+        except (StorageError, RuntimeError):
+            pass  # the page on the status says why the catalog cannot be read
+        finally:
+            self._tell(ended)
 
     def _give_up(self, troubles: Sequence[str]) -> NoReturn:
         """End, and make sure of it: a thread that is stuck would be waited for for ever."""
@@ -399,8 +416,19 @@ class Service:
     async def _status_page(self) -> str:
         if self._reader is None:
             raise StorageError(self._not_ready or "the catalog is not open")
-        scope = Scope(programs=tuple(one.program for one in self._settings.selections))
-        return status.as_json(await status.look(self._reader, scope))
+        selections = self._settings.selections
+        return status.as_json(await status.look(self._reader, selections, self._clock()))
+
+
+def _night_of_summary(state: NightState) -> dict[str, Any]:
+    answer = Reach.of(state.states).last_answer
+    return {
+        "last_night": state.night.name,
+        "last_night_listed": state.numbers.listed,
+        "last_night_here": state.numbers.here,
+        "last_night_complete": state.is_complete,
+        "last_answer": answer.isoformat(timespec="milliseconds") if answer else None,
+    }
 
 
 def _failure(task: asyncio.Task[None]) -> BaseException | None:

@@ -161,7 +161,9 @@ SELECT night, instrument, image_type,
   sum(state = 'wanted' AND withdrawn_at IS NULL) AS wanted,
   sum(state = 'missing' AND withdrawn_at IS NULL) AS missing,
   sum(withdrawn_at IS NOT NULL) AS withdrawn,
-  coalesce(sum(size), 0) AS size
+  coalesce(sum(size), 0) AS size,
+  sum(state = 'published' AND withdrawn_at IS NOT NULL) AS withdrawn_here,
+  coalesce(sum(CASE WHEN withdrawn_at IS NOT NULL THEN size END), 0) AS withdrawn_size
 FROM products p
 WHERE {condition} AND {listed}
 GROUP BY night, instrument, image_type ORDER BY night DESC, instrument, image_type
@@ -185,6 +187,45 @@ FROM products p INDEXED BY products_queue
 WHERE state IN ('wanted', 'missing') AND withdrawn_at IS NULL AND {listed}
 GROUP BY night, state, claimed
 """
+_QUEUED = """
+  sum(p.state = 'wanted') AS wanted,
+  sum(p.state = 'wanted' AND p.attempts > 0) AS failed,
+  sum(p.state = 'missing' AND p.image_type <> 'science') AS missing,
+  sum(p.state = 'missing' AND p.image_type = 'science') AS not_kept,
+  min(CASE WHEN p.state = 'wanted' AND p.attempts > 0 THEN p.not_before END) AS retried_at,
+  min(CASE WHEN p.state = 'missing' AND p.image_type <> 'science' THEN p.not_before END)
+    AS asked_at
+"""
+QUEUED = f"""
+SELECT count(*) AS queued, {_QUEUED} FROM products p INDEXED BY products_queue
+WHERE p.state IN ('wanted', 'missing') AND p.withdrawn_at IS NULL
+  AND (? IS NULL OR p.night = ?) AND {{listed}}
+"""  # noqa: S608 - see the top
+QUEUED_BY_PROGRAM = f"""
+SELECT l.program, {_QUEUED} FROM products p INDEXED BY products_queue
+CROSS JOIN listings l USING (instrument, savepath)
+WHERE p.state IN ('wanted', 'missing') AND p.withdrawn_at IS NULL
+  AND (? IS NULL OR p.night = ?) AND l.withdrawn_at IS NULL AND l.program IN ({{programs}})
+GROUP BY l.program
+"""  # noqa: S608 - see the top
+LISTED_BY_PROGRAM = """
+SELECT program, count(*) AS products FROM listings
+WHERE withdrawn_at IS NULL AND program IN ({programs}) GROUP BY program
+"""
+LISTED_OF_NIGHT = """
+SELECT l.program, count(*) AS products
+FROM products p CROSS JOIN listings l USING (instrument, savepath)
+WHERE p.night = ? AND l.withdrawn_at IS NULL AND l.program IN ({programs}) GROUP BY l.program
+"""
+NIGHTS_NOT_ALL_HERE = """
+SELECT DISTINCT night FROM products p INDEXED BY products_queue
+WHERE state IN ('wanted', 'missing') AND withdrawn_at IS NULL
+  AND NOT (state = 'missing' AND image_type = 'science') AND {listed}
+"""
+NIGHT_HERE_BEFORE = """
+SELECT max(night) AS night FROM products p
+WHERE night < ? AND state = 'published' AND withdrawn_at IS NULL
+"""
 PROGRAMS_LISTED = """
 WITH RECURSIVE found (program) AS (
   SELECT min(program) FROM listings UNION ALL
@@ -204,6 +245,21 @@ UPDATE polls SET sweep = 1 WHERE id = (SELECT max(id) FROM polls WHERE error IS 
 LAST_SUCCESS = """
 SELECT max(at) AS at FROM polls WHERE error IS NULL AND program = ? AND instrument = ?
   AND image_type = ? AND region = ?
+"""
+_POLLS_OF = """
+FROM polls INDEXED BY polls_latest
+WHERE program = ? AND instrument = ? AND image_type = ? AND region = ?
+"""
+LAST_ANSWER = f"""
+SELECT id, at {_POLLS_OF} AND error IS NULL ORDER BY id DESC LIMIT 1
+"""
+NIGHT_ANSWER = f"""
+SELECT id, at, faults {_POLLS_OF} AND error IS NULL AND start <= ? AND ("end" IS NULL OR "end" >= ?)
+ORDER BY id DESC LIMIT 1
+"""
+FAILURES_SINCE = f"""
+SELECT at, error {_POLLS_OF} AND error IS NOT NULL AND id > ?
+  AND (id > ? OR (start <= ? AND ("end" IS NULL OR "end" >= ?))) ORDER BY id
 """
 LAST_POLLS = """
 SELECT program, instrument, image_type, at, listed, error FROM polls WHERE id IN (

@@ -1,52 +1,98 @@
-"""What a mirror has and lacks, for a glance and for a machine."""
+"""What a mirror has and lacks: read from the catalog at one moment, and written for a machine."""
 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
-from rich.text import Text
-
-from winter_sync.catalog import Catalog, CatalogThread
-from winter_sync.models import ImageType, Instrument, State
-from winter_sync.units import show_size
+from winter_sync.completeness import (
+    NightState,
+    Numbers,
+    Reach,
+    by_program,
+    last_night,
+    never_answered,
+    tonight,
+)
+from winter_sync.records import PollState, QueueCount, Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
-    from rich.console import Console
-
-    from winter_sync.models import Night
-    from winter_sync.records import LastPoll, NightCount, Scope, Trouble
-
-T = TypeVar("T")
+    from winter_sync.catalog import Catalog, CatalogThread
+    from winter_sync.models import Night, Selection, Subject
+    from winter_sync.records import LastPoll, NightCount, Trouble
 
 _TROUBLES_READ = 10_000
-_REASONS_SHOWN = 5
-_PRODUCTS_NAMED = 3
-_NIGHTS_SHOWN = 14
-_COUNTED = ("published", "wanted", "missing", "withdrawn")
-_HEADINGS = ("here", "to come", "missing", "withdrawn", "size")
-_CAMERAS = list(Instrument)
-_TYPES = list(ImageType)
+_NOTHING = QueueCount(None)
+_COUNTED = ("published", "wanted", "missing", "withdrawn", "size")
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A look at the catalog: counts by night, what is in trouble, when was last polled."""
+    """A look at the catalog at one moment.
 
-    counts: tuple[NightCount, ...]
-    """The newest night first."""
-    troubles: tuple[Trouble, ...]
-    polls: tuple[LastPoll, ...]
+    Parameters
+    ----------
+    now
+        That moment.
+    counts
+        Products by night, camera and type, the newest night first.
+    troubles
+        Products that failed or are missing, the newest night first.
+    polls
+        The latest poll of each program, camera and type.
+    states
+        How the polls of everything that is mirrored went, as seen from the last night.
+    queue, queue_of_last_night
+        What is not here of all programs together.
+    programs, programs_of_last_night
+        The same by program.
+    """
+
+    now: datetime
+    counts: tuple[NightCount, ...] = ()
+    troubles: tuple[Trouble, ...] = ()
+    polls: tuple[LastPoll, ...] = ()
+    states: tuple[PollState, ...] = ()
+    queue: QueueCount = _NOTHING
+    queue_of_last_night: QueueCount = _NOTHING
+    programs: tuple[QueueCount, ...] = ()
+    programs_of_last_night: tuple[QueueCount, ...] = ()
 
     @property
-    def last_night(self) -> Night | None:
-        """The newest night of which anything is listed."""
-        return self.counts[0].night if self.counts else None
+    def last_night(self) -> Night:
+        """The archive's own last night, by the calendar."""
+        return last_night(self.now)
+
+    @property
+    def tonight(self) -> Night | None:
+        """The night under way, or the coming one once something of it is listed; else None."""
+        coming = last_night(self.now).plus(1)
+        return coming if self.numbers_of(coming).listed else tonight(self.now)
+
+    @property
+    def latest_with_data(self) -> Night | None:
+        """The newest night of which something is listed now."""
+        nights = (night for night, counts in self.nights.items() if _is_listed(counts))
+        return max(nights, default=None)
+
+    @property
+    def last(self) -> NightState:
+        """How the last night stands."""
+        return _night_state(
+            self.last_night,
+            self.numbers_of(self.last_night),
+            self.states,
+            self.programs_of_last_night,
+        )
+
+    @property
+    def numbers(self) -> Numbers:
+        """The numbers of all nights together."""
+        return Numbers.of(self.counts)
 
     @property
     def nights(self) -> dict[Night, tuple[NightCount, ...]]:
@@ -56,171 +102,91 @@ class Status:
             nights[count.night] = (*nights.get(count.night, ()), count)
         return nights
 
-    def of_night(self, night: Night | None) -> tuple[NightCount, ...]:
-        """Give the counts of one night."""
+    def of_night(self, night: Night) -> tuple[NightCount, ...]:
+        """Return the counts of one night."""
         return tuple(count for count in self.counts if count.night == night)
 
-
-@dataclass(frozen=True, slots=True)
-class Total:
-    """Counts summed up: products by state, and the bytes in the tree."""
-
-    published: int
-    wanted: int
-    missing: int
-    withdrawn: int
-    size: int
-
-    @classmethod
-    def of(cls, counts: Iterable[NightCount]) -> Total:
-        """Sum counts up."""
-        counts = tuple(counts)
-        names = (*_COUNTED, "size")
-        return cls(**{name: sum(getattr(one, name) for one in counts) for name in names})
-
-    @property
-    def cells(self) -> tuple[str, ...]:
-        """The numbers as they stand in a table; a dash for none."""
-        return (*(str(getattr(self, name) or "-") for name in _COUNTED), show_size(self.size))
-
-    @property
-    def record(self) -> dict[str, int]:
-        """The numbers by their names."""
-        return {name: getattr(self, name) for name in (*_COUNTED, "size")}
+    def numbers_of(self, night: Night) -> Numbers:
+        """Return the numbers of one night."""
+        return Numbers.of(self.of_night(night))
 
 
-async def look(catalog: CatalogThread, scope: Scope) -> Status:
-    """Read the status of a scope from the catalog."""
-    polls = await catalog(Catalog.last_polls)
-    return Status(
-        counts=tuple(await catalog(Catalog.night_counts, scope)),
-        troubles=tuple(await catalog(Catalog.troubles, scope, _TROUBLES_READ)),
-        polls=tuple(poll for poll in polls if poll.program in scope.programs),
-    )
+def _is_listed(counts: Iterable[NightCount]) -> bool:
+    numbers = Numbers.of(counts)
+    return numbers.listed + numbers.not_kept > 0
 
 
-def verdict(counts: Iterable[NightCount]) -> str:
-    """Say in one line whether what is listed is here."""
-    counts = tuple(counts)
-    if not counts:
-        return "nothing is listed yet"
-    total = Total.of(counts)
-    said = f"{total.wanted} to come" if total.wanted else "complete"
-    said += f", {total.published} here ({show_size(total.size)})"
-    return f"{said}, {total.missing} missing on the server" if total.missing else said
+def _night_state(
+    night: Night, numbers: Numbers, states: Sequence[PollState], programs: Iterable[QueueCount]
+) -> NightState:
+    listing = frozenset(str(one.program) for one in programs if one.listed)
+    return NightState(night, numbers, states, listing)
 
 
-# --- for a person --------------------------------------------------------------------------------
+# --- reading -------------------------------------------------------------------------------------
 
 
-def show(console: Console, status: Status) -> None:
-    """Print a status for a person: first, in a line, whether the last night is here."""
-    if status.last_night is None:
-        console.print("Nothing is listed yet.")
-    else:
-        _show_nights(console, status)
-    _show_polls(console, status.polls)
-    _show_troubles(console, status)
+async def look(catalog: CatalogThread, selections: Sequence[Selection], now: datetime) -> Status:
+    """Read how the selections stand.
+
+    Raises
+    ------
+    StorageError
+        If the catalog cannot be read.
+    """
+    return await catalog(_look, selections, now)
 
 
-def _show_nights(console: Console, status: Status) -> None:
-    nights = status.nights
-    latest, *earlier = nights
-    console.print(Text(f"Night {latest}: {verdict(nights[latest])}.", style="bold"))
-    console.print(night_table(nights[latest]))
-    if not earlier:
-        return
-    console.print(nights_table({night: nights[night] for night in earlier[:_NIGHTS_SHOWN]}))
-    if older := earlier[_NIGHTS_SHOWN:]:
-        rest = Total.of(count for night in older for count in nights[night])
-        lacking = sum(Total.of(nights[night]).wanted > 0 for night in older)
-        told = f"{lacking} of them incomplete" if lacking else "all complete"
-        console.print(f"And {len(older)} older nights, {show_size(rest.size)}, {told}.")
-    console.print(Text(f"All {len(nights)} nights: {verdict(status.counts)}."))
+async def look_at_last_night(
+    catalog: CatalogThread, selections: Sequence[Selection], now: datetime
+) -> NightState:
+    """Read how the last night stands: cheap enough to be asked all the time.
+
+    Raises
+    ------
+    StorageError
+        If the catalog cannot be read.
+    """
+    return await catalog(_look_at_last_night, selections, now)
 
 
-def night_table(counts: Sequence[NightCount]) -> Table:
-    """Make a table of one night: a line for each camera and type."""
-    table = _table("camera", "type")
-    above = None
-    for count in sorted(counts, key=_place):
-        camera = "" if count.instrument is above else count.instrument.value
-        table.add_row(camera, count.image_type.value, *Total.of([count]).cells)
-        above = count.instrument
-    return table
+def _look(catalog: Catalog, selections: Sequence[Selection], now: datetime) -> Status:
+    programs, night = _programs(selections), last_night(now)
+    scope = Scope(programs=programs)
+    with catalog.snapshot():
+        return Status(
+            now=now,
+            counts=tuple(catalog.night_counts(scope)),
+            troubles=tuple(catalog.troubles(scope, _TROUBLES_READ)),
+            polls=tuple(poll for poll in catalog.last_polls() if poll.program in programs),
+            states=tuple(catalog.poll_states(_subjects(selections), night)),
+            queue=catalog.queue_count(programs),
+            queue_of_last_night=catalog.queue_count(programs, night),
+            programs=tuple(catalog.program_counts(programs)),
+            programs_of_last_night=tuple(catalog.program_counts(programs, night)),
+        )
 
 
-def nights_table(nights: dict[Night, tuple[NightCount, ...]]) -> Table:
-    """Make a table of several nights: a line for each."""
-    # As wide as a camera and a type, so that the numbers stand below those of the other table.
-    table = _table("earlier night".ljust(len("camera  exposure")))
-    for night, counts in nights.items():
-        table.add_row(night.name, *Total.of(counts).cells)
-    return table
+def _look_at_last_night(
+    catalog: Catalog, selections: Sequence[Selection], now: datetime
+) -> NightState:
+    programs, night = _programs(selections), last_night(now)
+    scope = Scope(programs=programs, first_night=night, last_night=night)
+    with catalog.snapshot():
+        return _night_state(
+            night,
+            Numbers.of(catalog.night_counts(scope)),
+            catalog.poll_states(_subjects(selections), night),
+            catalog.program_counts(programs, night),
+        )
 
 
-def _table(*names: str) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for name in names:
-        table.add_column(name)
-    for heading in _HEADINGS:
-        table.add_column(heading, justify="right", min_width=len("withdrawn"))
-    return table
+def _programs(selections: Iterable[Selection]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(one.program for one in selections))
 
 
-def _place(count: NightCount) -> tuple[int, int]:
-    return _CAMERAS.index(count.instrument), _TYPES.index(count.image_type)
-
-
-def _show_polls(console: Console, polls: Sequence[LastPoll]) -> None:
-    if polls:
-        console.print(f"Last poll: {_minute(max(poll.at for poll in polls))}.")
-    failed = _grouped(polls, lambda poll: poll.error)
-    for error, alike in failed.items():
-        first = f"{alike[0].program} {alike[0].instrument} {alike[0].image_type}"
-        others = f" and {len(alike) - 1} more" if len(alike) > 1 else ""
-        console.print(Text(f"The last poll of {first}{others} failed: {error}", style="red"))
-
-
-def _show_troubles(console: Console, status: Status) -> None:
-    """Show what could not be had yet, by reason; products are named where they are few."""
-    missing = [one for one in status.troubles if one.state is State.MISSING]
-    if missing:
-        count = Total.of(status.counts).missing
-        console.print(f"Missing on the server, asked for again now and then: {count}")
-        _name_products(console, missing)
-    failed = _grouped(
-        (one for one in status.troubles if one.state is not State.MISSING),
-        lambda one: one.last_error,
-    )
-    commonest = sorted(failed, key=lambda reason: len(failed[reason]), reverse=True)
-    for reason in commonest[:_REASONS_SHOWN]:
-        soonest = min(one.not_before for one in failed[reason])
-        console.print(Text(f"Failed, tried again from {_minute(soonest)}: {len(failed[reason])}"))
-        console.print(Text(f"  {reason}", style="red"))
-        _name_products(console, failed[reason])
-    if rarer := commonest[_REASONS_SHOWN:]:
-        count = sum(len(failed[reason]) for reason in rarer)
-        console.print(f"Failed for {len(rarer)} other reasons: {count}")
-
-
-def _name_products(console: Console, troubles: Sequence[Trouble]) -> None:
-    if len(troubles) <= _PRODUCTS_NAMED:
-        for trouble in troubles:
-            console.print(Text(f"  {trouble.product.night} {trouble.product.filename}"))
-
-
-def _grouped(things: Iterable[T], reason: Callable[[T], str | None]) -> dict[str, list[T]]:
-    groups: dict[str, list[T]] = defaultdict(list)
-    for thing in things:
-        if why := reason(thing):
-            groups[why].append(thing)
-    return groups
-
-
-def _minute(at: str) -> str:
-    """Write a time of the catalog to the minute."""
-    return f"{at[:10]} {at[11:16]} UTC" if at else "now on"
+def _subjects(selections: Iterable[Selection]) -> list[Subject]:
+    return [subject for selection in selections for subject in selection.subjects]
 
 
 # --- for a machine -------------------------------------------------------------------------------
@@ -229,23 +195,53 @@ def _minute(at: str) -> str:
 def as_json(status: Status) -> str:
     """Write a status for a machine. These keys stay; more may come.
 
-    - `last_night`: eight digits, or null while nothing is listed.
-    - `last_night_complete`: whether all that is listed of it, and is not missing, is here.
-    - `totals`: `published`, `wanted`, `missing`, `withdrawn` (products) and `size` (bytes).
+    Times are ISO 8601, UTC; a night is eight digits.
+
+    - `as_of`: when this was read.
+    - `last_night`: the archive's own last night, by the calendar: the newest that is over. A night
+      is over at 16:00 UTC (08:00 standard time at Palomar) of the day after its evening.
+    - `last_night_complete`: true only when something is listed of it and all of that is here, all
+      that is mirrored was listed and nothing failed when it was last asked, and every program that
+      lists something of it was listed since the night ended. `science` that the archive does not
+      keep does not count.
+    - `last_night_numbers`: `listed`, `here`, `pending`, `missing` and `not_kept` (products), `size`
+      (bytes of those that are here), `next_asked` (when the first of the missing is asked for
+      again) and `next_retry` (of the failed; each null for none, or a time that may have passed).
+      `listed` is `here` + `pending` + `missing`; `not_kept` is `science` without a file.
+    - `latest_night_with_data`: the newest night of which something is listed; null for none.
+    - `tonight`: the night under way, or null.
+    - `archive`: `last_answer` (null for never), and, when everything fails that was ever asked,
+      `failing_since` and `error` (else null).
+    - `programs`: the same keys and `program`, `never_listed` and `failing` (lists of what was never
+      asked and of what fails: `instrument`, `image_type`, and of the latter `since` and `error`),
+      `totals` and `last_night` (`listed`, `here`, `pending`, `missing`, `not_kept`, `next_asked`,
+      `next_retry`). A product of two programs counts in both.
+    - `totals`: `published`, `wanted`, `missing`, `withdrawn` (products) and `size` (bytes), each
+      product once; what was published and withdrawn since counts in both, and `missing` has what
+      is `not_kept`, too.
     - `nights`: a list of `night`, `instrument`, `image_type` and the keys of `totals`, the newest
       night first.
-    - `troubles`: what could not be had yet, at most 10 000, the newest night first: `instrument`,
-      `savepath`, `night`, `state` (`wanted` or `missing`), `attempts`, `not_before` (ISO 8601,
-      UTC, or null for at once), `last_error` (or null).
-    - `polls`: the latest of each selection: `program`, `instrument`, `image_type`, `at` (ISO 8601,
-      UTC), `listed`, `error` (or null).
+    - `troubles`: what could not be downloaded yet, at most 10 000, the newest night first:
+      `instrument`, `savepath`, `night`, `state` (`wanted` or `missing`), `attempts`, `not_before`
+      (null for at once), `last_error` (or null).
+    - `polls`: the latest of each selection: `program`, `instrument`, `image_type`, `at`, `listed`,
+      `error` (or null).
     """
-    night = status.last_night
+    last, latest, tonight_ = status.last, status.latest_with_data, status.tonight
     return json.dumps(
         {
-            "last_night": night.name if night else None,
-            "last_night_complete": bool(night) and not Total.of(status.of_night(night)).wanted,
-            "totals": Total.of(status.counts).record,
+            "as_of": _instant(status.now),
+            "last_night": last.night.name,
+            "last_night_complete": last.is_complete,
+            "last_night_numbers": {
+                **_numbers_record(last.numbers, status.queue_of_last_night),
+                "size": last.numbers.size,
+            },
+            "latest_night_with_data": latest.name if latest else None,
+            "tonight": tonight_.name if tonight_ else None,
+            "archive": _reach_record(Reach.of(status.states)),
+            "programs": _program_records(status),
+            "totals": _totals(status.counts),
             "nights": [_count_record(count) for count in status.counts],
             "troubles": [_trouble_record(trouble) for trouble in status.troubles],
             "polls": [_poll_record(poll) for poll in status.polls],
@@ -254,12 +250,74 @@ def as_json(status: Status) -> str:
     )
 
 
+def _instant(at: datetime | None) -> str | None:
+    return at.isoformat(timespec="milliseconds") if at else None
+
+
+def _numbers_record(numbers: Numbers, queue: QueueCount) -> dict[str, Any]:
+    return {
+        "listed": numbers.listed,
+        "here": numbers.here,
+        "pending": numbers.pending,
+        "missing": numbers.missing,
+        "not_kept": numbers.not_kept,
+        "next_asked": queue.asked_at or None,
+        "next_retry": queue.retried_at or None,
+    }
+
+
+def _reach_record(reach: Reach) -> dict[str, Any]:
+    return {
+        "last_answer": _instant(reach.last_answer),
+        "failing_since": _instant(reach.failing_since),
+        "error": reach.error,
+    }
+
+
+def _program_records(status: Status) -> list[dict[str, Any]]:
+    states = by_program(status.states)
+    nights = {one.program: one for one in status.programs_of_last_night}
+    return [
+        {
+            "program": one.program,
+            **_reach_record(Reach.of(states.get(str(one.program), []))),
+            **_listing_record(states.get(str(one.program), [])),
+            "totals": _numbers_record(Numbers.of_program(one), one),
+            "last_night": _numbers_record(
+                Numbers.of_program(nights[one.program]), nights[one.program]
+            ),
+        }
+        for one in status.programs
+    ]
+
+
+def _listing_record(states: Sequence[PollState]) -> dict[str, Any]:
+    return {
+        "never_listed": [_subject_record(one) for one in never_answered(states)],
+        "failing": [
+            {**_subject_record(one), "since": _instant(one.failing_since), "error": one.error}
+            for one in states
+            if one.failing_since is not None
+        ],
+    }
+
+
+def _subject_record(state: PollState) -> dict[str, Any]:
+    subject = state.subject
+    return {"instrument": subject.instrument.value, "image_type": subject.image_type.value}
+
+
+def _totals(counts: Iterable[NightCount]) -> dict[str, int]:
+    counts = tuple(counts)
+    return {name: sum(getattr(one, name) for one in counts) for name in _COUNTED}
+
+
 def _count_record(count: NightCount) -> dict[str, Any]:
     return {
         "night": count.night.name,
         "instrument": count.instrument.value,
         "image_type": count.image_type.value,
-        **Total.of([count]).record,
+        **_totals([count]),
     }
 
 

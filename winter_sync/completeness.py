@@ -1,0 +1,223 @@
+"""What may be said of a night and of the archive: pure decisions from counts, polls and the time.
+
+The night directory of Palomar runs from 16:00 UTC to 15:59 (`models.Night.at`). The sun sets there
+between 00:30 and 03:10 UTC and rises between 12:35 and 15:00, whatever clocks on the wall say.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import TYPE_CHECKING
+
+from winter_sync.models import ImageType, Night
+from winter_sync.units import show_instant, show_size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from winter_sync.records import NightCount, PollState, QueueCount
+
+_NIGHT_ENDS = time(16, tzinfo=UTC)
+NOT_KEPT = ImageType.SCIENCE
+"""Listed by the archive and as a rule not kept (winter-api.md, "Corrections and additions")."""
+
+
+# --- the calendar --------------------------------------------------------------------------------
+
+
+def last_night(now: datetime) -> Night:
+    """Return the newest night that is over: the one before the night an instant belongs to."""
+    return Night.at(now).plus(-1)
+
+
+def tonight(now: datetime) -> Night | None:
+    """Return the night under way; None during the day at Palomar, 16:00 to 24:00 UTC."""
+    return Night.at(now) if now.astimezone(UTC).time() < _NIGHT_ENDS.replace(tzinfo=None) else None
+
+
+def end_of(night: Night) -> datetime:
+    """Return when a night is over: 16:00 UTC of the day after its evening."""
+    return datetime.combine(night.day + timedelta(days=1), _NIGHT_ENDS)
+
+
+# --- how many ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Products that are listed now, each counted once, and the bytes of those that are here."""
+
+    here: int = 0
+    pending: int = 0
+    missing: int = 0
+    """Listed, and without a file on the server when it was last asked; without `not_kept`."""
+    not_kept: int = 0
+    """`science` products without a file: they do not count against a night."""
+    size: int = 0
+
+    @property
+    def listed(self) -> int:
+        """How many are expected here: all that is listed but for what the archive does not keep."""
+        return self.here + self.pending + self.missing
+
+    @classmethod
+    def of(cls, counts: Iterable[NightCount]) -> Numbers:
+        """Sum counts."""
+        counts = tuple(counts)
+        kept = [count for count in counts if count.image_type is not NOT_KEPT]
+        missing = sum(count.missing for count in kept)
+        return cls(
+            here=sum(count.published - count.withdrawn_here for count in counts),
+            pending=sum(count.wanted for count in counts),
+            missing=missing,
+            not_kept=sum(count.missing for count in counts) - missing,
+            size=sum(count.size - count.withdrawn_size for count in counts),
+        )
+
+    @classmethod
+    def of_program(cls, count: QueueCount) -> Numbers:
+        """Take the numbers of one program; their bytes are not counted."""
+        return cls(count.here, count.wanted, count.missing, count.not_kept)
+
+
+# --- how well the archive was asked --------------------------------------------------------------
+
+
+def never_answered(states: Iterable[PollState]) -> list[PollState]:
+    """Return what was never listed with success and did not fail either: it was never asked."""
+    return [one for one in states if one.answered_at is None and one.failing_since is None]
+
+
+def failing(states: Iterable[PollState]) -> list[PollState]:
+    """Return what could not be listed when it was last asked."""
+    return [one for one in states if one.failing_since is not None]
+
+
+def is_listed(states: Sequence[PollState]) -> bool:
+    """Return whether everything was listed, and nothing failed when it was last asked."""
+    return bool(states) and all(one.answered_at and not one.failing_since for one in states)
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """When an archive, or a program of it, last answered, and since when all of it fails."""
+
+    last_answer: datetime | None = None
+    failing_since: datetime | None = None
+    error: str | None = None
+
+    @classmethod
+    def of(cls, states: Sequence[PollState]) -> Reach:
+        """Sum the states of polls up.
+
+        It fails as a whole when everything that was ever asked fails; since the first failure
+        after its last answer.
+        """
+        asked = [one for one in states if one.answered_at or one.failing_since]
+        answers = [one.answered_at for one in asked if one.answered_at]
+        last = max(answers, default=None)
+        failed = [one for one in asked if one.failing_since is not None]
+        if not failed or len(failed) < len(asked):
+            return cls(last)
+        since = [one.failing_since for one in failed if one.failing_since is not None]
+        after = [at for at in since if last is None or at > last]
+        return cls(last, min(after or since), failed[-1].error)
+
+
+def by_program(states: Iterable[PollState]) -> dict[str, list[PollState]]:
+    """Sort the states of polls by program, in their order."""
+    programs: dict[str, list[PollState]] = defaultdict(list)
+    for state in states:
+        programs[state.subject.program].append(state)
+    return dict(programs)
+
+
+# --- what may be claimed -------------------------------------------------------------------------
+
+
+def all_here(numbers: Numbers, states: Sequence[PollState]) -> bool:
+    """Return whether it may be said that all that is listed is here.
+
+    Something must be listed, all of it here, and nothing never asked or failing: otherwise nobody
+    knows what is listed.
+    """
+    return numbers.listed == numbers.here > 0 and is_listed(states)
+
+
+@dataclass(frozen=True, slots=True)
+class NightState:
+    """How one night stands.
+
+    Parameters
+    ----------
+    night
+        Which.
+    numbers
+        What is listed of it.
+    states
+        How the polls of everything that is mirrored went, as seen from it.
+    programs
+        Those that list something of it.
+    """
+
+    night: Night
+    numbers: Numbers
+    states: Sequence[PollState]
+    programs: frozenset[str] = frozenset()
+
+    @property
+    def is_all_here(self) -> bool:
+        """Whether it may be said that all that is listed of it is here."""
+        return all_here(self.numbers, self.states)
+
+    @property
+    def is_listed_since(self) -> bool:
+        """Whether every program that lists something of it was listed since it ended.
+
+        The others need not have been: one that ended long ago is listed once a day.
+        """
+        end = end_of(self.night)
+        return all(
+            one.night_answered_at is not None and one.night_answered_at >= end
+            for one in self.states
+            if one.subject.program in self.programs
+        )
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all of it is here, by listings made after it ended."""
+        return self.is_all_here and self.is_listed_since
+
+
+def headline(numbers: Numbers, *, may_say_all: bool) -> str:
+    """Say in a few words how much of what is listed is here."""
+    if not numbers.listed:
+        return "nothing listed yet"
+    size = show_size(numbers.size)
+    if may_say_all:
+        return f"all {numbers.listed} listed are here ({size})"
+    return f"{numbers.here} of {numbers.listed} listed are here ({size})"
+
+
+def remainder(numbers: Numbers, queue: QueueCount | None, now: datetime) -> list[str]:
+    """Say what is not here and, where the queue tells, when it is asked for again."""
+    said = []
+    if numbers.pending:
+        failed = ""
+        if queue is not None and queue.failed:
+            failed = f" ({queue.failed} failed, next retried {when(queue.retried_at, now)})"
+        said.append(f"{numbers.pending} pending{failed}")
+    if numbers.missing:
+        asked = f", next asked {when(queue.asked_at, now)}" if queue is not None else ""
+        said.append(f"{numbers.missing} missing on the server{asked}")
+    if numbers.not_kept:
+        said.append(f"{numbers.not_kept} {NOT_KEPT} listed, not kept by the archive")
+    return said
+
+
+def when(at: str | None, now: datetime) -> str:
+    """Write when something is asked again: a time of the catalog, or "now" for one that passed."""
+    instant = datetime.fromisoformat(at) if at else now
+    return "now" if instant <= now else show_instant(instant, now)
