@@ -196,8 +196,11 @@ def test_a_status_is_for_people_and_for_machines(archive: Simulator, tmp_path: P
     run("--config", settings, "sync", home=tmp_path)
     person = run("--config", settings, "status", home=tmp_path)
     machine = run("--config", settings, "status", "--json", home=tmp_path)
-    assert person.out.startswith("Night 20251023: complete, 10 here (86.4 kB).\n")
-    assert json.loads(machine.out)["last_night_complete"] is True
+    told = json.loads(machine.out)
+    assert person.out.startswith(f"Last night ({told['last_night']}): nothing listed yet; latest")
+    assert "\nNight 20251023: all 10 listed are here (86.4 kB).\n" in person.out
+    assert told["latest_night_with_data"] == "20251023"
+    assert told["last_night_complete"] is False
     assert person.err == machine.err == ""
     assert_no_secret(tmp_path, person.out + machine.out)
 

@@ -34,7 +34,7 @@ def test_the_demo_shows_the_tree_by_night_and_proves_it(tmp_path: Path) -> None:
         "└── winter",
         "20251023: 186 files, 2.29 MB",
         "final_deep: 1 file, 8.64 kB",
-        "Night 20251023: complete, 247 here (2.81 MB), 3 missing on the server.",
+        "Last night (20251023): all 247 listed are here (2.81 MB), 3 science listed, not",
         "247 of 247 files are the observatory's, byte for byte.",
         "3 are listed, but the observatory has no file for them.",
     ):

@@ -14,6 +14,7 @@ from support.makers import PROGRAM, batch, candidate, evidence, product
 
 from winter_sync import narrator
 from winter_sync.catalog import Catalog, CatalogThread
+from winter_sync.completeness import end_of, last_night
 from winter_sync.events import (
     Backlog,
     BatchBegun,
@@ -61,6 +62,7 @@ from winter_sync.models import (
 )
 from winter_sync.records import Poll
 from winter_sync.simulator import DEMO_NIGHT
+from winter_sync.status import look
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -348,11 +350,33 @@ async def test_a_whole_sync_is_in_the_numbers(rig: Rig) -> None:
     assert page.get("products", state="missing") == report.missing
     assert page.get("products", state="wanted") == 0
     assert page.get("last_night_complete") == int(DEMO_NIGHT.name)
+    calendar = last_night(rig.observatory.clock.now())
+    assert page.get("last_night") == int(calendar.name)
+    assert page.get("last_night_is_complete") == 0
+    assert page.get("last_night_products", state="here") == 0
     for selection in selections:
         for subject in selection.subjects:
             labels = (subject.program, subject.instrument.value, subject.image_type.value)
             of = dict(zip(("program", "instrument", "image_type"), labels, strict=True))
             assert page.get("last_successful_poll_age_seconds", **of) == 0
+
+
+async def test_the_last_night_is_in_the_numbers(rig: Rig) -> None:
+    """As the status tells it: what is here of it, and science that is not kept apart."""
+    clock = rig.observatory.clock
+    await rig.sync()
+    path = rig.root / ".winter-sync" / CATALOG
+    metrics = Metrics(lambda: end_of(DEMO_NIGHT))
+    async with CatalogThread(path, clock.now, reading=True) as catalog:
+        selections = rig.settings().selections
+        page = Page(await metrics.page(Watched(catalog, selections, rig.root, 0)))
+        status = await look(catalog, selections, end_of(DEMO_NIGHT))
+    assert page.get("last_night") == int(DEMO_NIGHT.name)
+    assert page.get("last_night_is_complete") == status.last.is_complete == 1
+    for state in ("here", "pending", "missing", "not_kept"):
+        told = page.get("last_night_products", state=state)
+        assert told == getattr(status.last.numbers, state)
+    assert page.get("last_night_products", state="here") == len(rig.files())
 
 
 @pytest.mark.parametrize(

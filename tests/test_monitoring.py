@@ -33,7 +33,10 @@ OF_THE_PROCESS = {
     "process_start_time_seconds",
 }
 VALUES = {
-    "state": {"wanted", "claimed", "missing", "published", "withdrawn"},
+    "state": {
+        *("wanted", "claimed", "missing", "published", "withdrawn"),
+        *("here", "pending", "not_kept"),
+    },
     "outcome": {"published", "unchanged", "missing", "failed"},
     "change": {"new", "changed", "returned", "withdrawn"},
     "cause": set(map(str, Cause)),

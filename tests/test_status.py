@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from rich.console import Console
 
+from winter_sync.completeness import Numbers, headline, remainder
 from winter_sync.factory import open_existing_catalog
-from winter_sync.models import ImageType, Instrument, Night, Product, State
-from winter_sync.records import LastPoll, NightCount, Scope, Trouble
-from winter_sync.status import Status, as_json, look, show, verdict
+from winter_sync.models import ImageType, Instrument, Night, Product, State, Subject
+from winter_sync.records import LastPoll, NightCount, PollState, QueueCount, Trouble
+from winter_sync.status import Status, as_json, look
+from winter_sync.status_view import show
 
 if TYPE_CHECKING:
     from support.rig import Rig
 
 WINTER, SPRING = Instrument
 NIGHT = Night("20251023")
+NOW = datetime(2025, 10, 24, 18, tzinfo=UTC)
+"""Two hours after that night ended."""
+POLLED = datetime(2025, 10, 24, 17, 55, 35, tzinfo=UTC)
+RETRY = "2025-10-24T18:55:34.636+00:00"
 TOTALS = {"published", "wanted", "missing", "withdrawn", "size"}
 
 
@@ -45,7 +53,7 @@ def trouble(number: int, reason: str | None = None) -> Trouble:
         NIGHT,
     )
     state = State.WANTED if reason else State.MISSING
-    return Trouble(product, state, 3, "2025-10-24T18:55:34.636+00:00", reason)
+    return Trouble(product, state, 3, RETRY, reason)
 
 
 def poll(image_type: ImageType = ImageType.STACK, error: str | None = None) -> LastPoll:
@@ -53,46 +61,124 @@ def poll(image_type: ImageType = ImageType.STACK, error: str | None = None) -> L
     return LastPoll("2024A000", WINTER, image_type, "2025-10-24T17:55:35.057+00:00", 20, error)
 
 
-def shown(*counts: NightCount, **others: tuple[Any, ...]) -> str:
+def state(
+    image_type: ImageType = ImageType.STACK,
+    program: str = "2024A000",
+    *,
+    answered: datetime | None = POLLED,
+    failing: datetime | None = None,
+    error: str = "it is down",
+) -> PollState:
+    """Make how the polls of a type stand: listed five minutes ago, but for what is given."""
+    subject = Subject(program, WINTER, image_type)
+    return PollState(
+        subject, answered, answered, failing, error if failing else None, down_since=failing
+    )
+
+
+def status_of(*counts: NightCount, now: datetime = NOW, **others: tuple[Any, ...]) -> Status:
+    """Make the status of one program, whose counts these are."""
+
+    def queue(program: str | None, some: list[NightCount]) -> QueueCount:
+        numbers = Numbers.of(some)
+        listed = numbers.listed + numbers.not_kept
+        lacking = (numbers.pending, 0, numbers.missing, numbers.not_kept)
+        return QueueCount(program, listed, *lacking, asked_at=RETRY)
+
+    of_last = [one for one in counts if one.night == Status(now).last_night]
+    return Status(
+        now=now,
+        counts=counts,
+        troubles=others.get("troubles", ()),
+        polls=others.get("polls", ()),
+        states=others.get("states", (state(),)),
+        queue=queue(None, list(counts)),
+        queue_of_last_night=queue(None, of_last),
+        programs=(queue("2024A000", list(counts)),),
+        programs_of_last_night=(queue("2024A000", of_last),),
+    )
+
+
+def drawn(status: Status, width: int = 80) -> str:
     """Give what a person is shown where output is piped."""
-    status = Status(counts, others.get("troubles", ()), others.get("polls", ()))
     stream = io.StringIO()
-    show(Console(file=stream, highlight=False, soft_wrap=True), status)
+    show(Console(file=stream, highlight=False, soft_wrap=True, width=width), status)
     return stream.getvalue()
+
+
+def shown(*counts: NightCount, **others: Any) -> str:  # noqa: ANN401 - parts of a status
+    """Give what a person is shown of counts."""
+    return drawn(status_of(*counts, **others))
 
 
 @pytest.mark.parametrize(
     ("counts", "said"),
     [
-        ([], "nothing is listed yet"),
-        ([count()], "complete, 10 here (86.4 kB)"),
-        ([count(), count(published=5, size=1)], "complete, 15 here (86.4 kB)"),
-        ([count(missing=3)], "complete, 10 here (86.4 kB), 3 missing on the server"),
-        ([count(), count(wanted=2)], "2 to come, 20 here (173 kB)"),
+        ([], "nothing listed yet"),
+        ([count()], "all 10 listed are here (86.4 kB)"),
+        ([count(), count(published=5, size=1)], "all 15 listed are here (86.4 kB)"),
+        (
+            [count(missing=3)],
+            "10 of 13 listed are here (86.4 kB), 3 missing on the server, next asked 18:55 UTC",
+        ),
+        ([count(), count(wanted=2)], "20 of 22 listed are here (173 kB), 2 pending"),
+        (
+            [count(), count(image_type=ImageType.SCIENCE, published=0, missing=4, size=0)],
+            "all 10 listed are here (86.4 kB), 4 science listed, not kept by the archive",
+        ),
+        (
+            [count(published=12, withdrawn=2, withdrawn_here=2, withdrawn_size=6400)],
+            "all 10 listed are here (80 kB)",
+        ),
     ],
 )
 def test_the_verdict(counts: list[NightCount], said: str) -> None:
-    """A night is complete when all that is listed, and is not missing, is here."""
-    assert verdict(counts) == said
+    """Of what is listed now it says how much is here; science that is not kept is apart."""
+    status = status_of(*counts)
+    first = headline(status.last.numbers, may_say_all=status.last.is_all_here)
+    rest = remainder(status.last.numbers, status.queue_of_last_night, NOW)
+    assert ", ".join([first, *rest]) == said
 
 
 def test_the_verdict_of_the_last_night_comes_first() -> None:
     """Whoever asks whether last night is here reads it in the first line."""
     earlier = count(NIGHT.plus(-1), wanted=7)
     first, *_ = shown(count(), earlier, polls=(poll(),)).splitlines()
-    assert first == "Night 20251023: complete, 10 here (86.4 kB)."
+    assert first == "Last night (20251023): all 10 listed are here (86.4 kB)."
 
 
 def test_an_empty_mirror_says_so() -> None:
-    """Before anything is listed there is one line, and no empty table."""
-    assert shown() == "Nothing is listed yet.\n"
+    """Before anything is listed there are two lines, and no empty table."""
+    text = shown(states=(state(answered=None),))
+    assert text.splitlines() == [
+        "Last night (20251023): nothing listed yet.",
+        "The archive has not answered yet: no listing was ever read.",
+        "Never polled yet: 2024A000 winter stack.",
+    ]
+
+
+def test_a_last_night_without_data_is_the_last_night() -> None:
+    """After cloudy nights the newest night with data is not taken for the last one."""
+    first, *lines = shown(count(NIGHT.plus(-4))).splitlines()
+    assert first == "Last night (20251023): nothing listed yet; latest with data 20251019."
+    assert "Night 20251019: all 10 listed are here (86.4 kB)." in lines
+
+
+def test_tonight_is_told_apart() -> None:
+    """While a night is under way what came of it so far is not what last night is judged by."""
+    now = datetime(2025, 10, 25, 9, tzinfo=UTC)
+    lines = shown(count(NIGHT.plus(1), wanted=3), count(), now=now).splitlines()
+    assert lines[0] == "Last night (20251023): all 10 listed are here (86.4 kB)."
+    assert lines[1] == "Tonight (20251024) so far: 10 of 13 listed are here (86.4 kB), 3 pending."
+    by_day = shown(count(), now=datetime(2025, 10, 24, 23, 59, tzinfo=UTC))
+    assert "Tonight" not in by_day
 
 
 def test_the_last_night_is_told_by_camera_and_type() -> None:
     """Its lines stand in the order of the cameras and of the pipeline, whatever order was read."""
     kinds = [ImageType.AVRO, ImageType.RAW]
     counts = [count(instrument=one, image_type=kind) for one in (SPRING, WINTER) for kind in kinds]
-    lines = [line.split()[:2] for line in shown(*counts).splitlines()[2:6]]
+    lines = [line.split()[:2] for line in shown(*counts).splitlines()[3:7]]
     assert lines == [["winter", "raw"], ["avro", "10"], ["spring", "raw"], ["avro", "10"]]
 
 
@@ -103,36 +189,48 @@ def test_earlier_nights_have_a_line_each_and_older_ones_one_together() -> None:
     assert len(text.splitlines()) < 24
     assert "20251009" in text
     assert "20251008" not in text
-    assert "And 350 older nights, 30.2 MB, 4 of them incomplete." in text
-    assert "All 365 nights: 4 to come" in text
+    assert "And 350 older nights, 30.2 MB: of 4 not all listed is here." in text
+    assert "All 365 nights: 3650 of 3654 listed are here (31.5 MB), 4 pending." in text
 
 
-def test_it_fits_eighty_columns() -> None:
-    """No line wraps on an ordinary terminal, and a pipe gets the very same lines, uncoloured."""
+@pytest.mark.parametrize("width", [60, 70, 80])
+def test_it_fits_narrow_terminals(width: int) -> None:
+    """No line is too long and no word cut; a pipe gets the very same lines, uncoloured."""
     big = count(
         instrument=SPRING,
         image_type=ImageType.EXPOSURE,
-        published=123_456,
+        published=12_345,
         wanted=9999,
         missing=9999,
         withdrawn=12_345,
         size=999_000_000_000,
     )
+    science = count(image_type=ImageType.SCIENCE, missing=1234)
     some = tuple(trouble(number, "it was cut") for number in range(3))
-    text = shown(big, count(NIGHT.plus(-1)), troubles=some, polls=(poll(),))
-    assert max(map(len, text.splitlines())) <= 80
+    states = (state(), state(ImageType.DIFF, failing=POLLED, error="the server answered 503"))
+    status = status_of(big, science, count(NIGHT.plus(-1)), troubles=some, states=states)
+    other = replace(status.programs[0], program="2025B001")
+    both = replace(
+        status,
+        programs=(*status.programs, other),
+        programs_of_last_night=(*status.programs_of_last_night, other),
+    )
+    text = drawn(both, width)
+    assert max(len(line) for line in text.splitlines() if "camera_" not in line) <= width
     assert text.isascii()
     assert "\x1b" not in text
+    wide = drawn(both, 500)
+    assert set(text.split()) == set(wide.split())
     assert "999 GB" in text
 
 
 def test_a_few_troubles_are_named_and_many_are_counted() -> None:
     """Three missing products are named; three thousand are a number, the catalog's own."""
     few = shown(count(missing=2), troubles=(trouble(1), trouble(2)))
-    assert "asked for again now and then: 2\n" in few
+    assert "Missing on the server, retried periodically (next 18:55 UTC): 2\n" in few
     assert "  20251023 WINTERcamera_0001_stack.fits\n" in few
     many = shown(count(missing=3456), troubles=tuple(map(trouble, range(3000))))
-    assert "asked for again now and then: 3456\n" in many
+    assert "retried periodically (next 18:55 UTC): 3456\n" in many
     assert "WINTERcamera" not in many
 
 
@@ -142,9 +240,9 @@ def test_failures_are_told_by_reason() -> None:
     text = shown(count(wanted=8), troubles=(trouble(99, "no [red]FITS[/red] at all"), *cut))
     told = text.partition("Failed")[2]
     assert told.splitlines() == [
-        ", tried again from 2025-10-24 18:55 UTC: 7",
+        ", next retried 18:55 UTC: 7",
         "  it was cut",
-        "Failed, tried again from 2025-10-24 18:55 UTC: 1",
+        "Failed, next retried 18:55 UTC: 1",
         "  no [red]FITS[/red] at all",
         "  20251023 WINTERcamera_0099_stack.fits",
     ]
@@ -157,26 +255,65 @@ def test_rare_reasons_are_counted_together() -> None:
     assert "Failed for 45 other reasons: 45" in text
 
 
-def test_failed_polls_are_told_once() -> None:
-    """A server that was down for all selections is one line, after the time of the last poll."""
-    polls = tuple(poll(kind, "it is down") for kind in ImageType)
-    lines = shown(count(), polls=polls).splitlines()
-    assert lines[-2:] == [
-        "Last poll: 2025-10-24 17:55 UTC.",
-        "The last poll of 2024A000 winter exposure and 5 more failed: it is down",
+def test_an_archive_that_does_not_answer_is_told_once() -> None:
+    """A server that is down for all types is one line, with the time of the first failure."""
+    since = POLLED + timedelta(minutes=1)
+    states = tuple(state(kind, failing=since) for kind in ImageType)
+    lines = shown(count(), states=states, now=NOW + timedelta(hours=3)).splitlines()
+    assert lines[:3] == [
+        "Last night (20251023): 10 of 10 listed are here (86.4 kB).",
+        "The archive last answered 2025-10-24 17:55 UTC (3 h 4 min ago).",
+        "Every poll has failed since 2025-10-24 17:56 UTC: it is down",
     ]
+
+
+def test_what_fails_beside_others_is_told_by_program() -> None:
+    """One program that is refused and one type that breaks are told, each with its reason."""
+    states = (
+        state(),
+        state(ImageType.AVRO, answered=None, failing=POLLED, error="the answer is no list"),
+        state(ImageType.DIFF, answered=None),
+        *(
+            state(kind, "2024B000", failing=POLLED, error="the credentials were refused")
+            for kind in (ImageType.STACK, ImageType.DIFF)
+        ),
+    )
+    lines = shown(count(), states=states).splitlines()
+    assert lines[0] == "Last night (20251023): 10 of 10 listed are here (86.4 kB)."
+    assert " ".join(" ".join(lines[2:7]).split()) == (
+        "Polls of 2024A000 winter avro have failed since 2025-10-24 17:55 UTC: the answer is no "
+        "list "
+        "Polls of 2024B000 winter stack and 1 more have failed since 2025-10-24 17:55 UTC: the "
+        "credentials were refused Never polled yet: 2024A000 winter diff."
+    )
+
+
+def test_a_night_that_was_not_listed_since_it_ended_may_grow() -> None:
+    """What is here of an earlier listing is all of that listing, and is not said to be all."""
+    before = datetime(2025, 10, 24, 15, 10, tzinfo=UTC)
+    status = status_of(count(), states=(state(answered=before),))
+    assert "not listed again since that night ended (16:00 UTC)" in drawn(status)
+    assert status.last.is_complete is False
 
 
 def test_the_machines_status_has_stable_keys() -> None:
     """Scripts can rely on these keys, and on what each of them holds."""
     troubles = (trouble(1), trouble(2, "it was cut"))
-    status = Status((count(wanted=1), count(NIGHT.plus(-1))), troubles, (poll(error="down"),))
+    status = status_of(
+        count(wanted=1), count(NIGHT.plus(-1)), troubles=troubles, polls=(poll(error="down"),)
+    )
     told = json.loads(as_json(status))
     assert told["last_night"] == "20251023"
     assert told["last_night_complete"] is False
     assert set(told) == {
         "last_night",
         "last_night_complete",
+        "as_of",
+        "last_night_numbers",
+        "latest_night_with_data",
+        "tonight",
+        "archive",
+        "programs",
         "totals",
         "nights",
         "troubles",
@@ -211,18 +348,57 @@ def test_the_machines_status_has_stable_keys() -> None:
     ]
 
 
+def test_the_machines_status_tells_of_the_archive_and_each_program() -> None:
+    """When it last answered, since when it fails, and what each program lists and lacks."""
+    since = POLLED + timedelta(minutes=5)
+    status = status_of(count(missing=3), states=(state(failing=since),))
+    told = json.loads(as_json(status))
+    reach = {
+        "last_answer": "2025-10-24T17:55:35.000+00:00",
+        "failing_since": "2025-10-24T18:00:35.000+00:00",
+        "error": "it is down",
+    }
+    numbers = {
+        "listed": 13,
+        "here": 10,
+        "pending": 0,
+        "missing": 3,
+        "not_kept": 0,
+        "next_asked": RETRY,
+        "next_retry": None,
+    }
+    kind = {"instrument": "winter", "image_type": "stack"}
+    assert told["archive"] == reach
+    assert told["last_night_numbers"] == {**numbers, "size": 86_400}
+    assert told["programs"] == [
+        {
+            "program": "2024A000",
+            **reach,
+            "never_listed": [],
+            "failing": [{**kind, "since": reach["failing_since"], "error": "it is down"}],
+            "totals": numbers,
+            "last_night": numbers,
+        }
+    ]
+
+
 def test_the_machines_status_of_an_empty_mirror() -> None:
-    """An empty mirror has no last night, and none is complete."""
-    told = json.loads(as_json(Status((), (), ())))
-    assert told["last_night"] is None
+    """An empty mirror has a last night as the archive has, no night with data, none complete."""
+    told = json.loads(as_json(status_of(states=())))
+    assert told["last_night"] == "20251023"
+    assert told["latest_night_with_data"] is None
+    assert told["archive"] == {"last_answer": None, "failing_since": None, "error": None}
     assert told["last_night_complete"] is False
     assert told["totals"]["published"] == 0
 
 
-def test_a_complete_night_is_complete_for_a_machine() -> None:
-    """What is missing on the server does not keep a night from being complete."""
-    told = json.loads(as_json(Status((count(missing=3),), (), ())))
-    assert told["last_night_complete"] is True
+@pytest.mark.parametrize(
+    ("kind", "complete"), [(ImageType.STACK, False), (ImageType.SCIENCE, True)]
+)
+def test_a_complete_night_is_complete_for_a_machine(kind: ImageType, *, complete: bool) -> None:
+    """What is missing on the server is not here; science that is not kept does not count."""
+    status = status_of(count(), count(image_type=kind, missing=3))
+    assert json.loads(as_json(status))["last_night_complete"] is complete
 
 
 async def test_it_is_read_from_the_catalog(rig: Rig) -> None:
@@ -230,9 +406,11 @@ async def test_it_is_read_from_the_catalog(rig: Rig) -> None:
     rig.programs = [{**one, "image_types": ["stack", "science"]} for one in rig.programs]
     await rig.sync()
     names = [one["name"] for one in rig.programs]
+    now = datetime(2025, 10, 24, 18, tzinfo=UTC)
+    selections = rig.settings().selections
     async with open_existing_catalog(rig.settings()) as catalog:
-        whole = await look(catalog, Scope(programs=tuple(names)))
-        part = await look(catalog, Scope(programs=(names[0],)))
+        whole = await look(catalog, selections, now)
+        part = await look(catalog, selections[:1], now)
     files = rig.files()
     told = json.loads(as_json(whole))
     assert told["totals"]["published"] == len(files)
@@ -241,3 +419,7 @@ async def test_it_is_read_from_the_catalog(rig: Rig) -> None:
     assert {one["program"] for one in told["polls"]} == set(names)
     assert {one.program for one in part.polls} == {names[0]}
     assert 0 < sum(one.published for one in part.counts) < len(files)
+    assert told["last_night_complete"] is True
+    assert [one["program"] for one in told["programs"]] == names
+    assert sum(one["totals"]["here"] for one in told["programs"]) == len(files)
+    assert sum(one["last_night"]["not_kept"] for one in told["programs"]) == 3

@@ -645,14 +645,18 @@ class Catalog:
         evening, morning = night.day.isoformat(), night.plus(1).day.isoformat()
         last = self._row(statements.LAST_ANSWER, values)
         covering = self._row(statements.NIGHT_ANSWER, [*values, evening, morning])
-        after = [covering["id"] if covering else 0, last["id"] if last else 0]
-        failures = self._rows(statements.FAILURES_SINCE, [*values, *after, morning, evening])
+        covered, succeeded = (found["id"] if found else 0 for found in (covering, last))
+        failures = self._rows(
+            statements.FAILURES_SINCE, [*values, covered, succeeded, morning, evening]
+        )
+        down = [row["at"] for row in failures if row["id"] > succeeded]
         return PollState(
             subject=subject,
             answered_at=datetime.fromisoformat(last["at"]) if last else None,
             night_answered_at=datetime.fromisoformat(covering["at"]) if covering else None,
             failing_since=datetime.fromisoformat(failures[0]["at"]) if failures else None,
             error=failures[-1]["error"] if failures else None,
+            down_since=datetime.fromisoformat(down[0]) if down else None,
             unusable=covering["faults"] if covering else 0,
         )
 

@@ -112,18 +112,16 @@ class Reach:
     def of(cls, states: Sequence[PollState]) -> Reach:
         """Sum the states of polls up.
 
-        It fails as a whole when everything that was ever asked fails; since the first failure
-        after its last answer.
+        It fails as a whole when the latest poll of everything that was ever asked failed; since
+        the first failure after its last answer.
         """
         asked = [one for one in states if one.answered_at or one.failing_since]
-        answers = [one.answered_at for one in asked if one.answered_at]
-        last = max(answers, default=None)
-        failed = [one for one in asked if one.failing_since is not None]
-        if not failed or len(failed) < len(asked):
+        last = max((one.answered_at for one in asked if one.answered_at), default=None)
+        down = [one.down_since for one in asked if one.down_since is not None]
+        if not down or len(down) < len(asked):
             return cls(last)
-        since = [one.failing_since for one in failed if one.failing_since is not None]
-        after = [at for at in since if last is None or at > last]
-        return cls(last, min(after or since), failed[-1].error)
+        after = [at for at in down if last is None or at > last]
+        return cls(last, min(after or down), asked[-1].error)
 
 
 def by_program(states: Iterable[PollState]) -> dict[str, list[PollState]]:

@@ -103,6 +103,8 @@ class PollState:
     last one that did, of those that were for the night; None if there was none."""
     error: str | None
     """Why the latest of those failed."""
+    down_since: datetime | None = None
+    """The first failure since the last success of any dates; None if there was none."""
     unusable: int = 0
     """Rows that made no sense in the last listing that covers the night."""
 

@@ -258,7 +258,7 @@ SELECT id, at, faults {_POLLS_OF} AND error IS NULL AND start <= ? AND ("end" IS
 ORDER BY id DESC LIMIT 1
 """
 FAILURES_SINCE = f"""
-SELECT at, error {_POLLS_OF} AND error IS NOT NULL AND id > ?
+SELECT id, at, error {_POLLS_OF} AND error IS NOT NULL AND id > ?
   AND (id > ? OR (start <= ? AND ("end" IS NULL OR "end" >= ?))) ORDER BY id
 """
 LAST_POLLS = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections import defaultdict
+from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from rich.text import Text
@@ -45,6 +46,7 @@ _TYPES = list(ImageType)
 _HEADINGS = ("here", "pending", "missing", "not kept", "withdrawn", "size")
 _ALWAYS_SHOWN = ("here", "size")
 _INDENT = "  "
+_MINUTE = timedelta(minutes=1)
 
 
 def show(console: Console, status: Status) -> None:
@@ -150,7 +152,7 @@ def _table(
     others = [night for night in nights if night != detailed]
     if others and detailed is not None:
         headings.add(len(rows))
-        rows.append(["other nights", *[""] * len(columns)])
+        rows.append(["others", *[""] * len(columns)])
     rows += [[night.name, *_cells(nights[night], columns)] for night in others]
     return Overview(rows, frozenset(headings))
 
@@ -228,8 +230,10 @@ def _full(at: datetime) -> str:
 
 
 def _ago(reach: Reach, now: datetime) -> str:
-    seconds = (now - reach.last_answer).total_seconds() if reach.last_answer else 0.0
-    return f" ({show_duration(seconds // 60 * 60)} ago)" if seconds >= 60 else ""  # noqa: PLR2004 - a minute
+    minutes = (now - reach.last_answer) // _MINUTE if reach.last_answer else 0
+    if minutes < 1:
+        return ""
+    return f" ({show_duration(minutes * 60).removesuffix(' 0 s')} ago)"
 
 
 def _show_failing(console: Console, states: Sequence[PollState]) -> None:
@@ -237,7 +241,7 @@ def _show_failing(console: Console, states: Sequence[PollState]) -> None:
     for program, failed in by_program(failing(states)).items():
         for error, alike in _grouped(failed, lambda one: one.error).items():
             since = min(one.failing_since for one in alike if one.failing_since is not None)
-            what = f"Polls of {program} {_kinds(alike)} fail since {_full(since)}"
+            what = f"Polls of {program} {_kinds(alike)} have failed since {_full(since)}"
             _say(console, f"{what}: {error}", "red")
 
 

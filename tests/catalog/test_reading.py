@@ -103,8 +103,8 @@ def test_only_what_the_programs_list_is_to_come(
     assert standing.wanted == wanted
 
 
-def test_a_night_is_complete_when_nothing_of_it_is_wanted(catalog: Catalog) -> None:
-    """The last one that is may be nights before the last one listed; missing is not wanted."""
+def test_a_night_is_complete_when_all_listed_of_it_is_here(catalog: Catalog) -> None:
+    """It may be nights before the last one listed; what is missing is not here."""
     nights = [night_after(number, number) for number in range(4)]
     listed(catalog, nights)
     taken = catalog.claim([candidate(one) for one in nights], "session")
@@ -114,7 +114,7 @@ def test_a_night_is_complete_when_nothing_of_it_is_wanted(catalog: Catalog) -> N
     catalog.release([taken[2]])
     standing = catalog.standing([PROGRAM])
     assert standing.last_night == nights[3].night
-    assert standing.last_complete_night == nights[1].night
+    assert standing.last_complete_night == nights[0].night
 
 
 def test_what_succeeded_last_is_told_by_subject(catalog: Catalog, clock: Clock) -> None:
@@ -222,7 +222,7 @@ def test_who_may_only_read_can_look(home: Path) -> None:
         said = look(home)
         assert {one.name: one.stat().st_mtime_ns for one in state.iterdir()} == before
     assert (said.code, said.err) == (ExitCode.DONE, "")
-    assert json.loads(said.out)["last_night_complete"] is True
+    assert json.loads(said.out)["latest_night_with_data"] == "20251023"
 
 
 def test_who_may_only_read_can_look_while_others_write(home: Path, clock: Clock) -> None:
@@ -233,7 +233,7 @@ def test_who_may_only_read_can_look_while_others_write(home: Path, clock: Clock)
         with locked(state):
             said = look(home)
     assert (said.code, said.err) == (ExitCode.DONE, "")
-    assert json.loads(said.out)["last_night"] == night_after(0, 10_000).night.name
+    assert json.loads(said.out)["latest_night_with_data"] == night_after(0, 10_000).night.name
 
 
 WRITER = """

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from daemon.scenes import TYPES, Slow, Told, here
+from daemon.scenes import NIGHT, TYPES, Slow, Told, here
 
 from winter_sync.errors import StalledError, StorageError, UsageError
 from winter_sync.events import (
@@ -32,6 +33,7 @@ from winter_sync.events import (
 from winter_sync.models import ImageType, Published
 from winter_sync.poller import Poller
 from winter_sync.simulator import Answer, Call, Faults
+from winter_sync.simulator.fault_script import parse_script
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,6 +129,53 @@ def test_a_day_is_summed_up(play: Callable[..., None]) -> None:
         assert (ended.published, ended.new) == (len(published), len(published))
         assert ended.polls > 100
         assert ended.size == sum(one.outcome.evidence.size for one in published)
+        assert (ended.last_night, ended.last_night_listed) == ("20251025", 0)
+        assert ended.last_night_complete is False
+        assert ended.last_answer.startswith("2025-10-26T23:")
+
+    play(scene)
+
+
+def test_the_summary_of_a_day_tells_of_its_last_night(play: Callable[..., None]) -> None:
+    """A night that was all here when its day ended is said to be."""
+
+    async def scene(keeper: Keeper) -> None:
+        async with keeper.keeping():
+            await asyncio.sleep(3 * 3600)
+        (ended,) = keeper.told(DayEnded)
+        assert ended.last_night == NIGHT.name
+        assert ended.last_night_here == ended.last_night_listed == len(keeper.files()) > 0
+        assert ended.last_night_complete is True
+
+    play(scene, start=datetime(2025, 10, 21, 22, tzinfo=UTC))
+
+
+def test_an_archive_that_is_away_is_in_the_catalog(play: Callable[..., None]) -> None:
+    """Polls wait for it and do not fail; whoever looks sees since when it does not answer."""
+
+    async def scene(keeper: Keeper) -> None:
+        async with keeper.keeping() as service:
+
+            async def told() -> dict[str, Any]:
+                found: dict[str, Any] = json.loads(await service._sources().status())["archive"]
+                return found
+
+            await asyncio.sleep(3600)
+            well = await told()
+            assert (well["failing_since"], well["error"]) == (None, None)
+            usual = keeper.simulator.faults
+            keeper.simulator.faults = parse_script("503").faults()
+            began = keeper.time.true()
+            await asyncio.sleep(5 * 3600)
+            away = await told()
+            assert datetime.fromisoformat(away["last_answer"]) <= began
+            since = datetime.fromisoformat(away["failing_since"])
+            assert began <= since <= began + timedelta(minutes=20)
+            assert "503" in away["error"]
+            assert len(keeper.told(PollFailed)) < 20
+            keeper.simulator.faults = usual
+            await asyncio.sleep(3600)
+            assert (await told())["failing_since"] is None
 
     play(scene)
 

@@ -145,11 +145,13 @@ def test_a_clock_that_is_set_makes_no_outage_of_years(desk: Desk, days: int) -> 
 
 def test_the_line_tells_troubles_first(desk: Desk) -> None:
     """Then when was polled, and how much has come."""
-    assert desk.book.line == "no poll yet, 0 published (0 B)"
+    assert desk.book.line == "no poll yet, 0 downloaded (0 B)"
     desk.tell(POLLED, PUBLISHED)
-    assert desk.book.line == "last poll 23:50 UTC, 1 published (2 MB)"
+    assert desk.book.line == "last poll 23:50 UTC, 1 downloaded (2 MB)"
     desk.tell(ServerUnwell("busy", 15.0))
-    assert desk.book.line.startswith("server unwell since 23:50 UTC; last poll")
+    assert desk.book.line.startswith(
+        "server not responding or returning errors since 23:50 UTC; last poll"
+    )
     desk.tell(Started("/data/winter", ("2024A000",)))
     assert desk.book.line.startswith("last poll")
     desk.tell(
@@ -167,7 +169,7 @@ def test_the_line_tells_who_is_refused_and_what_rests(desk: Desk) -> None:
     desk.tell(POLLED, ProgramRefused("2025B001", "wrong key", 60.0))
     desk.tell(ProgramRefused("2024A000", "wrong key", 60.0), DownloadsRest("in vain", 300.0))
     assert desk.book.line.startswith(
-        "credentials refused for 2025B001, 2024A000; downloads bring nothing and rest; last poll"
+        "credentials refused for 2025B001, 2024A000; downloads paused: nothing arrives; last poll"
     )
     desk.tell(POLLED, PUBLISHED)
     assert desk.book.line.startswith("credentials refused for 2025B001; last poll")
@@ -180,5 +182,24 @@ def test_the_line_tells_the_day_of_what_is_long_ago(desk: Desk) -> None:
     desk.tell(POLLED, ServerUnwell("busy", 15.0))
     desk.now += timedelta(days=3)
     assert desk.book.line.startswith(
-        "server unwell since 2026-03-28 23:50 UTC; last poll 2026-03-28 23:50 UTC"
+        "server not responding or returning errors since 2026-03-28 23:50 UTC; "
+        "last poll 2026-03-28 23:50 UTC"
     )
+
+
+def test_the_line_tells_what_cannot_be_listed(desk: Desk) -> None:
+    """A poll that failed since is not hidden by the time of one that succeeded before."""
+    desk.tell(PollFailed(QUERY, "no"))
+    assert desk.book.line == (
+        "polls of 2024A000 failing since 23:50 UTC; no poll has succeeded yet, 0 downloaded (0 B)"
+    )
+    desk.tell(POLLED)
+    desk.now += timedelta(minutes=5)
+    desk.tell(PollFailed(QUERY, "no"))
+    desk.now += timedelta(minutes=1)
+    desk.tell(PollFailed(QUERY, "no"))
+    assert desk.book.line.startswith(
+        "polls of 2024A000 failing since 23:55 UTC; archive last answered 23:50 UTC, "
+    )
+    desk.tell(POLLED)
+    assert desk.book.line.startswith("last poll 23:56 UTC, ")

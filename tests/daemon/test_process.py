@@ -135,7 +135,10 @@ def test_a_refused_program_is_in_the_status(tmp_path: Path) -> None:
     with served() as simulator:
         file = settings_of(simulator, tmp_path, programs=[{"api_key": "wrong"}])
         with running(tmp_path, file) as daemon:
-            daemon.told("STATUS=credentials refused for 2024A000; no poll yet, 0 published (0 B)")
+            daemon.told(
+                "STATUS=credentials refused for 2024A000; "
+                "no poll has succeeded yet, 0 downloaded (0 B)"
+            )
             assert daemon.end() == 0
 
 

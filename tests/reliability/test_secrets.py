@@ -22,7 +22,6 @@ from winter_sync.catalog import CatalogThread
 from winter_sync.factory import CATALOG
 from winter_sync.metrics import Metrics, Watched
 from winter_sync.narrator import narrator
-from winter_sync.records import Scope
 from winter_sync.redaction import redactor
 from winter_sync.simulator import (
     DEMO_NIGHT,
@@ -265,10 +264,10 @@ async def _pages(rig: SecretRig, metrics: Metrics) -> list[str]:
     path = rig.root / OURS / CATALOG
     async with CatalogThread(path, rig.observatory.clock.now) as catalog:
         watched = Watched(catalog, settings.selections, rig.root, 0)
-        scope = Scope((PROGRAM,))
 
         async def shown() -> str:
-            return as_json(await look(catalog, scope))
+            now = rig.observatory.clock.now()
+            return as_json(await look(catalog, settings.selections, now))
 
         sources = Sources(list, list, lambda: metrics.page(watched), shown)
         async with serving("127.0.0.1:0", sources) as address, aiohttp.ClientSession() as client:
