@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
-from winter_sync.completeness import Numbers, headline, remainder
+from winter_sync.completeness import Numbers, Reach, by_program, headline, remainder
 from winter_sync.factory import open_existing_catalog
 from winter_sync.models import ImageType, Instrument, Night, Product, State, Subject
 from winter_sync.records import LastPoll, NightCount, PollState, QueueCount, Trouble
+from winter_sync.simulator.fault_script import parse_script
 from winter_sync.status import Status, as_json, look
 from winter_sync.status_view import show
 
@@ -423,3 +424,33 @@ async def test_it_is_read_from_the_catalog(rig: Rig) -> None:
     assert [one["program"] for one in told["programs"]] == names
     assert sum(one["totals"]["here"] for one in told["programs"]) == len(files)
     assert sum(one["last_night"]["not_kept"] for one in told["programs"]) == 3
+
+
+async def test_a_refused_program_and_a_server_that_is_away_are_told(rig: Rig) -> None:
+    """After runs that ended at once for such a reason the status says so, of every type."""
+    rig.programs = [{**one, "image_types": ["stack", "diff"]} for one in rig.programs]
+    await rig.sync()
+    first, second = rig.programs
+
+    async def read() -> Status:
+        async with open_existing_catalog(rig.settings()) as catalog:
+            return await look(catalog, rig.settings().selections, rig.observatory.clock.now())
+
+    assert (await read()).last.is_all_here is False  # of that night, days later, nothing is listed
+    assert all(one.failing_since is None for one in (await read()).states)
+    rig.programs = [first, {**second, "api_key": "wrong"}]
+    rig.observatory.clock.advance(timedelta(hours=1))
+    refused_at = rig.observatory.clock.now()
+    await rig.sync()
+    states = by_program((await read()).states)
+    assert Reach.of(states[first["name"]]).failing_since is None
+    reach = Reach.of(states[second["name"]])
+    assert reach.failing_since == refused_at
+    assert "refuses our credentials" in str(reach.error)
+    rig.programs = [first, second]
+    rig.simulator.faults = parse_script("503").faults()
+    rig.observatory.clock.advance(timedelta(hours=1))
+    await rig.sync()
+    text = drawn(await read())
+    assert f"Every poll has failed since {refused_at + timedelta(hours=1):%Y-%m-%d %H:%M}" in text
+    assert "503" in text

@@ -19,6 +19,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 from winter_sync import statements
 from winter_sync.columns import (
     candidate_of,
+    covers,
     group_values,
     held_columns,
     instant_text,
@@ -635,29 +636,37 @@ class Catalog:
         """Return how the polls of these subjects went lately, as seen from a night.
 
         A product of a night has the date of that night or of the day after (winter-api.md,
-        "Nights and times"): a poll covers the night if it was for both dates, and a failed one
-        concerns it if it was for either.
+        "Nights and times"), so both must have been listed, if not by one poll.
         """
         return [self._poll_state(subject, night) for subject in subjects]
 
     def _poll_state(self, subject: Subject, night: Night) -> PollState:
         values = subject_values(subject)
-        evening, morning = night.day.isoformat(), night.plus(1).day.isoformat()
         last = self._row(statements.LAST_ANSWER, values)
-        covering = self._row(statements.NIGHT_ANSWER, [*values, evening, morning])
-        covered, succeeded = (found["id"] if found else 0 for found in (covering, last))
-        failures = self._rows(
-            statements.FAILURES_SINCE, [*values, covered, succeeded, morning, evening]
-        )
-        down = [row["at"] for row in failures if row["id"] > succeeded]
+        dates = [night.day.isoformat(), night.plus(1).day.isoformat()]
+        answers = {day: self._row(statements.ANSWER_FOR_DATE, [*values, day, day]) for day in dates}
+        listed = [row for row in answers.values() if row is not None]
+        succeeded = {day: row["id"] if row else 0 for day, row in answers.items()}
+        latest = last["id"] if last else 0
+        failures = [
+            row
+            for row in self._rows(
+                statements.FAILURES_SINCE, [*values, min(latest, *succeeded.values())]
+            )
+            if row["id"] > latest
+            or any(row["id"] > at and covers(row, day) for day, at in succeeded.items())
+        ]
+        down = [row["at"] for row in failures if row["id"] > latest]
         return PollState(
             subject=subject,
             answered_at=datetime.fromisoformat(last["at"]) if last else None,
-            night_answered_at=datetime.fromisoformat(covering["at"]) if covering else None,
+            night_answered_at=min(datetime.fromisoformat(row["at"]) for row in listed)
+            if len(listed) == len(dates)
+            else None,
             failing_since=datetime.fromisoformat(failures[0]["at"]) if failures else None,
             error=failures[-1]["error"] if failures else None,
             down_since=datetime.fromisoformat(down[0]) if down else None,
-            unusable=covering["faults"] if covering else 0,
+            unusable=max((row["faults"] for row in listed), default=0),
         )
 
     def last_successes(self, subjects: Iterable[Subject]) -> dict[Subject, datetime]:

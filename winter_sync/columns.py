@@ -181,6 +181,11 @@ def waiting_of(row: dict[str, Any]) -> Waiting:
     return Waiting(State(row["state"]), row["products"], datetime.fromisoformat(row["soonest"]))
 
 
+def covers(row: dict[str, Any], day: str) -> bool:
+    """Return whether a poll was for a date, written as the catalog has it."""
+    return bool(row["start"] <= day and (row["end"] is None or row["end"] >= day))
+
+
 def last_poll_of(row: dict[str, Any]) -> LastPoll:
     """Read when a kind was last looked at."""
     return LastPoll(

@@ -172,6 +172,8 @@ class Daemon:
             try:
                 await self._mirror.poller.poll(selection, subject, Report().note)
             except RefusedError as refused:
+                others = [one for one in selection.subjects if one != subject]
+                await self._mirror.poller.record_unreachable(others, refused.message)
                 self._work.refuse(subject.program, refused)
             except (TransientError, BadAnswerError):
                 self._poll_again(subject)

@@ -120,14 +120,18 @@ class Mirror:
 
         When the server is unwell the rest is left to the next run: asking on would not help it.
         """
+        left = list(self.selections)
         try:
             for selection in self.selections:
+                left.remove(selection)
                 try:
                     await self._poll_selection(selection, nights, report, work)
                 except RefusedError as refused:
                     work.refuse(selection.program, refused)
         except TransientError as unwell:
             report.errors.append(unwell)
+            subjects = [subject for selection in left for subject in selection.subjects]
+            await self.poller.record_unreachable(subjects, unwell.message)
         finally:
             work.end()
             self.tell(PollsEnded())
@@ -135,20 +139,30 @@ class Mirror:
     async def _poll_selection(
         self, selection: Selection, nights: Nights | None, report: Report, work: Work
     ) -> None:
+        """Poll a program; what is not asked because of how it fails is recorded as failed, too."""
+        left = list(selection.subjects)
         try:
             await self.poller.program(selection.program)
+            while left:
+                await self._poll_subject(selection, left.pop(0), nights, report)
+                work.wake()
         except BadAnswerError as bad:
             report.errors.append(bad)
-            return
-        for subject in selection.subjects:
-            try:
-                why_not = await self._poll(selection, subject, nights, report)
-            except BadAnswerError as bad:
-                report.errors.append(bad)
-            else:
-                if why_not is not None:
-                    report.not_asked[selection.program] = why_not
-            work.wake()
+            await self.poller.record_unreachable(left, bad.message)
+        except (RefusedError, TransientError) as error:
+            await self.poller.record_unreachable(left, error.message)
+            raise
+
+    async def _poll_subject(
+        self, selection: Selection, subject: Subject, nights: Nights | None, report: Report
+    ) -> None:
+        try:
+            why_not = await self._poll(selection, subject, nights, report)
+        except BadAnswerError as bad:
+            report.errors.append(bad)
+        else:
+            if why_not is not None:
+                report.not_asked[selection.program] = why_not
 
     async def _poll(
         self, selection: Selection, subject: Subject, nights: Nights | None, report: Report

@@ -334,9 +334,10 @@ class Poller:
         return BadAnswerError(first.message, remedy=first.remedy)
 
     async def record_unreachable(self, subjects: Iterable[Subject], reason: str) -> None:
-        """Record that nothing can be listed now, where a poll is held and says nothing itself.
+        """Record for what was not asked itself that it cannot be listed now.
 
-        Whoever looks at the catalog meanwhile sees since when the archive does not answer.
+        A poll that is held says nothing, and after a refusal nothing more is asked. Whoever looks
+        at the catalog meanwhile sees since when the archive, or a program, cannot be listed.
         """
         for subject in subjects:
             query = Query(subject, self._api.today)

@@ -253,13 +253,12 @@ WHERE program = ? AND instrument = ? AND image_type = ? AND region = ?
 LAST_ANSWER = f"""
 SELECT id, at {_POLLS_OF} AND error IS NULL ORDER BY id DESC LIMIT 1
 """
-NIGHT_ANSWER = f"""
+ANSWER_FOR_DATE = f"""
 SELECT id, at, faults {_POLLS_OF} AND error IS NULL AND start <= ? AND ("end" IS NULL OR "end" >= ?)
 ORDER BY id DESC LIMIT 1
 """
 FAILURES_SINCE = f"""
-SELECT id, at, error {_POLLS_OF} AND error IS NOT NULL AND id > ?
-  AND (id > ? OR (start <= ? AND ("end" IS NULL OR "end" >= ?))) ORDER BY id
+SELECT id, at, error, start, "end" {_POLLS_OF} AND error IS NOT NULL AND id > ? ORDER BY id
 """
 LAST_POLLS = """
 SELECT program, instrument, image_type, at, listed, error FROM polls WHERE id IN (

@@ -268,6 +268,17 @@ def test_a_failure_that_concerns_the_night_is_not_hidden_by_another_success(
     assert filled.look(FIRST).last.is_complete
 
 
+def test_a_night_may_be_listed_date_by_date(filled: Filled) -> None:
+    """An answer that was cut is asked for by single dates; then each has its own answer."""
+    filled.clock.advance(minutes=10)
+    evening, morning = date(2024, 2, 28), date(2024, 2, 29)
+    filled.poll(FIRST, error="it was cut")
+    filled.poll(FIRST, dates=(evening, evening))
+    assert not filled.look(FIRST).last.is_all_here
+    filled.poll(FIRST, dates=(morning, morning))
+    assert filled.look(FIRST).last.is_complete
+
+
 def test_a_failure_of_other_nights_ends_with_the_next_success(filled: Filled) -> None:
     """A backfill of another year that failed says nothing of the last night afterwards."""
     filled.poll(FIRST, error="it broke", dates=(date(2023, 2, 1), date(2023, 3, 1)))
