@@ -55,7 +55,7 @@ _ABOUT = {
     "/healthz": "is the daemon alive and at work",
     "/readyz": "is it ready: has it begun, can it use disk and catalog",
     "/metrics": "numbers for Prometheus",
-    "/api/status": "what is here and what is to come, as `winter-sync status --json` says it",
+    "/api/status": "what is here, pending and missing, as `winter-sync status --json` says it",
 }
 _REMEDIES = {
     errno.EADDRINUSE: "Is another winter-sync running? Else set http.listen to another port.",

@@ -228,6 +228,9 @@ def test_science_that_is_not_kept_is_apart(filled: Filled) -> None:
         "archive."
     )
     assert filled.catalog.standing([FIRST]).last_complete_night == LAST
+    (program,) = json.loads(as_json(status))["programs"]
+    assert (program["last_night"]["missing"], program["last_night"]["not_kept"]) == (0, 3)
+    assert program["last_night"]["next_asked"] is None
 
 
 def test_missing_keeps_a_night_from_being_complete(filled: Filled) -> None:
