@@ -28,7 +28,7 @@ def test_the_demo_shows_the_tree_by_night_and_proves_it(tmp_path: Path) -> None:
     plain = ESCAPE.sub("", said.out).replace("\r\n", "\n")
     assert said.code == ExitCode.DONE, plain
     assert "/250" in plain
-    told = plain[plain.rindex("247 published") :]
+    told = plain[plain.rindex("247 downloaded") :]
     assert re.search(r"^It took [^\n]* of memory at most\.$", told, re.MULTILINE)
     for line in (
         "└── winter",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _NIGHT_ENDS = time(16, tzinfo=UTC)
 NOT_KEPT = ImageType.SCIENCE
-"""Listed by the archive and as a rule not kept (winter-api.md, "Corrections and additions")."""
+"""Listed by the archive and as a rule not kept (winter-api.md, "Products")."""
 
 
 # --- the calendar --------------------------------------------------------------------------------

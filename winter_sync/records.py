@@ -66,7 +66,7 @@ class QueueCount:
     """Products of a program, or of several together, that are listed now, by what is to be done.
 
     `science` products that the server does not have are counted apart: the archive lists them
-    and as a rule does not keep them (winter-api.md, "Corrections and additions").
+    and as a rule does not keep them (winter-api.md, "Products").
     """
 
     program: str | None
