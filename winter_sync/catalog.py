@@ -331,7 +331,7 @@ class Catalog:
         return datetime.fromisoformat(row["soonest"]) if row["soonest"] else self._clock()
 
     def ask_again(self, scope: Scope) -> int:
-        """Let what failed or was missing be asked for now, once; return how many products that is."""
+        """Let what failed or was missing be asked for now, once; return how many that is."""
         condition, values = statements.where(scope)
         listed = statements.LISTED_UNDER.format(
             programs=statements.placeholders(len(scope.programs))

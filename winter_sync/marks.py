@@ -18,7 +18,7 @@ T = TypeVar("T")
 SAMPLE = 3
 """So many products of a night and type are fetched again to see whether new marks mean new content:
 the marks are set for every exposure of a night when it is merely logged again (winter-api.md,
-"Corrections")."""
+"What changes after it was listed")."""
 _NOTHING = frozenset({"", "nat", "nan", "none", "null"})
 """What stands for an absent value where a table was written as text."""
 

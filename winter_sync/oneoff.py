@@ -194,7 +194,7 @@ def _nothing(report: Report) -> str:
 def _next(report: Report, state: State) -> str:
     """Return when products of a state are asked for again, where that is later."""
     soonest = [waiting.soonest for waiting in report.waiting if waiting.state is state]
-    return f" (next attempt {min(soonest):%Y-%m-%d %H:%M} UTC)" if soonest else ""
+    return f", next asked {min(soonest):%d %b %H:%M} UTC" if soonest else ""
 
 
 def _not_asked_again(report: Report) -> list[str]:
@@ -203,7 +203,7 @@ def _not_asked_again(report: Report) -> list[str]:
     if lacking <= report.missing:
         return []
     others = lacking - report.missing
-    return [f"{others} missing on the server before{_next(report, State.MISSING)}"]
+    return [f"{others} still missing{_next(report, State.MISSING)}"]
 
 
 def not_asked(report: Report) -> tuple[str, ...]:
