@@ -80,7 +80,7 @@ BATCH = batch(CANDIDATE)
 EVIDENCE = evidence(product(), b"12345")
 
 Labels = dict[str, str]
-UNCOUNTED = {Backlog, PollsEnded, Stopping, Stopped, Stalled, DayEnded}
+UNCOUNTED = {Backlog, FoundUnchanged, PollsEnded, Stopping, Stopped, Stalled, DayEnded}
 """The catalog, the process's start and the numbers themselves tell these better."""
 CHANGES = ("new", "changed", "returned", "withdrawn")
 UNLOGGED = {Backlog, PollsEnded, Received}
