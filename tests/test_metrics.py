@@ -23,6 +23,7 @@ from winter_sync.events import (
     DayEnded,
     DownloadsRest,
     Event,
+    FoundUnchanged,
     LeftOut,
     Polled,
     PollFailed,
