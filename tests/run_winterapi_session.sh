@@ -27,8 +27,8 @@ fi
 
 log=$(mktemp)
 PYTHONPATH=$checkout "$python" -u -c '
-from winter_sync.simulator import SimulatorOptions, serve
-serve(SimulatorOptions(port=7000, rate=0.0), print)
+from winter_sync.simulator import DEFAULT_NIGHTS, SimulatorOptions, serve, settled
+serve(SimulatorOptions(port=7000, start=settled(DEFAULT_NIGHTS), rate=0.0), print)
 ' >"$log" 2>&1 &
 simulator=$!
 trap 'kill "$simulator" 2>/dev/null || true; wait "$simulator" 2>/dev/null || true; rm -f "$log"' EXIT

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import io
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from rich.console import Console
 from support.command import USER, nobody
+from support.rig import Rig
 
 from winter_sync.doctor import Finding, examine, show, worst
 from winter_sync.errors import ExitCode
 from winter_sync.settings import Settings
-from winter_sync.simulator import DEFAULT_PASSWORD, DEFAULT_USER, Answer, Call, Faults, key_of
+from winter_sync.simulator import (
+    DEFAULT_PASSWORD,
+    DEFAULT_USER,
+    Answer,
+    Call,
+    Faults,
+    Observatory,
+    Simulator,
+    demo_universe,
+    key_of,
+)
 from winter_sync.tree import OURS
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from support.rig import Rig
 
 GOOD = ["settings", "disk", "mirror", "server", "clock", "user", "program 2024A000"]
 
@@ -55,15 +65,43 @@ def faults_in(findings: dict[str, Finding]) -> dict[str, ExitCode]:
 
 
 async def test_all_that_is_right_is_told(rig: Rig) -> None:
-    """Where nothing is wrong each check says so; a clock that is off is a warning, not a fault."""
+    """Where nothing is wrong each check says so."""
+    rig.observatory.clock.set(datetime.now(UTC))
     findings = await found(made(rig))
     assert list(findings) == GOOD
     assert faults_in(findings) == {}
     assert worst(findings.values()) is ExitCode.DONE
-    assert findings["clock"].mark == "warn"
-    assert findings["clock"].remedy
+    assert findings["clock"].mark == "ok"
     assert "stack of winter" in findings["settings"].said
     assert "2024-02-01 to" in findings["program 2024A000"].said
+
+
+@pytest.mark.parametrize(
+    ("behind", "differ", "used"),
+    [
+        (timedelta(hours=5), "5 h 0 min", "the archive's date is used"),
+        (timedelta(days=1000, minutes=30), "1000 d 0 h", "the archive's date is not used"),
+    ],
+    ids=["hours", "years"],
+)
+async def test_clocks_that_differ_are_a_warning(
+    rig: Rig, behind: timedelta, differ: str, used: str
+) -> None:
+    """How far the clocks differ is told, with whose date is used; it is no fault."""
+    rig.observatory.clock.set(datetime.now(UTC) - behind)
+    clock = (await found(made(rig)))["clock"]
+    assert (clock.mark, clock.code) == ("warn", ExitCode.DONE)
+    assert clock.said.startswith("this machine's clock and the archive's differ by ")
+    assert clock.said.endswith(f"{differ}; check NTP here")
+    assert clock.remedy == f"Run `timedatectl`. Until then {used}."
+
+
+async def test_an_archive_without_a_date(tmp_path: Path) -> None:
+    """An archive whose `Date` header is none is not said to agree with us to the second."""
+    async with Simulator(Observatory(demo_universe()), date="never") as simulator:
+        clock = (await found(made(Rig(simulator, tmp_path / "winter"))))["clock"]
+    assert clock.said == "the archive does not tell its time; this machine's date is used"
+    assert clock.mark == "ok"
 
 
 async def test_checking_changes_nothing(rig: Rig) -> None:

@@ -32,7 +32,7 @@ from winter_sync.errors import (
     TransientError,
     WinterSyncError,
 )
-from winter_sync.events import Retrying, ServerUnwell, ServerWell, Tell
+from winter_sync.events import ClocksDiffer, Retrying, ServerUnwell, ServerWell, Tell
 from winter_sync.flow import Flow
 from winter_sync.listing import Listing, read_listing
 from winter_sync.models import (
@@ -46,9 +46,9 @@ from winter_sync.models import (
 )
 from winter_sync.pace import Pace
 from winter_sync.redaction import redactor
+from winter_sync.server_clock import ServerClock
 from winter_sync.wire import (
     TRY_LATER,
-    http_date,
     in_time,
     may_pass,
     read,
@@ -176,8 +176,7 @@ class Api:
         self._pace = Pace(interval, monotonic, sleep)
         self._connections = connections
         self._timeouts = timeouts
-        self._clock = clock
-        self._clock_offset = timedelta(0)
+        self._server_clock = ServerClock(clock, self._tell_clocks_differ)
         self._monotonic = monotonic
         self._sleep = sleep
         self._tell = tell
@@ -208,14 +207,19 @@ class Api:
             await self._session.close()
 
     @property
-    def clock_offset(self) -> timedelta:
-        """How far the server's clock, by its last answer, is ahead of ours."""
-        return self._clock_offset
+    def clock_offset(self) -> timedelta | None:
+        """How far the archive's clock, by its last answer, is ahead of ours; None if unknown."""
+        return self._server_clock.offset
+
+    @property
+    def clock_is_believed(self) -> bool:
+        """Whether the archive's clock is near enough to ours to decide which day it is."""
+        return self._server_clock.is_believed
 
     @property
     def today(self) -> date:
-        """The server's UTC date, as far as its last answer told."""
-        return (self._clock() + self._clock_offset).date()
+        """The archive's UTC date by its last answer; ours where that is absent or not believed."""
+        return self._server_clock.today
 
     @property
     def is_held(self) -> bool:
@@ -261,6 +265,9 @@ class Api:
                 self._tell(ServerUnwell(reason, pause))
             case Closed(seconds):
                 self._tell(ServerWell(seconds))
+
+    def _tell_clocks_differ(self, offset: timedelta) -> None:
+        self._tell(ClocksDiffer(offset.total_seconds()))
 
     async def check_user(self) -> None:
         """Make sure that user and password are accepted.
@@ -391,7 +398,7 @@ class Api:
                 headers={**(headers or {}), **(self._authorization() if authorize else {})},
                 allow_redirects=False,
             )
-        self._note_date(response)
+        self._server_clock.record(response.headers.get("Date"))
         return response
 
     def _authorization(self) -> dict[str, str]:
@@ -400,11 +407,6 @@ class Api:
 
     def _program_params(self, name: str) -> dict[str, str]:
         return {"program_name": name, "program_api_key": self._credentials.keys[name]}
-
-    def _note_date(self, response: aiohttp.ClientResponse) -> None:
-        told = http_date(response.headers.get("Date"))
-        if told is not None:
-            self._clock_offset = told - self._clock()
 
     async def _check_status(self, response: aiohttp.ClientResponse) -> None:
         if response.status == HTTPStatus.OK:

@@ -156,14 +156,18 @@ async def _server(api: Api) -> str:
 
 
 def _clock(api: Api) -> Finding:
-    offset = api.clock_offset.total_seconds()
-    told = (
-        f"the server's clock is {show_duration(abs(offset))} {'ahead' if offset > 0 else 'behind'}"
-    )
-    if abs(offset) <= _CLOCK_TOLERANCE_SECONDS:
+    if api.clock_offset is None:
+        return Finding("clock", "the archive does not tell its time; this machine's date is used")
+    differ = abs(api.clock_offset.total_seconds())
+    told = f"this machine's clock and the archive's differ by {show_duration(differ)}"
+    if differ <= _CLOCK_TOLERANCE_SECONDS:
         return Finding("clock", told)
-    remedy = "Set this machine's clock (NTP). Polls follow the server's date meanwhile."
-    return Finding("clock", told, remedy, warning=True)
+    used = (
+        "the archive's date is used" if api.clock_is_believed else "the archive's date is not used"
+    )
+    return Finding(
+        "clock", f"{told}; check NTP here", f"Run `timedatectl`. Until then {used}.", warning=True
+    )
 
 
 async def _user(api: Api) -> str:

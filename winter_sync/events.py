@@ -278,6 +278,13 @@ class ClockJumped:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class ClocksDiffer:
+    """The archive's clock is so many seconds ahead of ours that its date is not used."""
+
+    seconds: float
+
+
 Event = (
     Backlog
     | Polled
@@ -306,6 +313,7 @@ Event = (
     | Stalled
     | DayEnded
     | ClockJumped
+    | ClocksDiffer
 )
 Tell = Callable[[Event], None]
 

@@ -89,6 +89,11 @@ STORAGE = Metric("counter", "storage_troubles", "Times the disk or the catalog f
 RESTS = Metric("counter", "download_rests", "Times downloads were given up for a while.")
 RELOADS = Metric("counter", "reloads", "Times the settings were read again.", ("result",))
 JUMPS = Metric("counter", "clock_jumps", "Times the clock jumped, or the machine slept.")
+CLOCKS = Metric(
+    "counter",
+    "clock_disagreements",
+    "Times the archive's clock came to be more than a day from this machine's.",
+)
 RECOVERED = Metric(
     "counter", "recovered_products", "Products put in order after a crash.", ("how",)
 )
@@ -144,7 +149,8 @@ UNREADABLE = Metric(
 METRICS = (
     *(POLLS, POLL_SECONDS, HALVED, ROWS, ROWS_REFUSED, CHANGES, LEFT_OUT),
     *(BEGUN, DOWNLOADS, DOWNLOAD_SECONDS, RECEIVED, PUBLISHED, SETTLED, FAILURES),
-    *(RETRIES, UNWELL, UNWELL_TIMES, REFUSED, REFUSALS, STORAGE, JUMPS, RECOVERED),
+    *(RETRIES, UNWELL, UNWELL_TIMES, REFUSED, REFUSALS, STORAGE, JUMPS, CLOCKS),
+    RECOVERED,
     *(RESTS, RELOADS),
     *(PRODUCTS, SUCCESS, AGE, LAST_NIGHT, LAST_COMPLETE),
     *(CALENDAR_NIGHT, NIGHT_PRODUCTS, NIGHT_COMPLETE, FREE, MIN_FREE, UNREADABLE),

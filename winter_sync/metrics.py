@@ -28,6 +28,7 @@ from winter_sync.events import (
     BatchBegun,
     BatchEnded,
     ClockJumped,
+    ClocksDiffer,
     DownloadsRest,
     Event,
     LeftOut,
@@ -254,6 +255,11 @@ class Metrics:
     def _(self, event: ClockJumped) -> None:
         del event
         self._count(table.JUMPS)
+
+    @_hear.register
+    def _(self, event: ClocksDiffer) -> None:
+        del event
+        self._count(table.CLOCKS)
 
     @_hear.register
     def _(self, event: Recovered) -> None:

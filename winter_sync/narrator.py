@@ -11,6 +11,7 @@ from winter_sync.events import (
     BatchBegun,
     BatchEnded,
     ClockJumped,
+    ClocksDiffer,
     DayEnded,
     DownloadsRest,
     Event,
@@ -37,6 +38,7 @@ from winter_sync.events import (
 )
 from winter_sync.models import Batch, Failed, Missing, Published, Query, Unchanged
 from winter_sync.plan import is_retried_at_once
+from winter_sync.units import show_duration
 
 _NAMED = 5
 """How many of a multitude are named in one line; the rest are counted."""
@@ -182,6 +184,15 @@ def _(event: DayEnded, logger: FilteringBoundLogger) -> None:
 @_narrate.register
 def _(event: ClockJumped, logger: FilteringBoundLogger) -> None:
     logger.warning("the clock jumped; polling now", seconds=round(event.seconds, 1))
+
+
+@_narrate.register
+def _(event: ClocksDiffer, logger: FilteringBoundLogger) -> None:
+    logger.warning(
+        "this machine's clock and the archive's differ; check NTP here",
+        differ=show_duration(abs(event.seconds)),
+        used="this machine's date",
+    )
 
 
 @_narrate.register

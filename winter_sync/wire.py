@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -25,6 +23,7 @@ from winter_sync.errors import (
     TransientError,
     WinterSyncError,
 )
+from winter_sync.server_clock import http_date
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -166,12 +165,3 @@ def _retry_after(response: aiohttp.ClientResponse) -> float | None:
         return float(given)
     when, now = http_date(given), http_date(response.headers.get("Date"))
     return None if when is None or now is None else max(0.0, (when - now).total_seconds())
-
-
-def http_date(header: str | None) -> datetime | None:
-    """Read an HTTP date (RFC 9110, 5.6.7), and whatever else may pass for one; None if nothing."""
-    try:
-        told = parsedate_to_datetime(header or "")
-        return told.replace(tzinfo=UTC) if told.tzinfo is None else told.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None

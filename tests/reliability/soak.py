@@ -34,6 +34,7 @@ from winter_sync.simulator import (
     SimulatorOptions,
     key_of,
     parse_script,
+    settled,
     simulator_of,
 )
 from winter_sync.tree import OURS
@@ -126,10 +127,12 @@ class Archive:
 
 async def serve(nights: int, seed: int, share: float) -> None:
     """Be the archive until the input ends; tell the address first, and what went wrong last."""
+    observed = tuple(FIRST_NIGHT.plus(days) for days in range(nights))
     options = SimulatorOptions(
         port=0,
         seed=seed,
-        nights=tuple(FIRST_NIGHT.plus(days) for days in range(nights)),
+        nights=observed,
+        start=settled(observed),
         products_a_night=A_NIGHT,
         rate=0.0,
         faults=parse_script(script_of(share)),

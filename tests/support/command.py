@@ -16,6 +16,7 @@ import termios
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
@@ -23,7 +24,14 @@ from urllib.parse import quote, quote_plus
 from yarl import URL
 
 import winter_sync
-from winter_sync.simulator import Account, Accounts, Observatory, Simulator, program_record
+from winter_sync.simulator import (
+    Account,
+    Accounts,
+    Observatory,
+    SimulatedClock,
+    Simulator,
+    program_record,
+)
 from winter_sync.simulator.universe import demo_universe
 
 if TYPE_CHECKING:
@@ -150,8 +158,8 @@ _UNPRIVILEGED = (
 
 
 @contextmanager
-def served(faults: Faults | None = None) -> Iterator[Simulator]:
-    """Serve the demonstration night, on a thread, to the user and with the keys above.
+def served(faults: Faults | None = None, *, date: str | None = None) -> Iterator[Simulator]:
+    """Serve the demonstration night now, on a thread, to the user and with the keys above.
 
     The other program is there, but not open to the user.
     """
@@ -160,7 +168,9 @@ def served(faults: Faults | None = None) -> Iterator[Simulator]:
         for name, key in KEYS.items()
     )
     accounts = Accounts((Account(USER, PASSWORD, (PROGRAM,)),), records)
-    simulator = Simulator(Observatory(demo_universe(), accounts=accounts), faults=faults)
+    clock = SimulatedClock(datetime.now(UTC), rate=1.0)
+    observatory = Observatory(demo_universe(), clock=clock, accounts=accounts)
+    simulator = Simulator(observatory, faults=faults, date=date)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()

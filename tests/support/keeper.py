@@ -139,9 +139,15 @@ class Keeper:
 
 @asynccontextmanager
 async def kept(
-    time: Time, universe: Universe, directory: Path, *, faults: Faults | None = None
+    time: Time,
+    universe: Universe,
+    directory: Path,
+    *,
+    faults: Faults | None = None,
+    date: str | None = None,
 ) -> AsyncIterator[Keeper]:
     """Set up an archive on driven time, and a daemon that may be begun."""
     clock = SimulatedClock(time.start, rate=1.0, source=time.loop.time)
-    async with Simulator(Observatory(universe, clock=clock), faults=faults) as simulator:
+    observatory = Observatory(universe, clock=clock)
+    async with Simulator(observatory, faults=faults, date=date) as simulator:
         yield Keeper(time, simulator, directory / "winter")

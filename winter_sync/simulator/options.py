@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from winter_sync.simulator.accounts import DEFAULT_PROGRAMS
 from winter_sync.simulator.clock import SimulatedClock
+from winter_sync.simulator.misbehaviour import utc_now
 from winter_sync.simulator.observatory import TINY_SCALE, Observatory, settled
 from winter_sync.simulator.universe import DEFAULT_NIGHTS, DEFAULT_SEED, Universe, campaigns_of
 from winter_sync.simulator.zips import ZipStyle
@@ -35,7 +36,8 @@ class SimulatorOptions:
     zip_style
         How downloads are written.
     start
-        The simulated time at the start; when everything has settled, if not given.
+        The simulated time at the start. If not given, the real time, as a client with the
+        machine's own clock expects; later if not everything has settled by then.
     rate
         Simulated seconds a real second.
     thinking
@@ -70,5 +72,5 @@ class SimulatorOptions:
             gone_fraction=self.gone_fraction,
             products_a_night=self.products_a_night,
         )
-        clock = SimulatedClock(self.start or settled(self.nights), rate=self.rate)
+        clock = SimulatedClock(self.start or max(utc_now(), settled(self.nights)), rate=self.rate)
         return Observatory(universe, clock=clock, scale=self.scale)

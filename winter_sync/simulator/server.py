@@ -77,6 +77,8 @@ class Simulator:
         Seconds each call of the real API waits before it is answered, passed to `sleep`.
     cache
         A directory that keeps packed members between runs.
+    date
+        What every answer has for its `Date` header; the simulated time when not given.
     """
 
     def __init__(  # noqa: PLR0913 - the knobs of a test, all but one by name
@@ -90,6 +92,7 @@ class Simulator:
         thinking: float = 0.0,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         cache: Path | None = None,
+        date: str | None = None,
     ) -> None:
         self.observatory = observatory or Observatory()
         self.zip_style = zip_style or ZipStyle()
@@ -99,6 +102,7 @@ class Simulator:
         self._address = host, port
         self._thinking = thinking
         self._sleep = sleep
+        self._date = date
         self._store = MemberStore(cache)
         self._calls = 0
         self._runner: web.AppRunner | None = None
@@ -169,7 +173,9 @@ class Simulator:
 
     async def _stamp(self, _: web.Request, response: web.StreamResponse) -> None:
         """Date every answer by the simulated clock, as the nginx in front does by its own."""
-        response.headers["Date"] = format_datetime(self.observatory.clock.now(), usegmt=True)
+        response.headers["Date"] = self._date or format_datetime(
+            self.observatory.clock.now(), usegmt=True
+        )
         response.headers["Server"] = "nginx"
 
     @web.middleware

@@ -1,0 +1,127 @@
+"""The archive's clock: believed near our own, reported once beyond, and never a reason to fail."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from email.utils import format_datetime
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.driven import Time
+from support.keeper import kept
+from support.rig import Rig
+
+from winter_sync.events import ClocksDiffer
+from winter_sync.models import ImageType, Instrument
+from winter_sync.server_clock import BELIEVED_WITHIN, ServerClock, http_date
+from winter_sync.simulator import Observatory, Simulator, demo_universe
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOW = datetime(2025, 10, 28, 12, tzinfo=UTC)
+ABSURD = (
+    "Fri, 31 Dec 9999 23:59:59 GMT",
+    "Fri, 31 Dec 9999 23:59:59 -2359",
+    "Mon, 01 Jan 0001 00:00:00 +2359",
+    "Thu, 01 Jan 1970 00:00:00 GMT",
+    "Tue, 28 Oct 99999999999999999999 12:00:00 GMT",
+    "Tue, -1 Oct -2025 -1:00:00 GMT",
+    "Tue, 28 Oct 2025 12:00:00 +99999999999",
+    "Tue, ٢٨ Oct ٢٠٢٥ 12:00:00 GMT",
+    "Tue, 28 Oct 2025 12:00:00 \udce9",
+    "9" * 8000,
+    "0",
+    "",
+    ",,,,",
+    "\x1b[31m",
+)
+HEADERS = st.one_of(
+    st.text(),
+    st.sampled_from(ABSURD),
+    st.datetimes().map(lambda when: format_datetime(when.replace(tzinfo=UTC), usegmt=True)),
+    st.from_regex(r"\A[A-Z][a-z]{2}, -?\d{1,20} [A-Z][a-z]{2} -?\d{1,20} \d+:\d+:\d+ [+-]?\w*\Z"),
+)
+CLOCKS = st.datetimes().map(lambda when: when.replace(tzinfo=UTC))
+
+
+@given(st.lists(HEADERS, max_size=5), CLOCKS)
+def test_today_is_never_far_from_our_own(headers: list[str], now: datetime) -> None:
+    """Whatever the `Date` headers say, nothing raises and today is within a day of our date."""
+    clock = ServerClock(lambda: now, lambda _: None)
+    for header in headers:
+        clock.record(header)
+        assert abs(clock.today - now.date()) <= BELIEVED_WITHIN
+
+
+@given(st.timedeltas(-BELIEVED_WITHIN, BELIEVED_WITHIN))
+def test_near_our_own_the_archives_clock_decides(offset: timedelta) -> None:
+    """Within the bound today is the archive's date, and nothing is reported."""
+    reported: list[timedelta] = []
+    clock = ServerClock(lambda: NOW, reported.append)
+    told = (NOW + offset).replace(microsecond=0)
+    if told < NOW - BELIEVED_WITHIN:
+        return
+    clock.record(format_datetime(told, usegmt=True))
+    assert clock.today == told.date()
+    assert clock.is_believed
+    assert not reported
+
+
+@given(st.lists(st.booleans(), max_size=12))
+def test_a_difference_is_reported_once(answers: list[bool]) -> None:
+    """Of each stretch of answers that are not believed, the first alone is reported."""
+    reported: list[timedelta] = []
+    clock = ServerClock(lambda: NOW, reported.append)
+    for is_near in answers:
+        clock.record(format_datetime(NOW if is_near else datetime(1970, 1, 1, tzinfo=UTC)))
+    stretches = sum(
+        not now and (number == 0 or answers[number - 1]) for number, now in enumerate(answers)
+    )
+    assert len(reported) == stretches
+
+
+@pytest.mark.parametrize("header", ABSURD, ids=range(len(ABSURD)))
+def test_a_retry_date_never_raises(header: str) -> None:
+    """Every absurd date is a date or none."""
+    assert http_date(header) is None or isinstance(http_date(header), datetime)
+
+
+@pytest.mark.parametrize("header", ABSURD, ids=range(len(ABSURD)))
+async def test_an_absurd_date_costs_nothing(header: str, tmp_path: Path) -> None:
+    """With any `Date` header everything is mirrored, and a difference is told once in a run."""
+    header = header.encode("ascii", "ignore").decode().replace("\x1b", "").strip() or "x"
+    async with Simulator(Observatory(demo_universe()), date=header) as simulator:
+        rig = Rig(simulator, tmp_path / "winter")
+        report = await rig.sync()
+        assert rig.files() == rig.truth()
+    assert not report.errors
+    told = [event for event in rig.events if isinstance(event, ClocksDiffer)]
+    read = http_date(header)
+    assert len(told) == (read is not None and read.date() != rig.observatory.clock.now().date())
+
+
+@pytest.mark.parametrize("header", [ABSURD[0], ABSURD[3]], ids=["9999", "1970"])
+def test_a_daemon_outlives_an_absurd_date(header: str, tmp_path: Path) -> None:
+    """A daemon whose archive tells the year 9999 or 1970 polls on for hours and reports it once."""
+    time = Time(NOW)
+
+    async def watch() -> None:
+        async with kept(time, demo_universe(), tmp_path, date=header) as keeper:
+            async with keeper.keeping():
+                await time.until(NOW + timedelta(hours=2))
+            stacks = keeper.observatory.products("2024A000", Instrument.WINTER, ImageType.STACK)
+            assert keeper.files() == keeper.truth(stacks)
+            assert len(keeper.told(ClocksDiffer)) == 1
+            assert not keeper.ends
+
+    time.run(watch())
+
+
+def test_a_date_some_days_ahead_blinds_no_poll() -> None:
+    """An archive that is days ahead moves no window: what it lists of the last nights is asked."""
+    clock = ServerClock(lambda: NOW, lambda _: None)
+    clock.record(format_datetime(NOW + timedelta(days=6), usegmt=True))
+    assert clock.today == date(2025, 10, 28)
