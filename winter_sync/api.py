@@ -17,9 +17,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from http import HTTPStatus
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import aiohttp
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 from tenacity.wait import wait_random_exponential
 
@@ -45,22 +44,30 @@ from winter_sync.models import (
     Target,
 )
 from winter_sync.pace import Pace
+from winter_sync.printable import printable
 from winter_sync.redaction import redactor
 from winter_sync.server_clock import ServerClock
+from winter_sync.transport_errors import TRY_LATER, Route
 from winter_sync.wire import (
-    TRY_LATER,
     in_time,
     may_pass,
+    open_session,
     read,
+    read_beginning,
     read_whole,
+    refuse_encoding,
     status_error,
     wire,
 )
 
+if TYPE_CHECKING:
+    import aiohttp
+
+    from winter_sync.proxies import Proxy
+
 Json = Any
 """What JSON holds is checked where it is read."""
 
-_READ_BUFFER = 512 * 1024
 _QUOTED = 80
 _LOOKED_AT = 4096
 _LONGEST_DETAIL = 500
@@ -91,6 +98,7 @@ class Download:
         self,
         response: aiohttp.ClientResponse,
         first: bytes,
+        route: Route,
         timeouts: Timeouts,
         monotonic: Callable[[], float],
     ) -> None:
@@ -98,6 +106,7 @@ class Download:
         """How many of the products the server says it does not have; None if it does not say."""
         self._response = response
         self._first = first
+        self._route = route
         self._silence = timeouts.silence
         self._flow = Flow(timeouts.floor, timeouts.window)
         self._monotonic = monotonic
@@ -114,7 +123,7 @@ class Download:
         while block:
             yield block
             began = self._monotonic()
-            block = await read(self._response, self._silence)
+            block = await read(self._response, self._silence, self._route)
             self._flow.came(len(block), self._monotonic() - began)
             if block and self._flow.too_slow:
                 self._response.close()
@@ -135,6 +144,8 @@ class Api:
         Scheme, host and port, without a slash at the end.
     credentials
         The user, the password and the programs' keys.
+    proxy
+        The proxy to go by; None for none, whatever the environment says.
     interval
         Least time between the starts of two requests, seconds.
     connections
@@ -160,6 +171,7 @@ class Api:
         base_url: str,
         credentials: Credentials,
         *,
+        proxy: Proxy | None = None,
         interval: float = 1.0,
         connections: int = 4,
         timeouts: Timeouts = Timeouts(),
@@ -172,6 +184,7 @@ class Api:
     ) -> None:
         self.base_url = base_url
         self._credentials = credentials
+        self._route = Route(base_url, proxy, timeouts.connect)
         self._redact = redactor(credentials)
         self._pace = Pace(interval, monotonic, sleep)
         self._connections = connections
@@ -191,15 +204,8 @@ class Api:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._connections + 2),
-            timeout=aiohttp.ClientTimeout(
-                total=None, sock_read=None, sock_connect=self._timeouts.connect
-            ),
-            headers={"User-Agent": f"winter-sync/{__version__}"},
-            read_bufsize=_READ_BUFFER,
-            trust_env=False,
-        )
+        agent = f"winter-sync/{__version__}"
+        self._session = open_session(self._route, self._connections + 2, agent)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -295,8 +301,12 @@ class Api:
             name=name,
             start=_date(body.get("startdate")),
             end=_date(body.get("enddate")),
-            title=str(body["progtitle"]) if body.get("progtitle") else None,
+            title=self._shown(body.get("progtitle")),
         )
+
+    def _shown(self, value: object) -> str | None:
+        """Return a value of the archive's as it may be shown; None if there is none."""
+        return printable(self.redacted(str(value)), _LONGEST_DETAIL) if value else None
 
     async def query(self, query: Query) -> Listing:
         """Ask for a listing.
@@ -328,7 +338,7 @@ class Api:
         """
         response, first = await self._retrying("a download", self._begin_download, batch)
         try:
-            yield Download(response, first, self._timeouts, self._monotonic)
+            yield Download(response, first, self._route, self._timeouts, self._monotonic)
         finally:
             response.close()
 
@@ -346,11 +356,12 @@ class Api:
                 "/images/download_list",
                 params=params,
                 body=paths,
-                headers={"Accept-Encoding": "identity"},
+                encoding="identity",
             )
             try:
                 await self._check_status(response)
-                return response, await read(response, None)
+                refuse_encoding(response)
+                return response, await read(response, None, self._route)
             except BaseException:
                 response.close()
                 raise
@@ -371,11 +382,11 @@ class Api:
         self, path: str, params: Mapping[str, str], body: object, *, authorize: bool
     ) -> Json:
         await self._pace.turn()
-        async with in_time(self._timeouts.query, f"the answer to {path}"):
+        async with in_time(self._timeouts.query, f"its whole answer to {path}"):
             response = await self._get(path, params=params, body=body, authorize=authorize)
             async with response:
                 await self._check_status(response)
-                content = await read_whole(response)
+                content = await read_whole(response, self._route)
         return self._parse(content, path)
 
     async def _get(
@@ -384,18 +395,21 @@ class Api:
         *,
         params: Mapping[str, str],
         body: object,
-        headers: Mapping[str, str] | None = None,
+        encoding: str = "gzip",
         authorize: bool = True,
     ) -> aiohttp.ClientResponse:
         if self._session is None:
             raise RuntimeError("the client is not open")
         # With `json`, aiohttp sends the application/json that newer servers insist on.
-        with wire(self.base_url):
+        with wire(self._route):
             response = await self._session.get(
                 self.base_url + path,
                 params=params,
                 json=body,
-                headers={**(headers or {}), **(self._authorization() if authorize else {})},
+                headers={
+                    "Accept-Encoding": encoding,
+                    **(self._authorization() if authorize else {}),
+                },
                 allow_redirects=False,
             )
         self._server_clock.record(response.headers.get("Date"))
@@ -411,9 +425,8 @@ class Api:
     async def _check_status(self, response: aiohttp.ClientResponse) -> None:
         if response.status == HTTPStatus.OK:
             return
-        with wire(self.base_url):
-            said = self._said(await response.content.read(_LOOKED_AT))
-        raise status_error(response, said)
+        said = self._said(await read_beginning(response, _LOOKED_AT, self._route))
+        raise status_error(response, said, self._route, self._redact)
 
     def _said(self, content: bytes) -> str:
         """Give what an error's body says to a person, without any secret in it."""
@@ -423,11 +436,12 @@ class Api:
             return self._quoted(content) if content else "nothing more"
         if isinstance(detail, list):
             detail = "; ".join(str(one.get("msg", "")) for one in detail if isinstance(one, dict))
-        return _printable(self.redacted(str(detail)))[:_LONGEST_DETAIL]
+        return printable(self.redacted(str(detail)), _LONGEST_DETAIL)
 
     def _quoted(self, content: bytes) -> str:
         """Show how an answer begins; secrets are taken out before it is shortened."""
-        return self.redacted(repr(content[:_LOOKED_AT]))[:_QUOTED]
+        text = content[:_LOOKED_AT].decode(errors="backslashreplace")
+        return f'"{printable(self.redacted(text), _QUOTED)}"'
 
     def redacted(self, text: str) -> str:
         """Give a text without our secrets: what the server sends may repeat what we sent."""
@@ -503,11 +517,6 @@ def query_body(query: Query) -> dict[str, object]:
         case Rectangle(ra_min, ra_max, dec_min, dec_max):
             body |= {"ra_min": ra_min, "ra_max": ra_max, "dec_min": dec_min, "dec_max": dec_max}
     return body
-
-
-def _printable(text: str) -> str:
-    """Show what would steer a terminal instead of letting it."""
-    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
 
 def _count(header: str | None) -> int | None:

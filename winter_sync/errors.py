@@ -105,6 +105,10 @@ class SilentError(TransientError):
     """Nothing was answered for so long that the same request is not worth making again at once."""
 
 
+class MisconfiguredError(TransientError):
+    """A setting, here or on the way, keeps the archive from us; it is not tried again at once."""
+
+
 class BadAnswerError(WinterSyncError):
     """The server answered, but not with what its contract says."""
 

@@ -7,42 +7,121 @@ program's key.
 from __future__ import annotations
 
 import asyncio
-import os
-from contextlib import asynccontextmanager
+import ssl
+import zlib
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 
 from winter_sync.errors import (
     BadAnswerError,
     LeftAloneError,
+    MisconfiguredError,
     RefusedError,
     RejectedQueryError,
     SilentError,
     TransientError,
     WinterSyncError,
 )
+from winter_sync.printable import printable
 from winter_sync.server_clock import http_date
+from winter_sync.transport_errors import (
+    LONGEST_HEADER,
+    MOST_HEADERS,
+    TRY_LATER,
+    Route,
+    explain,
+    moved,
+    proxy_wants_credentials,
+    too_many_informational,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
-TRY_LATER = "Nothing is lost: it is tried again at the next poll."
-"""What to do about what may pass by itself."""
+    from aiohttp.http import RawResponseMessage
+
 _LARGEST_ANSWER = 32 * 1024 * 1024
 """Bytes; tens of thousands of rows. A window that has more is halved."""
 _MOST_VALUES = 2_000_000
 """In one answer, as far as its punctuation tells: each takes some 70 bytes of memory, however few
 bytes it was sent in. A listing of the largest size has a million."""
 _UNWELL = frozenset({408, 425, 429, 500, 502, 503, 504})
+_MOVED = frozenset({301, 302, 303, 307, 308})
+_MOST_INFORMATIONAL = 16
+"""Answers like `100 Continue` before the one that counts; each costs us time, and none says
+anything."""
+_READ_BUFFER = 512 * 1024
+_PLAIN = frozenset({"", "identity"})
+_GZIP = 16 + zlib.MAX_WBITS
+"""What zlib calls the format of a gzip file."""
 
 
-async def read(response: aiohttp.ClientResponse, silence: float | None) -> bytes:
+class _Handler(ResponseHandler):
+    """A connection on which a server cannot announce an answer for ever."""
+
+    informational = 0
+
+    async def read(self) -> tuple[RawResponseMessage, aiohttp.StreamReader]:
+        message, payload = await super().read()
+        is_informational = HTTPStatus.CONTINUE <= message.code < HTTPStatus.OK
+        self.informational = self.informational + 1 if is_informational else 0
+        if self.informational > _MOST_INFORMATIONAL:
+            raise _TooManyInformationalError
+        return message, payload
+
+
+class _TooManyInformationalError(aiohttp.ClientError):
+    """Raised below aiohttp, which closes the connection; `wire` says it in words."""
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Makes connections of our own kind, a new one for each request.
+
+    What a server sends on a connection that nobody reads from would be kept without bound, and
+    taken for the answer to the next request.
+    """
+
+    def __init__(self, limit: int, tls: ssl.SSLContext | None) -> None:
+        super().__init__(limit=limit, ssl=tls or True, force_close=True)
+        self._factory = partial(_Handler, loop=self._loop)  # type: ignore[assignment] # partial is invariant
+
+
+def open_session(route: Route, connections: int, user_agent: str) -> aiohttp.ClientSession:
+    """Open a session that follows no redirect, keeps no cookie and decodes nothing by itself.
+
+    It goes by no proxy but the route's, and takes the authorities of certificates from where
+    OpenSSL finds them (`SSL_CERT_FILE`, `SSL_CERT_DIR`) now.
+    """
+    proxy = route.proxy
+    needs_tls = route.is_tls or (proxy is not None and proxy.address.startswith("https:"))
+    return aiohttp.ClientSession(
+        connector=_Connector(connections, ssl.create_default_context() if needs_tls else None),
+        timeout=aiohttp.ClientTimeout(total=None, sock_read=None, sock_connect=route.connect),
+        headers={"User-Agent": user_agent},
+        proxy=None if proxy is None else proxy.address,
+        proxy_auth=None
+        if proxy is None or not proxy.user
+        else aiohttp.BasicAuth(proxy.user, proxy.password, "utf-8"),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        read_bufsize=_READ_BUFFER,
+        max_line_size=LONGEST_HEADER,
+        max_field_size=LONGEST_HEADER,
+        max_headers=MOST_HEADERS,
+        trust_env=False,
+    )
+
+
+async def read(response: aiohttp.ClientResponse, silence: float | None, route: Route) -> bytes:
     """Read whatever has arrived, waiting at most `silence` seconds for more; empty at the end."""
     try:
-        async with in_time(silence, "more of a download"):
-            with wire(response.host):
+        async with in_time(silence, "anything more of a download"):
+            with wire(route):
                 return await response.content.readany()
     except TransientError:
         response.close()
@@ -53,72 +132,120 @@ async def read(response: aiohttp.ClientResponse, silence: float | None) -> bytes
 async def in_time(
     seconds: float | None, what: str, error: type[TransientError] = TransientError
 ) -> AsyncIterator[None]:
-    """Wait so many seconds for what the server sends, for ever when None; then raise an error."""
+    """Wait this many seconds for what the server sends, for ever when None; then raise an error."""
     try:
         async with asyncio.timeout(seconds):
             yield
     except TimeoutError:
         raise error(
-            f"the server was silent for {seconds or 0:g} s while we waited for {what}",
+            f"the server did not send {what} within {seconds or 0:g} s",
             remedy=TRY_LATER,
         ) from None
 
 
-async def read_whole(response: aiohttp.ClientResponse) -> bytes:
-    """Read an answer that is no download.
+async def read_whole(response: aiohttp.ClientResponse, route: Route) -> bytes:
+    """Read an answer that is no download; it may be compressed as we allow (gzip).
 
     Raises
     ------
     BadAnswerError
-        If it is too large to be one, or would be when it is understood.
+        If it is compressed in another way, or too large, or would be when it is understood.
     TransientError
         If the connection breaks.
     """
+    is_gzip = _encoding(response) == "gzip"
+    if not is_gzip:
+        refuse_encoding(response)
+    inflater = zlib.decompressobj(_GZIP)
     content = bytearray()
-    while block := await read(response, None):
-        content += block
+    while block := await read(response, None, route):
+        content += _inflated(inflater, block, len(content)) if is_gzip else block
         if len(content) > _LARGEST_ANSWER:
             raise _too_much(f"{_LARGEST_ANSWER} bytes")
+    if is_gzip and not inflater.eof:
+        raise _broken_gzip()
     if sum(map(content.count, (b",", b"[", b"{"))) > _MOST_VALUES:
         raise _too_much(f"{_MOST_VALUES} values")
     return bytes(content)
 
 
+class _Inflater(Protocol):
+    """What zlib gives for decompressing; it has no name for it."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    def decompress(self, data: bytes, max_length: int = 0, /) -> bytes: ...
+
+
+def _inflated(inflater: _Inflater, block: bytes, so_far: int) -> bytes:
+    """Decompress a block, and no more of it than an answer may have."""
+    if inflater.eof:
+        raise _broken_gzip()
+    try:
+        return inflater.decompress(block, _LARGEST_ANSWER + 1 - so_far)
+    except zlib.error:
+        raise _broken_gzip() from None
+
+
+def _broken_gzip() -> BadAnswerError:
+    return BadAnswerError("the server's answer is not valid gzip", remedy=TRY_LATER)
+
+
+async def read_beginning(response: aiohttp.ClientResponse, longest: int, route: Route) -> bytes:
+    """Read the beginning of an answer that is an error, decompressed where that can be done."""
+    with wire(route):
+        content = await response.content.read(longest)
+    if _encoding(response) != "gzip":
+        return content
+    with suppress(zlib.error):
+        return zlib.decompressobj(_GZIP).decompress(content, longest)
+    return b""
+
+
+def refuse_encoding(response: aiohttp.ClientResponse) -> None:
+    """Make sure that an answer is not compressed.
+
+    Raises
+    ------
+    BadAnswerError
+        If it is: we asked for it as it is, and a few bytes can hide millions.
+    """
+    encoding = _encoding(response)
+    if encoding not in _PLAIN:
+        raise BadAnswerError(
+            "the server compressed its answer in a way that we did not ask for "
+            f"(Content-Encoding: {printable(encoding, 40)})",
+            remedy=f"{TRY_LATER} If it stays so, a proxy in between may do it.",
+        )
+
+
+def _encoding(response: aiohttp.ClientResponse) -> str:
+    return ", ".join(response.headers.getall("Content-Encoding", ())).strip().lower()
+
+
 class wire:  # noqa: N801 - reads as a word at its calls
     """Turns what aiohttp raises into our errors, leaving its text, and so any secret, behind."""
 
-    def __init__(self, where: str) -> None:
-        self._where = where
+    def __init__(self, route: Route) -> None:
+        self._route = route
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, aiohttp.ClientConnectorError):
-            raise TransientError(
-                f"{self._where} cannot be reached: {_reason(error.os_error)}",
-                remedy="Check the network and api.base_url; is the server up?",
-            ) from None
-        if isinstance(error, aiohttp.InvalidURL):
-            raise BadAnswerError(
-                "api.base_url is no address", remedy="Write it like http://winter.caltech.edu:82."
-            ) from None
-        if isinstance(error, TimeoutError):
-            raise TransientError(
-                f"{self._where} did not answer in time", remedy=TRY_LATER
-            ) from None
-        if isinstance(error, aiohttp.ClientError | OSError):
-            raise TransientError(
-                f"the connection to {self._where} broke ({type(error).__name__})",
-                remedy=TRY_LATER,
-            ) from None
-
-
-def _reason(error: OSError) -> str:
-    """Say why a connection failed; the system's word, or the resolver's for a name."""
-    if error.errno is not None and error.errno > 0:
-        return os.strerror(error.errno)
-    return error.strerror or type(error).__name__
+        if error is None or isinstance(error, WinterSyncError):
+            return
+        if isinstance(error, _TooManyInformationalError):
+            said: WinterSyncError | None = too_many_informational(self._route, _MOST_INFORMATIONAL)
+        else:
+            said = explain(error, self._route)
+        if said is None:
+            return
+        try:
+            raise said from None
+        finally:
+            said.__context__ = None
 
 
 def _too_much(limit: str) -> BadAnswerError:
@@ -127,16 +254,35 @@ def _too_much(limit: str) -> BadAnswerError:
 
 def may_pass(error: BaseException) -> bool:
     """Tell whether the same request, made again soon, may succeed."""
-    hopeless = isinstance(error, LeftAloneError | SilentError)
+    hopeless = isinstance(error, LeftAloneError | SilentError | MisconfiguredError)
     return isinstance(error, TransientError) and not hopeless
 
 
-def status_error(response: aiohttp.ClientResponse, said: str) -> WinterSyncError:
-    """Give the error that the status of an answer is; `said` is what its body says of it."""
+def status_error(
+    response: aiohttp.ClientResponse, said: str, route: Route, redact: Callable[[str], str]
+) -> WinterSyncError:
+    """Return the error that the status of an answer is.
+
+    Parameters
+    ----------
+    response
+        The answer.
+    said
+        What its body says of it, without a secret.
+    route
+        How it came; a proxy on the way may have answered instead of the server.
+    redact
+        Takes secrets out of a text.
+    """
     status = response.status
+    who = f"the server, or the proxy {route.proxy.address}," if route.proxy else "the server"
+    if status in _MOVED:
+        return moved(status, response.headers.get("Location"), route, redact)
+    if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and route.proxy is not None:
+        return proxy_wants_credentials(route.proxy)
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return RefusedError(
-            f"the server refuses our credentials ({status}): {said}",
+            f"{who} refuses our credentials ({status}): {said}",
             remedy="Check the user, the password and the program's key; `winter-sync check` "
             "says which is wrong.",
         )
@@ -148,12 +294,12 @@ def status_error(response: aiohttp.ClientResponse, said: str) -> WinterSyncError
         )
     if status in _UNWELL:
         return TransientError(
-            f"the server is unwell ({status}): {said}",
+            f"{who} is unwell ({status}): {said}",
             remedy=TRY_LATER,
             retry_after=_retry_after(response),
         )
     return BadAnswerError(
-        f"the server answers {status}: {said}",
+        f"{who} answers {status}: {said}",
         remedy="Check api.base_url: is it the observatory's API?",
     )
 
