@@ -8,7 +8,6 @@ program's key.
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import random
 import time
@@ -49,9 +48,11 @@ from winter_sync.redaction import redactor
 from winter_sync.server_clock import ServerClock
 from winter_sync.transport_errors import TRY_LATER, Route
 from winter_sync.wire import (
+    basic,
     in_time,
     may_pass,
     open_session,
+    proxy_authorization,
     read,
     read_beginning,
     read_whole,
@@ -401,6 +402,7 @@ class Api:
         if self._session is None:
             raise RuntimeError("the client is not open")
         # With `json`, aiohttp sends the application/json that newer servers insist on.
+        to_proxy = proxy_authorization(self._route)
         with wire(self._route):
             response = await self._session.get(
                 self.base_url + path,
@@ -409,15 +411,16 @@ class Api:
                 headers={
                     "Accept-Encoding": encoding,
                     **(self._authorization() if authorize else {}),
+                    **({} if self._route.is_tls else to_proxy),
                 },
+                proxy_headers=to_proxy,
                 allow_redirects=False,
             )
         self._server_clock.record(response.headers.get("Date"))
         return response
 
     def _authorization(self) -> dict[str, str]:
-        both = f"{self._credentials.user}:{self._credentials.password}"
-        return {"Authorization": f"Basic {base64.b64encode(both.encode()).decode()}"}
+        return {"Authorization": basic(self._credentials.user, self._credentials.password)}
 
     def _program_params(self, name: str) -> dict[str, str]:
         return {"program_name": name, "program_api_key": self._credentials.keys[name]}

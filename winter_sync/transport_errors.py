@@ -123,9 +123,7 @@ def _no_connection(error: aiohttp.ClientConnectorError, route: Route) -> WinterS
     cause = error.os_error
     if isinstance(cause, ssl.SSLCertVerificationError):
         return _bad_certificate(cause, place, route)
-    if isinstance(cause, ssl.SSLError) or (
-        route.is_tls and isinstance(cause, ConnectionError) and cause.errno is None
-    ):
+    if route.is_tls and isinstance(cause, ssl.SSLError | ConnectionResetError):
         return _bad_tls(cause, place, route)
     remedy = _remedy_of(cause, route)
     return TransientError(f"{place}: {_reason_of(error)}", remedy=remedy)

@@ -7,6 +7,7 @@ program's key.
 from __future__ import annotations
 
 import asyncio
+import base64
 import ssl
 import zlib
 from contextlib import asynccontextmanager, suppress
@@ -104,9 +105,6 @@ def open_session(route: Route, connections: int, user_agent: str) -> aiohttp.Cli
         timeout=aiohttp.ClientTimeout(total=None, sock_read=None, sock_connect=route.connect),
         headers={"User-Agent": user_agent},
         proxy=None if proxy is None else proxy.address,
-        proxy_auth=None
-        if proxy is None or not proxy.user
-        else aiohttp.BasicAuth(proxy.user, proxy.password, "utf-8"),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         read_bufsize=_READ_BUFFER,
@@ -115,6 +113,22 @@ def open_session(route: Route, connections: int, user_agent: str) -> aiohttp.Cli
         max_headers=MOST_HEADERS,
         trust_env=False,
     )
+
+
+def basic(user: str, password: str) -> str:
+    """Return the value of a header for Basic authorization (RFC 7617)."""
+    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+
+
+def proxy_authorization(route: Route) -> dict[str, str]:
+    """Return the header that the proxy asks for; empty where it has no user.
+
+    For http:// it travels with the request, for https:// with the tunnel's.
+    """
+    proxy = route.proxy
+    if proxy is None or not proxy.user:
+        return {}
+    return {"Proxy-Authorization": basic(proxy.user, proxy.password)}
 
 
 async def read(response: aiohttp.ClientResponse, silence: float | None, route: Route) -> bytes:

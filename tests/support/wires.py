@@ -1,0 +1,137 @@
+"""Servers below HTTP: they send what a test gives them, well-formed or not, over TCP or TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import struct
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    Answering = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+CERTIFICATES = Path(__file__).parent / "certificates"
+AUTHORITY = CERTIFICATES / "authority.pem"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+_AT_ONCE = 65536
+_LEFT = (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError)
+"""What it looks like when the other side has gone."""
+
+
+@asynccontextmanager
+async def listening(answer: Answering, certificate: str | None = None) -> AsyncIterator[int]:
+    """Serve connections, in TLS with this certificate unless it is None; gives the port."""
+    open_ones: dict[asyncio.Task[None] | None, asyncio.StreamWriter] = {}
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        open_ones[asyncio.current_task()] = writer
+        with suppress(*_LEFT):
+            await answer(reader, writer)
+        await _closed(writer)
+
+    tls = server_tls(certificate) if certificate else None
+    server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+        for writer in open_ones.values():
+            writer.transport.abort()
+        await asyncio.gather(*filter(None, open_ones))
+
+
+def server_tls(certificate: str) -> ssl.SSLContext:
+    """Make the TLS of a server with one of the tests' certificates."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATES / f"{certificate}.pem")
+    return context
+
+
+def saying(*parts: bytes, reset: bool = False) -> Answering:
+    """Read a request, send these bytes, and end the connection: in order, or by a reset."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await head_of(reader)
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+        if reset:
+            abort(writer)
+
+    return answer
+
+
+def abort(writer: asyncio.StreamWriter) -> None:
+    """Reset a connection."""
+    linger = struct.pack("ii", 1, 0)
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    writer.transport.abort()
+
+
+async def head_of(reader: asyncio.StreamReader) -> bytes:
+    """Read a request's first line and headers, and the body that they announce."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    for line in head.lower().splitlines():
+        if line.startswith(b"content-length:"):
+            await reader.readexactly(int(line.partition(b":")[2]))
+    return head
+
+
+@dataclass
+class ProxyServer:
+    """A real HTTP proxy: forwards requests, and tunnels for CONNECT; notes what it was asked."""
+
+    refuses: bytes | None = None
+    """A status line that it answers everything with."""
+    heads: list[bytes] = field(default_factory=list)
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection."""
+        head = await head_of(reader)
+        self.heads.append(head)
+        if self.refuses is not None:
+            writer.write(self.refuses + b"\r\nContent-Length: 0\r\n\r\n")
+            await writer.drain()
+            return
+        method, target, _ = head.split(b" ", 2)
+        if method == b"CONNECT":
+            await self._tunnel(target.decode(), reader, writer)
+        else:
+            await self._forward(head, target.decode(), writer)
+
+    async def _tunnel(
+        self, target: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        host, _, port = target.rpartition(":")
+        far_reader, far_writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
+        await _closed(far_writer)
+
+    async def _forward(self, head: bytes, target: str, writer: asyncio.StreamWriter) -> None:
+        place, _, path = target.removeprefix("http://").partition("/")
+        host, _, port = place.rpartition(":")
+        far_reader, far_writer = await asyncio.open_connection(host, int(port))
+        kept = [line for line in head.split(b"\r\n")[1:] if not line.lower().startswith(b"proxy-")]
+        sent = [line for line in kept if not line.lower().startswith(b"content-")]
+        far_writer.write(b"\r\n".join([f"GET /{path} HTTP/1.1".encode(), *sent]))
+        await _copy(far_reader, writer)
+        await _closed(far_writer)
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(*_LEFT):
+        while block := await reader.read(_AT_ONCE):
+            writer.write(block)
+            await writer.drain()
+    writer.close()
+
+
+async def _closed(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with suppress(*_LEFT):
+        await writer.wait_closed()
