@@ -93,7 +93,7 @@ def assert_silent(error: WinterSyncError) -> None:
 
 @dataclass(frozen=True)
 class Case:
-    """A server that misbehaves, and what is said; URL and PLACE stand for its address, host:port."""
+    """A server that misbehaves and what is said; URL is its address, PLACE its host and port."""
 
     answer: Answering
     message: str

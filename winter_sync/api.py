@@ -186,7 +186,7 @@ class Api:
         self.base_url = base_url
         self._credentials = credentials
         self._route = Route(base_url, proxy, timeouts.connect)
-        self._redact = redactor(credentials)
+        self._redact = redactor(replace(credentials, others=() if proxy is None else proxy.secrets))
         self._pace = Pace(interval, monotonic, sleep)
         self._connections = connections
         self._timeouts = timeouts

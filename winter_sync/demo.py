@@ -134,6 +134,7 @@ def demo_settings(url: str, root: Path) -> Settings:
             "user": DEFAULT_USER,
             "password": DEFAULT_PASSWORD,
             "request_interval": "20ms",
+            "proxy": "",
         },
         "mirror": {"root": root, "min_free": 0},
         # The night is long past: only a sweep looks at it again, so every poll is one.

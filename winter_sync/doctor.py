@@ -83,6 +83,11 @@ async def examine(
         known = keyring.credentials(settings)
     except UsageError as missing:
         yield _failed("secrets", missing)
+    proxy = _proxy(settings)
+    if proxy is not None:
+        yield proxy
+        if not proxy.good:
+            return
     async with open_api(settings, known, tell, sleep=sleep) as api:
         server = await _asked("server", lambda: _server(api))
         yield server
@@ -103,6 +108,17 @@ async def _credentials(api: Api, known: Credentials) -> AsyncIterator[Finding]:
         for program in known.keys:
             found = await _asked(f"program {program}", partial(_program, api, program))
             yield replace(found, said=redact(found.said))
+
+
+def _proxy(settings: Settings) -> Finding | None:
+    """Say which proxy is used and what names it; None without one."""
+    try:
+        proxy = settings.proxy
+    except UsageError as wrong:
+        return _failed("proxy", wrong)
+    if proxy is None:
+        return None
+    return Finding("proxy", f"{proxy.address} is used, from {proxy.source}")
 
 
 def _programs(settings: Settings) -> str:

@@ -62,6 +62,7 @@ async def open_api(  # noqa: PLR0913 - time comes in three ways, all by name
     async with Api(
         settings.base_url,
         credentials,
+        proxy=settings.proxy,
         interval=api.request_interval.total_seconds(),
         connections=api.connections,
         timeouts=Timeouts(

@@ -47,7 +47,16 @@ def credentials(settings: Settings) -> Credentials:
         raise _together(faults)
     user, password, *keys = found
     names = [program.name for program in settings.programs]
-    return Credentials(user, password, dict(zip(names, keys, strict=True)))
+    return Credentials(user, password, dict(zip(names, keys, strict=True)), _proxy(settings))
+
+
+def _proxy(settings: Settings) -> tuple[str, ...]:
+    """Return the secrets of the proxy; none of one that cannot be used, as it never is."""
+    try:
+        proxy = settings.proxy
+    except UsageError:
+        return ()
+    return () if proxy is None else proxy.secrets
 
 
 def _together(faults: list[UsageError]) -> UsageError:

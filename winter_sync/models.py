@@ -297,11 +297,13 @@ class Credentials:
     password: str = field(repr=False)
     keys: Mapping[str, str] = field(repr=False)
     """The API key of each program, by program name."""
+    others: tuple[str, ...] = field(default=(), repr=False)
+    """What must not be shown either, and is not the archive's: a proxy's user and password."""
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """Every string that must never be shown."""
-        return (self.user, self.password, *self.keys.values())
+        return (self.user, self.password, *self.keys.values(), *self.others)
 
 
 class State(StrEnum):

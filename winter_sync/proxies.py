@@ -5,6 +5,7 @@ The source of the rules is curl's manual page, "ENVIRONMENT" and `--proxy` (curl
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import re
 from dataclasses import dataclass, field
@@ -41,8 +42,11 @@ class Proxy:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Every string of it that must never be shown."""
-        return tuple(secret for secret in (self.user, self.password) if secret)
+        """Every string of it that must never be shown, as Basic authorization, too."""
+        if not self.user:
+            return ()
+        both = base64.b64encode(f"{self.user}:{self.password}".encode()).decode().rstrip("=")
+        return tuple(secret for secret in (self.user, self.password, both) if secret)
 
 
 def choose_proxy(base_url: str, setting: str | None, environ: Mapping[str, str]) -> Proxy | None:

@@ -32,6 +32,8 @@ from winter_sync.models import (
     Selection,
     Target,
 )
+from winter_sync.proxies import SETTING as PROXY_SETTING
+from winter_sync.proxies import parse_proxy
 from winter_sync.units import parse_duration, parse_size
 
 EXAMPLE = "config/winter-sync.toml"
@@ -95,6 +97,13 @@ def _bare_address(url: HttpUrl) -> HttpUrl:
     return url
 
 
+def _proxy(given: SecretStr) -> SecretStr:
+    """Refuse what is no proxy; an empty text stands for none at all."""
+    if given.get_secret_value():
+        parse_proxy(given.get_secret_value(), PROXY_SETTING)
+    return given
+
+
 def _listening_address(text: str) -> str:
     host, _, port = text.rpartition(":")
     if not host or not re.fullmatch(r"\d{1,5}", port, re.ASCII) or int(port) > _LAST_PORT:
@@ -133,6 +142,9 @@ class ApiSettings(Section):
     password: SecretStr | None = Field(default=None, description="Its password.")
     password_file: PathSetting | None = Field(
         default=None, description="A file holding the password."
+    )
+    proxy: Annotated[SecretStr, AfterValidator(_proxy)] | None = Field(
+        default=None, description="The HTTP proxy to go by; empty for none at all."
     )
     connections: int = Field(default=4, ge=1, le=16, description="Downloads at the same time.")
     request_interval: Duration = Field(

@@ -89,7 +89,7 @@ class Wishes:
         """
         credentials = keyring.credentials(settings)
         check_root(settings.root)
-        _ = settings.selections, settings.layout
+        _ = settings.selections, settings.layout, settings.proxy
         return cls(settings, credentials)
 
 

@@ -21,6 +21,7 @@ from winter_sync.complaints import explain, nearest
 from winter_sync.errors import StorageError, UsageError
 from winter_sync.layout import OURS, Layout
 from winter_sync.models import Rhythm, Selection
+from winter_sync.proxies import choose_proxy
 from winter_sync.sections import (
     EXAMPLE,
     ApiSettings,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from winter_sync.models import Subject
+    from winter_sync.proxies import Proxy
 
 ENV_PREFIX = "WINTER_SYNC_"
 CONFIG_ENV = "WINTER_SYNC_CONFIG"
@@ -122,6 +124,19 @@ class Settings(BaseSettings):
     def base_url(self) -> str:
         """The server's address without a slash at its end."""
         return str(self.api.base_url).rstrip("/")
+
+    @property
+    def proxy(self) -> Proxy | None:
+        """The proxy on the way to the archive: of the settings, or of the environment as for curl.
+
+        Raises
+        ------
+        UsageError
+            If the environment names what is no proxy.
+        """
+        given = self.api.proxy
+        setting = None if given is None else given.get_secret_value()
+        return choose_proxy(self.base_url, setting, os.environ)
 
     @property
     def selections(self) -> tuple[Selection, ...]:

@@ -55,7 +55,7 @@ def saying(*parts: bytes, reset: bool = False) -> Answering:
     """Read a request, send these bytes, and end the connection: in order, or by a reset."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await head_of(reader)
+        await request_of(reader)
         for part in parts:
             writer.write(part)
             await writer.drain()
@@ -72,13 +72,13 @@ def abort(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
 
-async def head_of(reader: asyncio.StreamReader) -> bytes:
+async def request_of(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
     """Read a request's first line and headers, and the body that they announce."""
     head = await reader.readuntil(b"\r\n\r\n")
     for line in head.lower().splitlines():
         if line.startswith(b"content-length:"):
-            await reader.readexactly(int(line.partition(b":")[2]))
-    return head
+            return head, await reader.readexactly(int(line.partition(b":")[2]))
+    return head, b""
 
 
 @dataclass
@@ -91,7 +91,7 @@ class ProxyServer:
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
-        head = await head_of(reader)
+        head, body = await request_of(reader)
         self.heads.append(head)
         if self.refuses is not None:
             writer.write(self.refuses + b"\r\nContent-Length: 0\r\n\r\n")
@@ -101,7 +101,7 @@ class ProxyServer:
         if method == b"CONNECT":
             await self._tunnel(target.decode(), reader, writer)
         else:
-            await self._forward(head, target.decode(), writer)
+            await self._forward(head + body, target.decode(), writer)
 
     async def _tunnel(
         self, target: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -112,13 +112,13 @@ class ProxyServer:
         await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
         await _closed(far_writer)
 
-    async def _forward(self, head: bytes, target: str, writer: asyncio.StreamWriter) -> None:
+    async def _forward(self, request: bytes, target: str, writer: asyncio.StreamWriter) -> None:
         place, _, path = target.removeprefix("http://").partition("/")
         host, _, port = place.rpartition(":")
         far_reader, far_writer = await asyncio.open_connection(host, int(port))
-        kept = [line for line in head.split(b"\r\n")[1:] if not line.lower().startswith(b"proxy-")]
-        sent = [line for line in kept if not line.lower().startswith(b"content-")]
-        far_writer.write(b"\r\n".join([f"GET /{path} HTTP/1.1".encode(), *sent]))
+        lines = request.split(b"\r\n")[1:]
+        kept = [line for line in lines if not line.lower().startswith(b"proxy-")]
+        far_writer.write(b"\r\n".join([f"GET /{path} HTTP/1.1".encode(), *kept]))
         await _copy(far_reader, writer)
         await _closed(far_writer)
 
