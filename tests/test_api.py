@@ -6,7 +6,8 @@ import asyncio
 import gzip
 import json
 import traceback
-from contextlib import asynccontextmanager
+import tracemalloc
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
@@ -14,6 +15,7 @@ import pytest
 from aiohttp import web
 from support.driven import Time
 from support.rig import path_of
+from support.wires import OK, listening, request_of, saying
 
 from winter_sync.api import Api, Timeouts, query_body
 from winter_sync.errors import (
@@ -210,7 +212,6 @@ async def test_a_body_on_a_get_says_that_it_is_json() -> None:
         (403, RefusedError),
         (422, RejectedQueryError),
         (404, BadAnswerError),
-        (302, BadAnswerError),
         (418, BadAnswerError),
         (429, TransientError),
         (500, TransientError),
@@ -257,6 +258,39 @@ async def test_what_a_server_says_cannot_steer_a_terminal() -> None:
             await client.api.query(QUERY)
     assert told.value.message.isprintable()
     assert r"\x1b[31mred\r\n" in told.value.message
+
+
+STEERING = "\x1b]0;title\x07\x1b[31m\r\n\u202e"
+
+
+async def test_a_programs_title_cannot_steer_a_terminal() -> None:
+    """The title of a program is printable, short, and without a secret that was echoed in it."""
+
+    async def answer(request: web.Request) -> web.Response:
+        title = f"{STEERING} {request.query['program_api_key']} {'x' * 10_000}"
+        return web.json_response({"body": {"progtitle": title}})
+
+    async with answering(answer) as url, Client(url) as client:
+        title = (await client.api.program(PROGRAM)).title
+    assert title is not None
+    assert title.isprintable()
+    assert title.startswith(r"\x1b]0;title\x07\x1b[31m\r\n\u202e [secret] xxx")
+    assert len(title) <= 500
+
+
+@pytest.mark.parametrize("status", [200, 400, 404, 401, 422, 500, 503])
+async def test_no_body_can_steer_a_terminal(status: int) -> None:
+    """However a body is written, what is said of it is printable, and no Python literal."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(status=status, body=STEERING.encode() + b"\xff\x9b")
+
+    async with answering(answer) as url, Client(url) as client:
+        with pytest.raises(WinterSyncError) as told:
+            await client.api.query(QUERY)
+    assert told.value.message.isprintable()
+    assert r"\x1b]0;title\x07\x1b[31m\r\n\u202e\xff\x9b" in told.value.message
+    assert "b'" not in told.value.message
 
 
 async def test_passing_trouble_is_tried_again() -> None:
@@ -330,6 +364,121 @@ async def test_an_answer_cannot_take_all_memory(row: str) -> None:
     assert told.value.remedy
 
 
+@pytest.mark.parametrize("coding", ["gzip", "GZIP"])
+async def test_a_listing_may_be_compressed(coding: str) -> None:
+    """Listings are asked for in gzip, which makes them small, and are read so."""
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request.headers["Accept-Encoding"])
+        body = gzip.compress(b'{"msg": "", "body": []}')
+        return web.Response(body=body, headers={"Content-Encoding": coding})
+
+    async with answering(answer) as url, Client(url) as client:
+        assert (await client.api.query(QUERY)).rows == ()
+    assert asked == ["gzip"]
+
+
+async def test_a_compressed_answer_has_the_same_limit() -> None:
+    """A small answer that would become a large one is given up at the limit, without being made."""
+    body = gzip.compress(bytes(200_000_000), 1)
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=body, headers={"Content-Encoding": "gzip"})
+
+    tracemalloc.start()
+    async with answering(answer) as url, Client(url) as client:
+        with pytest.raises(BadAnswerError, match="more than 33554432 bytes"):
+            await client.api.query(QUERY)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 128 * 1024 * 1024
+
+
+@pytest.mark.parametrize("damage", ["cut", "more", "flipped"])
+async def test_a_compressed_answer_that_is_damaged(damage: str) -> None:
+    """Gzip that is cut, garbled or followed by something is a bad answer, not a shorter one."""
+    good = gzip.compress(b'{"msg": "", "body": []}')
+    body = {"cut": good[:-9], "more": good + good, "flipped": good[:-9] + b"\0" + good[-8:]}[damage]
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=body, headers={"Content-Encoding": "gzip"})
+
+    async with answering(answer) as url, Client(url) as client:
+        with pytest.raises(BadAnswerError, match="not valid gzip"):
+            await client.api.query(QUERY)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "x"])
+async def test_a_download_is_never_decompressed(coding: str) -> None:
+    """A zip inside another compression, which was not asked for, is refused at its headers."""
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request.headers["Accept-Encoding"])
+        return web.Response(body=gzip.compress(b"PK"), headers={"Content-Encoding": coding})
+
+    async with answering(answer) as url, Client(url) as client:
+        with pytest.raises(BadAnswerError, match=rf"did not ask for \(Content-Encoding: {coding}"):
+            async with client.api.download(batch_of(Observatory(demo_universe()))):
+                pass
+    assert asked == ["identity"]
+
+
+async def test_an_error_may_be_compressed() -> None:
+    """What the body of an error says is read in gzip as well."""
+
+    async def answer(_: web.Request) -> web.Response:
+        body = gzip.compress(b'{"detail": "out to lunch"}')
+        return web.Response(status=503, body=body, headers={"Content-Encoding": "gzip"})
+
+    async with answering(answer) as url, Client(url) as client:
+        with pytest.raises(TransientError, match="out to lunch"):
+            await client.api.query(QUERY)
+
+
+async def test_no_cookie_is_kept() -> None:
+    """What a server wants remembered is not sent back."""
+    cookies: list[str | None] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        cookies.append(request.headers.get("Cookie"))
+        return web.Response(headers={"Set-Cookie": "id=1; Path=/; Max-Age=9999"})
+
+    async with answering(answer) as url, Client(url.replace("127.0.0.1", "localhost")) as client:
+        await client.api.ping()
+        await client.api.ping()
+    assert cookies == [None, None]
+
+
+async def test_few_announcements_are_passed_over() -> None:
+    """Informational answers before the one that counts are allowed, up to sixteen."""
+    hint = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+    async with (
+        listening(saying(*[hint] * 16, OK)) as port,
+        Client(f"http://127.0.0.1:{port}") as client,
+    ):
+        await client.api.ping()
+        await client.api.ping()
+
+
+async def test_no_connection_outlives_its_answer() -> None:
+    """A connection ends with its answer, so that nothing sent unasked is ever kept or read."""
+    ended = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request_of(reader)
+        writer.write(OK)
+        await writer.drain()
+        with suppress(ConnectionError):
+            assert await reader.read() == b""
+        ended.set()
+
+    async with listening(answer) as port, Client(f"http://127.0.0.1:{port}") as client:
+        await client.api.ping()
+        await asyncio.wait_for(ended.wait(), 10)
+
+
 def test_our_own_patience_is_no_silence_of_the_server() -> None:
     """However far apart requests are to be, waiting for one's turn is not waiting for an answer."""
     time = Time(datetime(2025, 10, 26, tzinfo=UTC))
@@ -364,7 +513,7 @@ async def test_a_server_that_is_not_there(unused_tcp_port: int) -> None:
 
 
 async def test_silence_has_limits(simulator: Simulator) -> None:
-    """Silence before the answer, and inside a download, each ends at its own limit."""
+    """A wait for the answer, the first byte, and more of a download, each has its own limit."""
     timeouts = Timeouts(query=0.05, first_byte=0.05, silence=0.05)
     forever = asyncio.Event()
 
@@ -381,10 +530,12 @@ async def test_silence_has_limits(simulator: Simulator) -> None:
 
     batch = batch_of(simulator.observatory)
     async with answering(silent) as url, Client(url, timeouts=timeouts) as client:
-        with pytest.raises(TransientError, match="silent"):
+        waited = "the server did not send its whole answer to /images/query within 0.05 s"
+        with pytest.raises(TransientError, match=waited):
             await client.api.query(QUERY)
     async with answering(silent) as url, Client(url, timeouts=timeouts) as client:
-        with pytest.raises(TransientError, match="first byte"):
+        waited = "the server did not send the first byte of a download within 0.05 s"
+        with pytest.raises(TransientError, match=waited):
             async with client.api.download(batch):
                 pass
     async with answering(stuck) as url, Client(url, timeouts=timeouts) as client:
@@ -395,7 +546,8 @@ async def _meets_silence(api: Api, batch: Batch) -> None:
     async with api.download(batch) as download:
         blocks = download.blocks()
         assert await anext(blocks) == b"PK\x03\x04"
-        with pytest.raises(TransientError, match="silent"):
+        waited = "the server did not send anything more of a download within 0.05 s"
+        with pytest.raises(TransientError, match=waited):
             await anext(blocks)
 
 
@@ -473,3 +625,4 @@ async def test_no_transport_error_holds_a_secret(unused_tcp_port: int) -> None:
     shown = "".join(traceback.format_exception(told.value))
     assert "program_api_key" not in shown
     assert told.value.__cause__ is None
+    assert told.value.__context__ is None

@@ -176,7 +176,7 @@ async def read_whole(response: aiohttp.ClientResponse, route: Route) -> bytes:
         content += _inflated(inflater, block, len(content)) if is_gzip else block
         if len(content) > _LARGEST_ANSWER:
             raise _too_much(f"{_LARGEST_ANSWER} bytes")
-    if is_gzip and not inflater.eof:
+    if is_gzip and (inflater.unused_data or not inflater.eof):
         raise _broken_gzip()
     if sum(map(content.count, (b",", b"[", b"{"))) > _MOST_VALUES:
         raise _too_much(f"{_MOST_VALUES} values")
