@@ -15,7 +15,7 @@ import pytest
 from aiohttp import web
 from support.driven import Time
 from support.rig import path_of
-from support.wires import OK, listening, request_of, saying
+from support.wires import ABSURD_DATES, OK, listening, request_of, saying
 
 from winter_sync.api import Api, Timeouts, query_body
 from winter_sync.errors import (
@@ -293,6 +293,34 @@ async def test_no_body_can_steer_a_terminal(status: int) -> None:
     assert "b'" not in told.value.message
 
 
+async def test_no_row_can_steer_a_terminal() -> None:
+    """What is said of rows that make no sense is printable, whatever they hold."""
+
+    async def answer(_: web.Request) -> web.Response:
+        bad = {"savepath": STEERING, "image_type": STEERING, "ra": STEERING}
+        return web.json_response({"msg": "", "body": [bad, STEERING, {STEERING: 1}]})
+
+    async with answering(answer) as url, Client(url) as client:
+        listing = await client.api.query(QUERY)
+    assert len(listing.faults) == 3
+    assert all(fault.isprintable() for fault in listing.faults)
+
+
+@pytest.mark.parametrize("retry", [*ABSURD_DATES, "9" * 5000, "-1", "1e9", "inf", "nan"])
+@pytest.mark.parametrize("date_text", [ABSURD_DATES[0], ABSURD_DATES[2], "x"])
+async def test_no_wait_that_is_asked_for_is_too_odd(retry: str, date_text: str) -> None:
+    """Whatever `Retry-After` says, beside whatever `Date`, the answer is trouble that may pass."""
+    head = f"HTTP/1.1 503 No\r\nContent-Length: 0\r\nDate: {date_text}\r\nRetry-After: {retry}"
+    said = head.replace("\x1b", "").encode(errors="surrogateescape")
+    async with (
+        listening(saying(said + b"\r\n\r\n")) as port,
+        Client(f"http://127.0.0.1:{port}") as client,
+    ):
+        with pytest.raises(TransientError, match="503"):
+            await client.api.ping()
+        assert abs(client.api.today - datetime.now(UTC).date()) <= timedelta(days=1)
+
+
 async def test_passing_trouble_is_tried_again() -> None:
     """A request that fails twice for a passing reason succeeds at the third attempt."""
     calls = 0
@@ -335,7 +363,7 @@ async def test_retry_after_is_honoured(headers: dict[str, str], waits: list[floa
             await client.api.query(QUERY)
         long_waits = [wait for wait in client.waits if wait > 0]
         assert long_waits == waits
-        assert "unwell (503)" in told.value.message
+        assert "the server returns errors (503): " in told.value.message
 
 
 @pytest.mark.parametrize("body", [b"<html>busy</html>", b"", b'{"msg": "oops"', b"3", b'"text"'])

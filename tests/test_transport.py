@@ -645,5 +645,5 @@ async def test_a_server_error_may_be_the_proxys() -> None:
     async with listening(proxy.answer) as port:
         error = await failure("http://127.0.0.1:1", proxy_at(port))
     assert error.message == (
-        f"the server, or the proxy http://127.0.0.1:{port}, is unwell (503): nothing more"
+        f"the server, or the proxy http://127.0.0.1:{port}, returns errors (503): nothing more"
     )

@@ -327,7 +327,8 @@ class Api:
             body=[query_body(query)],
         )
         listing = read_listing(answer, query)
-        return replace(listing, faults=tuple(map(self.redacted, listing.faults)))
+        shown = (printable(self.redacted(fault)) for fault in listing.faults)
+        return replace(listing, faults=tuple(shown))
 
     @asynccontextmanager
     async def download(self, batch: Batch) -> AsyncIterator[Download]:

@@ -308,7 +308,7 @@ def status_error(
         )
     if status in _UNWELL:
         return TransientError(
-            f"{who} is unwell ({status}): {said}",
+            f"{who} returns errors ({status}): {said}",
             remedy=TRY_LATER,
             retry_after=_retry_after(response),
         )

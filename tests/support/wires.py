@@ -19,6 +19,23 @@ if TYPE_CHECKING:
 CERTIFICATES = Path(__file__).parent / "certificates"
 AUTHORITY = CERTIFICATES / "authority.pem"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+ABSURD_DATES = (
+    "Fri, 31 Dec 9999 23:59:59 GMT",
+    "Fri, 31 Dec 9999 23:59:59 -2359",
+    "Mon, 01 Jan 0001 00:00:00 +2359",
+    "Thu, 01 Jan 1970 00:00:00 GMT",
+    "Tue, 28 Oct 99999999999999999999 12:00:00 GMT",
+    "Tue, -1 Oct -2025 -1:00:00 GMT",
+    "Tue, 28 Oct 2025 12:00:00 +99999999999",
+    "Tue, ٢٨ Oct ٢٠٢٥ 12:00:00 GMT",
+    "Tue, 28 Oct 2025 12:00:00 \udce9",
+    "9" * 8000,
+    "0",
+    "",
+    ",,,,",
+    "\x1b[31m",
+)
+"""What no `Date` header should say."""
 _AT_ONCE = 65536
 _LEFT = (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError)
 """What it looks like when the other side has gone."""
