@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
@@ -29,43 +30,88 @@ HEADERS = st.one_of(
     st.datetimes().map(lambda when: format_datetime(when.replace(tzinfo=UTC), usegmt=True)),
     st.from_regex(r"\A[A-Z][a-z]{2}, -?\d{1,20} [A-Z][a-z]{2} -?\d{1,20} \d+:\d+:\d+ [+-]?\w*\Z"),
 )
-CLOCKS = st.datetimes().map(lambda when: when.replace(tzinfo=UTC))
 
 
-@given(st.lists(HEADERS, max_size=5), CLOCKS)
-def test_today_is_never_far_from_our_own(headers: list[str], now: datetime) -> None:
-    """Whatever the `Date` headers say, nothing raises and today is within a day of our date."""
-    clock = ServerClock(lambda: now, lambda _: None)
-    for header in headers:
-        clock.record(header)
-        assert abs(clock.today - now.date()) <= BELIEVED_WITHIN
+class Machine:
+    """The two clocks of a machine: one that is set, and one that is not."""
+
+    def __init__(self, wall: datetime = NOW) -> None:
+        self.wall = self.steady = wall
+        self.began = wall
+        self.reported: list[timedelta] = []
+        self.server = ServerClock(lambda: self.wall, self._monotonic, self.reported.append)
+
+    def _monotonic(self) -> float:
+        return (self.steady - self.began).total_seconds()
+
+    def pass_time(self, step: timedelta) -> None:
+        """Let both go on, as far as there are dates."""
+        with suppress(OverflowError):
+            self.wall, self.steady = self.wall + step, self.steady + step
 
 
-@given(st.timedeltas(-BELIEVED_WITHIN, BELIEVED_WITHIN))
+MOMENTS = st.datetimes().map(lambda when: when.replace(tzinfo=UTC))
+STEPS = st.timedeltas(timedelta(0), timedelta(days=400))
+
+
+@given(st.lists(st.tuples(HEADERS, STEPS, st.none() | MOMENTS), max_size=8), MOMENTS)
+def test_today_is_never_far_from_our_own(
+    lives: list[tuple[str, timedelta, datetime | None]], began: datetime
+) -> None:
+    """Whatever `Date` says and ours is set to, nothing raises; today is within a day of a clock."""
+    machine = Machine(began)
+    for header, step, set_to in lives:
+        machine.pass_time(step)
+        machine.wall = set_to or machine.wall
+        machine.server.record(header)
+        ours = machine.wall.date(), machine.steady.date()
+        assert min(abs(machine.server.today - one) for one in ours) <= BELIEVED_WITHIN
+
+
+@given(st.timedeltas(-BELIEVED_WITHIN, BELIEVED_WITHIN - timedelta(seconds=1)))
 def test_near_our_own_the_archives_clock_decides(offset: timedelta) -> None:
     """Within the bound today is the archive's date, and nothing is reported."""
-    reported: list[timedelta] = []
-    clock = ServerClock(lambda: NOW, reported.append)
-    told = (NOW + offset).replace(microsecond=0)
-    if told < NOW - BELIEVED_WITHIN:
-        return
-    clock.record(format_datetime(told, usegmt=True))
-    assert clock.today == told.date()
-    assert clock.is_believed
-    assert not reported
+    machine = Machine()
+    told = (NOW + offset + timedelta(seconds=1)).replace(microsecond=0)
+    machine.server.record(format_datetime(told, usegmt=True))
+    assert machine.server.today == told.date()
+    assert machine.server.is_believed
+    assert not machine.reported
 
 
 @given(st.lists(st.booleans(), max_size=12))
 def test_a_difference_is_reported_once(answers: list[bool]) -> None:
     """Of each stretch of answers that are not believed, the first alone is reported."""
-    reported: list[timedelta] = []
-    clock = ServerClock(lambda: NOW, reported.append)
+    machine = Machine()
     for is_near in answers:
-        clock.record(format_datetime(NOW if is_near else datetime(1970, 1, 1, tzinfo=UTC)))
+        told = NOW if is_near else datetime(1970, 1, 1, tzinfo=UTC)
+        machine.server.record(format_datetime(told, usegmt=True))
     stretches = sum(
         not now and (number == 0 or answers[number - 1]) for number, now in enumerate(answers)
     )
-    assert len(reported) == stretches
+    assert len(machine.reported) == stretches
+
+
+@pytest.mark.parametrize("jump", [timedelta(days=400), timedelta(days=-400)])
+def test_an_archive_that_was_right_is_right_when_our_clock_is_set(jump: timedelta) -> None:
+    """Setting our own clock wrong, or right, changes neither today nor whom we believe."""
+    machine = Machine()
+    for _ in range(3):
+        machine.server.record(format_datetime(machine.steady, usegmt=True))
+        assert machine.server.today == machine.steady.date()
+        machine.wall += jump
+        assert machine.server.today == machine.steady.date()
+        machine.pass_time(timedelta(days=2))
+    assert not machine.reported
+
+
+def test_no_archive_leads_us_away_step_by_step() -> None:
+    """Dates that go on ahead a little with each answer are believed no further than the bound."""
+    machine = Machine()
+    for hours in range(0, 1000, 12):
+        machine.server.record(format_datetime(NOW + timedelta(hours=hours), usegmt=True))
+    assert machine.server.today == NOW.date()
+    assert len(machine.reported) == 1
 
 
 @pytest.mark.parametrize("header", ABSURD_DATES, ids=range(len(ABSURD_DATES)))
@@ -107,6 +153,6 @@ def test_a_daemon_outlives_an_absurd_date(header: str, tmp_path: Path) -> None:
 
 def test_a_date_some_days_ahead_blinds_no_poll() -> None:
     """An archive that is days ahead moves no window: what it lists of the last nights is asked."""
-    clock = ServerClock(lambda: NOW, lambda _: None)
-    clock.record(format_datetime(NOW + timedelta(days=6), usegmt=True))
-    assert clock.today == date(2025, 10, 28)
+    machine = Machine()
+    machine.server.record(format_datetime(NOW + timedelta(days=6), usegmt=True))
+    assert machine.server.today == NOW.date()

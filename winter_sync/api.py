@@ -190,7 +190,7 @@ class Api:
         self._pace = Pace(interval, monotonic, sleep)
         self._connections = connections
         self._timeouts = timeouts
-        self._server_clock = ServerClock(clock, self._tell_clocks_differ)
+        self._server_clock = ServerClock(clock, monotonic, self._tell_clocks_differ)
         self._monotonic = monotonic
         self._sleep = sleep
         self._tell = tell

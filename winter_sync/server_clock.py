@@ -25,48 +25,69 @@ _LONGEST_DATE = 64
 class ServerClock:
     """What the archive's answers tell of its clock.
 
+    It is held against two clocks of ours, neither of which the archive can move: this machine's as
+    it is now, and as it would be had nobody set it since the beginning.
+
     Parameters
     ----------
     clock
         Returns the current UTC time of this machine.
+    monotonic
+        Returns a time in seconds that never goes back.
     on_disbelief
         Called with the difference when the archive's clock stops being believed: once, until an
         answer is believed again.
     """
 
     def __init__(
-        self, clock: Callable[[], datetime], on_disbelief: Callable[[timedelta], None]
+        self,
+        clock: Callable[[], datetime],
+        monotonic: Callable[[], float],
+        on_disbelief: Callable[[timedelta], None],
     ) -> None:
         self._clock = clock
+        self._monotonic = monotonic
         self._on_disbelief = on_disbelief
+        self._began = clock(), monotonic()
+        self._told: tuple[datetime, float] | None = None
+        """The last time that was told and believed, and when that was."""
         self.offset: timedelta | None = None
         """How far the archive's clock, by its last answer, is ahead of ours; None if none told."""
 
     @property
     def is_believed(self) -> bool:
         """Whether the archive's clock is near enough to ours to be used."""
-        return self.offset is not None and abs(self.offset) <= BELIEVED_WITHIN
+        return self._told is not None
 
     @property
     def today(self) -> date:
         """The archive's UTC date where its clock is believed; else this machine's."""
-        now = self._clock()
-        if self.offset is None or not self.is_believed:
-            return now.date()
-        try:
-            return (now + self.offset).date()
-        except OverflowError:
-            return now.date()
+        return (self._clock() if self._told is None else self._since(*self._told)).date()
 
     def record(self, header: str | None) -> None:
         """Record the `Date` header of an answer; one that is no date changes nothing."""
         told = http_date(header)
         if told is None:
             return
-        was_disbelieved = self.offset is not None and not self.is_believed
+        was_disbelieved = self.offset is not None and self._told is None
         self.offset = told - self._clock()
-        if not self.is_believed and not was_disbelieved:
+        if self._is_near(told):
+            self._told = told, self._monotonic()
+            return
+        self._told = None
+        if not was_disbelieved:
             self._on_disbelief(self.offset)
+
+    def _is_near(self, told: datetime) -> bool:
+        ours = self._clock(), self._since(*self._began)
+        return any(abs(told - one) <= BELIEVED_WITHIN for one in ours)
+
+    def _since(self, then: datetime, at: float) -> datetime:
+        """Return the time that it is now, if it was `then` at that monotonic time."""
+        try:
+            return then + timedelta(seconds=self._monotonic() - at)
+        except OverflowError:
+            return then
 
 
 def http_date(header: str | None) -> datetime | None:

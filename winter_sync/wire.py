@@ -100,7 +100,7 @@ def open_session(route: Route, connections: int, user_agent: str) -> aiohttp.Cli
     """
     proxy = route.proxy
     needs_tls = route.is_tls or (proxy is not None and proxy.address.startswith("https:"))
-    return aiohttp.ClientSession(
+    session = aiohttp.ClientSession(
         connector=_Connector(connections, ssl.create_default_context() if needs_tls else None),
         timeout=aiohttp.ClientTimeout(total=None, sock_read=None, sock_connect=route.connect),
         headers={"User-Agent": user_agent},
@@ -113,6 +113,10 @@ def open_session(route: Route, connections: int, user_agent: str) -> aiohttp.Cli
         max_headers=MOST_HEADERS,
         trust_env=False,
     )
+    # aiohttp would send each request that breaks a second time, beside our spacing and counting;
+    # it means connections that went stale unused, and we keep none.
+    session._retry_connection = False  # noqa: SLF001 - there is no parameter for it
+    return session
 
 
 def basic(user: str, password: str) -> str:
