@@ -150,7 +150,7 @@ def test_an_absurd_date_of_the_archive_is_one_line(tmp_path: Path, year: int) ->
     with served(date=f"Thu, 01 Jan {year} 00:00:00 GMT") as archive:
         said = run("--config", settings_of(archive, tmp_path), "sync", home=tmp_path)
     assert said.code == ExitCode.DONE
-    assert said.out.startswith("10 published, ")
+    assert said.out.startswith("10 downloaded, ")
     differ, polled = [json.loads(line) for line in said.err.splitlines()]
     assert polled["event"] == "polled"
     assert differ["level"] == "warning"

@@ -278,7 +278,7 @@ async def test_a_mirror_behind_a_proxy(archive: Simulator, tmp_path: Path) -> No
     assert checked.code == synced.code == ExitCode.DONE
     assert f"http://127.0.0.1:{port} is used, from http_proxy" in checked.out
     assert len(proxy.heads) == len(archive.requests)
-    assert synced.out.startswith("10 published, ")
+    assert synced.out.startswith("10 downloaded, ")
     for said in (checked, synced):
         assert not leaked(said.out + said.err, *SECRETS, USERINFO)
 
