@@ -340,7 +340,7 @@ async def test_a_backfill_asks_again_for_what_was_missing(archive: Rig) -> None:
     asked = faults(archive).asked[lost.savepath]
     report = await archive.sync()
     assert faults(archive).asked[lost.savepath] == asked
-    assert "1 still missing, next asked 28 Oct 13:" in summary(report)
+    assert "1 still missing, next 28 Oct 13:" in summary(report)
     report = await archive.backfill(lost.night, lost.night)
     assert faults(archive).asked[lost.savepath] == asked + 1
     assert "1 missing on the server" in summary(report)

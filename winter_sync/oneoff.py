@@ -194,7 +194,7 @@ def _nothing(report: Report) -> str:
 def _next(report: Report, state: State) -> str:
     """Return when products of a state are asked for again, where that is later."""
     soonest = [waiting.soonest for waiting in report.waiting if waiting.state is state]
-    return f", next asked {min(soonest):%d %b %H:%M} UTC" if soonest else ""
+    return f", next {min(soonest):%d %b %H:%M} UTC" if soonest else ""
 
 
 def _not_asked_again(report: Report) -> list[str]:
