@@ -26,6 +26,7 @@ from winter_sync.errors import (
     TransientError,
     WinterSyncError,
 )
+from winter_sync.listing import MOST_ROWS
 from winter_sync.models import (
     Batch,
     Candidate,
@@ -382,15 +383,28 @@ async def test_what_is_no_table_is_a_bad_answer(body: bytes) -> None:
 @pytest.mark.parametrize("row", ["[]", "{}", '"a"', '{"a":1,"b":2}'])
 async def test_an_answer_cannot_take_all_memory(row: str) -> None:
     """Many values in few bytes, sent in fewer by compression, are refused before they are made."""
-    body = gzip.compress(b'{"body": [' + b",".join([row.encode()] * 2_000_001) + b"]}", 1)
+    body = gzip.compress(b'{"body": [' + b",".join([row.encode()] * 800_001) + b"]}", 1)
 
     async def answer(_: web.Request) -> web.Response:
         return web.Response(body=body, headers={"Content-Encoding": "gzip"})
 
     async with answering(answer) as url, Client(url) as client:
-        with pytest.raises(BadAnswerError, match="more than 2000000 values") as told:
+        with pytest.raises(BadAnswerError, match="more than 800000 values") as told:
             await client.api.query(QUERY)
     assert told.value.remedy
+
+
+@pytest.mark.parametrize("row", ["0", "[]", '{"savepath": "/x/20240211/a.fits"}'])
+async def test_an_answer_with_too_many_rows_is_asked_for_in_parts(row: str) -> None:
+    """More rows than are taken at once, however small, are a bad answer: that halves a window."""
+    body = b'{"body": [' + b",".join([row.encode()] * (MOST_ROWS + 1)) + b"]}"
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=body)
+
+    async with answering(answer) as url, Client(url) as client:
+        with pytest.raises(BadAnswerError, match="lists 40001 rows at once, more than 40000"):
+            await client.api.query(QUERY)
 
 
 @pytest.mark.parametrize("coding", ["gzip", "GZIP"])
@@ -419,7 +433,7 @@ async def test_a_compressed_answer_has_the_same_limit() -> None:
         listening(saying(head + begin + again * 1000)) as port,
         Client(f"http://127.0.0.1:{port}") as client,
     ):
-        with pytest.raises(BadAnswerError, match="more than 33554432 bytes"):
+        with pytest.raises(BadAnswerError, match="more than 16777216 bytes"):
             await client.api.query(QUERY)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()

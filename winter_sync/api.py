@@ -12,6 +12,7 @@ import json
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -42,6 +43,7 @@ from winter_sync.models import (
     Rectangle,
     Target,
 )
+from winter_sync.offloop import off_loop
 from winter_sync.pace import Pace
 from winter_sync.printable import printable
 from winter_sync.redaction import redactor
@@ -203,6 +205,7 @@ class Api:
             tell=self._tell_circuit,
         )
         self._session: aiohttp.ClientSession | None = None
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="listing")
 
     async def __aenter__(self) -> Self:
         agent = f"winter-sync/{__version__}"
@@ -210,6 +213,7 @@ class Api:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._reader.shutdown()
         if self._session is not None:
             await self._session.close()
 
@@ -317,16 +321,20 @@ class Api:
         WinterSyncError
             Split by remedy, as everywhere.
         """
-        subject = query.subject
-        answer = await self._ask(
-            "/images/query",
-            params={
-                **self._program_params(subject.program),
-                "instrument": subject.instrument.value,
-            },
-            body=[query_body(query)],
+        subject, path = query.subject, "/images/query"
+        content = await self._retrying(
+            path,
+            self._ask_once,
+            path,
+            {**self._program_params(subject.program), "instrument": subject.instrument.value},
+            [query_body(query)],
+            authorize=True,
         )
-        listing = read_listing(answer, query)
+        return await off_loop(self._reader, self._listing, content, path, query)
+
+    def _listing(self, content: bytes, path: str, query: Query) -> Listing:
+        """Understand a listing; off the event loop, as tens of thousands of rows take seconds."""
+        listing = read_listing(self._parse(content, path), query)
         shown = (printable(self.redacted(fault)) for fault in listing.faults)
         return replace(listing, faults=tuple(shown))
 
@@ -376,20 +384,20 @@ class Api:
         body: object = None,
         authorize: bool = True,
     ) -> Json:
-        return await self._retrying(
+        content = await self._retrying(
             path, self._ask_once, path, params or {}, body, authorize=authorize
         )
+        return self._parse(content, path)
 
     async def _ask_once(
         self, path: str, params: Mapping[str, str], body: object, *, authorize: bool
-    ) -> Json:
+    ) -> bytes:
         await self._pace.turn()
         async with in_time(self._timeouts.query, f"its whole answer to {path}"):
             response = await self._get(path, params=params, body=body, authorize=authorize)
             async with response:
                 await self._check_status(response)
-                content = await read_whole(response, self._route)
-        return self._parse(content, path)
+                return await read_whole(response, self._route)
 
     async def _get(
         self,

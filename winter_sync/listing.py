@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -18,7 +18,10 @@ _COLUMNS = frozenset(
         "image_type", "savepath", "lastmodified", "pipeversion",
     }
 )  # fmt: skip
-_MOST_TOLD = 20
+MOST_ROWS = 40_000
+"""In one answer: understood and compared, a row takes some 3 kB. A window with more is halved."""
+MOST_TOLD = 20
+"""Of the rows that cannot be used so many are told each; the others are counted."""
 _SHOWN = 200
 _BEYOND_SQL = 2**63
 _FOUND = re.compile(r"\bfound\s+(\d{1,9})\b", re.IGNORECASE | re.ASCII)
@@ -71,17 +74,17 @@ def read_listing(answer: object, query: Query) -> Listing:
     Raises
     ------
     BadAnswerError
-        If there is no table in the answer at all.
+        If there is no table in the answer at all, or one with more rows than `MOST_ROWS`.
     """
     rows: list[Row] = []
     reasons: list[str] = []
     refused: list[str | None] = []
-    for number, raw in enumerate(_raw_rows(answer), start=1):
+    for number, raw in enumerate(_bounded(_raw_rows(answer)), start=1):
         try:
             rows.append(_row(raw, query))
         except _MalformedRowError as malformed:
             refused.append(_savepath(raw))
-            if len(reasons) < _MOST_TOLD:
+            if len(reasons) < MOST_TOLD:
                 reasons.append(f"row {number}: {malformed}")
     malformed_paths = frozenset(path for path in refused if path is not None)
     nameless = refused.count(None)
@@ -97,6 +100,15 @@ def read_listing(answer: object, query: Query) -> Listing:
     )
 
 
+def _bounded(raw: Sequence[object]) -> Sequence[object]:
+    if len(raw) > MOST_ROWS:
+        raise BadAnswerError(
+            f"the archive lists {len(raw)} rows at once, more than {MOST_ROWS}",
+            remedy="Nothing is lost: shorter spans of dates are asked for.",
+        )
+    return raw
+
+
 def _found(answer: object) -> int | None:
     """Return the number of images that `msg` speaks of, where it does."""
     said = answer.get("msg") if isinstance(answer, Mapping) else None
@@ -110,7 +122,7 @@ def _savepath(raw: object) -> str | None:
     return path if isinstance(path, str) and path else None
 
 
-def _raw_rows(answer: object) -> Iterable[object]:
+def _raw_rows(answer: object) -> Sequence[object]:
     body = answer.get("body") if isinstance(answer, Mapping) else answer
     if isinstance(body, list):
         return body
@@ -119,7 +131,7 @@ def _raw_rows(answer: object) -> Iterable[object]:
     raise _no_table(f"has no table in it, but {type(body).__name__}")
 
 
-def _transposed(columns: Mapping[str, Any]) -> Iterable[object]:
+def _transposed(columns: Mapping[str, Any]) -> Sequence[object]:
     """Turn columns into rows: lists of one length, or mappings by row label as pandas writes them.
 
     As pandas does, take a label that a column lacks for a missing value, and a column that is

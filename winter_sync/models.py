@@ -16,6 +16,7 @@ NO_SURVEY_FIELD = 999_999_999
 """The `fieldid` of a pointing that belongs to no survey field (winter-api.md, "Endpoints")."""
 
 _TIMESTAMP = re.compile(r"_(\d{8})-(\d{6})-(\d{3})(?=[_.])")
+_NIGHT_DIGITS = 8
 _PALOMAR_NIGHT_STARTS_UTC = timedelta(hours=16)
 
 
@@ -283,6 +284,8 @@ def night_of(savepath: str, nightdate: str | None = None) -> Night | None:
 
 
 def _night(text: str) -> Night | None:
+    if len(text) != _NIGHT_DIGITS:  # most parts of a path are something else
+        return None
     try:
         return Night(text)
     except ValueError:
