@@ -17,15 +17,16 @@ import typer
 from winter_sync import __version__
 from winter_sync.errors import ExitCode, StorageError, UsageError, WinterSyncError
 from winter_sync.models import ImageType, Instrument, Night
+from winter_sync.printable import printable
+from winter_sync.streams import Streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
-    from typing import Any
+    from typing import Any, TextIO
 
-    from rich.console import Console
     from structlog.typing import FilteringBoundLogger
 
-    from winter_sync.report import Report
+    from winter_sync.screen import Screen
     from winter_sync.settings import Settings
     from winter_sync.simulator import Script
 
@@ -38,6 +39,9 @@ TERMINATED = 143
 """The exit code after SIGTERM while nothing is begun, as shells have it."""
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("auto", "human", "json")
+
+_streams = Streams()
+"""Standard output and error of this process; `main` takes them over."""
 
 app = typer.Typer(
     name="winter-sync",
@@ -87,7 +91,7 @@ def _among(words: Iterable[W]) -> Callable[[str], W]:
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - a Typer callback gets the option's value
     if wanted:
-        typer.echo(f"winter-sync {__version__}")
+        _say(f"winter-sync {__version__}")
         raise typer.Exit
 
 
@@ -184,6 +188,7 @@ def run(context: typer.Context) -> None:
             await service.run()
 
     asyncio.run(live())
+    _finish(ExitCode.DONE)
 
 
 @app.command()
@@ -192,7 +197,7 @@ def sync(context: typer.Context) -> None:
     from winter_sync.oneoff import run_once  # noqa: PLC0415 - heavy
 
     settings, logger = _prepare(context.obj, drawing=True)
-    _finish(run_once(settings, logger, _console()))
+    _finish(_run(run_once(settings, logger, _console())).exit_code)
 
 
 @app.command()
@@ -216,7 +221,9 @@ def backfill(  # noqa: PLR0913, PLR0917 - one option each
         raise UsageError(f"--from {first} is after --to {last}", remedy="Swap them.")
     settings, logger = _prepare(context.obj, drawing=True)
     choice = Choice(tuple(programs or ()), tuple(types or ()), tuple(instruments or ()))
-    _finish(run_once(settings, logger, _console(), choice=choice, nights=Nights(first, last)))
+    nights = Nights(first, last)
+    report = _run(run_once(settings, logger, _console(), choice=choice, nights=nights))
+    _finish(report.exit_code)
 
 
 @app.command()
@@ -238,7 +245,7 @@ def status(
 
     found = _run(read())
     if as_json:
-        typer.echo(reading.as_json(found))
+        _say(reading.as_json(found))
     else:
         show(_console(), found)
 
@@ -335,6 +342,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - one option each
         serve(options, _announce)
     except OSError as failed:
         raise _not_served(failed, port) from None
+    _finish(ExitCode.DONE)
 
 
 @app.command()
@@ -356,13 +364,21 @@ def demo(
     logger = _logger(context.obj.log_level or "warning", context.obj.log_format)
     with tempfile.TemporaryDirectory(prefix="winter-sync-demo-") as temporary:
         place = root or Path(temporary) / "winter"
-        raise typer.Exit(_run(demonstrate(place, logger, _console())))
+        _finish(_run(demonstrate(place, logger, _console())))
 
 
 def main() -> NoReturn:
     """Run the command line and exit with the contract's code."""
     # As the first process of a container it would not hear SIGTERM unless it listens.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    _streams.take_over()
+    try:
+        _run_command()
+    except SystemExit as ended:
+        sys.exit(_streams.exit_code(ended.code if isinstance(ended.code, int) else ExitCode.DONE))
+
+
+def _run_command() -> NoReturn:
     try:
         app()
     except WinterSyncError as error:
@@ -370,26 +386,25 @@ def main() -> NoReturn:
     except PermissionError as denied:
         remedy = "Give the user who runs winter-sync access to it."
         _fail(StorageError(f"{denied.filename}: {denied.strerror}", remedy=remedy))
-    finally:
-        _let_go_of_the_log()
     sys.exit(ExitCode.DONE)
 
 
-def _let_go_of_the_log() -> None:
-    """Forget what of the log cannot be written; Python would make that the exit code."""
-    try:
-        sys.stderr.flush()
-    except OSError:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stderr.fileno())
-        os.close(nowhere)
-
-
 def _fail(error: WinterSyncError) -> NoReturn:
-    typer.echo(f"winter-sync: {error.message}", err=True)
+    _say(f"winter-sync: {printable(error.message)}", sys.stderr)
     if error.remedy:
-        typer.echo(f"  {error.remedy}", err=True)
+        _say(f"  {printable(error.remedy)}", sys.stderr)
     sys.exit(error.exit_code)
+
+
+def _finish(code: ExitCode) -> NoReturn:
+    """End a command that works, with the code of its work; what it prints is not its purpose."""
+    _streams.is_output_optional = True
+    raise typer.Exit(code)
+
+
+def _say(text: str, stream: TextIO | None = None) -> None:
+    """Write a line, on standard output unless another stream is given."""
+    (stream or sys.stdout).write(f"{text}\n")
 
 
 def _prepare(
@@ -428,12 +443,8 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(interruptible())
     except (KeyboardInterrupt, asyncio.CancelledError):
-        typer.echo("winter-sync: interrupted; run it again to go on.", err=True)
+        _say("winter-sync: interrupted; run it again to go on.", sys.stderr)
         sys.exit(INTERRUPTED)
-
-
-def _finish(run: Coroutine[Any, Any, Report]) -> NoReturn:
-    raise typer.Exit(_run(run).exit_code)
 
 
 def _faults(text: str | None) -> Script | None:
@@ -448,21 +459,20 @@ def _faults(text: str | None) -> Script | None:
 
 def _is_drawn() -> bool:
     """Tell whether progress is drawn where the log goes as well."""
-    from rich.console import Console  # noqa: PLC0415 - heavy
-
     from winter_sync.progress import is_drawable  # noqa: PLC0415 - heavy
+    from winter_sync.screen import Screen  # noqa: PLC0415 - heavy
 
-    return is_drawable(Console(stderr=True))
+    return is_drawable(Screen(stderr=True))
 
 
-def _console() -> Console:
-    from rich.console import Console  # noqa: PLC0415 - heavy
+def _console() -> Screen:
+    from winter_sync.screen import Screen  # noqa: PLC0415 - heavy
 
-    return Console(highlight=False, soft_wrap=True)
+    return Screen()
 
 
 def _announce(line: str) -> None:
-    typer.echo(line)
+    _say(line)
     sys.stdout.flush()
 
 

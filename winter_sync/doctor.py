@@ -18,6 +18,7 @@ from winter_sync.disk import explained, space_of
 from winter_sync.errors import ExitCode, StorageError, UsageError, WinterSyncError, gravest
 from winter_sync.factory import CATALOG, open_api
 from winter_sync.models import Credentials
+from winter_sync.printable import printable
 from winter_sync.redaction import redactor
 from winter_sync.roots import Roots, memory_path
 from winter_sync.settings import check_root
@@ -219,7 +220,9 @@ def show(console: Console, finding: Finding) -> None:
     """Print a finding; on a terminal, what does not fit stands below its beginning."""
     head = f"{finding.mark:4}  {finding.what:<16}  "
     indent = " " * len(head)
-    said = [head + finding.said, *([indent + finding.remedy] if finding.remedy else [])]
+    said = [head + printable(finding.said)]
+    if finding.remedy:
+        said.append(indent + printable(finding.remedy))
     if console.is_terminal:
         wrap = partial(textwrap.fill, width=console.width, subsequent_indent=indent)
         said = [wrap(line, break_long_words=False, break_on_hyphens=False) for line in said]

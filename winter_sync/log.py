@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Literal, TextIO, cast
 
 import structlog
 
+from winter_sync.printable import printable
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
@@ -21,6 +23,7 @@ LogFormat = Literal["auto", "human", "json"]
 _PRIORITIES = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug": 7}
 """What journald calls the levels: sd-daemon(3), from syslog(3)."""
 _FIRST_KEYS = ("timestamp", "level", "event")
+_MANY_LINES = frozenset({"exception", "stack"})
 
 
 def configure(
@@ -54,6 +57,7 @@ def configure(
             structlog.processors.TimeStamper("%Y-%m-%d %H:%M:%SZ" if human else "iso", utc=True),
             structlog.processors.format_exc_info,
             _redaction(redact),
+            *([_printable] if human else []),
             _for_journal(render) if journal else render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(
@@ -131,6 +135,16 @@ def _people_first(*, colors: bool) -> Processor:
         sort_keys=False,
         exception_formatter=structlog.dev.plain_traceback,
     )
+
+
+def _printable(_: WrappedLogger, __: str, fields: EventDict) -> EventDict:
+    """Write out what would steer a terminal, or begin a line that nobody logged."""
+    return {
+        key: printable(value, keep="\n" if key in _MANY_LINES else "")
+        if isinstance(value, str)
+        else value
+        for key, value in fields.items()
+    }
 
 
 def _machines_first(logger: WrappedLogger, method: str, fields: EventDict) -> str | bytes:

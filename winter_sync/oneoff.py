@@ -6,7 +6,6 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.text import Text
 
 from winter_sync.catalog import Catalog
@@ -16,13 +15,16 @@ from winter_sync.factory import open_mirror
 from winter_sync.models import State
 from winter_sync.narrator import narrator
 from winter_sync.overview import overview
+from winter_sync.printable import printable
 from winter_sync.progress import Progress, ProgressLog, ProgressView, is_drawable
+from winter_sync.screen import Screen
 from winter_sync.settings import check_root
 from winter_sync.units import show_size
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
+    from rich.console import Console
     from structlog.typing import FilteringBoundLogger
 
     from winter_sync.mirror import Mirror
@@ -103,7 +105,7 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
     """
     selections = (choice or Choice()).of(settings.selections)
     check_root(settings.root)
-    aside = Console(stderr=True, highlight=False, soft_wrap=True)
+    aside = Screen(stderr=True)
     view = progress_of(aside, logger, nights)
     try:
         with view:
@@ -146,7 +148,7 @@ def _show(
     if is_drawable(aside):
         for reason, times in progress.tally.failures[:_REASONS_SHOWN]:
             often = "Failed once" if times == 1 else f"Failed {times} times"
-            aside.print(Text(f"{often}: {reason}", style="red"))
+            aside.print(Text(f"{often}: {printable(reason)}", style="red"))
 
 
 def _say_how_far(aside: Console, progress: Progress) -> None:
@@ -159,7 +161,8 @@ def _say_how_far(aside: Console, progress: Progress) -> None:
 def complaints(errors: Iterable[WinterSyncError]) -> tuple[str, ...]:
     """Tell each thing that went wrong once, with its remedy."""
     told = (
-        f"winter-sync: {error.message}" + (f"\n  {error.remedy}" if error.remedy else "")
+        f"winter-sync: {printable(error.message)}"
+        + (f"\n  {printable(error.remedy)}" if error.remedy else "")
         for error in errors
     )
     return tuple(dict.fromkeys(told))

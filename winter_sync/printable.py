@@ -1,14 +1,27 @@
-"""Text of strangers made safe to show."""
+"""Text that others wrote, shown to people: what would steer a terminal is written out instead."""
 
 from __future__ import annotations
 
 
-def printable(text: str, longest: int | None = None) -> str:
-    r"""Return a text with whatever would steer a terminal written out instead, such as `\x1b`.
+def printable(text: str, longest: int | None = None, *, keep: str = "") -> str:
+    r"""Return a text with every character that does not print written as an escape.
 
-    `longest` is the number of characters to keep; take secrets out before any are cut off.
+    ESC becomes ``\x1b``, a newline ``\n``, a right-to-left override ``\u202e``. So no text can
+    move the cursor, ring the bell, change the order of what follows or begin a line of its own.
+
+    Parameters
+    ----------
+    text
+        Anything, such as what an archive sent.
+    longest
+        How many characters to keep; take secrets out before any are cut off.
+    keep
+        Characters that stay as they are.
     """
     if text.isprintable():
         return text[:longest]
-    shown = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text[:longest])
-    return shown[:longest]
+    shown = (
+        letter if letter.isprintable() or letter in keep else ascii(letter)[1:-1]
+        for letter in text[:longest]
+    )
+    return "".join(shown)[:longest]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 from rich.live import Live
 from rich.text import Text
 
+from winter_sync.printable import printable
 from winter_sync.tally import Counts, Ended, Tally
 from winter_sync.units import show_duration, show_size
 
@@ -198,8 +199,7 @@ def drawn(tally: Tally, now: float, width: int, *, plain: bool = False) -> Itera
 def _line(text: Text | str, width: int, style: str = "") -> Text:
     """Make one line of a text, whatever is in it."""
     if isinstance(text, str):
-        safe = "".join(letter if letter.isprintable() else " " for letter in text)
-        text = Text(safe, style)
+        text = Text(printable(text), style)
     text.no_wrap, text.overflow = True, "crop"
     text.truncate(width, overflow="crop")
     return text

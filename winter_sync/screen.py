@@ -1,0 +1,41 @@
+"""What is shown to people: a console that writes control characters out instead of obeying them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.segment import Segment
+
+from winter_sync.printable import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rich.console import ConsoleOptions, RenderableType
+
+
+class Screen(Console):
+    """A console for texts that others wrote.
+
+    Only its own cursor movements and colours reach a terminal. Square brackets and colons mean
+    nothing special, and no line is broken where its text has no end of line.
+
+    Parameters
+    ----------
+    stderr
+        Whether to write to standard error instead of standard output.
+    """
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Draw something, in pieces that have no control character but ends of lines."""
+        for segment in super().render(renderable, options):
+            if segment.control or segment.text.isprintable():
+                yield segment
+            else:
+                yield Segment(printable(segment.text, keep="\n"), segment.style)

@@ -1,0 +1,119 @@
+"""Standard output and error, whatever they are: closed, full, ASCII, a reader that has gone.
+
+Output is never a reason for work to fail. What cannot be written is lost; whether that matters is
+decided at the end, when the work is done.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import select
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+from winter_sync.errors import ExitCode
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+_IN, _OUT, _ERR = range(3)
+_READER_GONE = errno.EPIPE
+_CLOSED = errno.EBADF
+
+
+class Streams:
+    """Standard output and error of this process, once `take_over` was called."""
+
+    def __init__(self) -> None:
+        self.is_output_optional = False
+        """Whether the exit code stands for work, and not for what was to be printed."""
+        self._out = _Lenient(_OUT)
+
+    def take_over(self) -> None:
+        """Make `sys.stdout` and `sys.stderr` streams that take any text and never fail.
+
+        A descriptor that is closed is opened on nothing, or else the next file that is opened, such
+        as the catalog, would be what output is written to.
+        """
+        for descriptor in (_IN, _OUT, _ERR):
+            _open_if_closed(descriptor)
+        sys.stdout = _text(self._out, sys.stdout)
+        sys.stderr = _text(_Lenient(_ERR), sys.stderr)
+
+    def exit_code(self, code: int) -> int:
+        """Return what to exit with, given the code of the work; say so if output was lost.
+
+        A reader that closed its end had enough: that is no fault. Otherwise a command whose only
+        work is its output has failed if that could not be written.
+        """
+        sys.stdout.flush()
+        lost = self._out.lost
+        if lost is None or lost.errno == _READER_GONE:
+            return code
+        if self.is_output_optional and lost.errno == _CLOSED:
+            return code
+        sys.stderr.write(f"winter-sync: standard output could not be written: {lost.strerror}\n")
+        return code if code or self.is_output_optional else ExitCode.STORAGE
+
+
+class _Lenient(io.RawIOBase):
+    """A descriptor to write to, whose failures are kept for later.
+
+    Parameters
+    ----------
+    descriptor
+        Stays open when this is closed.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self.lost: OSError | None = None
+        """The first failure."""
+        self._descriptor = descriptor
+
+    def write(self, data: ReadableBuffer) -> int:
+        """Write some of the data; what cannot be written counts as written."""
+        while True:
+            try:
+                return os.write(self._descriptor, data)
+            except BlockingIOError:
+                # Whoever shares it made it non-blocking; ssh and Node.js are known for that.
+                select.select([], [self._descriptor], [])
+            except OSError as failed:
+                self.lost = self.lost or failed
+                return memoryview(data).nbytes
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def isatty(self) -> bool:
+        return os.isatty(self._descriptor)
+
+
+def _open_if_closed(descriptor: int) -> None:
+    """Open a closed standard descriptor so that writing to it fails, as it did when it was closed.
+
+    The lower ones must be open already: the system gives the lowest that is free.
+    """
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        os.open(os.devnull, os.O_RDONLY)
+        os.set_inheritable(descriptor, True)  # noqa: FBT003 - positional only
+
+
+def _text(raw: _Lenient, known: TextIO | None) -> TextIO:
+    """Return a text stream; what its encoding does not have is written as an escape."""
+    is_prompt = raw.fileno() == _ERR or raw.isatty()
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw),
+        encoding=known.encoding if known is not None else None,
+        errors="backslashreplace",
+        line_buffering=is_prompt,
+        write_through=raw.fileno() == _ERR,
+    )
