@@ -375,7 +375,9 @@ def main() -> NoReturn:
     try:
         _run_command()
     except SystemExit as ended:
-        sys.exit(_streams.exit_code(ended.code if isinstance(ended.code, int) else ExitCode.DONE))
+        if not isinstance(ended.code, int | None):
+            raise
+        sys.exit(_streams.exit_code(ended.code or ExitCode.DONE))
 
 
 def _run_command() -> NoReturn:

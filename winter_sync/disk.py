@@ -6,16 +6,34 @@ import errno
 import fcntl
 import hashlib
 import os
-from contextlib import contextmanager
+import stat
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from winter_sync.errors import StorageError
+
+__all__ = [
+    "NO_HARD_LINKS",
+    "NO_SPACE",
+    "digest",
+    "explained",
+    "lock",
+    "make_directory",
+    "share",
+    "space_of",
+    "sync_directory",
+    "sync_file",
+    "take_lock",
+    "write_all",
+]
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 _WRITABLE = "Give the user who runs winter-sync write permission there."
+_INCAPABLE = "`winter-sync check` tries what the file system can do. Or set another mirror.root."
+_NO_LOCKS = "Mount the file system with file locks, or set another mirror.root and mirror.state."
 _IN_THE_WAY = "Something that is not ours has that name: move it away."
 NO_SPACE = "Free some space, or mirror less; everything published is safe."
 """What to do about a file system that is full, or nearly."""
@@ -33,9 +51,20 @@ _REMEDIES = {
     errno.ENAMETOOLONG: "Set a shorter mirror.layout, or another mirror.root.",
     errno.EXDEV: "The mirror must lie on one file system: no mounts or links out of it.",
     errno.EIO: "The disk is failing: see the kernel's log, and check the disk.",
-    errno.ENOLCK: "The file system has no locks: mount it with them, or set another mirror.root.",
+    errno.ENOLCK: _NO_LOCKS,
+    errno.ENOSYS: _INCAPABLE,
+    errno.EOPNOTSUPP: _INCAPABLE,
+    errno.EINVAL: _INCAPABLE,
     errno.EMFILE: "Raise the limit of open files (ulimit -n), or lower api.connections.",
 }
+
+NO_HARD_LINKS = frozenset(
+    {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV, errno.EACCES}
+)
+"""What a file system says that has none, or none more for this file, or not for us."""
+_NO_DIRECTORY_SYNC = frozenset({errno.EINVAL, errno.EBADF, errno.EOPNOTSUPP, errno.ENOSYS})
+"""What file systems say that cannot sync a directory: FUSE, CIFS and NFS differ (fsync(2))."""
+_READABLE, _REACHABLE = stat.S_IRGRP, stat.S_IRGRP | stat.S_IXGRP
 
 
 @contextmanager
@@ -73,14 +102,36 @@ def take_lock(path: Path) -> int:
     ------
     BlockingIOError
         If another descriptor holds its lock, of this process or another.
+    StorageError
+        If the file system has no locks.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock(descriptor, path, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def lock(descriptor: int, path: Path, operation: int = fcntl.LOCK_EX) -> None:
+    """Lock an open file, as flock(2) does.
+
+    Raises
+    ------
+    BlockingIOError
+        If the operation has `LOCK_NB` and another descriptor holds the lock.
+    StorageError
+        If the file system has no locks.
+    """
+    try:
+        fcntl.flock(descriptor, operation)
+    except BlockingIOError:
+        raise
+    except OSError as refused:
+        raise StorageError(
+            f"{path} cannot be locked: {refused.strerror}", remedy=_NO_LOCKS, errno=refused.errno
+        ) from refused
 
 
 def write_all(descriptor: int, data: bytes | memoryview) -> None:
@@ -99,10 +150,55 @@ def sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
-def sync_directory(path: Path) -> None:
-    """Make the names in a directory durable."""
+def sync_directory(path: Path) -> bool:
+    """Make the names in a directory durable; return False if its file system never can."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
+    except OSError as refused:
+        if refused.errno not in _NO_DIRECTORY_SYNC:
+            raise
+        return False
     finally:
         os.close(descriptor)
+    return True
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory if there is none, open to the group if the one above it is a group's."""
+    try:
+        path.mkdir()
+    except FileExistsError:
+        if not path.is_dir():
+            raise
+    else:
+        with suppress(OSError):  # some file systems have no modes to change
+            share(path, path.parent, _REACHABLE)
+
+
+def share(path: Path, directory: Path, access: int = _READABLE) -> bool:
+    """Give a new file what a set-group-ID directory gives to files that are made in it.
+
+    That is its group, and leave for the group to read the file if it may read the directory,
+    whatever the umask. In any other directory nothing is changed.
+
+    Returns
+    -------
+    bool
+        Whether anything was changed.
+
+    Raises
+    ------
+    OSError
+        If we are not in that group, or the file system has no groups or modes.
+    """
+    above, found = directory.stat(), path.lstat()
+    if not above.st_mode & stat.S_ISGID:
+        return False
+    mode = stat.S_IMODE(found.st_mode)
+    wanted = mode | (above.st_mode & access)
+    if found.st_gid != above.st_gid:
+        os.chown(path, -1, above.st_gid, follow_symlinks=False)
+    if wanted != mode:
+        path.chmod(wanted)
+    return found.st_gid != above.st_gid or wanted != mode

@@ -19,10 +19,11 @@ from winter_sync.errors import ExitCode, StorageError, UsageError, WinterSyncErr
 from winter_sync.factory import CATALOG, open_api
 from winter_sync.models import Credentials
 from winter_sync.printable import printable
+from winter_sync.probe import try_out
 from winter_sync.redaction import redactor
 from winter_sync.roots import Roots, memory_path
 from winter_sync.settings import check_root
-from winter_sync.tree import Tree
+from winter_sync.tree import OURS, Tree
 from winter_sync.units import show_duration, show_size
 
 if TYPE_CHECKING:
@@ -77,7 +78,11 @@ async def examine(
     credential where one is missing.
     """
     yield _found("settings", lambda: _programs(settings))
-    yield _found("disk", lambda: _disk(settings))
+    disk = _found("disk", lambda: _disk(settings))
+    yield disk
+    if disk.good:
+        for finding in _file_system(settings.root):
+            yield finding
     yield _found("mirror", lambda: _mirror(settings))
     known = _NOBODY
     try:
@@ -152,6 +157,29 @@ def _free_where_writable(place: Path) -> int:
     """Write a file for a moment; gives the free bytes there."""
     with explained(place), tempfile.NamedTemporaryFile(dir=place, prefix=".winter-sync-check-"):
         return space_of(place)
+
+
+def _file_system(root: Path) -> tuple[Finding, ...]:
+    """Try what publishing does where the mirror is, or will be."""
+    what = "file system"
+    try:
+        abilities = try_out(_nearest(root))
+    except StorageError as failed:
+        return (_failed(what, failed),)
+    found = tuple(
+        Finding(what, lack.message, lack.remedy, ExitCode.STORAGE)
+        if lack.is_fatal
+        else Finding(what, lack.message, lack.remedy, warning=True)
+        for lack in abilities.lacks
+    )
+    if not abilities.has_links:
+        found += (Finding(what, "no hard links: older revisions are copied instead"),)
+    return found or (Finding(what, "renames, locks, links and syncs files and directories"),)
+
+
+def _nearest(root: Path) -> Path:
+    """Return where files of the mirror are staged, as far as that exists."""
+    return next(path for path in (root / OURS, root, root.parent) if path.is_dir())
 
 
 def _mirror(settings: Settings) -> str:

@@ -285,6 +285,21 @@ class ClocksDiffer:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class DirectoriesNotSynced:
+    """The file system of the root cannot make names durable; told once, when a mirror opens."""
+
+    root: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroupNotGiven:
+    """Files cannot be given the group of their set-group-ID directory; told once for a group."""
+
+    directory: str
+    group: int
+
+
 Event = (
     Backlog
     | Polled
@@ -314,6 +329,8 @@ Event = (
     | DayEnded
     | ClockJumped
     | ClocksDiffer
+    | DirectoriesNotSynced
+    | GroupNotGiven
 )
 Tell = Callable[[Event], None]
 

@@ -136,6 +136,8 @@ async def open_mirror(  # noqa: PLR0913 - time comes in three ways, all by name
             tree.session(uuid.uuid4().hex) as session,
             ThreadPoolExecutor(settings.api.connections, "intake") as threads,
         ):
+            for noticed in tree.untold():
+                tell(noticed)
             parts = _Parts(settings, api, catalog, session, threads, tell)
             yield parts.mirror(chosen, clock)
 

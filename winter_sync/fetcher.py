@@ -137,6 +137,8 @@ class Fetcher:
         )
         with intake:
             fetched = await self._fetch_into(intake, batch)
+        for noticed in self._session.tree.untold():
+            self._tell(noticed)
         outcomes = tuple(self._told_safely(outcome) for outcome in fetched.outcomes)
         trouble = self._api.redacted(fetched.trouble) if fetched.trouble else None
         return replace(fetched, outcomes=outcomes, trouble=trouble)

@@ -13,9 +13,11 @@ from winter_sync.events import (
     ClockJumped,
     ClocksDiffer,
     DayEnded,
+    DirectoriesNotSynced,
     DownloadsRest,
     Event,
     FoundUnchanged,
+    GroupNotGiven,
     LeftOut,
     Polled,
     PollFailed,
@@ -192,6 +194,25 @@ def _(event: ClocksDiffer, logger: FilteringBoundLogger) -> None:
         "this machine's clock and the archive's differ; check NTP here",
         differ=show_duration(abs(event.seconds)),
         used="this machine's date",
+    )
+
+
+@_narrate.register
+def _(event: DirectoriesNotSynced, logger: FilteringBoundLogger) -> None:
+    logger.warning(
+        "directories cannot be synced",
+        root=event.root,
+        outcome="after a power failure the files downloaded last may be missing",
+    )
+
+
+@_narrate.register
+def _(event: GroupNotGiven, logger: FilteringBoundLogger) -> None:
+    logger.warning(
+        "files do not get the group of their directory",
+        directory=event.directory,
+        group=event.group,
+        remedy="Add the user who runs winter-sync to that group.",
     )
 
 

@@ -10,12 +10,12 @@ what it left is evidence or rubbish.
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 import stat
+from collections import deque
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, replace
 from itertools import count
@@ -23,8 +23,12 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Self
 
 from winter_sync.disk import (
+    NO_HARD_LINKS,
     digest,
     explained,
+    lock,
+    make_directory,
+    share,
     space_of,
     sync_directory,
     sync_file,
@@ -32,6 +36,7 @@ from winter_sync.disk import (
     write_all,
 )
 from winter_sync.errors import StorageError
+from winter_sync.events import DirectoriesNotSynced, Event, GroupNotGiven
 from winter_sync.layout import OURS
 from winter_sync.models import Evidence, Instrument, Marks
 from winter_sync.room import Room
@@ -47,11 +52,6 @@ _LOCK = "lock"
 _JOURNALS = "*.published"
 _PIECE = 1024 * 1024
 _LONGEST_NAME = 255
-
-_NO_HARD_LINKS = frozenset(
-    {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV, errno.EACCES}
-)
-"""What a file system says that has none, or none more for this file, or not for us."""
 
 _OBSTACLES = frozenset({errno.ENOTDIR, errno.EISDIR, errno.EXDEV, errno.ELOOP, errno.ENAMETOOLONG})
 """What stands in the way of some files only."""
@@ -86,6 +86,8 @@ class Tree:
         self.room = Room(root, self._staging, min_free=min_free, space=space)
         self._durable: set[Path] = set()
         self._graves: dict[str, int] = {}
+        self._untold: deque[Event] = deque()
+        self._groups_refused: set[int] = set()
 
     @property
     def name(self) -> str | None:
@@ -105,12 +107,12 @@ class Tree:
         """
         with explained(self.root):
             _make_root(self.root)
-            self.ours.mkdir(exist_ok=True)
-            self._staging.mkdir(exist_ok=True)
+            make_directory(self.ours)
+            make_directory(self._staging)
             with self._alone():
                 name = self.name or self._mark(proposed)
-            sync_directory(self.ours)
-            sync_directory(self.root)
+            if not (sync_directory(self.ours) and sync_directory(self.root)):
+                self._untold.append(DirectoriesNotSynced(str(self.root)))
         return name
 
     def _mark(self, name: str) -> str:
@@ -121,6 +123,11 @@ class Tree:
         sync_file(temporary)
         temporary.rename(marker)
         return name
+
+    def untold(self) -> Iterator[Event]:
+        """Take what was noticed of the file system and not yet told; each fault once."""
+        while self._untold:
+            yield self._untold.popleft()
 
     # --- sessions ------------------------------------------------------------------------------
 
@@ -165,8 +172,9 @@ class Tree:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Keep others from beginning, ending or judging sessions, in this process or another."""
-        with (self.ours / "sessions.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        path = self.ours / "sessions.lock"
+        with path.open("w") as file:
+            lock(file.fileno(), path)
             yield
 
     def testimony(self, session: str) -> list[Evidence]:
@@ -264,9 +272,23 @@ class Tree:
             return
         if directory != self.root:
             self.make_directory(directory.parent)
-            directory.mkdir(exist_ok=True)
+            make_directory(directory)
             sync_directory(directory.parent)
         self._durable.add(directory)
+
+    def share(self, part: Part, directory: Path) -> None:
+        """Let a part belong to the group that has the directory it goes to, if one has.
+
+        Staged elsewhere, it did not get that by being made. Where it cannot be given it stays ours.
+        """
+        try:
+            if share(part.path, directory):
+                part.unseal()
+        except OSError:
+            group = directory.stat().st_gid
+            if group not in self._groups_refused:
+                self._groups_refused.add(group)
+                self._untold.append(GroupNotGiven(str(directory), group))
 
 
 class Session:
@@ -304,10 +326,11 @@ class Session:
         Evidence
             With `kept` filled in.
         """
-        part.seal()
         target = self.tree.place(evidence.path)
         with explained(target):
             self.tree.make_directory(target.parent)
+            self.tree.share(part, target.parent)
+            part.seal()
             if keep and os.path.lexists(target):
                 evidence = replace(evidence, kept=self._keep(target, evidence.path))
             self._testify(evidence, batch)
@@ -333,7 +356,7 @@ class Session:
         except FileExistsError:
             return os.path.samestat(target.lstat(), kept.lstat())
         except OSError as refused:
-            if refused.errno not in _NO_HARD_LINKS:
+            if refused.errno not in NO_HARD_LINKS:
                 raise
             return self._copy(target, kept)
         return True
@@ -349,7 +372,8 @@ class Session:
         ):
             while piece := file.read(_PIECE):
                 reserve.write(part, piece)
-            shutil.copystat(target, part.path)
+            with suppress(OSError):  # not every file system without links has modes
+                shutil.copystat(target, part.path)
             part.seal()
             part.path.rename(kept)
         return True
@@ -421,6 +445,10 @@ class Part:
             with explained(self.path):
                 os.fsync(self._descriptor)
             self._sealed = True
+
+    def unseal(self) -> None:
+        """Tell that something of the file was changed, so that it must be made durable again."""
+        self._sealed = False
 
     def close(self) -> None:
         """Close the file; safe to repeat."""

@@ -158,13 +158,15 @@ _UNPRIVILEGED = (
 
 
 @contextmanager
-def served(faults: Faults | None = None, *, date: str | None = None) -> Iterator[Simulator]:
+def served(
+    faults: Faults | None = None, *, date: str | None = None, title: str = "Infrared transients"
+) -> Iterator[Simulator]:
     """Serve the demonstration night now, on a thread, to the user and with the keys above.
 
-    The other program is there, but not open to the user.
+    The other program is there, but not open to the user; both have the title.
     """
     records = tuple(
-        replace(program_record(name, demo_universe().nights), api_key=key)
+        replace(program_record(name, demo_universe().nights), api_key=key, title=title)
         for name, key in KEYS.items()
     )
     accounts = Accounts((Account(USER, PASSWORD, (PROGRAM,)),), records)

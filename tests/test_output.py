@@ -1,0 +1,419 @@
+"""Output that cannot be written costs no work, and nothing of the archive's steers a terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import threading
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.command import (
+    KEYS,
+    PASSWORD,
+    PROGRAM,
+    USER,
+    command,
+    environment_of,
+    run,
+    run_on_terminal,
+    served,
+    settings_file,
+)
+
+from winter_sync.errors import ExitCode
+from winter_sync.simulator import (
+    Account,
+    Accounts,
+    Answer,
+    Call,
+    Faults,
+    Observatory,
+    program_record,
+)
+from winter_sync.simulator.universe import demo_universe
+from winter_sync.tree import OURS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from winter_sync.simulator import Simulator
+
+NIGHT = "20251023"
+PRODUCTS = 10
+"""What the demonstration night has for the settings of these tests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What standard output and error of a command are."""
+
+    redirected: str = ""
+    """As a shell is told; otherwise they are files."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    read: Callable[[int], None] | None = None
+    """What is done to the other end of a pipe that standard output is."""
+    blocking: bool = True
+    lost: str = ""
+    """What the system says when standard output is written to; nothing of a pipe."""
+
+
+def leave(end: int) -> None:
+    """Read nothing at all."""
+    os.close(end)
+
+
+def read_a_line(end: int) -> None:
+    """Read as `head -1` does."""
+    while (piece := os.read(end, 16)) and b"\n" not in piece:
+        pass
+    os.close(end)
+
+
+def read_slowly(end: int) -> None:
+    """Read all, in small pieces."""
+    while os.read(end, 7):
+        pass
+    os.close(end)
+
+
+FULL = "No space left on device"
+CLOSED = "Bad file descriptor"
+PLAIN = {"PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "LC_ALL": "C"}
+OUTPUTS = {
+    "no input": Output("<&-"),
+    "no output": Output(">&-", lost=CLOSED),
+    "no error": Output("2>&-"),
+    "neither": Output(">&- 2>&-", lost=CLOSED),
+    "none of the three": Output("<&- >&- 2>&-", lost=CLOSED),
+    "full output": Output(">/dev/full", lost=FULL),
+    "full error": Output("2>/dev/full"),
+    "both full": Output(">/dev/full 2>/dev/full", lost=FULL),
+    "reader gone": Output(read=leave),
+    "reader of both gone": Output("2>&1", read=leave),
+    "head -1": Output(read=read_a_line),
+    "head -1 of both": Output("2>&1", read=read_a_line),
+    "pipe that does not block": Output("2>&1", read=read_slowly, blocking=False),
+    "ASCII": Output(environment={"PYTHONIOENCODING": "ascii"}),
+    "ASCII locale": Output(environment=PLAIN),
+    "Latin-1": Output(environment={"PYTHONIOENCODING": "latin-1"}),
+}
+SOME = {name: OUTPUTS[name] for name in ("none of the three", "both full", "ASCII")}
+each_output = pytest.mark.parametrize("output", OUTPUTS.values(), ids=OUTPUTS)
+some_outputs = pytest.mark.parametrize("output", SOME.values(), ids=SOME)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended, and what of its output could be read."""
+
+    code: int
+    out: str
+    err: str
+
+
+@contextmanager
+def writing_to(
+    output: Output, *arguments: str | Path, home: Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a command that writes to such an output, or to the files `out` and `err`."""
+    script = f'exec "$@" 2>"$ERR" {output.redirected}'
+    with ExitStack() as stack:
+        if output.read is None:
+            out = stack.enter_context((home / "out").open("wb")).fileno()
+        else:
+            reading, out = os.pipe()
+            os.set_blocking(out, output.blocking)
+            stack.callback(os.close, out)
+        process = subprocess.Popen(  # noqa: S603 - our own code
+            ["/bin/sh", "-c", script, "sh", *command(*arguments)],
+            env=environment_of(home, {**output.environment, "ERR": str(home / "err")}),
+            cwd=home,
+            stdout=out,
+        )
+        stack.close()
+        if output.read is not None:
+            reader = threading.Thread(target=output.read, args=(reading,))
+            reader.start()
+            stack.callback(reader.join)
+        with process:
+            yield process
+
+
+def written_to(output: Output, *arguments: str | Path, home: Path) -> Ended:
+    """Run a command to its end."""
+    with writing_to(output, *arguments, home=home) as process:
+        process.wait()
+    return ended(process, home)
+
+
+def ended(process: subprocess.Popen[bytes], home: Path) -> Ended:
+    """Collect what a command that ended had said; it must have met nothing unforeseen."""
+    texts = [
+        (home / name).read_bytes() if (home / name).exists() else b"" for name in ("out", "err")
+    ]
+    out, err = (text.decode("latin-1") for text in texts)
+    for sign in ("Traceback", "stopped by an internal fault", "Error:", "Exception ignored"):
+        assert sign not in out + err
+    return Ended(process.returncode, out, err)
+
+
+def assert_told(output: Output, found: Ended) -> None:
+    """Make sure that a command that only shows something fails if it cannot, and says why."""
+    assert found.code == (ExitCode.STORAGE if output.lost else ExitCode.DONE)
+    said = f"winter-sync: standard output could not be written: {output.lost}\n"
+    if output.lost and "2>" not in output.redirected:
+        assert found.err.endswith(said)
+    else:
+        assert "could not be written" not in found.err
+
+
+def files_of(home: Path) -> list[Path]:
+    """Find all files in the tree."""
+    tree = home / "winter"
+    return [path for path in tree.rglob("*") if path.is_file() and OURS not in path.parts]
+
+
+@pytest.fixture(scope="module")
+def archive() -> Iterator[Simulator]:
+    """Serve an archive to all tests that need no other."""
+    with served() as simulator:
+        yield simulator
+
+
+@pytest.fixture(scope="module")
+def mirrored(archive: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Mirror the archive once; gives the settings."""
+    home = tmp_path_factory.mktemp("mirrored")
+    settings = settings_file(home, api={"base_url": archive.url})
+    assert run("--config", settings, "sync", home=home).code == ExitCode.DONE
+    return settings
+
+
+# --- commands that only show something -----------------------------------------------------------
+
+
+@each_output
+@pytest.mark.parametrize("arguments", [("--help",), ("--version",)])
+def test_help_is_shown_or_its_loss_is_told(
+    arguments: tuple[str, ...], output: Output, tmp_path: Path
+) -> None:
+    """Help that nobody can be shown is a failure with a reason; one nobody reads is none."""
+    assert_told(output, written_to(output, *arguments, home=tmp_path))
+
+
+@each_output
+@pytest.mark.parametrize("arguments", [("status",), ("status", "--json"), ("check",)])
+def test_a_question_is_answered_or_the_loss_is_told(
+    arguments: tuple[str, ...], output: Output, mirrored: Path, tmp_path: Path
+) -> None:
+    """A status or a check that cannot be written is exit code 6; one cut by its reader is none."""
+    assert_told(output, written_to(output, "--config", mirrored, *arguments, home=tmp_path))
+
+
+@each_output
+def test_a_fault_that_is_found_counts_more_than_output(
+    output: Output, archive: Simulator, tmp_path: Path
+) -> None:
+    """What a check found decides its exit code, whether or not it could be shown."""
+    wrong = settings_file(tmp_path, api={"base_url": archive.url}, programs=[{"api_key": "wrong"}])
+    found = written_to(output, "--config", wrong, "check", home=tmp_path)
+    assert found.code == ExitCode.REFUSED
+
+
+@each_output
+def test_an_error_keeps_its_code(output: Output, tmp_path: Path) -> None:
+    """Settings that are wrong are exit code 2, wherever that is told."""
+    absent = tmp_path / "näher.toml"
+    found = written_to(output, "--config", absent, "sync", home=tmp_path)
+    assert found.code == ExitCode.USAGE
+
+
+# --- commands that work --------------------------------------------------------------------------
+
+
+@each_output
+@pytest.mark.parametrize("arguments", [("sync",), ("backfill", "--from", NIGHT, "--to", NIGHT)])
+def test_products_arrive_whatever_output_is(
+    arguments: tuple[str, ...], output: Output, archive: Simulator, tmp_path: Path
+) -> None:
+    """Every product is in the tree, and the exit code is that of the work."""
+    settings = settings_file(tmp_path, api={"base_url": archive.url})
+    found = written_to(output, "--config", settings, *arguments, home=tmp_path)
+    assert found.code == ExitCode.DONE
+    assert len(files_of(tmp_path)) == PRODUCTS
+
+
+@some_outputs
+def test_a_demo_is_made_whatever_output_is(output: Output, tmp_path: Path) -> None:
+    """The demonstration mirrors, compares, and ends with the code of its proof."""
+    found = written_to(output, "demo", "--root", tmp_path / "winter", home=tmp_path)
+    assert found.code == ExitCode.DONE
+    assert len(files_of(tmp_path)) > PRODUCTS
+
+
+class Stops(Faults):
+    """Ends a daemon by SIGTERM at its first download."""
+
+    def __init__(self) -> None:
+        self.process: subprocess.Popen[bytes] | None = None
+        self.started = threading.Event()
+
+    async def before_zip(self, call: Call) -> Answer | None:
+        """Tell it to stop; what it has begun it brings to an end."""
+        del call
+        self.started.wait()
+        if self.process is not None:
+            self.process.send_signal(signal.SIGTERM)
+        return None
+
+
+@each_output
+def test_a_daemon_works_whatever_output_is(output: Output, tmp_path: Path) -> None:
+    """It mirrors, ends when told to, and what it had begun is in the tree."""
+    stops = Stops()
+    with served(stops) as archive:
+        settings = settings_file(
+            tmp_path, api={"base_url": archive.url}, http={"listen": "127.0.0.1:0"}
+        )
+        with writing_to(output, "--config", settings, "run", home=tmp_path) as process:
+            stops.process = process
+            stops.started.set()
+            process.wait()
+    assert ended(process, tmp_path).code == ExitCode.DONE
+    assert files_of(tmp_path)
+
+
+@each_output
+def test_a_simulator_serves_whatever_output_is(output: Output, tmp_path: Path) -> None:
+    """It answers, though nobody can be told where, and ends with 0 when told to."""
+    with closing(socket.socket()) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    night = ("--night", NIGHT, "--products", "1")
+    with writing_to(output, "simulate", "--port", str(port), *night, home=tmp_path) as process:
+        try:
+            wait_for(port, process)
+        finally:
+            process.terminate()
+    assert ended(process, tmp_path).code == ExitCode.DONE
+
+
+def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    """Return once somebody listens on a port; fail if the process ends before."""
+    pidfd = os.pidfd_open(process.pid)
+    try:
+        while not select.select([pidfd], [], [], 0.02)[0]:
+            with closing(socket.socket()) as client:
+                if client.connect_ex(("127.0.0.1", port)) == 0:
+                    return
+    finally:
+        os.close(pidfd)
+    pytest.fail(f"it ended with {process.wait()}")
+
+
+# --- what the archive says -----------------------------------------------------------------------
+
+EVIL = "\x1b]0;taken\x07\x1b[2J\x1b[5mEVIL\r\x9b31m\x85\u202eEVIL\u2066\nwinter-sync: all is well"
+"""Sets the title, rings, clears, blinks, goes back, colours in C1, turns text round, forges."""
+ITS_OWN = re.compile(r"\x1b\[[0-9;?]*[A-LN-Za-ln-z]|\x1b\[[0-9;]*m|\r(?=\n|\x1b\[)")
+"""What rich and the terminal itself write: cursor, colours, ends of lines."""
+CLEAR, BLINK = "\x1b[2J", "\x1b[5m"
+
+
+class Hostile(Faults):
+    """Puts escape sequences into all that the archive sends, besides what is right."""
+
+    def __init__(self, status: int | None = None, where: str = "") -> None:
+        self._status = status
+        self._where = where
+
+    async def before(self, call: Call) -> Answer | None:
+        """Refuse some calls, with a reason."""
+        if self._status is None or call.path != self._where:
+            return None
+        return Answer(self._status, json.dumps({"detail": EVIL}).encode())
+
+    def listing(self, call: Call, body: dict[str, Any]) -> dict[str, Any]:
+        """Add rows whose every text is hostile, and make hostile what is only described."""
+        del call
+        rows = [{**row, "targname": EVIL, "progtitle": EVIL} for row in body["body"]]
+        night = f"/data/loki/data/winter/{NIGHT}/final"
+        paths = (f"{night}/{EVIL}.fits", f"{night}/..{EVIL}", EVIL, f"/data/{EVIL}/{NIGHT}/a.fits")
+        more = [{**row, "savepath": path} for row in rows[:1] for path in paths]
+        return {**body, "msg": EVIL, "body": [*rows, *more]}
+
+
+@contextmanager
+def hostile_archive(faults: Hostile) -> Iterator[Simulator]:
+    """Serve an archive whose program has a hostile title."""
+    record = replace(
+        program_record(PROGRAM, demo_universe().nights),
+        api_key=KEYS[PROGRAM],
+        title=EVIL,
+        pi_name=EVIL,
+    )
+    accounts = Accounts((Account(USER, PASSWORD, (PROGRAM,)),), (record,))
+    with served(faults, Observatory(demo_universe(), accounts=accounts)) as simulator:
+        yield simulator
+
+
+def assert_harmless(drawn: str) -> None:
+    """Make sure that nothing that steers a terminal came out but what rich writes itself."""
+    assert CLEAR not in drawn
+    assert BLINK not in drawn
+    left = ITS_OWN.sub("", drawn)
+    assert [letter for letter in left if not letter.isprintable() and letter != "\n"] == []
+    assert not [line for line in left.splitlines() if line.startswith("winter-sync: all is well")]
+
+
+HOSTILE_COMMANDS = {
+    "check": ("check",),
+    "sync": ("sync",),
+    "backfill": ("backfill", "--from", NIGHT, "--to", NIGHT),
+    "status": ("status",),
+    "status --json": ("status", "--json"),
+}
+
+
+@pytest.mark.parametrize("arguments", HOSTILE_COMMANDS.values(), ids=HOSTILE_COMMANDS)
+@pytest.mark.parametrize(
+    ("status", "where"),
+    [
+        (None, ""),
+        (400, "/images/download_list"),
+        (404, "/images/query"),
+        (422, "/images/query"),
+        (401, "/validation/program"),
+        (401, "/validation/user"),
+    ],
+)
+def test_nothing_of_the_archive_steers_a_terminal(
+    status: int | None, where: str, arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Titles, paths and reasons with escape sequences are shown written out, or not at all."""
+    with hostile_archive(Hostile(status, where)) as archive:
+        settings = settings_file(tmp_path, api={"base_url": archive.url})
+        options = ("--config", settings, "--log-level", "debug", "--log-format", "human")
+        if arguments[0] == "status":
+            run("--config", settings, "sync", home=tmp_path)
+        said = run_on_terminal(*options, *arguments, home=tmp_path)
+    assert "Traceback" not in said.out
+    assert said.code != ExitCode.FAULT
+    assert_harmless(said.out)
+
+
+def test_a_hostile_title_is_written_out(tmp_path: Path) -> None:
+    """What a title holds can still be read, by whoever must know of it."""
+    with hostile_archive(Hostile()) as archive:
+        settings = settings_file(tmp_path, api={"base_url": archive.url})
+        said = run_on_terminal("--config", settings, "check", home=tmp_path, columns=500)
+    assert r"\x1b]0;taken\x07\x1b[2J\x1b[5mEVIL\r\x9b31m\x85\u202eEVIL\u2066\n" in said.out
