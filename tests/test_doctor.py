@@ -30,7 +30,7 @@ from winter_sync.tree import OURS
 if TYPE_CHECKING:
     from pathlib import Path
 
-GOOD = ["settings", "disk", "mirror", "server", "clock", "user", "program 2024A000"]
+GOOD = ["settings", "disk", "file system", "mirror", "server", "clock", "user", "program 2024A000"]
 
 
 def made(rig: Rig, **changes: dict[str, Any]) -> Settings:

@@ -117,6 +117,12 @@ def test_a_file_system_without_hard_links_is_used(settings: Path, tmp_path: Path
     assert findings(said) == ["ok file system no hard links: older revisions are copied instead"]
 
 
+@pytest.mark.fault(
+    kind="a file system without locks, without sync of files, or that cannot replace a file",
+    injected="(flock, fsync or rename refused to the real command)",
+    outcome="`check` and the run say what is lacking and what to do (exit code 6)",
+    kept="all that was published",
+)
 @pytest.mark.parametrize(
     ("what", "code", "said"),
     [

@@ -198,6 +198,16 @@ def mirrored(archive: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return settings
 
 
+@contextmanager
+def archive_titled(title: str, faults: Faults | None = None) -> Iterator[Simulator]:
+    """Serve an archive whose program has such a title and such a principal investigator."""
+    known = program_record(PROGRAM, demo_universe().nights)
+    record = replace(known, api_key=KEYS[PROGRAM], title=title, pi_name=title)
+    accounts = Accounts((Account(USER, PASSWORD, (PROGRAM,)),), (record,))
+    with served(faults, Observatory(demo_universe(), accounts=accounts)) as simulator:
+        yield simulator
+
+
 # --- commands that only show something -----------------------------------------------------------
 
 
@@ -235,6 +245,19 @@ def test_an_error_keeps_its_code(output: Output, tmp_path: Path) -> None:
     absent = tmp_path / "näher.toml"
     found = written_to(output, "--config", absent, "sync", home=tmp_path)
     assert found.code == ExitCode.USAGE
+
+
+@pytest.mark.parametrize("name", ["ASCII", "ASCII locale", "Latin-1"])
+def test_what_an_encoding_lacks_is_written_as_an_escape(name: str, tmp_path: Path) -> None:
+    """A title that an ASCII or Latin-1 output cannot have is shown, and the check goes on."""
+    with archive_titled("\u0160\u00e1rka \u2013 \u03b1") as archive:
+        settings = settings_file(tmp_path, api={"base_url": archive.url})
+        found = written_to(OUTPUTS[name], "--config", settings, "check", home=tmp_path)
+    shown = "\u0160\u00e1rka \u2013 \u03b1".encode(
+        "latin-1" if name == "Latin-1" else "ascii", "backslashreplace"
+    )
+    assert found.code == ExitCode.DONE
+    assert shown.decode("latin-1") in found.out
 
 
 # --- commands that work --------------------------------------------------------------------------
@@ -352,20 +375,6 @@ class Hostile(Faults):
         return {**body, "msg": EVIL, "body": [*rows, *more]}
 
 
-@contextmanager
-def hostile_archive(faults: Hostile) -> Iterator[Simulator]:
-    """Serve an archive whose program has a hostile title."""
-    record = replace(
-        program_record(PROGRAM, demo_universe().nights),
-        api_key=KEYS[PROGRAM],
-        title=EVIL,
-        pi_name=EVIL,
-    )
-    accounts = Accounts((Account(USER, PASSWORD, (PROGRAM,)),), (record,))
-    with served(faults, Observatory(demo_universe(), accounts=accounts)) as simulator:
-        yield simulator
-
-
 def assert_harmless(drawn: str) -> None:
     """Make sure that nothing that steers a terminal came out but what rich writes itself."""
     assert CLEAR not in drawn
@@ -400,7 +409,7 @@ def test_nothing_of_the_archive_steers_a_terminal(
     status: int | None, where: str, arguments: tuple[str, ...], tmp_path: Path
 ) -> None:
     """Titles, paths and reasons with escape sequences are shown written out, or not at all."""
-    with hostile_archive(Hostile(status, where)) as archive:
+    with archive_titled(EVIL, Hostile(status, where)) as archive:
         settings = settings_file(tmp_path, api={"base_url": archive.url})
         options = ("--config", settings, "--log-level", "debug", "--log-format", "human")
         if arguments[0] == "status":
@@ -413,7 +422,7 @@ def test_nothing_of_the_archive_steers_a_terminal(
 
 def test_a_hostile_title_is_written_out(tmp_path: Path) -> None:
     """What a title holds can still be read, by whoever must know of it."""
-    with hostile_archive(Hostile()) as archive:
+    with archive_titled(EVIL) as archive:
         settings = settings_file(tmp_path, api={"base_url": archive.url})
         said = run_on_terminal("--config", settings, "check", home=tmp_path, columns=500)
     assert r"\x1b]0;taken\x07\x1b[2J\x1b[5mEVIL\r\x9b31m\x85\u202eEVIL\u2066\n" in said.out
