@@ -111,7 +111,7 @@ def test_below_are_the_nights_under_way_and_the_last_failures() -> None:
     assert complete == "  1 night complete, 19 to come"
     newest = [NIGHTS[0].plus(19 - back) for back in range(6)]
     assert rest[:6] == [f"  {night} winter stack        0/1" for night in newest]
-    reasons = [f"  failed once: broken in way {way} [2J" for way in (8, 7, 6)]
+    reasons = [rf"  failed once: broken\nin way {way}\x1b[2J" for way in (8, 7, 6)]
     assert rest[6:] == reasons
 
 
