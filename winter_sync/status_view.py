@@ -24,6 +24,7 @@ from winter_sync.completeness import (
 )
 from winter_sync.models import ImageType, Instrument, State
 from winter_sync.overview import Overview
+from winter_sync.printable import printable
 from winter_sync.units import show_duration, show_instant, show_size
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def show(console: Console, status: Status) -> None:
 def _say(console: Console, text: str, style: str = "") -> None:
     """Print a sentence, broken between words where the terminal is too narrow for it."""
     lines = textwrap.wrap(
-        text,
+        printable(text),
         max(console.width, 20),
         subsequent_indent=_INDENT,
         break_long_words=False,
@@ -316,7 +317,7 @@ def _is_missing(trouble: Trouble) -> bool:
 def _name_products(console: Console, troubles: Sequence[Trouble]) -> None:
     if len(troubles) <= _PRODUCTS_NAMED:
         for trouble in troubles:
-            name = f"{_INDENT}{trouble.product.night} {trouble.product.filename}"
+            name = f"{_INDENT}{trouble.product.night} {printable(trouble.product.filename)}"
             console.print(Text(name), soft_wrap=True)
 
 
