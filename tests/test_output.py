@@ -11,15 +11,11 @@ import socket
 import subprocess
 import threading
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.command import (
-    KEYS,
-    PASSWORD,
-    PROGRAM,
-    USER,
     command,
     environment_of,
     run,
@@ -30,15 +26,10 @@ from support.command import (
 
 from winter_sync.errors import ExitCode
 from winter_sync.simulator import (
-    Account,
-    Accounts,
     Answer,
     Call,
     Faults,
-    Observatory,
-    program_record,
 )
-from winter_sync.simulator.universe import demo_universe
 from winter_sync.tree import OURS
 
 if TYPE_CHECKING:
@@ -198,16 +189,6 @@ def mirrored(archive: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return settings
 
 
-@contextmanager
-def archive_titled(title: str, faults: Faults | None = None) -> Iterator[Simulator]:
-    """Serve an archive whose program has such a title and such a principal investigator."""
-    known = program_record(PROGRAM, demo_universe().nights)
-    record = replace(known, api_key=KEYS[PROGRAM], title=title, pi_name=title)
-    accounts = Accounts((Account(USER, PASSWORD, (PROGRAM,)),), (record,))
-    with served(faults, Observatory(demo_universe(), accounts=accounts)) as simulator:
-        yield simulator
-
-
 # --- commands that only show something -----------------------------------------------------------
 
 
@@ -250,7 +231,7 @@ def test_an_error_keeps_its_code(output: Output, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["ASCII", "ASCII locale", "Latin-1"])
 def test_what_an_encoding_lacks_is_written_as_an_escape(name: str, tmp_path: Path) -> None:
     """A title that an ASCII or Latin-1 output cannot have is shown, and the check goes on."""
-    with archive_titled("\u0160\u00e1rka \u2013 \u03b1") as archive:
+    with served(title="\u0160\u00e1rka \u2013 \u03b1") as archive:
         settings = settings_file(tmp_path, api={"base_url": archive.url})
         found = written_to(OUTPUTS[name], "--config", settings, "check", home=tmp_path)
     shown = "\u0160\u00e1rka \u2013 \u03b1".encode(
@@ -409,7 +390,7 @@ def test_nothing_of_the_archive_steers_a_terminal(
     status: int | None, where: str, arguments: tuple[str, ...], tmp_path: Path
 ) -> None:
     """Titles, paths and reasons with escape sequences are shown written out, or not at all."""
-    with archive_titled(EVIL, Hostile(status, where)) as archive:
+    with served(Hostile(status, where), title=EVIL) as archive:
         settings = settings_file(tmp_path, api={"base_url": archive.url})
         options = ("--config", settings, "--log-level", "debug", "--log-format", "human")
         if arguments[0] == "status":
@@ -422,7 +403,7 @@ def test_nothing_of_the_archive_steers_a_terminal(
 
 def test_a_hostile_title_is_written_out(tmp_path: Path) -> None:
     """What a title holds can still be read, by whoever must know of it."""
-    with archive_titled(EVIL) as archive:
+    with served(title=EVIL) as archive:
         settings = settings_file(tmp_path, api={"base_url": archive.url})
         said = run_on_terminal("--config", settings, "check", home=tmp_path, columns=500)
     assert r"\x1b]0;taken\x07\x1b[2J\x1b[5mEVIL\r\x9b31m\x85\u202eEVIL\u2066\n" in said.out
