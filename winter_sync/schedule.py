@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
 from apscheduler.events import EVENT_JOB_ERROR
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.date import DateTrigger
-from apscheduler.triggers.interval import IntervalTrigger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,11 +24,43 @@ _JITTER = 0.1
 _LONGEST_JITTER = timedelta(minutes=1)
 
 
+class RegularTrigger(BaseTrigger):  # type: ignore[misc] # APScheduler ships no types
+    """Fires at regular intervals, each a little early or late.
+
+    APScheduler asks a trigger for every time up to now before it runs a job, which takes seconds
+    and hundreds of megabytes when the clock went on by a year. This one has at most one such time:
+    the next is always after now, however many were missed.
+
+    Parameters
+    ----------
+    every
+        The mean interval.
+    jitter
+        How much earlier or later each time may be at most.
+    random
+        Gives random numbers in [0, 1).
+    """
+
+    __slots__ = ("_every", "_jitter", "_random")
+
+    def __init__(self, every: timedelta, jitter: timedelta, random: Callable[[], float]) -> None:
+        self._every = every
+        self._jitter = jitter
+        self._random = random
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
+        """Return the first time after now; regular, unless times were missed."""
+        interval = self._every + self._jitter * (2 * self._random() - 1)
+        regular = (previous_fire_time or now) + interval
+        return regular if regular > now else now + interval
+
+
 class Schedule:
     """Ticks for every subject: at once, and then in its rhythm, each a little early or late.
 
     All times are UTC, so that no change to or from summer time moves a tick. Several ticks that
-    were slept through count as one. A tick takes no time, so that no two of them overlap.
+    were missed count as one and cost no more than one, whether the process was stopped or the
+    clock set. A tick takes no time, so that no two of them overlap.
 
     Parameters
     ----------
@@ -39,6 +72,8 @@ class Schedule:
         Hears of an error inside a tick, which would otherwise be swallowed.
     clock
         Gives the current UTC time.
+    random
+        Gives random numbers in [0, 1).
     """
 
     def __init__(
@@ -47,11 +82,14 @@ class Schedule:
         due: Callable[[Subject], None],
         failed: Callable[[BaseException], None],
         clock: Callable[[], datetime],
+        *,
+        random: Callable[[], float] = random.random,
     ) -> None:
         self._rhythms = dict(rhythms)
         self._due = due
         self._failed = failed
         self._clock = clock
+        self._random = random
         self._scheduler = AsyncIOScheduler(
             timezone=UTC,
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
@@ -64,11 +102,7 @@ class Schedule:
             jitter = min(every * _JITTER, _LONGEST_JITTER)
             self._scheduler.add_job(
                 self._tick,
-                IntervalTrigger(
-                    seconds=every.total_seconds(),
-                    jitter=jitter.total_seconds(),
-                    timezone=UTC,
-                ),
+                RegularTrigger(every, jitter, self._random),
                 args=[subject],
                 id=repr(subject),
                 next_run_time=self._clock(),
@@ -86,7 +120,7 @@ class Schedule:
             self._tick,
             DateTrigger(self._clock() + wait, timezone=UTC),
             args=[subject],
-            id=f"again {subject!r}",
+            id=_again(subject),
             replace_existing=True,
         )
 
@@ -97,9 +131,15 @@ class Schedule:
         """
         for subject in self._rhythms:
             self._scheduler.modify_job(repr(subject), next_run_time=self._clock())
+            if (again := self._scheduler.get_job(_again(subject))) is not None:
+                again.remove()
 
     async def _tick(self, subject: Subject) -> None:
         self._due(subject)
 
     def _note_error(self, event: JobExecutionEvent) -> None:
         self._failed(event.exception)
+
+
+def _again(subject: Subject) -> str:
+    return f"again {subject!r}"

@@ -122,6 +122,5 @@ def _scheduled(clock: Callable[[], datetime]) -> Iterator[None]:
     with (
         mock.patch("apscheduler.schedulers.base.datetime", Driven),
         mock.patch("apscheduler.executors.base.datetime", Driven),
-        mock.patch("apscheduler.triggers.interval.datetime", Driven),
     ):
         yield
