@@ -355,9 +355,10 @@ def test_a_status_before_the_first_run_says_so(tmp_path: Path) -> None:
 def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
     """A second simulator says that the port is taken, and how to get another."""
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
-        said = run("simulate", "--port", str(taken.getsockname()[1]), home=tmp_path)
+        port = taken.getsockname()[1]
+        said = run("simulate", "--port", str(port), home=tmp_path)
     assert said.code == USAGE
-    assert "Address already in use" in said.err
+    assert f"port {port} is already in use" in said.err
     assert "--port 0" in said.err
 
 

@@ -8,7 +8,7 @@ import select
 import socket
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
@@ -358,11 +358,11 @@ async def test_it_listens_on_ipv6() -> None:
 @pytest.mark.parametrize(
     ("listen", "said"),
     [
-        ("no-such-host.invalid:8765", "cannot be listened on"),
+        ("no-such-host.invalid:8765", "cannot listen on"),
         ("192.0.2.1:8765", "Cannot assign requested address"),
-        ("127.0.0.1:99999", "no address"),
-        ("127.0.0.1:http", "no address"),
-        ("a..b:1", "cannot be listened on"),
+        ("127.0.0.1:99999", "not a valid address"),
+        ("127.0.0.1:http", "not a valid address"),
+        ("a..b:1", "cannot listen on"),
     ],
 )
 async def test_an_address_that_cannot_be_is_explained(listen: str, said: str) -> None:
@@ -372,6 +372,43 @@ async def test_an_address_that_cannot_be_is_explained(listen: str, said: str) ->
             pass
     assert listen in refused.value.message
     assert "http.listen" in refused.value.remedy
+
+
+@pytest.mark.parametrize("absent", ["192.0.2.1", "2001:db8::1"])
+async def test_a_host_is_listened_on_where_it_is(
+    monkeypatch: pytest.MonkeyPatch, absent: str
+) -> None:
+    """A name may have an address that this machine has not: IPv6 where there is none of it."""
+
+    def found(_: str, port: int, *_more: object, **_named: object) -> list[Any]:
+        addresses = (absent, "127.0.0.1")
+        return [one for each in addresses for one in resolve(each, port, type=socket.SOCK_STREAM)]
+
+    resolve = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", found)
+    async with serving("mirror.example:0", Shown().sources) as address:
+        assert address.startswith("127.0.0.1:")
+
+
+async def test_a_host_of_which_an_address_is_taken_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Half of a host is not enough, and nothing stays open."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setattr(
+            socket,
+            "getaddrinfo",
+            lambda *_more, **_named: [
+                (socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port))
+                for each in ("127.0.0.2", "127.0.0.1")
+            ],
+        )
+        with pytest.raises(UsageError, match="already in use"):
+            async with serving("mirror.example:1", Shown().sources):
+                pass
+    with closing(socket.create_server(("127.0.0.2", port))):
+        pass
 
 
 async def test_an_address_in_use_is_explained() -> None:

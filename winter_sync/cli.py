@@ -5,6 +5,7 @@ Heavy modules are imported by the command that needs them, so that `--help` is i
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -484,7 +485,13 @@ def _not_served(failed: OSError, port: int) -> WinterSyncError:
         return StorageError(
             f"{failed.filename}: {failed.strerror}", remedy="Give another --cache, or none."
         )
+    is_taken = failed.errno == errno.EADDRINUSE
+    reason = "is already in use" if is_taken else f"cannot be used: {_said(failed)}"
     return UsageError(
-        f"port {port} cannot be listened on: {os.strerror(failed.errno or 0)}",
-        remedy="Give another with --port, or --port 0 for any free one.",
+        f"port {port} {reason}", remedy="Give another with --port, or --port 0 for any free one."
     )
+
+
+def _said(failed: OSError) -> str:
+    """Return what the system says; some errors of asyncio have no errno, only words."""
+    return os.strerror(failed.errno) if failed.errno else str(failed)

@@ -15,7 +15,7 @@ import os
 import socket
 import struct
 import time
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -57,11 +57,15 @@ _ABOUT = {
     "/metrics": "numbers for Prometheus",
     "/api/status": "what is here, pending and missing, as `winter-sync status --json` says it",
 }
+_REASONS = {errno.EADDRINUSE: "the port is already in use"}
 _REMEDIES = {
     errno.EADDRINUSE: "Is another winter-sync running? Else set http.listen to another port.",
     errno.EACCES: "Ports below 1024 are for root: set http.listen to a higher one.",
     errno.EADDRNOTAVAIL: "This machine has no such address: set http.listen to one that it has.",
 }
+_LAST_PORT = 65535
+_NOT_HERE = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+"""What the system says of an address that is not of this machine."""
 _logger = logging.getLogger(__name__)
 
 
@@ -120,23 +124,60 @@ async def serving(
 async def _listen(runner: web.ServerRunner, listen: str) -> None:
     host, _, port = listen.rpartition(":")
     try:
-        await web.TCPSite(runner, host.removeprefix("[").removesuffix("]"), int(port)).start()
+        for each in await _bound(host.removeprefix("[").removesuffix("]"), int(port)):
+            await web.SockSite(runner, each).start()
     except socket.gaierror as unknown:
-        reason = unknown.strerror or "nobody knows that host"
+        reason = unknown.strerror or "unknown host"
         remedy = "Set http.listen to an address of this machine."
         raise _not_listening(listen, reason, remedy) from None
-    except (ValueError, OverflowError):
+    except ValueError:
         raise _not_listening(
-            listen, "it is no address", 'Write http.listen like "127.0.0.1:8765".'
+            listen, "not a valid address", 'Write http.listen like "127.0.0.1:8765".'
         ) from None
     except OSError as failed:
         code = failed.errno or 0
         remedy = _REMEDIES.get(code, "Set http.listen to another address.")
-        raise _not_listening(listen, os.strerror(code), remedy) from None
+        raise _not_listening(listen, _REASONS.get(code, os.strerror(code)), remedy) from None
+
+
+async def _bound(host: str, port: int) -> list[socket.socket]:
+    """Return a listening socket for each address of a host that this machine has.
+
+    asyncio would make them as well, but what it says of an address that cannot be had, and whether
+    it then goes on with the others, is not the same in all releases of Python.
+
+    Raises
+    ------
+    OSError
+        With the errno of the system: one of them cannot be listened on, or none is here.
+    ValueError
+        If there is no such port; the resolver would take another for it.
+    """
+    if port > _LAST_PORT:
+        raise ValueError(port)
+    found = await asyncio.get_running_loop().getaddrinfo(
+        host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    absent: OSError | None = None
+    with ExitStack() as closing:
+        bound = []
+        for family, address in dict.fromkeys((one[0], one[4]) for one in found):
+            try:
+                server = socket.create_server(address, family=family)
+            except OSError as failed:
+                if failed.errno not in _NOT_HERE:
+                    raise
+                absent = failed
+            else:
+                bound.append(closing.enter_context(server))
+        if absent is not None and not bound:
+            raise absent
+        closing.pop_all()
+    return bound
 
 
 def _not_listening(listen: str, reason: str, remedy: str) -> UsageError:
-    return UsageError(f"{listen} cannot be listened on: {reason}", remedy=remedy)
+    return UsageError(f"cannot listen on {listen}: {reason}", remedy=remedy)
 
 
 def _written(address: tuple[Any, ...]) -> str:

@@ -46,6 +46,14 @@ class DrivenLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._leave_thread)
         return future
 
+    async def shutdown_default_executor(self, *limit: float | None) -> None:
+        """Wait for the threads, and let no time pass meanwhile: since 3.12 that has a limit."""
+        self.in_threads += 1
+        try:
+            await super().shutdown_default_executor(*limit)
+        finally:
+            self.in_threads -= 1
+
     def _leave_thread(self, _: object) -> None:
         self.in_threads -= 1
 
