@@ -300,6 +300,13 @@ class GroupNotGiven:
     group: int
 
 
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The process was stopped for so many seconds, by a signal or with its container."""
+
+    seconds: float
+
+
 Event = (
     Backlog
     | Polled
@@ -331,6 +338,7 @@ Event = (
     | ClocksDiffer
     | DirectoriesNotSynced
     | GroupNotGiven
+    | Resumed
 )
 Tell = Callable[[Event], None]
 

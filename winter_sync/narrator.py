@@ -25,6 +25,7 @@ from winter_sync.events import (
     Recovered,
     Reloading,
     ReloadRefused,
+    Resumed,
     Retrying,
     RowsRefused,
     ServerUnwell,
@@ -214,6 +215,11 @@ def _(event: GroupNotGiven, logger: FilteringBoundLogger) -> None:
         group=event.group,
         remedy="Add the user who runs winter-sync to that group.",
     )
+
+
+@_narrate.register
+def _(event: Resumed, logger: FilteringBoundLogger) -> None:
+    logger.warning("this process was stopped, and resumes", seconds=round(event.seconds, 1))
 
 
 @_narrate.register

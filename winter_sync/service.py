@@ -25,6 +25,7 @@ from winter_sync.events import (
     ProgramRefused,
     Reloading,
     ReloadRefused,
+    Resumed,
     ServerUnwell,
     ServerWell,
     Stalled,
@@ -153,7 +154,13 @@ class Service:
         stall_after = max(self._settings.daemon.stall_after, longest)
         vitals = Vitals(stall_after.total_seconds(), self._monotonic)
         vitals.expect_poll(_BEGINNING)
+        vitals.expect_look(self._looked_at_every)
         return vitals
+
+    @property
+    def _looked_at_every(self) -> float:
+        """Seconds between two looks at whether work gets on; systemd hears of each."""
+        return min(self._notifier.watchdog_interval or _LOOKED_AT_EVERY, _LOOKED_AT_EVERY)
 
     def _tell_vitals(self, event: Event) -> None:
         self._vitals.tell(event)
@@ -361,8 +368,9 @@ class Service:
 
     async def _beat(self) -> None:
         """Tell systemd that all is well as long as work gets on; end loudly when it does not."""
-        interval = min(self._notifier.watchdog_interval or _LOOKED_AT_EVERY, _LOOKED_AT_EVERY)
         while True:
+            if stopped := self._vitals.expect_look(self._looked_at_every):
+                self._tell(Resumed(stopped))
             if troubles := self._vitals.troubles():
                 self._give_up(troubles)
             self._notifier.watchdog()
@@ -370,7 +378,7 @@ class Service:
             if (ended := self._daybook.turn()) is not None:
                 # A catalog that answers slowly must not keep the beats back.
                 self._summary = asyncio.create_task(self._sum_up(ended))
-            await asyncio.sleep(interval)
+            await asyncio.sleep(self._looked_at_every)
 
     async def _sum_up(self, ended: DayEnded) -> None:
         """Report a day that is over, and how its last night stands."""

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 _ATTEMPTS = 5
 """So many times as long may pass while requests are tried again: more than the archive's client
 makes of one."""
+_LATE = 0.1
+"""A look that comes later than it should by this fraction of the patience means that the process
+was stopped meanwhile. What is less is within the margin of the patience."""
 
 
 @dataclass(slots=True)
@@ -38,7 +41,9 @@ class Vitals:
     """Watches what is under way, and whether polls come when they should.
 
     Something is stuck when nothing at all has come of it for too long: no byte, no answer, no
-    commit. While the server is being left alone nothing can come, and nothing is stuck.
+    commit. While the server is being left alone nothing can come, and nothing is stuck. Nor can
+    anything come while the process is stopped: by a signal, with its container or its machine. It
+    is known afterwards, because the next look comes late; all patience begins anew then.
 
     Parameters
     ----------
@@ -56,6 +61,8 @@ class Vitals:
         self._monotonic = monotonic
         self._under_way: dict[str, _Life] = {}
         self._poll_expected: float | None = None
+        self._look_expected: float | None = None
+        self._awake_since = monotonic()
 
     def tell(self, event: Event) -> None:
         """Note what an event says of progress."""
@@ -89,10 +96,33 @@ class Vitals:
         """Expect that a poll begins within so many seconds; None if none is to come."""
         self._poll_expected = None if seconds is None else self._monotonic() + seconds
 
-    def troubles(self) -> tuple[str, ...]:
-        """Say what is stuck; nothing if all is well."""
+    def expect_look(self, seconds: float) -> float:
+        """Expect to be called again within so many seconds.
+
+        Returns
+        -------
+        float
+            By how many seconds this call came too late because the process was stopped; 0 if it
+            was not.
+        """
         now = self._monotonic()
-        free_since = self.held_until()
+        late = self._lateness(now)
+        if late:
+            self._awake_since = now
+        self._look_expected = now + seconds
+        return late
+
+    def _lateness(self, now: float) -> float:
+        """Return how late the next look is, in seconds, if the process must have been stopped."""
+        late = 0.0 if self._look_expected is None else now - self._look_expected
+        return late if late > _LATE * self._stall_after else 0.0
+
+    def troubles(self) -> tuple[str, ...]:
+        """Return what is stuck, a sentence each; nothing if all is well."""
+        now = self._monotonic()
+        if self._lateness(now):
+            return ()
+        free_since = max(self.held_until(), self._awake_since)
         found = [
             f"nothing has come of {name} for {now - life.progress:.0f} s"
             for name, life in self._under_way.items()

@@ -153,7 +153,7 @@ async def _bound(host: str, port: int) -> list[socket.socket]:
     ValueError
         If there is no such port; the resolver would take another for it.
     """
-    if port > _LAST_PORT:
+    if not 0 <= port <= _LAST_PORT:
         raise ValueError(port)
     found = await asyncio.get_running_loop().getaddrinfo(
         host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

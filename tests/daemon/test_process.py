@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
 import signal
 import socket
 import subprocess
+import threading
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -30,7 +32,7 @@ from support.command import (
 from winter_sync.simulator import Answer, Call, Faults
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from winter_sync.simulator import Simulator
@@ -56,6 +58,12 @@ class Process:
     def told_next(self) -> list[str]:
         """Give the lines of the next message to systemd."""
         return self._manager.recv(4096).decode().splitlines()
+
+    def told_so_far(self) -> None:
+        """Read all that systemd has been told."""
+        with suppress(BlockingIOError):
+            while True:
+                self._manager.recv(4096, socket.MSG_DONTWAIT)
 
     def logged(self, event: str) -> dict[str, Any]:
         """Wait for a line of the log."""
@@ -128,6 +136,54 @@ def test_it_is_watched_by_its_progress(tmp_path: Path) -> None:
             heard = daemon.told("WATCHDOG=1") + daemon.told("WATCHDOG=1")
             assert any("STATUS=" in one for one in heard)
             assert daemon.end() == 0
+
+
+@pytest.mark.fault(
+    kind="the process is stopped for longer than its patience, and goes on",
+    injected="(SIGSTOP, then SIGCONT)",
+    outcome="it lives, polls what became due and finishes its downloads",
+    kept="everything",
+)
+def test_a_process_that_was_stopped_goes_on(tmp_path: Path) -> None:
+    """As with a container that is paused: nothing was stuck, and systemd hears so at once."""
+    go_on = threading.Event()
+
+    class Waiting(Faults):
+        def stream(self, call: Call, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+            del call
+            return self._waiting(chunks)
+
+        async def _waiting(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+            async for chunk in chunks:
+                yield chunk
+                await asyncio.to_thread(go_on.wait)
+
+    patience = 6
+    with served(Waiting()) as simulator:
+        waits = {"query_timeout": "2s", "first_byte_timeout": "2s"}
+        file = settings_of(
+            simulator,
+            tmp_path,
+            api={"base_url": simulator.url, **waits},
+            daemon={"stall_after": f"{patience}s"},
+            schedule={"poll_every": "5s"},
+        )
+        with running(tmp_path, file, WATCHDOG_USEC="2000000") as daemon:
+            daemon.logged("download begins")
+            daemon.process.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, daemon.process.pid, os.WSTOPPED | os.WNOWAIT)
+            daemon.told_so_far()
+            # The kernel's own clock, which a test cannot drive, must go on for longer than that.
+            go_on.wait(patience + 2)
+            daemon.process.send_signal(signal.SIGCONT)
+            assert "WATCHDOG=1" in daemon.told_next()
+            resumed = daemon.logged("this process was stopped, and resumes")
+            assert resumed["seconds"] > patience
+            go_on.set()
+            daemon.logged("polled")
+            daemon.logged("download ended")
+            assert daemon.end() == 0
+    assert any((tmp_path / "winter").rglob("*_stack.fits"))
 
 
 def test_a_refused_program_is_in_the_status(tmp_path: Path) -> None:

@@ -8,12 +8,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from daemon.scenes import Told
+from daemon.scenes import TYPES, Slow, Told, here
 
 from winter_sync.errors import StalledError
 from winter_sync.events import (
     BatchBegun,
     BatchEnded,
+    Polled,
+    Resumed,
     ServerUnwell,
     Stalled,
     Started,
@@ -21,7 +23,7 @@ from winter_sync.events import (
 )
 from winter_sync.fetcher import Fetched, Fetcher
 from winter_sync.mirror import Mirror
-from winter_sync.models import Failed
+from winter_sync.models import Failed, ImageType
 from winter_sync.poller import Poller
 from winter_sync.schedule import Schedule
 from winter_sync.simulator import Answer, Call, Faults, Reset
@@ -240,3 +242,53 @@ def test_a_server_that_is_silent_is_no_stall(play: Callable[..., None]) -> None:
         assert keeper.told(ServerUnwell)
 
     play(scene, faults=Silent())
+
+
+@pytest.mark.parametrize("at", [5, 90, 601])
+def test_who_was_stopped_goes_on(play: Callable[..., None], at: int) -> None:
+    """A pause far longer than its patience, in a download or between two polls, ends nothing."""
+    slow = Slow()
+
+    async def scene(keeper: Keeper) -> None:
+        async with keeper.keeping():
+            await asyncio.sleep(at)
+            for _ in range(3):
+                keeper.time.loop.now += 5 * 3600
+                await asyncio.sleep(60)
+                slow.go_on.set()
+                await asyncio.sleep(3600)
+        assert not keeper.told(Stalled)
+        assert [round(one.seconds, -3) for one in keeper.told(Resumed)] == [18000] * 3
+        assert here(keeper, *map(ImageType, TYPES))
+
+    play(scene, faults=slow)
+
+
+def test_what_became_due_while_it_was_stopped_is_polled_at_once(play: Callable[..., None]) -> None:
+    """Nobody waits for the next tick after a pause."""
+
+    async def scene(keeper: Keeper) -> None:
+        async with keeper.keeping():
+            await asyncio.sleep(60)
+            polled = len(keeper.told(Polled))
+            keeper.time.loop.now += 5 * 3600
+            await asyncio.sleep(20)
+            assert len(keeper.told(Polled)) == polled + len(TYPES)
+
+    play(scene)
+
+
+def test_who_was_stopped_and_is_stuck_is_found_out(
+    play: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pause puts the end of what hangs off, and no more than that."""
+
+    async def scene(keeper: Keeper) -> None:
+        monkeypatch.setattr(Poller, "poll", hang)
+        life = asyncio.create_task(keeper.service().run())
+        await asyncio.sleep(600)
+        keeper.time.loop.now += 5 * 3600
+        with pytest.raises(StalledError):
+            await asyncio.wait_for(life, 960)
+
+    play(scene)

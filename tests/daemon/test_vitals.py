@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.makers import batch, candidate, product
 
 from winter_sync.events import (
@@ -25,6 +27,9 @@ QUERY = Query(Subject("2024A000", Instrument.WINTER, ImageType.STACK), date(2024
 STALL = 900.0
 
 
+LOOKS = 30.0
+
+
 class Watched:
     """Vitals on a clock that a test sets."""
 
@@ -36,6 +41,16 @@ class Watched:
         """Let time pass, and give the troubles."""
         self.now += seconds
         return self.vitals.troubles()
+
+    def looked_at(self, seconds: float) -> list[float]:
+        """Let time pass with regular looks; gives when something was stuck, from now."""
+        began, found = self.now, []
+        while self.now - began < seconds:
+            self.now += LOOKS
+            self.vitals.expect_look(LOOKS)
+            if self.vitals.troubles():
+                found.append(self.now - began)
+        return found
 
 
 @pytest.fixture
@@ -115,6 +130,34 @@ def test_who_leaves_the_server_alone_is_not_stuck(watched: Watched) -> None:
     watched.vitals.held_until = lambda: 10_000.0
     assert not watched.later(10_000 + STALL)
     assert len(watched.later(1)) == 2
+
+
+@given(
+    before=st.floats(0, STALL - LOOKS),
+    stopped=st.floats(LOOKS + STALL / 10, 1e8),
+    expected=st.floats(0, 1e4),
+)
+def test_who_was_stopped_is_not_stuck(before: float, stopped: float, expected: float) -> None:
+    """However long it was, and when: all patience begins anew, and then ends as ever."""
+    watched = Watched()
+    watched.vitals.tell(BatchBegun(BATCH))
+    watched.vitals.expect_poll(expected)
+    with watched.vitals.polling("2024A000"):
+        assert not watched.looked_at(before)
+        watched.vitals.expect_look(LOOKS)
+        assert not watched.later(LOOKS + stopped), "before the first look, too"
+        assert watched.vitals.expect_look(LOOKS) == pytest.approx(stopped)
+        assert not watched.later(0)
+        assert watched.looked_at(2 * STALL)[0] == pytest.approx(STALL + LOOKS, abs=LOOKS)
+
+
+def test_looks_that_come_a_little_late_hide_nothing(watched: Watched) -> None:
+    """A machine that is busy is not one that was stopped."""
+    watched.vitals.tell(BatchBegun(BATCH))
+    for _ in range(10):
+        assert watched.vitals.expect_look(LOOKS) == 0
+        watched.now += LOOKS + STALL / 10
+    assert watched.later(0)
 
 
 def test_what_is_over_is_not_watched(watched: Watched) -> None:
