@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.disks import as_root, mounted
 
+from winter_sync.disk import is_directory, is_file, is_there
 from winter_sync.errors import ExitCode, StorageError
 from winter_sync.events import Settled
 from winter_sync.models import Failed, Published
@@ -201,7 +202,7 @@ def put_loop(place: Path) -> None:
 def put_link_out(place: Path) -> None:
     """Put a link to another file system where a directory should be."""
     if Path("/dev/shm").stat().st_dev == place.parents[4].stat().st_dev:  # noqa: S108 - looked at
-        pytest.skip("there is no other file system here")
+        pytest.skip("needs /dev/shm to be a file system of its own")
     place.parent.parent.mkdir(parents=True)
     place.parent.symlink_to("/dev/shm")  # noqa: S108 - nothing is written there
 
@@ -242,3 +243,33 @@ async def test_what_is_in_the_way_stops_no_other(
     rig.observatory.clock.advance(timedelta(hours=8))
     assert (await rig.sync()).exit_code is ExitCode.DONE
     assert rig.files() == truth
+
+
+# --- what is there -------------------------------------------------------------------------------
+
+
+def test_what_is_there_is_told_from_what_is_not(tmp_path: Path) -> None:
+    """A link counts as what it leads to; nothing is where something is in the way, or in a ring."""
+    file, ring, lost = tmp_path / "file", tmp_path / "ring", tmp_path / "lost"
+    file.touch()
+    ring.symlink_to(ring)
+    lost.symlink_to("nowhere")
+    (tmp_path / "link").symlink_to(tmp_path)
+    found = {
+        path.name: (is_there(path), is_directory(path), is_file(path))
+        for path in (file, tmp_path / "link", lost, ring, file / "below", tmp_path / "absent")
+    }
+    assert found == {
+        "file": (True, False, True),
+        "link": (True, True, False),
+        **dict.fromkeys(("lost", "ring", "below", "absent"), (False, False, False)),
+    }
+
+
+@pytest.mark.parametrize("look", [is_there, is_directory, is_file])
+def test_what_cannot_be_known_is_not_taken_for_absent(
+    tmp_path: Path, look: Callable[[Path], bool]
+) -> None:
+    """Since Python 3.14 its own functions say of a path that it is not there when a look fails."""
+    with pytest.raises(OSError, match="too long"):
+        look(tmp_path / ("x" * 300))

@@ -95,6 +95,14 @@ def test_a_memory_keeps_what_is_there(tmp_path: Path) -> None:
     assert (roots.mirror_in(here), roots.mirror_in(gone)) == ("c", None)
 
 
+def test_what_cannot_be_looked_at_is_not_forgotten(tmp_path: Path) -> None:
+    """A place that the system says nothing of may be a mirror still, and hinders no other."""
+    roots, unknown = Roots(tmp_path / "roots.json"), tmp_path / ("x" * 300)
+    roots.remember(unknown, "a")
+    roots.forget_removed()
+    assert roots.mirror_in(unknown) == "a"
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"/a": 3}', "\x00"])
 def test_a_memory_that_makes_no_sense_is_none(tmp_path: Path, content: str) -> None:
     """A file that is damaged is as good as none, and is replaced."""

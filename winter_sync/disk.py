@@ -83,6 +83,42 @@ def explained(path: Path) -> Iterator[None]:
         ) from failed
 
 
+def is_directory(path: Path) -> bool:
+    """Return whether a path leads to a directory; see `is_there`."""
+    return stat.S_ISDIR(_mode(path))
+
+
+def is_file(path: Path) -> bool:
+    """Return whether a path leads to a regular file; see `is_there`."""
+    return stat.S_ISREG(_mode(path))
+
+
+def is_there(path: Path) -> bool:
+    """Return whether a path leads to anything.
+
+    `Path.exists` and its like say since Python 3.14 that nothing is there where it only may not be
+    looked at, or the disk fails: so a mirror would be taken for none.
+
+    Raises
+    ------
+    OSError
+        If that cannot be known.
+    """
+    return _mode(path) != 0
+
+
+def _mode(path: Path) -> int:
+    """Return the mode of what a path leads to; 0 if there is nothing."""
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    except OSError as failed:
+        if failed.errno == errno.ELOOP:
+            return 0
+        raise
+
+
 def space_of(path: Path) -> int:
     """Give how many bytes an ordinary user may still write on the file system of a path."""
     found = os.statvfs(path)

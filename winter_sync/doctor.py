@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from winter_sync import keyring
-from winter_sync.disk import explained, space_of
+from winter_sync.disk import explained, is_directory, is_file, is_there, space_of
 from winter_sync.errors import ExitCode, StorageError, UsageError, WinterSyncError, gravest
 from winter_sync.factory import CATALOG, open_api
 from winter_sync.models import Credentials
@@ -139,7 +139,7 @@ def _disk(settings: Settings) -> str:
     """Make sure that the root, or the place where it will be, can be written to."""
     root = settings.root
     check_root(root)
-    place = root if root.exists() else root.parent
+    place = root if is_there(root) else root.parent
     free = _free_where_writable(place)
     if free < settings.mirror.min_free:
         raise StorageError(
@@ -148,7 +148,7 @@ def _disk(settings: Settings) -> str:
             remedy="Free some space or lower mirror.min_free.",
         )
     state = settings.state
-    if state.is_dir() and not state.is_relative_to(root):
+    if is_directory(state) and not state.is_relative_to(root):
         _free_where_writable(state)
     return f"{root} is writable, {show_size(free)} free"
 
@@ -187,8 +187,8 @@ def _mirror(settings: Settings) -> str:
     catalog, root = settings.state / CATALOG, settings.root
     if Tree(root).name is not None:
         return f"its catalog is {catalog}"
-    known = root.is_dir() and Roots(memory_path(os.environ)).mirror_in(root) is not None
-    if known or catalog.is_file():
+    known = is_directory(root) and Roots(memory_path(os.environ)).mirror_in(root) is not None
+    if known or is_file(catalog):
         raise StorageError(
             f"{root} held a mirror, and holds none now", remedy="Is its file system mounted?"
         )

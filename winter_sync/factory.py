@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from winter_sync import keyring
 from winter_sync.api import Api, Timeouts
 from winter_sync.catalog import Catalog, CatalogThread
-from winter_sync.disk import explained
+from winter_sync.disk import explained, is_file
 from winter_sync.downloader import Downloader
 from winter_sync.errors import StorageError, UsageError
 from winter_sync.fetcher import Fetcher
@@ -212,7 +212,7 @@ async def open_existing_catalog(
         If it cannot be read.
     """
     path = settings.state / CATALOG
-    if not path.is_file():
+    if not is_file(path):
         raise UsageError(
             f"there is no mirror in {settings.root} yet",
             remedy="Run `winter-sync sync` first, or check mirror.root and mirror.state.",
@@ -228,7 +228,7 @@ async def _open_catalog(
 ) -> AsyncIterator[CatalogThread]:
     path = settings.state / CATALOG
     roots = Roots(memory_path(os.environ))
-    name = _existing(tree, path) if path.is_file() else _beginning(tree, roots)
+    name = _existing(tree, path) if is_file(path) else _beginning(tree, roots)
     _make_state(settings.state)
     roots.remember(tree.root, name)
     async with CatalogThread(path, clock) as catalog:

@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from winter_sync.disk import is_directory
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -48,7 +50,7 @@ class Roots:
     def forget_removed(self) -> None:
         """Forget roots that are no directories any more: a mount point would be there."""
         known = self._read()
-        kept = {place: name for place, name in known.items() if Path(place).is_dir()}
+        kept = {place: name for place, name in known.items() if _may_be_there(Path(place))}
         if kept != known:
             self._write(kept)
 
@@ -66,3 +68,11 @@ class Roots:
             return {}
         pairs = found.items() if isinstance(found, dict) else ()
         return {place: name for place, name in pairs if isinstance(name, str)}
+
+
+def _may_be_there(place: Path) -> bool:
+    """Return whether a place is a directory, as far as it can be known: a disk may fail."""
+    try:
+        return is_directory(place)
+    except OSError:
+        return True

@@ -9,7 +9,7 @@ import socket
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from winter_sync.disk import explained
+from winter_sync.disk import explained, is_there
 from winter_sync.errors import UsageError
 from winter_sync.layout import OURS
 
@@ -49,7 +49,7 @@ def only_daemon(root: Path, since: datetime) -> Iterator[None]:
 
 def make_sure_of_being_alone(root: Path, since: datetime) -> None:
     """Raise as `only_daemon` does if another daemon keeps a root, which need not be there yet."""
-    if (root / OURS / _LOCK).exists():
+    if is_there(root / OURS / _LOCK):
         with only_daemon(root, since):
             pass
 

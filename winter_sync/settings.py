@@ -18,6 +18,7 @@ from pydantic_settings import (
 )
 
 from winter_sync.complaints import explain, nearest
+from winter_sync.disk import is_directory
 from winter_sync.errors import StorageError, UsageError
 from winter_sync.layout import OURS, Layout
 from winter_sync.models import Rhythm, Selection
@@ -229,14 +230,14 @@ def check_root(root: Path) -> None:
         If it is something else, or its parent is not there. That is not made: where it is
         absent, a file system is likely not mounted.
     """
-    if root.is_dir():
+    if is_directory(root):
         return
     if os.path.lexists(root):
         raise StorageError(
             f"the root of the mirror, {root}, is no directory",
             remedy="Move it away, or set another mirror.root.",
         )
-    if not root.parent.is_dir():
+    if not is_directory(root.parent):
         raise StorageError(
             f"there is no directory {root.parent} to make the root of the mirror, {root.name}, in",
             remedy="Create or mount it, or set another mirror.root.",

@@ -29,6 +29,7 @@ from winter_sync.disk import (
     lock,
     make_directory,
     share,
+    is_directory,
     space_of,
     sync_directory,
     sync_file,
@@ -147,7 +148,7 @@ class Tree:
     def _end(self, directory: Path) -> None:
         """Remove the directory of a session, or leave it to the next start for its evidence."""
         with explained(directory), self._alone():
-            if directory.is_dir() and not any(directory.glob(_JOURNALS)):
+            if is_directory(directory) and not any(directory.glob(_JOURNALS)):
                 shutil.rmtree(directory)
 
     def sessions(self) -> dict[str, bool]:
@@ -189,7 +190,7 @@ class Tree:
         """Remove what a dead session left, once its testimony was heard."""
         directory = self._staging / session
         with explained(directory), self._alone():
-            if directory.is_dir() and self._take_charge(directory):
+            if is_directory(directory) and self._take_charge(directory):
                 shutil.rmtree(directory)
             if session in self._graves:
                 os.close(self._graves.pop(session))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from crashes.sweep import kill_and_restart, random_instants
+from support.disks import PACKAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -57,13 +58,15 @@ def _run(*command: str) -> None:
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Disk]:
     """Give a mounted disk whose power can be cut."""
-    if os.geteuid() or not shutil.which("mkfs.ext4"):
-        pytest.skip("mounting an image needs root and e2fsprogs")
+    if not shutil.which("mkfs.ext4"):
+        pytest.skip(f"needs mkfs.ext4: apt install {PACKAGES['mkfs.ext4']}")
+    if os.geteuid():
+        pytest.skip("needs root, to mount an image")
     made = Disk(tmp_path)
     try:
         made.mount()
     except subprocess.CalledProcessError as refused:
-        pytest.skip(f"an image cannot be mounted here: {refused.stderr.decode().strip()}")
+        pytest.skip(f"needs a kernel that mounts an image: {refused.stderr.decode().strip()}")
     yield made
     made.unmount()
 

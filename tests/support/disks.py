@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _FILES = 64
+PACKAGES = {
+    "mke2fs": "e2fsprogs",
+    "mkfs.ext4": "e2fsprogs",
+    "mount": "mount",
+    "umount": "mount",
+}
+"""The Debian package that has each command of the system which a test runs."""
 
 
 @contextmanager
@@ -45,11 +52,13 @@ def mounted(kind: str, place: Path) -> Iterator[Path]:
 
 
 def as_root(command: list[str]) -> None:
-    """Run a command that only root may run, or skip the test with the reason."""
+    """Run a command that only root may run, or skip the test with what it would take."""
     try:
         subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - the system's
+    except FileNotFoundError:
+        pytest.skip(f"needs {command[0]}: apt install {PACKAGES[command[0]]}")
     except (OSError, subprocess.CalledProcessError) as refused:
-        pytest.skip(f"a file system of our own cannot be mounted here: {refused}")
+        pytest.skip(f"needs root, and a kernel that mounts: {refused}")
 
 
 def fill(disk: Path) -> Path:
