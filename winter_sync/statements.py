@@ -87,16 +87,18 @@ UPDATE products SET withdrawn_at = ? WHERE instrument = ? AND savepath = ?
 FORGET_POLLS = """
 DELETE FROM polls WHERE id <= (SELECT max(id) FROM polls) - ? AND NOT sweep
 """
+# The sign changes no value. Without it SQLite since 3.51 makes a join of such a condition, and then
+# reads all products of an instrument to choose a few from the head of the queue.
 LISTED_UNDER = """
-EXISTS (SELECT 1 FROM listings l WHERE l.program IN ({programs})
++EXISTS (SELECT 1 FROM listings l WHERE l.program IN ({programs})
   AND l.instrument = p.instrument AND l.savepath = p.savepath AND l.withdrawn_at IS NULL)
 """
 EVER_LISTED_UNDER = """
-EXISTS (SELECT 1 FROM listings l WHERE l.program IN ({programs})
++EXISTS (SELECT 1 FROM listings l WHERE l.program IN ({programs})
   AND l.instrument = p.instrument AND l.savepath = p.savepath)
 """
 LISTED_BY = """
-EXISTS (SELECT 1 FROM listings b WHERE b.instrument = p.instrument AND b.savepath = p.savepath
++EXISTS (SELECT 1 FROM listings b WHERE b.instrument = p.instrument AND b.savepath = p.savepath
   AND (b.program, b.instrument, p.image_type, b.region) IN (VALUES {rows}))
 """
 CANDIDATES = f"""
