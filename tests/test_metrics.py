@@ -34,6 +34,7 @@ from winter_sync.events import (
     Recovered,
     Reloading,
     ReloadRefused,
+    Resumed,
     Retrying,
     RowsRefused,
     ServerUnwell,
@@ -82,7 +83,10 @@ BATCH = batch(CANDIDATE)
 EVIDENCE = evidence(product(), b"12345")
 
 Labels = dict[str, str]
-UNCOUNTED = {Backlog, FoundUnchanged, PollsEnded, Stopping, Stopped, Stalled, DayEnded}
+UNCOUNTED = {
+    *(Backlog, FoundUnchanged, PollsEnded),
+    *(Stopping, Stopped, Stalled, DayEnded, Resumed),
+}
 """The catalog, the process's start and the numbers themselves tell these better."""
 CHANGES = ("new", "changed", "returned", "withdrawn")
 UNLOGGED = {Backlog, PollsEnded, Received}
