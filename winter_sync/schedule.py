@@ -25,7 +25,7 @@ _LONGEST_JITTER = timedelta(minutes=1)
 
 
 class RegularTrigger(BaseTrigger):  # type: ignore[misc] # APScheduler ships no types
-    """Fires at regular intervals, each a little early or late.
+    """Fires at intervals that are each a little longer than asked for: not all come together then.
 
     APScheduler asks a trigger for every time up to now before it runs a job, which takes seconds
     and hundreds of megabytes when the clock went on by a year. This one has at most one such time:
@@ -34,9 +34,9 @@ class RegularTrigger(BaseTrigger):  # type: ignore[misc] # APScheduler ships no 
     Parameters
     ----------
     every
-        The mean interval.
+        The shortest interval.
     jitter
-        How much earlier or later each time may be at most.
+        How much longer an interval may be.
     random
         Gives random numbers in [0, 1).
     """
@@ -50,13 +50,13 @@ class RegularTrigger(BaseTrigger):  # type: ignore[misc] # APScheduler ships no 
 
     def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
         """Return the first time after now; regular, unless times were missed."""
-        interval = self._every + self._jitter * (2 * self._random() - 1)
+        interval = self._every + self._jitter * self._random()
         regular = (previous_fire_time or now) + interval
         return regular if regular > now else now + interval
 
 
 class Schedule:
-    """Ticks for every subject: at once, and then in its rhythm, each a little early or late.
+    """Ticks for every subject: at once, and then in its rhythm, each a little late.
 
     All times are UTC, so that no change to or from summer time moves a tick. Several ticks that
     were missed count as one and cost no more than one, whether the process was stopped or the

@@ -1,4 +1,4 @@
-"""Ticks: regular, each a little early or late, and none of them dearer for a clock that is set."""
+"""Ticks: regular, each a little late, and none of them dearer for a clock that is set."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Ticks:
     def _random(self) -> float:
         """Return a number that is drawn once for each time that is worked out."""
         self.worked_out += 1
-        return 0.5
+        return 0.0
 
     async def until(self, seconds: float) -> None:
         """Wait until so many seconds after the start."""
@@ -128,14 +128,12 @@ def test_the_next_tick_is_after_now_and_within_the_jitter(
     tick = RegularTrigger(every, jitter, lambda: random).get_next_fire_time(START, now)
     since = now if tick - START > every + jitter else START
     assert tick > now
-    assert every - jitter <= tick - since <= every + jitter
+    assert every <= tick - since <= every + jitter
 
 
-@pytest.mark.parametrize("random", [0.0, 0.999])
-def test_jitter_makes_ticks_early_and_late(random: float) -> None:
-    """By as much either way, so that the rhythm is on average what was asked for."""
+@pytest.mark.parametrize("random", [0.0, 0.25, 0.999])
+def test_jitter_makes_ticks_late_and_never_early(random: float) -> None:
+    """Nobody is asked more often than was agreed."""
     every, jitter = timedelta(minutes=10), timedelta(minutes=1)
     tick = RegularTrigger(every, jitter, lambda: random).get_next_fire_time(START, START)
-    assert tick - START == pytest.approx(
-        every + jitter * (2 * random - 1), abs=timedelta(seconds=1)
-    )
+    assert tick - START == every + jitter * random
