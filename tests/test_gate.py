@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import functools
+import gzip
 import io
 import os
 import re
+import struct
 import subprocess
 import sys
 import tempfile
 import tracemalloc
 import warnings
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +28,16 @@ from hypothesis import strategies as st
 from winter_sync.avro import MAX_HEADER
 from winter_sync.errors import DamagedError
 from winter_sync.fits import MAX_HEADER_BLOCKS
-from winter_sync.gate import AvroShape, Fault, FitsShape, Verdict, judge
+from winter_sync.gate import (
+    SUFFIXES,
+    AvroShape,
+    Fault,
+    FitsShape,
+    Verdict,
+    judge,
+    unknown_suffix,
+)
+from winter_sync.gunzip import MAX_INFLATED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -183,25 +195,123 @@ def multi_extension(draw: st.DrawFn) -> bytes:
     return written(hdus, checksum=draw(st.booleans()))
 
 
+def fills(content: bytes) -> list[range]:
+    """Give the places between the last byte of data of each HDU and the byte after its fill."""
+    with fits.open(io.BytesIO(content), disable_image_compression=True) as hdus:
+        infos = [(hdu.fileinfo(), hdu.size) for hdu in hdus]
+    return [range(one["datLoc"] + size, one["datLoc"] + one["datSpan"] + 1) for one, size in infos]
+
+
+def fault_of(error: DamagedError) -> Fault:
+    """Give what kind of damage an error is about."""
+    return Fault(str(error.fields["fault"]))
+
+
+def fault_of_cut(content: bytes, cut: int) -> Fault | None:
+    """Give with which fault a prefix is refused; None for one that passes."""
+    try:
+        judged(content[:cut], "a.fits")
+    except DamagedError as refused:
+        return fault_of(refused)
+    return None
+
+
 @given(multi_extension(), st.data())
-def test_no_prefix_passes_but_one_between_hdus(content: bytes, data: st.DataObject) -> None:
-    """Any file passes whole, and cut anywhere but between two HDUs it is refused as short."""
+def test_no_prefix_without_its_data_passes(content: bytes, data: st.DataObject) -> None:
+    """Any file passes whole; cut anywhere but behind the data of an HDU it is refused as short."""
     ends, data_bytes, _ = opened(content)
     verdict = judged(content, "a.fits")
     assert isinstance(verdict, FitsShape)
-    assert (verdict.hdus, verdict.data_bytes) == (len(ends), data_bytes)
-    cut = data.draw(st.integers(0, len(content) - 1).filter(lambda cut: cut not in ends))
-    assert refusal(content[:cut], "a.fits").fields["fault"] is Fault.SHORT
+    assert (verdict.hdus, verdict.data_bytes, verdict.notes) == (len(ends), data_bytes, ())
+    behind = fills(content)
+    cut = data.draw(st.integers(0, len(content) - 1))
+    if any(cut in fill for fill in behind):
+        assert fault_of_cut(content, cut) in (None, Fault.EXTENSIONS)
+    else:
+        assert fault_of_cut(content, cut) is Fault.SHORT
+
+
+@given(multi_extension(), st.data())
+def test_fill_that_is_missing_at_the_very_end_is_noted(content: bytes, data: st.DataObject) -> None:
+    """Without its last fill, or a part of it, a file has all its data: it passes, with a note."""
+    fill = fills(content)[-1]
+    cut = data.draw(st.sampled_from(fill))
+    verdict = judged(content[:cut], "a.fits")
+    whole = judged(content, "a.fits")
+    assert isinstance(verdict, FitsShape)
+    assert isinstance(whole, FitsShape)
+    assert (verdict.hdus, verdict.data_bytes) == (whole.hdus, whole.data_bytes)
+    assert verdict.summed == whole.summed, "what is missing counts in no sum"
+    short = len(content) - cut
+    assert bool(verdict.notes) == (short > 0)
+    assert all(f"{short} bytes short" in note for note in verdict.notes)
+
+
+def test_missing_fill_of_an_ascii_table_is_blanks() -> None:
+    """The sums of a table whose fill is missing are right with the blanks that belong there."""
+    content = written([fits.PrimaryHDU(), ascii_table()], checksum=True)
+    verdict = judged(content.rstrip(b" "), "a.fits")
+    assert isinstance(verdict, FitsShape)
+    assert verdict.summed == 2
+    assert len(verdict.notes) == 1
 
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_every_class_of_cut_is_refused(name: str) -> None:
-    """Cut at, just before and just after each block, only cuts between HDUs can pass."""
+    """Cut at, just before and just after each block, only cuts behind data can pass."""
     content = shape(name)
-    ends, _, _ = opened(content)
+    behind = {place for fill in fills(content) for place in fill}
     cuts = {block + step for block in range(0, len(content) + 1, BLOCK) for step in (-1, 0, 1)}
-    for cut in sorted(cuts.intersection(range(len(content))).difference(ends)):
-        assert refusal(content[:cut], "a.fits").fields["fault"] is Fault.SHORT, cut
+    for cut in sorted(cuts.intersection(range(len(content))).difference(behind)):
+        assert fault_of_cut(content, cut) is Fault.SHORT, cut
+
+
+@pytest.mark.parametrize("zeros", [1, 100, BLOCK, 10 * BLOCK - 1])
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_few_zeros_after_the_last_hdu_are_noted(name: str, zeros: int) -> None:
+    """Less than a record of tape, of ten blocks, is fill: all data are there, and it is noted."""
+    verdict = judged(shape(name) + bytes(zeros), "a.fits")
+    whole = judged(shape(name), "a.fits")
+    assert isinstance(verdict, FitsShape)
+    assert isinstance(whole, FitsShape)
+    assert (verdict.hdus, verdict.summed) == (whole.hdus, whole.summed)
+    assert verdict.notes == (f"{zeros} zeros follow HDU {whole.hdus - 1}, the last",)
+
+
+@pytest.mark.parametrize(
+    ("tail", "fault", "says"),
+    [
+        (bytes(10 * BLOCK), Fault.LONG, "28800 zeros follow HDU 6"),
+        (bytes(500_000), Fault.LONG, "500000 zeros follow HDU 6"),
+        (b"\0" * 5000 + b"x", Fault.LONG, "5001 bytes follow HDU 6"),
+        (b"special record".ljust(BLOCK), Fault.LONG, "are no extension"),
+        (b"XTENSION", Fault.SHORT, "ends in the header of HDU 7"),
+        (b"XTENSION= 'IMAGE'".ljust(80), Fault.SHORT, "ends in the header of HDU 7"),
+    ],
+)
+def test_what_follows_the_last_hdu_is_weighed(tail: bytes, fault: Fault, says: str) -> None:
+    """More zeros than fill, and any other bytes, are refused, and yet said to cost no data."""
+    error = refusal(shape("exposure") + tail, "X_mef.fits", extensions=6)
+    assert says in str(error)
+    assert error.fields["fault"] is fault
+    assert fault.leaves_data_whole == (fault is not Fault.SHORT)
+
+
+@pytest.mark.parametrize("tail", [b"", bytes(BLOCK), bytes(90_000), b"junk" * 9])
+def test_boards_that_are_missing_are_found_whatever_follows(tail: bytes) -> None:
+    """A file preallocated for six boards, and three written, is not taken for one with fill."""
+    error = refusal(written(exposure(3)) + tail, "X_mef.fits", extensions=6)
+    assert "3 extensions where 6 should be" in str(error)
+
+
+@pytest.mark.parametrize("name", ["exposure with sums", "table with sums"])
+def test_a_wrong_sum_does_not_hide_that_data_are_missing(name: str) -> None:
+    """A cut file is short, whatever its first sum says: repeating it must never make it whole."""
+    content = bytearray(shape(name))
+    content[content.index(b"DATASUM") + 12] ^= 1
+    error = refusal(bytes(content[: -3 * BLOCK]), "a.fits")
+    assert error.fields["fault"] is Fault.SHORT
+    assert refusal(bytes(content), "a.fits").fields["fault"] is Fault.CHECKSUM
 
 
 @pytest.mark.parametrize(("name", "extensions"), [("exposure with NEXTEND", None), ("exposure", 6)])
@@ -214,17 +324,44 @@ def test_a_known_count_refuses_a_cut_between_hdus(name: str, extensions: int | N
         assert error.fields["fault"] is Fault.EXTENSIONS
 
 
-def test_more_extensions_than_known_are_refused() -> None:
-    """NEXTEND and the caller's count are exact."""
-    error = refusal(written(exposure(3, NEXTEND=2)), "a.fits")
+@pytest.mark.parametrize(
+    ("cards", "usual", "note"),
+    [
+        ({"NEXTEND": 2}, None, "3 extensions where its header says 2"),
+        ({}, 2, "3 extensions where 2 are usual"),
+        ({"NEXTEND": 3}, 6, "3 extensions where 6 are usual"),
+        ({"NEXTEND": 2}, 6, None),
+        ({"NEXTEND": 6}, 6, None),
+        ({"NEXTEND": 6}, None, None),
+        ({}, 6, None),
+    ],
+)
+def test_another_number_of_extensions_is_noted_or_refused(
+    cards: dict[str, int], usual: int | None, note: str | None
+) -> None:
+    """Three boards pass where more than announced, or as announced; fewer are a doubt."""
+    content = written(exposure(3, **cards))
+    if note is None:
+        error = refusal(content, "X_mef.fits", extensions=usual)
+        assert error.fields["fault"] is Fault.EXTENSIONS
+        assert "3 extensions where 6 should be" in str(error)
+    else:
+        verdict = judged(content, "X_mef.fits", extensions=usual)
+        assert isinstance(verdict, FitsShape)
+        assert verdict.notes == (note,)
+
+
+def test_an_exposure_without_a_board_is_never_noted_only() -> None:
+    """NEXTEND = 0 announces nothing, which is what a primary header alone holds."""
+    error = refusal(written(exposure(0, NEXTEND=0)), "X_mef.fits", extensions=6)
     assert error.fields["fault"] is Fault.EXTENSIONS
-    assert "3 extensions where 2 should be" in str(error)
-    assert refusal(shape("exposure"), "a.fits", extensions=5).fields["fault"] is Fault.EXTENSIONS
 
 
 def test_the_callers_count_overrides_nextend() -> None:
     """A caller who knows better than a stale card is believed."""
-    assert isinstance(judged(written(exposure(3, NEXTEND=2)), "a.fits", extensions=3), FitsShape)
+    verdict = judged(written(exposure(3, NEXTEND=2)), "a.fits", extensions=3)
+    assert isinstance(verdict, FitsShape)
+    assert verdict.notes == ()
 
 
 def test_a_primary_header_alone_is_refused_when_extensions_may_follow() -> None:
@@ -418,14 +555,10 @@ def test_what_does_not_bear_on_wholeness_is_let_pass(content: bytes, why: str) -
 @pytest.mark.parametrize(
     ("content", "fault", "says"),
     [
-        (SMALL + b"\0" * BLOCK, Fault.LONG, "2880 bytes follow HDU 0"),
-        (SMALL + b"\0", Fault.LONG, "1 bytes follow HDU 0"),
         (SMALL + b"special record".ljust(BLOCK), Fault.LONG, "are no extension"),
         (SMALL + SMALL, Fault.LONG, "5760 bytes follow HDU 0"),
         (SMALL + EMPTY[:5], Fault.LONG, "5 bytes follow HDU 0"),
         (SMALL + b"XTEN", Fault.SHORT, "ends in the header of HDU 1"),
-        (SMALL[:-1], Fault.SHORT, "the padding of HDU 0 is 1 bytes short"),
-        (SMALL[: BLOCK + 5], Fault.SHORT, "the padding of HDU 0 is 2875 bytes short"),
         (SMALL[: BLOCK + 4], Fault.SHORT, "the data of HDU 0 are 1 bytes short"),
         (SMALL[:BLOCK], Fault.SHORT, "the data of HDU 0 are 5 bytes short"),
         (SMALL[:900], Fault.SHORT, "ends in the header of HDU 0"),
@@ -474,6 +607,161 @@ def test_headers_without_end_are_given_up(piece: bytes) -> None:
     start = EMPTY if piece.startswith(b"XTENSION") else EMPTY[:80] + piece[80:]
     error = refusal(start + piece * (MAX_HEADER_BLOCKS + 5), "a.fits")
     assert f"no END within {MAX_HEADER_BLOCKS} header blocks" in str(error)
+
+
+# --- FITS inside gzip ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("filename", ["a.fits.gz", "A.FITS.GZ"])
+def test_gzip_is_judged_by_what_is_inside(name: str, filename: str) -> None:
+    """What FITS in gzip is, the gate says of it, with the length of the file itself."""
+    inside = judged(shape(name), "a.fits")
+    packed = gzip.compress(shape(name))
+    verdict = judged(packed, filename)
+    assert isinstance(inside, FitsShape)
+    assert isinstance(verdict, FitsShape)
+    assert (verdict.size, verdict.hdus, verdict.data_bytes, verdict.summed, verdict.notes) == (
+        len(packed),
+        inside.hdus,
+        inside.data_bytes,
+        inside.summed,
+        (),
+    )
+
+
+@given(
+    content=st.sampled_from(["exposure with NEXTEND", "image with sums"]).map(shape),
+    level=st.integers(0, 9),
+    data=st.data(),
+)
+def test_any_cut_or_flip_of_gzip_is_refused(
+    content: bytes, level: int, data: st.DataObject
+) -> None:
+    """Cut anywhere it is short; with a byte changed it is damaged, or the same comes out."""
+    packed = gzip.compress(content, level)
+    cut = data.draw(st.integers(0, len(packed) - 1))
+    assert refusal(packed[:cut], "a.fits.gz").fields["fault"] is Fault.SHORT
+    damaged = bytearray(packed)
+    damaged[data.draw(st.integers(0, len(packed) - 1))] ^= data.draw(st.integers(1, 255))
+    try:
+        judged(bytes(damaged), "a.fits.gz")
+    except DamagedError as error:
+        assert not fault_of(error).leaves_data_whole  # noqa: PT017 - either is right
+    else:
+        assert gzip.decompress(bytes(damaged)) == content
+
+
+@pytest.mark.parametrize(
+    ("inside", "fault"),
+    [
+        (lambda: written(exposure(3)), Fault.EXTENSIONS),
+        (lambda: shape("exposure")[:-BLOCK], Fault.SHORT),
+        (lambda: shape("exposure") + b"junk", Fault.LONG),
+        (lambda: b"<html>", Fault.FOREIGN),
+        (lambda: b"", Fault.SHORT),
+    ],
+    ids=["boards", "cut", "junk", "page", "nothing"],
+)
+def test_what_is_wrong_inside_gzip_is_told(inside: Callable[[], bytes], fault: Fault) -> None:
+    """A file that was cut before it was packed has a right CRC-32, and is refused all the same."""
+    error = refusal(gzip.compress(inside()), "X_mef.fits.gz", extensions=6)
+    assert error.fields["fault"] is fault
+
+
+def packed_by_hand(content: bytes, *, flags: int, header: bytes, crc: int, size: int) -> bytes:
+    """Give one gzip stream, each field of it free."""
+    squeeze = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    body = squeeze.compress(content) + squeeze.flush()
+    start = b"\x1f\x8b\x08" + bytes([flags]) + bytes(6) + header
+    return start + body + struct.pack("<II", crc, size)
+
+
+@pytest.mark.parametrize(
+    ("flags", "header"),
+    [
+        (0, b""),
+        (1, b""),
+        (4, struct.pack("<H", 60_000) + b"e" * 60_000),
+        (8, b"X_stack.fits\0"),
+        (16, b"a comment\0"),
+        (2, b"hc"),
+        (30, struct.pack("<H", 3) + b"eee" + b"name\0" + b"comment\0" + b"hc"),
+    ],
+)
+def test_every_header_of_gzip_is_read(flags: int, header: bytes) -> None:
+    """Extra field, name, comment and header check may all be there (RFC 1952, 2.3)."""
+    right = {"crc": zlib.crc32(SMALL), "size": len(SMALL)}
+    packed = packed_by_hand(SMALL, flags=flags, header=header, **right)
+    assert gzip.decompress(packed) == SMALL
+    assert isinstance(judged(packed, "a.fits.gz"), FitsShape)
+
+
+@pytest.mark.parametrize(
+    ("packed", "fault", "says"),
+    [
+        ({"crc": 1}, Fault.MALFORMED, "CRC-32 is"),
+        ({"size": 1}, Fault.MALFORMED, "come out where gzip says 1"),
+        ({"flags": 0x80}, Fault.MALFORMED, "method 8 and flags 128 is unknown"),
+        ({"flags": 8, "header": b"n" * 200_000}, Fault.MALFORMED, "no header ends"),
+    ],
+)
+def test_what_gzip_says_of_itself_must_be_right(
+    packed: dict[str, Any], fault: Fault, says: str
+) -> None:
+    """A wrong CRC-32 or length, and a header without end, are refused with their reason."""
+    right = {"flags": 0, "header": b"", "crc": zlib.crc32(SMALL), "size": len(SMALL)}
+    error = refusal(packed_by_hand(SMALL, **{**right, **packed}), "a.fits.gz")
+    assert error.fields["fault"] is fault
+    assert says in str(error)
+
+
+def test_several_streams_are_one_file() -> None:
+    """Writers that pack in parallel write one stream after the other, as gzip allows."""
+    content = shape("exposure")
+    parts = [content[at : at + 7000] for at in range(0, len(content), 7000)]
+    verdict = judged(b"".join(gzip.compress(part) for part in [*parts, b""]), "a.fits.gz")
+    assert isinstance(verdict, FitsShape)
+    assert verdict.hdus == 7
+
+
+@pytest.mark.parametrize(
+    ("tail", "note"),
+    [(bytes(9), "9 zeros follow the gzip data"), (b"x", None), (bytes(70_000), None)],
+)
+def test_what_follows_gzip_is_weighed(tail: bytes, note: str | None) -> None:
+    """A few zeros are fill and noted; anything else is refused, and yet said to cost no data."""
+    content = gzip.compress(SMALL) + tail
+    if note is None:
+        assert refusal(content, "a.fits.gz").fields["fault"] is Fault.LONG
+    else:
+        verdict = judged(content, "a.fits.gz")
+        assert isinstance(verdict, FitsShape)
+        assert verdict.notes == (note,)
+
+
+def test_what_comes_out_of_gzip_is_bounded() -> None:
+    """A megabyte that would come to more than a gigabyte is given up at that, in little memory."""
+    piece = gzip.compress(bytes(64 * 1024**2), 9)
+    tracemalloc.start()
+    error = refusal(piece * (MAX_INFLATED // (64 * 1024**2) + 1), "a.fits.gz")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert f"more than {MAX_INFLATED} bytes come out of it" in str(error)
+    assert peak < 10_000_000
+
+
+def test_streams_of_nothing_are_counted() -> None:
+    """Millions of empty streams cost no more than thousands."""
+    error = refusal(gzip.compress(b"") * 30_000, "a.fits.gz")
+    assert "more than 20000 gzip streams" in str(error)
+
+
+@pytest.mark.parametrize("suffix", [*SUFFIXES, *map(str.upper, SUFFIXES)])
+def test_known_suffixes_are_known(suffix: str) -> None:
+    """Upper and lower case are one, and every suffix that is promised is judged."""
+    assert unknown_suffix(f"X_stack{suffix}") is None
+    assert "no format known" not in str(refusal(b"junk", f"X_stack{suffix}"))
 
 
 # --- the files that astropy ships ----------------------------------------------------------------
@@ -656,12 +944,26 @@ def test_a_prefix_passes_only_where_fastavro_reads_it() -> None:
     assert passing == [hit.end() for hit in re.finditer(re.escape(marker), content)][:-1]
 
 
-@pytest.mark.parametrize(
-    "junk", [b"\0", b"\0" * 4096, b"\0" * 18, b"Obj\x01", b"\n", b"<html>" * 9]
-)
+@pytest.mark.parametrize("junk", [b"Obj\x01", b"\n", b"<html>" * 9, b"\0" * 99 + b"x"])
 def test_junk_after_a_container_is_refused(junk: bytes) -> None:
-    """What follows the last block is neither a block nor let pass."""
-    refusal(container() + junk, "a.avro")
+    """What follows the last block is no block, and may have been one: it is refused for good."""
+    error = refusal(container() + junk, "a.avro")
+    assert not fault_of(error).leaves_data_whole
+
+
+@pytest.mark.parametrize("zeros", [1, 2, 18, 36, 4096, 200_000])
+def test_zeros_after_a_container_cost_no_records(zeros: int) -> None:
+    """Zeros to the very end are no block that was damaged: all records before them are there."""
+    error = refusal(container() + bytes(zeros), "a.avro")
+    assert error.fields["fault"] is Fault.LONG
+    assert f"{zeros} zeros follow the last block" in str(error)
+
+
+def test_empty_blocks_are_no_zeros() -> None:
+    """A block of no records begins with two zeros, and is a block all the same."""
+    verdict = judged(head() + block(0, b"") * 9, "a.avro")
+    assert isinstance(verdict, AvroShape)
+    assert verdict.blocks == 9
 
 
 def test_a_damaged_marker_is_refused() -> None:
@@ -816,18 +1118,19 @@ def test_one_format_under_the_name_of_the_other_is_refused() -> None:
     assert "not FITS: it seems to be Avro" in str(refusal(container(), "a.fits"))
 
 
-@pytest.mark.parametrize("filename", ["a.fits.gz", "a.txt", "fits", "a.fits.part", ""])
+@pytest.mark.parametrize("filename", ["a.jpg", "a.txt", "fits", "a.fits.part", "a.gz", ""])
 def test_a_name_of_another_format_is_refused(filename: str) -> None:
     """The gate vouches for nothing that it cannot judge."""
     error = refusal(SMALL, filename)
+    assert unknown_suffix(filename) is not None
     assert "the name is of no format known here" in str(error)
     assert repr(SMALL[:60]) in str(error)
 
 
 @given(
-    st.sampled_from([b"", b"SIMPLE  =", SMALL[:BLOCK], SMALL, b"Obj\x01", head()]),
+    st.sampled_from([b"", b"SIMPLE  =", SMALL[:BLOCK], SMALL, b"Obj\x01", head(), b"\x1f\x8b\x08"]),
     st.binary(max_size=400),
-    st.sampled_from(["a.fits", "a.avro"]),
+    st.sampled_from(["a.fits", "a.avro", "a.fits.gz"]),
 )
 def test_any_bytes_are_accepted_or_damaged(start: bytes, rest: bytes, filename: str) -> None:
     """Nothing but DamagedError ever comes out of a file, and its message has an end."""

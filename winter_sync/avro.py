@@ -5,7 +5,9 @@ decoded, so a codec of any known name will do.
 
 What structure cannot tell: data that are all there but zeros, and a file cut exactly after a
 block, which is a container in itself. One cut after its header is such a case: a container without
-a block is accepted, for a field without candidates is no error.
+a block is accepted, for a field without candidates is no error. Zeros from the last block to the
+very end leave the records before them whole, and the fault says so (`Fault.leaves_data_whole`);
+anything else that follows may be a damaged block.
 """
 
 from __future__ import annotations
@@ -78,6 +80,9 @@ def _blocks(pieces: Pieces, sync: bytes, start: int) -> Iterator[int]:
     number = 0
     while front.at < pieces.size:
         start = front.at
+        if front.may_be_zeros and any(sync) and pieces.zeros_from(start):
+            what = f"{pieces.size - start} zeros follow the last block"
+            raise pieces.damaged(Fault.LONG, start, what)
         count, length = front.long(), front.long()
         if count < 0 or length < 0 or number == MAX_BLOCKS:
             what = f"block {number} begins with the numbers {count} and {length}"
@@ -104,6 +109,11 @@ class _Front:
         self._start = start
         self._pieces = pieces
         self.where = where
+
+    @property
+    def may_be_zeros(self) -> bool:
+        """Whether nothing but zeros is among these bytes from `at` on."""
+        return not self._bytes[self.at - self._start :].strip(b"\0")
 
     def take(self, length: int) -> bytes:
         """Take so many bytes."""

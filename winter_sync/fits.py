@@ -1,9 +1,14 @@
 """Whether a file is whole FITS: its headers against its length, its sums against its bytes.
 
-Sections are those of the FITS standard, version 4.0 (2018). Stricter than the standard in what
-shows a half-written file: no special records or fill after the last HDU (3.5), and the last block
-is complete. More lenient in what does not: the order of the mandatory cards, what fills a header
-after END, keywords and values that do not bear on the length.
+Sections are those of the FITS standard, version 4.0 (2018). What shows that headers or data are
+missing is refused for good. What leaves all announced data whole and yet may show a half-written
+file is refused with a fault that says so (`Fault.leaves_data_whole`): something after the last HDU
+(3.5), a sum that is wrong, extensions that are missing. What is no trace of missing data is only
+noted: the fill of the last block left out, a few blocks of zeros as writers for tape left them,
+more extensions than announced. Lenient in the rest: the order of the mandatory cards, what fills
+a header after END, keywords and values that do not bear on the length.
+
+A file is read from front to back, so that it may also be the inside of a compressed one.
 
 What structure cannot tell: data that are all there but zeros (a file preallocated and not yet
 filled), and a file cut exactly between two HDUs, which is FITS in itself. The second is caught
@@ -14,9 +19,8 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
-from operator import ne
 from typing import TYPE_CHECKING
 
 from winter_sync.pieces import Fault, Pieces
@@ -26,6 +30,9 @@ if TYPE_CHECKING:
 
 MAGIC = b"SIMPLE  ="
 """How every FITS file begins (4.4.1.1)."""
+
+_BEGINS = b"XTENSION="
+"""How every extension begins (4.4.1.2)."""
 
 MAX_HEADER_BLOCKS = 10_000
 """Header blocks read of one file, all HDUs together: 29 MB; a WINTER exposure has about 40."""
@@ -50,8 +57,20 @@ _STRING = re.compile(rb"= *'([^']*)' *(?:/.*)?", re.DOTALL)
 _UNTOLD = 1 << 63
 """Lengths from here on are not named: no file has them, and they can have thousands of digits."""
 
+_DOUBTS_TOLD = 3
+
 _CHECKSUM = b"CHECKSUM"
 _ONES = 0xFFFFFFFF
+_NEAR_CHECKSUM = frozenset(
+    _CHECKSUM[:at] + bytes([letter]) + _CHECKSUM[at + 1 :]
+    for at in range(len(_CHECKSUM))
+    for letter in range(256)
+) - {_CHECKSUM, b"ZHECKSUM"}
+"""CHECKSUM with one letter damaged; ZHECKSUM is a keyword of its own, of tiled images (10.1.2)."""
+_TABLE = b"TABLE"
+"""The extension whose fill is blanks, where all others have zeros (7.2.3)."""
+_TAPE_RECORD = 10 * _BLOCK
+"""The longest record of FITS on tape, ten blocks: writers for tape filled the last one up."""
 _SUM_PIECE = 16 * _BLOCK
 """Bytes added up at once: in the L2 cache, and few enough additions to count for nothing."""
 
@@ -66,113 +85,180 @@ class FitsShape:
     """Bytes of data in all HDUs, without padding."""
     summed: int
     """HDUs whose CHECKSUM or DATASUM was there and right."""
+    notes: tuple[str, ...] = ()
+    """What is odd about it, though nothing is missing."""
+
+
+@dataclass(slots=True)
+class _Header:
+    """One header: its first byte, the byte after it, and what was seen of it in passing."""
+
+    start: int
+    end: int = 0
+    cards: dict[bytes, bytes] = field(default_factory=dict)
+    total: int = 0
+    """Its ones-complement sum, not yet reduced."""
+    near_checksum: bool = False
+    """Whether a keyword is CHECKSUM but for one letter."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Hdu:
-    """One header and data unit: number from 0, first byte, byte of the data, byte after all."""
+    """One header and data unit: number from 0, bytes of data, byte after all."""
 
     number: int
-    start: int
-    data: int
+    header: _Header
     data_bytes: int
     end: int
-    cards: dict[bytes, bytes]
+
+    @property
+    def cards(self) -> dict[bytes, bytes]:
+        return self.header.cards
+
+    @property
+    def fill(self) -> bytes:
+        """What fills the last block of its data (3.3.2, 7.2.3)."""
+        kind = _STRING.fullmatch(self.cards.get(b"XTENSION", b""))
+        return b" " if kind is not None and kind[1].strip() == _TABLE else b"\0"
+
+
+@dataclass(slots=True)
+class _Findings:
+    """What is not as it should be in a file whose announced data are all there."""
+
+    pieces: Pieces
+    notes: list[str] = field(default_factory=list)
+    """What is harmless."""
+    doubts: list[tuple[Fault, int, str]] = field(default_factory=list)
+    """What may show that more should follow: the fault, at which byte, in words."""
+
+    def doubt(self, fault: Fault, at: int, what: str) -> None:
+        self.doubts.append((fault, at, what))
+
+    def refuse_doubtful(self) -> None:
+        """Raise the first doubt, with the words of the next ones."""
+        if self.doubts:
+            fault, at, _ = self.doubts[0]
+            what = "; ".join(words for _, _, words in self.doubts[:_DOUBTS_TOLD])
+            raise self.pieces.damaged(fault, at, what)
 
 
 def check(pieces: Pieces, *, extensions: int | None = None, sums: bool = True) -> FitsShape:
-    """Give the shape of a whole FITS file.
+    """Return the shape of a FITS file of which nothing is missing.
 
-    Reads only the headers and seeks over the data, unless there are sums to verify.
+    Reads only the headers and steps over the data, unless there are sums to verify.
 
     Parameters
     ----------
     pieces
         The file.
     extensions
-        How many HDUs must follow the primary one. When None, the primary header's own word
-        counts: NEXTEND, and EXTEND = T where there is no data. That word binds only a primary
-        HDU without data of its own: the pipeline splits an exposure into single images and
-        copies its primary cards into each.
+        How many HDUs usually follow the primary one. With fewer the file is refused, unless
+        NEXTEND says that there are no more. When None, the primary header's own word counts:
+        NEXTEND, and EXTEND = T where there is no data. That word binds only a primary HDU without
+        data of its own: the pipeline splits an exposure into single images and copies its primary
+        cards into each.
     sums
         Whether CHECKSUM and DATASUM are verified where present (4.4.2.7).
 
     Raises
     ------
     DamagedError
-        If the file is not FITS, not whole, or more than whole.
+        If the file is not FITS or not whole. Where all that its headers announce is there, its
+        fault says so, and it is raised only once the last HDU has been looked at.
     """
     hdus = data_bytes = summed = 0
-    announced = _Announced(extensions, certain=extensions is not None)
-    for hdu in _hdus(pieces):
-        if hdu.number == 0 and extensions is None:
-            announced = _announced(hdu)
-        summed += sums and _sums_are_right(pieces, hdu)
+    findings = _Findings(pieces)
+    primary = None
+    for hdu in _hdus(pieces, findings):
+        primary = primary or hdu
+        summed += sums and _sums_are_right(pieces, hdu, findings)
         data_bytes += hdu.data_bytes
         hdus += 1
-    _refuse_other_count(pieces, announced, hdus - 1)
-    return FitsShape(pieces.size, hdus, data_bytes, summed)
+    if primary is not None:
+        _weigh_count(findings, primary, extensions, hdus - 1)
+    findings.refuse_doubtful()
+    return FitsShape(pieces.size, hdus, data_bytes, summed, tuple(findings.notes))
 
 
-def _hdus(pieces: Pieces) -> Iterator[_Hdu]:
+def _hdus(pieces: Pieces, findings: _Findings) -> Iterator[_Hdu]:
     number = at = blocks = 0
     while at < pieces.size or number == 0:
-        cards, data = _header(pieces, number, at, MAX_HEADER_BLOCKS - blocks)
-        blocks += (data - at) // _BLOCK
-        data_bytes = _data_bytes(pieces, number, at, cards)
-        end = data + -(-data_bytes // _BLOCK) * _BLOCK
+        if number and _is_trailing(pieces, number, at, findings):
+            return
+        header = _header(pieces, number, at, MAX_HEADER_BLOCKS - blocks)
+        blocks += (header.end - at) // _BLOCK
+        data_bytes = _data_bytes(pieces, number, header)
+        end = header.end + -(-data_bytes // _BLOCK) * _BLOCK
+        if header.end + data_bytes > pieces.size:
+            raise _short_of_data(pieces, number, header.end + data_bytes)
         if end > pieces.size:
-            raise _short_of_data(pieces, number, data + data_bytes, end)
-        yield _Hdu(number, at, data, data_bytes, end, cards)
+            short = end - pieces.size
+            findings.notes.append(f"the fill of HDU {number}, the last, is {short} bytes short")
+        yield _Hdu(number, header, data_bytes, end)
         number, at = number + 1, end
 
 
-def _short_of_data(pieces: Pieces, number: int, data_end: int, end: int) -> Exception:
-    if data_end <= pieces.size:
-        what = f"the padding of HDU {number} is {end - pieces.size} bytes short"
-    elif data_end < _UNTOLD:
+def _is_trailing(pieces: Pieces, number: int, at: int, findings: _Findings) -> bool:
+    """Return whether what stands at `at`, behind an HDU, is no extension; weigh it then."""
+    begins = pieces.read(at, len(_BEGINS))
+    if _BEGINS.startswith(begins):
+        return False
+    count = pieces.size - at
+    if not pieces.zeros_from(at):
+        what = f"{count} bytes follow HDU {number - 1} and are no extension"
+        findings.doubt(Fault.LONG, at, what)
+    elif count < _TAPE_RECORD:
+        findings.notes.append(f"{count} zeros follow HDU {number - 1}, the last")
+    else:
+        findings.doubt(Fault.LONG, at, f"{count} zeros follow HDU {number - 1}")
+    return True
+
+
+def _short_of_data(pieces: Pieces, number: int, data_end: int) -> Exception:
+    if data_end < _UNTOLD:
         what = f"the data of HDU {number} are {data_end - pieces.size} bytes short"
     else:
         what = f"HDU {number} says that it has more data than any file can hold"
     return pieces.damaged(Fault.SHORT, pieces.size, what)
 
 
-def _header(pieces: Pieces, number: int, start: int, limit: int) -> tuple[dict[bytes, bytes], int]:
-    """Give the cards we read of the header at `start`, and the byte after its last block."""
-    cards: dict[bytes, bytes] = {}
+def _header(pieces: Pieces, number: int, start: int, limit: int) -> _Header:
+    """Read the header at `start`."""
+    header = _Header(start)
     for at in range(start, start + limit * _BLOCK, _BLOCK):
         block = pieces.read(at, _BLOCK)
         if at == start:
             _refuse_other_beginning(pieces, number, at, block)
         if len(block) < _BLOCK:
             raise pieces.damaged(Fault.SHORT, pieces.size, f"it ends in the header of HDU {number}")
-        if _take_cards(pieces, at, block, cards):
-            return cards, at + _BLOCK
+        header.total += int.from_bytes(block, "big")
+        if _take_cards(pieces, at, block, header):
+            header.end = at + _BLOCK
+            return header
     what = f"no END within {MAX_HEADER_BLOCKS} header blocks, in HDU {number}"
     raise pieces.damaged(Fault.MALFORMED, start, what)
 
 
 def _refuse_other_beginning(pieces: Pieces, number: int, at: int, block: bytes) -> None:
-    begins = b"XTENSION=" if number else MAGIC
+    begins = _BEGINS if number else MAGIC
     if block.startswith(begins):
         return
     if len(block) < len(begins) and begins.startswith(block):
         raise pieces.damaged(Fault.SHORT, pieces.size, f"it ends in the header of HDU {number}")
-    if number == 0:
-        raise pieces.damaged(Fault.FOREIGN, at, "it does not begin as FITS does")
-    after = f"{pieces.size - at} bytes follow HDU {number - 1} and are no extension"
-    raise pieces.damaged(Fault.LONG, at, after)
+    raise pieces.damaged(Fault.FOREIGN, at, "it does not begin as FITS does")
 
 
-def _take_cards(pieces: Pieces, at: int, block: bytes, cards: dict[bytes, bytes]) -> bool:
-    """Put the cards we read of one block into `cards`, first come first kept; tell of END."""
+def _take_cards(pieces: Pieces, at: int, block: bytes, header: _Header) -> bool:
+    """Take the cards we read of one block, first come first kept; return whether END came."""
     keywords = _KEYWORDS.unpack(block)
+    header.near_checksum = header.near_checksum or not _NEAR_CHECKSUM.isdisjoint(keywords)
     last = keywords.index(_END) if _END in keywords else len(keywords)
     if (hole := block.find(b"\0", 0, last * _CARD)) >= 0:
         raise pieces.damaged(Fault.MALFORMED, at + hole, "a header has a hole: zeros in its text")
     for keyword in _WANTED.intersection(keywords[:last]):
         card = keywords.index(keyword) * _CARD
-        cards.setdefault(keyword, block[card + len(keyword) : card + _CARD])
+        header.cards.setdefault(keyword, block[card + len(keyword) : card + _CARD])
     if last == len(keywords):
         return False
     end = last * _CARD
@@ -181,11 +267,12 @@ def _take_cards(pieces: Pieces, at: int, block: bytes, cards: dict[bytes, bytes]
     return True
 
 
-def _data_bytes(pieces: Pieces, number: int, at: int, cards: dict[bytes, bytes]) -> int:
-    """Give the length of the data as its header says (4.4.1, and 6.1 for random groups).
+def _data_bytes(pieces: Pieces, number: int, header: _Header) -> int:
+    """Return the length of the data as its header says (4.4.1, and 6.1 for random groups).
 
     PCOUNT and GCOUNT count in every HDU, as cfitsio and astropy have it; no NAXIS, no data.
     """
+    at, cards = header.start, header.cards
     if number == 0 and not _is_true(cards, b"SIMPLE"):
         raise pieces.damaged(Fault.MALFORMED, at, "SIMPLE is not T: not standard FITS")
     if number > 0 and _STRING.fullmatch(cards[b"XTENSION"]) is None:
@@ -236,84 +323,94 @@ def _is_true(cards: dict[bytes, bytes], keyword: bytes) -> bool:
     return match is not None and match[1] == b"T"
 
 
-@dataclass(frozen=True, slots=True)
-class _Announced:
-    """How many extensions there should be: None unknown; `certain` means neither more nor fewer."""
+def _weigh_count(findings: _Findings, primary: _Hdu, usual: int | None, found: int) -> None:
+    """Weigh the number of extensions against what is usual and what the primary header says."""
+    said, least = _announced(primary)
+    if usual is not None:
+        if found == usual:
+            return
+        if found > usual or (found and found == said):
+            findings.notes.append(f"{found} extensions where {usual} are usual")
+            return
+        said = usual
+    if said is None and found < least:
+        what = f"{found} extensions where at least {least} should be"
+        findings.doubt(Fault.EXTENSIONS, findings.pieces.size, what)
+    elif said is not None and found < said:
+        what = f"{found} extensions where {said} should be"
+        findings.doubt(Fault.EXTENSIONS, findings.pieces.size, what)
+    elif said is not None and found > said:
+        findings.notes.append(f"{found} extensions where its header says {said}")
 
-    extensions: int | None
-    certain: bool
 
+def _announced(primary: _Hdu) -> tuple[int | None, int]:
+    """Return how many extensions a primary header announces, None unknown, and how many at least.
 
-def _announced(primary: _Hdu) -> _Announced:
+    One with data of its own announces nothing.
+    """
     if primary.data_bytes:
-        return _Announced(None, certain=False)
+        return None, 0
     match = _INTEGER.fullmatch(primary.cards.get(b"NEXTEND ", b""))
     if match is not None:
-        return _Announced(int(match[1]), certain=True)
-    return _Announced(1 if _is_true(primary.cards, b"EXTEND") else None, certain=False)
+        return int(match[1]), 0
+    return None, int(_is_true(primary.cards, b"EXTEND"))
 
 
-def _refuse_other_count(pieces: Pieces, announced: _Announced, found: int) -> None:
-    if announced.extensions is None or found == announced.extensions:
-        return
-    if found > announced.extensions and not announced.certain:
-        return
-    least = "" if announced.certain else "at least "
-    what = f"{found} extensions where {least}{announced.extensions} should be"
-    raise pieces.damaged(Fault.EXTENSIONS, pieces.size, what)
+def _sums_are_right(pieces: Pieces, hdu: _Hdu, findings: _Findings) -> bool:
+    """Verify CHECKSUM and DATASUM (4.4.2.7 and appendix J); False when neither is there and right.
 
-
-def _sums_are_right(pieces: Pieces, hdu: _Hdu) -> bool:
-    """Verify CHECKSUM and DATASUM (4.4.2.7 and appendix J); False when there is neither."""
-    datasum, has_checksum = _datasum(pieces, hdu), _has_checksum(pieces, hdu)
+    Fill that is missing at the end of the file counts as if it were there.
+    """
+    datasum, has_checksum = _datasum(hdu, findings), _has_checksum(hdu)
     if datasum is None and not has_checksum:
         return False
-    data = _add_up(pieces, hdu.data, hdu.end)
+    data = _add_up(pieces, hdu)
     if datasum is not None and data != datasum % _ONES:
         what = f"the data of HDU {hdu.number} do not add up to its DATASUM"
-        raise pieces.damaged(Fault.CHECKSUM, hdu.data, what)
-    if has_checksum and (_add_up(pieces, hdu.start, hdu.data) + data) % _ONES:
+        findings.doubt(Fault.CHECKSUM, hdu.header.end, what)
+        return False
+    if has_checksum and (hdu.header.total + data) % _ONES:
         what = f"HDU {hdu.number} does not add up to its CHECKSUM"
-        raise pieces.damaged(Fault.CHECKSUM, hdu.start, what)
+        findings.doubt(Fault.CHECKSUM, hdu.header.start, what)
+        return False
     return True
 
 
-def _datasum(pieces: Pieces, hdu: _Hdu) -> int | None:
-    """Give the value of DATASUM; None when there is none, or it is blank: not determined."""
+def _datasum(hdu: _Hdu, findings: _Findings) -> int | None:
+    """Return the value of DATASUM; None when there is none, or it is blank: not determined."""
     card = hdu.cards.get(b"DATASUM ")
     if card is None:
         return None
     match = _STRING.fullmatch(card) or _INTEGER.fullmatch(card)
     text = match[1].strip() if match is not None else b"?"
     if text and not text.isdigit():
-        raise pieces.damaged(Fault.CHECKSUM, hdu.start, f"DATASUM of HDU {hdu.number} is no number")
+        what = f"DATASUM of HDU {hdu.number} is no number"
+        findings.doubt(Fault.CHECKSUM, hdu.header.start, what)
+        return None
     return int(text) if text else None
 
 
-def _has_checksum(pieces: Pieces, hdu: _Hdu) -> bool:
-    """Tell whether all bytes of the HDU must add up: with a CHECKSUM that is not blank.
+def _has_checksum(hdu: _Hdu) -> bool:
+    """Return whether all bytes of the HDU must add up: with a CHECKSUM that is not blank.
 
     A DATASUM may stand alone, but a CHECKSUM with one damaged letter beside it is damage too,
-    which the sum will show. ZHECKSUM is a keyword of its own, of tiled images (10.1.2).
+    which the sum will show.
     """
     card = hdu.cards.get(_CHECKSUM)
-    if card is not None:
-        match = _STRING.fullmatch(card)
-        return match is None or bool(match[1].strip())
-    return b"DATASUM " in hdu.cards and any(
-        sum(map(ne, keyword, _CHECKSUM)) == 1 and keyword != b"ZHECKSUM"
-        for at in range(hdu.start, hdu.data, _BLOCK)
-        for keyword in _KEYWORDS.unpack(pieces.read(at, _BLOCK))
-    )
+    if card is None:
+        return b"DATASUM " in hdu.cards and hdu.header.near_checksum
+    match = _STRING.fullmatch(card)
+    return match is None or bool(match[1].strip())
 
 
-def _add_up(pieces: Pieces, start: int, end: int) -> int:
-    """Give the ones-complement sum of the 32-bit words from `start` to `end`, modulo 2^32 - 1.
+def _add_up(pieces: Pieces, hdu: _Hdu) -> int:
+    """Return the ones-complement sum of the 32-bit words of the data, modulo 2^32 - 1.
 
     2^32 is 1 modulo 2^32 - 1, so a piece read as one long number is the sum of its words. Both
     bounds are on blocks.
     """
     total = 0
-    for at in range(start, end, _SUM_PIECE):
-        total += int.from_bytes(pieces.read(at, min(_SUM_PIECE, end - at)), "big")
+    for at in range(hdu.header.end, hdu.end, _SUM_PIECE):
+        length = min(_SUM_PIECE, hdu.end - at)
+        total += int.from_bytes(pieces.read(at, length).ljust(length, hdu.fill), "big")
     return total % _ONES

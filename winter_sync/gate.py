@@ -1,29 +1,35 @@
 """Whether a finished file really is the FITS or Avro file that its name says, and whole.
 
 The last question before a file is published. It is put to the structure, not to the data: headers
-and markers are read, pixels and records are stepped over. What that cannot tell is said in
-`winter_sync.fits` and `winter_sync.avro`.
+and markers are read, pixels and records are stepped over. A gzip file is inflated for that, piece
+by piece, and its CRC-32 verified. What structure cannot tell is said in `winter_sync.fits` and
+`winter_sync.avro`.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
-from winter_sync import avro, fits
+from winter_sync import avro, fits, gunzip
 from winter_sync.avro import AvroShape
 from winter_sync.fits import FitsShape
+from winter_sync.gunzip import Inflated
 from winter_sync.pieces import Fault, Pieces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["AvroShape", "Fault", "FitsShape", "Verdict", "judge"]
+__all__ = ["SUFFIXES", "AvroShape", "Fault", "FitsShape", "Verdict", "judge", "unknown_suffix"]
 
 Verdict = FitsShape | AvroShape
 """What a whole file turned out to be."""
 
-_FITS_SUFFIXES = (".fits", ".fits.fz")
-_AVRO_SUFFIXES = (".avro",)
+SUFFIXES = (".fits", ".fits.fz", ".fits.gz", ".avro")
+"""The ends of names whose files can be judged; upper and lower case are one."""
+_GZIP = (".fits.gz",)
+_FITS = (".fits", ".fits.fz")
+_SUFFIX_SHOWN = 20
 _HEAD = 512
 """Bytes looked at to recognise what came instead."""
 
@@ -54,6 +60,17 @@ _TEXTS = (
 _PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\n\r\f"
 
 
+def unknown_suffix(filename: str) -> str | None:
+    """Return the end of a name whose file nothing here can judge; None if it can be judged.
+
+    Empty for a name without a dot.
+    """
+    if filename.lower().endswith(SUFFIXES):
+        return None
+    _, dot, end = filename.rpartition(".")
+    return (dot + end)[:_SUFFIX_SHOWN]
+
+
 def judge(
     file: int | BinaryIO,
     filename: str,
@@ -62,7 +79,7 @@ def judge(
     sums: bool = True,
     redact: Callable[[str], str] = str,
 ) -> Verdict:
-    """Give what a whole file is, or refuse it.
+    """Return what a whole file is, or refuse it.
 
     Parameters
     ----------
@@ -70,9 +87,9 @@ def judge(
         A descriptor open for reading, or a file that has one; what was written through it must
         have been flushed. Its position is neither used nor moved.
     filename
-        The name, whose ending says what the file must be: .fits, .fits.fz or .avro.
+        The name, whose ending says what the file must be: one of `SUFFIXES`.
     extensions
-        For FITS: how many HDUs must follow the primary one, where the caller knows (6 for a
+        For FITS: how many HDUs usually follow the primary one, where the caller knows (6 for a
         WINTER exposure: winter-api.md, "Products"). This alone tells a file cut between two
         HDUs, unless its header has NEXTEND.
     sums
@@ -89,14 +106,26 @@ def judge(
     """
     pieces = Pieces(file if isinstance(file, int) else file.fileno(), filename, redact)
     name = filename.lower()
-    if name.endswith(_FITS_SUFFIXES):
+    if name.endswith(_GZIP):
+        return _judge_gzip(pieces, extensions=extensions, sums=sums)
+    if name.endswith(_FITS):
         _refuse_foreign(pieces, fits.MAGIC, "FITS")
         return fits.check(pieces, extensions=extensions, sums=sums)
-    if name.endswith(_AVRO_SUFFIXES):
+    if name.endswith(SUFFIXES):
         _refuse_foreign(pieces, avro.MAGIC, "Avro")
         return avro.check(pieces)
-    what = "the name is of no format known here (.fits, .fits.fz, .avro)"
+    what = f"the name is of no format known here ({', '.join(SUFFIXES)})"
     raise pieces.damaged(Fault.FOREIGN, 0, what)
+
+
+def _judge_gzip(pieces: Pieces, *, extensions: int | None, sums: bool) -> FitsShape:
+    """Judge FITS inside gzip: the whole stream first, and then what came out of it."""
+    _refuse_foreign(pieces, gunzip.MAGIC, "gzip")
+    inside = Inflated(pieces)
+    _refuse_foreign(inside, fits.MAGIC, "FITS inside gzip")
+    shape = fits.check(inside, extensions=extensions, sums=sums)
+    notes = inside.refuse_what_follows()
+    return replace(shape, size=pieces.size, notes=(*shape.notes, *notes))
 
 
 def _refuse_foreign(pieces: Pieces, magic: bytes, wanted: str) -> None:

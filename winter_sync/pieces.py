@@ -15,28 +15,37 @@ _QUOTED = 60
 """Bytes quoted of what was found: enough to know an error page by its first words."""
 _LOOKED_AT = 512
 """Bytes looked at for secrets, of which the quote could have a part."""
+_LOOKED_THROUGH = 64 * 1024
+"""Bytes read at once where a tail is looked through."""
+_REMEDY = "Fetch it again; if the same bytes come, the archive's own copy is at fault."
+_REMEDY_WHOLE = "Fetch it again after an hour; if the same bytes come, the archive has no others."
 
 
 class Fault(StrEnum):
-    """What kind of damage was found; in `DamagedError.fields["fault"]`, for the caller to weigh.
-
-    The first four tell that the bytes cannot be the whole product. CHECKSUM and EXTENSIONS set
-    the file against cards that its writer may have copied from another file: if the archive
-    sends the same bytes again, such a card may be what is wrong, and not the data.
-    """
+    """What kind of damage was found; in `DamagedError.fields["fault"]`, for the caller to weigh."""
 
     FOREIGN = "foreign"
     """Another format than the name says, or a name of no format we know."""
     SHORT = "short"
-    """The file ends before what it announces."""
+    """The file ends before what it announces: data or headers are missing."""
+    MALFORMED = "malformed"
+    """It says what the format does not allow, so nothing tells what is missing."""
     LONG = "long"
     """Something follows the end."""
-    MALFORMED = "malformed"
-    """It says what the format does not allow."""
     CHECKSUM = "checksum"
     """The bytes do not add up to what a checksum card says."""
     EXTENSIONS = "extensions"
     """Whole HDUs, but not as many as announced or asked for."""
+
+    @property
+    def leaves_data_whole(self) -> bool:
+        """Whether the structure is whole all the same, so that no data seem to be missing.
+
+        The file then only contradicts a card, which its writer may have copied from another file,
+        or something follows it. When the archive sends the very same bytes again much later, that
+        is what it holds.
+        """
+        return self in {Fault.LONG, Fault.CHECKSUM, Fault.EXTENSIONS}
 
 
 class Pieces:
@@ -49,14 +58,21 @@ class Pieces:
     def __init__(self, descriptor: int, filename: str, redact: Callable[[str], str] = str) -> None:
         self.size = os.fstat(descriptor).st_size
         self.filename = filename
-        self._descriptor = descriptor
-        self._redact = redact
+        self.descriptor = descriptor
+        self.redact = redact
 
     def read(self, at: int, length: int) -> bytes:
-        """Give `length` bytes from byte `at`, fewer where the file ends before."""
+        """Return `length` bytes from byte `at`, fewer where the file ends before."""
         if at >= self.size:
             return b""
-        return os.pread(self._descriptor, length, at)
+        return os.pread(self.descriptor, length, at)
+
+    def zeros_from(self, at: int) -> bool:
+        """Return whether nothing but zeros stands from byte `at` to the end; true at the end."""
+        return not any(
+            self.read(start, _LOOKED_THROUGH).strip(b"\0")
+            for start in range(at, self.size, _LOOKED_THROUGH)
+        )
 
     def damaged(self, fault: Fault, at: int, what: str) -> DamagedError:
         """Make the error that says what is wrong, at which byte, and quotes what stands there."""
@@ -64,7 +80,7 @@ class Pieces:
         there = f"there is {self._quoted(found)}" if found else "the file ends there"
         return DamagedError(
             f"{self.filename}: {what} (byte {at} of {self.size}: {there})",
-            remedy="Fetch it again; if the same bytes come, the archive's own copy is at fault.",
+            remedy=_REMEDY_WHOLE if fault.leaves_data_whole else _REMEDY,
             filename=self.filename,
             fault=fault,
             at=at,
@@ -74,5 +90,5 @@ class Pieces:
     def _quoted(self, found: bytes) -> str:
         """Show how some bytes begin; secrets are taken out before they are shortened."""
         whole = repr(found)
-        shown = self._redact(whole)
+        shown = self.redact(whole)
         return repr(found[:_QUOTED]) if shown == whole else shown[:_QUOTED]
