@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import os
+import struct
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +28,7 @@ from support.makers import (
 )
 
 from winter_sync.errors import DamagedError, StorageError
-from winter_sync.intake import Intake, contradicts
+from winter_sync.intake import Intake, budget, contradicts, largest
 from winter_sync.models import Failed, ImageType, Instrument, Missing, Published, Unchanged
 from winter_sync.tree import OURS, Session, Tree
 from winter_sync.unzip import Limits
@@ -46,7 +48,7 @@ ENDS = 22
 @pytest.fixture
 def tree(tmp_path: Path) -> Tree:
     """Give a prepared tree."""
-    tree = Tree(tmp_path / "winter", space=lambda _: 10_000_000)
+    tree = Tree(tmp_path / "winter", space=lambda _: 1_000_000_000)
     tree.prepare("mirror")
     return tree
 
@@ -235,9 +237,106 @@ def test_a_damaged_product_may_come_again_whole(tree: Tree, session: Session) ->
     told: list[Outcome] = []
     with Intake(batch(candidate(FIRST)), session, keep=True, settled=told.append) as taking:
         taking.feed(archive)
-        assert [type(one) for one in told] == [Failed, Published]
+        assert [type(one) for one in told] == [Published], "each product is told once"
         assert taking.remainder(None) == (Published(candidate(FIRST), evidence(FIRST, ONE)),)
     assert published(tree) == {path_of(FIRST): ONE}
+
+
+@pytest.mark.parametrize("damaged", range(6))
+def test_a_product_may_come_damaged_a_few_times(tree: Tree, session: Session, damaged: int) -> None:
+    """The third damaged member of a name is its last: what comes then is passed over."""
+    members = [(FIRST.filename, b"not FITS")] * damaged + [(FIRST.filename, ONE)]
+    outcome = take(session, zipped(members), candidate(FIRST))
+    assert isinstance(outcome, Published if damaged < 3 else Failed)
+    assert bool(published(tree)) == (damaged < 3)
+
+
+# --- what an archive may ask of us ---------------------------------------------------------------
+
+
+def test_members_are_bounded_by_what_was_asked_for(tree: Tree, session: Session) -> None:
+    """Thousands of members end the archive; each product is told once, and the whole one stays."""
+    members = [(SECOND.filename, TWO), *[(FIRST.filename, b"")] * 5000]
+    told: list[Outcome] = []
+    asked = batch(candidate(FIRST), candidate(SECOND))
+    with Intake(asked, session, keep=True, settled=told.append) as taking:
+        with pytest.raises(DamagedError, match="more than 38 members"):
+            taking.feed(zipped(members))
+        assert told == [Published(candidate(SECOND), evidence(SECOND, TWO))]
+        outcomes = taking.remainder("the archive was given up")
+        assert [type(one) for one in told] == [Published, Failed]
+    assert set(outcomes) == set(told)
+    assert published(tree) == {path_of(SECOND): TWO}
+
+
+def written_to(session: Session, archive: bytes, *candidates: Candidate) -> tuple[int, str]:
+    """Give how many bytes an archive had written to the disk, and with what it was given up."""
+    before = written_by_us()
+    told = ""
+    with intake(session, *candidates) as taking:
+        for at in range(0, len(archive), 100_000):
+            try:
+                taking.feed(archive[at : at + 100_000])
+            except DamagedError as damaged:
+                told = str(damaged)
+                break
+        outcomes = taking.remainder("the archive was given up")
+    told = told or next((one.reason for one in outcomes if isinstance(one, Failed)), "")
+    return written_by_us() - before, told
+
+
+def written_by_us() -> int:
+    """Give how many bytes this process has written so far, to any file."""
+    counters = Path("/proc/self/io").read_text().split()
+    return int(counters[counters.index("wchar:") + 1])
+
+
+def test_a_lying_member_is_inflated_as_far_as_it_promises(session: Session) -> None:
+    """What comes out beyond the size in its header is neither awaited nor written."""
+    true = zipped([(FIRST.filename, bytes(60_000_000))], deflate=True)
+    lying = true.replace(struct.pack("<I", 60_000_000), struct.pack("<I", 50_000))
+    written, told = written_to(session, lying, candidate(FIRST))
+    assert "more than the 50000 bytes that were promised" in told
+    assert written < 100_000
+
+
+def test_a_member_that_promises_nothing_is_bounded_by_what_is_expected(session: Session) -> None:
+    """A bomb whose size would follow it is given up far above what its product can have."""
+    archive = zipped([(FIRST.filename, bytes(400_000_000))], deflate=True, descriptors=True)
+    written, told = written_to(session, archive, candidate(FIRST))
+    assert "more than 268435456 bytes" in told
+    assert written <= 268_500_000
+
+
+def test_all_members_together_are_bounded_by_what_is_expected(session: Session) -> None:
+    """Members each within their bounds are given up where they come to too much together."""
+    products = [product(number) for number in range(8)]
+    members = [(one.filename, bytes(80_000_000)) for one in products]
+    written, told = written_to(session, zipped(members, deflate=True), *map(candidate, products))
+    assert "bytes come out of it" in told
+    assert written <= 4 * 8 * 5760 + 268_500_000
+
+
+@given(
+    expected=st.lists(st.integers(1, 60_000_000), min_size=1, max_size=32),
+    times=st.floats(0, 4),
+)
+def test_what_was_asked_for_always_fits(expected: list[int], times: float) -> None:
+    """Products up to four times as large as expected, are within every bound."""
+    candidates = [candidate(product(number), size=size) for number, size in enumerate(expected)]
+    found = budget(batch(*candidates), Limits())
+    sizes = [int(size * times) for size in expected]
+    assert sum(sizes) <= found.inflated_size
+    assert sum(sizes) * 1.001 + 2000 * len(sizes) <= found.archive_size
+    assert 3 * len(sizes) <= found.members <= 3 * len(sizes) + 40
+    assert max(map(largest, candidates)) <= found.inflated_size
+    assert all(size <= largest(one) for size, one in zip(sizes, candidates, strict=True))
+
+
+def test_no_bound_is_wider_than_it_is_for_any_archive() -> None:
+    """What was set for all archives holds for each."""
+    limits = Limits(member_size=10, archive_size=20, inflated_size=30, members=2)
+    assert budget(batch(candidate(FIRST)), limits) == limits
 
 
 @given(st.lists(st.text(max_size=20), max_size=4), st.booleans())
@@ -282,10 +381,9 @@ def test_a_damaged_member_costs_only_itself(
         (b"", "nothing at all"),
         (b"<html><body>Internal Server Error</body></html>", "HTML"),
         (ONE[:-1], "short"),
-        (ONE + b"\0", "follow"),
         (bytes(5760), "never filled"),
     ],
-    ids=["empty", "error page", "short", "long", "zeros"],
+    ids=["empty", "error page", "short", "zeros"],
 )
 def test_what_the_gate_refuses_is_not_published(
     tree: Tree, session: Session, content: bytes, reason: str
@@ -297,6 +395,7 @@ def test_what_the_gate_refuses_is_not_published(
         first, second = taking.remainder(None)
     assert isinstance(first, Failed)
     assert first.blamed
+    assert first.refused
     assert first.sha256 is None
     assert reason in first.reason
     assert isinstance(second, Published)
@@ -311,7 +410,7 @@ def test_a_member_beyond_all_bounds_is_given_up(tree: Tree, session: Session) ->
         taking.feed(archive)
         first, second = taking.remainder(None)
     assert isinstance(first, Failed)
-    assert "more than any product has" in first.reason
+    assert "claims 1000000 bytes, where at most 10000 are taken" in first.reason
     assert isinstance(second, Published)
     assert published(tree) == {path_of(SECOND): TWO}
 
@@ -445,6 +544,8 @@ def test_a_person_s_own_file_is_kept_whatever_is_wished(
 # --- cards that may be wrong ---------------------------------------------------------------------
 
 STALE = fits(1, cards=["DATASUM = '12345   '"])
+UNFILLED = fits(1, fill=False)
+PACKED = replace(FIRST, savepath=f"{FIRST.savepath}.gz")
 EXPOSURE = product(0, ImageType.EXPOSURE)
 
 
@@ -453,13 +554,22 @@ EXPOSURE = product(0, ImageType.EXPOSURE)
     [
         (FIRST, STALE, "DATASUM"),
         (EXPOSURE, fits(1, extensions=5), "5 extensions where 6 should be"),
+        (EXPOSURE, fits(1, extensions=3) + b"junk", "4 bytes follow HDU 3"),
+        (FIRST, ONE + bytes(50_000), "50000 zeros follow HDU 0"),
+        (FIRST, ONE + b"junk", "4 bytes follow HDU 0"),
+        (PACKED, gzip.compress(STALE), "DATASUM"),
+        (PACKED, gzip.compress(ONE) + b"junk", "4 bytes follow the gzip data"),
+        (product(0, ImageType.AVRO), AVRO + bytes(9), "9 zeros follow the last block"),
     ],
-    ids=["checksum", "extensions"],
+    ids=[
+        *("checksum", "extensions", "extensions and junk", "zeros", "junk"),
+        *("checksum in gzip", "junk after gzip", "zeros after Avro"),
+    ],
 )
-def test_a_card_that_disagrees_is_believed_at_first(
+def test_what_is_odd_but_not_cut_is_refused_until_it_comes_again(
     tree: Tree, session: Session, one: Product, content: bytes, reason: str
 ) -> None:
-    """A file that contradicts its own card is refused, and its digest is told with the refusal."""
+    """A file whose data are whole is refused once, and its digest is told with the refusal."""
     archive = zipped([(one.filename, content)])
     outcome = take(session, archive, candidate(one), candidate(SECOND))
     assert isinstance(outcome, Failed)
@@ -483,13 +593,54 @@ def test_another_content_that_disagrees_is_refused(tree: Tree, session: Session)
     assert published(tree) == {}
 
 
-def test_no_repetition_makes_a_cut_file_whole(tree: Tree, session: Session) -> None:
+@pytest.mark.parametrize(
+    ("one", "cut"),
+    [
+        (FIRST, ONE[:-1]),
+        (FIRST, STALE[:-1]),
+        (FIRST, ONE[:100]),
+        (EXPOSURE, fits(1, extensions=6)[:-1]),
+        (EXPOSURE, fits(1, extensions=5) + b"XTENSION= 'IMAGE"),
+        (PACKED, gzip.compress(ONE)[:-1]),
+        (PACKED, gzip.compress(ONE[:-1])),
+        (PACKED, ONE),
+        (product(0, ImageType.AVRO), AVRO[:-1]),
+        (FIRST, b"<html>"),
+        (FIRST, bytes(9000)),
+    ],
+)
+def test_no_repetition_makes_a_cut_file_whole(
+    tree: Tree, session: Session, one: Product, cut: bytes
+) -> None:
     """What cannot be the whole product is refused however often it comes."""
-    cut = ONE[:-1]
-    outcome = take(session, zipped([(FIRST.filename, cut)]), candidate(FIRST, refused=cut))
+    outcome = take(session, zipped([(one.filename, cut)]), candidate(one, refused=cut))
     assert isinstance(outcome, Failed)
+    assert outcome.refused
     assert outcome.sha256 is None
     assert published(tree) == {}
+
+
+@pytest.mark.parametrize(
+    ("one", "content", "note"),
+    [
+        (FIRST, UNFILLED, "bytes short"),
+        (FIRST, ONE + bytes(2880), "2880 zeros follow HDU 0, the last"),
+        (PACKED, gzip.compress(ONE), None),
+        (PACKED, gzip.compress(ONE) + bytes(100), "100 zeros follow the gzip data"),
+        (EXPOSURE, fits(1, extensions=7), "7 extensions where 6 are usual"),
+        (FIRST, ONE, None),
+    ],
+    ids=["no fill", "zeros", "gzip", "zeros after gzip", "more boards", "nothing"],
+)
+def test_what_is_harmless_is_taken_at_once_with_a_note(
+    tree: Tree, session: Session, one: Product, content: bytes, note: str | None
+) -> None:
+    """Files of which nothing can be missing are published as they are, the first time they come."""
+    outcome = take(session, zipped([(one.filename, content)]), candidate(one))
+    assert isinstance(outcome, Published)
+    assert (outcome.note is None) == (note is None)
+    assert (note or "") in (outcome.note or "")
+    assert published(tree) == {path_of(one): content}
 
 
 def test_what_was_accepted_once_stays_accepted(tree: Tree, session: Session) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from winter_sync import plan
+from winter_sync.catalog import _LONG_AGO as LONG_AGO
 from winter_sync.marks import marks_of
 from winter_sync.models import (
     Candidate,
@@ -422,6 +423,21 @@ def test_a_missing_product_is_asked_for_ever_more_rarely() -> None:
     """After an hour, then three, six, twelve, and every day from then on."""
     waits = [plan.missing_delay(times) for times in (0, 1, 2, 3, 4, 5, 6, 1000)]
     assert waits == [timedelta(hours=hours) for hours in (1, 1, 3, 6, 12, 24, 24, 24)]
+
+
+def test_a_refused_product_is_asked_for_at_once_and_then_ever_more_rarely() -> None:
+    """Half written it may be whole in a moment; else it is asked for as rarely as a missing one."""
+    waits = [plan.refused_delay(attempts) for attempts in range(1, 9)]
+    hours = [timedelta(hours=hours) for hours in (1, 3, 6, 12, 24, 24)]
+    assert waits == [timedelta(0), timedelta(minutes=10), *hours]
+
+
+def test_a_doubtful_product_is_asked_for_when_it_would_be_believed() -> None:
+    """Not before the same content counts as what the archive holds, and never much later."""
+    waits = [plan.doubtful_delay(attempts) for attempts in range(8)]
+    assert LONG_AGO < waits[0] == waits[1] <= LONG_AGO * 1.1
+    assert waits == sorted(waits)
+    assert waits[-1] == timedelta(hours=6)
 
 
 def test_everything_has_its_place_in_the_order() -> None:

@@ -8,7 +8,7 @@ import struct
 import tracemalloc
 import zipfile
 import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -454,13 +454,13 @@ def squeezed(data: bytes, *, size: int = len(FLUX), crc: int = zlib.crc32(FLUX))
         ("method 12 is unknown", local(method=12, packed=3, size=9) + b"xyz"),
         ("method 99 is unknown", local(method=99, packed=3, size=9) + b"xyz"),
         ("it claims 4294967295 bytes", local(packed=3, size=0xFFFFFFFF) + b"xyz"),
-        ("3 bytes where 2 were promised", local(packed=3, size=2) + b"xyz"),
+        ("more than the 2 bytes that were promised", local(packed=3, size=2) + b"xyz"),
         ("3 bytes where 4 were promised", local(packed=3, size=4) + b"xyz"),
         ("CRC-32 is eb8eba67 where 00000000", local(packed=3, size=3) + b"xyz"),
         ("data are broken", squeezed(b"\xff" * 9)),
         ("do not end where promised", squeezed(SQUEEZED[:-3])),
         ("end before they should", squeezed(SQUEEZED + b"xyz")),
-        ("500 bytes where 499 were promised", squeezed(SQUEEZED, size=499)),
+        ("more than the 499 bytes that were promised", squeezed(SQUEEZED, size=499)),
         ("500 bytes where 501 were promised", squeezed(SQUEEZED, size=501)),
         ("where 00000001 was promised", squeezed(SQUEEZED, crc=1)),
         ("0 bytes where 500 were promised", squeezed(b"")),
@@ -636,7 +636,9 @@ def test_a_bomb_is_stopped_by_the_limit(*, known: bool) -> None:
     assert out <= limit + len(b"good")
     assert biggest <= 192 * 1024
     assert peak < 1_000_000
-    assert "more than 3000000 bytes" in (faults[0] or "")
+    told = "more than the 9 bytes that were promised" if known else "more than 3000000 bytes"
+    assert told in (faults[0] or "")
+    assert out <= (9 + len(b"good") if known else limit)
     assert faults[1:] == ([None] if known else [])
 
 
@@ -655,13 +657,95 @@ def test_an_archive_without_an_end_is_given_up() -> None:
     limits = Limits(archive_size=10_000)
     for begin, again in (
         (b"", plain()),
-        (plain(), central()),
         (plain() + ending(1), b"x" * 100),
         (local(flags=LATE, method=8), b"\0\0\0\xff\xff"),
         (struct.pack("<4sQ", b"PK\6\6", 0xFFFF) + bytes(44), b"\0" * 1000),
     ):
         reading = read(begin + again * (20_000 // len(again)), [512], limits)
         assert "more than 10000 bytes" in (reading.damage or ""), again
+
+
+def test_what_comes_out_of_an_archive_is_bounded() -> None:
+    """Members that each keep within their bounds end the reading where their sum does not."""
+    content = b"flux" * 25
+    limits = Limits(member_size=100, inflated_size=350)
+    for method, late in ((0, False), (8, False), (8, True)):
+        packed = deflated(content) if method else content
+        crc = zlib.crc32(content)
+        member = local(method=method, packed=len(packed), size=100, crc=crc) + packed
+        if late:
+            member = local(flags=LATE, method=method) + packed + descriptor(content, len(packed))
+        reading = read(member * 9 + ending(9), [64], limits)
+        assert reading.damage is not None
+        assert "more than 350 bytes come out of it" in reading.damage
+        assert len(reading.whole) == 3
+
+
+@pytest.mark.parametrize("content", [b"", b"x"])
+def test_members_are_counted(content: bytes) -> None:
+    """One member more than may come ends the reading; those before are whole."""
+    reading = read(plain(content) * 7 + ending(7), [100], Limits(members=7))
+    assert (len(reading.whole), reading.complete) == (7, True)
+    reading = read(plain(content) * 8 + ending(8), [100], Limits(members=7))
+    assert len(reading.whole) == 7
+    assert "more than 7 members" in (reading.damage or "")
+
+
+@pytest.mark.parametrize("record", [central(), zip64_ending(1)[:56], zip64_ending(1)[56:76]])
+def test_a_directory_that_never_ends_is_given_up(record: bytes) -> None:
+    """Records of the directory are as many as there are members, and three more."""
+    reading = read(plain() + record * 9, [40])
+    assert reading.whole == GOOD
+    assert "lists more than the 1 members that were sent" in (reading.damage or "")
+
+
+def test_data_made_to_look_like_their_end_are_given_up() -> None:
+    """Looking for the end of a member costs a bounded number of looks."""
+    content = b"PK\7\x08" * 100_002
+    member = local(flags=LATE) + content + descriptor(content, len(content))
+    reading = read(member + ending(1), [1 << 16])
+    assert "the end of member 'a' cannot be found" in (reading.damage or "")
+
+
+def test_a_member_can_be_bounded_when_it_begins() -> None:
+    """Whoever knows what it should be bounds this one member, and no other."""
+    content = b"flux" * 25
+    packed = deflated(content)
+    late = local(flags=LATE, method=8) + packed + descriptor(content, len(packed))
+    for first, told in ((plain(content), "claims 100 bytes, where at most 99"), (late, "than 99")):
+        unzipper, faults = Unzipper(Limits()), list[str | None]()
+        with suppress(DamagedError):
+            for event in unzipper.feed(first + plain(content) + ending(2)):
+                if isinstance(event, MemberStart) and not faults:
+                    unzipper.bound(99)
+                if isinstance(event, MemberEnd):
+                    faults.append(event.fault)
+        if first is late:
+            assert faults == [], "its end cannot be found"
+            assert told in str(unzipper._damage)
+        else:
+            assert told in str(faults[0])
+            assert faults[1:] == [None]
+
+
+@pytest.mark.parametrize("sizes", [[1 << 30], [1], [33, 5]])
+@pytest.mark.parametrize("flags", [0, LATE])
+def test_a_member_that_nobody_wants_is_passed_over(flags: int, sizes: list[int]) -> None:
+    """Where a header tells its length, nothing comes out of it, and the next member is good."""
+    content = b"flux" * 25
+    packed = deflated(content)
+    crc = zlib.crc32(content)
+    member = local(method=8, flags=flags, packed=len(packed), size=100, crc=crc) + packed
+    member += descriptor(content, len(packed)) if flags else b""
+    unzipper, found = Unzipper(), list[object]()
+    for block in blocks(member + plain() + ending(2), sizes):
+        for event in unzipper.feed(block):
+            if isinstance(event, MemberStart) and event.name == "a":
+                unzipper.pass_over()
+            found.append(bytes(event) if isinstance(event, memoryview) else event)
+    assert found[:2] == [MemberStart("a", 100), MemberEnd("a", 0, "it is not wanted")]
+    assert b"".join(one for one in found if isinstance(one, bytes)) == b"good"
+    assert unzipper.complete
 
 
 def test_a_name_of_four_kilobytes_is_refused() -> None:

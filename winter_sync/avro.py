@@ -50,6 +50,8 @@ class AvroShape:
     schema: str
     """The full name of the record; else the kind of type that is written instead."""
     codec: str
+    notes: tuple[str, ...] = ()
+    """What is odd about it, though nothing is missing."""
 
 
 def check(pieces: Pieces) -> AvroShape:

@@ -200,6 +200,10 @@ class Downloader:
     def _when_again(self, attempts: int, outcome: Outcome) -> timedelta:
         if isinstance(outcome, Missing):
             return plan.missing_delay(attempts)
+        if isinstance(outcome, Failed) and outcome.sha256 is not None:
+            return plan.doubtful_delay(attempts)
+        if isinstance(outcome, Failed) and outcome.refused:
+            return plan.refused_delay(attempts)
         return plan.retry_delay(attempts, self._random())
 
 

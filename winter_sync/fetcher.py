@@ -201,6 +201,7 @@ def _judge(
     if broken is None:
         return Fetched(intake.remainder(None))
     if any(isinstance(outcome, Published | Unchanged) for outcome in arrived):
+        intake.tell_rest()
         settled = {outcome.candidate for outcome in arrived}
         again = tuple(one for one in batch.candidates if one not in settled)
         return Fetched(arrived, again, broken.message, broken.cause)

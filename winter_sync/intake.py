@@ -7,6 +7,8 @@ thread that calls `feed`.
 from __future__ import annotations
 
 import re
+from collections import Counter
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Self
 
@@ -35,8 +37,18 @@ if TYPE_CHECKING:
 
 _BOARDS = 6
 """The extensions of a WINTER exposure, one a detector board (winter-api.md, "Products")."""
-_CARD_FAULTS = frozenset({gate.Fault.CHECKSUM, gate.Fault.EXTENSIONS})
-"""What may be wrong with a card and not with the data."""
+_TRIES = 3
+"""How often a member of one name may come, as long as it comes damaged."""
+_OTHER_MEMBERS = 32
+"""Directories, and members that nobody asked for."""
+_TIMES_EXPECTED = 4
+"""All products of a batch together may come to so many times what they are expected to have."""
+_TIMES_LARGER = 16
+"""One product may have so many times what it is expected to have, ..."""
+_LARGE = 256 * 1024**2
+"""... and this in any case: five times the largest product that the archive has."""
+_PACKING = 64 * 1024**2
+"""What may come in an archive besides data: headers, directory, and data that deflate poorly."""
 _TELLING = frozenset(kind.subdir for kind in ImageType)
 _NIGHT = re.compile(r"\d{8}", re.ASCII)
 
@@ -53,9 +65,10 @@ class Intake:
     keep
         Whether the older revision of a product is kept beside the new one.
     settled
-        Called with each outcome the moment it is known, in the calling thread.
+        Called once for each product whose outcome is known, in the calling thread: the moment it
+        is in the tree, or when nothing more can come of it.
     limits
-        Bounds on the archive.
+        Bounds on any archive; those on this one follow from what was asked for, see `budget`.
     redact
         Takes secrets out of a text; applied to what is quoted of a file.
 
@@ -84,7 +97,9 @@ class Intake:
         self._redact = redact
         self._asked = {one.product.filename: one for one in batch.candidates}
         self._outcomes: dict[str, Outcome] = {}
-        self._unzipper = Unzipper(limits)
+        self._tries: Counter[str] = Counter()
+        self._told: set[str] = set()
+        self._unzipper = Unzipper(budget(batch, limits))
         self._current: Candidate | None = None
         self._part: Part | None = None
         self._reserve = Reserve(session.tree, batch.expected_size)
@@ -141,8 +156,16 @@ class Intake:
                 absent: Outcome = Missing(candidate)
                 if reason is not None:
                     absent = Failed(candidate, reason, cause=cause)
-                self._settle(candidate, absent)
+                self._outcomes[name] = absent
+        self.tell_rest()
         return self.outcomes
+
+    def tell_rest(self) -> None:
+        """Tell what is known and was not told yet: a product that failed could have come again."""
+        for name, outcome in self._outcomes.items():
+            if name not in self._told:
+                self._told.add(name)
+                self._settled(outcome)
 
     def _take(self, output: Output) -> None:
         match output:
@@ -155,20 +178,26 @@ class Intake:
 
     def _begin(self, member: MemberStart) -> None:
         candidate = self._match(member.name)
-        if candidate is not None:
-            self._part = self._session.stage()
-            self._current = candidate
+        if candidate is None:
+            self._unzipper.pass_over()
+            return
+        self._unzipper.bound(largest(candidate))
+        self._tries[candidate.product.filename] += 1
+        self._part = self._session.stage()
+        self._current = candidate
 
     def _match(self, name: str) -> Candidate | None:
         """Find what a member is: by basename, which is unique in a batch.
 
-        One that came damaged may come again in the same archive; one that came whole may not.
+        One that came damaged may come again in the same archive, but not for ever; one that came
+        whole may not.
         """
         *folders, filename = re.split(r"[/\\]", name)
         candidate = self._asked.get(filename)
         if candidate is None or contradicts(folders, candidate.product):
             return None
-        return candidate if isinstance(self._outcomes.get(filename), Failed | None) else None
+        is_open = isinstance(self._outcomes.get(filename), Failed | None)
+        return candidate if is_open and self._tries[filename] < _TRIES else None
 
     def _end(self, member: MemberEnd) -> None:
         candidate, part = self._current, self._part
@@ -187,9 +216,13 @@ class Intake:
         try:
             note = _judge(part, candidate, self._redact)
         except DamagedError as refused:
-            content = part.sha256 if refused.fields.get("fault") in _CARD_FAULTS else None
             return Failed(
-                candidate, refused.message, blamed=True, sha256=content, cause=refused.cause
+                candidate,
+                refused.message,
+                blamed=True,
+                sha256=part.sha256 if _leaves_data_whole(refused) else None,
+                cause=refused.cause,
+                refused=True,
             )
         evidence = _evidence(candidate, part)
         if self._session.tree.confirmed([evidence]):
@@ -203,13 +236,36 @@ class Intake:
         return self._session.publish(part, evidence, batch=self._batch.identifier, keep=keep)
 
     def _settle(self, candidate: Candidate, outcome: Outcome) -> None:
-        self._outcomes[candidate.product.filename] = outcome
-        self._settled(outcome)
+        name = candidate.product.filename
+        self._outcomes[name] = outcome
+        if not isinstance(outcome, Failed):
+            self._told.add(name)
+            self._settled(outcome)
 
     def _drop_part(self) -> None:
         part, self._part, self._current = self._part, None, None
         if part is not None:
             part.discard()
+
+
+def largest(candidate: Candidate) -> int:
+    """Return how many bytes a product may have at most: far more than it is expected to have."""
+    return max(_TIMES_LARGER * candidate.expected_size, _LARGE)
+
+
+def budget(batch: Batch, limits: Limits) -> Limits:
+    """Return what the archive that answers a batch may ask of us, within the given limits.
+
+    An archive that goes beyond is given up: what had come whole stays, and the rest is asked for
+    again. Bytes bound the processor's time, too, whatever the ratio of what goes in and comes out.
+    """
+    inflated = _TIMES_EXPECTED * batch.expected_size + max(map(largest, batch.candidates))
+    return replace(
+        limits,
+        members=min(limits.members, _TRIES * len(batch.candidates) + _OTHER_MEMBERS),
+        inflated_size=min(limits.inflated_size, inflated),
+        archive_size=min(limits.archive_size, inflated + _PACKING),
+    )
 
 
 def contradicts(folders: list[str], product: Product) -> bool:
@@ -227,11 +283,11 @@ def contradicts(folders: list[str], product: Product) -> bool:
 
 
 def _judge(part: Part, candidate: Candidate, redact: Callable[[str], str]) -> str | None:
-    """Let a whole member pass, or refuse it; gives what is odd about it.
+    """Let a whole member pass, or refuse it; return what is odd about it.
 
-    A file that contradicts a card of its own, and nothing else, may be right and the card stale.
-    When the archive sends the very same content long after, that is what it holds: refusing it
-    for ever would lose it.
+    A file of which no data seem to be missing, and which is odd all the same, may be right and
+    only badly written, or not yet written to its end. When the archive sends the very same content
+    long after, that is what it holds: refusing it for ever would lose it.
 
     Raises
     ------
@@ -243,13 +299,20 @@ def _judge(part: Part, candidate: Candidate, redact: Callable[[str], str]) -> st
     extensions = _BOARDS if boards else None
     with explained(part.path):
         try:
-            gate.judge(part.descriptor, product.filename, extensions=extensions, redact=redact)
+            verdict = gate.judge(
+                part.descriptor, product.filename, extensions=extensions, redact=redact
+            )
         except DamagedError as refused:
             accepted = {candidate.refused_sha256, candidate.published_sha256}
-            if refused.fields.get("fault") not in _CARD_FAULTS or part.sha256 not in accepted:
+            if not _leaves_data_whole(refused) or part.sha256 not in accepted:
                 raise
             return f"the archive sent the same content again, and yet {refused.message}"
-    return None
+    return "; ".join(verdict.notes) or None
+
+
+def _leaves_data_whole(refused: DamagedError) -> bool:
+    fault = refused.fields.get("fault")
+    return isinstance(fault, gate.Fault) and fault.leaves_data_whole
 
 
 def _evidence(candidate: Candidate, part: Part) -> Evidence:

@@ -385,7 +385,7 @@ class Candidate:
     expected_size: int
     published_sha256: str | None = None
     refused_sha256: str | None = None
-    """Content that came long enough ago and was refused for a card that may itself be wrong."""
+    """Content that was refused long enough ago, although no data seem to be missing in it."""
     state: State = State.WANTED
     """Where it stands before it is fetched: wanted, or missing when last asked for."""
 
@@ -486,9 +486,11 @@ class Failed:
     """The product did not come, or not whole.
 
     `blamed` tells whether the product itself was at fault (its bytes were wrong), rather than
-    the batch it travelled in. `sha256` is that of a content which contradicts a card of its own:
-    if the very same comes again much later, the card is what is wrong (`gate.Fault`). `cause` is
-    for counting: what broke the batch, where the product is not to blame.
+    the batch it travelled in. `refused` tells whether it arrived complete and was refused for what
+    it is, so that the archive holds it like that. `sha256` is that of a refused content of which no
+    data seem to be missing: if the very same comes again much later, it is all that there is
+    (`gate.Fault.leaves_data_whole`). `cause` is for counting: what broke the batch, where the
+    product is not to blame.
     """
 
     candidate: Candidate
@@ -496,6 +498,7 @@ class Failed:
     blamed: bool = False
     sha256: str | None = None
     cause: Cause = Cause.OTHER
+    refused: bool = False
 
 
 Outcome = Published | Unchanged | Missing | Failed

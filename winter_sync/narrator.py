@@ -254,8 +254,10 @@ def _(event: Settled, logger: FilteringBoundLogger) -> None:
     product = event.outcome.candidate.product
     fields = {"instrument": product.instrument.value, "savepath": product.savepath}
     match event.outcome:
-        case Published(_, evidence):
+        case Published(_, evidence, None):
             logger.debug("published", path=evidence.path, size=evidence.size, kept=evidence.kept)
+        case Published(_, evidence, note):
+            logger.info("published, but odd", path=evidence.path, size=evidence.size, note=note)
         case Unchanged(_, evidence):
             logger.debug("unchanged", path=evidence.path)
         case Missing():

@@ -38,6 +38,11 @@ _ZIP64_EXTRA, _IN_ZIP64, _COUNT_IN_ZIP64 = 0x0001, 0xFFFFFFFF, 0xFFFF
 
 _InflateError: type[Exception] = igzip_lib.error  # type: ignore[assignment] # the stub is wrong
 
+_OTHER_RECORDS = 3
+"""Records at the end of an archive that are no member's: two of zip64, and the last."""
+_MAX_LOOKALIKES = 100_000
+"""Places of an archive that look like the end of a member and are none; noise has one in 4 GiB."""
+
 _INPUT_PIECE = 128 * 1024
 """Compressed bytes handed to the inflater at once: its output then stays in the L2 cache."""
 _OUTPUT_PIECE = 192 * 1024
@@ -75,7 +80,7 @@ _Judged = Generator[Output | None, None, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on what an archive may ask of us, in bytes."""
+    """Bounds on what an archive may ask of us; sizes in bytes."""
 
     member_size: int = 4 * 1024**3
     """One member, packed or inflated. The largest real product has 52 MB."""
@@ -83,6 +88,10 @@ class Limits:
     """One member's name."""
     archive_size: int = 16 * 1024**3
     """A whole archive, packed, so that one that never ends is given up."""
+    inflated_size: int = 16 * 1024**3
+    """All that comes out of an archive, stored and inflated, whatever becomes of it."""
+    members: int = 100_000
+    """Members of an archive, whatever their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +131,8 @@ class _Member:
     crc: int
     packed: int
     size: int
+    most: int = 0
+    """How many bytes may come out of it."""
     got_crc: int = 0
     got_packed: int = 0
     got_size: int = 0
@@ -138,6 +149,11 @@ class _Member:
     def is_deflated(self) -> bool:
         """Some writers call an empty member deflated, and write no stream at all."""
         return self.method == _DEFLATED and not (self.length_known and self.packed == 0)
+
+    @property
+    def promised(self) -> int | None:
+        """How many bytes its header says will come out; None where that is told behind them."""
+        return None if self.has_descriptor else self.size
 
     def verdict(self, crc: int, packed: int, size: int) -> str | None:
         """Compare what came with what was promised; None when all agrees."""
@@ -169,6 +185,9 @@ class Unzipper:
         self.members = 0
         self.complete = False
         self._limits = limits
+        self._most = limits.member_size
+        self._is_wanted = True
+        self._inflated = self._records = self._lookalikes = 0
         self._pending = b""
         self._at = 0
         self._consumed = 0
@@ -195,6 +214,20 @@ class Unzipper:
             raise self._damaged(f"it has more than {self._limits.archive_size} bytes")
         while (output := next(self._steps)) is not None:
             yield output
+
+    def bound(self, size: int) -> None:
+        """Let no more than so many bytes come out of the member that has just begun.
+
+        For whoever was given a `MemberStart`, before taking what follows it.
+        """
+        self._most = min(size, self._limits.member_size)
+
+    def pass_over(self) -> None:
+        """Spare the reading of the member that has just begun, where its header tells its length.
+
+        Its end is then told with a fault.
+        """
+        self._is_wanted = False
 
     @property
     def _left(self) -> int:
@@ -228,12 +261,21 @@ class Unzipper:
         while not self.complete:
             signature = yield from self._take(len(_LOCAL))
             if signature == _LOCAL:
+                if self.members == self._limits.members:
+                    raise self._damaged(f"it has more than {self._limits.members} members")
                 yield from self._member()
             else:
+                self._count_record()
                 yield from self._directory(signature)
         while True:
             self._at = len(self._pending)
             yield None
+
+    def _count_record(self) -> None:
+        """Refuse a directory that goes on beyond all that was sent."""
+        self._records += 1
+        if self._records > self.members + _OTHER_RECORDS:
+            raise self._damaged(f"it lists more than the {self.members} members that were sent")
 
     def _directory(self, signature: bytes) -> _Steps:
         """Pass over one record of the central directory; all it says was in the local headers."""
@@ -274,7 +316,9 @@ class Unzipper:
 
     def _member(self) -> _Steps:
         member = yield from self._header()
+        self._most, self._is_wanted = self._limits.member_size, True
         yield MemberStart(member.name, member.size if member.length_known else None)
+        member.most = self._most
         fault = self._unreadable(member)
         if fault is None:
             fault = yield from self._content(member)
@@ -301,8 +345,10 @@ class Unzipper:
         if member.method not in (_STORED, _DEFLATED):
             return f"its compression method {member.method} is unknown"
         claimed = max(member.packed, member.size)
-        if member.length_known and claimed > self._limits.member_size:
-            return f"it claims {claimed} bytes, more than any product has"
+        if member.length_known and claimed > member.most:
+            return f"it claims {claimed} bytes, where at most {member.most} are taken"
+        if member.length_known and not self._is_wanted:
+            return "it is not wanted"
         return None
 
     def _pass_over(self, member: _Member, why: str) -> _Steps:
@@ -358,6 +404,7 @@ class Unzipper:
             fault = yield from self._contradiction(member, self._right_sized(member, self._at))
             if fault is not None:
                 return fault
+            self._count_lookalike(member)
             yield self._advance(member, len(_DESCRIPTOR))
 
     def _likely_end(self, member: _Member) -> int:
@@ -369,8 +416,15 @@ class Unzipper:
         while 0 <= at <= len(self._pending) - _LONGEST_FORM:
             if self._right_sized(member, at):
                 return at
+            self._count_lookalike(member)
             at = self._pending.find(_DESCRIPTOR, at + len(_DESCRIPTOR))
         return at if at >= 0 else len(self._pending) - self._begun_signature()
+
+    def _count_lookalike(self, member: _Member) -> None:
+        """Give up data that were made to look like the end of a member again and again."""
+        self._lookalikes += 1
+        if self._lookalikes > _MAX_LOOKALIKES:
+            raise self._damaged(f"the end of member {member.name!r} cannot be found")
 
     def _right_sized(self, member: _Member, at: int) -> list[_DescriptorForm]:
         """Give the signed forms in which a descriptor at this place would tell the size."""
@@ -430,10 +484,18 @@ class Unzipper:
             raise _BadContentError("its deflated data end before they should")
 
     def _account(self, member: _Member, data: Data) -> None:
-        member.got_size += len(data)
+        """Count what is about to come out, unless it is more than may."""
+        size = member.got_size + len(data)
+        self._inflated += len(data)
+        if member.promised is not None and size > member.promised:
+            what = f"it has more than the {member.promised} bytes that were promised"
+            raise _BadContentError(what)
+        if size > member.most:
+            raise _BadContentError(f"it has more than {member.most} bytes")
+        if self._inflated > self._limits.inflated_size:
+            raise self._damaged(f"more than {self._limits.inflated_size} bytes come out of it")
+        member.got_size = size
         member.got_crc = isal_zlib.crc32(data, member.got_crc)
-        if member.got_size > self._limits.member_size:
-            raise _BadContentError(f"it has more than {self._limits.member_size} bytes")
 
     # --- data descriptors ----------------------------------------------------------------------
 

@@ -113,17 +113,25 @@ def sha256(content: bytes) -> str:
 
 
 def fits(
-    seed: int = 0, *, extensions: int = 0, blocks: int = 1, cards: Iterable[str] = ()
+    seed: int = 0,
+    *,
+    extensions: int = 0,
+    blocks: int = 1,
+    cards: Iterable[str] = (),
+    fill: bool = True,
 ) -> bytes:
-    """Give a small FITS file that is whole; `seed` makes its data differ."""
-    primary = _header(f"SIMPLE  = {'T':>20}", blocks, [*cards])
-    data = bytes([seed % 256]) * (blocks * _BLOCK)
-    extension = _header("XTENSION= 'IMAGE   '", blocks, ["PCOUNT  =  0", "GCOUNT  =  1"])
+    """Give a small FITS file that is whole; `seed` makes its data differ.
+
+    Without `fill` there is less than a block of data, and nothing after them.
+    """
+    data = bytes([seed % 256]) * (blocks * _BLOCK - (0 if fill else 999))
+    primary = _header(f"SIMPLE  = {'T':>20}", len(data), [*cards])
+    extension = _header("XTENSION= 'IMAGE   '", len(data), ["PCOUNT  =  0", "GCOUNT  =  1"])
     return primary + data + (extension + data) * extensions
 
 
-def _header(first: str, blocks: int, more: list[str]) -> bytes:
-    cards = [first, "BITPIX  =  8", "NAXIS   =  1", f"NAXIS1  =  {blocks * _BLOCK}", *more, "END"]
+def _header(first: str, size: int, more: list[str]) -> bytes:
+    cards = [first, "BITPIX  =  8", "NAXIS   =  1", f"NAXIS1  =  {size}", *more, "END"]
     return "".join(card.ljust(80) for card in cards).encode().ljust(_BLOCK)
 
 
