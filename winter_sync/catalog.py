@@ -11,6 +11,7 @@ import sqlite3
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
@@ -256,7 +257,8 @@ class Catalog:
             self._run_many(statements.WANT, [row.product.identity for row in wanted])
             self._withdraw(poll.query.subject.program, withdrawn, now)
             self._sample_all([*(row.product for row in wanted), *withdrawn])
-            self._db.table("polls").insert(poll_columns(poll, now))
+            told = replace(poll, new=poll.new - len(left_out))
+            self._db.table("polls").insert(poll_columns(told, now))
             self._db.execute(statements.FORGET_POLLS, [_POLLS_KEPT])
         return left_out
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from winter_sync import plan
+from winter_sync import gate, plan
 from winter_sync.catalog import Catalog, CatalogThread
 from winter_sync.errors import (
     BadAnswerError,
@@ -48,6 +48,9 @@ if TYPE_CHECKING:
         Subject,
     )
 
+_MOST_TOLD = 20
+"""Of how many rows that are left out the reasons are told."""
+_SHOWN = 100
 _PROGRAM_ASKED_AGAIN = timedelta(days=1)
 _FAILURES = 8
 """After so many windows that cannot be halved and fail, a look is over.
@@ -382,16 +385,16 @@ class Poller:
         if query.subject.region is not None:
             unlisted = comparison.withdrawn
             comparison = replace(comparison, withdrawn=[])
-        placed, faults = self._place(comparison.rows, listing.faults)
+        placed, faults, untold = self._place(comparison.rows, listing)
         poll = Poll(
             query,
             sweep=False,
             listed=listing.distinct,
-            new=len(comparison.new),
+            new=len(_placed_new(comparison, placed)),
             changed=len(comparison.changed),
             returned=len(comparison.returned),
             withdrawn=len(comparison.withdrawn),
-            faults=len(faults) + listing.untold,
+            faults=len(faults) + untold,
             seconds=time.monotonic() - began,
             error=error,
         )
@@ -402,9 +405,10 @@ class Poller:
             wanted=comparison.changed,
             withdrawn=comparison.withdrawn,
         )
+        poll = replace(poll, new=poll.new - len(left_out))
         self._tell_poll(poll, _to_fetch(comparison, placed, left_out))
         if faults:
-            self._tell(RowsRefused(query, faults, listing.untold))
+            self._tell(RowsRefused(query, faults, untold))
         if left_out:
             self._tell(LeftOut(tuple(left_out)))
         look.noted(poll)
@@ -431,17 +435,28 @@ class Poller:
         ]
 
     def _place(
-        self, rows: Iterable[Row], faults: Sequence[str]
-    ) -> tuple[list[tuple[Row, str]], tuple[str, ...]]:
-        """Give each row its path; a row that can have none is a fault and is left out."""
+        self, rows: Iterable[Row], listing: Listing
+    ) -> tuple[list[tuple[Row, str]], tuple[str, ...], int]:
+        """Give each row its path, and leave out one that can have none or that nothing can check.
+
+        Returns
+        -------
+        tuple
+            The rows that are used with their paths; why others are not, the first of them; and how
+            many more are not.
+        """
         placed: list[tuple[Row, str]] = []
-        more: list[str] = []
+        faults: list[str] = []
+        refused = 0
         for row in rows:
             try:
+                _refuse_unknown_format(row.product)
                 placed.append((row, str(self._layout.path(row.product))))
-            except DamagedError as unsafe:
-                more.append(self._api.redacted(unsafe.message))
-        return placed, (*faults, *more)
+            except DamagedError as fault:
+                refused += 1
+                if refused <= _MOST_TOLD:
+                    faults.append(self._api.redacted(fault.message))
+        return placed, (*listing.faults, *faults), listing.untold + refused - len(faults)
 
     def _tell_poll(self, poll: Poll, to_fetch: tuple[Share, ...]) -> None:
         self._tell(
@@ -458,11 +473,36 @@ class Poller:
         )
 
 
+def _refuse_unknown_format(product: Product) -> None:
+    """Refuse a product that could never be published, before it is downloaded.
+
+    Raises
+    ------
+    DamagedError
+        If its name ends as no file does that the gate can check.
+    """
+    suffix = gate.unknown_suffix(product.filename)
+    if suffix is not None:
+        end = f"ends in {suffix}" if suffix else "has no ending"
+        raise DamagedError(
+            f"{product.filename[:_SHOWN]!r} is not downloaded: its name {end}, no format that can "
+            f"be checked ({', '.join(gate.SUFFIXES)})"
+        )
+
+
+def _placed_new(
+    comparison: plan.Comparison, placed: Iterable[tuple[Row, str]]
+) -> list[tuple[Row, str]]:
+    """Return the new rows that are used."""
+    new = {row.product.identity for row in comparison.new}
+    return [(row, path) for row, path in placed if row.product.identity in new]
+
+
 def _to_fetch(
     comparison: plan.Comparison, placed: Iterable[tuple[Row, str]], left_out: Iterable[Product]
 ) -> tuple[Share, ...]:
     """Count by night and type what a listing makes wanted: the new with a place, the changed."""
-    new = {row.product.identity for row in comparison.new}
-    new -= {product.identity for product in left_out}
-    found = [row.product for row, _ in placed if row.product.identity in new]
+    without = {product.identity for product in left_out}
+    new = [row.product for row, _ in _placed_new(comparison, placed)]
+    found = [product for product in new if product.identity not in without]
     return shares([*found, *(row.product for row in comparison.changed)])

@@ -142,6 +142,17 @@ CREATE INDEX products_recheck ON products (instrument, night, image_type, rechec
 """
 
 
+_WHAT_CAN_BE_CHECKED = """
+CREATE TEMP TABLE uncheckable AS SELECT instrument, savepath FROM products
+    WHERE state != 'published' AND revision = 0
+    AND filename NOT LIKE '%.fits' AND filename NOT LIKE '%.fits.fz'
+    AND filename NOT LIKE '%.fits.gz' AND filename NOT LIKE '%.avro';
+DELETE FROM listings WHERE (instrument, savepath) IN (SELECT instrument, savepath FROM uncheckable);
+DELETE FROM products WHERE (instrument, savepath) IN (SELECT instrument, savepath FROM uncheckable);
+DROP TABLE uncheckable
+"""
+
+
 @migrations()
 def create_tables(db: Database) -> None:
     """Create the first catalog.
@@ -156,8 +167,9 @@ def tell_who_asked_and_index_the_queue(db: Database) -> None:
     """Keep under which program a product was asked for; find quickly what is to be fetched.
 
     `listings.program` is the program asked, whose key we have; `progname` is the row's own word
-    where that differs. `refused_sha256` is a content that contradicts a card of its own, since
-    `refused_at` (see `gate.Fault`). The queue holds its products in the order of fetching.
+    where that differs. `refused_sha256` is a content that was refused, though no data seem to be
+    missing in it, since `refused_at` (see `gate.Fault`). The queue holds its products in the order
+    of fetching.
     """
     _run(db, _WHO_ASKED_AND_THE_QUEUE)
 
@@ -185,6 +197,16 @@ def keep_what_is_looked_at_again(db: Database) -> None:
     _run(db, _WHAT_IS_LOOKED_AT_AGAIN)
 
 
+@migrations()
+def forget_what_cannot_be_checked(db: Database) -> None:
+    """Forget products whose names are of no format that can be checked; none was ever published.
+
+    They were entered by editions that learnt only after a download that nothing could be done with
+    it, and asked for them for ever. LIKE takes upper and lower case for one.
+    """
+    _run(db, _WHAT_CAN_BE_CHECKED)
+
+
 _EDITIONS = frozenset(
     {
         create_tables.__name__,
@@ -192,6 +214,7 @@ _EDITIONS = frozenset(
         index_what_is_watched.__name__,
         index_what_is_counted.__name__,
         keep_what_is_looked_at_again.__name__,
+        forget_what_cannot_be_checked.__name__,
     }
 )
 

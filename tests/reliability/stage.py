@@ -216,11 +216,11 @@ class Stage:
         return self.rig.root / OURS
 
     def waits_until(self, savepath: str) -> tuple[int, datetime]:
-        """Give how often a product has failed, and when it may be asked for again."""
+        """Give how often a product has failed, and when it may be asked for again, if ever said."""
         with closing(sqlite3.connect(self.ours / CATALOG)) as catalog:
             sql = "SELECT attempts, not_before FROM products WHERE savepath = ?"
             attempts, not_before = catalog.execute(sql, [savepath]).fetchone()
-        return attempts, datetime.fromisoformat(not_before)
+        return attempts, datetime.fromisoformat(not_before or "2000-01-01T00:00:00+00:00")
 
 
 _OURS = {"catalog.sqlite3", "mirror.json", "sessions.lock", "staging"}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import http.client
 import io
 import json
 import struct
 import subprocess
 import sys
+import warnings
 import zipfile
 import zlib
 from collections import Counter
@@ -20,9 +22,11 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
+from astropy.io import fits
+from astropy.utils.exceptions import AstropyUserWarning
 from hypothesis import given
 from hypothesis import strategies as st
-from simulator.archive_client import PROGRAM, Client, credentials
+from simulator.archive_client import PROGRAM, Client, credentials, unzipped
 
 import winter_sync
 from winter_sync.models import ImageType, Instrument
@@ -512,6 +516,82 @@ async def _lies(wire: Wire) -> None:
     assert sorted(ours - theirs for ours, theirs in zip(told, true, strict=True)) == [0, 0, 1]
 
 
+async def _has_no_fill(wire: Wire) -> None:
+    """Check that all that is missing of one file is the zeros at its end."""
+    found = list((await wire.members()).values())
+    cut = [(ours, truth) for ours, truth in zip(found, wire.truth, strict=True) if ours != truth]
+    ((ours, truth),) = cut
+    assert isinstance(ours, bytes)
+    assert truth.startswith(ours)
+    assert len(ours) % 2880
+    assert not truth[len(ours) :].strip(b"\0")
+    assert _shape(ours, ignore_missing_end=True) == _shape(truth)
+
+
+def _shape(content: bytes, **options: Any) -> list[Any]:  # noqa: ANN401 - astropy's own
+    """Give the data of each HDU as astropy reads them."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "File may have been truncated", AstropyUserWarning)
+        with fits.open(io.BytesIO(content), **options) as found:
+            return [None if hdu.data is None else hdu.data.tolist() for hdu in found]
+
+
+async def _has_a_wrong_sum(wire: Wire) -> None:
+    """Check that astropy finds the sum of one file wrong, and nothing else of it changed."""
+    found = list((await wire.members()).values())
+    ((ours, truth),) = [
+        (ours, truth) for ours, truth in zip(found, wire.truth, strict=True) if ours != truth
+    ]
+    assert isinstance(ours, bytes)
+    with pytest.warns(AstropyUserWarning, match="Datasum verification failed"):
+        fits.open(io.BytesIO(ours), checksum=True).close()
+    assert _shape(ours) == _shape(truth)
+
+
+async def _has_fewer_boards(wire: Wire) -> None:
+    """Check that an exposure has two extensions."""
+    observatory = wire.simulator.observatory
+    listed = observatory.products(PROGRAM, Instrument.WINTER, ImageType.EXPOSURE)
+    answer = await wire.client.download([listed[0].savepath], "exposure")
+    (content,) = (await unzipped(answer)).values()
+    truth = observatory.content(Instrument.WINTER, listed[0].savepath)
+    assert truth.startswith(content)
+    assert len(_shape(content)) == 3
+
+
+async def _is_packed_with_gzip(wire: Wire) -> None:
+    """Check that files are listed, asked for and sent as .fits.gz, and hold what they are of."""
+    rows = [row["savepath"] for row in await wire.rows()]
+    stacks = [path for path in rows if path.removesuffix(".gz") in wire.paths]
+    assert [f"{path}.gz" for path in wire.paths] == stacks
+    members = await unzipped(await wire.client.download(stacks, "stack"))
+    assert list(members) == [path.rpartition("/")[2] for path in stacks]
+    assert [gzip.decompress(content) for content in members.values()] == wire.truth
+
+
+async def _has_other_names(wire: Wire) -> None:
+    """Check that rows of other files are among those of FITS files."""
+    names = [row["savepath"] for row in await wire.rows()]
+    assert set(wire.paths) <= set(names)
+    assert {".jpg", ".md5", ".Z"} <= {Path(name).suffix for name in names}
+
+
+async def _comes_empty_again_and_again(wire: Wire) -> None:
+    with zipfile.ZipFile(io.BytesIO(await wire.body())) as archive:
+        found = [(info.filename, info.file_size) for info in archive.infolist()]
+    assert sum(size == 0 for _, size in found) == 7
+    assert len({name for name, size in found if size == 0}) == 1
+    assert len(found) == 9
+
+
+async def _inflates_late(wire: Wire) -> None:
+    """Check that the size of one member is told after it, and that two megabytes come out."""
+    with zipfile.ZipFile(io.BytesIO(await wire.body())) as archive:
+        (bomb,) = [info for info in archive.infolist() if info.flag_bits & 0x0008]
+        assert archive.read(bomb) == bytes(2_000_000)
+        assert bomb.compress_size < 3000
+
+
 async def _has_a_descriptor(wire: Wire) -> None:
     with zipfile.ZipFile(io.BytesIO(await wire.body())) as archive:
         found = [info for info in archive.infolist() if info.flag_bits & 0x0008]
@@ -594,6 +674,15 @@ CHECKS: dict[str, Callable[[Wire], Any]] = {
     "unfilled": one_other(lambda found, truth: found == bytes(len(truth))),
     "empty-member": one_other(lambda found, _: found == b""),
     "html-member": one_other(lambda found, _: found.startswith(b"<!DOCTYPE html>")),
+    "no-fill": _has_no_fill,
+    "zeros-after=99": one_other(lambda found, truth: found == truth + bytes(99)),
+    "junk-after": one_other(lambda found, truth: found.startswith(truth + b"what a writer")),
+    "wrong-sum": _has_a_wrong_sum,
+    "boards=2": _has_fewer_boards,
+    "gzipped": _is_packed_with_gzip,
+    "other-names": _has_other_names,
+    "empties=7": _comes_empty_again_and_again,
+    "bomb-late=2": _inflates_late,
     "no-count": _does_not_count,
     "miscount": _miscounts,
 }

@@ -22,7 +22,13 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from winter_sync.models import ImageType, Instrument
-from winter_sync.simulator import wrong_answers, wrong_listings, wrong_members, wrong_streams
+from winter_sync.simulator import (
+    odd_files,
+    wrong_answers,
+    wrong_listings,
+    wrong_members,
+    wrong_streams,
+)
 from winter_sync.simulator.faults import Answer, Call, Faults
 from winter_sync.simulator.misbehaviour import (
     DOWNLOADS,
@@ -41,7 +47,7 @@ if TYPE_CHECKING:
 
 KINDS: dict[str, type[Kind]] = {
     kind.name: kind
-    for module in (wrong_answers, wrong_listings, wrong_streams, wrong_members)
+    for module in (wrong_answers, wrong_listings, wrong_streams, wrong_members, odd_files)
     for kind in module.KINDS
 }
 """Every kind of misbehaviour, by its name."""
@@ -233,6 +239,12 @@ class Scripted(Faults):
         for kind in self._met.get(call, ()):
             body = kind.listing(call, body)
         return body
+
+    def savepath(self, call: Call, path: str) -> str:
+        """Return the savepath that is meant."""
+        for kind in self._met.get(call, ()):
+            path = kind.savepath(call, path)
+        return path
 
     def headers(self, call: Call, headers: dict[str, str]) -> dict[str, str]:
         """Change the headers of a zip."""

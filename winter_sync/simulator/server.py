@@ -258,7 +258,8 @@ class Simulator:
         call = replace(request[_CALL], savepaths=tuple(paths))
         if (answer := await self.faults.before_zip(call)) is not None:
             return _instead(answer)
-        found = [self._available(parameters, path) for path in paths]
+        meant = [self.faults.savepath(call, path) for path in paths]
+        found = [self._available(parameters, path) for path in meant]
         entries = [entry for entry in found if entry is not None]
         trace = request[_TRACE]
         trace.count, trace.missing = len(paths), len(paths) - len(entries)

@@ -110,6 +110,23 @@ class OddRows(_Listing):
         return [{}, "row", 3, [], *({"savepath": path} for path in paths), *rows]
 
 
+class OtherNames(_Listing):
+    """Rows of files that are neither FITS nor Avro, among the others."""
+
+    name = "other-names"
+
+    def _table(self, call: Call, rows: Rows) -> object:
+        del call
+        ends = (".jpg", ".fits.md5", ".FITS.Z", "")
+        others = [
+            {**row, "savepath": row["savepath"].removesuffix(".fits") + end}
+            for row in rows
+            if row["savepath"].endswith(".fits")
+            for end in ends
+        ]
+        return [*others, *rows]
+
+
 class NoRows(_Listing):
     """An empty listing, though there are products."""
 
@@ -183,6 +200,7 @@ KINDS: tuple[type[Kind], ...] = (
     WildValues,
     NullRows,
     OddRows,
+    OtherNames,
     NoRows,
     NothingFound,
     Capped,

@@ -26,18 +26,16 @@ if TYPE_CHECKING:
 
     from winter_sync.simulator.faults import Call
 
-    Members = Iterator[Member]
-
 _UNKNOWN_METHOD = 99
 _MEGABYTE = 1_000_000
 
 
-class _Members(Kind):
+class Members(Kind):
     """Something is wrong with one of the members, or with each of those a script is after."""
 
     strikes = DOWNLOADS
 
-    def members(self, call: Call, members: Members) -> Members:
+    def members(self, call: Call, members: Iterator[Member]) -> Iterator[Member]:
         """Change the chosen members."""
         chosen = self.chosen(call)
         for member in members:
@@ -46,24 +44,24 @@ class _Members(Kind):
             else:
                 yield member
 
-    def _instead_of(self, member: Member) -> Members:
+    def _instead_of(self, member: Member) -> Iterator[Member]:
         raise NotImplementedError
 
 
-class _Content(_Members):
+class Content(Members):
     """A whole member, its CRC right, with something else in it."""
 
-    def _instead_of(self, member: Member) -> Members:
-        yield replace(member, pack=_Repacking(member.pack, self._content))
+    def _instead_of(self, member: Member) -> Iterator[Member]:
+        yield replace(member, pack=Repacking(member.pack, self._content))
 
     def _content(self, content: bytes) -> bytes:
         raise NotImplementedError
 
 
-class _Renamed(_Members):
+class _Renamed(Members):
     """A copy of a member under a name that must not be used, before the member itself."""
 
-    def _instead_of(self, member: Member) -> Members:
+    def _instead_of(self, member: Member) -> Iterator[Member]:
         yield replace(member, name=self._name(member.name))
         yield member
 
@@ -71,33 +69,33 @@ class _Renamed(_Members):
         raise NotImplementedError
 
 
-class Flipped(_Members):
+class Flipped(Members):
     """One bit of a member's data is flipped: its CRC-32 shows it."""
 
     name = "flip"
 
-    def _instead_of(self, member: Member) -> Members:
+    def _instead_of(self, member: Member) -> Iterator[Member]:
         yield replace(member, pack=_Changed(member.pack, _flipped))
 
 
-class SizeLies(_Members):
+class SizeLies(Members):
     """A member's size is not the one its header tells."""
 
     name = "size-lies"
 
-    def _instead_of(self, member: Member) -> Members:
+    def _instead_of(self, member: Member) -> Iterator[Member]:
         yield replace(
             member, pack=_Changed(member.pack, lambda true: replace(true, size=true.size + 1))
         )
 
 
-class Bomb(_Members):
+class Bomb(Members):
     """A member of a few kilobytes that inflates to much more than its header tells."""
 
     name = "bomb"
     takes = "megabytes that come out"
 
-    def _instead_of(self, member: Member) -> Members:
+    def _instead_of(self, member: Member) -> Iterator[Member]:
         data = deflated(bytes(int(self.value(64) * _MEGABYTE)), 9)
 
         def bomb(true: Packed) -> Packed:
@@ -106,32 +104,32 @@ class Bomb(_Members):
         yield replace(member, method=DEFLATED, pack=_Changed(member.pack, bomb))
 
 
-class Unasked(_Members):
+class Unasked(Members):
     """A member that nobody asked for, before one that somebody did."""
 
     name = "unasked"
 
-    def _instead_of(self, member: Member) -> Members:
+    def _instead_of(self, member: Member) -> Iterator[Member]:
         yield replace(member, name=f"{member.name.removesuffix('.fits')}_of_another.fits")
         yield member
 
 
-class Twice(_Members):
+class Twice(Members):
     """A member comes twice."""
 
     name = "twice"
 
-    def _instead_of(self, member: Member) -> Members:
+    def _instead_of(self, member: Member) -> Iterator[Member]:
         yield member
         yield member
 
 
-class LeftOut(_Members):
+class LeftOut(Members):
     """A member is not there, though `missing-images` counts it as served."""
 
     name = "left-out"
 
-    def _instead_of(self, member: Member) -> Members:
+    def _instead_of(self, member: Member) -> Iterator[Member]:
         del member
         yield from ()
 
@@ -172,21 +170,21 @@ class NameTooLong(_Renamed):
         return "x" * (4096 - len(name)) + name
 
 
-class Zip64(_Members):
+class Zip64(Members):
     """A member with zip64 records, though it is small; nothing is wrong with that."""
 
     name = "zip64"
 
-    def _instead_of(self, member: Member) -> Members:
+    def _instead_of(self, member: Member) -> Iterator[Member]:
         yield replace(member, zip64=True)
 
 
-class Descriptors(_Members):
+class Descriptors(Members):
     """A member stored, with its size told after it; nothing is wrong with that."""
 
     name = "descriptors"
 
-    def _instead_of(self, member: Member) -> Members:
+    def _instead_of(self, member: Member) -> Iterator[Member]:
         yield replace(
             member,
             flags=DESCRIPTOR_FLAG,
@@ -195,25 +193,25 @@ class Descriptors(_Members):
         )
 
 
-class Encrypted(_Members):
+class Encrypted(Members):
     """A member that says it is encrypted."""
 
     name = "encrypted"
 
-    def _instead_of(self, member: Member) -> Members:
+    def _instead_of(self, member: Member) -> Iterator[Member]:
         yield replace(member, flags=ENCRYPTED_FLAG)
 
 
-class UnknownMethod(_Members):
+class UnknownMethod(Members):
     """A member packed by an unknown method."""
 
     name = "unknown-method"
 
-    def _instead_of(self, member: Member) -> Members:
+    def _instead_of(self, member: Member) -> Iterator[Member]:
         yield replace(member, method=_UNKNOWN_METHOD)
 
 
-class Half(_Content):
+class Half(Content):
     """A file half written when it was zipped: a whole member, half a FITS or Avro file."""
 
     name = "half"
@@ -222,7 +220,7 @@ class Half(_Content):
         return content[: len(content) // 2]
 
 
-class Unfilled(_Content):
+class Unfilled(Content):
     """A file allocated in full and not yet written: zeros."""
 
     name = "unfilled"
@@ -231,7 +229,7 @@ class Unfilled(_Content):
         return bytes(len(content))
 
 
-class Empty(_Content):
+class Empty(Content):
     """A file just made when it was zipped: an empty member."""
 
     name = "empty-member"
@@ -241,7 +239,7 @@ class Empty(_Content):
         return b""
 
 
-class PageInside(_Content):
+class PageInside(Content):
     """An HTML page in place of a file."""
 
     name = "html-member"
@@ -284,13 +282,14 @@ class _Changed:
 
 
 @dataclass(frozen=True, slots=True)
-class _Repacking:
+class Repacking:
     """Packs a member with another content than its own, in the same way."""
 
     pack: Callable[[], Packed]
     change: Callable[[bytes], bytes]
 
     def __call__(self) -> Packed:
+        """Give the member with its other content."""
         true = self.pack()
         style = ZipStyle("stored" if _is_stored(true) else "deflated")
         return pack(self.change(content_of(true)), style)
