@@ -155,12 +155,13 @@ def test_a_catalog_is_opened_again(path: Path, clock: Clock) -> None:
         assert waiting(catalog) == [STACK]
 
 
-def make_first_edition(path: Path) -> None:
-    """Make a catalog as the first edition made it, with a product of each state."""
+def make_first_edition(path: Path, *more: tuple[Product, str]) -> None:
+    """Make a catalog as the first edition made it, with a product of each state, and more."""
     with closing(Database(path)) as db:
         migrations.apply(db, stop_before="tell_who_asked_and_index_the_queue")
         times = {"first_listed": "2024-01-31", "last_listed": "2024-01-31"}
-        for one, state in ((STACK, "wanted"), (DIFF, "published"), (product(1), "missing")):
+        usual = ((STACK, "wanted"), (DIFF, "published"), (product(1), "missing"))
+        for one, state in (*usual, *more):
             identity = {"instrument": one.instrument.value, "savepath": one.savepath}
             db.table("products").insert(
                 {
@@ -190,8 +191,29 @@ def test_a_catalog_of_an_earlier_edition_is_brought_up(path: Path, clock: Clock)
                 "index_what_is_watched",
                 "index_what_is_counted",
                 "keep_what_is_looked_at_again",
+                "forget_what_cannot_be_checked",
             ]
             poll(catalog, withdrawn=[product(2)])
+
+
+def test_what_an_earlier_edition_asked_for_in_vain_is_forgotten(path: Path, clock: Clock) -> None:
+    """Products whose names are of no format that can be checked leave the queue; others stay."""
+    endings = (".jpg", ".fits.md5", "", ".FITS", ".fits.fz", ".Fits.Gz", ".avro")
+    others = [
+        replace(product(number), savepath=product(number).savepath.removesuffix(".fits") + ending)
+        for number, ending in enumerate(endings, start=2)
+    ]
+    kept = replace(product(9), savepath=f"{product(9).savepath}.txt")
+    make_first_edition(path, *((one, "wanted") for one in others), (kept, "published"))
+    with closing(Catalog(path, clock)) as catalog:
+        assert set(waiting(catalog)) == {STACK, product(1), *others[3:]}
+        entered = {row["savepath"] for row in catalog._rows("SELECT savepath FROM products")}
+        listed = {row["savepath"] for row in catalog._rows("SELECT savepath FROM listings")}
+        assert (
+            entered
+            == listed
+            == {one.savepath for one in (STACK, DIFF, product(1), *others[3:], kept)}
+        )
 
 
 def files_of(path: Path) -> dict[str, bytes]:

@@ -25,6 +25,9 @@ FAST = {"first_byte_timeout": "1s", "silence_timeout": "1s"}
 ONCE_EACH = {"strikes": 4}
 """Asked for once at first and three times again at once, without a retry in between."""
 
+REFUSED = {"strikes": 2}
+"""Arrived complete, and so asked for once more at once: it may have been half written."""
+
 POISONS = [
     fault(f"{name}@{THIRD}", words, outcome=WAITS, kept=OTHERS, **more)
     for name, words, more in (
@@ -49,10 +52,10 @@ POISONS = [
         ("bomb=8", "a product that is always a zip bomb", ONCE_EACH),
         ("encrypted", "a product that is always encrypted", ONCE_EACH),
         ("unknown-method", "a product always packed by an unknown method", ONCE_EACH),
-        ("half", "a product that stays half written", ONCE_EACH),
-        ("unfilled", "a product that stays zeros", ONCE_EACH),
-        ("empty-member", "a product that stays empty", ONCE_EACH),
-        ("html-member", "a product that is a page", ONCE_EACH),
+        ("half", "a product that stays half written", REFUSED),
+        ("unfilled", "a product that stays zeros", REFUSED),
+        ("empty-member", "a product that stays empty", REFUSED),
+        ("html-member", "a product that is a page", REFUSED),
     )
 ]
 
