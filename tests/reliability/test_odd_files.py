@@ -93,6 +93,14 @@ async def test_an_odd_file_that_lacks_nothing_is_taken(
         assert isinstance(taken, Published)
         assert taken.note
         assert digest(stage.rig.root / path_of(odd)) == taken.evidence.sha256
+        strange = {path_of(one) for one in chosen if one == odd or kind is ImageType.EXPOSURE}
+        others = {path: sha for path, sha in stage.rig.files().items() if path not in strange}
+        assert others.items() <= stage.rig.truth(stage.products).items()
+        content = (stage.rig.root / path_of(odd)).read_bytes()
+        truth = stage.rig.observatory.content(odd.instrument, odd.savepath)
+        assert content != truth
+        if "wrong-sum" not in script:
+            assert content.startswith(truth) or truth.startswith(content)
         report = await stage.rig.sync()
         assert (report.exit_code, report.left) == (ExitCode.DONE, 0)
 
