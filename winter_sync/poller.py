@@ -450,7 +450,7 @@ class Poller:
         refused = 0
         for row in rows:
             try:
-                _refuse_unknown_format(row.product)
+                _refuse_unknown_format(row.product, self._api.redacted)
                 placed.append((row, str(self._layout.path(row.product))))
             except DamagedError as fault:
                 refused += 1
@@ -473,21 +473,25 @@ class Poller:
         )
 
 
-def _refuse_unknown_format(product: Product) -> None:
+def _refuse_unknown_format(product: Product, redact: Callable[[str], str]) -> None:
     """Refuse a product that could never be published, before it is downloaded.
+
+    Secrets are taken out of its name before a part of it is told, which could be a part of one.
 
     Raises
     ------
     DamagedError
         If its name ends as no file does that the gate can check.
     """
-    suffix = gate.unknown_suffix(product.filename)
-    if suffix is not None:
-        end = f"ends in {suffix}" if suffix else "has no ending"
-        raise DamagedError(
-            f"{product.filename[:_SHOWN]!r} is not downloaded: its name {end}, no format that can "
-            f"be checked ({', '.join(gate.SUFFIXES)})"
-        )
+    if gate.unknown_suffix(product.filename) is None:
+        return
+    name = redact(product.filename)
+    suffix = gate.unknown_suffix(name)
+    end = f"ends in {suffix}" if suffix else "has no ending"
+    raise DamagedError(
+        f"{name[:_SHOWN]!r} is not downloaded: its name {end}, no format that can be checked "
+        f"({', '.join(gate.SUFFIXES)})"
+    )
 
 
 def _placed_new(

@@ -193,7 +193,7 @@ class Stage:
         self.check()
         return report
 
-    async def run_after(self, wait: timedelta = timedelta(hours=8)) -> Report:
+    async def run_after(self, wait: timedelta = timedelta(hours=25)) -> Report:
         """Let time pass, and run the mirror again.
 
         Unless told otherwise, more than the longest wait before a product is asked for again.

@@ -228,6 +228,7 @@ async def test_no_secret_is_told_in_a_faulty_life(secret_rig: SecretRig) -> None
         rig.observatory.clock.advance(timedelta(hours=8))
         assert runs < 100
     _nothing_told({"catalog": _catalog(rig.root)})
+    rig.observatory.clock.advance(timedelta(hours=24))
     await rig.sync()
     _nothing_told(
         {
