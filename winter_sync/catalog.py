@@ -20,9 +20,13 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 from winter_sync import statements
 from winter_sync.columns import (
     candidate_of,
+    check_values,
     covers,
+    damaged_of,
     group_values,
+    guard_values,
     held_columns,
+    held_of,
     instant_text,
     key,
     known_of,
@@ -47,6 +51,7 @@ from winter_sync.events import Share
 from winter_sync.marks import SAMPLE, marks, spread
 from winter_sync.models import (
     Candidate,
+    Damage,
     Evidence,
     Failed,
     ImageType,
@@ -67,6 +72,9 @@ from winter_sync.models import (
 from winter_sync.offloop import off_loop
 from winter_sync.reading import Reader, connect
 from winter_sync.records import (
+    Check,
+    Damaged,
+    Held,
     LastPoll,
     NightCount,
     Poll,
@@ -75,6 +83,7 @@ from winter_sync.records import (
     Scope,
     Standing,
     Trouble,
+    Verification,
     Waiting,
 )
 from winter_sync.schema import migrations, refuse_others
@@ -95,6 +104,7 @@ _RECENT = 100
 """The last so many published products of a kind tell how large the next will be."""
 _POLLS_KEPT = 100_000
 """How many polls are kept, sweeps aside: months of them."""
+_VERIFICATIONS_KEPT = 1000
 _NO_NIGHT = ":"
 """Sorts after every night."""
 _LONG_AGO = timedelta(hours=1)
@@ -425,6 +435,8 @@ class Catalog:
         self._settle(product, {**columns, **mark_columns(settled), "recheck": recheck})
         if is_new and held["recheck"] is not None:
             self._db.execute(statements.END_RECHECK, group_values(product))
+        if evidence.kept is not None:
+            self._db.execute(statements.KEEP, [evidence.kept, *key(product), now])
 
     def _add_revision(self, evidence: Evidence, revision: int, now: str) -> None:
         identity = {"instrument": evidence.instrument.value, "savepath": evidence.savepath}
@@ -576,6 +588,7 @@ class Catalog:
     def _last_complete_night(self, listed: str, values: Sequence[str]) -> Night | None:
         sql = statements.NIGHTS_NOT_ALL_HERE.format(listed=listed)
         lacking = {row["night"] for row in self._rows(sql, values)}
+        lacking |= {row["night"] for row in self._rows(statements.DAMAGED_NIGHTS)}
         nights = self._nights_down(statements.NIGHT_HERE_BEFORE)
         return next((night for night in nights if night.name not in lacking), None)
 
@@ -632,7 +645,16 @@ class Catalog:
         products = {row["program"]: row["products"] for row in rows}
         sql = statements.QUEUED_BY_PROGRAM.format(programs=marks)
         queued = {row["program"]: row for row in self._rows(sql, [name, name, *programs])}
-        return [queue_count_of(queued.get(one), one, products.get(one, 0)) for one in programs]
+        sql = statements.DAMAGED_BY_PROGRAM.format(programs=marks)
+        rows = self._rows(sql, [name, name, *programs])
+        damaged = {row["program"]: row["products"] for row in rows}
+        return [
+            replace(
+                queue_count_of(queued.get(one), one, products.get(one, 0)),
+                damaged=damaged.get(one, 0),
+            )
+            for one in programs
+        ]
 
     def poll_states(self, subjects: Iterable[Subject], night: Night) -> list[PollState]:
         """Return how the polls of these subjects went lately, as seen from a night.
@@ -679,6 +701,168 @@ class Catalog:
             if row and row["at"]:
                 found[subject] = datetime.fromisoformat(row["at"])
         return found
+
+    # --- files ---------------------------------------------------------------------------------
+
+    def held_nights(self, scope: Scope) -> list[Night]:
+        """Return the nights of which files are here, the newest first."""
+        span = replace(scope, programs=(), subjects=())
+        condition, values = statements.where(span)
+        rows = self._rows(statements.HELD_NIGHTS.format(condition=condition), values)
+        return [night_of(row["night"]) for row in rows]
+
+    def held(self, scope: Scope, night: Night) -> list[Held]:
+        """Return the products of one night that are in the tree, those of all programs if none."""
+        condition, values, listed, programs = self._held_in(scope)
+        sql = statements.HELD_OF_NIGHT.format(condition=condition, listed=listed)
+        return [held_of(row) for row in self._rows(sql, [night.name, *values, *programs])]
+
+    def to_check(self, scope: Scope, before: str, after: tuple[str, str], limit: int) -> list[Held]:
+        """Return products whose content was last read before a time, least recently read first.
+
+        `after` is (`checked_at`, `path`) of the last product of the page before; ("", "") begins.
+        """
+        condition, values, listed, programs = self._held_in(scope)
+        sql = statements.TO_CHECK.format(condition=condition, listed=listed)
+        rows = self._rows(sql, [before, *after, *values, *programs, limit])
+        return [held_of(row) for row in rows]
+
+    def count_held(self, scope: Scope, before: str) -> dict[str, int]:
+        """Count `files` and their `size`, and of those last read before a time, as `..left`."""
+        condition, values, listed, programs = self._held_in(scope)
+        sql = statements.COUNT_HELD.format(condition=condition, listed=listed)
+        (row,) = self._rows(sql, [before, before, *values, *programs])
+        return row
+
+    def record_checks(self, checks: Iterable[Check]) -> list[Check]:
+        """Record the results of reading files; returns those that still mattered.
+
+        A product that was published again, or is being fetched, since it was looked up is left
+        as it is.
+        """
+        now = self._now()
+        return self._record(statements.RECORD_CHECK, checks, now)
+
+    def record_looks(self, checks: Iterable[Check]) -> list[Check]:
+        """Record what a look at size and time found; returns as `record_checks` does."""
+        return self._record(statements.RECORD_LOOK, checks)
+
+    def _record(self, sql: str, checks: Iterable[Check], *now: str) -> list[Check]:
+        width = 2 + 2 * bool(now)
+        with self._writing():
+            return [
+                check
+                for check in checks
+                if self._db.execute(
+                    sql, [*(*check_values(check), *now)[:width], *guard_values(check.held)]
+                ).rowcount
+            ]
+
+    def postpone_check(self, held: Held) -> None:
+        """Record that a file could not be read: it is tried again when all others were."""
+        with self._writing():
+            self._db.execute(statements.POSTPONE_CHECK, [self._now(), *guard_values(held)])
+
+    def want_lost(self, checks: Iterable[Check]) -> list[Check]:
+        """Want products again whose files are gone; returns those that were still held."""
+        with self._writing():
+            return [
+                check
+                for check in checks
+                if self._db.execute(
+                    statements.WANT_LOST, [check.reason, *guard_values(check.held)]
+                ).rowcount
+            ]
+
+    def want_damaged(self, scope: Scope) -> int:
+        """Want all products again whose files were found missing or changed; returns how many.
+
+        A changed file of a product that the archive no longer lists stays as it is.
+        """
+        condition, values, listed, programs = self._held_in(scope)
+        sql = statements.WANT_DAMAGED.format(condition=condition, listed=listed)
+        with self._writing():
+            return self._db.execute(sql, [plain(one) for one in (*values, *programs)]).rowcount
+
+    def damaged(self, scope: Scope, limit: int) -> list[Damaged]:
+        """Return products whose files are not right, the newest night first."""
+        condition, values, listed, programs = self._held_in(scope)
+        sql = statements.DAMAGED.format(condition=condition, listed=listed)
+        return [damaged_of(row) for row in self._rows(sql, [*values, *programs, limit])]
+
+    def count_damaged(self, scope: Scope) -> dict[Damage, int]:
+        """Count products whose files are not right, by what is wrong."""
+        condition, values, listed, programs = self._held_in(scope)
+        sql = statements.COUNT_DAMAGED.format(condition=condition, listed=listed)
+        rows = self._rows(sql, [*values, *programs])
+        return dict.fromkeys(Damage, 0) | {Damage(row["damage"]): row["files"] for row in rows}
+
+    def listing_programs(
+        self, identities: Iterable[tuple[Instrument, str]]
+    ) -> dict[tuple[Instrument, str], tuple[str, ...]]:
+        """Return the programs that list each of these products now."""
+        found: defaultdict[tuple[Instrument, str], tuple[str, ...]] = defaultdict(tuple)
+        for row in self._about(statements.LISTING_PROGRAMS, identities):
+            found[Instrument(row["instrument"]), row["savepath"]] += (row["program"],)
+        return found
+
+    def known_paths(self, paths: Sequence[str]) -> set[str]:
+        """Return which of these paths, relative to the root, are those of products."""
+        return self._among(statements.PATHS, paths)
+
+    def known_kept(self, paths: Sequence[str]) -> set[str]:
+        """Return which of these paths are files that were kept aside, as far as is recorded."""
+        return self._among(statements.KEPT, paths, times=2)
+
+    def _among(self, sql: str, paths: Sequence[str], *, times: int = 1) -> set[str]:
+        found: set[str] = set()
+        for at in range(0, len(paths), _CHUNK):
+            some = paths[at : at + _CHUNK]
+            statement = sql.format(statements.placeholders(len(some)))
+            found |= {row["path"] for row in self._rows(statement, [*some] * times)}
+        return found
+
+    def begin_verification(self, selection: str, resumable: timedelta) -> Verification:
+        """Continue the full check of a selection that was interrupted, or begin a new one.
+
+        Files that it found right are not read again; those that it found wrong are. One that
+        began longer than `resumable` ago is not continued.
+        """
+        oldest = instant_text(self._clock() - resumable)
+        with self._writing():
+            now = self._now()
+            found = self._row(statements.UNFINISHED, [selection, oldest, now])
+            if found is not None:
+                return Verification(found["id"], found["started_at"], resumed=True)
+            self._db.table("verifications").insert({"selection": selection, "started_at": now})
+            self._db.execute(statements.FORGET_VERIFICATIONS, [_VERIFICATIONS_KEPT])
+            return Verification(self._last_id(), now, resumed=False)
+
+    def _last_id(self) -> int:
+        return int(self._rows("SELECT last_insert_rowid() AS id")[0]["id"])
+
+    def check_damaged_again(self, scope: Scope) -> None:
+        """Let the next check begin with what was found wrong before."""
+        condition, values, listed, programs = self._held_in(scope)
+        sql = statements.CHECK_DAMAGED_AGAIN.format(condition=condition, listed=listed)
+        with self._writing():
+            self._db.execute(sql, [plain(one) for one in (*values, *programs)])
+
+    def finish_verification(self, verification: Verification) -> None:
+        """Record that a full check has come to its end."""
+        with self._writing():
+            self._db.execute(
+                "UPDATE verifications SET finished_at = ? WHERE id = ?",
+                [self._now(), verification.number],
+            )
+
+    def _held_in(self, scope: Scope) -> tuple[str, Sequence[object], str, Sequence[str]]:
+        """Return the conditions of a scope, where no programs means all of them."""
+        condition, values = statements.where(scope)
+        if not scope.programs:
+            return condition, values, "1", ()
+        listed, programs = self._listed(statements.EVER_LISTED_UNDER, scope.programs)
+        return condition, values, listed, programs
 
     # --- plumbing ------------------------------------------------------------------------------
 

@@ -38,6 +38,8 @@ INTERRUPTED = 130
 """The exit code after SIGINT or SIGTERM, as shells have it for the former."""
 TERMINATED = 143
 """The exit code after SIGTERM while nothing is begun, as shells have it."""
+_FILES_LOOKED_AT = 5000
+"""`status` looks whether the files of the newest nights are there, about so many."""
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("auto", "human", "json")
 
@@ -48,8 +50,8 @@ app = typer.Typer(
     name="winter-sync",
     help="Keep a local, trustworthy mirror of WINTER and SPRING data, by night.",
     epilog="Exit codes: 0 done, 1 an internal fault, 2 usage or settings, 3 credentials refused, "
-    "4 server unreachable or unwell, 5 some products could not be had (they stay wanted), "
-    "6 storage.",
+    "4 server unreachable or unwell, 5 some products could not be had (they stay wanted), or "
+    "verify found something wrong, 6 storage.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,  # they would print local variables, secrets among them
@@ -192,13 +194,22 @@ def run(context: typer.Context) -> None:
     _finish(ExitCode.DONE)
 
 
+NewRoot = Annotated[
+    bool,
+    typer.Option(
+        "--new-root",
+        help="The root was emptied on purpose: begin anew in it and download everything again.",
+    ),
+]
+
+
 @app.command()
-def sync(context: typer.Context) -> None:
+def sync(context: typer.Context, *, new_root: NewRoot = False) -> None:
     """Poll everything once, fetch what is new, and exit."""
     from winter_sync.oneoff import run_once  # noqa: PLC0415 - heavy
 
     settings, logger = _prepare(context.obj, drawing=True)
-    _finish(_run(run_once(settings, logger, _console())).exit_code)
+    _finish(_run(run_once(settings, logger, _console(), new_root=new_root)).exit_code)
 
 
 @app.command()
@@ -213,6 +224,8 @@ def backfill(  # noqa: PLR0913, PLR0917 - one option each
     programs: Programs = None,
     types: Types = None,
     instruments: Instruments = None,
+    *,
+    new_root: NewRoot = False,
 ) -> None:
     """Mirror a span of nights; interrupt it and run it again to resume."""
     from winter_sync.oneoff import Choice, run_once  # noqa: PLC0415 - heavy
@@ -223,8 +236,48 @@ def backfill(  # noqa: PLR0913, PLR0917 - one option each
     settings, logger = _prepare(context.obj, drawing=True)
     choice = Choice(tuple(programs or ()), tuple(types or ()), tuple(instruments or ()))
     nights = Nights(first, last)
-    report = _run(run_once(settings, logger, _console(), choice=choice, nights=nights))
+    report = _run(
+        run_once(settings, logger, _console(), choice=choice, nights=nights, new_root=new_root)
+    )
     _finish(report.exit_code)
+
+
+@app.command()
+def verify(  # noqa: PLR0913 - one option each
+    context: typer.Context,
+    programs: Programs = None,
+    nights: Annotated[
+        list[Night] | None,
+        typer.Option(
+            "--night", parser=_night, metavar="YYYYMMDD", help="Only this night (repeatable)."
+        ),
+    ] = None,
+    *,
+    quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick", help="Look only at existence, size and modification time of each file."
+        ),
+    ] = False,
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair",
+            help="Download again what is missing or changed; changed files are kept aside.",
+        ),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
+) -> None:
+    """Check that the files here are those that were downloaded; interrupt and rerun to resume."""
+    from winter_sync import verify as module  # noqa: PLC0415 - heavy
+
+    settings, logger = _prepare(context.obj, secrets=repair, drawing=True)
+    request = module.Request(quick, tuple(programs or ()), tuple(nights or ()), repair)
+
+    async def work() -> module.Result:
+        return await module.verify(settings, logger, _console(), request, as_json=as_json)
+
+    _finish(_run(work()).exit_code)
 
 
 @app.command()
@@ -236,13 +289,18 @@ def status(
     """Show what is here and what is pending, and whether all listed of the last night is here."""
     from winter_sync import status as reading  # noqa: PLC0415 - heavy
     from winter_sync.factory import now, open_existing_catalog  # noqa: PLC0415 - heavy
+    from winter_sync.quicklook import look_at_newest  # noqa: PLC0415 - heavy
+    from winter_sync.records import Scope  # noqa: PLC0415 - heavy
     from winter_sync.status_view import show  # noqa: PLC0415 - heavy
 
     settings, _ = _prepare(context.obj, secrets=False)
 
     async def read() -> reading.Status:
         async with open_existing_catalog(settings) as catalog:
-            return await reading.look(catalog, settings.selections, now())
+            found = await reading.look(catalog, settings.selections, now())
+            scope = Scope(programs=tuple(one.program for one in settings.selections))
+            damaged = await look_at_newest(catalog, settings.root, scope, _FILES_LOOKED_AT)
+            return reading.with_damaged(found, damaged)
 
     found = _run(read())
     if as_json:

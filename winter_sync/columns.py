@@ -12,6 +12,7 @@ from winter_sync.marks import marks
 from winter_sync.models import (
     Candidate,
     Cone,
+    Damage,
     Evidence,
     ImageType,
     Instrument,
@@ -27,7 +28,17 @@ from winter_sync.models import (
     Subject,
     Target,
 )
-from winter_sync.records import LastPoll, NightCount, Poll, QueueCount, Trouble, Waiting
+from winter_sync.records import (
+    Check,
+    Damaged,
+    Held,
+    LastPoll,
+    NightCount,
+    Poll,
+    QueueCount,
+    Trouble,
+    Waiting,
+)
 
 
 def region_name(region: Region | None) -> str:
@@ -62,7 +73,7 @@ def date_text(nightdate: str | None) -> str | None:
 
 def plain(value: object) -> object:
     """Give a word of ours as the text it is; all else stays."""
-    return str(value) if isinstance(value, Instrument | ImageType | State) else value
+    return str(value) if isinstance(value, Instrument | ImageType | State | Damage) else value
 
 
 def key(product: Product) -> tuple[str, str]:
@@ -133,6 +144,7 @@ def night_count_of(row: dict[str, Any]) -> NightCount:
         size=row["size"],
         withdrawn_here=row["withdrawn_here"],
         withdrawn_size=row["withdrawn_size"],
+        damaged=row["damaged"],
     )
 
 
@@ -238,6 +250,10 @@ def held_columns(evidence: Evidence, revision: int, now: str) -> dict[str, Any]:
         "size": evidence.size,
         "sha256": evidence.sha256,
         "published_at": now,
+        "mtime_ns": evidence.mtime_ns,
+        "checked_at": now,
+        "damage": None,
+        "damage_reason": None,
     }
 
 
@@ -270,3 +286,44 @@ def poll_columns(poll: Poll, now: str) -> dict[str, Any]:
         "seconds": poll.seconds,
         "error": poll.error,
     }
+
+
+def held_of(row: dict[str, Any]) -> Held:
+    """Read a product that is in the tree."""
+    return Held(
+        product=product_of(row),
+        path=row["path"],
+        size=row["size"],
+        sha256=row["sha256"],
+        mtime_ns=row["mtime_ns"],
+        published_at=row["published_at"],
+        checked_at=row["checked_at"],
+        damage=Damage(row["damage"]) if row["damage"] else None,
+        withdrawn=row["withdrawn_at"] is not None,
+    )
+
+
+def damaged_of(row: dict[str, Any]) -> Damaged:
+    """Read a product whose file is not right."""
+    return Damaged(
+        product=product_of(row),
+        path=row["path"],
+        damage=Damage(row["damage"]),
+        reason=row["damage_reason"] or "",
+        state=State(row["state"]),
+        withdrawn=row["withdrawn_at"] is not None,
+        not_before=row["not_before"],
+        last_error=row["last_error"],
+        programs=tuple((row["programs"] or "").split()),
+        size=row["size"] or 0,
+    )
+
+
+def guard_values(held: Held) -> tuple[object, ...]:
+    """Return the values by which a product is still the one that was looked at."""
+    return (*key(held.product), held.sha256, held.published_at)
+
+
+def check_values(check: Check) -> tuple[object, ...]:
+    """Return the values to record the result of a check with."""
+    return (check.damage.value if check.damage else None, check.reason, check.mtime_ns)

@@ -56,11 +56,13 @@ class Numbers:
     not_kept: int = 0
     """`science` products without a file: they do not count against a night."""
     size: int = 0
+    damaged: int = 0
+    """Downloaded, but the file was found missing or changed since."""
 
     @property
     def listed(self) -> int:
         """How many are expected here: all that is listed but for what the archive does not keep."""
-        return self.here + self.pending + self.missing
+        return self.here + self.pending + self.missing + self.damaged
 
     @classmethod
     def of(cls, counts: Iterable[NightCount]) -> Numbers:
@@ -74,12 +76,13 @@ class Numbers:
             missing=missing,
             not_kept=sum(count.missing for count in counts) - missing,
             size=sum(count.size - count.withdrawn_size for count in counts),
+            damaged=sum(count.damaged for count in counts),
         )
 
     @classmethod
     def of_program(cls, count: QueueCount) -> Numbers:
         """Take the numbers of one program; their bytes are not counted."""
-        return cls(count.here, count.wanted, count.missing, count.not_kept)
+        return cls(count.here, count.wanted, count.missing, count.not_kept, damaged=count.damaged)
 
 
 # --- how well the archive was asked --------------------------------------------------------------
@@ -202,6 +205,8 @@ def headline(numbers: Numbers, *, may_say_all: bool) -> str:
 def remainder(numbers: Numbers, queue: QueueCount | None, now: datetime) -> list[str]:
     """Say what is not here and, where the queue tells, when it is asked for again."""
     said = []
+    if numbers.damaged:
+        said.append(f"{numbers.damaged} deleted or changed here")
     if numbers.pending:
         failed = ""
         if queue is not None and queue.failed:

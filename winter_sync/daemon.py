@@ -13,6 +13,7 @@ from winter_sync.errors import BadAnswerError, RefusedError, TransientError
 from winter_sync.events import ClockJumped, DownloadsRest, ProgramRefused
 from winter_sync.plan import doubled
 from winter_sync.report import Report
+from winter_sync.rolling import RollingCheck
 from winter_sync.schedule import Schedule
 from winter_sync.work import Work
 
@@ -52,6 +53,8 @@ class Daemon:
         How often to look at each subject.
     retry_refused_every
         How long a program whose credentials are refused is left alone.
+    check_rate, check_every
+        How many bytes of files to read again in a second, 0 for none; how often each file.
     vitals
         Watches whether work gets on.
     clock, monotonic
@@ -64,6 +67,8 @@ class Daemon:
         *,
         rhythm: Callable[[Subject], Rhythm],
         retry_refused_every: timedelta,
+        check_rate: int = 0,
+        check_every: timedelta = timedelta(days=30),
         vitals: Vitals,
         clock: Callable[[], datetime],
         monotonic: Callable[[], float],
@@ -79,6 +84,7 @@ class Daemon:
             for selection in mirror.selections
             for subject in selection.subjects
         }
+        self._check_rate, self._check_every = check_rate, check_every
         self._schedule = Schedule(self._rhythms, self._mark_due, self._take_down, clock)
         self._work = Work(on_refused=self._suspend)
         self._due: dict[str, dict[Subject, None]] = defaultdict(dict)
@@ -123,6 +129,24 @@ class Daemon:
         begin(self._watch_clock)
         begin(self._watch_server)
         begin(self._watch_schedule)
+        if self._check_rate:
+            begin(self._rolling_check().run)
+
+    def _rolling_check(self) -> RollingCheck:
+        mirror = self._mirror
+        return RollingCheck(
+            catalog=mirror.catalog,
+            root=mirror.session.tree.root,
+            quick_look=mirror.quick_look,
+            threads=mirror.threads,
+            rate=self._check_rate,
+            every=self._check_every,
+            is_busy=lambda: mirror.downloader.under_way > 0,
+            found_lost=self._work.wake,
+            tell=self._tell,
+            clock=self._clock,
+            monotonic=self._monotonic,
+        )
 
     async def _part(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do a part of the work; when it ends, nothing new is begun anywhere."""
@@ -170,6 +194,7 @@ class Daemon:
         self._expect_poll()
         with self._vitals.polling(subject.program):
             try:
+                await self._mirror.quick_look.before_poll(selection, subject)
                 await self._mirror.poller.poll(selection, subject, Report().note)
             except RefusedError as refused:
                 others = [one for one in selection.subjects if one != subject]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -19,10 +20,11 @@ from rich.tree import Tree as TreeView
 from winter_sync import status
 from winter_sync.completeness import end_of
 from winter_sync.disk import digest, explained
-from winter_sync.errors import ExitCode, UsageError, WinterSyncError
+from winter_sync.errors import ExitCode, StorageError, UsageError, WinterSyncError
 from winter_sync.factory import open_existing_catalog
 from winter_sync.models import Night
 from winter_sync.oneoff import run_once
+from winter_sync.roots import Roots, memory_path
 from winter_sync.settings import Settings, check_root
 from winter_sync.simulator.accounts import (
     DEFAULT_PASSWORD,
@@ -91,6 +93,11 @@ def _refuse_used(root: Path) -> None:
         used = root.is_dir() and any(root.iterdir())
     if used:
         raise UsageError(f"{root} is not empty", remedy="Give an empty directory, or a new one.")
+    if root.is_dir() and Roots(memory_path(os.environ)).mirror_in(root) is not None:
+        raise StorageError(
+            f"{root} used to contain a mirror, but is now empty",
+            remedy="Is its file system mounted? Otherwise give another --root.",
+        )
 
 
 async def _mirror(settings: Settings, logger: FilteringBoundLogger, console: Console) -> ExitCode:

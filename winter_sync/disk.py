@@ -131,6 +131,23 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def digest_of_regular(path: Path) -> str:
+    """Return the SHA-256 of a regular file, hexadecimal.
+
+    Nothing else is read: a link would lead elsewhere, and a pipe could be waited for in vain.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read, or is not a regular file.
+    """
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with open(os.open(path, flags), "rb") as file:  # noqa: PTH123 - a descriptor has no path
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def take_lock(path: Path) -> int:
     """Give the descriptor of a locked file, making it if need be.
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import tempfile
 import textwrap
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,9 +15,11 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from winter_sync import keyring
+from winter_sync.catalog import Catalog
 from winter_sync.disk import explained, is_directory, is_file, is_there, space_of
 from winter_sync.errors import ExitCode, StorageError, UsageError, WinterSyncError, gravest
-from winter_sync.factory import CATALOG, open_api
+from winter_sync.factory import CATALOG, now, open_api
+from winter_sync.identity import lost, refuse_other_root
 from winter_sync.models import Credentials
 from winter_sync.printable import printable
 from winter_sync.probe import try_out
@@ -185,14 +188,19 @@ def _nearest(root: Path) -> Path:
 def _mirror(settings: Settings) -> str:
     """Make sure that a mirror that began is there, and not the bare place it is mounted on."""
     catalog, root = settings.state / CATALOG, settings.root
+    if is_file(catalog):
+        refuse_other_root(Tree(root), _name_in(catalog), catalog)
     if Tree(root).name is not None:
         return f"its catalog is {catalog}"
-    known = is_directory(root) and Roots(memory_path(os.environ)).mirror_in(root) is not None
-    if known or is_file(catalog):
-        raise StorageError(
-            f"{root} held a mirror, and holds none now", remedy="Is its file system mounted?"
-        )
+    if is_directory(root) and Roots(memory_path(os.environ)).mirror_in(root) is not None:
+        raise lost(root)
     return "none yet; the first sync makes it"
+
+
+def _name_in(path: Path) -> str:
+    """Return the name of the mirror that a catalog belongs to."""
+    with closing(Catalog(path, now, reading=True)) as catalog:
+        return catalog.mirror_name() or ""
 
 
 async def _server(api: Api) -> str:

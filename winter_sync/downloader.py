@@ -75,6 +75,8 @@ class Downloader:
         self._tell = tell
         self._random = random
         self._claiming = asyncio.Lock()
+        self.under_way = 0
+        """How many batches are being downloaded."""
 
     async def work_one(self, scope: Scope, report: Report, work: Work) -> bool:
         """Work one batch off; False if there is nothing to fetch now.
@@ -86,7 +88,11 @@ class Downloader:
         """
         batch = await self._claim(work.without_refused(scope), work)
         if batch is not None:
-            await self._work(batch, report, work)
+            self.under_way += 1
+            try:
+                await self._work(batch, report, work)
+            finally:
+                self.under_way -= 1
         return batch is not None
 
     async def _claim(self, scope: Scope, work: Work) -> Batch | None:

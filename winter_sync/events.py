@@ -177,6 +177,53 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True)
+class FilesLost:
+    """Files of the tree were deleted; their products are wanted again.
+
+    `unlisted` of them are no longer listed by the archive, so they cannot be downloaded. `paths`
+    are the first few, relative to the root.
+    """
+
+    files: int
+    unlisted: int
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FilesChanged:
+    """Files of the tree are not as they were downloaded, and are left so; `reason` of the first."""
+
+    files: int
+    paths: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FilesUnreadable:
+    """Files of the tree cannot be read; `reason` is the system's word on the first."""
+
+    files: int
+    paths: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileChecked:
+    """A file of the tree was read in full by the daemon; `size` is how many bytes it has."""
+
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckPaused:
+    """The daemon's check of files cannot go on for so many seconds; all other work does."""
+
+    reason: str
+    remedy: str
+    wait: float
+
+
+@dataclass(frozen=True, slots=True)
 class ProgramRefused:
     """A program's credentials are refused: it is left alone for so many seconds."""
 
@@ -324,6 +371,11 @@ Event = (
     | Recovered
     | FoundUnchanged
     | LeftOut
+    | FilesLost
+    | FilesChanged
+    | FilesUnreadable
+    | FileChecked
+    | CheckPaused
     | ProgramRefused
     | DownloadsRest
     | StorageTrouble

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from winter_sync import keyring
@@ -18,11 +19,16 @@ from winter_sync.api import Api, Timeouts
 from winter_sync.catalog import Catalog, CatalogThread
 from winter_sync.disk import explained, is_file
 from winter_sync.downloader import Downloader
-from winter_sync.errors import StorageError, UsageError
+from winter_sync.errors import UsageError, WinterSyncError
 from winter_sync.fetcher import Fetcher
+from winter_sync.filecheck import glances
+from winter_sync.identity import lost, refuse_other_root
 from winter_sync.mirror import Mirror
+from winter_sync.models import Damage
 from winter_sync.poller import Poller
+from winter_sync.quicklook import QuickLook
 from winter_sync.reading import may_write
+from winter_sync.records import Scope
 from winter_sync.roots import Roots, memory_path
 from winter_sync.tree import Tree
 
@@ -90,6 +96,7 @@ async def open_mirror(  # noqa: PLR0913 - time comes in three ways, all by name
     clock: Callable[[], datetime] = now,
     monotonic: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    new_root: bool = False,
 ) -> AsyncIterator[Mirror]:
     """Open the mirror that the settings describe, and close all of it at the end.
 
@@ -109,6 +116,8 @@ async def open_mirror(  # noqa: PLR0913 - time comes in three ways, all by name
         Gives the current UTC time.
     monotonic, sleep
         Give a time in seconds that never goes back; wait so many seconds.
+    new_root
+        Begin anew in a root that lost its mirror because somebody emptied it on purpose.
 
     Raises
     ------
@@ -121,7 +130,7 @@ async def open_mirror(  # noqa: PLR0913 - time comes in three ways, all by name
     chosen = settings.selections if selections is None else tuple(selections)
     tree = Tree(settings.root, min_free=settings.mirror.min_free)
     async with (
-        _open_catalog(settings, tree, clock) as catalog,
+        _open_catalog(settings, tree, clock, new_root=new_root) as catalog,
         open_api(
             settings,
             secrets,
@@ -138,7 +147,8 @@ async def open_mirror(  # noqa: PLR0913 - time comes in three ways, all by name
         ):
             for noticed in tree.untold():
                 tell(noticed)
-            parts = _Parts(settings, api, catalog, session, threads, tell)
+            name = await catalog(Catalog.mirror_name)
+            parts = _Parts(settings, api, catalog, session, threads, tell, name or "")
             yield parts.mirror(chosen, clock)
 
 
@@ -152,6 +162,8 @@ class _Parts:
     session: Session
     threads: Executor
     tell: Tell
+    name: str
+    """Of the mirror, as the catalog has it."""
 
     def mirror(self, selections: Sequence[Selection], clock: Callable[[], datetime]) -> Mirror:
         """Put the mirror together."""
@@ -161,6 +173,7 @@ class _Parts:
             session=self.session,
             poller=self._poller(clock),
             downloader=self._downloader(),
+            quick_look=self._quick_look(clock),
             threads=self.threads,
             selections=selections,
             connections=self.settings.api.connections,
@@ -172,6 +185,18 @@ class _Parts:
             api=self.api,
             catalog=self.catalog,
             layout=self.settings.layout,
+            rhythm=self.settings.rhythm,
+            tell=self.tell,
+            clock=clock,
+        )
+
+    def _quick_look(self, clock: Callable[[], datetime]) -> QuickLook:
+        tree = self.session.tree
+        return QuickLook(
+            catalog=self.catalog,
+            root=tree.root,
+            make_sure=partial(refuse_other_root, tree, self.name, self.settings.state / CATALOG),
+            threads=self.threads,
             rhythm=self.settings.rhythm,
             tell=self.tell,
             clock=clock,
@@ -213,56 +238,78 @@ async def open_existing_catalog(
     """
     path = settings.state / CATALOG
     if not is_file(path):
-        raise UsageError(
-            f"there is no mirror in {settings.root} yet",
-            remedy="Run `winter-sync sync` first, or check mirror.root and mirror.state.",
-        )
+        raise _nothing_yet(settings.root)
     reading = beside_writer or not may_write(path)
     async with CatalogThread(path, now, reading=reading) as catalog:
+        name = await catalog(Catalog.mirror_name)
+        if name is not None:
+            refuse_other_root(Tree(settings.root), name, path)
         yield catalog
+
+
+def _nothing_yet(root: Path) -> WinterSyncError:
+    """Tell a root in which a mirror was from one in which none has begun."""
+    if Roots(memory_path(os.environ)).mirror_in(root) is not None and Tree(root).name is None:
+        return lost(root)
+    return UsageError(
+        f"there is no mirror in {root} yet",
+        remedy="Run `winter-sync sync` first, or check mirror.root and mirror.state.",
+    )
 
 
 @asynccontextmanager
 async def _open_catalog(
-    settings: Settings, tree: Tree, clock: Callable[[], datetime]
+    settings: Settings, tree: Tree, clock: Callable[[], datetime], *, new_root: bool
 ) -> AsyncIterator[CatalogThread]:
     path = settings.state / CATALOG
     roots = Roots(memory_path(os.environ))
-    name = _existing(tree, path) if is_file(path) else _beginning(tree, roots)
+    if is_file(path):
+        async with CatalogThread(path, clock) as catalog:
+            yield await _reopened(catalog, path, tree, roots, new_root=new_root)
+        return
+    name = _beginning(tree, roots, new_root=new_root)
     _make_state(settings.state)
     roots.remember(tree.root, name)
     async with CatalogThread(path, clock) as catalog:
+        await catalog(Catalog.take_mirror_name, name)
         known = await catalog(Catalog.mirror_name)
-        if known is None:
-            await catalog(Catalog.take_mirror_name, name)
-        elif known != name:
-            raise StorageError(
-                f"{path} is the catalog of another mirror than the one in {tree.root}",
-                remedy="Set mirror.state and mirror.root to the two that belong together.",
-            )
+        refuse_other_root(tree, known or name, path)
         yield catalog
 
 
-def _existing(tree: Tree, catalog: Path) -> str:
-    """Give the name of a mirror that must be there, because its catalog is."""
-    name = tree.name
-    if name is None:
-        raise StorageError(
-            f"{tree.root} is not the mirror that {catalog} describes: its marker is gone",
-            remedy="Is its file system mounted? Nothing was changed.",
-        )
-    return tree.prepare(name)
+async def _reopened(
+    catalog: CatalogThread, path: Path, tree: Tree, roots: Roots, *, new_root: bool
+) -> CatalogThread:
+    """Make sure that a catalog that was there belongs to the root; gives it back."""
+    known = await catalog(Catalog.mirror_name)
+    if known is not None and new_root and tree.name is None:
+        await _want_what_is_gone(catalog, tree.root)
+    elif known is not None:
+        refuse_other_root(tree, known, path)
+    name = tree.prepare(known or uuid.uuid4().hex)
+    await catalog(Catalog.take_mirror_name, name)
+    roots.remember(tree.root, name)
+    return catalog
 
 
-def _beginning(tree: Tree, roots: Roots) -> str:
+async def _want_what_is_gone(catalog: CatalogThread, root: Path) -> None:
+    """Want all products again whose files are not in a root that was emptied.
+
+    Before the root gets its marker: whatever interrupts this, it is done again.
+    """
+    everything = Scope(programs=())
+    for night in await catalog(Catalog.held_nights, everything):
+        held = await catalog(Catalog.held, everything, night)
+        seen = await asyncio.to_thread(glances, root, held)
+        gone = [one.check for one in seen if one.check.damage is Damage.MISSING]
+        await catalog(Catalog.want_lost, gone)
+
+
+def _beginning(tree: Tree, roots: Roots, *, new_root: bool) -> str:
     """Give the name of a mirror that may begin here, unless one was here and is gone."""
     roots.forget_removed()
-    if tree.name is None and roots.mirror_in(tree.root) is not None:
-        raise StorageError(
-            f"{tree.root} held a mirror, and holds none now",
-            remedy="Is its file system mounted? Nothing was changed. If you emptied it on purpose, "
-            f"remove it from {roots.path}.",
-        )
+    if tree.name is None and roots.mirror_in(tree.root) is not None and not new_root:
+        raise lost(tree.root)
     return tree.prepare(uuid.uuid4().hex)
 
 

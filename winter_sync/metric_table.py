@@ -101,7 +101,8 @@ BUILD = Metric("gauge", "build_info", "Always 1; what is running.", ("version", 
 PRODUCTS = Metric(
     "gauge",
     "products",
-    "Products in the catalog, each in one state: wanted, claimed, missing, published, withdrawn.",
+    "Products in the catalog, each in one state: wanted, claimed, missing, published, damaged, "
+    "withdrawn.",
     ("state",),
 )
 SUCCESS = Metric(
@@ -130,7 +131,8 @@ CALENDAR_NIGHT = Metric(
 NIGHT_PRODUCTS = Metric(
     "gauge",
     "last_night_products",
-    "Products listed of that night: here, pending, missing, and science not kept by the archive.",
+    "Products listed of that night: here, pending, missing, damaged, and science not kept by the "
+    "archive.",
     ("state",),
 )
 NIGHT_COMPLETE = Metric(
@@ -138,6 +140,15 @@ NIGHT_COMPLETE = Metric(
     "last_night_is_complete",
     "1 when all listed of that night is here, by listings made after it ended; else 0.",
 )
+DAMAGED = Metric(
+    "counter",
+    "damaged_files",
+    "Files of the tree found missing, changed or unreadable.",
+    ("damage",),
+)
+CHECKED = Metric("counter", "checked_files", "Files of the tree read again and compared.")
+CHECKED_BYTES = Metric("counter", "checked_bytes", "Bytes of the tree read again and compared.")
+CHECKS_PAUSED = Metric("counter", "check_pauses", "Times the check of files could not go on.")
 FREE = Metric("gauge", "free_bytes", "Free bytes on the file system of the root.")
 MIN_FREE = Metric("gauge", "min_free_bytes", "Bytes that are always left free there.")
 UNREADABLE = Metric(
@@ -151,7 +162,7 @@ METRICS = (
     *(BEGUN, DOWNLOADS, DOWNLOAD_SECONDS, RECEIVED, PUBLISHED, SETTLED, FAILURES),
     *(RETRIES, UNWELL, UNWELL_TIMES, REFUSED, REFUSALS, STORAGE, JUMPS, CLOCKS),
     RECOVERED,
-    *(RESTS, RELOADS),
+    *(RESTS, RELOADS, DAMAGED, CHECKED, CHECKED_BYTES, CHECKS_PAUSED),
     *(PRODUCTS, SUCCESS, AGE, LAST_NIGHT, LAST_COMPLETE),
     *(CALENDAR_NIGHT, NIGHT_PRODUCTS, NIGHT_COMPLETE, FREE, MIN_FREE, UNREADABLE),
     BUILD,

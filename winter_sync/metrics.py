@@ -27,10 +27,15 @@ from winter_sync.errors import StorageError
 from winter_sync.events import (
     BatchBegun,
     BatchEnded,
+    CheckPaused,
     ClockJumped,
     ClocksDiffer,
     DownloadsRest,
     Event,
+    FileChecked,
+    FilesChanged,
+    FilesLost,
+    FilesUnreadable,
     LeftOut,
     Polled,
     PollFailed,
@@ -138,6 +143,8 @@ class Metrics:
             self._count(table.RELOADS, result, by=0)
         for how in ("adopted", "released"):
             self._count(table.RECOVERED, how, by=0)
+        for damage in ("missing", "changed", "unreadable"):
+            self._count(table.DAMAGED, damage, by=0)
 
     def tell(self, event: Event) -> None:
         """Count what happened."""
@@ -266,6 +273,28 @@ class Metrics:
         self._count(table.RECOVERED, "adopted", by=event.adopted)
         self._count(table.RECOVERED, "released", by=event.released)
 
+    @_hear.register
+    def _(self, event: FilesLost) -> None:
+        self._count(table.DAMAGED, "missing", by=event.files)
+
+    @_hear.register
+    def _(self, event: FilesChanged) -> None:
+        self._count(table.DAMAGED, "changed", by=event.files)
+
+    @_hear.register
+    def _(self, event: FilesUnreadable) -> None:
+        self._count(table.DAMAGED, "unreadable", by=event.files)
+
+    @_hear.register
+    def _(self, event: FileChecked) -> None:
+        self._count(table.CHECKED)
+        self._count(table.CHECKED_BYTES, by=event.size)
+
+    @_hear.register
+    def _(self, event: CheckPaused) -> None:
+        del event
+        self._count(table.CHECKS_PAUSED)
+
     # --- the page ------------------------------------------------------------------------------
 
     async def page(self, watched: Watched) -> bytes:
@@ -326,14 +355,14 @@ async def _from_disk(watched: Watched) -> Sequence[Family]:
 
 
 def _standing(standing: Standing) -> Iterator[Family]:
-    states = ("wanted", "claimed", "missing", "published", "withdrawn")
+    states = ("wanted", "claimed", "missing", "published", "damaged", "withdrawn")
     yield _gauge(table.PRODUCTS, {(state,): getattr(standing, state) for state in states})
     yield _gauge(table.LAST_NIGHT, {(): _number(standing.last_night)})
     yield _gauge(table.LAST_COMPLETE, {(): _number(standing.last_complete_night)})
 
 
 def _last_night(state: NightState) -> Iterator[Family]:
-    parts = ("here", "pending", "missing", "not_kept")
+    parts = ("here", "pending", "missing", "damaged", "not_kept")
     yield _gauge(table.CALENDAR_NIGHT, {(): _number(state.night)})
     yield _gauge(table.NIGHT_PRODUCTS, {(part,): getattr(state.numbers, part) for part in parts})
     yield _gauge(table.NIGHT_COMPLETE, {(): state.is_complete})

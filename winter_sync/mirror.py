@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from winter_sync.downloader import Downloader
     from winter_sync.models import Selection, Subject
     from winter_sync.poller import Nights, Poller
+    from winter_sync.quicklook import QuickLook
     from winter_sync.tree import Session
 
 
@@ -43,6 +44,8 @@ class Mirror:
     session: Session
     poller: Poller
     downloader: Downloader
+    quick_look: QuickLook
+    """Looks at the files of the nights that are polled."""
     threads: Executor
     selections: Sequence[Selection]
     """What is mirrored."""
@@ -76,6 +79,7 @@ class Mirror:
         if nights is not None:
             # Who asks by hand wants to know now.
             await self.catalog(Catalog.ask_again, scope)
+        await self._look_at_files(scope, nights, report)
         await self._count_wanted(scope)
         work = Work(on_refused=lambda _, refused: report.errors.append(refused))
         try:
@@ -88,6 +92,32 @@ class Mirror:
         report.left = await self._count_wanted(scope)
         report.waiting = await self.catalog(Catalog.waiting, scope)
         return report
+
+    async def fetch(self, scope: Scope) -> Report:
+        """Fetch what a scope wants, without asking what the archive lists."""
+        report = Report()
+        await self.recover()
+        await self._count_wanted(scope)
+        work = Work(on_refused=lambda _, refused: report.errors.append(refused))
+        work.end()
+        self.tell(PollsEnded())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self.connections):
+                    group.create_task(self._drain(scope, report, work))
+        except* WinterSyncError as errors:
+            report.errors.append(_worst(_leaves(errors)))
+        report.left = await self._count_wanted(scope)
+        return report
+
+    async def _look_at_files(self, scope: Scope, nights: Nights | None, report: Report) -> None:
+        """Want what was deleted of the nights that this run covers."""
+        if nights is None:
+            looked = await self.quick_look.before_polls(self.selections)
+        else:
+            looked = await self.quick_look.look(scope)
+        report.lost, report.unlisted = looked.lost, looked.unlisted
+        report.altered = looked.changed
 
     async def _count_wanted(self, scope: Scope) -> int:
         """Count what is wanted that nobody is fetching, and tell."""

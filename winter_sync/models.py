@@ -320,6 +320,15 @@ class State(StrEnum):
     """Listed, but the server said that it has no file now; asked for again at long intervals."""
 
 
+class Damage(StrEnum):
+    """What is wrong with a file that the catalog says is in the tree."""
+
+    MISSING = "missing"
+    """There is no file."""
+    CHANGED = "changed"
+    """It is not the file that was published: other content, size, time or kind of file."""
+
+
 @dataclass(frozen=True, slots=True)
 class Marks:
     """What listings say of a product's processing: a new value may mean a reprocessed night.
@@ -428,7 +437,8 @@ class Evidence:
     """Proof, written before the rename, of what was put into the tree and where.
 
     `path` and `kept` are relative to the root; `kept` is where an older file of the same path
-    went, if there was one.
+    went, if there was one. `mtime_ns` is the file's modification time, nanoseconds since 1970;
+    None in journals of earlier versions.
     """
 
     instrument: Instrument
@@ -438,6 +448,7 @@ class Evidence:
     sha256: str
     marks: Marks
     kept: str | None = None
+    mtime_ns: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,16 @@ from winter_sync.events import (
     INTERRUPTED,
     BatchBegun,
     BatchEnded,
+    CheckPaused,
     ClockJumped,
     ClocksDiffer,
     DayEnded,
     DirectoriesNotSynced,
     DownloadsRest,
     Event,
+    FilesChanged,
+    FilesLost,
+    FilesUnreadable,
     FoundUnchanged,
     GroupNotGiven,
     LeftOut,
@@ -82,6 +86,56 @@ def _(event: WindowHalved, logger: FilteringBoundLogger) -> None:
 def _(event: RowsRefused, logger: FilteringBoundLogger) -> None:
     reasons = list(dict.fromkeys(event.reasons))[:_NAMED]
     logger.warning("rows left out", **_about(event.query), rows=event.rows, reasons=reasons)
+
+
+@_narrate.register
+def _(event: FilesLost, logger: FilteringBoundLogger) -> None:
+    wanted = event.files - event.unlisted
+    if wanted:
+        logger.warning(_deleted(wanted), files=wanted, paths=list(event.paths))
+    if event.unlisted:
+        logger.warning(
+            "deleted files cannot be downloaded again: the archive no longer lists them",
+            files=event.unlisted,
+            paths=list(event.paths),
+        )
+
+
+def _deleted(files: int) -> str:
+    if files == 1:
+        return "1 file that was deleted is downloaded again"
+    return f"{files} files that were deleted are downloaded again"
+
+
+@_narrate.register
+def _(event: FilesChanged, logger: FilteringBoundLogger) -> None:
+    logger.warning(
+        "files were changed after they were downloaded; they are left as they are",
+        files=event.files,
+        paths=list(event.paths),
+        reason=event.reason,
+        remedy="winter-sync verify --repair",
+    )
+
+
+@_narrate.register
+def _(event: FilesUnreadable, logger: FilteringBoundLogger) -> None:
+    logger.error(
+        "files cannot be read",
+        files=event.files,
+        paths=list(event.paths),
+        reason=event.reason,
+    )
+
+
+@_narrate.register
+def _(event: CheckPaused, logger: FilteringBoundLogger) -> None:
+    logger.error(
+        "the check of files is paused",
+        reason=event.reason,
+        remedy=event.remedy,
+        wait_seconds=event.wait,
+    )
 
 
 @_narrate.register

@@ -78,6 +78,7 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
     choice: Choice | None = None,
     nights: Nights | None = None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    new_root: bool = False,
 ) -> Report:
     """Poll once, fetch all that can be had, and say in a line what was done.
 
@@ -97,6 +98,8 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
         For a backfill: which nights.
     sleep
         Waits for a number of seconds.
+    new_root
+        Begin anew in a root that lost its mirror because somebody emptied it on purpose.
 
     Raises
     ------
@@ -110,14 +113,16 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
     try:
         with view:
             tell = tell_all(narrator(logger), view.tell)
-            async with open_mirror(settings, tell, selections=selections, sleep=sleep) as mirror:
+            async with open_mirror(
+                settings, tell, selections=selections, sleep=sleep, new_root=new_root
+            ) as mirror:
                 report = await (mirror.sync() if nights is None else mirror.backfill(nights))
                 counts = await _counts(mirror, nights) if console.is_terminal else []
     except asyncio.CancelledError:
         _say_how_far(aside, view)
         raise
     _show(console, aside, counts, view)
-    for line in (*not_asked(report), *complaints(report.errors)):
+    for line in (*not_asked(report), *complaints(report.errors), *about_files(report)):
         aside.print(Text(line))
     console.print(Text(summary(report)))
     return report
@@ -166,6 +171,30 @@ def complaints(errors: Iterable[WinterSyncError]) -> tuple[str, ...]:
         for error in errors
     )
     return tuple(dict.fromkeys(told))
+
+
+def about_files(report: Report) -> tuple[str, ...]:
+    """Tell what was found of files that were deleted or changed, each in a line."""
+    lines = []
+    if report.lost:
+        were = (
+            "1 file that was deleted is"
+            if report.lost == 1
+            else (f"{report.lost} files that were deleted are")
+        )
+        lines.append(f"winter-sync: {were} downloaded again")
+    if report.unlisted:
+        lines.append(
+            f"winter-sync: {_counted(report.unlisted, 'deleted file is', 'deleted files are')} no "
+            "longer listed by the archive and cannot be downloaded again"
+        )
+    if report.altered:
+        lines.append(
+            f"winter-sync: {_counted(report.altered, 'file was', 'files were')} changed after the "
+            "download and left as they are\n  `winter-sync verify --repair` keeps them aside and "
+            "downloads the products again."
+        )
+    return tuple(lines)
 
 
 def summary(report: Report) -> str:

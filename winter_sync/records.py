@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from winter_sync.models import Damage, State
+
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from winter_sync.models import ImageType, Instrument, Night, Product, Query, State, Subject
+    from winter_sync.models import ImageType, Instrument, Night, Product, Query, Subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,10 @@ class Scope:
     first_night: Night | None = None
     last_night: Night | None = None
     subjects: tuple[Subject, ...] = ()
+    nights: tuple[Night, ...] = ()
+    """Only these nights; all of the span when empty."""
+    damaged: bool = False
+    """Only products whose file was found missing or changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,9 @@ class NightCount:
     """Both published and withdrawn: in the tree, and no longer listed."""
     withdrawn_size: int = 0
     """The bytes of those, a part of `size`."""
+    damaged: int = 0
+    """Listed and downloaded, but the file was found missing or changed since; not among the
+    published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +81,7 @@ class QueueCount:
     program: str | None
     """None for several together, where a product that two of them list counts once."""
     listed: int = 0
-    """All of them: here, wanted, missing and not kept."""
+    """All of them: here, wanted, missing, not kept and damaged."""
     wanted: int = 0
     failed: int = 0
     """Those of the wanted that failed before."""
@@ -82,11 +91,13 @@ class QueueCount:
     """When the first of the failed is retried: ISO 8601, UTC; empty for at once, None for none."""
     asked_at: str | None = None
     """When the first of the missing is asked for again; likewise."""
+    damaged: int = 0
+    """Downloaded, but the file was found missing or changed since."""
 
     @property
     def here(self) -> int:
         """How many are in the tree."""
-        return self.listed - self.wanted - self.missing - self.not_kept
+        return self.listed - self.wanted - self.missing - self.not_kept - self.damaged
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +137,8 @@ class Standing:
     """The newest night of which anything is listed."""
     last_complete_night: Night | None
     """The newest night of which all that is listed is here."""
+    damaged: int = 0
+    """Downloaded, but the file was found missing or changed since; not among the published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,3 +171,78 @@ class LastPoll:
     at: str
     listed: int
     error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A product that the catalog says is in the tree, and what its file should look like.
+
+    Times are those of the catalog, as text. `mtime_ns` is None until it is known.
+    """
+
+    product: Product
+    path: str
+    size: int
+    sha256: str
+    mtime_ns: int | None
+    published_at: str
+    checked_at: str
+    damage: Damage | None = None
+    withdrawn: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The result of looking at one file: `damage` is None if nothing is wrong with it.
+
+    `mtime_ns` is set where the content was read and is right.
+    """
+
+    held: Held
+    damage: Damage | None = None
+    reason: str | None = None
+    mtime_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """A product whose file was found missing or changed and is not right again yet."""
+
+    product: Product
+    path: str
+    damage: Damage
+    reason: str
+    state: State
+    withdrawn: bool
+    not_before: str
+    last_error: str | None
+    programs: tuple[str, ...]
+    """Those that list it."""
+    size: int = 0
+    """The bytes that were downloaded of it."""
+
+    @classmethod
+    def of(cls, check: Check, programs: tuple[str, ...] = ()) -> Damaged:
+        """Return what a check found that is not written down."""
+        held = check.held
+        return cls(
+            product=held.product,
+            path=held.path,
+            damage=check.damage or Damage.CHANGED,
+            reason=check.reason or "",
+            state=State.PUBLISHED,
+            withdrawn=held.withdrawn,
+            not_before="",
+            last_error=None,
+            programs=programs,
+            size=held.size,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """A full check of a selection: when it began, and whether it continues an interrupted one."""
+
+    number: int
+    started_at: str
+    resumed: bool

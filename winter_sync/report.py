@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from winter_sync.records import Poll, Waiting
 
+_KEPT_NAMED = 10_000
+"""So many are named; a reprocessed archive would fill the memory."""
+
 
 @dataclass(slots=True)
 class Report:
@@ -34,6 +37,14 @@ class Report:
     size: int = 0
     not_asked: dict[str, str] = field(default_factory=dict)
     """Programs of which no question was asked, and why."""
+    lost: int = 0
+    """How many files were found deleted and are wanted again."""
+    unlisted: int = 0
+    """How many files were found deleted that the archive no longer lists."""
+    altered: int = 0
+    """How many files are not as they were downloaded, and were left so."""
+    kept: list[tuple[str, str]] = field(default_factory=list)
+    """Where files that stood in the place of a download were moved: (path, new path)."""
     errors: list[WinterSyncError] = field(default_factory=list)
 
     def note(self, poll: Poll) -> None:
@@ -50,12 +61,18 @@ class Report:
                 case Published(_, evidence):
                     self.published += 1
                     self.size += evidence.size
+                    if evidence.kept is not None:
+                        self._keep(evidence.path, evidence.kept)
                 case Unchanged():
                     self.unchanged += 1
                 case Missing():
                     self.missing += 1
                 case Failed():
                     self.failed += 1
+
+    def _keep(self, path: str, kept: str) -> None:
+        if len(self.kept) < _KEPT_NAMED:
+            self.kept.append((path, kept))
 
     @property
     def exit_code(self) -> ExitCode:

@@ -134,6 +134,31 @@ CREATE INDEX products_by_night ON products (
 );
 """
 
+_WHAT_IS_VERIFIED = """
+ALTER TABLE products ADD COLUMN mtime_ns INTEGER;
+ALTER TABLE products ADD COLUMN checked_at TEXT NOT NULL DEFAULT '';
+ALTER TABLE products ADD COLUMN damage TEXT CHECK (damage IN ('missing', 'changed'));
+ALTER TABLE products ADD COLUMN damage_reason TEXT;
+CREATE INDEX products_checked ON products (checked_at, path) WHERE state = 'published';
+CREATE INDEX products_damaged ON products (damage) WHERE damage IS NOT NULL;
+DROP INDEX products_by_night;
+CREATE INDEX products_by_night ON products (
+    night, instrument, image_type, state, withdrawn_at, damage, size
+);
+CREATE TABLE verifications (
+    id INTEGER PRIMARY KEY,
+    selection TEXT NOT NULL,
+    started_at TEXT NOT NULL,
+    finished_at TEXT
+);
+CREATE TABLE kept_files (
+    path TEXT PRIMARY KEY,
+    instrument TEXT NOT NULL,
+    savepath TEXT NOT NULL,
+    kept_at TEXT NOT NULL
+);
+"""
+
 
 _WHAT_IS_LOOKED_AT_AGAIN = """
 ALTER TABLE products ADD COLUMN recheck TEXT;
@@ -207,6 +232,17 @@ def forget_what_cannot_be_checked(db: Database) -> None:
     _run(db, _WHAT_CAN_BE_CHECKED)
 
 
+@migrations()
+def record_what_is_verified(db: Database) -> None:
+    """Record what a file looked like when published, when it was last read, and what was found.
+
+    `mtime_ns` is NULL until known. `checked_at` is the time of the publication or of the last full
+    check, empty before the first of an older catalog. `damage` stays until the file is right
+    again. `kept_files` are the files that were moved aside, relative to the root.
+    """
+    _run(db, _WHAT_IS_VERIFIED)
+
+
 _EDITIONS = frozenset(
     {
         create_tables.__name__,
@@ -215,6 +251,7 @@ _EDITIONS = frozenset(
         index_what_is_counted.__name__,
         keep_what_is_looked_at_again.__name__,
         forget_what_cannot_be_checked.__name__,
+        record_what_is_verified.__name__,
     }
 )
 

@@ -61,6 +61,13 @@ def _size(value: object) -> object:
     return parse_size(value) if isinstance(value, str) else value
 
 
+def _rate(value: object) -> object:
+    """Read a size per second, the "/s" being understood."""
+    if isinstance(value, str):
+        return parse_size(value.strip().removesuffix("/s").rstrip())
+    return _size(value)
+
+
 def _night(value: object) -> object:
     if isinstance(value, Night):
         return value
@@ -120,6 +127,7 @@ def _program_name(text: str) -> str:
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Wait = Annotated[Duration, AfterValidator(_some)]
 Size = Annotated[int, BeforeValidator(_size), Field(ge=0)]
+Rate = Annotated[int, BeforeValidator(_rate), Field(ge=0)]
 NightSetting = Annotated[Night, BeforeValidator(_night)]
 PathSetting = Annotated[Path, BeforeValidator(_written_path), AfterValidator(_absolute)]
 Degrees = Annotated[float, Field(ge=0, le=360)]
@@ -176,6 +184,10 @@ class MirrorSettings(Section):
     on_change: Literal["keep", "replace"] = Field(
         default="keep", description="Whether the older revision of a reprocessed product is kept."
     )
+    verify_rate: Rate = Field(
+        default=0,
+        description="Bytes a second that `winter-sync verify` reads at most; 0: no limit.",
+    )
 
 
 class RhythmSettings(Section):
@@ -228,6 +240,13 @@ class DaemonSettings(Section):
     retry_refused_every: Wait = Field(
         default=timedelta(hours=6),
         description="Time between two tries of a program whose credentials are refused.",
+    )
+    check_rate: Rate = Field(
+        default=5_000_000,
+        description="Bytes a second that the daemon reads to check files; 0: it does not.",
+    )
+    check_every: Wait = Field(
+        default=timedelta(days=30), description="The daemon reads no file again sooner than this."
     )
 
 

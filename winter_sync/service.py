@@ -250,6 +250,8 @@ class Service:
             mirror,
             rhythm=settings.rhythm,
             retry_refused_every=settings.daemon.retry_refused_every,
+            check_rate=settings.daemon.check_rate,
+            check_every=settings.daemon.check_every,
             vitals=self._vitals,
             clock=self._clock,
             monotonic=self._monotonic,

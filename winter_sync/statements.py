@@ -46,7 +46,7 @@ ON CONFLICT (program, instrument, savepath) DO UPDATE SET region = excluded.regi
 """
 WANT = """
 UPDATE products SET state = 'wanted', attempts = 0, not_before = '', last_error = NULL,
-  recheck = CASE WHEN sha256 IS NULL THEN NULL ELSE 'held' END
+  recheck = CASE WHEN sha256 IS NULL OR damage IS NOT NULL THEN NULL ELSE 'held' END
 WHERE instrument = ? AND savepath = ?
 """
 RECHECKED = """
@@ -159,13 +159,15 @@ WHERE instrument = ? AND savepath = ? AND refused_sha256 IS NOT ?
 """
 NIGHT_COUNTS = """
 SELECT night, instrument, image_type,
-  sum(state = 'published') AS published,
+  sum(state = 'published' AND damage IS NULL) AS published,
+  sum(state = 'published' AND damage IS NOT NULL AND withdrawn_at IS NULL) AS damaged,
   sum(state = 'wanted' AND withdrawn_at IS NULL) AS wanted,
   sum(state = 'missing' AND withdrawn_at IS NULL) AS missing,
   sum(withdrawn_at IS NOT NULL) AS withdrawn,
-  coalesce(sum(size), 0) AS size,
-  sum(state = 'published' AND withdrawn_at IS NOT NULL) AS withdrawn_here,
-  coalesce(sum(CASE WHEN withdrawn_at IS NOT NULL THEN size END), 0) AS withdrawn_size
+  coalesce(sum(CASE WHEN damage IS 'missing' THEN 0 ELSE size END), 0) AS size,
+  sum(state = 'published' AND damage IS NULL AND withdrawn_at IS NOT NULL) AS withdrawn_here,
+  coalesce(sum(CASE WHEN withdrawn_at IS NOT NULL AND damage IS NOT 'missing' THEN size END), 0)
+    AS withdrawn_size
 FROM products p
 WHERE {condition} AND {listed}
 GROUP BY night, instrument, image_type ORDER BY night DESC, instrument, image_type
@@ -177,11 +179,13 @@ WHERE p.state IN ('wanted', 'missing') AND p.withdrawn_at IS NULL AND p.attempts
 ORDER BY p.night DESC, p.instrument, p.savepath LIMIT ?
 """  # noqa: S608 - see the top
 HELD = """
-SELECT total - withdrawn - queued AS published, withdrawn FROM (
+SELECT total - withdrawn - queued - damaged AS published, withdrawn, damaged FROM (
   SELECT (SELECT count(*) FROM products) AS total,
     (SELECT count(*) FROM products WHERE withdrawn_at IS NOT NULL) AS withdrawn,
     (SELECT count(*) FROM products
-     WHERE state IN ('wanted', 'missing') AND withdrawn_at IS NULL) AS queued)
+     WHERE state IN ('wanted', 'missing') AND withdrawn_at IS NULL) AS queued,
+    (SELECT count(*) FROM products WHERE damage IS NOT NULL AND state = 'published'
+     AND withdrawn_at IS NULL) AS damaged)
 """
 QUEUE = """
 SELECT night, state, claimed_by IS NOT NULL AS claimed, count(*) AS products
@@ -267,6 +271,102 @@ SELECT program, instrument, image_type, at, listed, error FROM polls WHERE id IN
   SELECT max(id) FROM polls GROUP BY program, instrument, image_type)
 ORDER BY program, instrument, image_type
 """
+_FILE = """
+p.instrument, p.savepath, p.image_type, p.night, p.path, p.size, p.sha256, p.mtime_ns,
+  p.published_at, p.checked_at, p.damage, p.withdrawn_at
+"""
+HELD_NIGHTS = """
+SELECT DISTINCT night FROM products p WHERE p.state = 'published' AND {condition}
+ORDER BY night DESC
+"""
+HELD_OF_NIGHT = f"""
+SELECT {_FILE} FROM products p
+WHERE p.night = ? AND p.state = 'published' AND {{condition}} AND {{listed}} ORDER BY p.path
+"""  # noqa: S608 - see the top
+TO_CHECK = f"""
+SELECT {_FILE} FROM products p INDEXED BY products_checked
+WHERE p.state = 'published' AND p.checked_at < ? AND (p.checked_at, p.path) > (?, ?)
+  AND {{condition}} AND {{listed}}
+ORDER BY p.checked_at, p.path LIMIT ?
+"""  # noqa: S608 - see the top
+COUNT_HELD = """
+SELECT count(*) AS files, coalesce(sum(p.size), 0) AS size,
+  coalesce(sum(p.checked_at < ?), 0) AS left,
+  coalesce(sum(CASE WHEN p.checked_at < ? THEN p.size ELSE 0 END), 0) AS size_left
+FROM products p WHERE p.state = 'published' AND {condition} AND {listed}
+"""
+_SAME_FILE = """
+instrument = ? AND savepath = ? AND sha256 = ? AND published_at = ?
+  AND state = 'published' AND claimed_by IS NULL
+"""
+RECORD_CHECK = f"""
+UPDATE products SET damage = ?, damage_reason = ?, mtime_ns = coalesce(?, mtime_ns),
+  checked_at = ? WHERE {_SAME_FILE}
+"""  # noqa: S608 - see the top
+RECORD_LOOK = f"""
+UPDATE products SET damage = ?, damage_reason = ? WHERE {_SAME_FILE}
+"""  # noqa: S608 - see the top
+POSTPONE_CHECK = f"UPDATE products SET checked_at = ? WHERE {_SAME_FILE}"  # noqa: S608 - see the top
+WANT_LOST = f"""
+UPDATE products SET state = 'wanted', attempts = 0, not_before = '', last_error = NULL,
+  recheck = NULL, damage = 'missing', damage_reason = ? WHERE {_SAME_FILE}
+"""  # noqa: S608 - see the top
+WANT_DAMAGED = """
+UPDATE products AS p SET state = 'wanted', attempts = 0, not_before = '', last_error = NULL,
+  recheck = NULL
+WHERE p.damage IS NOT NULL AND p.claimed_by IS NULL
+  AND (p.damage = 'missing' OR p.withdrawn_at IS NULL) AND {condition} AND {listed}
+"""
+CHECK_DAMAGED_AGAIN = """
+UPDATE products AS p SET checked_at = ''
+WHERE p.damage IS NOT NULL AND p.state = 'published' AND {condition} AND {listed}
+"""
+DAMAGED = """
+SELECT p.*, (SELECT group_concat(program, ' ') FROM listings o
+   WHERE o.instrument = p.instrument AND o.savepath = p.savepath AND o.withdrawn_at IS NULL)
+   AS programs
+FROM products p INDEXED BY products_damaged
+WHERE p.damage IS NOT NULL AND (p.state = 'published' OR p.withdrawn_at IS NULL)
+  AND {condition} AND {listed}
+ORDER BY p.night DESC, p.path LIMIT ?
+"""
+COUNT_DAMAGED = """
+SELECT p.damage AS damage, count(*) AS files FROM products p INDEXED BY products_damaged
+WHERE p.damage IS NOT NULL AND (p.state = 'published' OR p.withdrawn_at IS NULL)
+  AND {condition} AND {listed} GROUP BY p.damage
+"""
+DAMAGED_BY_PROGRAM = """
+SELECT l.program, count(*) AS products FROM products p INDEXED BY products_damaged
+CROSS JOIN listings l USING (instrument, savepath)
+WHERE p.damage IS NOT NULL AND p.state = 'published' AND (? IS NULL OR p.night = ?)
+  AND l.withdrawn_at IS NULL AND l.program IN ({programs})
+GROUP BY l.program
+"""
+LISTING_PROGRAMS = """
+SELECT instrument, savepath, program FROM listings
+WHERE instrument = ? AND savepath IN ({}) AND withdrawn_at IS NULL
+"""
+DAMAGED_NIGHTS = """
+SELECT DISTINCT night FROM products INDEXED BY products_damaged
+WHERE damage IS NOT NULL AND state = 'published'
+"""
+PATHS = "SELECT path FROM products WHERE path COLLATE NOCASE IN ({})"
+KEPT = """
+SELECT path FROM kept_files WHERE path IN ({0})
+UNION SELECT kept AS path FROM revisions WHERE kept IN ({0})
+"""
+KEEP = """
+INSERT INTO kept_files (path, instrument, savepath, kept_at) VALUES (?, ?, ?, ?)
+ON CONFLICT DO NOTHING
+"""
+UNFINISHED = """
+SELECT id, started_at FROM verifications
+WHERE selection = ? AND finished_at IS NULL AND started_at > ? AND started_at <= ?
+ORDER BY id DESC LIMIT 1
+"""
+FORGET_VERIFICATIONS = """
+DELETE FROM verifications WHERE id <= (SELECT max(id) FROM verifications) - ?
+"""
 
 
 def where(scope: Scope) -> tuple[str, list[str]]:
@@ -283,6 +383,11 @@ def where(scope: Scope) -> tuple[str, list[str]]:
         if night is not None:
             clauses.append(f"p.night {sign} ?")
             values.append(night.name)
+    if scope.nights:
+        clauses.append(f"p.night IN ({placeholders(len(scope.nights))})")
+        values += [night.name for night in scope.nights]
+    if scope.damaged:
+        clauses.append("p.damage IS NOT NULL")
     if scope.subjects:
         rows = ", ".join(["(?, ?, ?, ?)"] * len(scope.subjects))
         clauses.append(LISTED_BY.format(rows=rows))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from winter_sync.completeness import (
@@ -15,6 +15,7 @@ from winter_sync.completeness import (
     never_answered,
     tonight,
 )
+from winter_sync.models import Damage, State
 from winter_sync.records import PollState, QueueCount, Scope
 
 if TYPE_CHECKING:
@@ -22,12 +23,12 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from winter_sync.catalog import Catalog, CatalogThread
-    from winter_sync.models import Night, Selection, Subject
-    from winter_sync.records import LastPoll, NightCount, Trouble
+    from winter_sync.models import ImageType, Instrument, Night, Product, Selection, Subject
+    from winter_sync.records import Damaged, LastPoll, NightCount, Trouble
 
 _TROUBLES_READ = 10_000
 _NOTHING = QueueCount(None)
-_COUNTED = ("published", "wanted", "missing", "withdrawn", "size")
+_COUNTED = ("published", "wanted", "missing", "withdrawn", "size", "damaged")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ class Status:
         What is not here of all programs together.
     programs, programs_of_last_night
         The same by program.
+    damaged
+        Downloaded products whose files are missing here or changed, the newest night first.
     """
 
     now: datetime
@@ -61,6 +64,7 @@ class Status:
     queue_of_last_night: QueueCount = _NOTHING
     programs: tuple[QueueCount, ...] = ()
     programs_of_last_night: tuple[QueueCount, ...] = ()
+    damaged: tuple[Damaged, ...] = ()
 
     @property
     def last_night(self) -> Night:
@@ -164,6 +168,11 @@ def _look(catalog: Catalog, selections: Sequence[Selection], now: datetime) -> S
             queue_of_last_night=catalog.queue_count(programs, night),
             programs=tuple(catalog.program_counts(programs)),
             programs_of_last_night=tuple(catalog.program_counts(programs, night)),
+            damaged=tuple(
+                one
+                for one in catalog.damaged(scope, _TROUBLES_READ)
+                if one.state is State.PUBLISHED
+            ),
         )
 
 
@@ -179,6 +188,49 @@ def _look_at_last_night(
             catalog.poll_states(_subjects(selections), night),
             catalog.program_counts(programs, night),
         )
+
+
+def with_damaged(status: Status, found: Iterable[Damaged]) -> Status:
+    """Correct a status by what a look at files found that the catalog does not know yet."""
+    known = {one.path for one in status.damaged}
+    news = [one for one in found if one.path not in known]
+    last = [one for one in news if one.product.night == status.last_night]
+    return replace(
+        status,
+        counts=tuple(_count_without(count, news) for count in status.counts),
+        programs=tuple(_queue_without(count, news) for count in status.programs),
+        programs_of_last_night=tuple(
+            _queue_without(count, last) for count in status.programs_of_last_night
+        ),
+        damaged=(*status.damaged, *news),
+    )
+
+
+def _count_without(count: NightCount, damaged: Iterable[Damaged]) -> NightCount:
+    kind = (count.night, count.instrument, count.image_type)
+    here = [one for one in damaged if _kind(one.product) == kind]
+    withdrawn = [one for one in here if one.withdrawn]
+    return replace(
+        count,
+        published=count.published - len(here),
+        withdrawn_here=count.withdrawn_here - len(withdrawn),
+        damaged=count.damaged + len(here) - len(withdrawn),
+        size=count.size - _gone(here),
+        withdrawn_size=count.withdrawn_size - _gone(withdrawn),
+    )
+
+
+def _kind(product: Product) -> tuple[Night, Instrument, ImageType]:
+    return product.night, product.instrument, product.image_type
+
+
+def _gone(damaged: Iterable[Damaged]) -> int:
+    return sum(one.size for one in damaged if one.damage is Damage.MISSING)
+
+
+def _queue_without(count: QueueCount, damaged: Iterable[Damaged]) -> QueueCount:
+    more = sum(count.program in one.programs for one in damaged)
+    return replace(count, damaged=count.damaged + more)
 
 
 def _programs(selections: Iterable[Selection]) -> tuple[str, ...]:
@@ -204,21 +256,22 @@ def as_json(status: Status) -> str:
       that is mirrored was listed and nothing failed when it was last asked, and every program that
       lists something of it was listed since the night ended. `science` that the archive does not
       keep does not count.
-    - `last_night_numbers`: `listed`, `here`, `pending`, `missing` and `not_kept` (products), `size`
-      (bytes of those that are here), `next_asked` (when the first of the missing is asked for
-      again) and `next_retry` (of the failed; each null for none, or a time that may have passed).
-      `listed` is `here` + `pending` + `missing`; `not_kept` is `science` without a file.
+    - `last_night_numbers`: `listed`, `here`, `pending`, `missing`, `not_kept` and `damaged`
+      (products), `size` (bytes of those that are here), `next_asked` (when the first of the
+      missing is asked for again) and `next_retry` (of the failed; each null for none, or a time that may have passed).
+      `listed` is `here` + `pending` + `missing` + `damaged`; `not_kept` is `science` without a
+      file; `damaged` was downloaded, and its file is missing here or changed since.
     - `latest_night_with_data`: the newest night of which something is listed; null for none.
     - `tonight`: the night under way, or null.
     - `archive`: `last_answer` (null for never), and, when everything fails that was ever asked,
       `failing_since` and `error` (else null).
     - `programs`: the same keys and `program`, `never_listed` and `failing` (lists of what was never
       asked and of what fails: `instrument`, `image_type`, and of the latter `since` and `error`),
-      `totals` and `last_night` (`listed`, `here`, `pending`, `missing`, `not_kept`, `next_asked`,
-      `next_retry`). A product of two programs counts in both.
-    - `totals`: `published`, `wanted`, `missing`, `withdrawn` (products) and `size` (bytes), each
-      product once; what was published and withdrawn since counts in both, and `missing` has what
-      is `not_kept`, too.
+      `totals` and `last_night` (`listed`, `here`, `pending`, `missing`, `not_kept`, `damaged`,
+      `next_asked`, `next_retry`). A product of two programs counts in both.
+    - `totals`: `published`, `wanted`, `missing`, `withdrawn`, `damaged` (products) and `size`
+      (bytes), each product once; what was published and withdrawn since counts in both, and
+      `missing` has what is `not_kept`, too.
     - `nights`: a list of `night`, `instrument`, `image_type` and the keys of `totals`, the newest
       night first.
     - `troubles`: what could not be downloaded yet, at most 10 000, the newest night first:
@@ -226,6 +279,8 @@ def as_json(status: Status) -> str:
       (null for at once), `last_error` (or null).
     - `polls`: the latest of each selection: `program`, `instrument`, `image_type`, `at`, `listed`,
       `error` (or null).
+    - `damaged`: files that are missing here or changed, at most 10 000: `path` (relative to the
+      root), `instrument`, `savepath`, `night`, `damage` (`missing` or `changed`), `reason`.
     """
     last, latest, tonight_ = status.last, status.latest_with_data, status.tonight
     return json.dumps(
@@ -245,6 +300,7 @@ def as_json(status: Status) -> str:
             "nights": [_count_record(count) for count in status.counts],
             "troubles": [_trouble_record(trouble) for trouble in status.troubles],
             "polls": [_poll_record(poll) for poll in status.polls],
+            "damaged": [_damaged_record(one) for one in status.damaged],
         },
         indent=2,
     )
@@ -261,6 +317,7 @@ def _numbers_record(numbers: Numbers, queue: QueueCount) -> dict[str, Any]:
         "pending": numbers.pending,
         "missing": numbers.missing,
         "not_kept": numbers.not_kept,
+        "damaged": numbers.damaged,
         "next_asked": queue.asked_at or None,
         "next_retry": queue.retried_at or None,
     }
@@ -341,4 +398,15 @@ def _poll_record(poll: LastPoll) -> dict[str, Any]:
         "at": poll.at,
         "listed": poll.listed,
         "error": poll.error,
+    }
+
+
+def _damaged_record(one: Damaged) -> dict[str, Any]:
+    return {
+        "path": one.path,
+        "instrument": one.product.instrument.value,
+        "savepath": one.product.savepath,
+        "night": one.product.night.name,
+        "damage": one.damage.value,
+        "reason": one.reason,
     }

@@ -22,7 +22,7 @@ from winter_sync.completeness import (
     remainder,
     when,
 )
-from winter_sync.models import ImageType, Instrument, State
+from winter_sync.models import Damage, ImageType, Instrument, State
 from winter_sync.overview import Overview
 from winter_sync.printable import printable
 from winter_sync.units import show_duration, show_instant, show_size
@@ -34,17 +34,18 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from winter_sync.models import Night
-    from winter_sync.records import NightCount, PollState, Trouble
+    from winter_sync.records import Damaged, NightCount, PollState, Trouble
     from winter_sync.status import Status
 
 T = TypeVar("T")
 
 _REASONS_SHOWN = 5
 _PRODUCTS_NAMED = 3
+_FILES_NAMED = 5
 _NIGHTS_SHOWN = 14
 _CAMERAS = list(Instrument)
 _TYPES = list(ImageType)
-_HEADINGS = ("here", "pending", "missing", "not kept", "withdrawn", "size")
+_HEADINGS = ("here", "pending", "damaged", "missing", "not kept", "withdrawn", "size")
 _ALWAYS_SHOWN = ("here", "size")
 _INDENT = "  "
 _MINUTE = timedelta(minutes=1)
@@ -58,6 +59,19 @@ def show(console: Console, status: Status) -> None:
     _show_nights(console, status)
     _show_programs(console, status)
     _show_troubles(console, status)
+    _show_damaged(console, status.damaged)
+
+
+def _show_damaged(console: Console, damaged: Sequence[Damaged]) -> None:
+    """Name files that are missing here or changed, and say what to do."""
+    for kind, what in ((Damage.MISSING, "Deleted here"), (Damage.CHANGED, "Changed here")):
+        these = [one for one in damaged if one.damage is kind]
+        if these:
+            _say(console, f"{what} after the download: {len(these)}", "red")
+        for one in these[:_FILES_NAMED]:
+            console.print(Text(f"{_INDENT}{one.path}"), soft_wrap=True)
+    if damaged:
+        _say(console, "Run `winter-sync verify --repair` to download them again.")
 
 
 def _say(console: Console, text: str, style: str = "") -> None:

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Self
 from winter_sync.disk import (
     NO_HARD_LINKS,
     digest,
+    digest_of_regular,
     explained,
     is_directory,
     lock,
@@ -161,6 +162,19 @@ class Tree:
             directories = sorted(path for path in self._staging.iterdir() if path.is_dir())
             return {path.name: not self._take_charge(path) for path in directories}
 
+    def abandoned(self) -> list[Path]:
+        """Return the directories of sessions whose processes are dead, and leave them alone.
+
+        None where this user may not look.
+        """
+        found = []
+        with suppress(OSError), self._alone():
+            for directory in sorted(path for path in self._staging.iterdir() if path.is_dir()):
+                with suppress(OSError):
+                    os.close(take_lock(directory / _LOCK))
+                    found.append(directory)
+        return found
+
     def _take_charge(self, directory: Path) -> bool:
         """Lock the directory of a dead session; False if its process lives."""
         if directory.name not in self._graves:
@@ -203,27 +217,30 @@ class Tree:
         It does not have what cannot be read.
         """
         try:
-            right_size = (self.root / evidence.path).stat().st_size == evidence.size
+            right_size = (self.root / evidence.path).lstat().st_size == evidence.size
         except OSError:
             return False
         return right_size and self.has(evidence.path, evidence.sha256)
 
     def has(self, path: str, sha256: str) -> bool:
-        """Tell whether a file is there and has this digest."""
+        """Return whether a regular file is there, no link, and has this digest."""
         try:
-            return digest(self.root / path) == sha256
+            return digest_of_regular(self.root / path) == sha256
         except OSError:
             return False
 
     def confirmed(self, evidences: Iterable[Evidence]) -> list[Evidence]:
-        """Give the evidence that holds, once what it speaks of is durable."""
+        """Give the evidence that holds, once what it speaks of is durable.
+
+        Its `mtime_ns` is that of the file as it is now.
+        """
         held = [one for one in evidences if self.holds(one)]
         for one in held:
             path = self.root / one.path
             with explained(path):
                 sync_file(path)
                 sync_directory(path.parent)
-        return held
+        return [replace(one, mtime_ns=_mtime_ns(self.root / one.path)) for one in held]
 
     def place(self, path: str) -> Path:
         """Give where a path of the catalog is, which never leads out of the tree."""
@@ -325,7 +342,7 @@ class Session:
         Returns
         -------
         Evidence
-            With `kept` filled in.
+            With `kept` and `mtime_ns` filled in.
         """
         target = self.tree.place(evidence.path)
         with explained(target):
@@ -337,7 +354,8 @@ class Session:
             self._testify(evidence, batch)
             part.path.rename(target)
             sync_directory(target.parent)
-        return evidence
+        # Looked up under the final name: a file system may round times when it writes them.
+        return replace(evidence, mtime_ns=_mtime_ns(target))
 
     def _keep(self, target: Path, path: str) -> str:
         """Give the older file a second name among the revisions, so that it outlives the rename."""
@@ -515,6 +533,14 @@ class Reserve:
 
     def __exit__(self, *_: object) -> None:
         self.end()
+
+
+def _mtime_ns(path: Path) -> int | None:
+    """Return the modification time of a file; None if it is gone again by now."""
+    try:
+        return path.lstat().st_mtime_ns
+    except OSError:
+        return None
 
 
 def _in_the_way(code: int, path: Path) -> OSError:

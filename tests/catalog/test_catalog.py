@@ -192,6 +192,7 @@ def test_a_catalog_of_an_earlier_edition_is_brought_up(path: Path, clock: Clock)
                 "index_what_is_counted",
                 "keep_what_is_looked_at_again",
                 "forget_what_cannot_be_checked",
+                "record_what_is_verified",
             ]
             poll(catalog, withdrawn=[product(2)])
 
@@ -1247,7 +1248,7 @@ def test_a_whole_mirror_is_counted_from_an_index_alone(catalog: Catalog) -> None
     counts = catalog.night_counts(ALL)
     catalog._db.conn.set_trace_callback(None)
     assert len(counts) == 2
-    (counting,) = (sql for sql in asked if "sum(size)" in sql)
+    (counting,) = (sql for sql in asked if "AS size" in sql)
     plan = [step["detail"] for step in catalog._rows(f"EXPLAIN QUERY PLAN {counting}")]
     assert plan == ["SCAN p USING COVERING INDEX products_by_night", "USE TEMP B-TREE FOR ORDER BY"]
 

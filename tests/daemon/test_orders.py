@@ -286,7 +286,7 @@ def test_what_cannot_be_opened_at_the_start_is_told(play: Callable[..., None]) -
             await asyncio.sleep(60)
         keeper.root.rename(keeper.root.with_name("unmounted"))
         keeper.root.mkdir()
-        with pytest.raises(StorageError, match="holds none now"):
+        with pytest.raises(StorageError, match="used to contain a mirror"):
             await asyncio.wait_for(keeper.service().run(), 60)
 
     play(scene)

@@ -1,0 +1,259 @@
+"""Whether a file of the tree is still the one that was published.
+
+At a glance: that it is there, a regular file, of the same size and modification time. Or in full:
+its SHA-256 and its structure, read in pieces by whoever asks, at the speed they choose.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from winter_sync import gate
+from winter_sync.errors import DamagedError
+from winter_sync.models import Damage
+from winter_sync.records import Check
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from winter_sync.records import Held
+
+PIECE = 1024 * 1024
+"""Bytes read at a time."""
+_SECOND = 1_000_000_000
+_COARSE = 2 * _SECOND
+"""File systems keep times to the nanosecond or, some, to one or two seconds."""
+_GONE = frozenset({errno.ENOENT, errno.ENOTDIR})
+_NOT_REGULAR = frozenset({errno.ELOOP, errno.ENXIO, errno.EISDIR})
+"""The result of opening a link, a socket or a directory as a file."""
+_NO_FILE = "there is no such file"
+_STRUCTURE = {
+    gate.Fault.FOREIGN: "it is not what its name says",
+    gate.Fault.SHORT: "it is cut short",
+    gate.Fault.LONG: "something follows its end",
+    gate.Fault.MALFORMED: "its structure is broken",
+    gate.Fault.CHECKSUM: "a checksum in it is wrong",
+    gate.Fault.EXTENSIONS: "it lacks extensions, or has too many",
+}
+_KINDS = (
+    (stat.S_ISDIR, "a directory"),
+    (stat.S_ISLNK, "a symbolic link"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was seen of one file.
+
+    `check.damage` is None for a file that is right and for one that could not be read; the latter
+    has `unreadable` set, to the system's words. `note` is set where a file is byte for byte what
+    was published and yet its structure is odd. `size` is the number of bytes read.
+    """
+
+    check: Check
+    unreadable: str | None = None
+    note: str | None = None
+    size: int = 0
+
+
+def glance(root: Path, held: Held) -> Seen:
+    """Return what can be told of a file without opening it: one `lstat`."""
+    try:
+        found = os.lstat(root / held.path)
+    except OSError as failed:
+        return _failed(held, failed)
+    return Seen(Check(held, *_differs(found, held, times=True)))
+
+
+def glances(root: Path, some: Iterable[Held]) -> list[Seen]:
+    """Return what is to be told of several files that are not as they were published.
+
+    What was found wrong before and looks right now is told, too. Content that was found wrong is
+    not: a glance cannot take that back.
+    """
+    seen = (glance(root, held) for held in some)
+    return [one for one in seen if _is_news(one)]
+
+
+def _is_news(seen: Seen) -> bool:
+    if seen.check.damage is not None or seen.unreadable is not None:
+        return True
+    return seen.check.held.damage is Damage.MISSING
+
+
+class Examination:
+    """One file read in full, in pieces.
+
+    `while examination.step(): ...` reads it, and `examination.seen` is the result. Use as a
+    context manager, which closes the file. No method raises: a file that cannot be read, or
+    vanishes meanwhile, is a result as well.
+
+    Parameters
+    ----------
+    root
+        The top of the tree.
+    held
+        What the file should be.
+    piece
+        Where pieces are read to.
+    """
+
+    def __init__(self, root: Path, held: Held, piece: bytearray) -> None:
+        self._held = held
+        self._path = root / held.path
+        self._piece = memoryview(piece)
+        self._sha256 = hashlib.sha256()
+        self._size = 0
+        self._descriptor = -1
+        self._found: os.stat_result | None = None
+        self._early: Seen | None = None
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            self._descriptor = os.open(root / held.path, flags)
+            self._found = os.fstat(self._descriptor)
+        except OSError as failed:
+            self._early = _not_opened(root, held, failed)
+            return
+        damage, reason = _differs(self._found, held, times=False)
+        if damage is not None:
+            self._early = Seen(Check(held, damage, reason))
+
+    def step(self) -> int:
+        """Read the next piece; returns how many bytes it has, 0 when there is nothing to read."""
+        if self._early is not None:
+            return 0
+        try:
+            size = os.readv(self._descriptor, [self._piece])
+        except OSError as failed:
+            self._early = _failed(self._held, failed)
+            return 0
+        self._sha256.update(self._piece[:size])
+        self._size += size
+        return size
+
+    @property
+    def seen(self) -> Seen:
+        """What was seen, once all was read."""
+        if self._early is not None or self._found is None:
+            return self._early or Seen(Check(self._held))
+        if self._is_removed():
+            return Seen(Check(self._held, Damage.MISSING, _NO_FILE), size=self._size)
+        fault = self._structure()
+        if self._sha256.hexdigest() == self._held.sha256:
+            return Seen(
+                Check(self._held, mtime_ns=self._found.st_mtime_ns), note=fault, size=self._size
+            )
+        reason = "its content is not what was downloaded (SHA-256)"
+        whole = f"{reason}; {fault}" if fault else reason
+        return Seen(Check(self._held, Damage.CHANGED, whole), size=self._size)
+
+    def _is_removed(self) -> bool:
+        """Return whether nothing has the file's name any more: it was deleted while it was read."""
+        try:
+            return os.fstat(self._descriptor).st_nlink == 0 and not os.path.lexists(self._path)
+        except OSError:
+            return False
+
+    def _structure(self) -> str | None:
+        """Say what is wrong with the structure. None of the file's own words is quoted.
+
+        Checksums inside it are left out: where the SHA-256 is right they add nothing.
+        """
+        product = self._held.product
+        try:
+            gate.judge(self._descriptor, product.filename, sums=False)
+        except DamagedError as broken:
+            fault = broken.fields.get("fault")
+            return _STRUCTURE[gate.Fault(str(fault))] if fault else "its structure is broken"
+        except OSError as failed:
+            return f"its structure could not be read: {failed.strerror}"
+        return None
+
+    def close(self) -> None:
+        """Close the file."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Throttle:
+    """Spreads reading over time, so that all threads together read so many bytes a second.
+
+    Parameters
+    ----------
+    rate
+        Bytes a second; 0 for as fast as can be.
+    monotonic
+        Gives a time in seconds that never goes back.
+    """
+
+    def __init__(self, rate: int, monotonic: Callable[[], float]) -> None:
+        self._rate = rate
+        self._monotonic = monotonic
+        self._free_at = 0.0
+        self._guard = threading.Lock()
+
+    def delay(self, size: int) -> float:
+        """Return how many seconds to wait after so many bytes were read."""
+        if not self._rate:
+            return 0.0
+        with self._guard:
+            now = self._monotonic()
+            self._free_at = max(self._free_at, now) + size / self._rate
+            return self._free_at - now
+
+
+def _differs(
+    found: os.stat_result, held: Held, *, times: bool
+) -> tuple[Damage, str] | tuple[None, None]:
+    """Return in what a file is not as it was published, as far as `stat` tells."""
+    if not stat.S_ISREG(found.st_mode):
+        return Damage.CHANGED, _kind(found)
+    if found.st_size != held.size:
+        return Damage.CHANGED, f"it has {found.st_size} bytes instead of {held.size}"
+    if times and not _same_time(found.st_mtime_ns, held.mtime_ns):
+        return Damage.CHANGED, "it was modified after it was downloaded"
+    return None, None
+
+
+def _kind(found: os.stat_result) -> str:
+    kind = next((name for test, name in _KINDS if test(found.st_mode)), "a device")
+    return f"{kind} has its name"
+
+
+def _same_time(found: int, published: int | None) -> bool:
+    """Return whether a modification time is the one at publication, as far as it was kept."""
+    if published is None or found == published:
+        return True
+    return found % _SECOND == 0 and abs(found - published) < _COARSE
+
+
+def _not_opened(root: Path, held: Held, failed: OSError) -> Seen:
+    """Tell a file that is not regular from one that cannot be read."""
+    if failed.errno in _NOT_REGULAR:
+        try:
+            return Seen(Check(held, *_differs(os.lstat(root / held.path), held, times=False)))
+        except OSError as gone:
+            failed = gone
+    return _failed(held, failed)
+
+
+def _failed(held: Held, failed: OSError) -> Seen:
+    if failed.errno in _GONE:
+        return Seen(Check(held, Damage.MISSING, _NO_FILE))
+    return Seen(Check(held), unreadable=failed.strerror or str(failed))

@@ -1,0 +1,60 @@
+"""Whether a root holds the mirror that a catalog describes, and not a bare mount point."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from winter_sync.errors import StorageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from winter_sync.tree import Tree
+
+EMPTIED = (
+    "Is its file system mounted? Nothing was changed. If you emptied it on purpose, run "
+    "`winter-sync sync --new-root` once: it begins anew there and downloads everything again."
+)
+"""The remedy for a root that lost its mirror."""
+
+
+def refuse_other_root(tree: Tree, name: str, catalog: Path) -> None:
+    """Make sure that a root holds the mirror of this name.
+
+    Raises
+    ------
+    StorageError
+        If it holds none, or another one. The message says which.
+    """
+    found = tree.name
+    if found is None:
+        raise lost(tree.root, catalog)
+    if found != name:
+        raise StorageError(
+            f"{catalog} is the catalog of another mirror than the one in {tree.root}",
+            remedy="Set mirror.state and mirror.root to the two that belong together.",
+        )
+
+
+def lost(root: Path, catalog: Path | None = None) -> StorageError:
+    """Return the error for a root that is known to have held a mirror, and holds none.
+
+    Parameters
+    ----------
+    root
+        The root.
+    catalog
+        Its catalog, where that is still there.
+    """
+    described = f" (catalog: {catalog})" if catalog is not None else ""
+    return StorageError(f"{root} used to contain a mirror{described}, {_now(root)}", remedy=EMPTIED)
+
+
+def _now(root: Path) -> str:
+    if not root.is_dir():
+        return "but does not exist now"
+    try:
+        is_empty = not any(root.iterdir())
+    except OSError:
+        is_empty = False
+    return "but is now empty" if is_empty else "but the file that identifies it is missing"

@@ -1,0 +1,213 @@
+"""A quick look at the files of the nights that are polled: deleted ones are wanted again.
+
+It costs one `lstat` a product, in a thread. Files that were changed are reported and left as they
+are: `winter-sync verify --repair` keeps them aside and downloads the product again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from winter_sync.catalog import Catalog, CatalogThread
+from winter_sync.events import FilesChanged, FilesLost, FilesUnreadable
+from winter_sync.filecheck import Seen, glances
+from winter_sync.models import Damage, Night
+from winter_sync.offloop import off_loop
+from winter_sync.records import Damaged, Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from concurrent.futures import Executor
+    from datetime import datetime
+    from pathlib import Path
+
+    from winter_sync.events import Tell
+    from winter_sync.models import Rhythm, Selection, Subject
+    from winter_sync.records import Check, Held
+
+_NAMED = 5
+"""How many files are named when something is told of many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a look at files found.
+
+    `lost` are files that were deleted and are wanted again; `unlisted` are deleted ones that the
+    archive no longer lists, which nobody can download; `changed` are not as they were downloaded.
+    """
+
+    lost: int = 0
+    unlisted: int = 0
+    changed: int = 0
+
+    def __add__(self, other: Looked) -> Looked:
+        """Return both together."""
+        return Looked(
+            self.lost + other.lost,
+            self.unlisted + other.unlisted,
+            self.changed + other.changed,
+        )
+
+
+class QuickLook:
+    """Looks at files before their nights are polled, and records what is wrong with them.
+
+    Parameters
+    ----------
+    catalog, root
+        The database, and the top of the tree.
+    make_sure
+        Raises a `StorageError` if the root does not hold the mirror just now. It is called before
+        any file is taken for deleted: those of a file system that is not mounted are not.
+    threads
+        Where files are looked at.
+    rhythm
+        How far back polls of a subject look.
+    tell
+        Hears what was found.
+    clock
+        Gives the current UTC time.
+    """
+
+    def __init__(  # noqa: PLR0913 - all by name
+        self,
+        *,
+        catalog: CatalogThread,
+        root: Path,
+        make_sure: Callable[[], None],
+        threads: Executor,
+        rhythm: Callable[[Subject], Rhythm],
+        tell: Tell,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._catalog = catalog
+        self._root = root
+        self._make_sure = make_sure
+        self._threads = threads
+        self._rhythm = rhythm
+        self._tell = tell
+        self._clock = clock
+        self._told_unreadable: tuple[str, ...] = ()
+
+    async def before_polls(self, selections: Sequence[Selection]) -> Looked:
+        """Look at the nights that polls of these selections cover now."""
+        scopes: dict[Night | None, list[Subject]] = defaultdict(list)
+        for selection in selections:
+            for subject in selection.subjects:
+                scopes[await self._first_night(selection, subject)].append(subject)
+        looked = Looked()
+        for first, subjects in scopes.items():
+            looked += await self.look(_scope(subjects, first))
+        return looked
+
+    async def before_poll(self, selection: Selection, subject: Subject) -> Looked:
+        """Look at the nights that a poll of one subject covers now."""
+        return await self.look(_scope([subject], await self._first_night(selection, subject)))
+
+    async def _first_night(self, selection: Selection, subject: Subject) -> Night | None:
+        """Return the first night that a poll covers; None if it is a sweep of all nights."""
+        rhythm = self._rhythm(subject)
+        last = await self._catalog(Catalog.last_sweep, subject)
+        now = self._clock()
+        if last is None or not timedelta(0) <= now - last < rhythm.sweep_every:
+            return selection.since
+        first = Night.at(now).plus(-rhythm.lookback_nights)
+        return max(first, selection.since) if selection.since else first
+
+    async def look(self, scope: Scope) -> Looked:
+        """Look at all files of a scope, night by night."""
+        looked = Looked()
+        for night in await self._catalog(Catalog.held_nights, scope):
+            held = await self._catalog(Catalog.held, scope, night)
+            seen = await off_loop(self._threads, glances, self._root, held)
+            known = sum(1 for one in _changed_before(held, seen))
+            looked += await self.settle(seen) + Looked(changed=known)
+        return looked
+
+    async def settle(self, seen: Sequence[Seen], *, in_full: bool = False) -> Looked:
+        """Record what was seen of files, and tell what is news.
+
+        Parameters
+        ----------
+        seen
+            What was seen.
+        in_full
+            Whether the files were read, and not only looked at.
+        """
+        lost = [one.check for one in seen if one.check.damage is Damage.MISSING]
+        if lost:
+            await off_loop(self._threads, self._make_sure)
+            lost = await self._catalog(Catalog.want_lost, lost)
+        record = Catalog.record_checks if in_full else Catalog.record_looks
+        others = [one.check for one in seen if _is_to_record(one, in_full=in_full)]
+        recorded = await self._catalog(record, others) if others else []
+        changed = [one for one in recorded if one.damage is Damage.CHANGED]
+        unlisted = [one for one in lost if one.held.withdrawn]
+        self._report(lost, unlisted, [one for one in changed if _is_first(one)])
+        self._report_unreadable(seen)
+        total = sum(one.check.damage is Damage.CHANGED for one in seen)
+        return Looked(len(lost) - len(unlisted), len(unlisted), total)
+
+    def _report(
+        self, lost: Sequence[Check], unlisted: Sequence[Check], changed: Sequence[Check]
+    ) -> None:
+        if lost:
+            self._tell(FilesLost(len(lost), len(unlisted), _paths(lost)))
+        if changed:
+            self._tell(FilesChanged(len(changed), _paths(changed), changed[0].reason or ""))
+
+    def _report_unreadable(self, seen: Sequence[Seen]) -> None:
+        unreadable = [one for one in seen if one.unreadable is not None]
+        if unreadable:
+            paths = _paths([one.check for one in unreadable])
+            if paths != self._told_unreadable:
+                self._tell(FilesUnreadable(len(unreadable), paths, unreadable[0].unreadable or ""))
+            self._told_unreadable = paths
+
+
+async def look_at_newest(
+    catalog: CatalogThread, root: Path, scope: Scope, files: int
+) -> list[Damaged]:
+    """Return what is wrong with the files of the newest nights, about so many; records nothing."""
+    found: list[Check] = []
+    for night in await catalog(Catalog.held_nights, scope):
+        held = await catalog(Catalog.held, scope, night)
+        seen = await asyncio.to_thread(glances, root, held)
+        found += [one.check for one in seen if one.check.damage is not None]
+        files -= len(held)
+        if files <= 0:
+            break
+    identities = [one.held.product.identity for one in found]
+    programs = await catalog(Catalog.listing_programs, identities)
+    return [Damaged.of(one, programs[one.held.product.identity]) for one in found]
+
+
+def _scope(subjects: Sequence[Subject], first: Night | None) -> Scope:
+    programs = tuple(dict.fromkeys(one.program for one in subjects))
+    return Scope(programs=programs, subjects=tuple(subjects), first_night=first)
+
+
+def _changed_before(held: Iterable[Held], seen: Iterable[Seen]) -> Iterator[Held]:
+    """Return what was found changed before and of which nothing else was seen now."""
+    told = {one.check.held.path for one in seen}
+    return (one for one in held if one.damage is Damage.CHANGED and one.path not in told)
+
+
+def _is_to_record(seen: Seen, *, in_full: bool) -> bool:
+    """Return whether something of a file is to be written down; a glance repeats nothing."""
+    if seen.unreadable is not None or seen.check.damage is Damage.MISSING:
+        return False
+    return in_full or seen.check.damage is None or _is_first(seen.check)
+
+
+def _is_first(check: Check) -> bool:
+    return check.held.damage is not check.damage
+
+
+def _paths(checks: Sequence[Check]) -> tuple[str, ...]:
+    return tuple(one.held.path for one in checks[:_NAMED])

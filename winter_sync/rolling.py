@@ -1,0 +1,133 @@
+"""The daemon's slow check: every file read again in its turn, while nothing is downloaded."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from winter_sync.catalog import Catalog, CatalogThread
+from winter_sync.columns import instant_text
+from winter_sync.errors import StorageError
+from winter_sync.events import CheckPaused, FileChecked
+from winter_sync.filecheck import PIECE, Examination, Throttle
+from winter_sync.offloop import off_loop
+from winter_sync.records import Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Executor
+    from datetime import datetime
+    from pathlib import Path
+
+    from winter_sync.events import Tell
+    from winter_sync.filecheck import Seen
+    from winter_sync.quicklook import QuickLook
+    from winter_sync.records import Held
+
+_EVERYTHING = Scope(programs=())
+_AT_ONCE = 50
+"""Products looked up at a time."""
+_DOWNLOADS_LOOKED_AT_EVERY = timedelta(seconds=2)
+_NOTHING_TO_CHECK = timedelta(minutes=10)
+_AFTER_TROUBLE = timedelta(minutes=10)
+
+
+class RollingCheck:
+    """Reads one file after the other in full, the least recently read first, and never ends.
+
+    It reports nothing that counts as progress of the daemon's work, and a file that takes long is
+    no stall: nobody waits for this. It pauses while anything is downloaded.
+
+    Parameters
+    ----------
+    catalog, root
+        The database, and the top of the tree.
+    quick_look
+        Records and reports what was found.
+    threads
+        Where files are read.
+    rate
+        How many bytes to read a second; more than 0.
+    every
+        A file is not read again sooner than this.
+    is_busy
+        Returns whether something is being downloaded.
+    found_lost
+        Called when products are wanted again.
+    tell
+        Hears of each file that was read.
+    clock, monotonic
+        Give the current UTC time; a time in seconds that never goes back.
+    """
+
+    def __init__(  # noqa: PLR0913 - all by name
+        self,
+        *,
+        catalog: CatalogThread,
+        root: Path,
+        quick_look: QuickLook,
+        threads: Executor,
+        rate: int,
+        every: timedelta,
+        is_busy: Callable[[], bool],
+        found_lost: Callable[[], None],
+        tell: Tell,
+        clock: Callable[[], datetime],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._catalog = catalog
+        self._root = root
+        self._quick_look = quick_look
+        self._threads = threads
+        self._every = every
+        self._is_busy = is_busy
+        self._found_lost = found_lost
+        self._tell = tell
+        self._clock = clock
+        self._throttle = Throttle(rate, monotonic)
+        self._piece = bytearray(PIECE)
+
+    async def run(self) -> None:
+        """Check files until cancelled."""
+        while True:
+            try:
+                await self._check_what_is_due()
+            except StorageError as failed:
+                wait = _AFTER_TROUBLE.total_seconds()
+                self._tell(CheckPaused(failed.message, failed.remedy, wait))
+                await asyncio.sleep(wait)
+            else:
+                await asyncio.sleep(_NOTHING_TO_CHECK.total_seconds())
+
+    async def _check_what_is_due(self) -> None:
+        before, after = instant_text(self._clock() - self._every), ("", "")
+        while True:
+            page = await self._catalog(Catalog.to_check, _EVERYTHING, before, after, _AT_ONCE)
+            for held in page:
+                await self._check(held)
+            if not page:
+                return
+            after = page[-1].checked_at, page[-1].path
+
+    async def _check(self, held: Held) -> None:
+        await self._until_idle()
+        seen = await self._read(held)
+        if seen.unreadable is not None:
+            await self._catalog(Catalog.postpone_check, held)
+        looked = await self._quick_look.settle([seen], in_full=True)
+        self._tell(FileChecked(seen.size))
+        if looked.lost:
+            self._found_lost()
+
+    async def _read(self, held: Held) -> Seen:
+        examination = await off_loop(self._threads, Examination, self._root, held, self._piece)
+        with examination:
+            while size := await off_loop(self._threads, examination.step):
+                await asyncio.sleep(self._throttle.delay(size))
+                await self._until_idle()
+            return await off_loop(self._threads, lambda: examination.seen)
+
+    async def _until_idle(self) -> None:
+        while self._is_busy():  # noqa: ASYNC110 - nobody tells when the last download ends
+            await asyncio.sleep(_DOWNLOADS_LOOKED_AT_EVERY.total_seconds())

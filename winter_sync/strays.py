@@ -1,0 +1,82 @@
+"""Files in a root that no product accounts for: foreign ones in the tree, orphaned ones of ours."""
+
+from __future__ import annotations
+
+import os
+from itertools import chain
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from winter_sync.layout import OURS
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from pathlib import Path
+
+    from winter_sync.tree import Tree
+
+_AT_A_TIME = 400
+_LOST_AND_FOUND = "lost+found"
+"""At the top of a file system of its own; nobody but root can look into it."""
+REVISIONS = f"{OURS}/revisions"
+
+
+class Walk:
+    """All files below a directory of a root, a few hundred at a time; links are not followed.
+
+    Parameters
+    ----------
+    root
+        The top of the tree.
+    below
+        Where to begin, relative to the root.
+    """
+
+    def __init__(self, root: Path, below: str = "") -> None:
+        self.unreadable: list[str] = []
+        """Directories, relative to the root, that could not be looked into."""
+        self._root = root
+        self._names = self._files(below)
+
+    def some(self) -> list[str]:
+        """Return the next paths, relative to the root; none when all were returned."""
+        return [path for path, _ in zip(self._names, range(_AT_A_TIME), strict=False)]
+
+    def _files(self, directory: str) -> Iterator[str]:
+        below: list[str] = []
+        try:
+            with os.scandir(self._root / directory) as entries:
+                for entry in entries:
+                    path = f"{directory}/{entry.name}" if directory else entry.name
+                    if path in {OURS, _LOST_AND_FOUND}:
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        below.append(path)
+                    else:
+                        yield path
+        except FileNotFoundError:
+            return
+        except OSError:
+            self.unreadable.append(directory)
+        yield from chain.from_iterable(map(self._files, below))
+
+
+def of_nights(paths: Collection[str], nights: Collection[str]) -> list[str]:
+    """Return the paths that lie in a directory of one of these nights; all if there are none."""
+    if not nights:
+        return list(paths)
+    return [
+        path
+        for path in paths
+        if any(night in part for part in PurePosixPath(path).parts[:-1] for night in nights)
+    ]
+
+
+def abandoned(tree: Tree) -> list[str]:
+    """Return the files, relative to the root, that killed processes left; none is touched."""
+    return [
+        str(path.relative_to(tree.root))
+        for directory in tree.abandoned()
+        for path in sorted(directory.iterdir())
+        if path.name != "lock"
+    ]
