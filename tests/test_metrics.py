@@ -19,11 +19,16 @@ from winter_sync.events import (
     Backlog,
     BatchBegun,
     BatchEnded,
+    CheckPaused,
     ClockJumped,
     ClocksDiffer,
     DayEnded,
     DownloadsRest,
     Event,
+    FileChecked,
+    FilesChanged,
+    FilesLost,
+    FilesUnreadable,
     FoundUnchanged,
     LeftOut,
     Polled,
@@ -89,7 +94,7 @@ UNCOUNTED = {
 }
 """The catalog, the process's start and the numbers themselves tell these better."""
 CHANGES = ("new", "changed", "returned", "withdrawn")
-UNLOGGED = {Backlog, PollsEnded, Received}
+UNLOGGED = {Backlog, FileChecked, PollsEnded, Received}
 """Too many, or too small, for a log."""
 
 
@@ -201,6 +206,11 @@ MOVES: list[tuple[Event, Moves]] = [
     ),
     (DownloadsRest("in vain", 60.0), {"download_rests_total": ({}, 1)}),
     (StorageTrouble("full", "free some", 60.0), {"storage_troubles_total": ({}, 1)}),
+    (FilesLost(3, 1, ("a",)), {"damaged_files_total": ({"damage": "missing"}, 3)}),
+    (FilesChanged(2, ("a",), "cut"), {"damaged_files_total": ({"damage": "changed"}, 2)}),
+    (FilesUnreadable(1, ("a",), "no"), {"damaged_files_total": ({"damage": "unreadable"}, 1)}),
+    (FileChecked(1234), {"checked_files_total": ({}, 1), "checked_bytes_total": ({}, 1234)}),
+    (CheckPaused("full", "free some", 60.0), {"check_pauses_total": ({}, 1)}),
     (ClockJumped(90.0), {"clock_jumps_total": ({}, 1)}),
     (ClocksDiffer(-9e9), {"clock_disagreements_total": ({}, 1)}),
     (Recovered(2, 0), {"recovered_products_total": ({"how": "adopted"}, 2)}),

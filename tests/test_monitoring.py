@@ -34,9 +34,10 @@ OF_THE_PROCESS = {
 }
 VALUES = {
     "state": {
-        *("wanted", "claimed", "missing", "published", "withdrawn"),
+        *("wanted", "claimed", "missing", "published", "damaged", "withdrawn"),
         *("here", "pending", "not_kept"),
     },
+    "damage": {"missing", "changed", "unreadable"},
     "outcome": {"published", "unchanged", "missing", "failed"},
     "change": {"new", "changed", "returned", "withdrawn"},
     "cause": set(map(str, Cause)),

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from support.command import run, served, settings_file
 
-from winter_sync.errors import StorageError
+from winter_sync.errors import ExitCode, StorageError
 from winter_sync.roots import Roots, memory_path
 
 if TYPE_CHECKING:
-    from support.rig import Rig
+    from support.rig import Noted, Rig
 
 
 @pytest.mark.fault(
@@ -127,3 +128,102 @@ def test_where_roots_are_remembered() -> None:
     assert memory_path({"STATE_DIRECTORY": "/var/lib/a:/b"}) == Path("/var/lib/a/roots.json")
     assert memory_path({"XDG_STATE_HOME": "/s"}) == Path("/s/winter-sync/roots.json")
     assert memory_path({"HOME": "/h"}) == Path("/h/.local/state/winter-sync/roots.json")
+
+
+COMMANDS = (
+    ("status",),
+    ("status", "--json"),
+    ("verify",),
+    ("verify", "--quick"),
+    ("sync",),
+    ("backfill", "--from", "20251023", "--to", "20251023"),
+    ("run",),
+)
+
+
+@pytest.mark.parametrize("state", ["inside", "elsewhere"])
+@pytest.mark.fault(
+    kind="a mirror whose root was emptied, asked about",
+    injected="(all files and the marker are deleted)",
+    outcome="every command says that it used to contain a mirror (exit code 6), none says complete",
+    kept="the catalog, where it is elsewhere",
+)
+def test_every_command_notices_a_root_that_was_emptied(tmp_path: Path, state: str) -> None:
+    """None reads the catalog as if the files were there; a flag, and no editing, begins anew."""
+    with served() as archive:
+        mirror = {} if state == "inside" else {"state": str(tmp_path / "state")}
+        settings = settings_file(
+            tmp_path,
+            api={"base_url": archive.url},
+            mirror=mirror,
+            http={"listen": "127.0.0.1:0"},
+        )
+        assert run("--config", settings, "sync", home=tmp_path).code == ExitCode.DONE
+        root = tmp_path / "winter"
+        files = set(root.rglob("*_stack.fits"))
+        for path in root.iterdir():
+            shutil.rmtree(path)
+        for words in COMMANDS:
+            said = run("--config", settings, *words, home=tmp_path)
+            assert said.code == ExitCode.STORAGE, (words, said)
+            assert "used to contain a mirror" in said.err
+            assert "is now empty" in said.err
+            assert "winter-sync sync --new-root" in said.err
+            assert "complete" not in said.out
+        check = run("--config", settings, "check", home=tmp_path)
+        assert check.code == ExitCode.STORAGE
+        assert "is now empty" in check.out
+        assert list(root.iterdir()) == []
+        anew = run("--config", settings, "sync", "--new-root", home=tmp_path)
+        assert anew.code == ExitCode.DONE, anew
+        assert set(root.rglob("*_stack.fits")) == files
+        assert run("--config", settings, "verify", home=tmp_path).code == ExitCode.DONE
+        usual = run("--config", settings, "sync", "--new-root", home=tmp_path)
+        assert usual.code == ExitCode.DONE
+        assert usual.out.startswith("Nothing new")
+
+
+def test_a_flag_does_not_take_another_mirrors_root(tmp_path: Path) -> None:
+    """`--new-root` is for a root without a marker: one that is another mirror's is refused."""
+    with served() as archive:
+        api = {"base_url": archive.url}
+        run("--config", settings_file(tmp_path, api=api), "sync", home=tmp_path)
+        elsewhere = {"root": str(tmp_path / "other"), "state": str(tmp_path / "state")}
+        other = settings_file(tmp_path, api=api, mirror=elsewhere)
+        run("--config", other, "sync", home=tmp_path)
+        mixed = settings_file(tmp_path, api=api, mirror={"state": str(tmp_path / "state")})
+        for words in (("sync", "--new-root"), ("status",), ("verify",), ("check",)):
+            said = run("--config", mixed, *words, home=tmp_path)
+            assert said.code == ExitCode.STORAGE, words
+            assert "another mirror" in said.out + said.err
+
+
+async def test_files_that_are_still_there_are_not_downloaded_again(rig: Rig, noted: Noted) -> None:
+    """When only our own directory was deleted, the flag wants just what is gone."""
+    rig.programs = rig.programs[:1]
+    rig.changes["mirror"] = {"state": rig.root.with_name("state")}
+    await rig.sync()
+    before = rig.files()
+    asked = sum(noted.asked.values())
+    shutil.rmtree(rig.root / ".winter-sync")
+    gone = sorted(before)[:2]
+    for path in gone:
+        (rig.root / path).unlink()
+    with pytest.raises(StorageError, match="the file that identifies it is missing"):
+        await rig.sync()
+    await rig.sync(new_root=True)
+    assert rig.files() == before
+    assert sum(noted.asked.values()) == asked + 2
+
+
+def test_a_demo_is_not_made_where_a_mirror_was(tmp_path: Path) -> None:
+    """An empty mount point of a mirror is no place for simulated data."""
+    with served() as archive:
+        settings = settings_file(tmp_path, api={"base_url": archive.url})
+        run("--config", settings, "sync", home=tmp_path)
+    root = tmp_path / "winter"
+    for path in root.iterdir():
+        shutil.rmtree(path)
+    said = run("demo", "--root", root, home=tmp_path)
+    assert said.code == ExitCode.STORAGE
+    assert list(root.iterdir()) == []

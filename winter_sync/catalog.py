@@ -704,6 +704,10 @@ class Catalog:
 
     # --- files ---------------------------------------------------------------------------------
 
+    def newest_night(self) -> Night | None:
+        """Return the newest night of which anything is listed."""
+        return next(self._nights_down(), None)
+
     def held_nights(self, scope: Scope) -> list[Night]:
         """Return the nights of which files are here, the newest first."""
         span = replace(scope, programs=(), subjects=())

@@ -110,13 +110,19 @@ class QuickLook:
         return await self.look(_scope([subject], await self._first_night(selection, subject)))
 
     async def _first_night(self, selection: Selection, subject: Subject) -> Night | None:
-        """Return the first night that a poll covers; None if it is a sweep of all nights."""
+        """Return the first night that a poll covers; None if it is a sweep of all nights.
+
+        Where nothing was observed for a while, or clocks differ, the nights before the newest
+        count: that is the night of which `status` speaks.
+        """
         rhythm = self._rhythm(subject)
         last = await self._catalog(Catalog.last_sweep, subject)
         now = self._clock()
         if last is None or not timedelta(0) <= now - last < rhythm.sweep_every:
             return selection.since
-        first = Night.at(now).plus(-rhythm.lookback_nights)
+        newest = await self._catalog(Catalog.newest_night)
+        last_night = min(Night.at(now), newest) if newest else Night.at(now)
+        first = last_night.plus(-rhythm.lookback_nights)
         return max(first, selection.since) if selection.since else first
 
     async def look(self, scope: Scope) -> Looked:

@@ -258,7 +258,8 @@ def as_json(status: Status) -> str:
       keep does not count.
     - `last_night_numbers`: `listed`, `here`, `pending`, `missing`, `not_kept` and `damaged`
       (products), `size` (bytes of those that are here), `next_asked` (when the first of the
-      missing is asked for again) and `next_retry` (of the failed; each null for none, or a time that may have passed).
+      missing is asked for again) and `next_retry` (of the failed; each null for none, or a time
+      that may have passed).
       `listed` is `here` + `pending` + `missing` + `damaged`; `not_kept` is `science` without a
       file; `damaged` was downloaded, and its file is missing here or changed since.
     - `latest_night_with_data`: the newest night of which something is listed; null for none.

@@ -1,0 +1,645 @@
+"""Files that were deleted, cut, touched or replaced by hand are noticed, and can be got back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import structlog
+from support.command import (
+    KEYS,
+    OTHER_PROGRAM,
+    command,
+    environment_of,
+    run,
+    served,
+    settings_file,
+)
+from support.rig import path_of
+
+from winter_sync.errors import ExitCode, StorageError, UsageError
+from winter_sync.events import FilesChanged, FilesLost
+from winter_sync.factory import CATALOG, open_mirror
+from winter_sync.models import ImageType, Instrument, Night
+from winter_sync.simulator import DEMO_NIGHT
+from winter_sync.tree import OURS, Tree
+from winter_sync.verify import Request, Result, examine, json_of, summary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from support.rig import Noted, Rig
+
+STACKS = [{"name": name, "image_types": ["stack"]} for name in ("2024A000", "2025B001")]
+
+
+@pytest.fixture
+async def here(rig: Rig) -> Rig:
+    """Give a mirror of the stacks of two programs and both cameras, all downloaded."""
+    rig.programs = [{**one, "instruments": ["winter", "spring"]} for one in STACKS]
+    await rig.sync()
+    return rig
+
+
+async def verify(rig: Rig, **how: Any) -> Result:  # noqa: ANN401 - the fields of a request
+    """Verify a mirror."""
+    return await examine(rig.settings(), structlog.get_logger(), Request(**how))
+
+
+def told(result: Result) -> dict[str, Any]:
+    """Give the result as a machine reads it."""
+    read: dict[str, Any] = json.loads(json_of(result))
+    return read
+
+
+def names(found: list[dict[str, Any]]) -> set[str]:
+    """Give the paths of a list of the JSON."""
+    return {one["path"] for one in found}
+
+
+def some(rig: Rig, count: int) -> list[str]:
+    """Give paths of files in the tree."""
+    return sorted(rig.files())[:count]
+
+
+# --- what is wrong, kind by kind ------------------------------------------------------------------
+
+
+def delete(path: Path) -> None:
+    """Delete a file."""
+    path.unlink()
+
+
+def delete_directory(path: Path) -> None:
+    """Put a file where the directory of a file was."""
+    shutil.rmtree(path.parent)
+    path.parent.touch()
+
+
+def cut(path: Path) -> None:
+    """Cut a file short."""
+    os.truncate(path, path.stat().st_size - 1)
+
+
+def append(path: Path) -> None:
+    """Add a byte."""
+    with path.open("ab") as file:
+        file.write(b"\0")
+
+
+def flip(path: Path) -> None:
+    """Change one byte, and hide it: size and time stay."""
+    before = path.stat()
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def edit(path: Path) -> None:
+    """Change one byte as an editor does."""
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(0, 12_345_678_901))
+
+
+def link(path: Path) -> None:
+    """Move the file elsewhere and leave a link."""
+    elsewhere = path.parents[3].with_name(path.name)
+    path.rename(elsewhere)
+    path.symlink_to(elsewhere)
+
+
+def make_directory(path: Path) -> None:
+    """Put a directory in its place."""
+    path.unlink()
+    path.mkdir()
+
+
+def pipe(path: Path) -> None:
+    """Put a pipe in its place, for which a careless reader waits for ever."""
+    path.unlink()
+    os.mkfifo(path)
+
+
+def listen(path: Path) -> None:
+    """Put a socket in its place."""
+    path.unlink()
+    here = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(f"/proc/self/fd/{here}/{path.name}")
+    os.close(here)
+
+
+@dataclass(frozen=True)
+class Harm:
+    """Something done to a file, what it is called, and whether a glance sees it."""
+
+    do: Callable[[Path], None]
+    kind: str
+    at_a_glance: bool = True
+
+
+HARMS = [
+    Harm(delete, "missing"),
+    Harm(delete_directory, "missing"),
+    Harm(cut, "changed"),
+    Harm(append, "changed"),
+    Harm(flip, "changed", at_a_glance=False),
+    Harm(edit, "changed"),
+    Harm(link, "changed"),
+    Harm(make_directory, "changed"),
+    Harm(pipe, "changed"),
+    Harm(listen, "changed"),
+]
+
+
+async def test_a_mirror_that_is_right_is_right(here: Rig) -> None:
+    """Everything is read, nothing is found, and it says how much was seen."""
+    files = here.files()
+    result = await verify(here)
+    assert result.exit_code is ExitCode.DONE
+    assert told(result)["checked"] == len(files)
+    assert told(result)["bytes"] == sum((here.root / path).stat().st_size for path in files)
+    assert set(told(result)["counts"].values()) == {0}
+    assert summary(result).endswith("; all are as they were downloaded.")
+    quick = await verify(here, quick=True)
+    assert quick.exit_code is ExitCode.DONE
+    assert told(quick)["checked"] == len(files)
+    assert told(quick)["bytes"] == 0
+
+
+@pytest.mark.parametrize("harm", HARMS, ids=lambda harm: harm.do.__name__)
+async def test_whatever_is_done_to_a_file_is_found_and_named(here: Rig, harm: Harm) -> None:
+    """Each harm is found in full, most at a glance, under its own name, and is exit code 5."""
+    path = some(here, 1)[0]
+    victims = {path}
+    if harm.do is delete_directory:
+        victims = {one for one in here.files() if one.startswith(f"{path.rpartition('/')[0]}/")}
+    harm.do(here.root / path)
+    quick = told(await verify(here, quick=True))
+    assert quick["exit_code"] == (ExitCode.INCOMPLETE if harm.at_a_glance else ExitCode.DONE)
+    full = await verify(here)
+    assert full.exit_code is ExitCode.INCOMPLETE
+    assert names(told(full)[harm.kind]) == victims
+    other = "changed" if harm.kind == "missing" else "missing"
+    assert told(full)[other] == []
+    assert f"{len(victims)} {'missing here' if harm.kind == 'missing' else 'changed'}" in summary(
+        full
+    )
+
+
+@pytest.mark.parametrize("harm", HARMS, ids=lambda harm: harm.do.__name__)
+async def test_what_is_wrong_is_got_back(here: Rig, harm: Harm) -> None:
+    """A repair downloads just what is wrong; a directory in the way is named and left alone."""
+    before = here.files()
+    harm.do(here.root / some(here, 1)[0])
+    result = await verify(here, repair=True)
+    if harm.do in {make_directory, delete_directory}:
+        assert result.exit_code is ExitCode.INCOMPLETE
+        found = told(result)["changed" if harm.do is make_directory else "missing"]
+        assert "move it away" in found[0]["last_error"]
+        return
+    assert result.exit_code is ExitCode.DONE, told(result)
+    assert here.files() == before
+    assert result.repaired == 1
+    for again in (await verify(here), await verify(here, quick=True)):
+        assert again.exit_code is ExitCode.DONE, told(again)
+
+
+async def test_a_repair_asks_for_nothing_else(here: Rig, noted: Noted) -> None:
+    """Of hundreds of files, only the wrong ones are downloaded; of new ones it knows nothing."""
+    before = len(noted.downloads)
+    wrong = some(here, 3)
+    for path in wrong:
+        (here.root / path).unlink()
+    here.programs = [{**one, "image_types": ["stack", "diff"]} for one in here.programs]
+    await verify(here, repair=True)
+    asked = [path for paths in noted.downloads[before:] for path in paths]
+    assert sorted(path.rpartition("/")[2] for path in asked) == sorted(
+        path.rpartition("/")[2] for path in wrong
+    )
+
+
+async def test_a_touched_file_is_not_downloaded_again(here: Rig, noted: Noted) -> None:
+    """A new time alone is reported at a glance; the content decides, and the time is learnt."""
+    path = some(here, 1)[0]
+    os.utime(here.root / path, ns=(0, 12_345_678_901))
+    before = len(noted.downloads)
+    assert names(told(await verify(here, quick=True))["changed"]) == {path}
+    assert (await verify(here, quick=True, repair=True)).exit_code is ExitCode.DONE
+    assert len(noted.downloads) == before
+    assert (await verify(here, quick=True)).exit_code is ExitCode.DONE
+
+
+@pytest.mark.parametrize("coarse", [1_000_000_000, 2_000_000_000])
+async def test_a_file_system_may_round_times(here: Rig, coarse: int) -> None:
+    """Times to the second or to two, as some file systems keep them, are no change."""
+    for path in here.files():
+        found = (here.root / path).stat().st_mtime_ns
+        os.utime(here.root / path, ns=(found, found // coarse * coarse))
+    assert (await verify(here, quick=True)).exit_code is ExitCode.DONE
+
+
+async def test_a_persons_file_is_kept_aside(here: Rig) -> None:
+    """A changed file is never overwritten: the result names where it went, and it is there."""
+    path = some(here, 1)[0]
+    (here.root / path).write_bytes(b"my own work")
+    result = told(await verify(here, repair=True))
+    (kept,) = result["kept"]
+    assert kept["path"] == path
+    assert (here.root / kept["kept"]).read_bytes() == b"my own work"
+    assert here.files() == here.truth(stacks(here))
+    again = told(await verify(here))
+    assert again["orphaned"] == []
+    assert again["exit_code"] == ExitCode.DONE
+
+
+def stacks(rig: Rig) -> list[Any]:
+    """Give all stacks of the archive."""
+    return list(rig.observatory.products(image_type=ImageType.STACK))
+
+
+async def test_with_replace_a_persons_file_is_kept_all_the_same(here: Rig) -> None:
+    """`on_change = "replace"` is about revisions of the archive, not about what a person wrote."""
+    here.changes["mirror"] = {"on_change": "replace"}
+    path = some(here, 1)[0]
+    (here.root / path).write_bytes(b"my own work")
+    (kept,) = told(await verify(here, repair=True))["kept"]
+    assert (here.root / kept["kept"]).read_bytes() == b"my own work"
+
+
+# --- files of nobody ------------------------------------------------------------------------------
+
+
+async def test_foreign_and_orphaned_files_are_reported_and_left_alone(here: Rig) -> None:
+    """They are told apart, are nothing wrong, and a repair does not touch them."""
+    foreign = ["notes.txt", "winter/20251023/final/mine.fits", "winter/plots/a.png"]
+    orphan = f"{OURS}/revisions/winter/old.fits"
+    part = f"{OURS}/staging/of-a-killed-run/1.part"
+    for path in (*foreign, orphan, part):
+        (here.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (here.root / path).write_bytes(path.encode())
+    (here.root / "dangling").symlink_to("nowhere")
+    result = told(await verify(here))
+    assert result["exit_code"] == ExitCode.DONE
+    assert result["foreign"] == sorted([*foreign, "dangling"])
+    assert result["orphaned"] == sorted([orphan, part])
+    assert result["counts"]["foreign"] == 4
+    (here.root / path_of(stacks(here)[0])).unlink()
+    result = told(await verify(here, repair=True))
+    assert result["foreign"] == sorted([*foreign, "dangling"])
+    assert result["orphaned"] == [orphan]
+    assert all((here.root / path).read_bytes() == path.encode() for path in (*foreign, orphan))
+
+
+async def test_what_a_live_session_is_writing_is_no_orphan(here: Rig) -> None:
+    """A part that a running download fills belongs to it."""
+    with Tree(here.root).session("alive") as session, session.stage() as part:
+        part.write(b"data")
+        result = await verify(here, quick=True)
+    assert told(result)["orphaned"] == []
+
+
+async def test_a_narrowed_verification_looks_at_its_part_only(here: Rig) -> None:
+    """By program and by night: nothing else is looked at, and what was not sought is null."""
+    winter = here.observatory.products("2024A000", Instrument.WINTER, ImageType.STACK)
+    (here.root / path_of(winter[0])).unlink()
+    other = told(await verify(here, programs=("2025B001",)))
+    assert other["exit_code"] == ExitCode.DONE
+    assert other["counts"]["foreign"] is None
+    assert 0 < other["checked"] < len(stacks(here))
+    night = told(await verify(here, nights=(DEMO_NIGHT,)))
+    assert names(night["missing"]) == {path_of(winter[0])}
+    assert night["counts"]["orphaned"] is None
+
+
+@pytest.mark.parametrize(
+    "narrowed", [{"nights": (Night("20200101"),)}, {"programs": ("2030Z999",)}]
+)
+async def test_nothing_to_check_is_no_success(here: Rig, narrowed: dict[str, Any]) -> None:
+    """A selection that matches nothing says so, and is never taken for a mirror that is right."""
+    with pytest.raises(UsageError, match="nothing to check"):
+        await verify(here, **narrowed)
+
+
+# --- what the archive does not have any more ------------------------------------------------------
+
+
+async def test_a_repair_of_what_the_archive_lost_stays_wrong(here: Rig) -> None:
+    """It says that the archive has no file now, now and the next time, until it comes back."""
+    product = stacks(here)[0]
+    path = path_of(product)
+    (here.root / path).unlink()
+    here.observatory.remove_file(product)
+    result = await verify(here, repair=True)
+    assert result.exit_code is ExitCode.INCOMPLETE
+    (found,) = told(result)["missing"]
+    assert (found["path"], found["state"]) == (path, "missing")
+    assert (await verify(here)).exit_code is ExitCode.INCOMPLETE
+    here.observatory.restore_file(product)
+    assert (await verify(here, repair=True)).exit_code is ExitCode.DONE
+    assert path in here.files()
+
+
+async def test_a_withdrawn_product_that_was_deleted_is_told_once(here: Rig) -> None:
+    """Nobody can download it again: a repair says so, and does not ask for ever."""
+    product = stacks(here)[0]
+    here.observatory.withdraw(product)
+    await here.sync()
+    assert (await verify(here)).exit_code is ExitCode.DONE
+    (here.root / path_of(product)).unlink()
+    result = await verify(here, repair=True)
+    assert result.exit_code is ExitCode.INCOMPLETE
+    assert names(told(result)["unlisted"]) == {path_of(product)}
+    assert (await verify(here)).exit_code is ExitCode.DONE
+    here.observatory.relist(product)
+    await here.sync()
+    assert path_of(product) in here.files()
+
+
+async def test_a_product_of_two_programs_is_repaired_once(here: Rig, noted: Noted) -> None:
+    """Whichever program is verified, it is one file, and one download."""
+    product = here.observatory.products("2024A000", Instrument.WINTER, ImageType.STACK)[0]
+    here.observatory.list_also_under(product, "2025B001")
+    await here.sync()
+    (here.root / path_of(product)).unlink()
+    asked = noted.asked[product.savepath]
+    for program in ("2024A000", "2025B001"):
+        found = told(await verify(here, programs=(program,)))
+        assert names(found["missing"]) == {path_of(product)}
+    assert (await verify(here, programs=("2025B001",), repair=True)).exit_code is ExitCode.DONE
+    assert noted.asked[product.savepath] == asked + 1
+
+
+async def test_another_content_at_the_archive_is_a_new_revision(here: Rig) -> None:
+    """What is repaired after the archive made it anew is that, and the mirror is right with it."""
+    product = stacks(here)[0]
+    (here.root / path_of(product)).unlink()
+    here.observatory.rerun(product)
+    assert (await verify(here, repair=True)).exit_code is ExitCode.DONE
+    assert here.files() == here.truth(stacks(here))
+
+
+async def test_a_repair_that_is_refused_leaves_all_as_it_was(here: Rig) -> None:
+    """Without a valid key nothing is downloaded: the file stays, and the exit code says why."""
+    path = path_of(stacks(here)[0])
+    (here.root / path).write_bytes(b"my own work")
+    right = here.programs
+    here.programs = [{**one, "api_key": "wrong"} for one in right]
+    result = await verify(here, repair=True)
+    assert result.exit_code is ExitCode.REFUSED
+    assert names(told(result)["changed"]) == {path}
+    assert (here.root / path).read_bytes() == b"my own work"
+    here.programs = right
+    assert (await verify(here, repair=True)).exit_code is ExitCode.DONE
+
+
+# --- beside others, interrupted, by an older catalog ----------------------------------------------
+
+
+async def test_beside_a_running_mirror_nothing_is_found_that_is_not(rig: Rig) -> None:
+    """While files are published and reprocessed, no file is taken for wrong."""
+    await rig.sync()
+    rig.observatory.reprocess(DEMO_NIGHT)
+    syncing = asyncio.create_task(rig.sync())
+    results = []
+    while not syncing.done():
+        results += [await verify(rig), await verify(rig, quick=True)]
+    await syncing
+    assert results
+    assert {result.exit_code for result in results} == {ExitCode.DONE}
+    assert (await verify(rig)).exit_code is ExitCode.DONE
+
+
+def to_earlier_edition(path: Path) -> None:
+    """Make a catalog what the version before made it."""
+    with closing(sqlite3.connect(path)) as db:
+        for index in ("products_checked", "products_damaged", "products_by_night"):
+            db.execute(f"DROP INDEX {index}")
+        db.execute(
+            "CREATE INDEX products_by_night ON products"
+            " (night, instrument, image_type, state, withdrawn_at, size)"
+        )
+        for column in ("mtime_ns", "checked_at", "damage", "damage_reason"):
+            db.execute(f"ALTER TABLE products DROP COLUMN {column}")
+        for table in ("verifications", "kept_files"):
+            db.execute(f"DROP TABLE {table}")
+        for (table,) in db.execute(
+            "SELECT name FROM sqlite_master WHERE name LIKE '%migrations%' AND type = 'table'"
+        ).fetchall():
+            db.execute(f"DELETE FROM {table} WHERE name = 'record_what_is_verified'")  # noqa: S608 - our own table
+        db.commit()
+
+
+async def test_a_catalog_of_the_version_before_is_verified(here: Rig) -> None:
+    """Without times it looks at what it knows; a full check learns them; wrong files are found."""
+    path = here.root / OURS / CATALOG
+    to_earlier_edition(path)
+    await here.sync()
+    assert (await verify(here, quick=True)).exit_code is ExitCode.DONE
+    assert known_times(path) == 0
+    gone, changed = some(here, 2)
+    (here.root / gone).unlink()
+    (here.root / changed).write_bytes(b"mine")
+    result = told(await verify(here))
+    assert (names(result["missing"]), names(result["changed"])) == ({gone}, {changed})
+    assert known_times(path) == len(here.files()) - 1
+    assert (await verify(here, repair=True)).exit_code is ExitCode.DONE
+
+
+def known_times(path: Path) -> int:
+    """Count the products whose modification time the catalog knows."""
+    with closing(sqlite3.connect(path)) as db:
+        (count,) = db.execute("SELECT count(*) FROM products WHERE mtime_ns IS NOT NULL").fetchone()
+        return int(count)
+
+
+def checked_since(path: Path, at: str) -> int:
+    """Count the products whose content was read since a time."""
+    with closing(sqlite3.connect(path)) as db:
+        (count,) = db.execute(
+            "SELECT count(*) FROM products WHERE checked_at >= ?", [at]
+        ).fetchone()
+        return int(count)
+
+
+def begun(path: Path) -> str | None:
+    """Give when the check that is under way began."""
+    with closing(sqlite3.connect(path)) as db:
+        row = db.execute(
+            "SELECT started_at FROM verifications WHERE finished_at IS NULL"
+        ).fetchone()
+        return str(row[0]) if row else None
+
+
+@pytest.mark.fault(
+    kind="`verify` killed in the middle of a check",
+    injected="(SIGKILL)",
+    outcome="run again, it goes on where it was, and says so",
+    kept="what was found; no file that was right is read twice",
+)
+def test_a_killed_verification_goes_on_where_it_was(tmp_path: Path) -> None:
+    """After SIGKILL the rest is read and nothing again; wrong files found before are told, too."""
+    with served() as archive:
+        program = {"image_types": [str(kind) for kind in ImageType]}
+        settings = settings_file(tmp_path, api={"base_url": archive.url}, programs=[program])
+        assert run("--config", settings, "sync", home=tmp_path).code == ExitCode.DONE
+    root, catalog = tmp_path / "winter", tmp_path / "winter" / OURS / CATALOG
+    files = [path for path in root.rglob("*.*") if path.is_file() and OURS not in path.parts]
+    size = sum(path.stat().st_size for path in files)
+    gone = min(files)
+    gone.unlink()
+    slowly = environment_of(tmp_path, {"WINTER_SYNC_MIRROR__VERIFY_RATE": str(size // 8)})
+    verifying = command("--config", settings, "verify", "--json")
+    with subprocess.Popen(  # noqa: S603 - our own code
+        verifying, env=slowly, cwd=tmp_path, stdout=subprocess.PIPE
+    ) as first:
+        while not ((at := begun(catalog)) and checked_since(catalog, at) > len(files) // 10):
+            assert first.poll() is None
+        first.send_signal(signal.SIGKILL)
+    assert at is not None
+    before = checked_since(catalog, at)
+    assert 0 < before < len(files)
+    again = run("--config", settings, "verify", "--json", home=tmp_path)
+    told = json.loads(again.out)
+    assert told["begun"] == at
+    assert names(told["missing"]) == {str(gone.relative_to(root))}
+    assert told["checked_before"] + told["checked"] == len(files)
+    assert told["checked"] <= len(files) - before + 1
+    whole = json.loads(run("--config", settings, "verify", "--json", home=tmp_path).out)
+    assert (whole["checked"], whole["begun"]) == (len(files), None)
+
+
+# --- the command ----------------------------------------------------------------------------------
+
+
+def test_the_command_says_it_in_a_line_and_by_its_exit_code(tmp_path: Path) -> None:
+    """Missing, repaired, unreadable, narrowed: the line, the remedy, the code."""
+    with served() as archive:
+        settings = settings_file(tmp_path, api={"base_url": archive.url})
+        verifying = ("--config", settings, "verify")
+        early = run(*verifying, home=tmp_path)
+        assert (early.code, "no mirror" in early.err) == (ExitCode.USAGE, True)
+        run("--config", settings, "sync", home=tmp_path)
+        good = run(*verifying, home=tmp_path)
+        assert good.code == ExitCode.DONE
+        assert good.out.count("\n") == 1
+        files = sorted((tmp_path / "winter").rglob("*_stack.fits"))
+        files[0].unlink()
+        wrong = run(*verifying, "--quick", home=tmp_path)
+        assert wrong.code == ExitCode.INCOMPLETE
+        assert "missing here: " in wrong.out
+        assert wrong.out.endswith("`winter-sync verify --repair` downloads them again.\n")
+        mended = run(*verifying, "--repair", home=tmp_path)
+        assert (mended.code, "1 downloaded again" in mended.out) == (ExitCode.DONE, True)
+        files[1].chmod(0)
+        closed = run(*verifying, home=tmp_path, unprivileged=True)
+        assert closed.code == ExitCode.STORAGE
+        assert "unreadable: " in closed.out
+        unknown = run(*verifying, "--repair", "--program", OTHER_PROGRAM, home=tmp_path)
+        assert unknown.code == ExitCode.USAGE
+        assert not [key for key in KEYS.values() if key in closed.out + closed.err]
+
+
+# --- a quick look in every run --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["sync", "backfill"])
+async def test_deleted_files_are_downloaded_in_the_next_run(here: Rig, how: str) -> None:
+    """What is gone of the nights that a run covers comes back in it, and is told."""
+    before = here.files()
+    gone = some(here, 3)
+    for path in gone:
+        (here.root / path).unlink()
+    here.events.clear()
+    report = await (here.sync() if how == "sync" else here.backfill(DEMO_NIGHT, DEMO_NIGHT))
+    assert (report.lost, report.published, report.exit_code) == (3, 3, ExitCode.DONE)
+    assert here.files() == before
+    lost = [event for event in here.events if isinstance(event, FilesLost)]
+    assert sorted(path for event in lost for path in event.paths) == gone
+
+
+async def test_changed_files_are_reported_once_and_left_alone(here: Rig, noted: Noted) -> None:
+    """A run does not overwrite what a person wrote, and every report counts it."""
+    path = some(here, 1)[0]
+    (here.root / path).write_bytes(b"my own work")
+    asked = len(noted.downloads)
+    here.events.clear()
+    reports = [await here.sync(), await here.sync()]
+    assert (here.root / path).read_bytes() == b"my own work"
+    assert [report.altered for report in reports] == [1, 1]
+    assert len(noted.downloads) == asked
+    (event,) = [event for event in here.events if isinstance(event, FilesChanged)]
+    assert event.paths == (path,)
+
+
+async def test_nights_that_are_not_polled_are_not_looked_at(here: Rig) -> None:
+    """Whoever deleted old nights and mirrors only since a later one is left in peace."""
+    (here.root / some(here, 1)[0]).unlink()
+    here.programs = [{**one, "since": DEMO_NIGHT.plus(1).name} for one in here.programs]
+    assert (await here.sync()).lost == 0
+
+
+async def test_an_unmounted_root_is_not_taken_for_deleted_files(here: Rig) -> None:
+    """Where the marker is gone, too, nothing is wanted again: the file system is not there."""
+    aside = here.root.with_name("aside")
+    here.changes["mirror"] = {"state": here.root.with_name("state")}
+    shutil.copytree(here.root / OURS, here.root.with_name("state"))
+    async with open_mirror(
+        here.settings(), lambda _: None, clock=here.observatory.clock.now
+    ) as mirror:
+        here.root.rename(aside)
+        here.root.mkdir()
+        with pytest.raises(StorageError, match="used to contain a mirror"):
+            await mirror.quick_look.before_polls(mirror.selections)
+        here.root.rmdir()
+        aside.rename(here.root)
+    assert (await verify(here)).exit_code is ExitCode.DONE
+
+
+# --- the truth in the status ----------------------------------------------------------------------
+
+
+def test_the_status_does_not_call_complete_what_was_deleted(tmp_path: Path) -> None:
+    """Right after a deletion, and after a change, the night is not complete, and it says why."""
+    with served() as archive:
+        settings = settings_file(tmp_path, api={"base_url": archive.url})
+        asking = ("--config", settings, "status")
+        run("--config", settings, "sync", home=tmp_path)
+        before = json.loads(run(*asking, "--json", home=tmp_path).out)
+        assert before["last_night_complete"]
+        assert before["damaged"] == []
+        files = sorted((tmp_path / "winter").rglob("*_stack.fits"))
+        size = files[0].stat().st_size
+        files[0].unlink()
+        files[1].write_bytes(b"mine")
+        for words in ((), ("verify",), ("sync",)):
+            if words:
+                run("--config", settings, *words, home=tmp_path)
+            left = 1 if words == ("sync",) else 2
+            told = json.loads(run(*asking, "--json", home=tmp_path).out)
+            assert not told["last_night_complete"]
+            assert told["totals"]["damaged"] == len(told["damaged"]) == left
+            assert told["totals"]["published"] == before["totals"]["published"] - left
+            assert told["totals"]["size"] == before["totals"]["size"] - size * (left == 2)
+            said = run(*asking, home=tmp_path).out
+            assert f"{left} file{'s' * (left > 1)} missing here or changed" in said
+            assert "winter-sync verify --repair" in said
+            assert "complete" not in said
+        run("--config", settings, "verify", "--repair", home=tmp_path)
+        assert json.loads(run(*asking, "--json", home=tmp_path).out) == before | {
+            "polls": json.loads(run(*asking, "--json", home=tmp_path).out)["polls"]
+        }
