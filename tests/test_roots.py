@@ -211,7 +211,8 @@ async def test_files_that_are_still_there_are_not_downloaded_again(rig: Rig, not
         (rig.root / path).unlink()
     with pytest.raises(StorageError, match="the file that identifies it is missing"):
         await rig.sync()
-    await rig.sync(new_root=True)
+    rig.new_root = True
+    await rig.sync()
     assert rig.files() == before
     assert sum(noted.asked.values()) == asked + 2
 

@@ -1,4 +1,4 @@
-"""Files that were deleted, cut, touched or replaced by hand are noticed, and can be got back."""
+"""Files deleted, cut, touched or replaced by hand are noticed, and can be got back."""
 
 from __future__ import annotations
 

@@ -194,7 +194,9 @@ class Daemon:
         self._expect_poll()
         with self._vitals.polling(subject.program):
             try:
-                await self._mirror.quick_look.before_poll(selection, subject)
+                await self._mirror.quick_look.before_poll(
+                    selection, subject, partial(self._vitals.polls_go_on, subject.program)
+                )
                 await self._mirror.poller.poll(selection, subject, Report().note)
             except RefusedError as refused:
                 others = [one for one in selection.subjects if one != subject]

@@ -105,9 +105,15 @@ class QuickLook:
             looked += await self.look(_scope(subjects, first))
         return looked
 
-    async def before_poll(self, selection: Selection, subject: Subject) -> Looked:
-        """Look at the nights that a poll of one subject covers now."""
-        return await self.look(_scope([subject], await self._first_night(selection, subject)))
+    async def before_poll(
+        self, selection: Selection, subject: Subject, went_on: Callable[[], None]
+    ) -> Looked:
+        """Look at the nights that a poll of one subject covers now.
+
+        `went_on` is called after each night: a sweep of years on a slow disk takes its time.
+        """
+        scope = _scope([subject], await self._first_night(selection, subject))
+        return await self.look(scope, went_on)
 
     async def _first_night(self, selection: Selection, subject: Subject) -> Night | None:
         """Return the first night that a poll covers; None if it is a sweep of all nights.
@@ -125,14 +131,15 @@ class QuickLook:
         first = last_night.plus(-rhythm.lookback_nights)
         return max(first, selection.since) if selection.since else first
 
-    async def look(self, scope: Scope) -> Looked:
-        """Look at all files of a scope, night by night."""
+    async def look(self, scope: Scope, went_on: Callable[[], None] = lambda: None) -> Looked:
+        """Look at all files of a scope, night by night; `went_on` is called after each."""
         looked = Looked()
         for night in await self._catalog(Catalog.held_nights, scope):
             held = await self._catalog(Catalog.held, scope, night)
             seen = await off_loop(self._threads, glances, self._root, held)
             known = sum(1 for one in _changed_before(held, seen))
             looked += await self.settle(seen) + Looked(changed=known)
+            went_on()
         return looked
 
     async def settle(self, seen: Sequence[Seen], *, in_full: bool = False) -> Looked:

@@ -92,6 +92,10 @@ class Vitals:
         finally:
             self._under_way.pop(name, None)
 
+    def polls_go_on(self, program: str) -> None:
+        """Note that something came of the polls of a program."""
+        self._mark(_polls(program))
+
     def expect_poll(self, seconds: float | None) -> None:
         """Expect that a poll begins within so many seconds; None if none is to come."""
         self._poll_expected = None if seconds is None else self._monotonic() + seconds

@@ -185,7 +185,7 @@ class SecretRig(PausingRig):
         logger = log.configure(redact, level="debug", form="json", stream=out)
         self.events = Reacting(narrator(logger))
 
-    async def sync(self, *, new_root: bool = False) -> Report:
+    async def sync(self) -> Report:
         """Run one sync, and overhear it."""
 
         async def work(mirror: Mirror) -> Report:
@@ -193,7 +193,7 @@ class SecretRig(PausingRig):
             self.overheard.objects(mirror, mirror.api, mirror.api._circuit, mirror.session)
             return report
 
-        report = await self._run(work, new_root=new_root)
+        report = await self._run(work)
         self.overheard.report(report)
         self.overheard.objects(self.settings(), self.settings().api, *self.settings().programs)
         return report

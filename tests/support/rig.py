@@ -66,6 +66,7 @@ class Rig:
         self.listeners: list[Callable[[Event], None]] = []
         self.waits: list[float] = []
         self.elapsed = 0.0
+        self.new_root = False
         self.changes: dict[str, dict[str, Any]] = {}
         self.programs: list[dict[str, Any]] = [
             {"name": record.name, **EVERYTHING} for record in self.observatory.accounts.programs
@@ -114,6 +115,7 @@ class Rig:
             clock=self.observatory.clock.now,
             monotonic=lambda: self.elapsed,
             sleep=self._sleep,
+            new_root=self.new_root,
         )
 
     def _hear(self, event: Event) -> None:

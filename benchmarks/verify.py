@@ -1,0 +1,190 @@
+"""Measure `winter-sync verify` beside `sha256sum -c` of the same files: CPU, time, memory.
+
+Makes a mirror of synthetic FITS files as a sync would have left it, catalog and all, without an
+archive. Then both read the same files in turn, several times, from the page cache where they fit in
+it. Ours also checks the structure of each file and records in the catalog that it was checked.
+Whole processes are measured, start-up included, as the operating system accounts for them.
+
+    python benchmarks/verify.py [--files 10000] [--size 1000000] [--runs 3] [--quick]
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from winter_sync.catalog import Catalog
+from winter_sync.factory import CATALOG
+from winter_sync.models import (
+    Candidate,
+    Evidence,
+    ImageType,
+    Instrument,
+    Marks,
+    Night,
+    Product,
+    Published,
+    Query,
+    Row,
+    Subject,
+)
+from winter_sync.plan import missing_delay
+from winter_sync.records import Poll
+from winter_sync.tree import OURS, Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PROGRAM = "2024A000"
+FIRST = Night("20240201")
+A_NIGHT = 250
+BLOCK = 2880
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a process used: seconds, seconds, bytes."""
+
+    cpu: float
+    wall: float
+    peak: int
+
+
+def product(number: int) -> Product:
+    """Make a product; no two have one name."""
+    night = FIRST.plus(number // A_NIGHT)
+    name = f"WINTERcamera_{night}-{number % 1_000_000:06}-000_mef_4_0_0_stack.fits"
+    savepath = f"/data/loki/data/winter/{night}/final/{name}"
+    return Product(Instrument.WINTER, savepath, ImageType.STACK, night)
+
+
+def content(number: int, size: int) -> bytes:
+    """Make a FITS file of about so many bytes, another for each number."""
+    blocks = max(1, size // BLOCK - 1)
+    cards = [
+        "SIMPLE  =                    T",
+        "BITPIX  =                    8",
+        "NAXIS   =                    1",
+        f"NAXIS1  = {blocks * BLOCK:20}",
+        f"COMMENT   file {number}",
+        "END",
+    ]
+    header = "".join(card.ljust(80) for card in cards).ljust(BLOCK).encode()
+    return header + number.to_bytes(8, "big") * (blocks * BLOCK // 8)
+
+
+def make(root: Path, files: int, size: int) -> int:
+    """Make the mirror and a list for `sha256sum`; returns the bytes of all files."""
+    tree = Tree(root)
+    name = tree.prepare(uuid.uuid4().hex)
+    total = 0
+    with (
+        closing(Catalog(root / OURS / CATALOG, lambda: datetime.now(UTC))) as catalog,
+        (root.parent / "SHA256SUMS").open("w") as sums,
+    ):
+        catalog.take_mirror_name(name)
+        for first in range(0, files, 1000):
+            evidences = list(_files(root, range(first, min(first + 1000, files)), size))
+            _record(catalog, evidences)
+            total += sum(one.size for one in evidences)
+            sums.writelines(f"{one.sha256}  {one.path}\n" for one in evidences)
+    return total
+
+
+def _files(root: Path, numbers: range, size: int) -> Iterator[Evidence]:
+    for number in numbers:
+        one = product(number)
+        path = Path("winter", one.night.name, "final", one.filename)
+        data = content(number, size)
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(data)
+        yield Evidence(
+            instrument=one.instrument,
+            savepath=one.savepath,
+            path=str(path),
+            size=len(data),
+            sha256=hashlib.sha256(data).hexdigest(),
+            marks=Marks(),
+            mtime_ns=(root / path).stat().st_mtime_ns,
+        )
+
+
+def _record(catalog: Catalog, evidences: list[Evidence]) -> None:
+    """Let the catalog know of files as if they had been listed and downloaded."""
+    subject = Subject(PROGRAM, Instrument.WINTER, ImageType.STACK)
+    products = [
+        Product(one.instrument, one.savepath, ImageType.STACK, Night(one.path.split("/")[1]))
+        for one in evidences
+    ]
+    listed = [
+        (Row(each, PROGRAM, nightdate="2024-02-01"), one.path)
+        for each, one in zip(products, evidences, strict=True)
+    ]
+    query = Query(subject, date(2024, 1, 1))
+    catalog.record_poll(Poll(query, sweep=True, listed=len(listed)), listed=listed)
+    catalog.commit(
+        [
+            Published(Candidate(each, PROGRAM, one.path, 0, Marks(), one.size), one)
+            for each, one in zip(products, evidences, strict=True)
+        ],
+        lambda attempts, _: missing_delay(attempts),
+    )
+
+
+def measure(command: list[str], root: Path) -> Cost:
+    """Run a command to its end and return what it cost."""
+    environment = {
+        **os.environ,
+        "WINTER_SYNC_MIRROR__ROOT": str(root),
+        "WINTER_SYNC_PROGRAMS": json.dumps([{"name": PROGRAM, "api_key": "none"}]),
+    }
+    began = time.perf_counter()
+    process = subprocess.Popen(command, env=environment, cwd=root, stdout=sys.stderr)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{command[0]} failed with status {status}")
+    cpu = usage.ru_utime + usage.ru_stime
+    return Cost(cpu, time.perf_counter() - began, usage.ru_maxrss * 1024)
+
+
+def main() -> None:
+    """Make the files, measure both in turn, and print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--files", type=int, default=10_000)
+    parser.add_argument("--size", type=int, default=1_000_000, help="bytes of a file")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="ours only looks at the files")
+    options = parser.parse_args()
+    ours = [sys.executable, "-m", "winter_sync", "verify", *(["--quick"] if options.quick else [])]
+    theirs = ["sha256sum", "--quiet", "-c", "../SHA256SUMS"]
+    with tempfile.TemporaryDirectory(prefix="winter-sync-benchmark-") as name:
+        root = Path(name, "winter")
+        size = make(root, options.files, options.size)
+        pairs = [(measure(ours, root), measure(theirs, root)) for _ in range(options.runs)]
+    print(f"{options.files} files, {size / 1e9:.2f} GB, {options.runs} runs; medians")
+    for word in ("cpu", "wall"):
+        left, right = ([getattr(pair[side], word) for pair in pairs] for side in (0, 1))
+        ratios = [one / other for one, other in zip(left, right, strict=True)]
+        print(
+            f"{word:5} ours {statistics.median(left):6.2f} s  sha256sum "
+            f"{statistics.median(right):6.2f} s  ratio {statistics.median(ratios):.2f} "
+            f"({min(ratios):.2f} to {max(ratios):.2f})"
+        )
+    print(f"peak  ours {statistics.median(one.peak for one, _ in pairs) / 1e6:.0f} MB")
+
+
+if __name__ == "__main__":
+    main()
