@@ -227,4 +227,5 @@ def test_a_demo_is_not_made_where_a_mirror_was(tmp_path: Path) -> None:
         shutil.rmtree(path)
     said = run("demo", "--root", root, home=tmp_path)
     assert said.code == ExitCode.STORAGE
+    assert "give another --root" in said.err
     assert list(root.iterdir()) == []

@@ -490,6 +490,19 @@ def test_publishing_again_after_a_kill_keeps_the_old_one_once(tmp_path: Path) ->
     assert revisions(tree) == [OLD]
 
 
+def test_a_journal_of_the_version_before_is_believed(tree: Tree) -> None:
+    """Its lines have no modification time: the file's own is taken, and all else counts."""
+    with tree.session("earlier") as session:
+        put(session, b"one")
+        (journal,) = (tree.ours / "staging" / "earlier").glob("*.published")
+        fields = json.loads(journal.read_text())
+        del fields["mtime_ns"]
+        journal.write_text(json.dumps(fields) + "\n")
+        (held,) = session.testimony("batch")
+    assert held == evidence(STACK, b"one")
+    assert held.mtime_ns == (tree.root / held.path).stat().st_mtime_ns
+
+
 def test_a_line_cut_short_proves_nothing_and_spoils_nothing(tree: Tree, session: Session) -> None:
     """Of a journal with torn and foreign lines, every whole line is still heard."""
     put(session, b"one")

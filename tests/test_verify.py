@@ -272,13 +272,20 @@ def stacks(rig: Rig) -> list[Any]:
     return list(rig.observatory.products(image_type=ImageType.STACK))
 
 
-async def test_with_replace_a_persons_file_is_kept_all_the_same(here: Rig) -> None:
-    """`on_change = "replace"` is about revisions of the archive, not about what a person wrote."""
+@pytest.mark.parametrize("do", [edit, link, pipe], ids=lambda do: do.__name__)
+async def test_with_replace_what_a_person_put_there_is_kept_all_the_same(
+    here: Rig, do: Callable[[Path], None]
+) -> None:
+    """`on_change = "replace"` is about revisions of the archive; a link is kept as a link."""
     here.changes["mirror"] = {"on_change": "replace"}
-    path = some(here, 1)[0]
-    (here.root / path).write_bytes(b"my own work")
+    path = here.root / some(here, 1)[0]
+    do(path)
+    was = path.lstat()
     (kept,) = told(await verify(here, repair=True))["kept"]
-    assert (here.root / kept["kept"]).read_bytes() == b"my own work"
+    assert os.path.samestat((here.root / kept["kept"]).lstat(), was)
+    assert path.is_file()
+    assert not path.is_symlink()
+    assert here.files() == here.truth(stacks(here))
 
 
 # --- files of nobody ------------------------------------------------------------------------------
@@ -521,6 +528,22 @@ def test_a_killed_verification_goes_on_where_it_was(tmp_path: Path) -> None:
     assert told["checked"] <= len(files) - before + 1
     whole = json.loads(run("--config", settings, "verify", "--json", home=tmp_path).out)
     assert (whole["checked"], whole["begun"]) == (len(files), None)
+
+
+async def test_a_file_that_was_put_back_is_right_again(here: Rig) -> None:
+    """What an interrupted check found wrong is read again: it may have been restored meanwhile."""
+    path = some(here, 1)[0]
+    content = (here.root / path).read_bytes()
+    (here.root / path).write_bytes(b"mine")
+    assert (await verify(here)).exit_code is ExitCode.INCOMPLETE
+    (here.root / path).write_bytes(content)
+    with closing(sqlite3.connect(here.root / OURS / CATALOG)) as db:
+        db.execute("UPDATE verifications SET finished_at = NULL")
+        db.commit()
+    result = told(await verify(here))
+    assert result["begun"] is not None
+    assert (result["checked"], result["exit_code"]) == (1, ExitCode.DONE)
+    assert (await verify(here, quick=True)).exit_code is ExitCode.DONE
 
 
 # --- the command ----------------------------------------------------------------------------------
