@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.command import run, served, settings_file
 
+from winter_sync.catalog import Catalog
 from winter_sync.errors import ExitCode, StorageError
 from winter_sync.roots import Roots, memory_path
 
@@ -212,6 +213,9 @@ async def test_files_that_are_still_there_are_not_downloaded_again(rig: Rig, not
     with pytest.raises(StorageError, match="the file that identifies it is missing"):
         await rig.sync()
     rig.new_root = True
+    async with rig.opened() as mirror:
+        shares = await mirror.catalog(Catalog.wanted, mirror.scope)
+        assert sum(share.products for share in shares) == 2
     await rig.sync()
     assert rig.files() == before
     assert sum(noted.asked.values()) == asked + 2

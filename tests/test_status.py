@@ -28,7 +28,7 @@ NOW = datetime(2025, 10, 24, 18, tzinfo=UTC)
 """Two hours after that night ended."""
 POLLED = datetime(2025, 10, 24, 17, 55, 35, tzinfo=UTC)
 RETRY = "2025-10-24T18:55:34.636+00:00"
-TOTALS = {"published", "wanted", "missing", "withdrawn", "size"}
+TOTALS = {"published", "wanted", "missing", "withdrawn", "size", "damaged"}
 
 
 def count(night: Night = NIGHT, **changes: Any) -> NightCount:  # noqa: ANN401 - its fields
@@ -319,6 +319,7 @@ def test_the_machines_status_has_stable_keys() -> None:
         "nights",
         "troubles",
         "polls",
+        "damaged",
     }
     assert told["totals"] == {
         "published": 20,
@@ -326,6 +327,7 @@ def test_the_machines_status_has_stable_keys() -> None:
         "missing": 0,
         "withdrawn": 0,
         "size": 172_800,
+        "damaged": 0,
     }
     assert set(told["nights"][0]) == {"night", "instrument", "image_type", *TOTALS}
     assert told["troubles"][0] == {
