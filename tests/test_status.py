@@ -367,6 +367,7 @@ def test_the_machines_status_tells_of_the_archive_and_each_program() -> None:
         "pending": 0,
         "missing": 3,
         "not_kept": 0,
+        "damaged": 0,
         "next_asked": RETRY,
         "next_retry": None,
     }
