@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from threading import Lock
 from typing import TYPE_CHECKING, Self
 
 from rich.live import Live
@@ -51,17 +52,19 @@ class CheckView:
         self._rate = Rate()
         self._logger = logger
         self._told_at = clock()
+        self._lock = Lock()
+        self._plain = console.options.ascii_only
         self._live: Live | None = None
         if is_drawable(console):
             self._live = Live(get_renderable=self._drawn, console=console, transient=True)
-        self._plain = console.options.ascii_only
 
     def went_on(self, files: int, size: int) -> None:
         """Take note of files that were checked."""
         now = self._clock()
-        self._done += files
-        self._read += size
-        self._rate.came(size, now)
+        with self._lock:  # the drawing is done by a thread
+            self._done += files
+            self._read += size
+            self._rate.came(size, now)
         if self._live is None and now - self._told_at >= EVERY_SECONDS:
             self._told_at = now
             self._logger.info(
@@ -82,7 +85,8 @@ class CheckView:
         full, empty = "#-" if self._plain else "\u2501\u2500"
         bar = full * int(done * _BAR) + empty * (_BAR - int(done * _BAR))
         words = ["checking", bar, f"{self._done}/{self._files}", show_size(self._read)]
-        rate = self._rate.at(self._clock())
+        with self._lock:
+            rate = self._rate.at(self._clock())
         if rate:
             left = max(self._size - self._read, 0) / rate
             words += [f"{show_size(rate)}/s", f"{_time(left)} left"]

@@ -1,0 +1,43 @@
+"""A check of files says how far it is: drawn on a terminal, else in the log now and then."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from support.command import run_on_terminal, served, settings_file
+
+from winter_sync import log
+from winter_sync.checkview import CheckView
+from winter_sync.errors import ExitCode
+from winter_sync.progress import EVERY_SECONDS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_it_is_drawn_on_a_terminal_and_gone_at_the_end(tmp_path: Path) -> None:
+    """Files done of all, bytes, a bar; the last thing that stays is the line of the result."""
+    with served() as archive:
+        settings = settings_file(tmp_path, api={"base_url": archive.url})
+        run_on_terminal("--config", settings, "sync", home=tmp_path)
+        said = run_on_terminal("--config", settings, "verify", home=tmp_path)
+    files = len(list((tmp_path / "winter").rglob("*_stack.fits")))
+    assert said.code == ExitCode.DONE
+    assert f"{files}/{files}" in said.out
+    assert said.out.rstrip().endswith("all are as they were downloaded.")
+
+
+def test_the_log_is_told_now_and_then() -> None:
+    """Where nobody watches: a line each half minute, and none where nothing happens."""
+    now = 0.0
+    stream = io.StringIO()
+    logger = log.configure(str, level="info", form="json", stream=stream)
+    with CheckView(Console(file=io.StringIO()), logger, 100, 1000, lambda: now) as view:
+        for second in range(90):
+            now = float(second)
+            view.went_on(1, 10)
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 90 // EVERY_SECONDS - 1
+    assert '"done": 31, "left": 69, "bytes": 310' in lines[0]
