@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Self
 
 from winter_sync.disk import (
     NO_HARD_LINKS,
-    digest,
     digest_of_regular,
     explained,
     is_directory,
