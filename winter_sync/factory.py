@@ -144,11 +144,12 @@ async def open_mirror(  # noqa: PLR0913 - time comes in three ways, all by name
         with (
             tree.session(uuid.uuid4().hex) as session,
             ThreadPoolExecutor(settings.api.connections, "intake") as threads,
+            ThreadPoolExecutor(1, "comparison") as listings,
         ):
             for noticed in tree.untold():
                 tell(noticed)
             name = await catalog(Catalog.mirror_name)
-            parts = _Parts(settings, api, catalog, session, threads, tell, name or "")
+            parts = _Parts(settings, api, catalog, session, threads, listings, tell, name or "")
             yield parts.mirror(chosen, clock)
 
 
@@ -161,6 +162,7 @@ class _Parts:
     catalog: CatalogThread
     session: Session
     threads: Executor
+    listings: Executor
     tell: Tell
     name: str
     """Of the mirror, as the catalog has it."""
@@ -184,6 +186,7 @@ class _Parts:
         return Poller(
             api=self.api,
             catalog=self.catalog,
+            threads=self.listings,
             layout=self.settings.layout,
             rhythm=self.settings.rhythm,
             tell=self.tell,

@@ -28,17 +28,20 @@ from winter_sync.events import (
     shares,
 )
 from winter_sync.models import Query
+from winter_sync.offloop import off_loop
 from winter_sync.records import Poll
 from winter_sync.windows import Windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
+    from concurrent.futures import Executor
 
     from winter_sync.api import Api
     from winter_sync.layout import Layout
     from winter_sync.listing import Listing
     from winter_sync.models import (
         Instrument,
+        Known,
         Night,
         Product,
         Program,
@@ -117,6 +120,8 @@ class Poller:
         How far back to look at a subject, and how often at all of it.
     tell
         Hears what happens.
+    threads
+        Where listings are compared: tens of thousands of rows would hold the event loop up.
     clock
         Gives the current UTC time.
     """
@@ -126,6 +131,7 @@ class Poller:
         *,
         api: Api,
         catalog: CatalogThread,
+        threads: Executor,
         layout: Layout,
         rhythm: Callable[[Subject], Rhythm],
         tell: Tell,
@@ -133,6 +139,7 @@ class Poller:
     ) -> None:
         self._api = api
         self._catalog = catalog
+        self._threads = threads
         self._layout = layout
         self._rhythm = rhythm
         self._tell = tell
@@ -385,7 +392,9 @@ class Poller:
         if query.subject.region is not None:
             unlisted = comparison.withdrawn
             comparison = replace(comparison, withdrawn=[])
-        placed, faults, untold = self._place(comparison.rows, listing)
+        placed, faults, untold = await off_loop(
+            self._threads, self._place, list(comparison.rows), listing
+        )
         poll = Poll(
             query,
             sweep=False,
@@ -420,9 +429,7 @@ class Poller:
         """Hold an answer against exactly what was asked: every row of it, and all it must list."""
         known = await self._catalog(Catalog.known, [row.product.identity for row in listing.rows])
         expected = await self._expected(query, listing, look) if whole else []
-        comparison = plan.compare(listing.rows, known, expected)
-        identities = {one.product.identity for one in known}
-        return comparison.only(lambda row: look.wants(row, identities))
+        return await off_loop(self._threads, _comparison, listing, known, expected, look)
 
     async def _expected(self, query: Query, listing: Listing, look: _Look) -> list[Product]:
         """Return what an answer must list; of a second look, only what the first did not."""
@@ -492,6 +499,15 @@ def _refuse_unknown_format(product: Product, redact: Callable[[str], str]) -> No
         f"{name[:_SHOWN]!r} is not downloaded: its name {end}, no format that can be checked "
         f"({', '.join(gate.SUFFIXES)})"
     )
+
+
+def _comparison(
+    listing: Listing, known: Sequence[Known], expected: Sequence[Product], look: _Look
+) -> plan.Comparison:
+    """Return what an answer means for what is known, less the rows that are not looked for."""
+    comparison = plan.compare(listing.rows, known, expected)
+    identities = {each.product.identity for each in known}
+    return comparison.only(lambda row: look.wants(row, identities))
 
 
 def _placed_new(
