@@ -15,7 +15,7 @@ from support.disks import as_root, mounted
 from winter_sync.disk import is_directory, is_file, is_there
 from winter_sync.errors import ExitCode, StorageError
 from winter_sync.events import Settled
-from winter_sync.models import Failed, Published
+from winter_sync.models import Failed, ImageType, Published
 from winter_sync.tree import OURS
 
 if TYPE_CHECKING:
@@ -100,6 +100,30 @@ async def test_full_in_the_middle_of_a_run(rig: Rig, tmp_path: Path) -> None:
         assert again.published == len(truth) - len(found)
         assert rig.files() == truth
         assert staged(rig.root) == []
+
+
+@pytest.mark.fault(
+    kind="a disk with room for some products, and not for a whole download of them",
+    injected="(a small real file system, nearly filled)",
+    outcome="what fits is downloaded, few products at a time",
+    kept="everything",
+)
+async def test_a_nearly_full_disk_takes_what_fits(rig: Rig, noted: Noted, tmp_path: Path) -> None:
+    """With room for two products of the usual size all come, though not all at once."""
+    with roomy_disk(tmp_path) as disk:
+        rig.root = disk / "winter"
+        rig.programs = [
+            {"name": "2024A000", "image_types": ["exposure", "stack"], "instruments": ["winter"]}
+        ]
+        take_all_but(disk, 120 * 1000**2)
+        report = await rig.sync()
+        assert report.exit_code is ExitCode.DONE
+        types = (ImageType.STACK, ImageType.EXPOSURE)
+        products = [
+            each for kind in types for each in rig.observatory.products("2024A000", None, kind)
+        ]
+        assert rig.files() == rig.truth(each for each in products if "/winter/" in each.savepath)
+        assert len(noted.downloads[0]) * ImageType.STACK.typical_size <= 120 * 1000**2
 
 
 @pytest.mark.fault(

@@ -19,7 +19,7 @@ from winter_sync.errors import (
 )
 from winter_sync.events import INTERRUPTED, BatchBegun, BatchEnded, FoundUnchanged, Settled, Tell
 from winter_sync.fetcher import Fetched, Fetcher
-from winter_sync.models import Batch, Cause, Failed, Missing, Outcome
+from winter_sync.models import Batch, Candidate, Cause, Failed, Missing, Outcome
 from winter_sync.offloop import off_loop, to_the_end
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 _CANDIDATES = 256
 """How many are looked at to make one batch: several batches' worth."""
+_MANY_CANDIDATES = 8192
+"""How many are looked at where none of the first fits on the disk."""
 
 
 class Downloader:
@@ -75,7 +77,7 @@ class Downloader:
         self._tell = tell
         self._random = random
         self._claiming = asyncio.Lock()
-        self.under_way = 0
+        self._coming: dict[str, int] = {}
         """How many batches are being downloaded."""
 
     async def work_one(self, scope: Scope, report: Report, work: Work) -> bool:
@@ -87,24 +89,44 @@ class Downloader:
             If the disk or the catalog cannot do its part; the batch was given back.
         """
         batch = await self._claim(work.without_refused(scope), work)
-        if batch is not None:
-            self.under_way += 1
-            try:
-                await self._work(batch, report, work)
-            finally:
-                self.under_way -= 1
-        return batch is not None
+        if batch is None:
+            return False
+        try:
+            await self._work(batch, report, work)
+        finally:
+            del self._coming[batch.identifier]
+        return True
+
+    @property
+    def under_way(self) -> int:
+        """How many batches are being worked off."""
+        return len(self._coming)
 
     async def _claim(self, scope: Scope, work: Work) -> Batch | None:
         async with self._claiming:
-            candidates = await self._catalog(
-                Catalog.candidates, scope, plan.FETCH_ORDER, _CANDIDATES
-            )
-            chosen = work.choose(candidates)
+            chosen = await self._choose(scope, work)
             if not chosen:
                 return None
             taken = await self._catalog(Catalog.claim, chosen, self._session.name)
-        return Batch(uuid4().hex, taken) if taken else await self._claim(scope, work)
+            batch = Batch(uuid4().hex, taken)
+            if taken:
+                self._coming[batch.identifier] = batch.expected_size
+        return batch if taken else await self._claim(scope, work)
+
+    async def _choose(self, scope: Scope, work: Work) -> tuple[Candidate, ...]:
+        """Choose a batch that the disk can take beside those under way.
+
+        On a disk that is nearly full single products may fit, also behind many that do not. What
+        fits nowhere waits for what is under way; when nothing is, it is for the disk to refuse.
+        """
+        room = await off_loop(self._threads, self._session.tree.room.free)
+        room -= sum(self._coming.values())
+        for limit in (_CANDIDATES, _MANY_CANDIDATES):
+            candidates = await self._catalog(Catalog.candidates, scope, plan.FETCH_ORDER, limit)
+            chosen = work.choose(candidates, room)
+            if chosen or len(candidates) < limit:
+                break
+        return chosen or (() if self._coming else tuple(candidates[:1]))
 
     async def _work(self, batch: Batch, report: Report, work: Work) -> None:
         """Fetch a batch and commit what became of it."""

@@ -257,20 +257,22 @@ def halves(query: Query, today: date) -> tuple[Query, Query] | None:
     return (replace(query, end=middle + WIDER), replace(query, start=middle))
 
 
-def choose_batch(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+def choose_batch(candidates: Sequence[Candidate], room: int = BATCH_BYTES) -> tuple[Candidate, ...]:
     """Choose what to ask for in one request, of the candidates in their order.
 
     All share program, instrument, type and number of attempts with the first; no basename stands
-    twice, because members are matched by it. A batch stays near `BATCH_BYTES`, and what failed
-    before travels in ever smaller company until it stands alone.
+    twice, because members are matched by it. A batch stays near `BATCH_BYTES` and within `room`,
+    the bytes that the disk can take, and what failed before travels in ever smaller company until
+    it stands alone. Nothing is chosen where not even one candidate fits.
     """
+    fitting = [each for each in candidates if each.expected_size <= room]
     chosen: list[Candidate] = []
     names: set[str] = set()
     size = 0
-    for candidate in candidates:
-        if _kind(candidate) != _kind(candidates[0]) or candidate.product.filename in names:
+    for candidate in fitting:
+        if _kind(candidate) != _kind(fitting[0]) or candidate.product.filename in names:
             continue
-        if chosen and size + candidate.expected_size > BATCH_BYTES:
+        if chosen and size + candidate.expected_size > min(BATCH_BYTES, room):
             break
         chosen.append(candidate)
         names.add(candidate.product.filename)

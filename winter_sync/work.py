@@ -96,11 +96,15 @@ class Work:
             scope, programs=tuple(one for one in scope.programs if one not in self._refused)
         )
 
-    def choose(self, candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
-        """Choose what to ask for next: one product alone while it is in doubt who is to blame."""
+    def choose(self, candidates: Sequence[Candidate], room: int) -> tuple[Candidate, ...]:
+        """Choose what to ask for next: one product alone while it is in doubt who is to blame.
+
+        `room` is how many bytes the disk can take. Nothing is chosen where nothing fits.
+        """
         if len(self._in_vain) < _IN_VAIN:
-            return plan.choose_batch(candidates)
-        return plan.choose_alone(candidates, {batch.kind for batch in self._in_vain})
+            return plan.choose_batch(candidates, room)
+        fitting = [each for each in candidates if each.expected_size <= room]
+        return plan.choose_alone(fitting, {batch.kind for batch in self._in_vain})
 
     def is_down(self) -> bool:
         """Count a download that found the server dead; tells whether that is enough now."""
