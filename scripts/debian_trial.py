@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -72,9 +73,13 @@ class Machine:
         with subprocess.Popen(  # noqa: S603 - our own
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
         ) as process:
-            for line in process.stdout or ():
-                said += line
-                sys.stderr.write(line)
+            try:
+                for line in process.stdout or ():
+                    said += line
+                    sys.stderr.write(line)
+            except BaseException:
+                process.kill()
+                raise
         hold(process.returncode == 0, f"{arguments} failed with {process.returncode}")
         return said
 
@@ -125,4 +130,5 @@ def main(work: Path, releases: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # the copies are removed then, too
     sys.exit(main(Path(sys.argv[1]).absolute(), sys.argv[2:]))
