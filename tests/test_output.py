@@ -256,6 +256,15 @@ def test_products_arrive_whatever_output_is(
     assert len(files_of(tmp_path)) == PRODUCTS
 
 
+@each_output
+def test_files_are_verified_whatever_output_is(
+    output: Output, mirrored: Path, tmp_path: Path
+) -> None:
+    """The exit code says whether all files are right, also where nothing can be shown."""
+    found = written_to(output, "--config", mirrored, "verify", home=tmp_path)
+    assert found.code == ExitCode.DONE
+
+
 @some_outputs
 def test_a_demo_is_made_whatever_output_is(output: Output, tmp_path: Path) -> None:
     """The demonstration mirrors, compares, and ends with the code of its proof."""
@@ -369,6 +378,7 @@ HOSTILE_COMMANDS = {
     "check": ("check",),
     "sync": ("sync",),
     "backfill": ("backfill", "--from", NIGHT, "--to", NIGHT),
+    "verify": ("verify", "--repair"),
     "status": ("status",),
     "status --json": ("status", "--json"),
 }
@@ -393,7 +403,7 @@ def test_nothing_of_the_archive_steers_a_terminal(
     with served(Hostile(status, where), title=EVIL) as archive:
         settings = settings_file(tmp_path, api={"base_url": archive.url})
         options = ("--config", settings, "--log-level", "debug", "--log-format", "human")
-        if arguments[0] == "status":
+        if arguments[0] in ("status", "verify"):
             run("--config", settings, "sync", home=tmp_path)
         said = run_on_terminal(*options, *arguments, home=tmp_path)
     assert "Traceback" not in said.out

@@ -9,7 +9,6 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.text import Text
 
 from winter_sync.catalog import Catalog, CatalogThread
@@ -21,9 +20,11 @@ from winter_sync.identity import refuse_other_root
 from winter_sync.models import Damage, State
 from winter_sync.narrator import narrator
 from winter_sync.oneoff import Choice, complaints
+from winter_sync.printable import printable
 from winter_sync.progress import Progress, ProgressLog, ProgressView, is_drawable
 from winter_sync.reading import may_write
 from winter_sync.records import Damaged, Scope
+from winter_sync.screen import Screen
 from winter_sync.settings import check_root
 from winter_sync.strays import REVISIONS, Walk, abandoned, of_nights
 from winter_sync.tree import Tree
@@ -33,6 +34,7 @@ from winter_sync.verification import LISTED, Verification, Verified
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from rich.console import Console
     from structlog.typing import FilteringBoundLogger
 
     from winter_sync.models import Night
@@ -156,7 +158,7 @@ async def verify(
         console.print(Text(json_of(result)), soft_wrap=True)
     else:
         show(console, result)
-    aside = Console(stderr=True, highlight=False, soft_wrap=True)
+    aside = Screen(stderr=True)
     for line in complaints(result.report.errors if result.report else ()):
         aside.print(Text(line))
     return result
@@ -251,7 +253,7 @@ async def _read(
 
 
 def _view(logger: FilteringBoundLogger, files: int, size: int) -> CheckView:
-    aside = Console(stderr=True, highlight=False, soft_wrap=True)
+    aside = Screen(stderr=True)
     return CheckView(aside, logger, files, size)
 
 
@@ -301,7 +303,7 @@ async def _repair(
 ) -> None:
     """Download again what is missing or changed, and nothing else."""
     request = result.request
-    aside = Console(stderr=True, highlight=False, soft_wrap=True)
+    aside = Screen(stderr=True)
     with _progress(aside, logger) as view:
         tell = tell_all(narrator(logger), view.tell)
         selections = Choice(programs).of(settings.selections)
@@ -371,8 +373,8 @@ class _Some:
 def show(console: Console, result: Result) -> None:
     """Print what was found, kind by kind, and in the last line all of it in short."""
     for line in _lines(result):
-        console.print(Text(_printable(line)))
-    console.print(Text(_printable(summary(result))))
+        console.print(Text(printable(line)))
+    console.print(Text(printable(summary(result))))
 
 
 def _lines(result: Result) -> Iterator[str]:
@@ -470,10 +472,6 @@ def _remedy(result: Result) -> str:
 
 def _files(number: int) -> str:
     return f"{number} file" if number == 1 else f"{number} files"
-
-
-def _printable(text: str) -> str:
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 # --- for a machine -------------------------------------------------------------------------------
