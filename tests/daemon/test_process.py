@@ -166,7 +166,7 @@ def test_a_process_that_was_stopped_goes_on(tmp_path: Path) -> None:
             tmp_path,
             api={"base_url": simulator.url, **waits},
             daemon={"stall_after": f"{patience}s"},
-            schedule={"poll_every": "5s"},
+            schedule={"poll_every": "5s", "sweep_every": "5s"},
         )
         with running(tmp_path, file, WATCHDOG_USEC="2000000") as daemon:
             daemon.logged("download begins")
