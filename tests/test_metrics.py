@@ -23,6 +23,7 @@ from winter_sync.events import (
     ClockJumped,
     ClocksDiffer,
     DayEnded,
+    DirectoriesNotSynced,
     DownloadsRest,
     Event,
     FileChecked,
@@ -30,6 +31,7 @@ from winter_sync.events import (
     FilesLost,
     FilesUnreadable,
     FoundUnchanged,
+    GroupNotGiven,
     LeftOut,
     Polled,
     PollFailed,
@@ -90,7 +92,7 @@ EVIDENCE = evidence(product(), b"12345")
 Labels = dict[str, str]
 UNCOUNTED = {
     *(Backlog, FoundUnchanged, PollsEnded),
-    *(Stopping, Stopped, Stalled, DayEnded, Resumed),
+    *(Stopping, Stopped, Stalled, DayEnded, Resumed, DirectoriesNotSynced, GroupNotGiven),
 }
 """The catalog, the process's start and the numbers themselves tell these better."""
 CHANGES = ("new", "changed", "returned", "withdrawn")

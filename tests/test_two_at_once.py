@@ -6,6 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -59,7 +60,8 @@ async def test_two_runs_share_the_work(rig: Rig, noted: Noted) -> None:
     kept="everything",
 )
 async def test_two_processes_share_the_work(rig: Rig, noted: Noted, tmp_path: Path) -> None:
-    """The same with the real command, in processes of their own."""
+    """The same with the real command, in processes of their own, which have the real time."""
+    rig.observatory.clock.set(datetime.now(UTC))
     config = tmp_path / "winter-sync.toml"
     text = SETTINGS.format(
         url=rig.simulator.url, user=DEFAULT_USER, password=DEFAULT_PASSWORD, root=rig.root
