@@ -6,12 +6,16 @@ import asyncio
 import json
 import select
 import socket
-from contextlib import asynccontextmanager, closing
+import threading
+from collections import deque
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from winter_sync import web
@@ -19,11 +23,13 @@ from winter_sync.errors import StorageError, UsageError
 from winter_sync.web import Sources, serving
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+    from ipaddress import IPv4Address, IPv6Address
 
     from multidict import CIMultiDictProxy
 
 LOCAL = "127.0.0.1:0"
+HALF = b"GET /healthz HTTP/1.1\r\nHost: local"
 PATHS = ("/", "/healthz", "/readyz", "/metrics", "/api/status")
 
 
@@ -65,6 +71,29 @@ class Answer:
 
 
 @dataclass
+class Connection:
+    """A connection of a client that says what it likes."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+
+async def connected(site: Site, said: bytes) -> Connection:
+    """Connect, and say something."""
+    host, _, port = site.address.rpartition(":")
+    one = Connection(*await asyncio.open_connection(host, int(port)))
+    one.writer.write(said)
+    return one
+
+
+async def ended(one: Connection) -> bool:
+    """Wait until the server ends a connection on which it says nothing."""
+    with suppress(ConnectionResetError):
+        assert await one.reader.read() == b""
+    return True
+
+
+@dataclass
 class Site:
     """A server, and a client of it."""
 
@@ -91,10 +120,12 @@ class Site:
 
 
 @asynccontextmanager
-async def shown(what: Shown, listen: str = LOCAL) -> AsyncIterator[Site]:
+async def shown(
+    what: Shown, listen: str = LOCAL, hosts: Collection[str] = ()
+) -> AsyncIterator[Site]:
     """Serve, and give a client."""
     async with (
-        serving(listen, what.sources, monotonic=lambda: what.time) as address,
+        serving(listen, what.sources, hosts=lambda: hosts, monotonic=lambda: what.time) as address,
         aiohttp.ClientSession() as client,
     ):
         yield Site(what, address, client)
@@ -170,9 +201,121 @@ async def test_nothing_can_be_done_there(site: Site, method: str) -> None:
 )
 async def test_there_is_nothing_else(site: Site, path: str) -> None:
     """Any other path is 404."""
-    assert (await site.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())).startswith(
+    assert (await site.send(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())).startswith(
         b"HTTP/1.1 404 "
     )
+
+
+# --- names ---------------------------------------------------------------------------------------
+
+
+SERVED_NAMES = [
+    *("localhost", "LocalHost", "localhost.", "localhost:9000", "127.0.0.1", "127.0.0.1:8765"),
+    *("[::1]", "[::1]:8765", "192.0.2.7:80", "[2001:db8::7]", "Mirror.Example.org:8765", ""),
+]
+OTHER_NAMES = [
+    *("evil.example", "evil.example:8765", "localhost.evil.example", "127.0.0.1.evil.example"),
+    *("mirror.example.org.evil.example", "other.example.org", "localhost@evil.example", "a:b:c"),
+    *("localhost:evil", "[evil.example]", "0x7f.evil", "evil.example#127.0.0.1"),
+]
+
+
+def asking(path: str, host: str) -> bytes:
+    """Return a request of a client that calls the server so."""
+    return f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_pages_are_served_under_our_names_only(path: str) -> None:
+    """A name of somebody else's that leads here shows nothing, on any page: with 421 and a reason.
+
+    Served are localhost, IP addresses and the names in http.hosts, whatever the port.
+    """
+    async with shown(Shown(), hosts=["mirror.example.org"]) as site:
+        for host in SERVED_NAMES:
+            if host:
+                assert (await site.send(asking(path, host))).startswith(b"HTTP/1.1 200 "), host
+        for host in OTHER_NAMES:
+            answer = await site.send(asking(path, host))
+            assert answer.startswith((b"HTTP/1.1 421 ", b"HTTP/1.0 400 ")), host
+            assert b"evil" not in answer
+        refused = await site.send(asking(path, OTHER_NAMES[0]))
+        assert b"HTTP/1.1 421 " in refused
+        assert b"http.hosts" in refused
+        made = site.shown.made
+        await site.send(asking(path, "evil.example"))
+        assert site.shown.made == made
+
+
+@pytest.mark.parametrize(
+    ("request_", "begins"),
+    [
+        (b"GET /healthz HTTP/1.0\r\n\r\n", b"HTTP/1.0 200 "),
+        (b"GET http://evil.example/healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", b"HTTP/1.1 421 "),
+        (b"GET http://127.0.0.1/healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", b"HTTP/1.1 200 "),
+        (b"GET http://[::1]:1/healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", b"HTTP/1.1 200 "),
+        (b"POST /healthz HTTP/1.1\r\nHost: evil.example\r\n\r\n", b"HTTP/1.1 421 "),
+    ],
+    ids=["none", "absolute", "absolute-address", "absolute-ipv6", "post"],
+)
+async def test_the_name_of_a_request_may_stand_elsewhere(
+    site: Site, request_: bytes, begins: bytes
+) -> None:
+    """Whoever names nobody is no browser; a name in the request line counts before the header."""
+    assert (await site.send(request_)).startswith(begins)
+
+
+async def test_two_names_are_one_too_many(site: Site) -> None:
+    """A request with two Host headers is refused, whichever comes first."""
+    for hosts in (("localhost", "evil.example"), ("evil.example", "localhost")):
+        lines = "".join(f"Host: {host}\r\n" for host in hosts)
+        answer = await site.send(f"GET /healthz HTTP/1.1\r\n{lines}\r\n".encode())
+        assert answer.startswith((b"HTTP/1.1 421 ", b"HTTP/1.0 400 "))
+
+
+async def test_names_can_change_while_pages_are_served() -> None:
+    """A reload that names the machine differently counts at once, without a new server."""
+    names: list[str] = []
+    async with shown(Shown(), hosts=names) as site:
+        request = asking("/healthz", "mirror.example.org")
+        assert (await site.send(request)).startswith(b"HTTP/1.1 421 ")
+        names.append("mirror.example.org")
+        assert (await site.send(request)).startswith(b"HTTP/1.1 200 ")
+
+
+@given(label=st.from_regex(r"[a-z][a-z0-9-]{0,20}(\.[a-z][a-z0-9-]{0,10}){0,3}", fullmatch=True))
+def test_no_other_name_is_ever_served(label: str) -> None:
+    """Any name but localhost and those in the settings is refused, with and without a port."""
+    assume(label != "localhost")
+    assert not web.is_served(label, {"mirror.example.org"} - {label})
+    assert not web.is_served(f"{label}.:8765", {"mirror.example.org"} - {label})
+    assert web.is_served(f"{label.upper()}.:8765", {label})
+
+
+@given(st.ip_addresses(), st.integers(0, 65535))
+def test_every_address_is_served(address: IPv4Address | IPv6Address, port: int) -> None:
+    """An IP address is nobody's to redirect, so Prometheus can ask by it."""
+    written = f"[{address}]" if address.version == 6 else str(address)
+    assert web.is_served(written, ())
+    assert web.is_served(f"{written}:{port}", ())
+
+
+@pytest.mark.parametrize(
+    ("listen", "open_"),
+    [
+        ("127.0.0.1:8765", []),
+        ("127.8.9.1:8765", []),
+        ("[::1]:8765", []),
+        ("localhost:8765", []),
+        ("0.0.0.0:8765", ["0.0.0.0"]),  # noqa: S104 - not listened on
+        ("[::]:8765", ["::"]),
+        ("192.0.2.7:8765", ["192.0.2.7"]),
+        ("no-such-host.invalid:8765", []),
+    ],
+)
+async def test_it_is_known_whom_an_address_is_open_to(listen: str, open_: list[str]) -> None:
+    """Addresses that other machines may reach are told from those of this machine alone."""
+    assert await web.open_addresses(listen) == open_
 
 
 # --- faults --------------------------------------------------------------------------------------
@@ -271,13 +414,134 @@ async def test_what_takes_long_is_given_again_for_a_while(site: Site) -> None:
     assert (await site.get("/api/status")).text == '{"made": 2}'
 
 
-async def test_too_many_clients_are_turned_away(site: Site) -> None:
-    """Of connections that say nothing only so many are held; the others are closed at once."""
+@pytest.mark.parametrize("said", [b"", HALF], ids=["nothing", "half"])
+async def test_silent_clients_keep_nobody_out(
+    site: Site, said: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However many connections wait for a request to come whole, a new one is served.
+
+    The oldest of them goes, the others stay, and one line of the log tells of it.
+    """
+    first, *others = [await connected(site, said) for _ in range(3 * web.CONNECTIONS)]
+    for _ in range(5):
+        assert (await site.get("/healthz")).status == 200
+    assert await ended(first)
+    assert not others[-1].reader.at_eof()
+    (told,) = caplog.messages
+    assert told.startswith(f"more than {web.CONNECTIONS} connections")
+    assert told.endswith("from 127.0.0.1")
+    for one in (first, *others):
+        one.writer.close()
+
+
+async def test_too_many_clients_are_told_again_after_an_hour(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A crowd that stays costs the log a line an hour."""
+    held = [await connected(site, b"") for _ in range(web.CONNECTIONS + 1)]
+    await ended(held[0])
+    site.shown.time += 3599
+    held.append(await connected(site, b""))
+    await ended(held[1])
+    assert len(caplog.messages) == 1
+    site.shown.time += 1
+    held.append(await connected(site, b""))
+    await ended(held[2])
+    assert len(caplog.messages) == 2
+    for one in held:
+        one.writer.close()
+
+
+async def test_who_has_asked_stays_longer_than_who_has_not(site: Site) -> None:
+    """A page that takes long is not given up for a crowd that says nothing."""
+    asked, go = asyncio.Event(), asyncio.Event()
+
+    async def make() -> None:
+        asked.set()
+        await go.wait()
+
+    site.shown.make = make
+    waiting = await connected(site, asking("/metrics", "localhost"))
+    await asked.wait()
+    held = [await connected(site, HALF) for _ in range(2 * web.CONNECTIONS)]
+    await ended(held[0])
+    go.set()
+    assert (await waiting.reader.read()).endswith(b"made 1\n")
+    for one in (waiting, *held):
+        one.writer.close()
+
+
+async def test_who_waits_for_a_slow_page_keeps_nobody_out(site: Site) -> None:
+    """Even if every connection has asked for what takes long, a new one is served."""
+
+    async def make() -> None:
+        await asyncio.Event().wait()
+
+    site.shown.make = make
+    held = [await connected(site, asking("/metrics", "localhost")) for _ in range(web.CONNECTIONS)]
+    assert (await site.get("/healthz")).status == 200
+    for one in held:
+        one.writer.close()
+
+
+async def test_who_connects_without_end_keeps_nobody_out(site: Site) -> None:
+    """While somebody opens connections as fast as they are taken, whoever asks is answered."""
     host, _, port = site.address.rpartition(":")
-    held = [await asyncio.open_connection(host, int(port)) for _ in range(web.CONNECTIONS)]
-    assert await site.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n") == b""
-    for _, one in held:
-        one.close()
+    over = threading.Event()
+    opened = 0
+
+    def crowd() -> None:
+        nonlocal opened
+        held: deque[socket.socket] = deque()
+        while not over.is_set():
+            one = socket.create_connection((host, int(port)))
+            opened += 1
+            held.append(one)
+            with suppress(OSError):
+                one.send(HALF)
+            if len(held) > 500:
+                held.popleft().close()
+        for one in held:
+            one.close()
+
+    crowds = [asyncio.create_task(asyncio.to_thread(crowd)) for _ in range(2)]
+    try:
+        answers = 0
+        while opened < 3000 or answers < 50:
+            answers += (await site.get("/healthz")).status == 200
+    finally:
+        over.set()
+        await asyncio.gather(*crowds)
+    # Connections are accepted in their order: after this one the queue is empty.
+    assert (await site.get("/healthz")).status == 200
+
+
+@pytest.mark.parametrize("begun", ["", "Content-Length: 1000000\r\n\r\n"], ids=["headers", "body"])
+async def test_a_request_without_end_is_cut_off(
+    begun: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever sends more than a request may have is cut off at once, in headers and in a body."""
+    monkeypatch.setattr(web, "_IDLE_SECONDS", 3600)
+    monkeypatch.setattr(web, "_LONGEST_SECONDS", 3600)
+    what, asked = Shown(), asyncio.Event()
+
+    async def make() -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    what.make = make
+    async with shown(what) as site:
+        one = await connected(site, f"GET /metrics HTTP/1.1\r\nHost: localhost\r\n{begun}".encode())
+        if begun:
+            await asked.wait()
+        header = b"X: " + b"a" * 4091 + b"\r\n"
+        one.writer.write(header * (web.LARGEST_REQUEST // len(header) - 1))
+        assert (await site.get("/healthz")).status == 200
+        assert not one.reader.at_eof()
+        one.writer.write(header)
+        async with asyncio.timeout(60):
+            assert await ended(one)
+        one.writer.close()
 
 
 async def test_a_silent_client_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,7 +564,7 @@ async def test_a_client_that_does_not_read_is_left_alone(monkeypatch: pytest.Mon
     ):
         host, _, port = address.rpartition(":")
         with closing(socket.create_connection((host, int(port)))) as lazy:
-            lazy.send(b"GET /api/status HTTP/1.1\r\nHost: x\r\n\r\n")
+            lazy.send(b"GET /api/status HTTP/1.1\r\nHost: localhost\r\n\r\n")
             async with client.get(f"http://{address}/healthz") as answer:
                 assert answer.status == 200
             assert await asyncio.to_thread(hung_up, lazy)

@@ -118,6 +118,12 @@ def _listening_address(text: str) -> str:
     return text
 
 
+def _host_name(text: str) -> str:
+    if not re.fullmatch(r"[\w-]+(\.[\w-]+)*\.?", text, re.ASCII):
+        raise ValueError('a host name is written like "mirror.example.org", without a port')
+    return text.lower().removesuffix(".")
+
+
 def _program_name(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9]{8}", text, re.ASCII):
         raise ValueError("a program name has eight letters and digits, like 2024A000")
@@ -255,6 +261,9 @@ class HttpSettings(Section):
 
     listen: Annotated[str, AfterValidator(_listening_address)] = Field(
         default="127.0.0.1:8765", description="Address and port."
+    )
+    hosts: tuple[Annotated[str, AfterValidator(_host_name)], ...] = Field(
+        default=(), description="Names of this machine under which a browser or Prometheus asks."
     )
 
 

@@ -45,6 +45,12 @@ CONFIG_ENV = "WINTER_SYNC_CONFIG"
 FILE = "winter-sync/winter-sync.toml"
 """Where the settings are below `$XDG_CONFIG_HOME` (else `~/.config`) or `/etc`."""
 _PROGRAMS_ENV = f"{ENV_PREFIX}PROGRAMS"
+_JSON_ENV = {
+    _PROGRAMS_ENV: '[{"name": "2024A000", "image_types": ["stack"]}]',
+    f"{ENV_PREFIX}SCHEDULE__TYPES": '{"exposure": {"poll_every": "1h"}}',
+    f"{ENV_PREFIX}HTTP__HOSTS": '["mirror.example.org"]',
+}
+"""The variables whose values are lists or tables, written in JSON: an example of each."""
 _KUBERNETES = re.compile(rf"{ENV_PREFIX}(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_\w+)?)")
 """What Kubernetes puts into the environment beside a service that is called winter-sync."""
 
@@ -304,10 +310,10 @@ def _check_environment(environ: Mapping[str, str]) -> None:
                 f"the environment variable {variable} is no setting{nearest(name, known)}",
                 remedy="Rename or unset it.",
             )
-        if name == _PROGRAMS_ENV and value and (fault := _json_fault(value)):
+        if name in _JSON_ENV and value and (fault := _json_fault(value)):
             raise UsageError(
                 f"the environment variable {variable} is not JSON: {fault}",
-                remedy="""Write it like [{"name": "2024A000", "image_types": ["stack"]}].""",
+                remedy=f"Write it like {_JSON_ENV[name]}.",
             )
 
 

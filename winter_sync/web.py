@@ -1,7 +1,8 @@
 """What may be looked at with a browser or a script while the daemon runs: health, metrics, status.
 
 All of it is handed in as callables. Whoever asks, however often and however slowly, takes little
-from the daemon: few connections at a time, one answer each, none of them for long.
+from the daemon: few connections at a time, one answer each, none of them for long. Nobody keeps
+others out: a new connection takes the place of the oldest on which nothing was asked.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import errno
 import html
+import ipaddress
 import json
 import logging
+import math
 import os
 import socket
 import struct
@@ -25,12 +28,21 @@ from aiohttp import web
 from winter_sync.errors import UsageError, WinterSyncError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 
 T = TypeVar("T")
 
-CONNECTIONS = 16
-"""At a time; more are closed at once."""
+CONNECTIONS = 128
+"""At a time. A further one is served, and the oldest on which nothing was asked is closed."""
+_ACCEPTED_AT_ONCE = 16
+"""In one turn of the loop. It takes four turns to read a request that is there when its connection
+is accepted; so even if all the others are opened just then, it is read before its turn to go."""
+_QUEUED = 1024
+"""Connections that the system keeps until they are accepted; it may have a lower limit."""
+LARGEST_REQUEST = 32 * 1024
+"""Bytes on one connection. Browsers send all cookies of the host, whatever its port."""
+_REPORTED_EVERY = 3600.0
+"""Seconds between two lines of the log about too many connections."""
 _IDLE_SECONDS = 10.0
 """How long a request may take to come whole."""
 _LONGEST_SECONDS = 60.0
@@ -66,6 +78,10 @@ _REMEDIES = {
 _LAST_PORT = 65535
 _NOT_HERE = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 """What the system says of an address that is not of this machine."""
+_LOOPBACK_NAME = "localhost"
+_NOT_SERVED = (
+    "not served under the name in the Host header; use an IP address, or add the name to http.hosts"
+)
 _logger = logging.getLogger(__name__)
 
 
@@ -85,7 +101,11 @@ class Sources:
 
 @asynccontextmanager
 async def serving(
-    listen: str, sources: Sources, *, monotonic: Callable[[], float] = time.monotonic
+    listen: str,
+    sources: Sources,
+    *,
+    hosts: Callable[[], Collection[str]] = tuple,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[str]:
     """Answer at an address, and give it as it really is.
 
@@ -95,6 +115,9 @@ async def serving(
         "host:port"; an IPv6 address in brackets; port 0 for any free one.
     sources
         What is shown.
+    hosts
+        Returns the host names that may stand in an address of the pages, beside the name in
+        `listen`, localhost, and any IP address.
     monotonic
         Gives a time in seconds that never goes back.
 
@@ -103,14 +126,8 @@ async def serving(
     UsageError
         If the address cannot be listened on.
     """
-    site = _Site(sources, monotonic)
-    server = _Server(
-        site.answer,
-        handler_cancellation=True,
-        access_log=None,
-        keepalive_timeout=_IDLE_SECONDS,
-        lingering_time=0,
-    )
+    site = _Site(sources, lambda: {_host_of(listen), *map(_host_of, hosts())}, monotonic)
+    server = _Server(site.answer, _Connections(monotonic))
     runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)
     await runner.setup()
     try:
@@ -125,7 +142,9 @@ async def _listen(runner: web.ServerRunner, listen: str) -> None:
     host, _, port = listen.rpartition(":")
     try:
         for each in await _bound(host.removeprefix("[").removesuffix("]"), int(port)):
-            await web.SockSite(runner, each).start()
+            await web.SockSite(runner, each, backlog=_ACCEPTED_AT_ONCE).start()
+            # asyncio has but one number for both; whom the system turns away is late by seconds.
+            each.listen(_QUEUED)
     except socket.gaierror as unknown:
         reason = unknown.strerror or "unknown host"
         remedy = "Set http.listen to an address of this machine."
@@ -185,13 +204,73 @@ def _written(address: tuple[Any, ...]) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+async def open_addresses(listen: str) -> list[str]:
+    """Return the addresses that stand for "host:port" and that other machines may reach.
+
+    An unknown host has none.
+    """
+    host, _, port = listen.rpartition(":")
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(
+            host.strip("[]") or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except OSError:
+        return []
+    addresses = dict.fromkeys(str(one[4][0]) for one in found)
+    return [one for one in addresses if not ipaddress.ip_address(one).is_loopback]
+
+
+# --- who may be meant ----------------------------------------------------------------------------
+
+
+def is_served(host: str, names: Collection[str]) -> bool:
+    """Return whether pages are served to a client that calls this server so.
+
+    A browser can be made to ask this server for somebody else's page: by a name of his that leads
+    here (DNS rebinding). It then sends that name. It never does so with an IP address, and for
+    whoever names no host, as no browser does, the address of the connection stands here.
+
+    Parameters
+    ----------
+    host
+        The content of a Host header.
+    names
+        Names to serve beside localhost, as `_host_of` writes them.
+    """
+    name = _host_of(host)
+    return name == _LOOPBACK_NAME or name in names or _is_address(name)
+
+
+def _host_of(authority: str) -> str:
+    """Return the host of "host", "host:port" or "[address]:port", in lower case."""
+    if authority.startswith("["):
+        return authority[1:].partition("]")[0].lower()
+    host, colon, port = authority.rpartition(":")
+    is_split = bool(colon) and ":" not in host and (port.isdecimal() or not port)
+    return (host if is_split else authority).removesuffix(".").lower()
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 # --- what is answered ----------------------------------------------------------------------------
 
 
 class _Site:
     """Answers requests from the sources."""
 
-    def __init__(self, sources: Sources, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        sources: Sources,
+        names: Callable[[], Collection[str]],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._names = names
         self._health = sources.health
         self._readiness = sources.readiness
         self._metrics = _Shared(sources.metrics, monotonic)
@@ -204,6 +283,8 @@ class _Site:
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request; whatever goes wrong, no traceback is shown."""
+        if not is_served(request.host, self._names()):
+            return _troubles([_NOT_SERVED], HTTPStatus.MISDIRECTED_REQUEST)
         if request.method not in {"GET", "HEAD"}:
             refused = _troubles(["only GET and HEAD"], HTTPStatus.METHOD_NOT_ALLOWED)
             refused.headers["Allow"] = "GET, HEAD"
@@ -289,29 +370,105 @@ def _front_page() -> str:
 # --- connections ---------------------------------------------------------------------------------
 
 
+class _Connections:
+    """All connections, the oldest first."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._all: dict[_Connection, None] = {}
+        self._monotonic = monotonic
+        self._quiet_until = -math.inf
+
+    def add(self, new: _Connection) -> None:
+        """Take a new connection; if there are too many, close the least deserving of the others.
+
+        That is the oldest on which nothing was asked or, where all have asked, the oldest.
+        """
+        if len(self._all) >= CONNECTIONS:
+            silent = (one for one in self._all if not one.has_asked)
+            leaving = next(silent, next(iter(self._all)))
+            self._report(leaving)
+            leaving.give_up()
+            self.remove(leaving)
+        self._all[new] = None
+
+    def remove(self, ended: _Connection) -> None:
+        """Forget a connection that has ended."""
+        self._all.pop(ended, None)
+
+    def _report(self, leaving: _Connection) -> None:
+        if self._monotonic() >= self._quiet_until:
+            self._quiet_until = self._monotonic() + _REPORTED_EVERY
+            _logger.warning(
+                "more than %d connections to the pages; the oldest without a request are closed, "
+                "this one from %s",
+                CONNECTIONS,
+                leaving.client,
+            )
+
+
 class _Server(web.Server):
     """Makes the connections."""
 
+    def __init__(
+        self,
+        answer: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+        connections: _Connections,
+    ) -> None:
+        super().__init__(self._answered, handler_cancellation=True)
+        self._answer = answer
+        self._held = connections
+
     def __call__(self) -> web.RequestHandler:
-        return _Connection(self, loop=self._loop, **self._kwargs)
+        return _Connection(self, self._held)
+
+    async def _answered(self, request: web.BaseRequest) -> web.StreamResponse:
+        if isinstance(request.protocol, _Connection):
+            request.protocol.has_asked = True
+        return await self._answer(request)
 
 
 class _Connection(web.RequestHandler):
     """One client, for one answer and not for long."""
 
-    __slots__ = ("_end",)
+    __slots__ = ("_end", "_held", "_received", "has_asked")
+
+    def __init__(self, server: web.Server, held: _Connections) -> None:
+        super().__init__(
+            server,
+            loop=asyncio.get_running_loop(),
+            access_log=None,  # type: ignore[arg-type] # aiohttp takes it for no log at all
+            keepalive_timeout=_IDLE_SECONDS,
+            lingering_time=0,
+            auto_decompress=False,
+        )
+        self.has_asked = False
+        self._held = held
+        self._received = 0
+
+    @property
+    def client(self) -> str:
+        """The address of the client, as far as it is known."""
+        return str(self.peername[0]) if isinstance(self.peername, tuple) else "an unknown address"
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._end = self._loop.call_later(_LONGEST_SECONDS, self._give_up)
-        if self._manager is not None and len(self._manager.connections) > CONNECTIONS:
-            self._give_up()
+        self._end = asyncio.get_running_loop().call_later(_LONGEST_SECONDS, self.give_up)
+        self._held.add(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._end.cancel()
+        self._held.remove(self)
         super().connection_lost(exc)
 
-    def _give_up(self) -> None:
+    def data_received(self, data: bytes) -> None:
+        """Read on, within bounds: there is no long request, and nothing in a body is for us."""
+        self._received += len(data)
+        if self._received > LARGEST_REQUEST:
+            self.give_up()
+        else:
+            super().data_received(data)
+
+    def give_up(self) -> None:
         """Leave a client alone, and keep nothing of what it has not read yet."""
         if isinstance(self.transport, asyncio.Transport):
             connection = self.transport.get_extra_info("socket")
