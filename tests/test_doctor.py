@@ -13,7 +13,7 @@ from support.rig import Rig
 
 from winter_sync.doctor import Finding, examine, show, worst
 from winter_sync.errors import ExitCode
-from winter_sync.settings import Settings
+from winter_sync.settings import Settings, holds_secret
 from winter_sync.simulator import (
     DEFAULT_PASSWORD,
     DEFAULT_USER,
@@ -46,17 +46,17 @@ def made(rig: Rig, **changes: dict[str, Any]) -> Settings:
         "programs": [{"name": "2024A000", "api_key": key_of("2024A000")}],
     }
     for name, change in changes.items():
-        tables[name] = {**tables[name], **change}
+        tables[name] = {**tables.get(name, {}), **change}
     return Settings(**tables)
 
 
 async def found(settings: Settings) -> dict[str, Finding]:
     """Give all findings; waiting takes no time."""
+    return {finding.what: finding async for finding in examine(settings, sleep=_no_wait)}
 
-    async def wait(seconds: float) -> None:
-        del seconds
 
-    return {finding.what: finding async for finding in examine(settings, sleep=wait)}
+async def _no_wait(seconds: float) -> None:
+    del seconds
 
 
 def faults_in(findings: dict[str, Finding]) -> dict[str, ExitCode]:
@@ -111,6 +111,70 @@ async def test_checking_changes_nothing(rig: Rig) -> None:
     rig.root.mkdir()
     await found(made(rig))
     assert list(rig.root.iterdir()) == []
+
+
+async def test_files_that_others_may_read_are_a_warning(rig: Rig, tmp_path: Path) -> None:
+    """Each file with a secret that others may read is told, with the command; nothing else is."""
+    password, key, file = (tmp_path / name for name in ("password", "key", "winter-sync.toml"))
+    password.write_text(DEFAULT_PASSWORD)
+    key.write_text(key_of("2024A000"))
+    file.write_text("[api]\npassword_file = 'password'\n")
+    settings = made(rig, api={"password": None, "password_file": password})
+    program = {"name": "2024A000", "api_key_file": key}
+    settings = Settings(**{**dict(settings), "programs": [program]})
+
+    async def told() -> list[Finding]:
+        found = [one async for one in examine(settings, settings_file=file, sleep=_no_wait)]
+        assert faults_in({one.what: one for one in found}) == {}
+        return [one for one in found if one.what == "permissions"]
+
+    for path in (password, key, file):
+        path.chmod(0o644)
+    findings = await told()
+    assert [one.said.split()[0] for one in findings] == [str(password), str(key)]
+    assert {one.mark for one in findings} == {"warn"}
+    assert [one.remedy for one in findings] == [
+        f"Run `chmod 600 {path}`." for path in (password, key)
+    ]
+    for path in (password, key):
+        path.chmod(0o600)
+    assert await told() == []
+    file.chmod(0o666)
+    assert [one.remedy for one in await told()] == [f"Run `chmod go-w {file}`."]
+
+
+@pytest.mark.parametrize(
+    ("text", "is_secret"),
+    [
+        ("[api]\nuser = 'me@example.org'\npassword_file = 'p'", False),
+        ("[api]\npassword = ''\nproxy = 'http://proxy:3128'", False),
+        ("[api]\npassword = 'p'", True),
+        ("[api]\nproxy = 'http://me:p@proxy:3128'", True),
+        ("[[programs]]\nname = '2024A000'\napi_key = 'k'", True),
+        ("[[programs]]\nname = '2024A000'\napi_key_file = 'k'", False),
+    ],
+)
+def test_settings_files_with_secrets_are_told_from_others(
+    tmp_path: Path, text: str, *, is_secret: bool
+) -> None:
+    """A file that only says where the secrets are may be read by anybody."""
+    file = tmp_path / "winter-sync.toml"
+    file.write_text(text)
+    assert holds_secret(file) is is_secret
+
+
+@pytest.mark.parametrize(
+    ("listen", "mark"), [("127.0.0.1:8765", ""), ("0.0.0.0:8765", "warn"), ("[::]:8765", "warn")]
+)
+async def test_pages_that_others_may_reach_are_a_warning(rig: Rig, listen: str, mark: str) -> None:
+    """Pages that are not for this machine alone are no fault, and told with what to write."""
+    findings = await found(made(rig, http={"listen": listen}))
+    assert faults_in(findings) == {}
+    assert ("pages" in findings) is bool(mark)
+    if mark:
+        assert findings["pages"].mark == mark
+        assert listen in findings["pages"].said
+        assert 'listen = "127.0.0.1:8765"' in findings["pages"].remedy
 
 
 async def test_one_failure_hides_no_other(rig: Rig, tmp_path: Path) -> None:

@@ -170,11 +170,13 @@ def run(context: typer.Context) -> None:
     import asyncio  # noqa: PLC0415 - heavy
 
     from winter_sync import settings as module  # noqa: PLC0415 - heavy
+    from winter_sync.core_dumps import forbid_core_dumps  # noqa: PLC0415 - heavy
     from winter_sync.narrator import narrator  # noqa: PLC0415 - heavy
     from winter_sync.notify import Notifier  # noqa: PLC0415 - heavy
     from winter_sync.redaction import Redaction  # noqa: PLC0415 - heavy
     from winter_sync.service import Service, Wishes  # noqa: PLC0415 - heavy
 
+    forbid_core_dumps()
     redaction = Redaction()
 
     def load() -> Wishes:
@@ -314,13 +316,15 @@ def check(context: typer.Context) -> None:
     """Check settings, disk, server, clock and credentials; say how to mend what is wrong."""
     from winter_sync import doctor  # noqa: PLC0415 - heavy
     from winter_sync.narrator import narrator  # noqa: PLC0415 - heavy
+    from winter_sync.settings import find_file  # noqa: PLC0415 - heavy
 
     settings, logger = _prepare(context.obj, secrets=False)
+    file = find_file(context.obj.config)
     console = _console()
 
     async def report() -> ExitCode:
         findings = []
-        async for finding in doctor.examine(settings, narrator(logger)):
+        async for finding in doctor.examine(settings, narrator(logger), settings_file=file):
             doctor.show(console, finding)
             findings.append(finding)
         return doctor.worst(findings)
@@ -475,10 +479,12 @@ def _prepare(
 
     `drawing` says that progress will be drawn on a terminal.
     """
+    from winter_sync.core_dumps import forbid_core_dumps  # noqa: PLC0415 - heavy
     from winter_sync.keyring import credentials  # noqa: PLC0415 - heavy
     from winter_sync.redaction import redactor  # noqa: PLC0415 - heavy
     from winter_sync.settings import load  # noqa: PLC0415 - heavy
 
+    forbid_core_dumps()
     settings = load(options.config)
     redact = redactor(credentials(settings) if secrets else None)
     return settings, _logger(options.level(drawing=drawing), options.log_format, redact)

@@ -18,19 +18,22 @@ from winter_sync import keyring
 from winter_sync.catalog import Catalog
 from winter_sync.disk import explained, is_directory, is_file, is_there, space_of
 from winter_sync.errors import ExitCode, StorageError, UsageError, WinterSyncError, gravest
+from winter_sync.events import PagesOpen
 from winter_sync.factory import CATALOG, now, open_api
 from winter_sync.identity import lost, refuse_other_root
 from winter_sync.models import Credentials
+from winter_sync.permissions import exposure_of
 from winter_sync.printable import printable
 from winter_sync.probe import try_out
 from winter_sync.redaction import redactor
 from winter_sync.roots import Roots, memory_path
-from winter_sync.settings import check_root
+from winter_sync.settings import check_root, holds_secret
 from winter_sync.tree import OURS, Tree
 from winter_sync.units import show_duration, show_size
+from winter_sync.web import open_addresses
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
     from rich.console import Console
 
@@ -73,20 +76,27 @@ async def examine(
     settings: Settings,
     tell: Tell = lambda _: None,
     *,
+    settings_file: Path | None = None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> AsyncIterator[Finding]:
     """Check everything, yielding each finding as it is made; one failure hides no other.
 
     Only what cannot be asked at all is left out: nothing of a server that does not answer, and no
     credential where one is missing.
+
+    Parameters
+    ----------
+    settings
+        What to check.
+    tell
+        Hears what happens meanwhile.
+    settings_file
+        The file that the settings come from, if they come from one.
+    sleep
+        Waits for some seconds.
     """
-    yield _found("settings", lambda: _programs(settings))
-    disk = _found("disk", lambda: _disk(settings))
-    yield disk
-    if disk.good:
-        for finding in _file_system(settings.root):
-            yield finding
-    yield _found("mirror", lambda: _mirror(settings))
+    async for finding in _of_this_machine(settings, settings_file):
+        yield finding
     known = _NOBODY
     try:
         known = keyring.credentials(settings)
@@ -106,6 +116,23 @@ async def examine(
         if known is not _NOBODY:
             async for finding in _credentials(api, known):
                 yield finding
+
+
+async def _of_this_machine(
+    settings: Settings, settings_file: Path | None
+) -> AsyncIterator[Finding]:
+    """Check what needs no archive."""
+    yield _found("settings", lambda: _programs(settings))
+    for finding in _permissions(settings, settings_file):
+        yield finding
+    if await open_addresses(settings.http.listen):
+        yield _pages(settings.http.listen)
+    disk = _found("disk", lambda: _disk(settings))
+    yield disk
+    if disk.good:
+        for finding in _file_system(settings.root):
+            yield finding
+    yield _found("mirror", lambda: _mirror(settings))
 
 
 async def _credentials(api: Api, known: Credentials) -> AsyncIterator[Finding]:
@@ -136,6 +163,21 @@ def _programs(settings: Settings) -> str:
         for one in settings.selections
     ]
     return "; ".join(parts)
+
+
+def _permissions(settings: Settings, settings_file: Path | None) -> Iterator[Finding]:
+    """Find files that others may read or change; say nothing where all is right."""
+    files = dict.fromkeys(keyring.secret_files(settings), True)
+    if settings_file is not None:
+        files[settings_file] = holds_secret(settings_file)
+    for path, secret in files.items():
+        if (found := exposure_of(path, secret=secret)) is not None:
+            yield Finding("permissions", found.said, found.remedy, warning=True)
+
+
+def _pages(listen: str) -> Finding:
+    said = f"other machines may reach the pages on {listen}, which ask for no password"
+    return Finding("pages", said, PagesOpen(listen).remedy, warning=True)
 
 
 def _disk(settings: Settings) -> str:

@@ -354,6 +354,18 @@ class Resumed:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class PagesOpen:
+    """The pages are served at an address that other machines may reach."""
+
+    listen: str
+
+    @property
+    def remedy(self) -> str:
+        """What to do."""
+        return 'Set listen = "127.0.0.1:8765" under [http], or let a firewall say who may connect.'
+
+
 Event = (
     Backlog
     | Polled
@@ -391,6 +403,7 @@ Event = (
     | DirectoriesNotSynced
     | GroupNotGiven
     | Resumed
+    | PagesOpen
 )
 Tell = Callable[[Event], None]
 

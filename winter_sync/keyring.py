@@ -50,6 +50,16 @@ def credentials(settings: Settings) -> Credentials:
     return Credentials(user, password, dict(zip(names, keys, strict=True)), _proxy(settings))
 
 
+def secret_files(settings: Settings) -> tuple[Path, ...]:
+    """Return the files that the settings name for secrets.
+
+    Those in `$CREDENTIALS_DIRECTORY` and `/run/secrets` are not among them: whoever made these
+    directories says who may look into them.
+    """
+    named = (settings.api.password_file, *(one.api_key_file for one in settings.programs))
+    return tuple(dict.fromkeys(path for path in named if path is not None))
+
+
 def _proxy(settings: Settings) -> tuple[str, ...]:
     """Return the secrets of the proxy; none of one that cannot be used, as it never is."""
     try:

@@ -23,6 +23,7 @@ from winter_sync.events import (
     FoundUnchanged,
     GroupNotGiven,
     LeftOut,
+    PagesOpen,
     Polled,
     PollFailed,
     ProgramRefused,
@@ -274,6 +275,15 @@ def _(event: GroupNotGiven, logger: FilteringBoundLogger) -> None:
 @_narrate.register
 def _(event: Resumed, logger: FilteringBoundLogger) -> None:
     logger.warning("this process was stopped, and resumes", seconds=round(event.seconds, 1))
+
+
+@_narrate.register
+def _(event: PagesOpen, logger: FilteringBoundLogger) -> None:
+    logger.warning(
+        "other machines may reach the pages, which ask for no password",
+        listen=event.listen,
+        remedy=event.remedy,
+    )
 
 
 @_narrate.register

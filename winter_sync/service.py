@@ -21,6 +21,7 @@ from winter_sync.errors import StalledError, StorageError, UsageError, WinterSyn
 from winter_sync.events import (
     DownloadsRest,
     Event,
+    PagesOpen,
     Polled,
     ProgramRefused,
     Reloading,
@@ -42,7 +43,7 @@ from winter_sync.plan import doubled
 from winter_sync.sentry import make_sure_of_being_alone, only_daemon
 from winter_sync.settings import check_root
 from winter_sync.vitals import Vitals
-from winter_sync.web import Sources, serving
+from winter_sync.web import Sources, open_addresses, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -200,7 +201,14 @@ class Service:
         make_sure_of_being_alone(self._settings.root, self._clock())
         while not self.orders.stopping:
             listen = self._settings.http.listen
-            async with serving(listen, self._sources(), monotonic=self._monotonic):
+            async with serving(
+                listen,
+                self._sources(),
+                hosts=lambda: self._settings.http.hosts,
+                monotonic=self._monotonic,
+            ):
+                if await open_addresses(listen):
+                    self._tell(PagesOpen(listen))
                 await self._work_while(lambda: self._settings.http.listen == listen)  # noqa: B023 - ends within this turn
         self._tell(self._daybook.stopped)
 

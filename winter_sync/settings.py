@@ -193,7 +193,7 @@ def load(config: Path | None = None, overrides: Mapping[str, Any] | None = None)
         With one line for each thing that is wrong, naming the nearest known key for a wrong one,
         and no value of a secret.
     """
-    path = _find(config)
+    path = find_file(config)
     _check_environment(os.environ)
     written = _read_toml(path) if path is not None else {}
     given = dict(overrides or {})
@@ -250,7 +250,37 @@ def check_root(root: Path) -> None:
         )
 
 
-def _find(config: Path | None) -> Path | None:
+def holds_secret(path: Path) -> bool:
+    """Return whether a settings file has a password or a key in it, and not only where they are.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be read.
+    """
+    return _holds_secret(_read_toml(path))
+
+
+def _holds_secret(table: Mapping[str, Any]) -> bool:
+    for key, value in table.items():
+        if key in {"password", "api_key"} and value:
+            return True
+        if key == "proxy" and "@" in str(value):
+            return True
+        tables = value if isinstance(value, list) else [value]
+        if any(_holds_secret(one) for one in tables if isinstance(one, dict)):
+            return True
+    return False
+
+
+def find_file(config: Path | None = None) -> Path | None:
+    """Return the settings file that `load` reads; None if there is none.
+
+    Raises
+    ------
+    UsageError
+        If the one that is named is not there.
+    """
     given = config or (Path(found) if (found := os.environ.get(CONFIG_ENV)) else None)
     if given is None:
         return next((path for path in _usual_places(os.environ) if _is_file(path)), None)

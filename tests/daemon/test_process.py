@@ -341,9 +341,29 @@ def test_its_pages_answer(tmp_path: Path) -> None:
             fetched(address, "/healthz")
 
 
-def fetched(address: str, path: str) -> bytes:
-    """Get a page."""
-    with urllib.request.urlopen(f"http://{address}{path}") as answer:
+def test_pages_for_other_machines_are_told_of(tmp_path: Path) -> None:
+    """The log warns once, at the start; who asks by a name that is not in the settings gets 421."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    http = {"listen": f"0.0.0.0:{port}", "hosts": ["mirror.example.org"]}
+    with served() as simulator:
+        file = settings_of(simulator, tmp_path, http=http)
+        with running(tmp_path, file) as daemon:
+            daemon.told("READY=1")
+            assert fetched(f"127.0.0.1:{port}", "/healthz", "mirror.example.org")
+            with pytest.raises(urllib.error.HTTPError, match="421"):
+                fetched(f"127.0.0.1:{port}", "/healthz", "evil.example")
+            assert daemon.end() == 0
+    (warned,) = [one for one in daemon.lines if "other machines" in one["event"]]
+    assert (warned["level"], warned["listen"]) == ("warning", http["listen"])
+    assert 'listen = "127.0.0.1:8765"' in warned["remedy"]
+
+
+def fetched(address: str, path: str, host: str | None = None) -> bytes:
+    """Get a page, calling the server by another name if one is given."""
+    named = urllib.request.Request(f"http://{address}{path}", headers={"Host": host or address})
+    with urllib.request.urlopen(named) as answer:  # noqa: S310 - the same
         page: bytes = answer.read()
         return page
 
