@@ -222,6 +222,7 @@ def test_the_service_may_do_nothing_but_write_to_its_volume(service: Yaml) -> No
     assert "cap_add" not in service
     assert int(service["user"].split(":")[0]) > 0
     assert service["mem_limit"]
+    assert service["ulimits"]["core"] == 0
     assert {"max-size", "max-file"} <= set(service["logging"]["options"])
 
 
@@ -241,6 +242,14 @@ def test_only_this_machine_reaches_the_service(service: Yaml) -> None:
     assert host == "127.0.0.1"
     assert service["environment"]["WINTER_SYNC_HTTP__LISTEN"] == f"0.0.0.0:{inside}"
     assert HttpSettings().listen == f"{host}:{outside}"
+
+
+def test_other_containers_may_ask_by_its_name(
+    compose: Yaml, service: Yaml, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name that the service has in its network is one that the pages are served under."""
+    monkeypatch.setenv("WINTER_SYNC_HTTP__HOSTS", service["environment"]["WINTER_SYNC_HTTP__HOSTS"])
+    assert load(CHECKOUT / EXAMPLE).http.hosts == tuple(compose["services"])
 
 
 def test_the_service_is_ended_later_than_its_downloads(service: Yaml) -> None:

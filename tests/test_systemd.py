@@ -127,6 +127,12 @@ def test_an_end_that_was_asked_for_is_no_failure() -> None:
 
 
 @UNITS
+def test_no_core_dump_is_left(unit: str) -> None:
+    """A core dump would have the secrets in it."""
+    assert value(unit, "LimitCORE") == "0"
+
+
+@UNITS
 def test_it_is_slowed_down_before_it_is_killed(unit: str) -> None:
     """Memory has a soft limit below the hard one."""
     soft, hard = (parse_size(f"{value(unit, name)}iB") for name in ("MemoryHigh", "MemoryMax"))
