@@ -209,6 +209,7 @@ def settings_file(
         named = {"name": PROGRAM, "api_key": KEYS[PROGRAM], **program}
         lines += ["[[programs]]", *_keys(named)]
     path = directory / "settings.toml"
+    path.touch(0o600)
     path.write_text("\n".join(lines) + "\n")
     return path
 
