@@ -50,8 +50,8 @@ app = typer.Typer(
     name="winter-sync",
     help="Keep a local, trustworthy mirror of WINTER and SPRING data, by night.",
     epilog="Exit codes: 0 done, 1 an internal fault, 2 usage or settings, 3 credentials refused, "
-    "4 server unreachable or unwell, 5 some products could not be had (they stay wanted), or "
-    "verify found something wrong, 6 storage.",
+    "4 server unreachable or unwell, 5 some products could not be downloaded (they will be "
+    "retried), or verify found something wrong, 6 storage.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,  # they would print local variables, secrets among them
