@@ -6,23 +6,35 @@ import errno
 import fcntl
 import hashlib
 import os
+import shlex
 import stat
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from winter_sync.errors import StorageError
+from winter_sync.nofollow import (
+    KindError,
+    LinkError,
+    TooLargeError,
+    open_directory,
+    open_regular,
+    read_regular,
+)
 
 __all__ = [
     "NO_HARD_LINKS",
     "NO_SPACE",
     "digest",
+    "digest_of",
     "explained",
     "lock",
     "make_directory",
+    "open_own",
+    "read_own",
+    "refuse_shared",
     "share",
     "space_of",
     "sync_directory",
-    "sync_file",
     "take_lock",
     "write_all",
 ]
@@ -35,6 +47,10 @@ _WRITABLE = "Give the user who runs winter-sync write permission there."
 _INCAPABLE = "`winter-sync check` tries what the file system can do. Or set another mirror.root."
 _NO_LOCKS = "Mount the file system with file locks, or set another mirror.root and mirror.state."
 _IN_THE_WAY = "Something that is not ours has that name: move it away."
+_FOLLOW_LINKS = (
+    "Move it away. If it is yours, and leads to a directory on the same file system, set "
+    "`follow_links = true` under [mirror]."
+)
 NO_SPACE = "Free some space, or mirror less; everything published is safe."
 """What to do about a file system that is full, or nearly."""
 _REMEDIES = {
@@ -49,6 +65,7 @@ _REMEDIES = {
     errno.ENOENT: "Is its file system mounted?",
     errno.ELOOP: _IN_THE_WAY,
     errno.ENAMETOOLONG: "Set a shorter mirror.layout, or another mirror.root.",
+    errno.ESTALE: "Is its file system mounted?",
     errno.EXDEV: "The mirror must lie on one file system: no mounts or links out of it.",
     errno.EIO: "The disk is failing: see the kernel's log, and check the disk.",
     errno.ENOLCK: _NO_LOCKS,
@@ -73,14 +90,22 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as failed:
-        where = failed.filename or path
+        named = failed.filename
+        where = named if isinstance(named, str) and os.path.isabs(named) else path  # noqa: PTH117
         raise StorageError(
             f"{where}: {failed.strerror or failed}",
-            remedy=_REMEDIES.get(
-                failed.errno or 0, "Check that path; everything published is safe."
-            ),
+            remedy=_remedy(failed),
             errno=failed.errno,
         ) from failed
+
+
+def _remedy(failed: OSError) -> str:
+    if isinstance(failed, LinkError) and not failed.ours:
+        return _FOLLOW_LINKS
+    if isinstance(failed, LinkError | KindError | TooLargeError):
+        odd = shlex.quote(str(failed.filename))
+        return f"Nothing of ours is like that: `mv {odd} {odd}.aside`; everything published is safe."
+    return _REMEDIES.get(failed.errno or 0, "Check that path; everything published is safe.")
 
 
 def is_directory(path: Path) -> bool:
@@ -131,25 +156,24 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def digest_of_regular(path: Path) -> str:
-    """Return the SHA-256 of a regular file, hexadecimal.
-
-    Nothing else is read: a link would lead elsewhere, and a pipe could be waited for in vain.
+def digest_of(descriptor: int) -> str:
+    """Return the SHA-256 of an open file, hexadecimal.
 
     Raises
     ------
     OSError
-        If it cannot be read, or is not a regular file.
+        If it cannot be read, or is not a regular file: a pipe could be waited for in vain.
     """
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    with open(os.open(path, flags), "rb") as file:  # noqa: PTH123 - a descriptor has no path
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(errno.EINVAL, "not a regular file", str(path))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise OSError(errno.EINVAL, "not a regular file")
+    with open(descriptor, "rb", closefd=False) as file:  # noqa: PTH123 - a descriptor has no path
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def take_lock(path: Path) -> int:
+def take_lock(path: Path, within: int | None = None) -> int:
     """Give the descriptor of a locked file, making it if need be.
+
+    It is looked for in the directory `within`, where that is given, whatever its path leads to.
 
     Raises
     ------
@@ -158,13 +182,37 @@ def take_lock(path: Path) -> int:
     StorageError
         If the file system has no locks.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    descriptor = open_own(path, os.O_RDWR | os.O_CREAT, within)
     try:
         lock(descriptor, path, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def open_own(path: Path, flags: int, within: int | None = None) -> int:
+    """Open a file of ours, which is a regular one; see `nofollow.open_regular`.
+
+    Raises
+    ------
+    OSError
+        With the path in it.
+    """
+    try:
+        return open_regular(path if within is None else path.name, flags, within=within)
+    except OSError as failed:
+        failed.filename = str(path)
+        raise
+
+
+def read_own(path: Path, limit: int, within: int) -> bytes:
+    """Return the content of a file of ours of at most `limit` bytes; see `open_own`."""
+    try:
+        return read_regular(path.name, limit, within=within)
+    except OSError as failed:
+        failed.filename = str(path)
+        raise
 
 
 def lock(descriptor: int, path: Path, operation: int = fcntl.LOCK_EX) -> None:
@@ -194,46 +242,84 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
         written += os.write(descriptor, memoryview(data)[written:])
 
 
-def sync_file(path: Path) -> None:
-    """Make the content of a file durable."""
-    descriptor = os.open(path, os.O_RDONLY)
+def sync_directory(directory: Path | int) -> bool:
+    """Make the names in a directory durable; return False if its file system never can.
+
+    It is given by its path or its descriptor.
+    """
+    if isinstance(directory, int):
+        return _sync(directory)
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(descriptor)
+        return _sync(descriptor)
     finally:
         os.close(descriptor)
 
 
-def sync_directory(path: Path) -> bool:
-    """Make the names in a directory durable; return False if its file system never can."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+def _sync(descriptor: int) -> bool:
     try:
         os.fsync(descriptor)
     except OSError as refused:
         if refused.errno not in _NO_DIRECTORY_SYNC:
             raise
         return False
-    finally:
-        os.close(descriptor)
     return True
 
 
-def make_directory(path: Path) -> None:
-    """Make a directory if there is none, open to the group if the one above it is a group's."""
+def make_directory(
+    name: str, within: int, where: Path, *, follow: bool = False, ours: bool = False
+) -> int:
+    """Make a directory in another one, unless it is there; return its descriptor.
+
+    It is open to the group if the one above it is a group's.
+
+    Parameters
+    ----------
+    name
+        Its name.
+    within
+        The descriptor of the one above it.
+    where
+        Its path, for messages.
+    follow
+        Whether it may be a link.
+    ours
+        Whether it is one of our own, for messages.
+
+    Raises
+    ------
+    LinkError
+        If a link has its name, and may not be followed.
+    OSError
+        If it cannot be made or opened.
+    """
     try:
-        path.mkdir()
+        os.mkdir(name, dir_fd=within)
     except FileExistsError:
-        if not path.is_dir():
-            raise
-    else:
-        with suppress(OSError):  # some file systems have no modes to change
-            share(path, path.parent, _REACHABLE)
+        return open_directory(name, within, where, follow=follow, ours=ours)
+    except OSError as failed:
+        failed.filename = str(where)
+        raise
+    made = open_directory(name, within, where, ours=ours)
+    with suppress(OSError):  # some file systems have no modes to change
+        share(made, within, _REACHABLE)
+    return made
 
 
-def share(path: Path, directory: Path, access: int = _READABLE) -> bool:
+def share(new: int, directory: int, access: int = _READABLE) -> bool:
     """Give a new file what a set-group-ID directory gives to files that are made in it.
 
     That is its group, and leave for the group to read the file if it may read the directory,
     whatever the umask. In any other directory nothing is changed.
+
+    Parameters
+    ----------
+    new
+        The descriptor of the file, or of a directory.
+    directory
+        That of the directory it goes to.
+    access
+        The permissions of the group that it may get.
 
     Returns
     -------
@@ -245,13 +331,68 @@ def share(path: Path, directory: Path, access: int = _READABLE) -> bool:
     OSError
         If we are not in that group, or the file system has no groups or modes.
     """
-    above, found = directory.stat(), path.lstat()
+    above, found = os.fstat(directory), os.fstat(new)
     if not above.st_mode & stat.S_ISGID:
         return False
     mode = stat.S_IMODE(found.st_mode)
     wanted = mode | (above.st_mode & access)
     if found.st_gid != above.st_gid:
-        os.chown(path, -1, above.st_gid, follow_symlinks=False)
+        os.fchown(new, -1, above.st_gid)
     if wanted != mode:
-        path.chmod(wanted)
+        os.fchmod(new, wanted)
     return found.st_gid != above.st_gid or wanted != mode
+
+
+def refuse_shared(directory: int, path: Path, group: int) -> None:
+    """Make sure that nobody but us and root can change what is in a directory of ours.
+
+    Parameters
+    ----------
+    directory
+        Its descriptor.
+    path
+        Its path, for messages.
+    group
+        The group of the mirror, which may write there.
+
+    Raises
+    ------
+    StorageError
+        If it belongs to somebody else, or others may write in it.
+    """
+    found, quoted = os.fstat(directory), shlex.quote(str(path))
+    if found.st_uid not in {0, os.geteuid()} and found.st_uid != _owner_given(directory):
+        raise StorageError(
+            f"{path} belongs to another user (number {found.st_uid}), who could change what is "
+            "recorded there",
+            remedy=f"Run winter-sync as that user. If it is to be yours: "
+            f"`sudo chown -R {os.geteuid()} {quoted}`.",
+        )
+    if found.st_mode & stat.S_IWOTH:
+        raise _writable(path, "every user", f"chmod o-w {quoted}")
+    if found.st_mode & stat.S_IWGRP and found.st_gid not in {group, os.getegid()}:
+        who = f"another group (number {found.st_gid}) than the mirror's"
+        raise _writable(path, who, f"chmod g-w {quoted}")
+
+
+def _owner_given(directory: int) -> int:
+    """Return whom new files of ours belong to there: some network file systems rename users."""
+    name = f".winter-sync-{os.urandom(8).hex()}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    try:
+        descriptor = os.open(name, flags, 0o600, dir_fd=directory)
+    except OSError:
+        return os.geteuid()
+    try:
+        return os.fstat(descriptor).st_uid
+    finally:
+        os.close(descriptor)
+        os.unlink(name, dir_fd=directory)
+
+
+def _writable(path: Path, who: str, command: str) -> StorageError:
+    return StorageError(
+        f"{path} may be written by {who}, who could change what is recorded there",
+        remedy=f"`{command}`. Where that changes nothing, mount the file system with other modes "
+        "(umask=022), or set another mirror.root and mirror.state.",
+    )

@@ -12,8 +12,9 @@ import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from winter_sync.disk import NO_SPACE, explained
+from winter_sync.disk import NO_SPACE, explained, open_own
 from winter_sync.errors import StorageError
+from winter_sync.nofollow import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,11 +52,14 @@ class Room:
         self._guard = threading.Lock()
 
     @contextmanager
-    def account(self, session: Path) -> Iterator[None]:
-        """Let other processes know what is promised, as long as the session of this one lasts."""
+    def account(self, session: Path, within: int) -> Iterator[None]:
+        """Let other processes know what is promised, as long as the session of this one lasts.
+
+        `within` is the descriptor of its directory.
+        """
         path = session / _ACCOUNT
         with explained(path):
-            self._accounts[path] = os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
+            self._accounts[path] = open_own(path, os.O_WRONLY | os.O_CREAT, within)
         try:
             yield
         finally:
@@ -118,6 +122,6 @@ class Room:
 def _promised_in(account: Path) -> int:
     """Read an account; one that is just begun or gone says nothing."""
     try:
-        return int(account.read_bytes())
+        return int(read_regular(account, _DIGITS))
     except (OSError, ValueError):
         return 0

@@ -9,9 +9,10 @@ import socket
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from winter_sync.disk import explained, is_there
+from winter_sync.disk import explained, is_there, open_own
 from winter_sync.errors import UsageError
 from winter_sync.layout import OURS
+from winter_sync.nofollow import open_directory, open_root, opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,8 +37,9 @@ def only_daemon(root: Path, since: datetime) -> Iterator[None]:
         If the lock cannot be had for another reason.
     """
     path = root / OURS / _LOCK
-    with explained(path):
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    with explained(path), opened(open_root(root)) as top:
+        with opened(open_directory(OURS, top, root / OURS, ours=True)) as ours:
+            descriptor = open_own(path, os.O_RDWR | os.O_CREAT, ours)
     try:
         with explained(path):
             _lock(descriptor, root)

@@ -13,6 +13,7 @@ import errno
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import stat
 from collections import deque
@@ -24,15 +25,16 @@ from typing import TYPE_CHECKING, Self
 
 from winter_sync.disk import (
     NO_HARD_LINKS,
-    digest_of_regular,
+    digest_of,
     explained,
-    is_directory,
     lock,
     make_directory,
+    open_own,
+    read_own,
+    refuse_shared,
     share,
     space_of,
     sync_directory,
-    sync_file,
     take_lock,
     write_all,
 )
@@ -40,6 +42,7 @@ from winter_sync.errors import StorageError
 from winter_sync.events import DirectoriesNotSynced, Event, GroupNotGiven
 from winter_sync.layout import OURS
 from winter_sync.models import Evidence, Instrument, Marks
+from winter_sync.nofollow import Beneath, open_directory, open_root, opened, parts_of
 from winter_sync.room import Room
 
 if TYPE_CHECKING:
@@ -50,7 +53,10 @@ __all__ = ["OURS", "Part", "Reserve", "Session", "Tree"]
 _MARKER = "mirror.json"
 _FORMAT = 1
 _LOCK = "lock"
-_JOURNALS = "*.published"
+_STAGING = "staging"
+_JOURNAL = ".published"
+_LONGEST_MARKER = 64 * 1024
+_LONGEST_JOURNAL = 64 * 1024 * 1024
 _PIECE = 1024 * 1024
 _LONGEST_NAME = 255
 
@@ -71,6 +77,8 @@ class Tree:
         Bytes that must stay free on its file system.
     space
         Tells how many bytes are free on the file system of a path.
+    follow_links
+        Whether directories of products may be symbolic links. Our own never are.
 
     Raises
     ------
@@ -79,13 +87,21 @@ class Tree:
     """
 
     def __init__(
-        self, root: Path, *, min_free: int = 0, space: Callable[[Path], int] = space_of
+        self,
+        root: Path,
+        *,
+        min_free: int = 0,
+        space: Callable[[Path], int] = space_of,
+        follow_links: bool = False,
     ) -> None:
         self.root = root
         self.ours = root / OURS
-        self._staging = self.ours / "staging"
+        self.follow_links = follow_links
+        self._staging = self.ours / _STAGING
         self.room = Room(root, self._staging, min_free=min_free, space=space)
-        self._durable: set[Path] = set()
+        self._identity: tuple[int, int] | None = None
+        """Of the root that a session works in: device and inode."""
+        self._durable: set[PurePosixPath] = set()
         self._graves: dict[str, int] = {}
         self._untold: deque[Event] = deque()
         self._groups_refused: set[int] = set()
@@ -96,7 +112,8 @@ class Tree:
         path = self.ours / _MARKER
         with explained(path):
             try:
-                marker = path.read_bytes()
+                with opened(self._open_root()) as root, opened(self._enter_ours(root)) as ours:
+                    marker = read_own(path, _LONGEST_MARKER, ours)
             except (FileNotFoundError, NotADirectoryError):
                 return None
         return _name_in(marker, path)
@@ -108,22 +125,64 @@ class Tree:
         """
         with explained(self.root):
             _make_root(self.root)
-            make_directory(self.ours)
-            make_directory(self._staging)
-            with self._alone():
-                name = self.name or self._mark(proposed)
-            if not (sync_directory(self.ours) and sync_directory(self.root)):
-                self._untold.append(DirectoriesNotSynced(str(self.root)))
+            with opened(self._open_root()) as root:
+                os.close(make_directory(OURS, root, self.ours, ours=True))
+                with opened(self._open_ours()) as ours:
+                    os.close(make_directory(_STAGING, ours, self._staging, ours=True))
+                    with self._alone():
+                        name = self.name or self._mark(proposed, ours)
+                    if not (sync_directory(ours) and sync_directory(root)):
+                        self._untold.append(DirectoriesNotSynced(str(self.root)))
         return name
 
-    def _mark(self, name: str) -> str:
+    def _mark(self, name: str, ours: int) -> str:
         """Write the marker; it is there whole or not at all."""
         marker = self.ours / _MARKER
         temporary = marker.with_suffix(".new")
-        temporary.write_text(json.dumps({"format": _FORMAT, "id": name}) + "\n")
-        sync_file(temporary)
-        temporary.rename(marker)
+        with suppress(FileNotFoundError):
+            os.unlink(temporary.name, dir_fd=ours)
+        with opened(open_own(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, ours)) as file:
+            write_all(file, f"{json.dumps({'format': _FORMAT, 'id': name})}\n".encode())
+            os.fsync(file)
+        os.rename(temporary.name, marker.name, src_dir_fd=ours, dst_dir_fd=ours)
         return name
+
+    def refuse_strangers(self) -> None:
+        """Make sure that nobody but us can change what is recorded below `.winter-sync`.
+
+        Raises
+        ------
+        StorageError
+            If it is a link, belongs to another user, or may be written by others.
+        """
+        with explained(self.ours), suppress(FileNotFoundError, NotADirectoryError):
+            os.close(self._open_ours())
+
+    def _open_root(self) -> int:
+        """Open the root, which must be the same one as long as a session works in it."""
+        descriptor = open_root(self.root)
+        if self._identity not in {None, _identity(descriptor)}:
+            os.close(descriptor)
+            said = "this is not the directory any more that it was when work began"
+            raise OSError(errno.ESTALE, said, str(self.root))
+        return descriptor
+
+    def _enter_ours(self, root: int) -> int:
+        return open_directory(OURS, root, self.ours, ours=True)
+
+    def _open_ours(self) -> int:
+        """Open our own directory, unless others could change what is in it."""
+        with opened(self._open_root()) as root:
+            descriptor = self._enter_ours(root)
+            try:
+                refuse_shared(descriptor, self.ours, os.fstat(root).st_gid)
+            except BaseException:
+                os.close(descriptor)
+                raise
+            return descriptor
+
+    def _open_session(self, name: str, staging: int) -> int:
+        return open_directory(name, staging, self._staging / name, ours=True)
 
     def untold(self) -> Iterator[Event]:
         """Take what was noticed of the file system and not yet told; each fault once."""
@@ -137,19 +196,24 @@ class Tree:
         """Open a session of work; its directory vanishes at the end unless evidence is in it."""
         directory = self._staging / name
         with ExitStack() as stack:
-            with explained(directory), self._alone():
-                directory.mkdir()
-                stack.callback(os.close, take_lock(directory / _LOCK))
-                sync_directory(self._staging)
-            stack.callback(self._end, directory)
-            stack.enter_context(self.room.account(directory))
-            yield Session(self, directory)
+            with explained(directory), self._alone() as staging:
+                os.mkdir(name, dir_fd=staging)
+                descriptor = self._open_session(name, staging)
+                stack.callback(os.close, descriptor)
+                stack.callback(os.close, take_lock(directory / _LOCK, descriptor))
+                sync_directory(staging)
+                with opened(self._open_root()) as root:
+                    self._identity = _identity(root)
+            stack.callback(self._end, name, descriptor)
+            stack.enter_context(self.room.account(directory, descriptor))
+            yield Session(self, directory, descriptor)
 
-    def _end(self, directory: Path) -> None:
+    def _end(self, name: str, descriptor: int) -> None:
         """Remove the directory of a session, or leave it to the next start for its evidence."""
-        with explained(directory), self._alone():
-            if is_directory(directory) and not any(directory.glob(_JOURNALS)):
-                shutil.rmtree(directory)
+        with explained(self._staging / name), self._alone() as staging:
+            if not _journals(descriptor):
+                _remove(name, staging)
+        self._identity = None
 
     def sessions(self) -> dict[str, bool]:
         """Give all sessions, and whether the process of each lives.
@@ -157,9 +221,10 @@ class Tree:
         A dead one is taken charge of, until it is buried: meanwhile it lives in the eyes of
         other processes, so that no two put it in order at once.
         """
-        with explained(self._staging), self._alone():
-            directories = sorted(path for path in self._staging.iterdir() if path.is_dir())
-            return {path.name: not self._take_charge(path) for path in directories}
+        with explained(self._staging), self._alone() as staging:
+            return {
+                name: not self._take_charge(name, staging) for name in _directories_in(staging)
+            }
 
     def abandoned(self) -> list[Path]:
         """Return the directories of sessions whose processes are dead, and leave them alone.
@@ -167,44 +232,56 @@ class Tree:
         None where this user may not look.
         """
         found = []
-        with suppress(OSError), self._alone():
-            for directory in sorted(path for path in self._staging.iterdir() if path.is_dir()):
-                with suppress(OSError):
-                    os.close(take_lock(directory / _LOCK))
-                    found.append(directory)
+        with suppress(OSError, StorageError), self._alone() as staging:
+            for name in _directories_in(staging):
+                with suppress(OSError), opened(self._open_session(name, staging)) as directory:
+                    os.close(take_lock(self._staging / name / _LOCK, directory))
+                    found.append(self._staging / name)
         return found
 
-    def _take_charge(self, directory: Path) -> bool:
+    def _take_charge(self, name: str, staging: int) -> bool:
         """Lock the directory of a dead session; False if its process lives."""
-        if directory.name not in self._graves:
-            try:
-                self._graves[directory.name] = take_lock(directory / _LOCK)
-            except BlockingIOError:
-                return False
+        if name not in self._graves:
+            with opened(self._open_session(name, staging)) as directory:
+                try:
+                    self._graves[name] = take_lock(self._staging / name / _LOCK, directory)
+                except BlockingIOError:
+                    return False
         return True
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keep others from beginning, ending or judging sessions, in this process or another."""
+    def _alone(self) -> Iterator[int]:
+        """Keep others from beginning, ending or judging sessions, in this process or another.
+
+        Yields the descriptor of the directory of all sessions.
+        """
         path = self.ours / "sessions.lock"
-        with path.open("w") as file:
-            lock(file.fileno(), path)
-            yield
+        with opened(self._open_ours()) as ours:
+            with opened(open_own(path, os.O_RDWR | os.O_CREAT, ours)) as file:
+                lock(file, path)
+                with opened(open_directory(_STAGING, ours, self._staging, ours=True)) as staging:
+                    yield staging
 
     def testimony(self, session: str) -> list[Evidence]:
         """Give the evidence of a dead session that still holds: the file is there, the very same.
 
         A file is read once to make sure; there are at most as many as a few batches have.
         """
-        journals = sorted((self._staging / session).glob(_JOURNALS))
-        return self.confirmed(one for path in journals for one in _read_journal(path))
+        path, heard = self._staging / session, list[Evidence]()
+        with explained(path), suppress(FileNotFoundError), ExitStack() as stack:
+            ours = stack.enter_context(opened(self._open_ours()))
+            staging = open_directory(_STAGING, ours, self._staging, ours=True)
+            stack.callback(os.close, staging)
+            directory = stack.enter_context(opened(self._open_session(session, staging)))
+            for name in _journals(directory):
+                heard += _read_journal(path / name, directory)
+        return self.confirmed(heard)
 
     def bury(self, session: str) -> None:
         """Remove what a dead session left, once its testimony was heard."""
-        directory = self._staging / session
-        with explained(directory), self._alone():
-            if is_directory(directory) and self._take_charge(directory):
-                shutil.rmtree(directory)
+        with explained(self._staging / session), self._alone() as staging:
+            if session in _directories_in(staging) and self._take_charge(session, staging):
+                _remove(session, staging)
             if session in self._graves:
                 os.close(self._graves.pop(session))
 
@@ -216,16 +293,21 @@ class Tree:
         It does not have what cannot be read.
         """
         try:
-            right_size = (self.root / evidence.path).lstat().st_size == evidence.size
-        except OSError:
+            with Beneath(self.root, follow_links=self.follow_links) as files:
+                right_size = files.lstat(evidence.path).st_size == evidence.size
+        except (OSError, ValueError):
             return False
         return right_size and self.has(evidence.path, evidence.sha256)
 
     def has(self, path: str, sha256: str) -> bool:
         """Return whether a regular file is there, no link, and has this digest."""
         try:
-            return digest_of_regular(self.root / path) == sha256
-        except OSError:
+            with (
+                Beneath(self.root, follow_links=self.follow_links) as files,
+                opened(files.open(path)) as file,
+            ):
+                return digest_of(file) == sha256
+        except (OSError, ValueError):
             return False
 
     def confirmed(self, evidences: Iterable[Evidence]) -> list[Evidence]:
@@ -233,25 +315,33 @@ class Tree:
 
         Its `mtime_ns` is that of the file as it is now.
         """
-        held = [one for one in evidences if self.holds(one)]
-        for one in held:
-            path = self.root / one.path
-            with explained(path):
-                sync_file(path)
-                sync_directory(path.parent)
-        return [replace(one, mtime_ns=_mtime_ns(self.root / one.path)) for one in held]
+        return [self._made_durable(one) for one in evidences if self.holds(one)]
+
+    def _made_durable(self, evidence: Evidence) -> Evidence:
+        path = self.place(evidence.path)
+        parent = PurePosixPath(evidence.path).parent
+        with explained(path), opened(self.make_directory(parent)) as directory:
+            with opened(open_own(path, os.O_RDONLY, directory)) as file:
+                os.fsync(file)
+            sync_directory(directory)
+            return replace(evidence, mtime_ns=_mtime_ns(path.name, directory))
 
     def place(self, path: str) -> Path:
         """Give where a path of the catalog is, which never leads out of the tree."""
-        if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
-            raise ValueError(f"{path!r} leads out of the tree")
-        return self.root / path
+        try:
+            return self.root.joinpath(*parts_of(path))
+        except ValueError as wrong:
+            raise StorageError(
+                f"no product can be there: {wrong}",
+                remedy=f"Restore the catalog from a backup; nothing outside {self.root} was "
+                "touched.",
+            ) from None
 
     def obstacle(self, path: str) -> StorageError | None:
         """Give what stands in the way of a file, if something does, before it is asked for.
 
         That is a fault of this one place, of which others can know nothing: a file where a
-        directory should be or the other way round, or a link to another file system.
+        directory should be or the other way round, or a link.
         """
         place = self.place(path)
         try:
@@ -263,65 +353,94 @@ class Tree:
         return None
 
     def _look_along(self, place: Path) -> None:
-        device = self.root.stat().st_dev
-        for directory in reversed(place.relative_to(self.root).parents):
-            try:
-                found = (self.root / directory).stat()
-            except FileNotFoundError:
-                if not (self.root / directory).is_symlink():
+        descriptor, where = open_root(self.root, look=True), self.root
+        try:
+            device = os.fstat(descriptor).st_dev
+            for part in place.parent.relative_to(self.root).parts:
+                where /= part
+                below = self._look_into(descriptor, where)
+                if below is None:
                     return
-                raise _in_the_way(errno.ENOTDIR, self.root / directory) from None
-            if not stat.S_ISDIR(found.st_mode):
-                raise _in_the_way(errno.ENOTDIR, self.root / directory)
-            if found.st_dev != device:
-                raise _in_the_way(errno.EXDEV, self.root / directory)
-        with suppress(FileNotFoundError):
-            if stat.S_ISDIR(place.lstat().st_mode):
+                os.close(descriptor)
+                descriptor = below
+                if os.fstat(descriptor).st_dev != device:
+                    raise _in_the_way(errno.EXDEV, where)
+            if stat.S_ISDIR(_mode(place.name, descriptor)):
                 raise _in_the_way(errno.EISDIR, place)
+        finally:
+            os.close(descriptor)
 
-    def make_directory(self, directory: Path) -> None:
+    def _look_into(self, above: int, where: Path) -> int | None:
+        """Open the next directory on the way; None if there is none yet."""
+        try:
+            return open_directory(where.name, above, where, follow=self.follow_links, look=True)
+        except FileNotFoundError:
+            if stat.S_ISLNK(_mode(where.name, above)):
+                raise _in_the_way(errno.ENOTDIR, where) from None
+            return None
+
+    def make_directory(self, directory: PurePosixPath) -> int:
         """Make a directory of the tree, and every name on the way to it durable.
 
         Also those that are there already: another thread or process may have made them and not
-        synced them yet.
+        synced them yet. Returns its descriptor.
         """
-        if directory in self._durable and directory.is_dir():
-            return
-        if directory != self.root:
-            self.make_directory(directory.parent)
-            make_directory(directory)
-            sync_directory(directory.parent)
-        self._durable.add(directory)
+        descriptor, where = self._open_root(), PurePosixPath()
+        for part in directory.parts:
+            where /= part
+            try:
+                below = self._make_below(descriptor, where)
+            finally:
+                os.close(descriptor)
+            descriptor = below
+        return descriptor
 
-    def share(self, part: Part, directory: Path) -> None:
+    def _make_below(self, above: int, where: PurePosixPath) -> int:
+        ours = where.parts[0] == OURS
+        follow = self.follow_links and not ours
+        place = self.root / where
+        if where in self._durable:
+            with suppress(FileNotFoundError):
+                return open_directory(where.name, above, place, follow=follow, ours=ours)
+        made = make_directory(where.name, above, place, follow=follow, ours=ours)
+        try:
+            sync_directory(above)
+        except BaseException:
+            os.close(made)
+            raise
+        self._durable.add(where)
+        return made
+
+    def share(self, part: Part, directory: int, where: Path) -> None:
         """Let a part belong to the group that has the directory it goes to, if one has.
 
         Staged elsewhere, it did not get that by being made. Where it cannot be given it stays ours.
         """
         try:
-            if share(part.path, directory):
+            if share(part.descriptor, directory):
                 part.unseal()
         except OSError:
-            group = directory.stat().st_gid
+            group = os.fstat(directory).st_gid
             if group not in self._groups_refused:
                 self._groups_refused.add(group)
-                self._untold.append(GroupNotGiven(str(directory), group))
+                self._untold.append(GroupNotGiven(str(where), group))
 
 
 class Session:
     """The staging place of one process; made by `Tree.session`."""
 
-    def __init__(self, tree: Tree, directory: Path) -> None:
+    def __init__(self, tree: Tree, directory: Path, descriptor: int) -> None:
         self.tree = tree
         self.name = directory.name
         self._directory = directory
+        self._descriptor = descriptor
         self._numbers = count(1)
 
     def stage(self) -> Part:
         """Open an empty part."""
         path = self._directory / f"{next(self._numbers)}.part"
         with explained(path):
-            return Part(path)
+            return Part(path, self._descriptor)
 
     def publish(self, part: Part, evidence: Evidence, *, batch: str, keep: bool) -> Evidence:
         """Put a part into the tree under its final name, durably.
@@ -344,56 +463,66 @@ class Session:
             With `kept` and `mtime_ns` filled in.
         """
         target = self.tree.place(evidence.path)
-        with explained(target):
-            self.tree.make_directory(target.parent)
-            self.tree.share(part, target.parent)
+        parent = PurePosixPath(evidence.path).parent
+        with explained(target), opened(self.tree.make_directory(parent)) as directory:
+            self.tree.share(part, directory, target.parent)
             part.seal()
-            if keep and os.path.lexists(target):
-                evidence = replace(evidence, kept=self._keep(target, evidence.path))
+            if keep and _mode(target.name, directory):
+                evidence = replace(evidence, kept=self._keep(directory, evidence.path))
             self._testify(evidence, batch)
-            part.path.rename(target)
-            sync_directory(target.parent)
-        # Looked up under the final name: a file system may round times when it writes them.
-        return replace(evidence, mtime_ns=_mtime_ns(target))
+            part.rename(target.name, directory)
+            sync_directory(directory)
+            # Looked up under the final name: a file system may round times when it writes them.
+            return replace(evidence, mtime_ns=_mtime_ns(target.name, directory))
 
-    def _keep(self, target: Path, path: str) -> str:
+    def _keep(self, directory: int, path: str) -> str:
         """Give the older file a second name among the revisions, so that it outlives the rename."""
         place = PurePosixPath(OURS, "revisions", path)
-        self.tree.make_directory(self.tree.root / place.parent)
-        for number in count(1):
-            kept = place.with_name(_numbered(place.name, number))
-            if self._name_again(target, self.tree.root / kept):
-                break
-        sync_directory(self.tree.root / place.parent)
+        with opened(self.tree.make_directory(place.parent)) as revisions:
+            for number in count(1):
+                kept = place.with_name(_numbered(place.name, number))
+                if self._name_again(place.name, directory, kept.name, revisions):
+                    break
+            sync_directory(revisions)
         return str(kept)
 
-    def _name_again(self, target: Path, kept: Path) -> bool:
+    def _name_again(self, name: str, directory: int, kept: str, revisions: int) -> bool:
         """Give a file a second name, or see that it has it; False if that is another file's."""
         try:
-            os.link(target, kept, follow_symlinks=False)
+            os.link(name, kept, src_dir_fd=directory, dst_dir_fd=revisions, follow_symlinks=False)
         except FileExistsError:
-            return os.path.samestat(target.lstat(), kept.lstat())
+            return os.path.samestat(_lstat(name, directory), _lstat(kept, revisions))
         except OSError as refused:
             if refused.errno not in NO_HARD_LINKS:
                 raise
-            return self._copy(target, kept)
+            return self._copy(name, directory, kept, revisions)
         return True
 
-    def _copy(self, target: Path, kept: Path) -> bool:
-        """Do with a copy what cannot be done with a link; `target` is never absent this way."""
-        if os.path.lexists(kept):
+    def _copy(self, name: str, directory: int, kept: str, revisions: int) -> bool:
+        """Do with a copy what cannot be done with a link; the file is never absent this way.
+
+        Something else than a file, which nobody reads as a product, is moved.
+        """
+        if _mode(kept, revisions):
             return False
+        found = _lstat(name, directory)
+        if stat.S_ISDIR(found.st_mode):
+            raise _in_the_way(errno.EISDIR, Path(name))
+        if not stat.S_ISREG(found.st_mode):
+            os.rename(name, kept, src_dir_fd=directory, dst_dir_fd=revisions)
+            return True
         with (
             self.stage() as part,
-            Reserve(self.tree, target.stat().st_size) as reserve,
-            target.open("rb") as file,
+            Reserve(self.tree, found.st_size) as reserve,
+            opened(open_own(Path(name), os.O_RDONLY, directory)) as file,
         ):
-            while piece := file.read(_PIECE):
+            while piece := os.read(file, _PIECE):
                 reserve.write(part, piece)
             with suppress(OSError):  # not every file system without links has modes
-                shutil.copystat(target, part.path)
+                os.utime(part.descriptor, ns=(found.st_atime_ns, found.st_mtime_ns))
+                os.fchmod(part.descriptor, stat.S_IMODE(found.st_mode))
             part.seal()
-            part.path.rename(kept)
+            part.rename(kept, revisions)
         return True
 
     def _testify(self, evidence: Evidence, batch: str) -> None:
@@ -403,41 +532,51 @@ class Session:
         """
         line = f"\n{json.dumps(asdict(evidence))}\n".encode()
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-        descriptor = os.open(self._journal(batch), flags, 0o666)
-        try:
-            is_new = os.fstat(descriptor).st_size == 0
-            write_all(descriptor, line)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        with opened(open_own(self._journal(batch), flags, self._descriptor)) as journal:
+            is_new = os.fstat(journal).st_size == 0
+            write_all(journal, line)
+            os.fsync(journal)
         if is_new:
-            sync_directory(self._directory)
+            sync_directory(self._descriptor)
 
     def _journal(self, batch: str) -> Path:
-        return self._directory / _JOURNALS.replace("*", batch)
+        return self._directory / f"{batch}{_JOURNAL}"
 
     def testimony(self, batch: str) -> list[Evidence]:
         """Give what a batch put into the tree so far."""
-        return self.tree.confirmed(_read_journal(self._journal(batch)))
+        journal = self._journal(batch)
+        with explained(journal):
+            heard = _read_journal(journal, self._descriptor)
+        return self.tree.confirmed(heard)
 
     def committed(self, batch: str) -> None:
         """Tell that the catalog holds all publications of a batch; its journal is not needed."""
-        with explained(self._directory):
-            self._journal(batch).unlink(missing_ok=True)
+        with explained(self._directory), suppress(FileNotFoundError):
+            os.unlink(self._journal(batch).name, dir_fd=self._descriptor)
 
 
 class Part:
     """A file that is still arriving.
 
     Its space is to be set aside before (`Reserve`).
+
+    Parameters
+    ----------
+    path
+        Its path.
+    within
+        The descriptor of the directory that it is in, which is used instead of the path's.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, within: int | None = None) -> None:
         self.path = path
+        self._name = path if within is None else path.name
+        self._within = within
         self.size = 0
         self._digest = hashlib.sha256()
         self._sealed = False
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        self._descriptor = os.open(self._name, flags, 0o666, dir_fd=within)
 
     @property
     def sha256(self) -> str:
@@ -468,6 +607,10 @@ class Part:
         """Tell that something of the file was changed, so that it must be made durable again."""
         self._sealed = False
 
+    def rename(self, name: str, directory: int) -> None:
+        """Give it its final name in a directory, known by its descriptor."""
+        os.rename(self._name, name, src_dir_fd=self._within, dst_dir_fd=directory)
+
     def close(self) -> None:
         """Close the file; safe to repeat."""
         descriptor, self._descriptor = self._descriptor, -1
@@ -478,8 +621,8 @@ class Part:
     def discard(self) -> None:
         """Remove the file, if it was not published."""
         self.close()
-        with explained(self.path):
-            self.path.unlink(missing_ok=True)
+        with explained(self.path), suppress(FileNotFoundError):
+            os.unlink(self._name, dir_fd=self._within)
 
     def __enter__(self) -> Self:
         return self
@@ -534,12 +677,48 @@ class Reserve:
         self.end()
 
 
-def _mtime_ns(path: Path) -> int | None:
+def _lstat(name: str, directory: int) -> os.stat_result:
+    return os.stat(name, dir_fd=directory, follow_symlinks=False)
+
+
+def _mode(name: str, directory: int) -> int:
+    """Return the mode of what has a name in a directory; 0 if nothing has."""
+    try:
+        return _lstat(name, directory).st_mode
+    except FileNotFoundError:
+        return 0
+
+
+def _mtime_ns(name: str, directory: int) -> int | None:
     """Return the modification time of a file; None if it is gone again by now."""
     try:
-        return path.lstat().st_mtime_ns
+        return _lstat(name, directory).st_mtime_ns
     except OSError:
         return None
+
+
+def _identity(descriptor: int) -> tuple[int, int]:
+    found = os.fstat(descriptor)
+    return found.st_dev, found.st_ino
+
+
+def _directories_in(descriptor: int) -> list[str]:
+    """Return the names of the directories in a directory, links left out."""
+    with os.scandir(descriptor) as entries:
+        return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+
+
+def _journals(session: int) -> list[str]:
+    """Return the names of the journals of a session; none if its directory was removed."""
+    try:
+        return sorted(name for name in os.listdir(session) if name.endswith(_JOURNAL))  # noqa: PTH208 - a descriptor has no path
+    except FileNotFoundError:
+        return []
+
+
+def _remove(session: str, staging: int) -> None:
+    with suppress(FileNotFoundError):
+        shutil.rmtree(session, dir_fd=staging)
 
 
 def _in_the_way(code: int, path: Path) -> OSError:
@@ -568,11 +747,15 @@ def _name_in(marker: bytes, path: Path) -> str:
     """Read a marker."""
     try:
         fields = json.loads(marker)
-        edition, name = int(fields["format"]), str(fields["id"])
-    except (ValueError, KeyError, TypeError) as broken:
+        edition, name = fields["format"], fields["id"]
+        if type(edition) is not int or type(name) is not str or not name:
+            raise TypeError("it has not the fields that are written")
+    except (ValueError, KeyError, TypeError, RecursionError) as broken:
+        quoted = shlex.quote(str(path))
         raise StorageError(
-            f"the marker {path} cannot be read: {broken}",
-            remedy="Restore it from a backup, or remove it to begin a new mirror here.",
+            f"the marker {path} cannot be read: {_fault(broken)}",
+            remedy=f"Restore it from a backup. Or `mv {quoted} {quoted}.aside`, then "
+            "`winter-sync sync --new-root`: what is there is kept.",
         ) from None
     if edition > _FORMAT:
         raise StorageError(
@@ -582,21 +765,37 @@ def _name_in(marker: bytes, path: Path) -> str:
     return name
 
 
-def _read_journal(path: Path) -> Iterator[Evidence]:
+def _fault(broken: Exception) -> str:
+    """Say what is wrong with a JSON text."""
+    if isinstance(broken, KeyError):
+        return f"it has no {broken.args[0]}"
+    return "it is nested too deep" if isinstance(broken, RecursionError) else str(broken)
+
+
+def _read_journal(path: Path, directory: int) -> list[Evidence]:
     """Read what was journalled; a line that a crash cut short proves nothing."""
-    with explained(path):
-        try:
-            lines = path.read_text(errors="replace").splitlines()
-        except FileNotFoundError:
-            return
-    for line in lines:
-        try:
-            fields = json.loads(line)
-            fields["instrument"] = Instrument(fields["instrument"])
-            fields["marks"] = Marks(**fields["marks"])
-            yield Evidence(**fields)
-        except (ValueError, TypeError, KeyError):
-            continue
+    try:
+        lines = read_own(path, _LONGEST_JOURNAL, directory).decode(errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    return [one for line in lines if (one := _evidence_in(line)) is not None]
+
+
+def _evidence_in(line: str) -> Evidence | None:
+    """Read a line of a journal; None if no version has written it."""
+    try:
+        fields = json.loads(line)
+        fields["instrument"] = Instrument(fields["instrument"])
+        fields["marks"] = Marks(**fields["marks"])
+        evidence = Evidence(**fields)
+        parts_of(evidence.path)
+        parts_of(evidence.kept or evidence.path)
+    except (ValueError, TypeError, KeyError, RecursionError, AttributeError):
+        return None
+    marks = (evidence.marks.lastmodified, evidence.marks.pipeversion)
+    texts = (evidence.savepath, evidence.path, evidence.sha256)
+    right = type(evidence.size) is int and all(type(one) is str for one in texts)
+    return evidence if right and all(type(one) in {str, type(None)} for one in marks) else None
 
 
 def _numbered(name: str, number: int) -> str:

@@ -57,6 +57,15 @@ int rename(const char *from, const char *to) {
     return REAL(rename)(from, to);
 }
 
+int renameat(int a, const char *from, int b, const char *to) {
+    if (faccessat(b, to, F_OK, 0) == 0 && refused("replace")) return -1;
+    return REAL(renameat)(a, from, b, to);
+}
+
+int fchmod(int fd, mode_t mode) {
+    return refused("chmod") ? -1 : REAL(fchmod)(fd, mode);
+}
+
 int chmod(const char *path, mode_t mode) {
     return refused("chmod") ? -1 : REAL(chmod)(path, mode);
 }
