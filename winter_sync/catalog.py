@@ -46,6 +46,7 @@ from winter_sync.columns import (
     trouble_of,
     waiting_of,
 )
+from winter_sync.disk import explained as explained_files
 from winter_sync.errors import StorageError
 from winter_sync.events import Share
 from winter_sync.marks import SAMPLE, marks, spread
@@ -70,7 +71,7 @@ from winter_sync.models import (
     Unchanged,
 )
 from winter_sync.offloop import off_loop
-from winter_sync.reading import Reader, connect
+from winter_sync.reading import Reader, connect, refuse_odd
 from winter_sync.records import (
     Check,
     Damaged,
@@ -144,6 +145,8 @@ class Catalog:
         self.path = path
         self._clock = clock
         self._reader: Reader | None = None
+        with explained_files(path):
+            refuse_odd(path)
         with explained(path):
             if reading:
                 self._reader = connect(path, patience)

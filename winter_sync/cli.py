@@ -301,7 +301,13 @@ def status(
         async with open_existing_catalog(settings) as catalog:
             found = await reading.look(catalog, settings.selections, now())
             scope = Scope(programs=tuple(one.program for one in settings.selections))
-            damaged = await look_at_newest(catalog, settings.root, scope, _FILES_LOOKED_AT)
+            damaged = await look_at_newest(
+                catalog,
+                settings.root,
+                scope,
+                _FILES_LOOKED_AT,
+                follow_links=settings.mirror.follow_links,
+            )
             return reading.with_damaged(found, damaged)
 
     found = _run(read())

@@ -142,6 +142,7 @@ class Daemon:
             rate=self._check_rate,
             every=self._check_every,
             is_busy=lambda: mirror.downloader.under_way > 0,
+            follow_links=mirror.session.tree.follow_links,
             found_lost=self._work.wake,
             tell=self._tell,
             clock=self._clock,

@@ -104,7 +104,9 @@ def _remedy(failed: OSError) -> str:
         return _FOLLOW_LINKS
     if isinstance(failed, LinkError | KindError | TooLargeError):
         odd = shlex.quote(str(failed.filename))
-        return f"Nothing of ours is like that: `mv {odd} {odd}.aside`; everything published is safe."
+        return (
+            f"Nothing of ours is like that: `mv {odd} {odd}.aside`; everything published is safe."
+        )
     return _REMEDIES.get(failed.errno or 0, "Check that path; everything published is safe.")
 
 
@@ -166,7 +168,7 @@ def digest_of(descriptor: int) -> str:
     """
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         raise OSError(errno.EINVAL, "not a regular file")
-    with open(descriptor, "rb", closefd=False) as file:  # noqa: PTH123 - a descriptor has no path
+    with open(descriptor, "rb", closefd=False) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -8,7 +8,7 @@ import random
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from winter_sync import keyring
 from winter_sync.api import Api, Timeouts
 from winter_sync.catalog import Catalog, CatalogThread
-from winter_sync.disk import explained, is_file
+from winter_sync.disk import explained, is_there, refuse_shared
 from winter_sync.downloader import Downloader
 from winter_sync.errors import UsageError, WinterSyncError
 from winter_sync.fetcher import Fetcher
@@ -25,6 +25,7 @@ from winter_sync.filecheck import glances
 from winter_sync.identity import lost, refuse_other_root
 from winter_sync.mirror import Mirror
 from winter_sync.models import Damage
+from winter_sync.nofollow import open_root, opened
 from winter_sync.poller import Poller
 from winter_sync.quicklook import QuickLook
 from winter_sync.reading import may_write
@@ -128,7 +129,11 @@ async def open_mirror(  # noqa: PLR0913 - time comes in three ways, all by name
     """
     secrets = credentials or keyring.credentials(settings)
     chosen = settings.selections if selections is None else tuple(selections)
-    tree = Tree(settings.root, min_free=settings.mirror.min_free)
+    tree = Tree(
+        settings.root,
+        min_free=settings.mirror.min_free,
+        follow_links=settings.mirror.follow_links,
+    )
     async with (
         _open_catalog(settings, tree, clock, new_root=new_root) as catalog,
         open_api(
@@ -203,6 +208,7 @@ class _Parts:
             rhythm=self.settings.rhythm,
             tell=self.tell,
             clock=clock,
+            follow_links=tree.follow_links,
         )
 
     def _downloader(self) -> Downloader:
@@ -240,7 +246,7 @@ async def open_existing_catalog(
         If it cannot be read.
     """
     path = settings.state / CATALOG
-    if not is_file(path):
+    if not _is_taken(path):
         raise _nothing_yet(settings.root)
     reading = beside_writer or not may_write(path)
     async with CatalogThread(path, now, reading=reading) as catalog:
@@ -266,7 +272,8 @@ async def _open_catalog(
 ) -> AsyncIterator[CatalogThread]:
     path = settings.state / CATALOG
     roots = Roots(memory_path(os.environ))
-    if is_file(path):
+    _make_sure_of_state(settings.state, tree)
+    if _is_taken(path):
         async with CatalogThread(path, clock) as catalog:
             yield await _reopened(catalog, path, tree, roots, new_root=new_root)
         return
@@ -286,7 +293,7 @@ async def _reopened(
     """Make sure that a catalog that was there belongs to the root; gives it back."""
     known = await catalog(Catalog.mirror_name)
     if known is not None and new_root and tree.name is None:
-        await _want_what_is_gone(catalog, tree.root)
+        await _want_what_is_gone(catalog, tree)
     elif known is not None:
         refuse_other_root(tree, known, path)
     name = tree.prepare(known or uuid.uuid4().hex)
@@ -295,7 +302,7 @@ async def _reopened(
     return catalog
 
 
-async def _want_what_is_gone(catalog: CatalogThread, root: Path) -> None:
+async def _want_what_is_gone(catalog: CatalogThread, tree: Tree) -> None:
     """Want all products again whose files are not in a root that was emptied.
 
     Before the root gets its marker: whatever interrupts this, it is done again.
@@ -303,7 +310,7 @@ async def _want_what_is_gone(catalog: CatalogThread, root: Path) -> None:
     everything = Scope(programs=())
     for night in await catalog(Catalog.held_nights, everything):
         held = await catalog(Catalog.held, everything, night)
-        seen = await asyncio.to_thread(glances, root, held)
+        seen = await asyncio.to_thread(glances, tree.root, held, follow_links=tree.follow_links)
         gone = [one.check for one in seen if one.check.damage is Damage.MISSING]
         await catalog(Catalog.want_lost, gone)
 
@@ -314,6 +321,22 @@ def _beginning(tree: Tree, roots: Roots, *, new_root: bool) -> str:
     if tree.name is None and roots.mirror_in(tree.root) is not None and not new_root:
         raise lost(tree.root)
     return tree.prepare(uuid.uuid4().hex)
+
+
+def _is_taken(path: Path) -> bool:
+    """Return whether anything has the name of the catalog, if only a link to nowhere."""
+    return is_there(path) or path.is_symlink()
+
+
+def _make_sure_of_state(directory: Path, tree: Tree) -> None:
+    """Refuse what is recorded where others than us could have written it."""
+    tree.refuse_strangers()
+    if directory == tree.ours:
+        return
+    with explained(directory), suppress(FileNotFoundError, NotADirectoryError):
+        with opened(open_root(directory)) as state:
+            group = tree.root.stat().st_gid if tree.root.is_dir() else os.getegid()
+            refuse_shared(state, directory, group)
 
 
 def _make_state(directory: Path) -> None:

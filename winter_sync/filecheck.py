@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Self
 from winter_sync import gate
 from winter_sync.errors import DamagedError
 from winter_sync.models import Damage
+from winter_sync.nofollow import Beneath, LinkError, kind_of
 from winter_sync.records import Check
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ _COARSE = 2 * _SECOND
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR})
 _NOT_REGULAR = frozenset({errno.ELOOP, errno.ENXIO, errno.EISDIR})
 """The result of opening a link, a socket or a directory as a file."""
+_LINK = "this is a symbolic link, followed only with `follow_links = true` under [mirror]"
 _NO_FILE = "there is no such file"
 _STRUCTURE = {
     gate.Fault.FOREIGN: "it is not what its name says",
@@ -42,12 +44,6 @@ _STRUCTURE = {
     gate.Fault.CHECKSUM: "a checksum in it is wrong",
     gate.Fault.EXTENSIONS: "it lacks extensions, or has too many",
 }
-_KINDS = (
-    (stat.S_ISDIR, "a directory"),
-    (stat.S_ISLNK, "a symbolic link"),
-    (stat.S_ISFIFO, "a pipe"),
-    (stat.S_ISSOCK, "a socket"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,23 +61,24 @@ class Seen:
     size: int = 0
 
 
-def glance(root: Path, held: Held) -> Seen:
+def glance(files: Beneath, held: Held) -> Seen:
     """Return what can be told of a file without opening it: one `lstat`."""
     try:
-        found = os.lstat(root / held.path)
+        found = files.lstat(held.path)
     except OSError as failed:
         return _failed(held, failed)
     return Seen(Check(held, *_differs(found, held, times=True)))
 
 
-def glances(root: Path, some: Iterable[Held]) -> list[Seen]:
+def glances(root: Path, some: Iterable[Held], *, follow_links: bool = False) -> list[Seen]:
     """Return what is to be told of several files that are not as they were published.
 
     What was found wrong before and looks right now is told, too. Content that was found wrong is
     not: a glance cannot take that back.
     """
-    seen = (glance(root, held) for held in some)
-    return [one for one in seen if _is_news(one)]
+    with Beneath(root, follow_links=follow_links) as files:
+        seen = (glance(files, held) for held in some)
+        return [one for one in seen if _is_news(one)]
 
 
 def _is_news(seen: Seen) -> bool:
@@ -105,9 +102,13 @@ class Examination:
         What the file should be.
     piece
         Where pieces are read to.
+    follow_links
+        Whether directories of the tree may be links.
     """
 
-    def __init__(self, root: Path, held: Held, piece: bytearray) -> None:
+    def __init__(
+        self, root: Path, held: Held, piece: bytearray, *, follow_links: bool = False
+    ) -> None:
         self._held = held
         self._path = root / held.path
         self._piece = memoryview(piece)
@@ -116,13 +117,13 @@ class Examination:
         self._descriptor = -1
         self._found: os.stat_result | None = None
         self._early: Seen | None = None
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        try:
-            self._descriptor = os.open(root / held.path, flags)
-            self._found = os.fstat(self._descriptor)
-        except OSError as failed:
-            self._early = _not_opened(root, held, failed)
-            return
+        with Beneath(root, follow_links=follow_links) as files:
+            try:
+                self._descriptor = files.open(held.path)
+                self._found = os.fstat(self._descriptor)
+            except OSError as failed:
+                self._early = _not_opened(files, held, failed)
+                return
         damage, reason = _differs(self._found, held, times=False)
         if damage is not None:
             self._early = Seen(Check(held, damage, reason))
@@ -232,8 +233,7 @@ def _differs(
 
 
 def _kind(found: os.stat_result) -> str:
-    kind = next((name for test, name in _KINDS if test(found.st_mode)), "a device")
-    return f"{kind} has its name"
+    return f"{kind_of(found.st_mode)} has its name"
 
 
 def _same_time(found: int, published: int | None) -> bool:
@@ -243,11 +243,11 @@ def _same_time(found: int, published: int | None) -> bool:
     return found % _SECOND == 0 and abs(found - published) < _COARSE
 
 
-def _not_opened(root: Path, held: Held, failed: OSError) -> Seen:
+def _not_opened(files: Beneath, held: Held, failed: OSError) -> Seen:
     """Tell a file that is not regular from one that cannot be read."""
-    if failed.errno in _NOT_REGULAR:
+    if failed.errno in _NOT_REGULAR and not isinstance(failed, LinkError):
         try:
-            return Seen(Check(held, *_differs(os.lstat(root / held.path), held, times=False)))
+            return Seen(Check(held, *_differs(files.lstat(held.path), held, times=False)))
         except OSError as gone:
             failed = gone
     return _failed(held, failed)
@@ -256,4 +256,6 @@ def _not_opened(root: Path, held: Held, failed: OSError) -> Seen:
 def _failed(held: Held, failed: OSError) -> Seen:
     if failed.errno in _GONE:
         return Seen(Check(held, Damage.MISSING, _NO_FILE))
+    if isinstance(failed, LinkError):
+        return Seen(Check(held), unreadable=f"{failed.filename}: {_LINK}")
     return Seen(Check(held), unreadable=failed.strerror or str(failed))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from winter_sync.errors import UsageError
 from winter_sync.models import Credentials
+from winter_sync.nofollow import read_regular
 from winter_sync.sections import EXAMPLE
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from winter_sync.settings import Settings
 
+_LONGEST_SECRET = 64 * 1024
 _SECRET_DIRECTORY = Path("/run/secrets")
 
 
@@ -147,7 +149,7 @@ def _read_secret(path: Path, what: str) -> str:
     where = f"the file of the {what}, {path},"
     text: str | None = None
     try:
-        text = path.read_bytes().decode("utf-8-sig").strip()
+        text = read_regular(path, _LONGEST_SECRET, follow=True).decode("utf-8-sig").strip()
     except OSError as unreadable:
         reason = unreadable.strerror
     except UnicodeDecodeError:

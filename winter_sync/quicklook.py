@@ -10,6 +10,7 @@ import asyncio
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog import Catalog, CatalogThread
@@ -72,6 +73,8 @@ class QuickLook:
         Hears what was found.
     clock
         Gives the current UTC time.
+    follow_links
+        Whether directories of the tree may be links.
     """
 
     def __init__(  # noqa: PLR0913 - all by name
@@ -84,9 +87,10 @@ class QuickLook:
         rhythm: Callable[[Subject], Rhythm],
         tell: Tell,
         clock: Callable[[], datetime],
+        follow_links: bool = False,
     ) -> None:
         self._catalog = catalog
-        self._root = root
+        self._glances = partial(glances, root, follow_links=follow_links)
         self._make_sure = make_sure
         self._threads = threads
         self._rhythm = rhythm
@@ -136,7 +140,7 @@ class QuickLook:
         looked = Looked()
         for night in await self._catalog(Catalog.held_nights, scope):
             held = await self._catalog(Catalog.held, scope, night)
-            seen = await off_loop(self._threads, glances, self._root, held)
+            seen = await off_loop(self._threads, self._glances, held)
             known = sum(1 for one in _changed_before(held, seen))
             looked += await self.settle(seen) + Looked(changed=known)
             went_on()
@@ -184,13 +188,13 @@ class QuickLook:
 
 
 async def look_at_newest(
-    catalog: CatalogThread, root: Path, scope: Scope, files: int
+    catalog: CatalogThread, root: Path, scope: Scope, files: int, *, follow_links: bool = False
 ) -> list[Damaged]:
     """Return what is wrong with the files of the newest nights, about so many; records nothing."""
     found: list[Check] = []
     for night in await catalog(Catalog.held_nights, scope):
         held = await catalog(Catalog.held, scope, night)
-        seen = await asyncio.to_thread(glances, root, held)
+        seen = await asyncio.to_thread(glances, root, held, follow_links=follow_links)
         found += [one.check for one in seen if one.check.damage is not None]
         files -= len(held)
         if files <= 0:

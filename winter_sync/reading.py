@@ -9,15 +9,21 @@ afterwards: writers leave the file itself alone until they tidy up.
 from __future__ import annotations
 
 import os
+import shlex
 import sqlite3
+import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from winter_sync.errors import StorageError
+from winter_sync.nofollow import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+_BESIDE = ("-wal", "-shm", "-journal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,28 @@ class Reader:
             raise StorageError(
                 f"the catalog {self.path} was written while it was read", remedy="Look again."
             )
+
+
+def refuse_odd(path: Path) -> None:
+    """Make sure that a database, and what SQLite keeps beside it, are regular files or absent.
+
+    SQLite follows links, and waits for pipes.
+
+    Raises
+    ------
+    StorageError
+        If one is not.
+    """
+    for beside in (path, *(path.with_name(path.name + suffix) for suffix in _BESIDE)):
+        with suppress(FileNotFoundError, NotADirectoryError):
+            mode = beside.lstat().st_mode
+            if not stat.S_ISREG(mode):
+                quoted = shlex.quote(str(beside))
+                raise StorageError(
+                    f"the catalog {path} cannot be used: {beside} is {kind_of(mode)}",
+                    remedy=f"Nothing of ours is like that: `mv {quoted} {quoted}.aside`, then "
+                    "restore the catalog from a backup; nothing in the tree is affected.",
+                )
 
 
 def may_write(path: Path) -> bool:

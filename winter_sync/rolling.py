@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog import Catalog, CatalogThread
@@ -59,6 +60,8 @@ class RollingCheck:
         Hears of each file that was read.
     clock, monotonic
         Give the current UTC time; a time in seconds that never goes back.
+    follow_links
+        Whether directories of the tree may be links.
     """
 
     def __init__(  # noqa: PLR0913 - all by name
@@ -75,9 +78,10 @@ class RollingCheck:
         tell: Tell,
         clock: Callable[[], datetime],
         monotonic: Callable[[], float],
+        follow_links: bool = False,
     ) -> None:
         self._catalog = catalog
-        self._root = root
+        self._examination = partial(Examination, root, follow_links=follow_links)
         self._quick_look = quick_look
         self._threads = threads
         self._every = every
@@ -121,7 +125,7 @@ class RollingCheck:
             self._found_lost()
 
     async def _read(self, held: Held) -> Seen:
-        examination = await off_loop(self._threads, Examination, self._root, held, self._piece)
+        examination = await off_loop(self._threads, self._examination, held, self._piece)
         with examination:
             while size := await off_loop(self._threads, examination.step):
                 await asyncio.sleep(self._throttle.delay(size))

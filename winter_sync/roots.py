@@ -12,10 +12,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from winter_sync.disk import is_directory
+from winter_sync.disk import is_directory, write_all
+from winter_sync.nofollow import open_regular, opened, read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_LONGEST = 1024 * 1024
 
 
 def memory_path(environ: Mapping[str, str]) -> Path:
@@ -58,13 +61,16 @@ class Roots:
         with suppress(OSError):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}")
-            temporary.write_text(json.dumps(known, indent=2) + "\n")
+            temporary.unlink(missing_ok=True)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+            with opened(open_regular(temporary, flags)) as file:
+                write_all(file, f"{json.dumps(known, indent=2)}\n".encode())
             temporary.rename(self.path)
 
     def _read(self) -> dict[str, str]:
         try:
-            found = json.loads(self.path.read_text())
-        except (OSError, ValueError):
+            found = json.loads(read_regular(self.path, _LONGEST, follow=True))
+        except (OSError, ValueError, RecursionError):
             return {}
         pairs = found.items() if isinstance(found, dict) else ()
         return {place: name for place, name in pairs if isinstance(name, str)}

@@ -190,6 +190,10 @@ class MirrorSettings(Section):
     on_change: Literal["keep", "replace"] = Field(
         default="keep", description="Whether the older revision of a reprocessed product is kept."
     )
+    follow_links: bool = Field(
+        default=False,
+        description="Whether directories of the tree may be symbolic links to others on its disk.",
+    )
     verify_rate: Rate = Field(
         default=0,
         description="Bytes a second that `winter-sync verify` reads at most; 0: no limit.",

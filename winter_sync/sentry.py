@@ -37,9 +37,12 @@ def only_daemon(root: Path, since: datetime) -> Iterator[None]:
         If the lock cannot be had for another reason.
     """
     path = root / OURS / _LOCK
-    with explained(path), opened(open_root(root)) as top:
-        with opened(open_directory(OURS, top, root / OURS, ours=True)) as ours:
-            descriptor = open_own(path, os.O_RDWR | os.O_CREAT, ours)
+    with (
+        explained(path),
+        opened(open_root(root)) as top,
+        opened(open_directory(OURS, top, root / OURS, ours=True)) as ours,
+    ):
+        descriptor = open_own(path, os.O_RDWR | os.O_CREAT, ours)
     try:
         with explained(path):
             _lock(descriptor, root)

@@ -22,6 +22,7 @@ from winter_sync.disk import is_directory
 from winter_sync.errors import StorageError, UsageError
 from winter_sync.layout import OURS, Layout
 from winter_sync.models import Rhythm, Selection
+from winter_sync.nofollow import KindError, TooLargeError, kind_of, read_regular
 from winter_sync.proxies import choose_proxy
 from winter_sync.sections import (
     EXAMPLE,
@@ -44,6 +45,7 @@ ENV_PREFIX = "WINTER_SYNC_"
 CONFIG_ENV = "WINTER_SYNC_CONFIG"
 FILE = "winter-sync/winter-sync.toml"
 """Where the settings are below `$XDG_CONFIG_HOME` (else `~/.config`) or `/etc`."""
+_LONGEST_FILE = 1024 * 1024
 _PROGRAMS_ENV = f"{ENV_PREFIX}PROGRAMS"
 _JSON_ENV = {
     _PROGRAMS_ENV: '[{"name": "2024A000", "image_types": ["stack"]}]',
@@ -285,6 +287,11 @@ def find_file(config: Path | None = None) -> Path | None:
     if given is None:
         return next((path for path in _usual_places(os.environ) if _is_file(path)), None)
     if not _is_file(given):
+        if (kind := _kind(given)) is not None:
+            raise UsageError(
+                f"{given} cannot be read: this is {kind}, not a regular file",
+                remedy=f"Copy {EXAMPLE} there and fill it in, or give another with --config.",
+            )
         raise UsageError(
             f"there is no settings file {given}, or it may not be read",
             remedy=f"Copy {EXAMPLE} there and fill it in, or give another with --config.",
@@ -299,6 +306,14 @@ def _is_file(path: Path) -> bool:
         return False
 
 
+def _kind(path: Path) -> str | None:
+    """Return what is there instead of a file; None if nothing is, or it cannot be known."""
+    try:
+        return kind_of(path.stat().st_mode)
+    except OSError:
+        return None
+
+
 def _usual_places(environ: Mapping[str, str]) -> tuple[Path, ...]:
     home = environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")  # noqa: PTH111 - never fails
     return Path(home, FILE), Path("/etc", FILE)
@@ -306,16 +321,20 @@ def _usual_places(environ: Mapping[str, str]) -> tuple[Path, ...]:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        content = path.read_bytes()
+        content = read_regular(path, _LONGEST_FILE, follow=True)
     except OSError as unreadable:
+        odd = isinstance(unreadable, KindError | TooLargeError)
         raise UsageError(
-            f"{path} cannot be read: {unreadable.strerror}", remedy="Check its owner and mode."
+            f"{path} cannot be read: {unreadable.strerror}",
+            remedy=f"Copy {EXAMPLE} there and fill it in." if odd else "Check its owner and mode.",
         ) from None
     try:
         return tomllib.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError as broken:
         fault = f"line {content[: broken.start].count(10) + 1} is not UTF-8"
-    except tomllib.TOMLDecodeError as broken:
+    except RecursionError:
+        fault = "it is nested too deep"
+    except ValueError as broken:
         fault = str(broken).splitlines()[0]
     # Raised here, because those exceptions hold the whole file, and with it the secrets.
     raise UsageError(f"{path} is not TOML: {fault}", remedy="Mend that line of the file.")
@@ -352,6 +371,8 @@ def _json_fault(text: str) -> str | None:
         json.loads(text)
     except json.JSONDecodeError as broken:
         return f"{broken.msg} at character {broken.pos + 1}"
+    except (RecursionError, ValueError):
+        return "it is nested too deep, or has a number that is too long"
     return None
 
 

@@ -222,9 +222,7 @@ class Tree:
         other processes, so that no two put it in order at once.
         """
         with explained(self._staging), self._alone() as staging:
-            return {
-                name: not self._take_charge(name, staging) for name in _directories_in(staging)
-            }
+            return {name: not self._take_charge(name, staging) for name in _directories_in(staging)}
 
     def abandoned(self) -> list[Path]:
         """Return the directories of sessions whose processes are dead, and leave them alone.
@@ -256,11 +254,13 @@ class Tree:
         Yields the descriptor of the directory of all sessions.
         """
         path = self.ours / "sessions.lock"
-        with opened(self._open_ours()) as ours:
-            with opened(open_own(path, os.O_RDWR | os.O_CREAT, ours)) as file:
-                lock(file, path)
-                with opened(open_directory(_STAGING, ours, self._staging, ours=True)) as staging:
-                    yield staging
+        with (
+            opened(self._open_ours()) as ours,
+            opened(open_own(path, os.O_RDWR | os.O_CREAT, ours)) as file,
+        ):
+            lock(file, path)
+            with opened(open_directory(_STAGING, ours, self._staging, ours=True)) as staging:
+                yield staging
 
     def testimony(self, session: str) -> list[Evidence]:
         """Give the evidence of a dead session that still holds: the file is there, the very same.
@@ -711,7 +711,7 @@ def _directories_in(descriptor: int) -> list[str]:
 def _journals(session: int) -> list[str]:
     """Return the names of the journals of a session; none if its directory was removed."""
     try:
-        return sorted(name for name in os.listdir(session) if name.endswith(_JOURNAL))  # noqa: PTH208 - a descriptor has no path
+        return sorted(name for name in os.listdir(session) if name.endswith(_JOURNAL))
     except FileNotFoundError:
         return []
 
@@ -748,8 +748,7 @@ def _name_in(marker: bytes, path: Path) -> str:
     try:
         fields = json.loads(marker)
         edition, name = fields["format"], fields["id"]
-        if type(edition) is not int or type(name) is not str or not name:
-            raise TypeError("it has not the fields that are written")
+        _check_fields(edition, name)
     except (ValueError, KeyError, TypeError, RecursionError) as broken:
         quoted = shlex.quote(str(path))
         raise StorageError(
@@ -763,6 +762,11 @@ def _name_in(marker: bytes, path: Path) -> str:
             remedy="Use the newer one, or set another mirror.root.",
         )
     return name
+
+
+def _check_fields(edition: object, name: object) -> None:
+    if type(edition) is not int or type(name) is not str or not name:
+        raise TypeError("its fields are not those that are written there")
 
 
 def _fault(broken: Exception) -> str:

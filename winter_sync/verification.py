@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from winter_sync.catalog import Catalog, CatalogThread
 from winter_sync.filecheck import PIECE, Examination, Throttle, glance
 from winter_sync.models import Damage
+from winter_sync.nofollow import Beneath
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -83,6 +84,8 @@ class Verification:
         Whether results are written to the catalog. Otherwise nothing can be resumed.
     went_on
         Called with the number of files and bytes that were done.
+    follow_links
+        Whether directories of the tree may be links.
     """
 
     def __init__(  # noqa: PLR0913 - all by name
@@ -94,10 +97,12 @@ class Verification:
         rate: int,
         recording: bool,
         went_on: Callable[[int, int], None],
+        follow_links: bool = False,
     ) -> None:
         self.verified = Verified()
         self._catalog = catalog
         self._root = root
+        self._follow_links = follow_links
         self._make_sure = make_sure
         self._throttle = Throttle(rate, time.monotonic)
         self._recording = recording
@@ -187,7 +192,8 @@ class Verification:
     # --- in threads ----------------------------------------------------------------------------
 
     def _glance_at_all(self, some: Sequence[Held]) -> list[Seen]:
-        return [glance(self._root, held) for held in some]
+        with Beneath(self._root, follow_links=self._follow_links) as files:
+            return [glance(files, held) for held in some]
 
     def _read_all(self, some: Sequence[Held]) -> list[Seen]:
         """Read files; fewer than all when told to stop."""
@@ -197,7 +203,9 @@ class Verification:
     def _read(self, held: Held) -> Seen | None:
         if self._stop.is_set():
             return None
-        with Examination(self._root, held, self._piece()) as examination:
+        with Examination(
+            self._root, held, self._piece(), follow_links=self._follow_links
+        ) as examination:
             while size := examination.step():
                 if (delay := self._throttle.delay(size)) > 0:
                     self._stop.wait(delay)

@@ -269,6 +269,7 @@ async def _checking(
         rate=settings.mirror.verify_rate,
         recording=recording,
         went_on=view.went_on,
+        follow_links=settings.mirror.follow_links,
     )
 
 
