@@ -20,6 +20,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 from winter_sync import statements
 from winter_sync.columns import (
     candidate_of,
+    check_row,
     check_values,
     covers,
     damaged_of,
@@ -89,7 +90,7 @@ from winter_sync.records import (
 )
 from winter_sync.schema import migrations, refuse_others
 from winter_sync.sqlite import Database
-from winter_sync.sqlite_errors import explained, is_busy
+from winter_sync.sqlite_errors import explained, is_busy, rows_explained
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -217,7 +218,7 @@ class Catalog:
 
     def known(self, identities: Iterable[tuple[Instrument, str]]) -> list[Known]:
         """Give what is known of these products; nothing of those that were never listed."""
-        return [known_of(row) for row in self._about(statements.KNOWN, identities)]
+        return self._read(known_of, self._about(statements.KNOWN, identities))
 
     def expected(self, query: Query, today: date) -> list[Product]:
         """Return the products that this query, asked before, listed, and must list again.
@@ -232,7 +233,7 @@ class Catalog:
             statements.EXPECTED,
             [*subject_values(subject), *(day.isoformat() for day in inside)],
         )
-        return [product_of(row) for row in rows]
+        return self._read(product_of, rows)
 
     def record_poll(
         self,
@@ -330,12 +331,12 @@ class Catalog:
                 *(*scope.programs, " ".join(order)),
             ],
         )
-        return [candidate_of(row) for row in rows]
+        return self._read(candidate_of, rows)
 
     def wanted(self, scope: Scope) -> tuple[Share, ...]:
         """Count what is to be fetched, now or later, and by nobody yet, by night and type."""
         rows = self._rows(*statements.within(scope, statements.WANTED))
-        return tuple(share_of(row) for row in rows)
+        return tuple(self._read(share_of, rows))
 
     def next_retry(self, scope: Scope) -> datetime | None:
         """Tell when the next product of a scope may be fetched; None if none is to be."""
@@ -359,7 +360,7 @@ class Catalog:
         """Return what is not asked for before some later time, by state: how many, and when."""
         sql, values = statements.within(scope, statements.WAITING)
         rows = self._rows(sql, [self._now(), self._too_far, *values])
-        return [waiting_of(row) for row in rows]
+        return self._read(waiting_of, rows)
 
     def claim(self, candidates: Sequence[Candidate], session: str) -> tuple[Candidate, ...]:
         """Lease products to a session; gives those that nobody else had taken meanwhile."""
@@ -558,16 +559,16 @@ class Catalog:
         listed, programs = self._listed(statements.EVER_LISTED_UNDER, scope.programs)
         sql = statements.NIGHT_COUNTS.format(condition=condition, listed=listed)
         rows = self._rows(sql, [*values, *programs])
-        return [night_count_of(row) for row in rows]
+        return self._read(night_count_of, rows)
 
     def troubles(self, scope: Scope, limit: int) -> list[Trouble]:
         """Give products that failed or are missing, the newest night first."""
         sql, values = statements.within(scope, statements.TROUBLES)
-        return [trouble_of(row) for row in self._rows(sql, [*values, limit])]
+        return self._read(trouble_of, self._rows(sql, [*values, limit]))
 
     def last_polls(self) -> list[LastPoll]:
         """Give the latest poll of every program, instrument and type."""
-        return [last_poll_of(row) for row in self._rows(statements.LAST_POLLS)]
+        return self._read(last_poll_of, self._rows(statements.LAST_POLLS))
 
     def standing(self, programs: Sequence[str]) -> Standing:
         """Tell in a few numbers how far these programs are.
@@ -716,13 +717,13 @@ class Catalog:
         span = replace(scope, programs=(), subjects=())
         condition, values = statements.where(span)
         rows = self._rows(statements.HELD_NIGHTS.format(condition=condition), values)
-        return [night_of(row["night"]) for row in rows]
+        return self._read(lambda row: night_of(row["night"]), rows)
 
     def held(self, scope: Scope, night: Night) -> list[Held]:
         """Return the products of one night that are in the tree, those of all programs if none."""
         condition, values, listed, programs = self._held_in(scope)
         sql = statements.HELD_OF_NIGHT.format(condition=condition, listed=listed)
-        return [held_of(row) for row in self._rows(sql, [night.name, *values, *programs])]
+        return self._read(held_of, self._rows(sql, [night.name, *values, *programs]))
 
     def to_check(self, scope: Scope, before: str, after: tuple[str, str], limit: int) -> list[Held]:
         """Return products whose content was last read before a time, least recently read first.
@@ -732,7 +733,7 @@ class Catalog:
         condition, values, listed, programs = self._held_in(scope)
         sql = statements.TO_CHECK.format(condition=condition, listed=listed)
         rows = self._rows(sql, [before, *after, *values, *programs, limit])
-        return [held_of(row) for row in rows]
+        return self._read(held_of, rows)
 
     def count_held(self, scope: Scope, before: str) -> dict[str, int]:
         """Count `files` and their `size`, and of those last read before a time, as `..left`."""
@@ -795,7 +796,7 @@ class Catalog:
         """Return products whose files are not right, the newest night first."""
         condition, values, listed, programs = self._held_in(scope)
         sql = statements.DAMAGED.format(condition=condition, listed=listed)
-        return [damaged_of(row) for row in self._rows(sql, [*values, *programs, limit])]
+        return self._read(damaged_of, self._rows(sql, [*values, *programs, limit]))
 
     def count_damaged(self, scope: Scope) -> dict[Damage, int]:
         """Count products whose files are not right, by what is wrong."""
@@ -907,7 +908,16 @@ class Catalog:
             found = list(self._db.query(sql, [plain(value) for value in values]))
         if self._reader is not None:
             self._reader.check()
+        with rows_explained(self.path):
+            for row in found:
+                check_row(row)
         return found
+
+    def _read(self, read: Callable[[dict[str, Any]], T], rows: Iterable[dict[str, Any]]) -> list[T]:
+        """Read rows by a function of `columns`."""
+        found = list(rows)
+        with rows_explained(self.path):
+            return [read(row) for row in found]
 
     def _row(self, sql: str, values: Iterable[object] = ()) -> dict[str, Any] | None:
         return next(iter(self._rows(sql, values)), None)

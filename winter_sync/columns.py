@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, date, datetime
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from winter_sync.events import Share
 from winter_sync.marks import marks
@@ -39,6 +39,64 @@ from winter_sync.records import (
     Trouble,
     Waiting,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from enum import StrEnum
+
+_ODD_PARTS = frozenset({"", ".", ".."})
+"""No part of a path below the root is one of these."""
+
+
+def check_row(row: dict[str, Any]) -> None:
+    """Make sure that a row of the catalog has only what some version of this program writes.
+
+    SQLite lets any column hold anything: whoever can write the file decides what is in there.
+
+    Raises
+    ------
+    ValueError
+        If it has not; the message names the column.
+    """
+    for name, value in row.items():
+        check = _CHECKS.get(name)
+        if check is None or value is None:
+            continue
+        try:
+            right = check(value)
+        except (ValueError, TypeError):
+            right = False
+        if not right:
+            raise ValueError(f"{name} is {_shown(value)}")
+
+
+def _shown(value: object) -> str:
+    return repr(value)[:60].encode("ascii", "backslashreplace").decode()
+
+
+def _is_word(words: type[StrEnum]) -> Callable[[Any], bool]:
+    known = frozenset(word.value for word in words)
+    return lambda value: value in known
+
+
+def _is_night(value: Any) -> bool:  # noqa: ANN401 - whatever SQLite holds
+    return bool(night_of(value))
+
+
+def _is_path(value: Any) -> bool:  # noqa: ANN401 - as above
+    return "\0" not in value and _ODD_PARTS.isdisjoint(value.split("/"))
+
+
+def _is_text(value: Any) -> bool:  # noqa: ANN401 - as above
+    return type(value) is str
+
+
+def _is_count(value: Any) -> bool:  # noqa: ANN401 - as above
+    return type(value) is int and value >= 0
+
+
+def _is_instant(value: Any) -> bool:  # noqa: ANN401 - as above
+    return value == "" or datetime.fromisoformat(value).tzinfo is not None
 
 
 def region_name(region: Region | None) -> str:
@@ -88,6 +146,27 @@ def group_values(product: Product) -> tuple[str, str, str]:
 
 night_of = lru_cache(4096)(Night)
 """Reads a night; there are few, and each in many rows."""
+
+_CHECKS: dict[str, Callable[[Any], bool]] = {
+    "instrument": _is_word(Instrument),
+    "image_type": _is_word(ImageType),
+    "state": _is_word(State),
+    "damage": _is_word(Damage),
+    "night": _is_night,
+    "path": _is_path,
+    **dict.fromkeys(("at", "soonest"), _is_instant),
+    **dict.fromkeys(("size", "attempts", "listed", "products", "files", "faults"), _is_count),
+    **dict.fromkeys(
+        (
+            *("savepath", "program", "programs", "sha256", "lastmodified", "pipeversion"),
+            *("settled_lastmodified", "settled_pipeversion", "published_at", "checked_at"),
+            *("not_before", "last_error", "damage_reason", "claimed_by", "started_at", "error"),
+            *("start", "end", "withdrawn_at", "retried_at", "asked_at"),
+        ),
+        _is_text,
+    ),
+}
+"""What each column may hold, where that is not NULL; a name means the same in all queries."""
 
 
 def product_of(row: dict[str, Any]) -> Product:
@@ -290,6 +369,8 @@ def poll_columns(poll: Poll, now: str) -> dict[str, Any]:
 
 def held_of(row: dict[str, Any]) -> Held:
     """Read a product that is in the tree."""
+    if row["size"] is None or row["sha256"] is None:
+        raise ValueError("a product that is here has no size or no digest")
     return Held(
         product=product_of(row),
         path=row["path"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -27,6 +28,20 @@ def is_busy(error: BaseException) -> bool:
     """Tell whether another connection keeps the database locked."""
     code = getattr(error, "sqlite_errorcode", 0)
     return isinstance(error, sqlite3.OperationalError) and code & 0xFF == sqlite3.SQLITE_BUSY
+
+
+@contextmanager
+def rows_explained(path: Path) -> Iterator[None]:
+    """Turn what is said of a row that no version has written into a `StorageError`."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, OverflowError) as odd:
+        quoted = shlex.quote(str(path))
+        raise StorageError(
+            f"the catalog {path} has a row that winter-sync never writes: {odd}",
+            remedy=f"Restore it from a backup. Or begin anew: `mv {quoted} {quoted}.aside`; "
+            "nothing in the tree is affected.",
+        ) from odd
 
 
 @contextmanager

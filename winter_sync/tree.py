@@ -329,7 +329,10 @@ class Tree:
     def place(self, path: str) -> Path:
         """Give where a path of the catalog is, which never leads out of the tree."""
         try:
-            return self.root.joinpath(*parts_of(path))
+            parts = parts_of(path)
+            if parts[0] == OURS:
+                raise ValueError(f"{path!r} is a place of our own")  # noqa: TRY301 - said as below
+            return self.root.joinpath(*parts)
         except ValueError as wrong:
             raise StorageError(
                 f"no product can be there: {wrong}",
@@ -746,9 +749,7 @@ def _make_root(root: Path) -> None:
 def _name_in(marker: bytes, path: Path) -> str:
     """Read a marker."""
     try:
-        fields = json.loads(marker)
-        edition, name = fields["format"], fields["id"]
-        _check_fields(edition, name)
+        edition, name = _fields_of(json.loads(marker))
     except (ValueError, KeyError, TypeError, RecursionError) as broken:
         quoted = shlex.quote(str(path))
         raise StorageError(
@@ -764,9 +765,11 @@ def _name_in(marker: bytes, path: Path) -> str:
     return name
 
 
-def _check_fields(edition: object, name: object) -> None:
-    if type(edition) is not int or type(name) is not str or not name:
+def _fields_of(marker: dict[str, object]) -> tuple[int, str]:
+    edition, name = marker["format"], marker["id"]
+    if not isinstance(edition, int) or not isinstance(name, str) or not name:
         raise TypeError("its fields are not those that are written there")
+    return edition, name
 
 
 def _fault(broken: Exception) -> str:
