@@ -333,10 +333,13 @@ def _make_sure_of_state(directory: Path, tree: Tree) -> None:
     tree.refuse_strangers()
     if directory == tree.ours:
         return
-    with explained(directory), suppress(FileNotFoundError, NotADirectoryError):
-        with opened(open_root(directory)) as state:
-            group = tree.root.stat().st_gid if tree.root.is_dir() else os.getegid()
-            refuse_shared(state, directory, group)
+    with (
+        explained(directory),
+        suppress(FileNotFoundError, NotADirectoryError),
+        opened(open_root(directory)) as state,
+    ):
+        group = tree.root.stat().st_gid if tree.root.is_dir() else os.getegid()
+        refuse_shared(state, directory, group)
 
 
 def _make_state(directory: Path) -> None:

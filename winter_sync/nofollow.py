@@ -97,13 +97,10 @@ def open_regular(
         if failed.errno in _NOT_OPENED:
             _refuse_odd(path, within)
         raise
-    try:
-        mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode):
-            raise KindError(path, kind_of(mode))
-    except BaseException:
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
         os.close(descriptor)
-        raise
+        raise KindError(path, kind_of(mode))
     return descriptor
 
 
