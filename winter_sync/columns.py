@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from winter_sync.events import Share
+from winter_sync.layout import OURS
 from winter_sync.marks import marks
 from winter_sync.models import (
     Candidate,
@@ -179,6 +180,14 @@ def product_of(row: dict[str, Any]) -> Product:
     )
 
 
+def _path_of(row: dict[str, Any]) -> str:
+    """Read where a product is, which is no place of our own."""
+    path: str = row["path"]
+    if path.split("/", 1)[0] == OURS:
+        raise ValueError(f"path is {_shown(path)}")
+    return path
+
+
 def known_of(row: dict[str, Any]) -> Known:
     """Read what is known of a product."""
     return Known(
@@ -203,7 +212,7 @@ def candidate_of(row: dict[str, Any]) -> Candidate:
         attempts=row["attempts"],
         marks=marks(row["lastmodified"], row["pipeversion"]),
         expected_size=int(row["size"] or row["usual_size"] or product.image_type.typical_size),
-        path=row["path"],
+        path=_path_of(row),
         published_sha256=row["sha256"],
         refused_sha256=row["refused_long_ago"],
         state=State(row["state"]),
@@ -373,7 +382,7 @@ def held_of(row: dict[str, Any]) -> Held:
         raise ValueError("a product that is here has no size or no digest")
     return Held(
         product=product_of(row),
-        path=row["path"],
+        path=_path_of(row),
         size=row["size"],
         sha256=row["sha256"],
         mtime_ns=row["mtime_ns"],
@@ -388,7 +397,7 @@ def damaged_of(row: dict[str, Any]) -> Damaged:
     """Read a product whose file is not right."""
     return Damaged(
         product=product_of(row),
-        path=row["path"],
+        path=_path_of(row),
         damage=Damage(row["damage"]),
         reason=row["damage_reason"] or "",
         state=State(row["state"]),

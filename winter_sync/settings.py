@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -307,11 +308,12 @@ def _is_file(path: Path) -> bool:
 
 
 def _kind(path: Path) -> str | None:
-    """Return what is there instead of a file; None if nothing is, or it cannot be known."""
+    """Return what could be waited for there in vain; None if nothing, or it cannot be known."""
     try:
-        return kind_of(path.stat().st_mode)
+        mode = path.stat().st_mode
     except OSError:
         return None
+    return None if stat.S_ISDIR(mode) else kind_of(mode)
 
 
 def _usual_places(environ: Mapping[str, str]) -> tuple[Path, ...]:

@@ -112,7 +112,7 @@ class Tree:
         path = self.ours / _MARKER
         with explained(path):
             try:
-                with opened(self._open_root()) as root, opened(self._enter_ours(root)) as ours:
+                with opened(open_root(self.root)) as root, opened(self._enter_ours(root)) as ours:
                     marker = read_own(path, _LONGEST_MARKER, ours)
             except (FileNotFoundError, NotADirectoryError):
                 return None
