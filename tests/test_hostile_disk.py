@@ -15,7 +15,6 @@ import sqlite3
 import subprocess
 import threading
 from contextlib import closing, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,6 +26,7 @@ from winter_sync.tree import OURS, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from winter_sync.simulator import Simulator
 
@@ -160,19 +160,20 @@ def test_a_directory_that_changes_all_the_time_leads_nowhere(tmp_path: Path, vic
     tree = Tree(tmp_path / "winter")
     tree.prepare("mirror")
     put(tree)
-    place, aside, link = (tree.root / "winter" / name for name in ("20240130", "aside", "link"))
+    place, link = (tree.root / "winter" / name for name in ("20240130", "link"))
     done = threading.Event()
 
     def take_turns() -> None:
+        steps = (
+            lambda: link.symlink_to(victim.parent),
+            lambda: shutil.rmtree(place),
+            lambda: link.rename(place),
+            place.unlink,
+        )
         while not done.is_set():
-            link.symlink_to(victim.parent)
-            place.rename(aside)
-            with suppress(OSError):  # the night was made again meanwhile
-                link.rename(place)
-                place.unlink()
-            link.unlink(missing_ok=True)
-            shutil.rmtree(place, ignore_errors=True)
-            aside.rename(place)
+            for step in steps:
+                with suppress(OSError):  # the night was made again meanwhile
+                    step()
 
     attacker = threading.Thread(target=take_turns)
     attacker.start()

@@ -50,9 +50,11 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as broken:
-        code = getattr(broken, "sqlite_errorcode", 0)
+        code, said = getattr(broken, "sqlite_errorcode", 0), str(broken)
+        if said.startswith("Could not decode to UTF-8"):  # Python's own word, without a code
+            code, said = sqlite3.SQLITE_CORRUPT, "a text in it is not UTF-8"
         raise StorageError(
-            f"the catalog {path} failed: {broken}",
+            f"the catalog {path} failed: {said}",
             remedy=_REMEDIES.get(
                 code & 0xFF, f"Check the space and the permissions of its directory; {_SAFE}"
             ),

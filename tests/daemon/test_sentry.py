@@ -56,5 +56,5 @@ def test_a_root_that_is_not_there_has_no_daemon(tmp_path: Path) -> None:
 
 def test_a_lock_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
     """With the path, and what to do."""
-    with pytest.raises(StorageError, match=r"daemon\.lock"), only_daemon(tmp_path, SINCE):
+    with pytest.raises(StorageError, match=r"\.winter-sync: No such"), only_daemon(tmp_path, SINCE):
         pass
