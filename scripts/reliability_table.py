@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "reliability.md"
 PLACES = (
     *("reliability", "test_mirror.py", "test_disks.py", "test_file_systems.py"),
-    *("test_tree.py", "test_roots.py", "test_verify.py"),
+    *("test_tree.py", "test_roots.py", "test_verify.py", "test_hostile_disk.py"),
     *("crashes", "test_two_at_once.py", "daemon"),
 )
 FAULTS = "the faults, from the markers of the tests"

@@ -350,6 +350,9 @@ def test_a_state_that_others_can_change_is_refused(
     said = said_by("sync", home=tmp_path, archive=archive, state=str(state))
     assert said.code == ExitCode.STORAGE
     assert "every user" in said.err
+    checked = said_by("check", home=tmp_path, archive=archive, state=str(state))
+    assert checked.code == ExitCode.STORAGE
+    assert "every user" in " ".join(checked.out.split())
     assert not list(state.iterdir())
     follow(said.err, tmp_path)
     said = said_by("sync", home=tmp_path, archive=archive, state=str(state))

@@ -134,6 +134,11 @@ def is_there(path: Path) -> bool:
     return _mode(path) != 0
 
 
+def has_name(path: Path) -> bool:
+    """Return whether anything has a name, if only a link to nowhere; see `is_there`."""
+    return is_there(path) or path.is_symlink()
+
+
 def _mode(path: Path) -> int:
     """Return the mode of what a path leads to; 0 if there is nothing."""
     try:

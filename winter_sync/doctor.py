@@ -16,11 +16,11 @@ from rich.text import Text
 
 from winter_sync import keyring
 from winter_sync.catalog import Catalog
-from winter_sync.disk import explained, is_directory, is_file, is_there, space_of
+from winter_sync.disk import explained, has_name, is_directory, is_there, space_of
 from winter_sync.errors import ExitCode, StorageError, UsageError, WinterSyncError, gravest
 from winter_sync.events import PagesOpen
 from winter_sync.factory import CATALOG, now, open_api
-from winter_sync.identity import lost, refuse_other_root
+from winter_sync.identity import lost, refuse_other_root, refuse_strangers
 from winter_sync.models import Credentials
 from winter_sync.permissions import exposure_of
 from winter_sync.printable import printable
@@ -230,7 +230,8 @@ def _nearest(root: Path) -> Path:
 def _mirror(settings: Settings) -> str:
     """Make sure that a mirror that began is there, and not the bare place it is mounted on."""
     catalog, root = settings.state / CATALOG, settings.root
-    if is_file(catalog):
+    refuse_strangers(Tree(root), settings.state)
+    if has_name(catalog):
         refuse_other_root(Tree(root), _name_in(catalog), catalog)
     if Tree(root).name is not None:
         return f"its catalog is {catalog}"

@@ -8,7 +8,7 @@ import random
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -17,15 +17,14 @@ from typing import TYPE_CHECKING
 from winter_sync import keyring
 from winter_sync.api import Api, Timeouts
 from winter_sync.catalog import Catalog, CatalogThread
-from winter_sync.disk import explained, is_there, refuse_shared
+from winter_sync.disk import explained, has_name
 from winter_sync.downloader import Downloader
 from winter_sync.errors import UsageError, WinterSyncError
 from winter_sync.fetcher import Fetcher
 from winter_sync.filecheck import glances
-from winter_sync.identity import lost, refuse_other_root
+from winter_sync.identity import lost, refuse_other_root, refuse_strangers
 from winter_sync.mirror import Mirror
 from winter_sync.models import Damage
-from winter_sync.nofollow import open_root, opened
 from winter_sync.poller import Poller
 from winter_sync.quicklook import QuickLook
 from winter_sync.reading import may_write
@@ -246,7 +245,7 @@ async def open_existing_catalog(
         If it cannot be read.
     """
     path = settings.state / CATALOG
-    if not _is_taken(path):
+    if not has_name(path):
         raise _nothing_yet(settings.root)
     reading = beside_writer or not may_write(path)
     async with CatalogThread(path, now, reading=reading) as catalog:
@@ -272,8 +271,8 @@ async def _open_catalog(
 ) -> AsyncIterator[CatalogThread]:
     path = settings.state / CATALOG
     roots = Roots(memory_path(os.environ))
-    _make_sure_of_state(settings.state, tree)
-    if _is_taken(path):
+    refuse_strangers(tree, settings.state)
+    if has_name(path):
         async with CatalogThread(path, clock) as catalog:
             yield await _reopened(catalog, path, tree, roots, new_root=new_root)
         return
@@ -321,25 +320,6 @@ def _beginning(tree: Tree, roots: Roots, *, new_root: bool) -> str:
     if tree.name is None and roots.mirror_in(tree.root) is not None and not new_root:
         raise lost(tree.root)
     return tree.prepare(uuid.uuid4().hex)
-
-
-def _is_taken(path: Path) -> bool:
-    """Return whether anything has the name of the catalog, if only a link to nowhere."""
-    return is_there(path) or path.is_symlink()
-
-
-def _make_sure_of_state(directory: Path, tree: Tree) -> None:
-    """Refuse what is recorded where others than us could have written it."""
-    tree.refuse_strangers()
-    if directory == tree.ours:
-        return
-    with (
-        explained(directory),
-        suppress(FileNotFoundError, NotADirectoryError),
-        opened(open_root(directory)) as state,
-    ):
-        group = tree.root.stat().st_gid if tree.root.is_dir() else os.getegid()
-        refuse_shared(state, directory, group)
 
 
 def _make_state(directory: Path) -> None:

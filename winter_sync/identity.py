@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from winter_sync.disk import explained, refuse_shared
 from winter_sync.errors import StorageError
+from winter_sync.nofollow import open_root, opened
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +38,33 @@ def refuse_other_root(tree: Tree, name: str, catalog: Path) -> None:
             f"{catalog} is the catalog of another mirror than the one in {tree.root}",
             remedy="Set mirror.state and mirror.root to the two that belong together.",
         )
+
+
+def refuse_strangers(tree: Tree, state: Path) -> None:
+    """Make sure that nobody but us can have written what is recorded of a mirror.
+
+    Parameters
+    ----------
+    tree
+        The tree, with our own directory in it.
+    state
+        The directory of the catalog, that one or another.
+
+    Raises
+    ------
+    StorageError
+        If one of them belongs to another user, or may be written by others.
+    """
+    tree.refuse_strangers()
+    if state == tree.ours:
+        return
+    with (
+        explained(state),
+        suppress(FileNotFoundError, NotADirectoryError),
+        opened(open_root(state)) as directory,
+    ):
+        group = tree.root.stat().st_gid if tree.root.is_dir() else os.getegid()
+        refuse_shared(directory, state, group)
 
 
 def lost(root: Path, catalog: Path | None = None) -> StorageError:
