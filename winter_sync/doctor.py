@@ -224,7 +224,8 @@ def _file_system(root: Path) -> tuple[Finding, ...]:
 
 def _nearest(root: Path) -> Path:
     """Return where files of the mirror are staged, as far as that exists."""
-    return next(path for path in (root / OURS, root, root.parent) if path.is_dir())
+    ours = [] if (root / OURS).is_symlink() else [root / OURS]
+    return next(path for path in [*ours, root, root.parent] if path.is_dir())
 
 
 def _mirror(settings: Settings) -> str:
