@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PROGRAM = "2024A000"
-MOST_MEMORY = 400 * 1024 * 1024
-"""Bytes: `MemoryHigh` of the systemd unit."""
+MOST_MEMORY = 512 * 1024 * 1024
+"""Bytes: `MemoryMax` of the systemd unit, though archive and relay live in this process, too."""
 MOST_EVENTS = 2_000
 """Of one run, which has some ten answers and sixteen products."""
 MOST_SECONDS = 20.0
