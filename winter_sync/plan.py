@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from itertools import chain, islice
@@ -257,7 +258,7 @@ def halves(query: Query, today: date) -> tuple[Query, Query] | None:
     return (replace(query, end=middle + WIDER), replace(query, start=middle))
 
 
-def choose_batch(candidates: Sequence[Candidate], room: int = BATCH_BYTES) -> tuple[Candidate, ...]:
+def choose_batch(candidates: Sequence[Candidate], room: int = sys.maxsize) -> tuple[Candidate, ...]:
     """Choose what to ask for in one request, of the candidates in their order.
 
     All share program, instrument, type and number of attempts with the first; no basename stands
@@ -265,12 +266,13 @@ def choose_batch(candidates: Sequence[Candidate], room: int = BATCH_BYTES) -> tu
     the bytes that the disk can take, and what failed before travels in ever smaller company until
     it stands alone. Nothing is chosen where not even one candidate fits.
     """
-    fitting = [each for each in candidates if each.expected_size <= room]
     chosen: list[Candidate] = []
     names: set[str] = set()
     size = 0
-    for candidate in fitting:
-        if _kind(candidate) != _kind(fitting[0]) or candidate.product.filename in names:
+    for candidate in candidates:
+        if candidate.expected_size > room or candidate.product.filename in names:
+            continue
+        if chosen and _kind(candidate) != _kind(chosen[0]):
             continue
         if chosen and size + candidate.expected_size > min(BATCH_BYTES, room):
             break
