@@ -33,6 +33,7 @@ from winter_sync.events import (
     FoundUnchanged,
     GroupNotGiven,
     LeftOut,
+    PagesOpen,
     Polled,
     PollFailed,
     PollsEnded,
@@ -92,7 +93,8 @@ EVIDENCE = evidence(product(), b"12345")
 Labels = dict[str, str]
 UNCOUNTED = {
     *(Backlog, FoundUnchanged, PollsEnded),
-    *(Stopping, Stopped, Stalled, DayEnded, Resumed, DirectoriesNotSynced, GroupNotGiven),
+    *(Stopping, Stopped, Stalled, DayEnded, Resumed),
+    *(DirectoriesNotSynced, GroupNotGiven, PagesOpen),
 }
 """The catalog, the process's start and the numbers themselves tell these better."""
 CHANGES = ("new", "changed", "returned", "withdrawn")

@@ -119,14 +119,18 @@ class Downloader:
         On a disk that is nearly full single products may fit, also behind many that do not. What
         fits nowhere waits for what is under way; when nothing is, it is for the disk to refuse.
         """
+        candidates = await self._candidates(scope, _CANDIDATES)
+        if not candidates:
+            return ()
         room = await off_loop(self._threads, self._session.tree.room.free)
         room -= sum(self._coming.values())
-        for limit in (_CANDIDATES, _MANY_CANDIDATES):
-            candidates = await self._catalog(Catalog.candidates, scope, plan.FETCH_ORDER, limit)
-            chosen = work.choose(candidates, room)
-            if chosen or len(candidates) < limit:
-                break
+        chosen = work.choose(candidates, room)
+        if not chosen and len(candidates) == _CANDIDATES:
+            chosen = work.choose(await self._candidates(scope, _MANY_CANDIDATES), room)
         return chosen or (() if self._coming else tuple(candidates[:1]))
+
+    async def _candidates(self, scope: Scope, limit: int) -> list[Candidate]:
+        return await self._catalog(Catalog.candidates, scope, plan.FETCH_ORDER, limit)
 
     async def _work(self, batch: Batch, report: Report, work: Work) -> None:
         """Fetch a batch and commit what became of it."""
