@@ -297,6 +297,7 @@ async def test_a_check_behind_a_wrong_proxy(
     monkeypatch.setenv("http_proxy", f"socks5://{USERINFO}proxy:1080")
     settings = load(settings_file(tmp_path, api={"base_url": archive.url}))
     findings = [finding async for finding in examine(settings)]
-    assert [finding.what for finding in findings] == ["settings", "disk", "mirror", "proxy"]
+    found = [finding.what for finding in findings]
+    assert found == ["settings", "disk", "file system", "mirror", "proxy"]
     assert findings[-1].code is ExitCode.USAGE
     assert findings[-1].said == "http_proxy: a SOCKS proxy cannot be used: name an HTTP proxy"
