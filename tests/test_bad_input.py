@@ -423,5 +423,5 @@ def test_the_real_command_gives_up_on_a_server(tmp_path: Path) -> None:
         settings = settings_file(tmp_path, api={"base_url": address})
         said = run("--config", settings, "sync", home=tmp_path)
     assert said.code == UNWELL
-    assert "Connection refused" in said.err
+    assert "connection refused" in said.err
     assert_no_secret(tmp_path, said.out + said.err)
