@@ -27,6 +27,7 @@ from winter_sync.events import (
     WindowHalved,
     shares,
 )
+from winter_sync.listing import MOST_TOLD
 from winter_sync.models import Query
 from winter_sync.offloop import off_loop
 from winter_sync.records import Poll
@@ -51,8 +52,6 @@ if TYPE_CHECKING:
         Subject,
     )
 
-_MOST_TOLD = 20
-"""Of how many rows that are left out the reasons are told."""
 _SHOWN = 100
 _PROGRAM_ASKED_AGAIN = timedelta(days=1)
 _FAILURES = 8
@@ -461,7 +460,7 @@ class Poller:
                 placed.append((row, str(self._layout.path(row.product))))
             except DamagedError as fault:
                 refused += 1
-                if refused <= _MOST_TOLD:
+                if refused <= MOST_TOLD:
                     faults.append(self._api.redacted(fault.message))
         return placed, (*listing.faults, *faults), listing.untold + refused - len(faults)
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from winter_sync.records import Scope
 
 KNOWN = """
-SELECT instrument, savepath, image_type, night, state, withdrawn_at, sha256,
+SELECT instrument, savepath, image_type, night, state, withdrawn_at,
   settled_lastmodified, settled_pipeversion
 FROM products WHERE instrument = ? AND savepath IN ({})
 """
