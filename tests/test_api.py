@@ -407,6 +407,38 @@ async def test_an_answer_with_too_many_rows_is_asked_for_in_parts(row: str) -> N
             await client.api.query(QUERY)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"body": ['
+        + b",".join([b'{"savepath": "/x/20240211/a.fits"}'] * (MOST_ROWS + 1))
+        + b"]}",
+        b'{"body": "' + b"x" * 4_000_000 + b'"}',
+        b"<html>" + b"x" * 4_000_000,
+    ],
+    ids=["too-many-rows", "no-table", "no-json"],
+)
+async def test_a_failure_that_is_kept_holds_nothing_of_the_answer(body: bytes) -> None:
+    """A sweep keeps its failures until its end, and shorter spans may all fail too."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=body)
+
+    async def failure(client: Client) -> WinterSyncError:
+        with pytest.raises(BadAnswerError) as told:
+            await client.api.query(QUERY)
+        return told.value
+
+    async with answering(answer) as url, Client(url) as client:
+        await failure(client)
+        tracemalloc.start()
+        kept = [await failure(client) for _ in range(3)]
+        held, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert len(kept) == 3
+    assert held < 2_000_000
+
+
 @pytest.mark.parametrize("coding", ["gzip", "GZIP"])
 async def test_a_listing_may_be_compressed(coding: str) -> None:
     """Listings are asked for in gzip, which makes them small, and are read so."""

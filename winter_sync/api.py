@@ -321,7 +321,17 @@ class Api:
         WinterSyncError
             Split by remedy, as everywhere.
         """
-        subject, path = query.subject, "/images/query"
+        try:
+            return await self._listed(query, "/images/query")
+        except WinterSyncError as error:
+            # A failure is kept for the report while shorter spans are asked for: not so the
+            # answer, which the frames of its traceback hold.
+            error.__context__ = error.__cause__ = None
+            raise error.with_traceback(None) from None
+
+    async def _listed(self, query: Query, path: str) -> Listing:
+        """Ask for a listing and understand the answer."""
+        subject = query.subject
         content = await self._retrying(
             path,
             self._ask_once,
