@@ -19,9 +19,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from winter_sync.core.products import Night
 from winter_sync.demo import demo_settings
 from winter_sync.factory import open_mirror
-from winter_sync.models import Night
 from winter_sync.poller import Nights
 
 if TYPE_CHECKING:

@@ -19,27 +19,19 @@ from support.rig import path_of
 from support.wires import ABSURD_DATES, OK, abort, listening, request_of, saying
 
 from winter_sync.api import Api, Timeouts, query_body
-from winter_sync.errors import (
+from winter_sync.core.credentials import Credentials
+from winter_sync.core.downloads import Batch, Candidate
+from winter_sync.core.errors import (
     BadAnswerError,
     RefusedError,
     RejectedQueryError,
     TransientError,
     WinterSyncError,
 )
+from winter_sync.core.marks import Marks
+from winter_sync.core.products import ImageType, Instrument
+from winter_sync.core.queries import Cone, Query, Rectangle, Subject, Target
 from winter_sync.listing import MOST_ROWS
-from winter_sync.models import (
-    Batch,
-    Candidate,
-    Cone,
-    Credentials,
-    ImageType,
-    Instrument,
-    Marks,
-    Query,
-    Rectangle,
-    Subject,
-    Target,
-)
 from winter_sync.simulator import (
     DEFAULT_PASSWORD,
     DEFAULT_USER,
@@ -52,7 +44,7 @@ from winter_sync.simulator import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from winter_sync.models import Region
+    from winter_sync.core.queries import Region
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -12,9 +12,9 @@ import pytest
 from support.command import Keyboard, Said, run, run_on_terminal, served, settings_file
 from support.rig import Noted
 
-from winter_sync.errors import ExitCode
-from winter_sync.events import Polled
-from winter_sync.models import ImageType, Instrument
+from winter_sync.core.errors import ExitCode
+from winter_sync.core.events import Polled
+from winter_sync.core.products import ImageType, Instrument
 from winter_sync.simulator import DEMO_NIGHT, Scripted, parse_script
 from winter_sync.tally import Counts, Tally
 from winter_sync.tree import OURS
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from support.rig import Rig
 
-    from winter_sync.events import Event
+    from winter_sync.core.events import Event
     from winter_sync.simulator import Answer, Call, Simulator
 
 BACKFILL = ("backfill", "--from", DEMO_NIGHT.name, "--to", DEMO_NIGHT.name)

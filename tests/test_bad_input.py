@@ -25,8 +25,8 @@ from support.command import (
 )
 
 from winter_sync import log
-from winter_sync.disk import digest
-from winter_sync.errors import ExitCode
+from winter_sync.core.errors import ExitCode
+from winter_sync.core.filesystem import digest
 from winter_sync.oneoff import run_once
 from winter_sync.settings import load
 from winter_sync.tree import OURS

@@ -10,7 +10,7 @@ from support.command import run_on_terminal, served, settings_file
 
 from winter_sync import log
 from winter_sync.checkview import CheckView
-from winter_sync.errors import ExitCode
+from winter_sync.core.errors import ExitCode
 from winter_sync.progress import EVERY_SECONDS
 
 if TYPE_CHECKING:

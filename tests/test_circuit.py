@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from winter_sync.circuit import Circuit, Closed, Opened
-from winter_sync.errors import TransientError
+from winter_sync.core.errors import TransientError
 
 BUSY = TransientError("busy")
 

@@ -31,8 +31,8 @@ from support.command import (
 )
 
 from winter_sync import __version__
-from winter_sync.errors import ExitCode
-from winter_sync.models import ImageType, Instrument
+from winter_sync.core.errors import ExitCode
+from winter_sync.core.products import ImageType, Instrument
 from winter_sync.simulator import Answer, Call, Faults, Reset
 from winter_sync.tree import OURS
 

@@ -9,7 +9,7 @@ import pytest
 from support.bare import leave_bare, whole_text, write
 from support.command import KEYS, PASSWORD, PROGRAM, USER, leaked
 
-from winter_sync.errors import UsageError
+from winter_sync.core.errors import UsageError
 from winter_sync.settings import load
 
 if TYPE_CHECKING:

@@ -21,7 +21,8 @@ from winter_sync.completeness import (
     tonight,
     when,
 )
-from winter_sync.models import ImageType, Instrument, Night, Subject
+from winter_sync.core.products import ImageType, Instrument, Night
+from winter_sync.core.queries import Subject
 from winter_sync.records import NightCount, PollState, QueueCount
 
 PALOMAR = ZoneInfo("America/Los_Angeles")

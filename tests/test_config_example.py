@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.command import CHECKOUT
 
-from winter_sync.models import Cone, Rectangle, Target
+from winter_sync.core.queries import Cone, Rectangle, Target
 from winter_sync.sections import (
     EXAMPLE,
     ApiSettings,

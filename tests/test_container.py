@@ -23,11 +23,11 @@ from support.command import CHECKOUT, nobody
 
 import winter_sync
 from winter_sync.cli import app
+from winter_sync.core.units import parse_duration
 from winter_sync.keyring import credentials
 from winter_sync.roots import memory_path
 from winter_sync.sections import EXAMPLE, DaemonSettings, HttpSettings
 from winter_sync.settings import FILE, load
-from winter_sync.units import parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from rich.console import Console
 from support.command import run, run_on_terminal, settings_file
 
 from winter_sync import demo, log
-from winter_sync.errors import ExitCode
+from winter_sync.core.errors import ExitCode
 from winter_sync.tree import OURS
 
 if TYPE_CHECKING:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import pytest
 from support.disks import as_root, mounted
 
-from winter_sync.disk import is_directory, is_file, is_there
-from winter_sync.errors import ExitCode, StorageError
-from winter_sync.events import Settled
-from winter_sync.models import Failed, ImageType, Published
+from winter_sync.core.downloads import Failed, Published
+from winter_sync.core.errors import ExitCode, StorageError
+from winter_sync.core.events import Settled
+from winter_sync.core.filesystem import is_directory, is_file, is_there
+from winter_sync.core.products import ImageType
 from winter_sync.tree import OURS
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from support.rig import Noted, Rig
 
-    from winter_sync.events import Event
+    from winter_sync.core.events import Event
 
 ROOMY = 2 * 1024**3
 """What real products of the batches under way would need is set aside beforehand."""

@@ -18,7 +18,7 @@ from support.command import Said, environment_of, run, served, settings_file
 from support.incapable import lacking
 from support.makers import evidence, fits, product
 
-from winter_sync.errors import ExitCode
+from winter_sync.core.errors import ExitCode
 from winter_sync.tree import OURS, Tree
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from winter_sync.avro import MAX_HEADER
-from winter_sync.errors import DamagedError
+from winter_sync.core.errors import DamagedError
 from winter_sync.fits import MAX_HEADER_BLOCKS
 from winter_sync.gate import (
     SUFFIXES,

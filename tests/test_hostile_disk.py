@@ -21,7 +21,7 @@ import pytest
 from support.command import PROGRAM, Said, command, environment_of, served, settings_file
 from support.makers import evidence, fits, path_of, product
 
-from winter_sync.errors import ExitCode, StorageError
+from winter_sync.core.errors import ExitCode, StorageError
 from winter_sync.tree import OURS, Tree
 
 if TYPE_CHECKING:

@@ -28,16 +28,18 @@ from support.makers import (
     zipped,
 )
 
-from winter_sync.errors import DamagedError, StorageError
+from winter_sync.core.downloads import Failed, Missing, Published, Unchanged
+from winter_sync.core.errors import DamagedError, StorageError
+from winter_sync.core.products import ImageType, Instrument
 from winter_sync.intake import Intake, budget, contradicts, largest
-from winter_sync.models import Failed, ImageType, Instrument, Missing, Published, Unchanged
 from winter_sync.tree import OURS, Session, Tree
 from winter_sync.unzip import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from winter_sync.models import Candidate, Outcome, Product
+    from winter_sync.core.downloads import Candidate, Outcome
+    from winter_sync.core.products import Product
 
 STYLES = [(descriptors, deflate) for descriptors in (False, True) for deflate in (False, True)]
 FIRST, SECOND, THIRD = product(0), product(1), product(2)

@@ -8,7 +8,7 @@ import pytest
 from support.bare import leave_bare, whole_text
 from support.command import KEYS, OTHER_PROGRAM, PASSWORD, PROGRAM, USER, leaked
 
-from winter_sync.errors import UsageError
+from winter_sync.core.errors import UsageError
 from winter_sync.keyring import credentials
 from winter_sync.settings import Settings, load
 

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winter_sync.errors import BadAnswerError
+from winter_sync.core.errors import BadAnswerError
+from winter_sync.core.products import ImageType, Instrument, Night, Row
+from winter_sync.core.queries import Query, Subject
 from winter_sync.listing import Listing, read_listing
-from winter_sync.models import ImageType, Instrument, Night, Query, Row, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,7 +17,17 @@ import structlog
 from support.command import KEYS, PASSWORD, PROGRAM, USER, leaked, travelling_forms
 
 from winter_sync import log
-from winter_sync.events import (
+from winter_sync.core.credentials import Credentials
+from winter_sync.core.downloads import (
+    Batch,
+    Candidate,
+    Evidence,
+    Failed,
+    Missing,
+    Published,
+    Unchanged,
+)
+from winter_sync.core.events import (
     INTERRUPTED,
     Backlog,
     BatchBegun,
@@ -34,25 +44,11 @@ from winter_sync.events import (
     ServerWell,
     Settled,
 )
-from winter_sync.models import (
-    Batch,
-    Candidate,
-    Credentials,
-    Evidence,
-    Failed,
-    ImageType,
-    Instrument,
-    Marks,
-    Missing,
-    Night,
-    Product,
-    Published,
-    Query,
-    Subject,
-    Unchanged,
-)
+from winter_sync.core.marks import Marks
+from winter_sync.core.products import ImageType, Instrument, Night, Product
+from winter_sync.core.queries import Query, Subject
+from winter_sync.core.redaction import redactor
 from winter_sync.narrator import narrator
-from winter_sync.redaction import redactor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

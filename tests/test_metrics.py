@@ -15,7 +15,9 @@ from support.makers import PROGRAM, batch, candidate, evidence, product
 from winter_sync import narrator
 from winter_sync.catalog import Catalog, CatalogThread
 from winter_sync.completeness import end_of, last_night
-from winter_sync.events import (
+from winter_sync.core.downloads import Failed, Missing, Published, Unchanged
+from winter_sync.core.errors import Cause
+from winter_sync.core.events import (
     Backlog,
     BatchBegun,
     BatchEnded,
@@ -55,22 +57,11 @@ from winter_sync.events import (
     StorageTrouble,
     WindowHalved,
 )
+from winter_sync.core.products import ImageType, Instrument
+from winter_sync.core.queries import Query, Selection, Subject, Target
 from winter_sync.factory import CATALOG
 from winter_sync.metric_table import METRICS
 from winter_sync.metrics import Metrics, Watched
-from winter_sync.models import (
-    Cause,
-    Failed,
-    ImageType,
-    Instrument,
-    Missing,
-    Published,
-    Query,
-    Selection,
-    Subject,
-    Target,
-    Unchanged,
-)
 from winter_sync.records import Poll
 from winter_sync.simulator import DEMO_NIGHT
 from winter_sync.status import look

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 from support.rig import Noted, Rig, path_of
 
-from winter_sync.disk import digest
-from winter_sync.errors import ExitCode
-from winter_sync.events import Polled, RowsRefused, ServerUnwell, ServerWell
-from winter_sync.models import ImageType, Instrument, Night
+from winter_sync.core.errors import ExitCode
+from winter_sync.core.events import Polled, RowsRefused, ServerUnwell, ServerWell
+from winter_sync.core.filesystem import digest
+from winter_sync.core.products import ImageType, Instrument, Night
 from winter_sync.simulator import (
     DEMO_NIGHT,
     Answer,

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from winter_sync.core.errors import Cause
+from winter_sync.core.products import ImageType, Instrument
 from winter_sync.metric_table import METRICS, SUCCEEDED
-from winter_sync.models import Cause, ImageType, Instrument
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

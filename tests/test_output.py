@@ -24,7 +24,7 @@ from support.command import (
     settings_file,
 )
 
-from winter_sync.errors import ExitCode
+from winter_sync.core.errors import ExitCode
 from winter_sync.simulator import (
     Answer,
     Call,

@@ -13,22 +13,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from winter_sync import plan
 from winter_sync.catalog import _LONG_AGO as LONG_AGO
-from winter_sync.marks import marks_of
-from winter_sync.models import (
-    Candidate,
-    ImageType,
-    Instrument,
-    Known,
-    Marks,
-    Night,
-    Product,
-    Program,
-    Query,
-    Row,
-    Selection,
-    State,
-    Subject,
-)
+from winter_sync.core.downloads import Candidate
+from winter_sync.core.marks import Marks, marks_of
+from winter_sync.core.products import ImageType, Instrument, Known, Night, Product, Row, State
+from winter_sync.core.queries import Program, Query, Selection, Subject
 
 PROGRAM, OTHER_PROGRAM = "2024A000", "2024B111"
 NIGHT = Night("20240211")

@@ -17,7 +17,8 @@ from support.makers import batch, candidate, product
 from test_tally import NIGHTS, QUERY, SIZE, polled, settled, some
 
 from winter_sync import log
-from winter_sync.events import (
+from winter_sync.core.downloads import Failed
+from winter_sync.core.events import (
     BatchBegun,
     Event,
     PollFailed,
@@ -28,7 +29,6 @@ from winter_sync.events import (
     ServerWell,
     Settled,
 )
-from winter_sync.models import Failed
 from winter_sync.progress import ProgressLog, ProgressView, drawn, is_drawable
 from winter_sync.tally import Tally
 

@@ -10,7 +10,7 @@ import pytest
 from support.command import run, served, settings_file
 
 from winter_sync.catalog import Catalog
-from winter_sync.errors import ExitCode, StorageError
+from winter_sync.core.errors import ExitCode, StorageError
 from winter_sync.roots import Roots, memory_path
 
 if TYPE_CHECKING:

@@ -16,10 +16,12 @@ from structlog import reset_defaults
 from support.makers import candidate, product
 
 from winter_sync import log
-from winter_sync.events import Event, PollFailed, Retrying, RowsRefused, ServerUnwell, Settled
-from winter_sync.models import Failed, ImageType, Instrument, Query, Subject
+from winter_sync.core.downloads import Failed
+from winter_sync.core.events import Event, PollFailed, Retrying, RowsRefused, ServerUnwell, Settled
+from winter_sync.core.printable import printable
+from winter_sync.core.products import ImageType, Instrument
+from winter_sync.core.queries import Query, Subject
 from winter_sync.narrator import narrator
-from winter_sync.printable import printable
 from winter_sync.progress import ProgressView
 from winter_sync.screen import Screen
 

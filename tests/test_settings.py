@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from support.bare import leave_bare, whole_text, write
 from support.command import KEYS, OTHER_PROGRAM, PASSWORD, PROGRAM, USER, leaked
 
-from winter_sync.errors import UsageError
-from winter_sync.models import Cone, ImageType, Instrument, Night, Rhythm, Subject, Target
+from winter_sync.core.errors import UsageError
+from winter_sync.core.products import ImageType, Instrument, Night
+from winter_sync.core.queries import Cone, Rhythm, Subject, Target
 from winter_sync.sections import (
     EXAMPLE,
     ApiSettings,

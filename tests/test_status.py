@@ -12,8 +12,9 @@ import pytest
 from rich.console import Console
 
 from winter_sync.completeness import Numbers, Reach, by_program, headline, remainder
+from winter_sync.core.products import ImageType, Instrument, Night, Product, State
+from winter_sync.core.queries import Subject
 from winter_sync.factory import open_existing_catalog
-from winter_sync.models import ImageType, Instrument, Night, Product, State, Subject
 from winter_sync.records import LastPoll, NightCount, PollState, QueueCount, Trouble
 from winter_sync.simulator.fault_script import parse_script
 from winter_sync.status import Status, as_json, look

@@ -12,11 +12,11 @@ import pytest
 from support.command import CHECKOUT
 
 from winter_sync.cli import INTERRUPTED, TERMINATED
-from winter_sync.errors import ExitCode
+from winter_sync.core.errors import ExitCode
+from winter_sync.core.units import parse_duration, parse_size
 from winter_sync.keyring import credentials
 from winter_sync.sections import EXAMPLE, DaemonSettings
 from winter_sync.settings import FILE, load
-from winter_sync.units import parse_duration, parse_size
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.makers import batch, candidate, evidence, product
 
-from winter_sync.events import (
+from winter_sync.core.downloads import Candidate, Failed, Missing, Outcome, Published, Unchanged
+from winter_sync.core.events import (
     Backlog,
     BatchBegun,
     BatchEnded,
@@ -29,21 +30,8 @@ from winter_sync.events import (
     Share,
     shares,
 )
-from winter_sync.models import (
-    Candidate,
-    Failed,
-    ImageType,
-    Instrument,
-    Missing,
-    Night,
-    Outcome,
-    Product,
-    Published,
-    Query,
-    State,
-    Subject,
-    Unchanged,
-)
+from winter_sync.core.products import ImageType, Instrument, Night, Product, State
+from winter_sync.core.queries import Query, Subject
 from winter_sync.tally import Counts, Tally
 
 if TYPE_CHECKING:

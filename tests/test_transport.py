@@ -15,9 +15,11 @@ import pytest
 from support.wires import AUTHORITY, OK, ProxyServer, abort, listening, saying
 
 from winter_sync.api import Api, Timeouts
-from winter_sync.errors import BadAnswerError, TransientError, WinterSyncError
-from winter_sync.models import Credentials, ImageType, Instrument, Query, Subject
-from winter_sync.proxies import Proxy, parse_proxy
+from winter_sync.core.credentials import Credentials
+from winter_sync.core.errors import BadAnswerError, TransientError, WinterSyncError
+from winter_sync.core.products import ImageType, Instrument
+from winter_sync.core.proxies import Proxy, parse_proxy
+from winter_sync.core.queries import Query, Subject
 
 if TYPE_CHECKING:
     import asyncio

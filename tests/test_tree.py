@@ -22,14 +22,15 @@ from support.disks import as_root, fill, fill_inodes, mounted, write_for_ever
 from support.makers import evidence, fits, path_of, product, sha256
 from support.publisher import COMMITTED, FIRST, MOMENTS, NEW, OLD, SECOND
 
-from winter_sync.disk import digest, explained, space_of
-from winter_sync.errors import StorageError
+from winter_sync.core.errors import StorageError
+from winter_sync.core.filesystem import digest, explained, space_of
 from winter_sync.tree import OURS, Part, Reserve, Session, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from winter_sync.models import Evidence, Product
+    from winter_sync.core.downloads import Evidence
+    from winter_sync.core.products import Product
 
 SUPPORT = Path(__file__).parent / "support"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{SUPPORT.parents[1]}:{SUPPORT.parent}"}
@@ -813,7 +814,7 @@ def test_every_error_of_the_disk_has_a_path_and_a_remedy(code: int, remedy: str)
 AS_NOBODY = """
 import os, sys
 from pathlib import Path
-from winter_sync.errors import StorageError
+from winter_sync.core import StorageError
 from winter_sync.tree import Tree
 if os.geteuid() == 0:
     os.setgroups([])

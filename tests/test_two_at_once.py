@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from winter_sync.errors import ExitCode
+from winter_sync.core.errors import ExitCode
 from winter_sync.simulator import (
     DEFAULT_PASSWORD,
     DEFAULT_PROGRAMS,

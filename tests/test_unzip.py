@@ -19,7 +19,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from winter_sync import unzip
-from winter_sync.errors import DamagedError
+from winter_sync.core.errors import DamagedError
 from winter_sync.simulator.zips import Member, ZipStyle, pack, zipped
 from winter_sync.unzip import Limits, MemberEnd, MemberStart, Unzipper
 

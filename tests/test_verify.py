@@ -31,10 +31,10 @@ from support.rig import Rig, path_of
 
 from winter_sync import status
 from winter_sync.completeness import end_of
-from winter_sync.errors import ExitCode, StorageError, UsageError
-from winter_sync.events import FilesChanged, FilesLost
+from winter_sync.core.errors import ExitCode, StorageError, UsageError
+from winter_sync.core.events import FilesChanged, FilesLost
+from winter_sync.core.products import ImageType, Instrument, Night
 from winter_sync.factory import CATALOG, open_existing_catalog, open_mirror
-from winter_sync.models import ImageType, Instrument, Night
 from winter_sync.quicklook import look_at_newest
 from winter_sync.records import Scope
 from winter_sync.simulator import DEMO_NIGHT

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from winter_sync import web
-from winter_sync.errors import StorageError, UsageError
+from winter_sync.core.errors import StorageError, UsageError
 from winter_sync.web import Sources, serving
 
 if TYPE_CHECKING:

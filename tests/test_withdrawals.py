@@ -25,10 +25,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from support.rig import Noted, Rig
 
-from winter_sync.errors import ExitCode
-from winter_sync.events import Polled
+from winter_sync.core.errors import ExitCode
+from winter_sync.core.events import Polled
+from winter_sync.core.products import ImageType, Night
 from winter_sync.factory import CATALOG
-from winter_sync.models import ImageType, Night
 from winter_sync.simulator import (
     Answer,
     Call,

@@ -24,29 +24,31 @@ from tenacity.wait import wait_random_exponential
 
 from winter_sync import __version__
 from winter_sync.circuit import Circuit, Closed, Opened
-from winter_sync.errors import (
+from winter_sync.core import (
     BadAnswerError,
-    RefusedError,
-    SilentError,
-    TransientError,
-    WinterSyncError,
-)
-from winter_sync.events import ClocksDiffer, Retrying, ServerUnwell, ServerWell, Tell
-from winter_sync.flow import Flow
-from winter_sync.listing import Listing, read_listing
-from winter_sync.models import (
     Batch,
+    ClocksDiffer,
     Cone,
     Credentials,
     Program,
     Query,
     Rectangle,
+    RefusedError,
+    Retrying,
+    ServerUnwell,
+    ServerWell,
+    SilentError,
     Target,
+    Tell,
+    TransientError,
+    WinterSyncError,
+    off_loop,
+    printable,
+    redactor,
 )
-from winter_sync.offloop import off_loop
+from winter_sync.flow import Flow
+from winter_sync.listing import Listing, read_listing
 from winter_sync.pace import Pace
-from winter_sync.printable import printable
-from winter_sync.redaction import redactor
 from winter_sync.server_clock import ServerClock
 from winter_sync.transport_errors import TRY_LATER, Route
 from winter_sync.wire import (
@@ -66,7 +68,7 @@ from winter_sync.wire import (
 if TYPE_CHECKING:
     import aiohttp
 
-    from winter_sync.proxies import Proxy
+    from winter_sync.core import Proxy
 
 Json = Any
 """What JSON holds is checked where it is read."""

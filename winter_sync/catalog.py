@@ -47,11 +47,8 @@ from winter_sync.columns import (
     trouble_of,
     waiting_of,
 )
-from winter_sync.disk import explained as explained_files
-from winter_sync.errors import StorageError
-from winter_sync.events import Share
-from winter_sync.marks import SAMPLE, marks, spread
-from winter_sync.models import (
+from winter_sync.core import (
+    SAMPLE,
     Candidate,
     Damage,
     Evidence,
@@ -67,11 +64,16 @@ from winter_sync.models import (
     Published,
     Query,
     Row,
+    Share,
     State,
+    StorageError,
     Subject,
     Unchanged,
+    marks,
+    off_loop,
+    spread,
 )
-from winter_sync.offloop import off_loop
+from winter_sync.core import explained as explained_files
 from winter_sync.reading import Reader, connect, refuse_odd
 from winter_sync.records import (
     Check,

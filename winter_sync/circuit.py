@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.errors import LeftAloneError, TransientError
+from winter_sync.core import LeftAloneError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

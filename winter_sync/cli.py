@@ -16,9 +16,16 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 import typer
 
 from winter_sync import __version__
-from winter_sync.errors import ExitCode, StorageError, UsageError, WinterSyncError
-from winter_sync.models import ImageType, Instrument, Night
-from winter_sync.printable import printable
+from winter_sync.core import (
+    ExitCode,
+    ImageType,
+    Instrument,
+    Night,
+    StorageError,
+    UsageError,
+    WinterSyncError,
+    printable,
+)
 from winter_sync.streams import Streams
 
 if TYPE_CHECKING:
@@ -170,10 +177,10 @@ def run(context: typer.Context) -> None:
     import asyncio  # noqa: PLC0415 - heavy
 
     from winter_sync import settings as module  # noqa: PLC0415 - heavy
+    from winter_sync.core import Redaction  # noqa: PLC0415 - heavy
     from winter_sync.core_dumps import forbid_core_dumps  # noqa: PLC0415 - heavy
     from winter_sync.narrator import narrator  # noqa: PLC0415 - heavy
     from winter_sync.notify import Notifier  # noqa: PLC0415 - heavy
-    from winter_sync.redaction import Redaction  # noqa: PLC0415 - heavy
     from winter_sync.service import Service, Wishes  # noqa: PLC0415 - heavy
 
     forbid_core_dumps()
@@ -485,9 +492,9 @@ def _prepare(
 
     `drawing` says that progress will be drawn on a terminal.
     """
+    from winter_sync.core import redactor  # noqa: PLC0415 - heavy
     from winter_sync.core_dumps import forbid_core_dumps  # noqa: PLC0415 - heavy
     from winter_sync.keyring import credentials  # noqa: PLC0415 - heavy
-    from winter_sync.redaction import redactor  # noqa: PLC0415 - heavy
     from winter_sync.settings import load  # noqa: PLC0415 - heavy
 
     forbid_core_dumps()

@@ -7,10 +7,8 @@ from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from winter_sync.events import Share
-from winter_sync.layout import OURS
-from winter_sync.marks import marks
-from winter_sync.models import (
+from winter_sync.core import (
+    OURS,
     Candidate,
     Cone,
     Damage,
@@ -25,9 +23,11 @@ from winter_sync.models import (
     Rectangle,
     Region,
     Row,
+    Share,
     State,
     Subject,
     Target,
+    marks,
 )
 from winter_sync.records import (
     Check,

@@ -6,7 +6,7 @@ import difflib
 import re
 from typing import TYPE_CHECKING
 
-from winter_sync.errors import UsageError
+from winter_sync.core import UsageError
 from winter_sync.sections import (
     EXAMPLE,
     ApiSettings,

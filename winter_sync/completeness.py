@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from winter_sync.models import ImageType, Night
-from winter_sync.units import show_instant, show_size
+from winter_sync.core import ImageType, Night, show_instant, show_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -9,8 +9,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog import Catalog
-from winter_sync.errors import BadAnswerError, RefusedError, TransientError
-from winter_sync.events import ClockJumped, DownloadsRest, ProgramRefused
+from winter_sync.core import (
+    BadAnswerError,
+    ClockJumped,
+    DownloadsRest,
+    ProgramRefused,
+    RefusedError,
+    TransientError,
+)
 from winter_sync.plan import doubled
 from winter_sync.report import Report
 from winter_sync.rolling import RollingCheck
@@ -20,8 +26,8 @@ from winter_sync.work import Work
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from winter_sync.core import Rhythm, Selection, Subject
     from winter_sync.mirror import Mirror
-    from winter_sync.models import Rhythm, Selection, Subject
     from winter_sync.vitals import Vitals
 
 _PUT_IN_ORDER_EVERY = timedelta(minutes=10)

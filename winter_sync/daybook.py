@@ -6,28 +6,31 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from winter_sync.events import (
+from winter_sync.core import (
     DayEnded,
     DownloadsRest,
     Event,
+    Failed,
+    Missing,
     Polled,
     PollFailed,
     ProgramRefused,
+    Published,
     ServerUnwell,
     ServerWell,
     Settled,
     Started,
     Stopped,
     StorageTrouble,
+    show_instant,
+    show_size,
 )
-from winter_sync.models import Failed, Missing, Published
-from winter_sync.units import show_instant, show_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import date, datetime
 
-    from winter_sync.models import Subject
+    from winter_sync.core import Subject
 
 _DAY_SECONDS = 86_400.0
 _SAME_DAY = timedelta(days=1)

@@ -19,10 +19,18 @@ from rich.tree import Tree as TreeView
 
 from winter_sync import status
 from winter_sync.completeness import end_of
-from winter_sync.disk import digest, explained
-from winter_sync.errors import ExitCode, StorageError, UsageError, WinterSyncError
+from winter_sync.core import (
+    ExitCode,
+    Night,
+    StorageError,
+    UsageError,
+    WinterSyncError,
+    digest,
+    explained,
+    show_duration,
+    show_size,
+)
 from winter_sync.factory import open_existing_catalog
-from winter_sync.models import Night
 from winter_sync.oneoff import run_once
 from winter_sync.roots import Roots, memory_path
 from winter_sync.settings import Settings, check_root
@@ -33,7 +41,6 @@ from winter_sync.simulator.accounts import (
     key_of,
 )
 from winter_sync.status_view import show
-from winter_sync.units import show_duration, show_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

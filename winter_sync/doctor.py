@@ -16,20 +16,31 @@ from rich.text import Text
 
 from winter_sync import keyring
 from winter_sync.catalog import Catalog
-from winter_sync.disk import explained, has_name, is_directory, is_there, space_of
-from winter_sync.errors import ExitCode, StorageError, UsageError, WinterSyncError, gravest
-from winter_sync.events import PagesOpen
+from winter_sync.core import (
+    Credentials,
+    ExitCode,
+    PagesOpen,
+    StorageError,
+    UsageError,
+    WinterSyncError,
+    explained,
+    gravest,
+    has_name,
+    is_directory,
+    is_there,
+    printable,
+    redactor,
+    show_duration,
+    show_size,
+    space_of,
+)
 from winter_sync.factory import CATALOG, now, open_api
 from winter_sync.identity import lost, refuse_other_root, refuse_strangers
-from winter_sync.models import Credentials
 from winter_sync.permissions import exposure_of
-from winter_sync.printable import printable
 from winter_sync.probe import try_out
-from winter_sync.redaction import redactor
 from winter_sync.roots import Roots, memory_path
 from winter_sync.settings import check_root, holds_secret
 from winter_sync.tree import OURS, Tree
-from winter_sync.units import show_duration, show_size
 from winter_sync.web import open_addresses
 
 if TYPE_CHECKING:
@@ -38,7 +49,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from winter_sync.api import Api
-    from winter_sync.events import Tell
+    from winter_sync.core import Tell
     from winter_sync.settings import Settings
 
 _CLOCK_TOLERANCE_SECONDS = 300.0

@@ -10,17 +10,28 @@ from uuid import uuid4
 
 from winter_sync import plan
 from winter_sync.catalog import Catalog, CatalogThread
-from winter_sync.errors import (
+from winter_sync.core import (
+    INTERRUPTED,
     BadAnswerError,
+    Batch,
+    BatchBegun,
+    BatchEnded,
+    Candidate,
+    Cause,
+    Failed,
+    FoundUnchanged,
     LeftAloneError,
+    Missing,
+    Outcome,
     RefusedError,
+    Settled,
+    Tell,
     TransientError,
     WinterSyncError,
+    off_loop,
+    to_the_end,
 )
-from winter_sync.events import INTERRUPTED, BatchBegun, BatchEnded, FoundUnchanged, Settled, Tell
 from winter_sync.fetcher import Fetched, Fetcher
-from winter_sync.models import Batch, Candidate, Cause, Failed, Missing, Outcome
-from winter_sync.offloop import off_loop, to_the_end
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

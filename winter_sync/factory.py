@@ -17,14 +17,12 @@ from typing import TYPE_CHECKING
 from winter_sync import keyring
 from winter_sync.api import Api, Timeouts
 from winter_sync.catalog import Catalog, CatalogThread
-from winter_sync.disk import explained, has_name
+from winter_sync.core import Damage, UsageError, WinterSyncError, explained, has_name
 from winter_sync.downloader import Downloader
-from winter_sync.errors import UsageError, WinterSyncError
 from winter_sync.fetcher import Fetcher
 from winter_sync.filecheck import glances
 from winter_sync.identity import lost, refuse_other_root, refuse_strangers
 from winter_sync.mirror import Mirror
-from winter_sync.models import Damage
 from winter_sync.poller import Poller
 from winter_sync.quicklook import QuickLook
 from winter_sync.reading import may_write
@@ -37,8 +35,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from pathlib import Path
 
-    from winter_sync.events import Tell
-    from winter_sync.models import Credentials, Selection
+    from winter_sync.core import Credentials, Selection, Tell
     from winter_sync.settings import Settings
     from winter_sync.tree import Session
 

@@ -9,18 +9,30 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from winter_sync.errors import BadAnswerError, DamagedError, RefusedError, TransientError
-from winter_sync.events import Received, Settled
+from winter_sync.core import (
+    BadAnswerError,
+    Batch,
+    Candidate,
+    Cause,
+    DamagedError,
+    Failed,
+    Outcome,
+    Published,
+    Received,
+    RefusedError,
+    Settled,
+    TransientError,
+    Unchanged,
+    off_loop,
+)
 from winter_sync.intake import Intake
-from winter_sync.models import Batch, Candidate, Cause, Failed, Outcome, Published, Unchanged
-from winter_sync.offloop import off_loop
 from winter_sync.unzip import Limits
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from winter_sync.api import Api, Download
-    from winter_sync.events import Tell
+    from winter_sync.core import Tell
     from winter_sync.tree import Session
 
 

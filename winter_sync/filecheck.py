@@ -15,9 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from winter_sync import gate
-from winter_sync.errors import DamagedError
-from winter_sync.models import Damage
-from winter_sync.nofollow import Beneath, LinkError, kind_of
+from winter_sync.core import Beneath, Damage, DamagedError, LinkError, kind_of
 from winter_sync.records import Check
 
 if TYPE_CHECKING:

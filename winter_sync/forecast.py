@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from winter_sync.models import ImageType, Instrument
+from winter_sync.core import ImageType, Instrument
 
 Kind = tuple[Instrument, ImageType]
 """What products are alike in size by."""

@@ -6,9 +6,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from winter_sync.disk import explained, refuse_shared
-from winter_sync.errors import StorageError
-from winter_sync.nofollow import open_root, opened
+from winter_sync.core import StorageError, explained, open_root, opened, refuse_shared
 
 if TYPE_CHECKING:
     from pathlib import Path

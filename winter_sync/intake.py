@@ -13,12 +13,11 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Self
 
 from winter_sync import gate
-from winter_sync.disk import explained
-from winter_sync.errors import DamagedError
-from winter_sync.models import (
+from winter_sync.core import (
     Batch,
     Candidate,
     Cause,
+    DamagedError,
     Evidence,
     Failed,
     ImageType,
@@ -28,6 +27,7 @@ from winter_sync.models import (
     Product,
     Published,
     Unchanged,
+    explained,
 )
 from winter_sync.tree import Part, Reserve, Session
 from winter_sync.unzip import Limits, MemberEnd, MemberStart, Output, Unzipper

@@ -10,9 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from winter_sync.errors import UsageError
-from winter_sync.models import Credentials
-from winter_sync.nofollow import read_regular
+from winter_sync.core import Credentials, UsageError, read_regular
 from winter_sync.sections import EXAMPLE
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from winter_sync.errors import BadAnswerError
-from winter_sync.models import Product, Query, Row, night_of
+from winter_sync.core import BadAnswerError, Product, Query, Row, night_of
 
 _COLUMNS = frozenset(
     {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, TextIO, cast
 
 import structlog
 
-from winter_sync.printable import printable
+from winter_sync.core import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

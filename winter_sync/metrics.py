@@ -22,24 +22,26 @@ from prometheus_client.registry import Collector
 from winter_sync import __version__
 from winter_sync import metric_table as table
 from winter_sync.catalog import Catalog, CatalogThread
-from winter_sync.disk import space_of
-from winter_sync.errors import StorageError
-from winter_sync.events import (
+from winter_sync.core import (
     BatchBegun,
     BatchEnded,
+    Cause,
     CheckPaused,
     ClockJumped,
     ClocksDiffer,
     DownloadsRest,
     Event,
+    Failed,
     FileChecked,
     FilesChanged,
     FilesLost,
     FilesUnreadable,
     LeftOut,
+    Outcome,
     Polled,
     PollFailed,
     ProgramRefused,
+    Published,
     Received,
     Recovered,
     Reloading,
@@ -50,10 +52,11 @@ from winter_sync.events import (
     ServerWell,
     Settled,
     Started,
+    StorageError,
     StorageTrouble,
     WindowHalved,
+    space_of,
 )
-from winter_sync.models import Cause, Failed, Outcome, Published
 from winter_sync.status import look_at_last_night
 
 if TYPE_CHECKING:
@@ -64,7 +67,7 @@ if TYPE_CHECKING:
     from prometheus_client import Metric as Family
 
     from winter_sync.completeness import NightState
-    from winter_sync.models import Night, Query, Selection, Subject
+    from winter_sync.core import Night, Query, Selection, Subject
     from winter_sync.records import Standing
 
 _NEVER = float("inf")

@@ -10,15 +10,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog import Catalog, CatalogThread
-from winter_sync.errors import (
+from winter_sync.core import (
+    Backlog,
     BadAnswerError,
+    PollsEnded,
+    Recovered,
     RefusedError,
     StorageError,
+    Tell,
     TransientError,
     WinterSyncError,
+    off_loop,
 )
-from winter_sync.events import Backlog, PollsEnded, Recovered, Tell
-from winter_sync.offloop import off_loop
 from winter_sync.records import Scope
 from winter_sync.report import Report
 from winter_sync.work import Work
@@ -28,8 +31,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from winter_sync.api import Api
+    from winter_sync.core import Selection, Subject
     from winter_sync.downloader import Downloader
-    from winter_sync.models import Selection, Subject
     from winter_sync.poller import Nights, Poller
     from winter_sync.quicklook import QuickLook
     from winter_sync.tree import Session

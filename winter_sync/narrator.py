@@ -6,8 +6,9 @@ from functools import singledispatch
 
 from structlog.typing import FilteringBoundLogger
 
-from winter_sync.events import (
+from winter_sync.core import (
     INTERRUPTED,
+    Batch,
     BatchBegun,
     BatchEnded,
     CheckPaused,
@@ -17,16 +18,20 @@ from winter_sync.events import (
     DirectoriesNotSynced,
     DownloadsRest,
     Event,
+    Failed,
     FilesChanged,
     FilesLost,
     FilesUnreadable,
     FoundUnchanged,
     GroupNotGiven,
     LeftOut,
+    Missing,
     PagesOpen,
     Polled,
     PollFailed,
     ProgramRefused,
+    Published,
+    Query,
     Recovered,
     Reloading,
     ReloadRefused,
@@ -42,11 +47,11 @@ from winter_sync.events import (
     Stopping,
     StorageTrouble,
     Tell,
+    Unchanged,
     WindowHalved,
+    show_duration,
 )
-from winter_sync.models import Batch, Failed, Missing, Published, Query, Unchanged
 from winter_sync.plan import is_retried_at_once
-from winter_sync.units import show_duration
 
 _NAMED = 5
 """How many of a multitude are named in one line; the rest are counted."""

@@ -9,17 +9,13 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from winter_sync.catalog import Catalog
-from winter_sync.errors import UsageError, WinterSyncError
-from winter_sync.events import tell_all
+from winter_sync.core import State, UsageError, WinterSyncError, printable, show_size, tell_all
 from winter_sync.factory import open_mirror
-from winter_sync.models import State
 from winter_sync.narrator import narrator
 from winter_sync.overview import overview
-from winter_sync.printable import printable
 from winter_sync.progress import Progress, ProgressLog, ProgressView, is_drawable
 from winter_sync.screen import Screen
 from winter_sync.settings import check_root
-from winter_sync.units import show_size
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -27,8 +23,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from structlog.typing import FilteringBoundLogger
 
+    from winter_sync.core import ImageType, Instrument, Selection
     from winter_sync.mirror import Mirror
-    from winter_sync.models import ImageType, Instrument, Selection
     from winter_sync.poller import Nights
     from winter_sync.records import NightCount
     from winter_sync.report import Report

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from winter_sync.models import ImageType
-from winter_sync.units import show_size
+from winter_sync.core import ImageType, show_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

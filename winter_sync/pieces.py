@@ -6,7 +6,7 @@ import os
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from winter_sync.errors import DamagedError
+from winter_sync.core import DamagedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,8 +8,7 @@ from datetime import date, timedelta
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
-from winter_sync.marks import all_marks, marks_of
-from winter_sync.models import (
+from winter_sync.core import (
     Candidate,
     ImageType,
     Instrument,
@@ -22,6 +21,8 @@ from winter_sync.models import (
     Selection,
     State,
     Subject,
+    all_marks,
+    marks_of,
 )
 
 if TYPE_CHECKING:

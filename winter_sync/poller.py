@@ -9,27 +9,25 @@ from typing import TYPE_CHECKING
 
 from winter_sync import gate, plan
 from winter_sync.catalog import Catalog, CatalogThread
-from winter_sync.errors import (
+from winter_sync.core import (
     BadAnswerError,
     DamagedError,
     LeftAloneError,
-    RejectedQueryError,
-    TransientError,
-    WinterSyncError,
-)
-from winter_sync.events import (
     LeftOut,
     Polled,
     PollFailed,
+    Query,
+    RejectedQueryError,
     RowsRefused,
     Share,
     Tell,
+    TransientError,
     WindowHalved,
+    WinterSyncError,
+    off_loop,
     shares,
 )
 from winter_sync.listing import MOST_TOLD
-from winter_sync.models import Query
-from winter_sync.offloop import off_loop
 from winter_sync.records import Poll
 from winter_sync.windows import Windows
 
@@ -38,11 +36,10 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from winter_sync.api import Api
-    from winter_sync.layout import Layout
-    from winter_sync.listing import Listing
-    from winter_sync.models import (
+    from winter_sync.core import (
         Instrument,
         Known,
+        Layout,
         Night,
         Product,
         Program,
@@ -51,6 +48,7 @@ if TYPE_CHECKING:
         Selection,
         Subject,
     )
+    from winter_sync.listing import Listing
 
 _SHOWN = 100
 _PROGRAM_ASKED_AGAIN = timedelta(days=1)

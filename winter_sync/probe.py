@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from winter_sync.disk import NO_HARD_LINKS, explained, sync_directory, take_lock
-from winter_sync.errors import StorageError
+from winter_sync.core import NO_HARD_LINKS, StorageError, explained, sync_directory, take_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

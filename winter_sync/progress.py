@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Protocol, Self
 from rich.live import Live
 from rich.text import Text
 
-from winter_sync.printable import printable
+from winter_sync.core import printable, show_duration, show_size
 from winter_sync.tally import Counts, Ended, Tally
-from winter_sync.units import show_duration, show_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
     from structlog.typing import FilteringBoundLogger
 
-    from winter_sync.events import Event
+    from winter_sync.core import Event
 
 EVERY_SECONDS = 30.0
 """How often the log is told how far a run is, at most."""

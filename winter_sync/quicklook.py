@@ -14,10 +14,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog import Catalog, CatalogThread
-from winter_sync.events import FilesChanged, FilesLost, FilesUnreadable
+from winter_sync.core import Damage, FilesChanged, FilesLost, FilesUnreadable, Night, off_loop
 from winter_sync.filecheck import Seen, glances
-from winter_sync.models import Damage, Night
-from winter_sync.offloop import off_loop
 from winter_sync.records import Damaged, Scope
 
 if TYPE_CHECKING:
@@ -26,8 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from winter_sync.events import Tell
-    from winter_sync.models import Rhythm, Selection, Subject
+    from winter_sync.core import Rhythm, Selection, Subject, Tell
     from winter_sync.records import Check, Held
 
 _NAMED = 5

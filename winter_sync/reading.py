@@ -16,8 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.errors import StorageError
-from winter_sync.nofollow import kind_of
+from winter_sync.core import StorageError, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

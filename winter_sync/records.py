@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.models import Damage, State
+from winter_sync.core import Damage, State
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from winter_sync.models import ImageType, Instrument, Night, Product, Query, Subject
+    from winter_sync.core import ImageType, Instrument, Night, Product, Query, Subject
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from winter_sync.errors import ExitCode, WinterSyncError, gravest
-from winter_sync.models import Failed, Missing, Outcome, Published, Unchanged
+from winter_sync.core import (
+    ExitCode,
+    Failed,
+    Missing,
+    Outcome,
+    Published,
+    Unchanged,
+    WinterSyncError,
+    gravest,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

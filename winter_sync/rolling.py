@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING
 
 from winter_sync.catalog import Catalog, CatalogThread
 from winter_sync.columns import instant_text
-from winter_sync.errors import StorageError
-from winter_sync.events import CheckPaused, FileChecked
+from winter_sync.core import CheckPaused, FileChecked, StorageError, off_loop
 from winter_sync.filecheck import PIECE, Examination, Throttle
-from winter_sync.offloop import off_loop
 from winter_sync.records import Scope
 
 if TYPE_CHECKING:
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from winter_sync.events import Tell
+    from winter_sync.core import Tell
     from winter_sync.filecheck import Seen
     from winter_sync.quicklook import QuickLook
     from winter_sync.records import Held

@@ -12,9 +12,7 @@ import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from winter_sync.disk import NO_SPACE, explained, open_own
-from winter_sync.errors import StorageError
-from winter_sync.nofollow import read_regular
+from winter_sync.core import NO_SPACE, StorageError, explained, open_own, read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

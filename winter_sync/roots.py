@@ -12,8 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from winter_sync.disk import is_directory, write_all
-from winter_sync.nofollow import open_regular, opened, read_regular
+from winter_sync.core import is_directory, open_regular, opened, read_regular, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

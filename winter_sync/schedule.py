@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from apscheduler.events import JobExecutionEvent
 
-    from winter_sync.models import Subject
+    from winter_sync.core import Subject
 
 _JITTER = 0.1
 _LONGEST_JITTER = timedelta(minutes=1)

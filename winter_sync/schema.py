@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from winter_sync.errors import StorageError
+from winter_sync.core import StorageError
 from winter_sync.sqlite import Migrations
 
 if TYPE_CHECKING:

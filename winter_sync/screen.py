@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.segment import Segment
 
-from winter_sync.printable import printable
+from winter_sync.core import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

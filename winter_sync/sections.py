@@ -21,8 +21,9 @@ from pydantic import (
     model_validator,
 )
 
-from winter_sync.layout import DEFAULT_LAYOUT, OURS
-from winter_sync.models import (
+from winter_sync.core import (
+    DEFAULT_LAYOUT,
+    OURS,
     Cone,
     ImageType,
     Instrument,
@@ -31,10 +32,11 @@ from winter_sync.models import (
     Region,
     Selection,
     Target,
+    parse_duration,
+    parse_proxy,
+    parse_size,
 )
-from winter_sync.proxies import SETTING as PROXY_SETTING
-from winter_sync.proxies import parse_proxy
-from winter_sync.units import parse_duration, parse_size
+from winter_sync.core import SETTING as PROXY_SETTING
 
 EXAMPLE = "config/winter-sync.toml"
 """The settings file that comes with the program and explains every key."""

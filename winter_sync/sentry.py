@@ -9,10 +9,16 @@ import socket
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from winter_sync.disk import explained, is_there, open_own
-from winter_sync.errors import UsageError
-from winter_sync.layout import OURS
-from winter_sync.nofollow import open_directory, open_root, opened
+from winter_sync.core import (
+    OURS,
+    UsageError,
+    explained,
+    is_there,
+    open_directory,
+    open_own,
+    open_root,
+    opened,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

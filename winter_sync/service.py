@@ -14,11 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from winter_sync import keyring, status
 from winter_sync.completeness import Reach
-from winter_sync.daemon import Daemon
-from winter_sync.daybook import Daybook
-from winter_sync.disk import explained
-from winter_sync.errors import StalledError, StorageError, UsageError, WinterSyncError
-from winter_sync.events import (
+from winter_sync.core import (
     DownloadsRest,
     Event,
     PagesOpen,
@@ -30,12 +26,19 @@ from winter_sync.events import (
     ServerUnwell,
     ServerWell,
     Stalled,
+    StalledError,
     Started,
     Stopping,
+    StorageError,
     StorageTrouble,
     Tell,
+    UsageError,
+    WinterSyncError,
+    explained,
     tell_all,
 )
+from winter_sync.daemon import Daemon
+from winter_sync.daybook import Daybook
 from winter_sync.factory import now, open_existing_catalog, open_mirror
 from winter_sync.metrics import Metrics, Watched
 from winter_sync.orders import Order, Orders
@@ -51,9 +54,8 @@ if TYPE_CHECKING:
 
     from winter_sync.catalog import CatalogThread
     from winter_sync.completeness import NightState
-    from winter_sync.events import DayEnded
+    from winter_sync.core import Credentials, DayEnded
     from winter_sync.mirror import Mirror
-    from winter_sync.models import Credentials
     from winter_sync.notify import Notifier
     from winter_sync.settings import Settings
 

@@ -19,12 +19,20 @@ from pydantic_settings import (
 )
 
 from winter_sync.complaints import explain, nearest
-from winter_sync.disk import is_directory
-from winter_sync.errors import StorageError, UsageError
-from winter_sync.layout import OURS, Layout
-from winter_sync.models import Rhythm, Selection
-from winter_sync.nofollow import KindError, TooLargeError, kind_of, read_regular
-from winter_sync.proxies import choose_proxy
+from winter_sync.core import (
+    OURS,
+    KindError,
+    Layout,
+    Rhythm,
+    Selection,
+    StorageError,
+    TooLargeError,
+    UsageError,
+    choose_proxy,
+    is_directory,
+    kind_of,
+    read_regular,
+)
 from winter_sync.sections import (
     EXAMPLE,
     ApiSettings,
@@ -39,8 +47,7 @@ from winter_sync.sections import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from winter_sync.models import Subject
-    from winter_sync.proxies import Proxy
+    from winter_sync.core import Proxy, Subject
 
 ENV_PREFIX = "WINTER_SYNC_"
 CONFIG_ENV = "WINTER_SYNC_CONFIG"

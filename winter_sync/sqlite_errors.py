@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from winter_sync.errors import StorageError
+from winter_sync.core import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ from winter_sync.completeness import (
     never_answered,
     tonight,
 )
-from winter_sync.models import Damage, State
+from winter_sync.core import Damage, State
 from winter_sync.records import PollState, QueueCount, Scope
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from winter_sync.catalog import Catalog, CatalogThread
-    from winter_sync.models import ImageType, Instrument, Night, Product, Selection, Subject
+    from winter_sync.core import ImageType, Instrument, Night, Product, Selection, Subject
     from winter_sync.records import Damaged, LastPoll, NightCount, Trouble
 
 _TROUBLES_READ = 10_000

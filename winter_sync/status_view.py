@@ -22,10 +22,17 @@ from winter_sync.completeness import (
     remainder,
     when,
 )
-from winter_sync.models import Damage, ImageType, Instrument, State
+from winter_sync.core import (
+    Damage,
+    ImageType,
+    Instrument,
+    State,
+    printable,
+    show_duration,
+    show_instant,
+    show_size,
+)
 from winter_sync.overview import Overview
-from winter_sync.printable import printable
-from winter_sync.units import show_duration, show_instant, show_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -33,7 +40,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from winter_sync.models import Night
+    from winter_sync.core import Night
     from winter_sync.records import Damaged, NightCount, PollState, Trouble
     from winter_sync.status import Status
 

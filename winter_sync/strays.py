@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from winter_sync.layout import OURS
+from winter_sync.core import OURS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

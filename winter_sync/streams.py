@@ -13,7 +13,7 @@ import select
 import sys
 from typing import TYPE_CHECKING, TextIO
 
-from winter_sync.errors import ExitCode
+from winter_sync.core import ExitCode
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

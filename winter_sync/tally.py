@@ -12,37 +12,35 @@ from dataclasses import astuple, dataclass
 from operator import add, sub
 from typing import TYPE_CHECKING
 
-from winter_sync.events import (
+from winter_sync.core import (
     Backlog,
     BatchBegun,
     BatchEnded,
-    Event,
-    Polled,
-    PollFailed,
-    PollsEnded,
-    Received,
-    Retrying,
-    ServerUnwell,
-    ServerWell,
-    Settled,
-    Share,
-)
-from winter_sync.forecast import Kind, Rate, Sizes
-from winter_sync.models import (
     Candidate,
+    Event,
     Failed,
     ImageType,
     Instrument,
     Missing,
     Night,
     Outcome,
+    Polled,
+    PollFailed,
+    PollsEnded,
     Published,
+    Received,
+    Retrying,
+    ServerUnwell,
+    ServerWell,
+    Settled,
+    Share,
     State,
     Unchanged,
 )
+from winter_sync.forecast import Kind, Rate, Sizes
 
 if TYPE_CHECKING:
-    from winter_sync.models import Product
+    from winter_sync.core import Product
 
 
 _REASONS_KEPT = 20

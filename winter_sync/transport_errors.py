@@ -18,14 +18,19 @@ from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 
-from winter_sync.errors import BadAnswerError, MisconfiguredError, TransientError, WinterSyncError
-from winter_sync.printable import printable
-from winter_sync.proxies import SETTING
+from winter_sync.core import (
+    SETTING,
+    BadAnswerError,
+    MisconfiguredError,
+    TransientError,
+    WinterSyncError,
+    printable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from winter_sync.proxies import Proxy
+    from winter_sync.core import Proxy
 
 TRY_LATER = "Nothing is lost: it is tried again at the next poll."
 """What to do about what may pass by itself."""

@@ -23,13 +23,26 @@ from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Self
 
-from winter_sync.disk import (
+from winter_sync.core import (
     NO_HARD_LINKS,
+    OURS,
+    Beneath,
+    DirectoriesNotSynced,
+    Event,
+    Evidence,
+    GroupNotGiven,
+    Instrument,
+    Marks,
+    StorageError,
     digest_of,
     explained,
     lock,
     make_directory,
+    open_directory,
     open_own,
+    open_root,
+    opened,
+    parts_of,
     read_own,
     refuse_shared,
     share,
@@ -38,11 +51,6 @@ from winter_sync.disk import (
     take_lock,
     write_all,
 )
-from winter_sync.errors import StorageError
-from winter_sync.events import DirectoriesNotSynced, Event, GroupNotGiven
-from winter_sync.layout import OURS
-from winter_sync.models import Evidence, Instrument, Marks
-from winter_sync.nofollow import Beneath, open_directory, open_root, opened, parts_of
 from winter_sync.room import Room
 
 if TYPE_CHECKING:

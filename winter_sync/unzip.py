@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from isal import igzip_lib, isal_zlib
 
-from winter_sync.errors import DamagedError
+from winter_sync.core import DamagedError
 
 _LOCAL = b"PK\x03\x04"
 _CENTRAL = b"PK\x01\x02"

@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from winter_sync.catalog import Catalog, CatalogThread
+from winter_sync.core import Beneath, Damage
 from winter_sync.filecheck import PIECE, Examination, Throttle, glance
-from winter_sync.models import Damage
-from winter_sync.nofollow import Beneath
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence

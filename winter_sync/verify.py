@@ -13,14 +13,20 @@ from rich.text import Text
 
 from winter_sync.catalog import Catalog, CatalogThread
 from winter_sync.checkview import CheckView
-from winter_sync.errors import ExitCode, UsageError, gravest
-from winter_sync.events import tell_all
+from winter_sync.core import (
+    Damage,
+    ExitCode,
+    State,
+    UsageError,
+    gravest,
+    printable,
+    show_size,
+    tell_all,
+)
 from winter_sync.factory import CATALOG, open_existing_catalog, open_mirror
 from winter_sync.identity import refuse_other_root
-from winter_sync.models import Damage, State
 from winter_sync.narrator import narrator
 from winter_sync.oneoff import Choice, complaints
-from winter_sync.printable import printable
 from winter_sync.progress import Progress, ProgressLog, ProgressView, is_drawable
 from winter_sync.reading import may_write
 from winter_sync.records import Damaged, Scope
@@ -28,7 +34,6 @@ from winter_sync.screen import Screen
 from winter_sync.settings import check_root
 from winter_sync.strays import REVISIONS, Walk, abandoned, of_nights
 from winter_sync.tree import Tree
-from winter_sync.units import show_size
 from winter_sync.verification import LISTED, Verification, Verified
 
 if TYPE_CHECKING:
@@ -37,7 +42,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from structlog.typing import FilteringBoundLogger
 
-    from winter_sync.models import Night
+    from winter_sync.core import Night
     from winter_sync.report import Report
     from winter_sync.settings import Settings
 

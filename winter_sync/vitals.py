@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.events import (
+from winter_sync.core import (
     BatchBegun,
     BatchEnded,
     Event,

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import date, datetime
 
-    from winter_sync.models import Query, Subject
+    from winter_sync.core import Query, Subject
 
     Dates = tuple[date, date]
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
-from winter_sync.errors import (
+from winter_sync.core import (
     BadAnswerError,
     LeftAloneError,
     MisconfiguredError,
@@ -27,8 +27,8 @@ from winter_sync.errors import (
     SilentError,
     TransientError,
     WinterSyncError,
+    printable,
 )
-from winter_sync.printable import printable
 from winter_sync.server_clock import http_date
 from winter_sync.transport_errors import (
     LONGEST_HEADER,

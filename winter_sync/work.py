@@ -13,9 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import timedelta
 
-    from winter_sync.errors import RefusedError
+    from winter_sync.core import Batch, Candidate, Product, RefusedError
     from winter_sync.fetcher import Fetched
-    from winter_sync.models import Batch, Candidate, Product
     from winter_sync.records import Scope
 
 _DOWN = 3

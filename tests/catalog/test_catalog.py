@@ -22,25 +22,12 @@ from support.makers import NIGHT, PROGRAM, candidate, evidence, path_of, product
 
 from winter_sync import catalog as catalog_module
 from winter_sync.catalog import Catalog, CatalogThread
-from winter_sync.errors import StorageError
-from winter_sync.events import Share
-from winter_sync.models import (
-    Cone,
-    Failed,
-    ImageType,
-    Instrument,
-    Known,
-    Marks,
-    Missing,
-    Outcome,
-    Published,
-    Query,
-    Region,
-    State,
-    Subject,
-    Target,
-    Unchanged,
-)
+from winter_sync.core.downloads import Failed, Missing, Outcome, Published, Unchanged
+from winter_sync.core.errors import StorageError
+from winter_sync.core.events import Share
+from winter_sync.core.marks import Marks
+from winter_sync.core.products import ImageType, Instrument, Known, State
+from winter_sync.core.queries import Cone, Query, Region, Subject, Target
 from winter_sync.plan import FETCH_ORDER
 from winter_sync.records import NightCount, Poll, Scope, Trouble
 from winter_sync.schema import migrations
@@ -51,7 +38,8 @@ if TYPE_CHECKING:
 
     from support.clock import Clock
 
-    from winter_sync.models import Candidate, Product, Row
+    from winter_sync.core.downloads import Candidate
+    from winter_sync.core.products import Product, Row
 
 SUPPORT = Path(__file__).parent.parent / "support"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{SUPPORT.parents[1]}:{SUPPORT.parent}"}
@@ -306,7 +294,7 @@ import os, sys
 from datetime import UTC, datetime
 from pathlib import Path
 from winter_sync.catalog import Catalog
-from winter_sync.errors import StorageError
+from winter_sync.core import StorageError
 if os.geteuid() == 0:
     os.setgroups([])
     os.setgid(65534)

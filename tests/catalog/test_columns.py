@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from winter_sync.columns import region_name
-from winter_sync.models import Cone, Rectangle, Target
+from winter_sync.core.queries import Cone, Rectangle, Target
 
 if TYPE_CHECKING:
-    from winter_sync.models import Region
+    from winter_sync.core.queries import Region
 
 degrees = st.floats(0, 90, allow_nan=False)
 regions = st.one_of(

@@ -17,16 +17,10 @@ from support.command import PROGRAM, run, served, settings_file
 from support.makers import candidate, evidence, path_of, product, row
 
 from winter_sync.catalog import Catalog
-from winter_sync.errors import ExitCode, StorageError
-from winter_sync.models import (
-    ImageType,
-    Instrument,
-    Missing,
-    Published,
-    Query,
-    Subject,
-    Target,
-)
+from winter_sync.core.downloads import Missing, Published
+from winter_sync.core.errors import ExitCode, StorageError
+from winter_sync.core.products import ImageType, Instrument
+from winter_sync.core.queries import Query, Subject, Target
 from winter_sync.reading import connect
 from winter_sync.records import Poll
 from winter_sync.schema import migrations
@@ -40,7 +34,7 @@ if TYPE_CHECKING:
     from support.clock import Clock
     from support.command import Said
 
-    from winter_sync.models import Product
+    from winter_sync.core.products import Product
 
 STACKS = Subject(PROGRAM, Instrument.WINTER, ImageType.STACK)
 

@@ -13,18 +13,9 @@ from rich.console import Console
 from support.makers import candidate, evidence, path_of, product, row
 
 from winter_sync.catalog import Catalog
-from winter_sync.models import (
-    Failed,
-    ImageType,
-    Instrument,
-    Missing,
-    Night,
-    Published,
-    Query,
-    Selection,
-    Subject,
-    Target,
-)
+from winter_sync.core.downloads import Failed, Missing, Published
+from winter_sync.core.products import ImageType, Instrument, Night
+from winter_sync.core.queries import Query, Selection, Subject, Target
 from winter_sync.records import Poll
 from winter_sync.status import Status, _look, as_json
 from winter_sync.status_view import show
@@ -34,7 +25,8 @@ if TYPE_CHECKING:
 
     from support.clock import Clock
 
-    from winter_sync.models import Outcome, Product
+    from winter_sync.core.downloads import Outcome
+    from winter_sync.core.products import Product
 
 LAST = Night("20240228")
 ENDED = datetime(2024, 2, 29, 16, tzinfo=UTC)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from winter_sync import catalog, mirror, settings, tree
-from winter_sync.events import BatchBegun, Event
+from winter_sync.core.events import BatchBegun, Event
 from winter_sync.factory import open_mirror
 
 if TYPE_CHECKING:

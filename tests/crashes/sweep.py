@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from winter_sync.disk import digest
+from winter_sync.core.filesystem import digest
 from winter_sync.simulator import DEFAULT_PASSWORD, DEFAULT_USER, key_of
 from winter_sync.tree import OURS
 

@@ -8,7 +8,7 @@ import pytest
 from crashes.nursery import STEPS
 from crashes.sweep import Nursery, Observatory, kill_and_restart, look, random_instants
 
-from winter_sync.disk import digest
+from winter_sync.core.filesystem import digest
 from winter_sync.tree import OURS
 
 if TYPE_CHECKING:

@@ -6,13 +6,13 @@ import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from winter_sync.models import ImageType, Instrument, Night
+from winter_sync.core.products import ImageType, Instrument, Night
 from winter_sync.simulator import Faults
 
 if TYPE_CHECKING:
     from support.keeper import Keeper
 
-    from winter_sync.events import Event
+    from winter_sync.core.events import Event
     from winter_sync.simulator import Call
 
 NIGHT = Night("20251020")

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from daemon.scenes import NIGHT, TYPES, Slow, Told, here
 
-from winter_sync.errors import StalledError, StorageError, UsageError
-from winter_sync.events import (
+from winter_sync.core.downloads import Published
+from winter_sync.core.errors import StalledError, StorageError, UsageError
+from winter_sync.core.events import (
     BatchBegun,
     BatchEnded,
     ClockJumped,
@@ -30,7 +31,7 @@ from winter_sync.events import (
     Started,
     StorageTrouble,
 )
-from winter_sync.models import ImageType, Published
+from winter_sync.core.products import ImageType
 from winter_sync.poller import Poller
 from winter_sync.simulator import Answer, Call, Faults
 from winter_sync.simulator.fault_script import parse_script

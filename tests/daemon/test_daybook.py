@@ -7,8 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from support.makers import candidate, evidence, product
 
-from winter_sync.daybook import Daybook
-from winter_sync.events import (
+from winter_sync.core.downloads import Failed, Missing, Published
+from winter_sync.core.events import (
     DayEnded,
     DownloadsRest,
     Event,
@@ -21,7 +21,9 @@ from winter_sync.events import (
     Started,
     StorageTrouble,
 )
-from winter_sync.models import Failed, ImageType, Instrument, Missing, Published, Query, Subject
+from winter_sync.core.products import ImageType, Instrument
+from winter_sync.core.queries import Query, Subject
+from winter_sync.daybook import Daybook
 
 START = datetime(2026, 3, 28, 23, 50, tzinfo=UTC)
 QUERY = Query(Subject("2024A000", Instrument.WINTER, ImageType.STACK), date(2024, 1, 1))

@@ -14,9 +14,8 @@ import pytest
 from daemon.scenes import Slow, Told
 
 from winter_sync.api import Api
-from winter_sync.daemon import Daemon
-from winter_sync.errors import StorageError, UsageError
-from winter_sync.events import (
+from winter_sync.core.errors import StorageError, UsageError
+from winter_sync.core.events import (
     BatchBegun,
     BatchEnded,
     Polled,
@@ -26,6 +25,7 @@ from winter_sync.events import (
     Started,
     StorageTrouble,
 )
+from winter_sync.daemon import Daemon
 from winter_sync.mirror import Mirror
 from winter_sync.notify import Notifier
 from winter_sync.schedule import Schedule

@@ -14,7 +14,8 @@ import pytest
 from daemon.scenes import NIGHT, TYPES, Slow, Told, here
 
 from winter_sync.catalog import Catalog
-from winter_sync.events import (
+from winter_sync.core.downloads import Failed
+from winter_sync.core.events import (
     BatchBegun,
     DownloadsRest,
     Polled,
@@ -24,8 +25,8 @@ from winter_sync.events import (
     Recovered,
     Settled,
 )
+from winter_sync.core.products import ImageType, Instrument
 from winter_sync.factory import CATALOG
-from winter_sync.models import Failed, ImageType, Instrument
 from winter_sync.simulator import Answer, Call, Faults
 from winter_sync.tree import OURS
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from support.keeper import Keeper
 
-    from winter_sync.events import Event
+    from winter_sync.core.events import Event
     from winter_sync.records import Scope
 
 

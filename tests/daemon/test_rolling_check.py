@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from daemon.scenes import here
 
-from winter_sync.events import (
+from winter_sync.core.events import (
     CheckPaused,
     FileChecked,
     FilesChanged,
@@ -19,8 +19,8 @@ from winter_sync.events import (
     Stalled,
     StorageTrouble,
 )
+from winter_sync.core.products import ImageType
 from winter_sync.factory import CATALOG
-from winter_sync.models import ImageType
 from winter_sync.simulator import Faults
 from winter_sync.tree import OURS
 

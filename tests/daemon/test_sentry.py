@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from winter_sync.errors import StorageError, UsageError
+from winter_sync.core.errors import StorageError, UsageError
 from winter_sync.sentry import make_sure_of_being_alone, only_daemon
 from winter_sync.tree import OURS
 

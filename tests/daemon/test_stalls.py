@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from daemon.scenes import TYPES, Slow, Told, here
 
-from winter_sync.errors import StalledError
-from winter_sync.events import (
+from winter_sync.core.downloads import Failed
+from winter_sync.core.errors import StalledError
+from winter_sync.core.events import (
     BatchBegun,
     BatchEnded,
     Polled,
@@ -21,9 +22,9 @@ from winter_sync.events import (
     Started,
     StorageTrouble,
 )
+from winter_sync.core.products import ImageType
 from winter_sync.fetcher import Fetched, Fetcher
 from winter_sync.mirror import Mirror
-from winter_sync.models import Failed, ImageType
 from winter_sync.poller import Poller
 from winter_sync.schedule import Schedule
 from winter_sync.simulator import Answer, Call, Faults, Reset
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 
     from support.keeper import Keeper
 
-    from winter_sync.models import Batch, Subject
+    from winter_sync.core.downloads import Batch
+    from winter_sync.core.queries import Subject
 
 
 async def hang(*_: object) -> None:

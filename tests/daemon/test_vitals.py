@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.makers import batch, candidate, product
 
-from winter_sync.events import (
+from winter_sync.core.events import (
     BatchBegun,
     BatchEnded,
     Event,
@@ -18,7 +18,8 @@ from winter_sync.events import (
     Retrying,
     WindowHalved,
 )
-from winter_sync.models import ImageType, Instrument, Query, Subject
+from winter_sync.core.products import ImageType, Instrument
+from winter_sync.core.queries import Query, Subject
 from winter_sync.vitals import Vitals
 
 BATCH = batch(candidate(product()), identifier="one")

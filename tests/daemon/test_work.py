@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from support.makers import batch, candidate, evidence, product
 
+from winter_sync.core.downloads import Batch, Candidate, Failed, Missing, Unchanged
+from winter_sync.core.errors import Cause
 from winter_sync.fetcher import Fetched
-from winter_sync.models import Batch, Candidate, Cause, Failed, Missing, Unchanged
 from winter_sync.work import Work
 
 ALONE_IN_VAIN = 5

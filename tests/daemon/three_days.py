@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from support.keeper import Keeper, kept
 
-from winter_sync.events import Polled, Settled
-from winter_sync.models import ImageType, Instrument, Night, Published
+from winter_sync.core.downloads import Published
+from winter_sync.core.events import Polled, Settled
+from winter_sync.core.products import ImageType, Instrument, Night
 from winter_sync.simulator import Answer, Call, Faults, Reset, Universe
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from support.driven import Time
 
-    from winter_sync.models import Product
+    from winter_sync.core.products import Product
 
 EVENING = datetime(2025, 10, 20, 22, tzinfo=UTC)
 NIGHTS = tuple(Night("20251020").plus(days) for days in range(3))

@@ -33,7 +33,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from support.rig import Rig  # noqa: E402 - found by the line above
 from support.wires import ABSURD_DATES, listening  # noqa: E402 - the same
 
-from winter_sync.disk import digest  # noqa: E402 - the same
+from winter_sync.core.filesystem import digest  # noqa: E402 - the same
 from winter_sync.simulator import (  # noqa: E402 - the same
     DEMO_NIGHT,
     Observatory,

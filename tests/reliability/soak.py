@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 
 from winter_sync import settings as settings_module
-from winter_sync.disk import digest
-from winter_sync.events import Retrying, ServerUnwell, Settled
+from winter_sync.core.downloads import Published
+from winter_sync.core.events import Retrying, ServerUnwell, Settled
+from winter_sync.core.filesystem import digest
+from winter_sync.core.products import ImageType, Instrument, Night
 from winter_sync.factory import open_mirror
-from winter_sync.models import ImageType, Instrument, Night, Published
 from winter_sync.simulator import (
     DEFAULT_PASSWORD,
     DEFAULT_PROGRAMS,
@@ -42,7 +43,7 @@ from winter_sync.tree import OURS
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from winter_sync.events import Event
+    from winter_sync.core.events import Event
     from winter_sync.settings import Settings
 
 A_NIGHT = 200

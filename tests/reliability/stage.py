@@ -17,9 +17,9 @@ from support.rig import Rig
 
 # The first product would else take the second that numpy and astropy need to be imported.
 import winter_sync.simulator.contents  # noqa: F401 - see above
-from winter_sync.events import Received
+from winter_sync.core.events import Received
+from winter_sync.core.products import ImageType
 from winter_sync.factory import CATALOG
-from winter_sync.models import ImageType
 from winter_sync.simulator import (
     DEMO_NIGHT,
     Circumstances,
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
-    from winter_sync.events import Event
+    from winter_sync.core.events import Event
+    from winter_sync.core.products import Product
     from winter_sync.mirror import Mirror
-    from winter_sync.models import Product
     from winter_sync.report import Report
     from winter_sync.simulator import Answer, Call
     from winter_sync.unzip import Limits

@@ -5,7 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winter_sync.models import Candidate, ImageType, Instrument, Marks, Night, Product
+from winter_sync.core.downloads import Candidate
+from winter_sync.core.marks import Marks
+from winter_sync.core.products import ImageType, Instrument, Night, Product
 from winter_sync.plan import choose_alone
 
 KINDS = st.tuples(

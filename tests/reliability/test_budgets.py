@@ -12,8 +12,8 @@ from reliability.stage import THIRD, fault, staged
 from structlog.testing import LogCapture
 from support.rig import path_of
 
-from winter_sync.errors import ExitCode
-from winter_sync.events import BatchEnded, Settled
+from winter_sync.core.errors import ExitCode
+from winter_sync.core.events import BatchEnded, Settled
 from winter_sync.narrator import narrator
 from winter_sync.unzip import Limits
 

@@ -10,15 +10,16 @@ import pytest
 from reliability.stage import PROGRAM, THIRD, Stage, fault, staged
 from support.rig import path_of
 
-from winter_sync.disk import digest
-from winter_sync.errors import ExitCode
-from winter_sync.events import Polled, RowsRefused, Settled
-from winter_sync.models import Failed, ImageType, Published
+from winter_sync.core.downloads import Failed, Published
+from winter_sync.core.errors import ExitCode
+from winter_sync.core.events import Polled, RowsRefused, Settled
+from winter_sync.core.filesystem import digest
+from winter_sync.core.products import ImageType
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from winter_sync.models import Product
+    from winter_sync.core.products import Product
 
 _LOOKS = timedelta(hours=2)
 DAY_AND_A_QUARTER = timedelta(hours=30)

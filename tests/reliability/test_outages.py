@@ -14,15 +14,15 @@ import pytest
 from reliability.stage import Reacting, Stage, fault, staged
 
 from winter_sync import log
-from winter_sync.errors import ExitCode
-from winter_sync.events import BatchEnded, ServerUnwell, ServerWell
+from winter_sync.core.errors import ExitCode
+from winter_sync.core.events import BatchEnded, ServerUnwell, ServerWell
 from winter_sync.narrator import narrator
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from winter_sync.events import Event
+    from winter_sync.core.events import Event
 
 GIVES_UP = "it is left alone; the run ends soon (exit code 4) and the next goes on"
 TRIES_ALONE = (

@@ -9,9 +9,11 @@ from reliability.stage import PROGRAM, fault, staged
 from support.rig import path_of
 
 from winter_sync.api import Api, Timeouts
-from winter_sync.errors import ExitCode, TransientError
-from winter_sync.events import BatchEnded, Polled, Received
-from winter_sync.models import Batch, Candidate, Credentials, Marks
+from winter_sync.core.credentials import Credentials
+from winter_sync.core.downloads import Batch, Candidate
+from winter_sync.core.errors import ExitCode, TransientError
+from winter_sync.core.events import BatchEnded, Polled, Received
+from winter_sync.core.marks import Marks
 from winter_sync.simulator import DEFAULT_PASSWORD, DEFAULT_USER, key_of
 from winter_sync.unzip import Limits
 

@@ -9,7 +9,7 @@ import pytest
 from reliability.stage import THIRD, TYPES, Stage, fault, staged
 from support.rig import path_of
 
-from winter_sync.errors import ExitCode
+from winter_sync.core.errors import ExitCode
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,10 +19,10 @@ from support.rig import path_of
 
 from winter_sync import keyring, log
 from winter_sync.catalog import CatalogThread
+from winter_sync.core.redaction import redactor
 from winter_sync.factory import CATALOG
 from winter_sync.metrics import Metrics, Watched
 from winter_sync.narrator import narrator
-from winter_sync.redaction import redactor
 from winter_sync.simulator import (
     DEMO_NIGHT,
     Account,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from reliability.stage import THIRD, fault, staged
 
-from winter_sync.errors import ExitCode
-from winter_sync.events import RowsRefused, ServerUnwell, ServerWell
+from winter_sync.core.errors import ExitCode
+from winter_sync.core.events import RowsRefused, ServerUnwell, ServerWell
 from winter_sync.simulator import Answer, Call, Faults, ZipStyle
 
 if TYPE_CHECKING:

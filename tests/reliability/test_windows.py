@@ -13,9 +13,10 @@ from reliability.stage import fault
 from support.rig import Rig
 
 from winter_sync import plan
-from winter_sync.errors import ExitCode
-from winter_sync.events import PollFailed, WindowHalved
-from winter_sync.models import ImageType, Instrument, Night, Query, Subject
+from winter_sync.core.errors import ExitCode
+from winter_sync.core.events import PollFailed, WindowHalved
+from winter_sync.core.products import ImageType, Instrument, Night
+from winter_sync.core.queries import Query, Subject
 from winter_sync.simulator import Call, Faults, Observatory, Reset, Simulator, Universe
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 import winter_sync
-from winter_sync.models import ImageType, Instrument, Product
+from winter_sync.core.products import ImageType, Instrument, Product
 from winter_sync.simulator import Observatory, SimulatorOptions, demo_universe
 from winter_sync.simulator.frames import frame_of
 from winter_sync.simulator.questions import separation

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from winter_sync.models import ImageType, Instrument, Night
+from winter_sync.core.products import ImageType, Instrument, Night
 from winter_sync.simulator import DEMO_NIGHT, Observatory, SimulatedClock, demo_universe
 
 PROGRAM = "2024A000"

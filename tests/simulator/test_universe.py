@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from winter_sync.models import (
+from winter_sync.core.products import (
     NO_SURVEY_FIELD,
     ImageType,
     Instrument,

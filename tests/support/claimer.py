@@ -16,7 +16,8 @@ from pathlib import Path
 from support.makers import PROGRAM, evidence
 
 from winter_sync.catalog import Catalog
-from winter_sync.models import ImageType, Published
+from winter_sync.core.downloads import Published
+from winter_sync.core.products import ImageType
 from winter_sync.records import Scope
 
 

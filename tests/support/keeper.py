@@ -11,7 +11,7 @@ from support.rig import path_of
 
 from winter_sync import settings as settings_module
 from winter_sync.catalog import Catalog
-from winter_sync.disk import digest
+from winter_sync.core.filesystem import digest
 from winter_sync.factory import CATALOG
 from winter_sync.notify import Notifier
 from winter_sync.service import Service, Wishes
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
     from support.driven import Time
 
-    from winter_sync.events import Event
-    from winter_sync.models import Product
+    from winter_sync.core.events import Event
+    from winter_sync.core.products import Product
     from winter_sync.simulator import Faults
 
 

@@ -8,18 +8,10 @@ import warnings
 import zipfile
 from typing import TYPE_CHECKING
 
-from winter_sync.layout import Layout
-from winter_sync.models import (
-    Batch,
-    Candidate,
-    Evidence,
-    ImageType,
-    Instrument,
-    Marks,
-    Night,
-    Product,
-    Row,
-)
+from winter_sync.core.downloads import Batch, Candidate, Evidence
+from winter_sync.core.layout import Layout
+from winter_sync.core.marks import Marks
+from winter_sync.core.products import ImageType, Instrument, Night, Product, Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

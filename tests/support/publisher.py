@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from support.makers import evidence, fits, product
 
-from winter_sync.models import ImageType
+from winter_sync.core.products import ImageType
 from winter_sync.tree import Session, Tree
 
 if TYPE_CHECKING:

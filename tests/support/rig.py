@@ -6,9 +6,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from winter_sync import settings as settings_module
-from winter_sync.disk import digest
+from winter_sync.core.filesystem import digest
+from winter_sync.core.products import ImageType, Instrument, Night, Product
 from winter_sync.factory import open_mirror
-from winter_sync.models import ImageType, Instrument, Night, Product
 from winter_sync.poller import Nights
 from winter_sync.simulator import (
     DEFAULT_PASSWORD,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
-    from winter_sync.events import Event
+    from winter_sync.core.events import Event
     from winter_sync.mirror import Mirror
     from winter_sync.report import Report
     from winter_sync.settings import Settings

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from winter_sync.models import Night
+    from winter_sync.core import Night
 
 DEFAULT_USER = "observer"
 DEFAULT_PASSWORD = "simulated-password-of-observer"  # noqa: S105 - opens nothing but the simulator

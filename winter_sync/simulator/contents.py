@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from winter_sync.models import ImageType
+from winter_sync.core import ImageType
 from winter_sync.simulator.alerts import avro_file
 from winter_sync.simulator.frames import fits_file
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from winter_sync.models import ImageType, Instrument
+from winter_sync.core import ImageType, Instrument
 from winter_sync.simulator import (
     odd_files,
     wrong_answers,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 
-    from winter_sync.models import ImageType, Instrument
+    from winter_sync.core import ImageType, Instrument
     from winter_sync.simulator.zips import Member
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy.io import fits
 
-from winter_sync.models import ImageType, Instrument
+from winter_sync.core import ImageType, Instrument
 from winter_sync.simulator.observing import FILTERS, WINTER_BOARDS
 from winter_sync.simulator.sky import altitude, pacific_offset
 from winter_sync.simulator.starfield import (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from winter_sync.models import ImageType, Instrument, Product
+from winter_sync.core import ImageType, Instrument, Product
 from winter_sync.simulator.observing import WINTER_BOARDS
 from winter_sync.simulator.sky import PALOMAR_ZONE
 

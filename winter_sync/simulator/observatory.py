@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from winter_sync.models import ImageType, Instrument, Night, Product
+from winter_sync.core import ImageType, Instrument, Night, Product
 from winter_sync.simulator.accounts import Accounts, default_accounts
 from winter_sync.simulator.clock import SimulatedClock
 from winter_sync.simulator.holdings import Holding, savepath

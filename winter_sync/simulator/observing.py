@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from winter_sync.models import NO_SURVEY_FIELD, Instrument, Night
+from winter_sync.core import NO_SURVEY_FIELD, Instrument, Night
 from winter_sync.simulator.sky import altitude, dark_hours, sidereal_time
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from winter_sync.models import Night
+    from winter_sync.core import Night
     from winter_sync.simulator.fault_script import Script
 
 

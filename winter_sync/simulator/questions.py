@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from winter_sync.models import Cone, ImageType, Instrument, Rectangle, Region, Target
+from winter_sync.core import Cone, ImageType, Instrument, Rectangle, Region, Target
 from winter_sync.simulator.refusals import Problem, missing, problem, unprocessable
 
 if TYPE_CHECKING:

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from winter_sync.models import ImageType
+    from winter_sync.core import ImageType
     from winter_sync.simulator.accounts import Account, ProgramRecord
     from winter_sync.simulator.observatory import Entry
 

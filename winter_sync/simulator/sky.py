@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
-    from winter_sync.models import Night
+    from winter_sync.core import Night
 
 PALOMAR_LATITUDE = 33.356
 """Degrees north (wintertoo 1.10.1, `PALOMAR_LOC`)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from winter_sync.models import Instrument, Night
+from winter_sync.core import Instrument, Night
 from winter_sync.simulator.accounts import DEFAULT_PROGRAMS
 from winter_sync.simulator.holdings import Holding, holdings_of
 from winter_sync.simulator.observing import Campaign, observe

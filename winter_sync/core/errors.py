@@ -6,13 +6,28 @@ them may ever hold a secret: no URL with a query string, no header, no request b
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, ClassVar
-
-from winter_sync.models import Cause
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+
+class Cause(StrEnum):
+    """Why something could not be had, by what there is to do about it; for counting."""
+
+    TRANSIENT = "transient"
+    """The server or the wire failed."""
+    REFUSED = "refused"
+    """A credential was not accepted."""
+    BAD_ANSWER = "bad_answer"
+    """The answer was not what the archive's contract says."""
+    DAMAGED = "damaged"
+    """What came was not whole, or not what it says it is."""
+    STORAGE = "storage"
+    """The disk or the catalog could not do its part."""
+    OTHER = "other"
+    """None of these, or nobody said."""
 
 
 class ExitCode(IntEnum):

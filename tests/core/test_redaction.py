@@ -14,8 +14,8 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from yarl import URL
 
-from winter_sync.models import Credentials
-from winter_sync.redaction import SHOWN_INSTEAD, Redaction, redactor
+from winter_sync.core.credentials import Credentials
+from winter_sync.core.redaction import SHOWN_INSTEAD, Redaction, redactor
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from winter_sync.errors import UsageError
+from winter_sync.core.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

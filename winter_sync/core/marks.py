@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from winter_sync.models import Marks
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from winter_sync.models import Row
+    from winter_sync.core.products import Row
 
 T = TypeVar("T")
 
@@ -21,6 +20,46 @@ the marks are set for every exposure of a night when it is merely logged again (
 "What changes after it was listed")."""
 _NOTHING = frozenset({"", "nat", "nan", "none", "null"})
 """What stands for an absent value where a table was written as text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What listings say of a product's processing: a new value may mean a reprocessed night.
+
+    Both belong to the exposure, not to the product (winter-api.md, "What changes after it was
+    listed"). Each is one value, or several, one a line: rows of one product may disagree. Values
+    are kept by their meaning (`winter_sync.core.marks`), so that equal texts are equal marks.
+    """
+
+    lastmodified: str | None = None
+    pipeversion: str | None = None
+
+    def cover(self, other: Marks) -> bool:
+        """Return whether every value of the other marks is among these; an absent one always is."""
+        return all(set(_lines(there)) <= set(_lines(here)) for here, there in self._beside(other))
+
+    def united(self, other: Marks) -> Marks:
+        """Return the values of both, without repetition; of too many the last are kept."""
+        return Marks(*(_joined(_lines(here), _lines(there)) for here, there in self._beside(other)))
+
+    def _beside(self, other: Marks) -> tuple[tuple[str | None, str | None], ...]:
+        return (
+            (self.lastmodified, other.lastmodified),
+            (self.pipeversion, other.pipeversion),
+        )
+
+
+_MARKS_KEPT = 16
+"""So many different values of one mark are remembered: more than rows of one product have."""
+
+
+def _lines(values: str | None) -> list[str]:
+    return values.split("\n") if values else []
+
+
+def _joined(*several: list[str]) -> str | None:
+    values = list(dict.fromkeys(value for values in several for value in values))
+    return "\n".join(values[-_MARKS_KEPT:]) or None
 
 
 def marks_of(row: Row) -> Marks:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from winter_sync.models import Credentials
+    from winter_sync.core.credentials import Credentials
 
 SHOWN_INSTEAD = "[secret]"
 _SHORTEST = 4

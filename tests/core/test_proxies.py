@@ -17,10 +17,10 @@ from support.command import PASSWORD, USER, leaked, run, served, settings_file
 from support.wires import ProxyServer, listening
 
 from winter_sync import keyring
+from winter_sync.core.errors import ExitCode, UsageError
+from winter_sync.core.proxies import Proxy, choose_proxy, parse_proxy
+from winter_sync.core.redaction import redactor
 from winter_sync.doctor import examine
-from winter_sync.errors import ExitCode, UsageError
-from winter_sync.proxies import Proxy, choose_proxy, parse_proxy
-from winter_sync.redaction import redactor
 from winter_sync.settings import load
 
 if TYPE_CHECKING:

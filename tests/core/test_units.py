@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winter_sync.units import parse_duration, parse_size, show_duration, show_size
+from winter_sync.core.units import parse_duration, parse_size, show_duration, show_size
 
 LETTERS = st.text("0123456789. smhdwkMGTiB-+eE\n\u0661\u00b2", max_size=12)
 

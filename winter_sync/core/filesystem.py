@@ -11,8 +11,8 @@ import stat
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from winter_sync.errors import StorageError
-from winter_sync.nofollow import (
+from winter_sync.core.errors import StorageError
+from winter_sync.core.nofollow import (
     KindError,
     LinkError,
     TooLargeError,

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.models import Cause
+from winter_sync.core.errors import Cause
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from winter_sync.models import Batch, ImageType, Instrument, Night, Outcome, Product, Query
+    from winter_sync.core.downloads import Batch, Outcome
+    from winter_sync.core.products import ImageType, Instrument, Night, Product
+    from winter_sync.core.queries import Query
 
 
 @dataclass(frozen=True, slots=True)

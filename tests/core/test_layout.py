@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winter_sync.errors import DamagedError, UsageError
-from winter_sync.layout import DEFAULT_LAYOUT, OURS, Layout, subdir
-from winter_sync.models import ImageType, Instrument, Night, Product
+from winter_sync.core.errors import DamagedError, UsageError
+from winter_sync.core.layout import DEFAULT_LAYOUT, OURS, Layout, subdir
+from winter_sync.core.products import ImageType, Instrument, Night, Product
 
 NIGHT = "20240211"
 PATTERNS = [

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from winter_sync.offloop import off_loop
+from winter_sync.core.concurrency import off_loop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

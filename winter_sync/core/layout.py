@@ -6,10 +6,10 @@ import string
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from winter_sync.errors import DamagedError, UsageError
+from winter_sync.core.errors import DamagedError, UsageError
 
 if TYPE_CHECKING:
-    from winter_sync.models import Product
+    from winter_sync.core.products import Product
 
 DEFAULT_LAYOUT = "{instrument}/{night}/{subdir}/{filename}"
 OURS = ".winter-sync"

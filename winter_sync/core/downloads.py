@@ -1,0 +1,130 @@
+"""Downloads: what may be fetched, what travels together, and how each product ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from winter_sync.core.errors import Cause
+from winter_sync.core.products import State
+
+if TYPE_CHECKING:
+    from winter_sync.core.marks import Marks
+    from winter_sync.core.products import ImageType, Instrument, Product
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A product that may be fetched now, under a program that lists it."""
+
+    product: Product
+    program: str
+    path: str
+    """Where it is to be in the tree, relative to the root."""
+    attempts: int
+    marks: Marks
+    expected_size: int
+    published_sha256: str | None = None
+    refused_sha256: str | None = None
+    """Content that was refused long enough ago, although no data seem to be missing in it."""
+    state: State = State.WANTED
+    """Where it stands before it is fetched: wanted, or missing when last asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The products of one download request: one program, instrument and type, no name twice."""
+
+    identifier: str
+    candidates: tuple[Candidate, ...]
+
+    @property
+    def program(self) -> str:
+        """The program whose key is used."""
+        return self.candidates[0].program
+
+    @property
+    def instrument(self) -> Instrument:
+        """The instrument of all its products."""
+        return self.candidates[0].product.instrument
+
+    @property
+    def image_type(self) -> ImageType:
+        """The type of all its products."""
+        return self.candidates[0].product.image_type
+
+    @property
+    def kind(self) -> tuple[str, Instrument, ImageType]:
+        """What all its products have in common."""
+        return self.program, self.instrument, self.image_type
+
+    @property
+    def expected_size(self) -> int:
+        """About how many bytes will arrive."""
+        return sum(candidate.expected_size for candidate in self.candidates)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Proof, written before the rename, of what was put into the tree and where.
+
+    `path` and `kept` are relative to the root; `kept` is where an older file of the same path
+    went, if there was one. `mtime_ns` is the file's modification time, nanoseconds since 1970;
+    None in journals of earlier versions.
+    """
+
+    instrument: Instrument
+    savepath: str
+    path: str
+    size: int
+    sha256: str
+    marks: Marks
+    kept: str | None = None
+    mtime_ns: int | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The product is in the tree; `note` says what is odd about it, if something is."""
+
+    candidate: Candidate
+    evidence: Evidence
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """What came is byte for byte the revision that the tree already holds."""
+
+    candidate: Candidate
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """The server answered and says that it has no such file."""
+
+    candidate: Candidate
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The product did not come, or not whole.
+
+    `blamed` tells whether the product itself was at fault (its bytes were wrong), rather than
+    the batch it travelled in. `refused` tells whether it arrived complete and was refused for what
+    it is, so that the archive holds it like that. `sha256` is that of a refused content of which no
+    data seem to be missing: if the very same comes again much later, it is all that there is
+    (`gate.Fault.leaves_data_whole`). `cause` is for counting: what broke the batch, where the
+    product is not to blame.
+    """
+
+    candidate: Candidate
+    reason: str
+    blamed: bool = False
+    sha256: str | None = None
+    cause: Cause = Cause.OTHER
+    refused: bool = False
+
+
+Outcome = Published | Unchanged | Missing | Failed

@@ -1,0 +1,241 @@
+"""Products of the cameras: instruments, image types, nights, rows, and where each stands."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from winter_sync.core.marks import Marks
+
+
+NO_SURVEY_FIELD = 999_999_999
+"""The `fieldid` of a pointing that belongs to no survey field (winter-api.md, "Endpoints")."""
+
+
+_TIMESTAMP = re.compile(r"_(\d{8})-(\d{6})-(\d{3})(?=[_.])")
+
+
+_NIGHT_DIGITS = 8
+
+
+_PALOMAR_NIGHT_STARTS_UTC = timedelta(hours=16)
+
+
+class Instrument(StrEnum):
+    """A camera whose products the archive serves."""
+
+    WINTER = "winter"
+    SPRING = "spring"
+
+
+class ImageType(StrEnum):
+    """A kind of product, in the archive's own words and in the order the pipeline makes them."""
+
+    EXPOSURE = "exposure"
+    RAW = "raw"
+    SCIENCE = "science"
+    STACK = "stack"
+    DIFF = "diff"
+    AVRO = "avro"
+
+    @property
+    def subdir(self) -> str:
+        """The directory of this type below a night (winter-api.md, "Products")."""
+        return _SUBDIRS[self]
+
+    @property
+    def typical_size(self) -> int:
+        """About how many bytes one product of this type has (winter-api.md, "Products")."""
+        return _TYPICAL_MEGABYTES[self] * 1_000_000
+
+
+_SUBDIRS = {
+    ImageType.EXPOSURE: "raw",
+    ImageType.RAW: "raw_unpacked",
+    ImageType.SCIENCE: "astrostats",
+    ImageType.STACK: "final",
+    ImageType.DIFF: "diffs",
+    ImageType.AVRO: "avro",
+}
+
+
+_TYPICAL_MEGABYTES = {
+    ImageType.EXPOSURE: 52,
+    ImageType.RAW: 17,
+    ImageType.SCIENCE: 17,
+    ImageType.STACK: 10,
+    ImageType.DIFF: 16,
+    ImageType.AVRO: 10,
+}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Night:
+    """The local evening date at Palomar, 8 digits: the night directory of a savepath."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        """Refuse anything that is not a calendar date.
+
+        Raises
+        ------
+        ValueError
+            If the name is not eight digits that make a date.
+        """
+        if not re.fullmatch(r"\d{8}", self.name, re.ASCII):
+            raise ValueError(f"a night is eight digits, YYYYMMDD, not {self.name!r}")
+        try:
+            date.fromisoformat(self.name)
+        except ValueError:
+            raise ValueError(f"a night is a date, YYYYMMDD, and {self.name} is none") from None
+
+    def __str__(self) -> str:
+        """Give the eight digits."""
+        return self.name
+
+    @property
+    def day(self) -> date:
+        """The calendar date of the local evening."""
+        return date(int(self.name[:4]), int(self.name[4:6]), int(self.name[6:]))
+
+    @classmethod
+    def of(cls, day: date) -> Self:
+        """Give the night that begins on the evening of a local calendar date."""
+        return cls(day.isoformat().replace("-", ""))
+
+    @classmethod
+    def at(cls, instant: datetime) -> Self:
+        """Give the night an instant belongs to.
+
+        A night directory holds 08:00 to 07:59 local time. Counted with the offset of standard
+        time all year (16:00 UTC to 15:59), which moves only daytime frames.
+        """
+        return cls.of((instant.astimezone(UTC) - _PALOMAR_NIGHT_STARTS_UTC).date())
+
+    def plus(self, days: int) -> Night:
+        """Give the night so many days later (or earlier, when negative)."""
+        return Night.of(self.day + timedelta(days=days))
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """One file the archive lists; its identity is (instrument, savepath)."""
+
+    instrument: Instrument
+    savepath: str
+    image_type: ImageType
+    night: Night
+
+    @property
+    def identity(self) -> tuple[Instrument, str]:
+        """What tells this product from every other."""
+        return self.instrument, self.savepath
+
+    @property
+    def filename(self) -> str:
+        """The last part of the savepath."""
+        return self.savepath.rpartition("/")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One listing of a product under one program, as the archive gave it.
+
+    `utctime` is kept as text and never computed with: it is wrong by the Pacific offset
+    (winter-api.md, "Nights and times"). `extra` holds the columns we do not know.
+    """
+
+    product: Product
+    program: str
+    nightdate: str | None = None
+    target: str | None = None
+    ra: float | None = None
+    dec: float | None = None
+    fid: int | None = None
+    utctime: str | None = None
+    fieldid: int | None = None
+    lastmodified: str | None = None
+    pipeversion: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def exposure_time(filename: str) -> datetime | None:
+    """Give the UTC start of the exposure that a file is named after, or None if it names none.
+
+    The name's time is right where the listing's `utctime` is not (winter-api.md, "Nights and
+    times"); precise to the millisecond.
+    """
+    match = _TIMESTAMP.search(filename)
+    if match is None:
+        return None
+    try:
+        return datetime.strptime("".join(match.groups()), "%Y%m%d%H%M%S%f").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def night_of(savepath: str, nightdate: str | None = None) -> Night | None:
+    """Give the night of a product: its directory, else its name's time, else `nightdate` - 1.
+
+    The order is winter-api.md's ("Nights and times"). None when nothing tells.
+    """
+    directory, _, filename = savepath.rpartition("/")
+    for part in reversed(directory.split("/")):
+        if (night := _night(part)) is not None:
+            return night
+    try:
+        if (instant := exposure_time(filename)) is not None:
+            return Night.at(instant)
+        night = _night((nightdate or "")[:10].replace("-", ""))
+        return night.plus(-1) if night is not None else None
+    except OverflowError:  # nothing is before the first day of the year 1
+        return None
+
+
+def _night(text: str) -> Night | None:
+    if len(text) != _NIGHT_DIGITS:  # most parts of a path are something else
+        return None
+    try:
+        return Night(text)
+    except ValueError:
+        return None
+
+
+class State(StrEnum):
+    """Where a product stands between the archive's listing and the tree."""
+
+    WANTED = "wanted"
+    """Listed and to be fetched, now or at a later time."""
+    PUBLISHED = "published"
+    """In the tree: whole, checked and durable."""
+    MISSING = "missing"
+    """Listed, but the server said that it has no file now; asked for again at long intervals."""
+
+
+class Damage(StrEnum):
+    """What is wrong with a file that the catalog says is in the tree."""
+
+    MISSING = "missing"
+    """There is no file."""
+    CHANGED = "changed"
+    """It is not the file that was published: other content, size, time or kind of file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the catalog knows of a product that a poll may have listed."""
+
+    product: Product
+    state: State
+    settled_marks: Marks
+    """All marks under which it was published or found missing."""
+    withdrawn: bool
+    """Whether it had vanished from every listing."""

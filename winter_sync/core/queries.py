@@ -1,0 +1,106 @@
+"""Questions to the archive: targets, regions, the dates asked for, and how often to ask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from winter_sync.core.products import Instrument
+
+if TYPE_CHECKING:
+    from datetime import date, timedelta
+
+    from winter_sync.core.products import ImageType, Night
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A part of a program: what was observed under one target name (at most 30 characters)."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cone:
+    """A circle on the sky; all in degrees, radius at most 90."""
+
+    ra: float
+    dec: float
+    radius: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rectangle:
+    """A box in right ascension and declination, degrees, each maximum above its minimum."""
+
+    ra_min: float
+    ra_max: float
+    dec_min: float
+    dec_max: float
+
+
+Region = Target | Cone | Rectangle
+"""What narrows a query within a program; None asks for the whole program."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a query is about, its dates left aside."""
+
+    program: str
+    instrument: Instrument
+    image_type: ImageType
+    region: Region | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One question to the archive's listing.
+
+    `start` and `end` are inclusive UTC dates; an `end` of None means the server's own today,
+    which spares us a refusal when the clocks differ.
+    """
+
+    subject: Subject
+    start: date
+    end: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """How often to look at a subject, how many nights back, and how often at all of it."""
+
+    poll_every: timedelta
+    lookback_nights: int
+    sweep_every: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What to mirror of one program: every type of every instrument, in all regions together."""
+
+    program: str
+    image_types: tuple[ImageType, ...]
+    instruments: tuple[Instrument, ...] = (Instrument.WINTER,)
+    regions: tuple[Region, ...] = ()
+    since: Night | None = None
+
+    @property
+    def subjects(self) -> tuple[Subject, ...]:
+        """Everything there is to ask for, in the order of the instruments and the types."""
+        return tuple(
+            Subject(self.program, instrument, image_type, region)
+            for instrument in self.instruments
+            for image_type in self.image_types
+            for region in self.regions or (None,)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What the archive says of a program that we need: its name and its span of dates."""
+
+    name: str
+    start: date | None
+    end: date | None
+    title: str | None = None
