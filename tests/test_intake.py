@@ -31,9 +31,9 @@ from support.makers import (
 from winter_sync.core.downloads import Failed, Missing, Published, Unchanged
 from winter_sync.core.errors import DamagedError, StorageError
 from winter_sync.core.products import ImageType, Instrument
+from winter_sync.formats.zip_stream import Limits
 from winter_sync.intake import Intake, budget, contradicts, largest
 from winter_sync.tree import OURS, Session, Tree
-from winter_sync.unzip import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -25,8 +25,8 @@ from winter_sync.core import (
     Unchanged,
     off_loop,
 )
+from winter_sync.formats import Limits
 from winter_sync.intake import Intake
-from winter_sync.unzip import Limits
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor

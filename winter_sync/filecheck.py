@@ -14,8 +14,8 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from winter_sync import gate
 from winter_sync.core import Beneath, Damage, DamagedError, LinkError, kind_of
+from winter_sync.formats import Fault, check_file
 from winter_sync.records import Check
 
 if TYPE_CHECKING:
@@ -35,12 +35,12 @@ _NOT_REGULAR = frozenset({errno.ELOOP, errno.ENXIO, errno.EISDIR})
 _LINK = "this is a symbolic link, followed only with `follow_links = true` under [mirror]"
 _NO_FILE = "there is no such file"
 _STRUCTURE = {
-    gate.Fault.FOREIGN: "it is not what its name says",
-    gate.Fault.SHORT: "it is cut short",
-    gate.Fault.LONG: "something follows its end",
-    gate.Fault.MALFORMED: "its structure is broken",
-    gate.Fault.CHECKSUM: "a checksum in it is wrong",
-    gate.Fault.EXTENSIONS: "it lacks extensions, or has too many",
+    Fault.FOREIGN: "it is not what its name says",
+    Fault.SHORT: "it is cut short",
+    Fault.LONG: "something follows its end",
+    Fault.MALFORMED: "its structure is broken",
+    Fault.CHECKSUM: "a checksum in it is wrong",
+    Fault.EXTENSIONS: "it lacks extensions, or has too many",
 }
 
 
@@ -169,10 +169,10 @@ class Examination:
         """
         product = self._held.product
         try:
-            gate.judge(self._descriptor, product.filename, sums=False)
+            check_file(self._descriptor, product.filename, sums=False)
         except DamagedError as broken:
             fault = broken.fields.get("fault")
-            return _STRUCTURE[gate.Fault(str(fault))] if fault else "its structure is broken"
+            return _STRUCTURE[Fault(str(fault))] if fault else "its structure is broken"
         except OSError as failed:
             return f"its structure could not be read: {failed.strerror}"
         return None

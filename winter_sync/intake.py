@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Self
 
-from winter_sync import gate
 from winter_sync.core import (
     Batch,
     Candidate,
@@ -29,8 +28,8 @@ from winter_sync.core import (
     Unchanged,
     explained,
 )
+from winter_sync.formats import Fault, Limits, MemberEnd, MemberStart, Output, Unzipper, check_file
 from winter_sync.tree import Part, Reserve, Session
-from winter_sync.unzip import Limits, MemberEnd, MemberStart, Output, Unzipper
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -299,7 +298,7 @@ def _judge(part: Part, candidate: Candidate, redact: Callable[[str], str]) -> st
     extensions = _BOARDS if boards else None
     with explained(part.path):
         try:
-            verdict = gate.judge(
+            verdict = check_file(
                 part.descriptor, product.filename, extensions=extensions, redact=redact
             )
         except DamagedError as refused:
@@ -312,7 +311,7 @@ def _judge(part: Part, candidate: Candidate, redact: Callable[[str], str]) -> st
 
 def _leaves_data_whole(refused: DamagedError) -> bool:
     fault = refused.fields.get("fault")
-    return isinstance(fault, gate.Fault) and fault.leaves_data_whole
+    return isinstance(fault, Fault) and fault.leaves_data_whole
 
 
 def _evidence(candidate: Candidate, part: Part) -> Evidence:

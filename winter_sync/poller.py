@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from winter_sync import gate, plan
+from winter_sync import plan
 from winter_sync.catalog import Catalog, CatalogThread
 from winter_sync.core import (
     BadAnswerError,
@@ -27,6 +27,7 @@ from winter_sync.core import (
     off_loop,
     shares,
 )
+from winter_sync.formats import SUFFIXES, unknown_suffix
 from winter_sync.listing import MOST_TOLD
 from winter_sync.records import Poll
 from winter_sync.windows import Windows
@@ -485,16 +486,16 @@ def _refuse_unknown_format(product: Product, redact: Callable[[str], str]) -> No
     Raises
     ------
     DamagedError
-        If its name ends as no file does that the gate can check.
+        If its name ends as no file does whose format is known.
     """
-    if gate.unknown_suffix(product.filename) is None:
+    if unknown_suffix(product.filename) is None:
         return
     name = redact(product.filename)
-    suffix = gate.unknown_suffix(name)
+    suffix = unknown_suffix(name)
     end = f"ends in {suffix}" if suffix else "has no ending"
     raise DamagedError(
         f"{name[:_SHOWN]!r} is not downloaded: its name {end}, no format that can be checked "
-        f"({', '.join(gate.SUFFIXES)})"
+        f"({', '.join(SUFFIXES)})"
     )
 
 

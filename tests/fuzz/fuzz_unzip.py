@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 
 atheris = importlib.import_module("atheris")
 with atheris.instrument_imports(include=["winter_sync"]):
-    from winter_sync import unzip
     from winter_sync.core.errors import DamagedError
-    from winter_sync.unzip import Limits, MemberEnd, MemberStart, Unzipper
+    from winter_sync.formats import zip_stream as unzip
+    from winter_sync.formats.zip_stream import Limits, MemberEnd, MemberStart, Unzipper
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

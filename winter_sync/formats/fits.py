@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING
 
-from winter_sync.pieces import Fault, Pieces
+from winter_sync.formats.reader import Fault, Pieces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

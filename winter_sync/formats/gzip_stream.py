@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from isal import igzip_lib, isal_zlib
 
-from winter_sync.pieces import Fault, Pieces
+from winter_sync.formats.reader import Fault, Pieces
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -33,7 +33,7 @@ _MAX_STREAMS = 20_000
 """Streams of one file: bgzip begins a new one every 64 kB, which are 16,384 for 1 GiB."""
 _PACKED_PIECE = 128 * 1024
 _INFLATED_PIECE = 192 * 1024
-"""The most that is inflated at once; see `winter_sync.unzip`."""
+"""The most that is inflated at once; see `winter_sync.formats.zip_stream`."""
 _FILL = 64 * 1024
 """Zeros after the last stream: fewer than this are fill to the end of a block, as tar leaves it."""
 

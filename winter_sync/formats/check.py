@@ -2,8 +2,8 @@
 
 The last question before a file is published. It is put to the structure, not to the data: headers
 and markers are read, pixels and records are stepped over. A gzip file is inflated for that, piece
-by piece, and its CRC-32 verified. What structure cannot tell is said in `winter_sync.fits` and
-`winter_sync.avro`.
+by piece, and its CRC-32 verified. What structure cannot tell is said in `winter_sync.formats.fits`
+and `winter_sync.formats.avro`.
 """
 
 from __future__ import annotations
@@ -11,16 +11,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
-from winter_sync import avro, fits, gunzip
-from winter_sync.avro import AvroShape
-from winter_sync.fits import FitsShape
-from winter_sync.gunzip import Inflated
-from winter_sync.pieces import Fault, Pieces
+from winter_sync.formats import avro, fits, gzip_stream
+from winter_sync.formats.avro import AvroShape
+from winter_sync.formats.fits import FitsShape
+from winter_sync.formats.gzip_stream import Inflated
+from winter_sync.formats.reader import Fault, Pieces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-__all__ = ["SUFFIXES", "AvroShape", "Fault", "FitsShape", "Verdict", "judge", "unknown_suffix"]
 
 Verdict = FitsShape | AvroShape
 """What a whole file turned out to be."""
@@ -71,7 +69,7 @@ def unknown_suffix(filename: str) -> str | None:
     return (dot + end)[:_SUFFIX_SHOWN]
 
 
-def judge(
+def check_file(
     file: int | BinaryIO,
     filename: str,
     *,
@@ -120,7 +118,7 @@ def judge(
 
 def _judge_gzip(pieces: Pieces, *, extensions: int | None, sums: bool) -> FitsShape:
     """Judge FITS inside gzip: the whole stream first, and then what came out of it."""
-    _refuse_foreign(pieces, gunzip.MAGIC, "gzip")
+    _refuse_foreign(pieces, gzip_stream.MAGIC, "gzip")
     inside = Inflated(pieces)
     _refuse_foreign(inside, fits.MAGIC, "FITS inside gzip")
     shape = fits.check(inside, extensions=extensions, sums=sums)

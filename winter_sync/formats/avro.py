@@ -16,7 +16,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.pieces import Fault, Pieces
+from winter_sync.formats.reader import Fault, Pieces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -25,19 +25,19 @@ from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winter_sync.avro import MAX_HEADER
 from winter_sync.core.errors import DamagedError
-from winter_sync.fits import MAX_HEADER_BLOCKS
-from winter_sync.gate import (
+from winter_sync.formats.avro import MAX_HEADER
+from winter_sync.formats.check import (
     SUFFIXES,
     AvroShape,
     Fault,
     FitsShape,
     Verdict,
-    judge,
+    check_file,
     unknown_suffix,
 )
-from winter_sync.gunzip import MAX_INFLATED
+from winter_sync.formats.fits import MAX_HEADER_BLOCKS
+from winter_sync.formats.gzip_stream import MAX_INFLATED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -46,12 +46,12 @@ BLOCK = 2880
 RNG = np.random.default_rng(20240130)
 
 
-def judged(content: bytes, filename: str, **options: Any) -> Verdict:  # noqa: ANN401 - judge's own
+def judged(content: bytes, filename: str, **options: Any) -> Verdict:  # noqa: ANN401 - check_file's own
     """Judge these bytes as a finished file on disk."""
     with tempfile.TemporaryFile() as file:
         file.write(content)
         file.flush()
-        return judge(file, filename, **options)
+        return check_file(file, filename, **options)
 
 
 def refusal(content: bytes, filename: str, **options: Any) -> DamagedError:  # noqa: ANN401 - as above
@@ -402,9 +402,9 @@ def test_any_damaged_byte_of_a_file_with_sums_is_refused() -> None:
         for at, byte in enumerate(content):
             os.pwrite(file.fileno(), bytes([byte ^ 1]), at)
             with pytest.raises(DamagedError):
-                judge(file, "a.fits")
+                check_file(file, "a.fits")
             os.pwrite(file.fileno(), bytes([byte]), at)
-        assert isinstance(judge(file, "a.fits"), FitsShape)
+        assert isinstance(check_file(file, "a.fits"), FitsShape)
 
 
 @given(
@@ -488,7 +488,7 @@ def test_sums_take_flat_memory() -> None:
         file.write(start)
         file.truncate(BLOCK * 14_001)
         tracemalloc.start()
-        verdict = judge(file.fileno(), "a.fits")
+        verdict = check_file(file.fileno(), "a.fits")
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert isinstance(verdict, FitsShape)
@@ -1190,9 +1190,9 @@ def test_the_position_of_the_file_is_not_moved() -> None:
         file.write(SMALL)
         file.flush()
         file.seek(17)
-        judge(file, "a.fits")
+        check_file(file, "a.fits")
         assert file.tell() == 17
-        assert judge(file.fileno(), "a.fits") == judge(file, "a.fits")
+        assert check_file(file.fileno(), "a.fits") == check_file(file, "a.fits")
 
 
 def test_pixels_are_not_read() -> None:
@@ -1201,13 +1201,13 @@ def test_pixels_are_not_read() -> None:
     with tempfile.TemporaryFile() as file:
         file.write(header("BITPIX  = 8", *axes))
         file.truncate(BLOCK + -(-(10**12) // BLOCK) * BLOCK)
-        verdict = judge(file, "a.fits")
+        verdict = check_file(file, "a.fits")
     assert isinstance(verdict, FitsShape)
     assert verdict.data_bytes == 10**12
 
 
 def test_the_gate_is_light_to_import() -> None:
     """It brings none of the heavy libraries that could judge a file too."""
-    program = "import sys, winter_sync.gate; print(*sys.modules)"
+    program = "import sys, winter_sync.formats.check; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)  # noqa: S603 - our own words
     assert not {"numpy", "astropy", "fastavro"} & set(run.stdout.decode().split())

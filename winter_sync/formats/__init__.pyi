@@ -1,0 +1,15 @@
+from .check import SUFFIXES, check_file, unknown_suffix
+from .reader import Fault
+from .zip_stream import Limits, MemberEnd, MemberStart, Output, Unzipper
+
+__all__ = [
+    "SUFFIXES",
+    "Fault",
+    "Limits",
+    "MemberEnd",
+    "MemberStart",
+    "Output",
+    "Unzipper",
+    "check_file",
+    "unknown_suffix",
+]
