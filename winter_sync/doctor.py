@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from winter_sync.api import Api
+    from winter_sync.archive import Api
     from winter_sync.core import Tell
     from winter_sync.settings import Settings
 

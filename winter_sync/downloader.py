@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from datetime import timedelta
 
-    from winter_sync.api import Api
+    from winter_sync.archive import Api
     from winter_sync.records import Scope
     from winter_sync.report import Report
     from winter_sync.tree import Session

@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from winter_sync import keyring
-from winter_sync.api import Api, Timeouts
+from winter_sync.archive import Api, Timeouts
 from winter_sync.catalog import Catalog, CatalogThread
 from winter_sync.core import Damage, UsageError, WinterSyncError, explained, has_name
 from winter_sync.downloader import Downloader

@@ -31,7 +31,7 @@ from winter_sync.intake import Intake
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from winter_sync.api import Api, Download
+    from winter_sync.archive import Api, Download
     from winter_sync.core import Tell
     from winter_sync.tree import Session
 

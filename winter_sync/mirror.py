@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from concurrent.futures import Executor
 
-    from winter_sync.api import Api
+    from winter_sync.archive import Api
     from winter_sync.core import Selection, Subject
     from winter_sync.downloader import Downloader
     from winter_sync.poller import Nights, Poller

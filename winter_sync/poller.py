@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from winter_sync import plan
+from winter_sync.archive import MOST_TOLD
 from winter_sync.catalog import Catalog, CatalogThread
 from winter_sync.core import (
     BadAnswerError,
@@ -28,7 +29,6 @@ from winter_sync.core import (
     shares,
 )
 from winter_sync.formats import SUFFIXES, unknown_suffix
-from winter_sync.listing import MOST_TOLD
 from winter_sync.records import Poll
 from winter_sync.windows import Windows
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
     from concurrent.futures import Executor
 
-    from winter_sync.api import Api
+    from winter_sync.archive import Api, Listing
     from winter_sync.core import (
         Instrument,
         Known,
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
         Selection,
         Subject,
     )
-    from winter_sync.listing import Listing
 
 _SHOWN = 100
 _PROGRAM_ASKED_AGAIN = timedelta(days=1)

@@ -193,8 +193,8 @@ def tell_who_asked_and_index_the_queue(db: Database) -> None:
 
     `listings.program` is the program asked, whose key we have; `progname` is the row's own word
     where that differs. `refused_sha256` is a content that was refused, though no data seem to be
-    missing in it, since `refused_at` (see `winter_sync.formats.Fault`). The queue holds its products
-    in the order of fetching.
+    missing in it, since `refused_at` (`winter_sync.formats.Fault`). The queue holds its products in
+    the order of fetching.
     """
     _run(db, _WHO_ASKED_AND_THE_QUEUE)
 

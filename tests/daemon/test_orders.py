@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from daemon.scenes import Slow, Told
 
-from winter_sync.api import Api
+from winter_sync.archive.client import Api
 from winter_sync.core.errors import StorageError, UsageError
 from winter_sync.core.events import (
     BatchBegun,

@@ -26,18 +26,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from winter_sync.core.errors import DamagedError
-from winter_sync.formats.avro import MAX_HEADER
+from winter_sync.formats.avro import MAX_HEADER, AvroShape
 from winter_sync.formats.check import (
     SUFFIXES,
-    AvroShape,
-    Fault,
-    FitsShape,
     Verdict,
     check_file,
     unknown_suffix,
 )
-from winter_sync.formats.fits import MAX_HEADER_BLOCKS
+from winter_sync.formats.fits import MAX_HEADER_BLOCKS, FitsShape
 from winter_sync.formats.gzip_stream import MAX_INFLATED
+from winter_sync.formats.reader import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

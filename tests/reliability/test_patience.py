@@ -8,7 +8,7 @@ import pytest
 from reliability.stage import PROGRAM, fault, staged
 from support.rig import path_of
 
-from winter_sync.api import Api, Timeouts
+from winter_sync.archive.client import Api, Timeouts
 from winter_sync.core.credentials import Credentials
 from winter_sync.core.downloads import Batch, Candidate
 from winter_sync.core.errors import ExitCode, TransientError
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from reliability.stage import Stage
 
-    from winter_sync.api import Download
+    from winter_sync.archive.client import Download
 
 SMALLER = "broken off when its time is over, and asked for again in smaller company"
 REST = "broken off when its time is over, and the rest is asked for again"

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from winter_sync.circuit import Circuit, Closed, Opened
+from winter_sync.archive.circuit_breaker import Circuit, Closed, Opened
 from winter_sync.core.errors import TransientError
 
 BUSY = TransientError("busy")

@@ -18,7 +18,8 @@ from support.driven import Time
 from support.rig import path_of
 from support.wires import ABSURD_DATES, OK, abort, listening, request_of, saying
 
-from winter_sync.api import Api, Timeouts, query_body
+from winter_sync.archive.client import Api, Timeouts, query_body
+from winter_sync.archive.listing import MOST_ROWS
 from winter_sync.core.credentials import Credentials
 from winter_sync.core.downloads import Batch, Candidate
 from winter_sync.core.errors import (
@@ -31,7 +32,6 @@ from winter_sync.core.errors import (
 from winter_sync.core.marks import Marks
 from winter_sync.core.products import ImageType, Instrument
 from winter_sync.core.queries import Cone, Query, Rectangle, Subject, Target
-from winter_sync.listing import MOST_ROWS
 from winter_sync.simulator import (
     DEFAULT_PASSWORD,
     DEFAULT_USER,

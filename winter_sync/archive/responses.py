@@ -18,6 +18,17 @@ from typing import TYPE_CHECKING, Protocol
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
+from winter_sync.archive.server_clock import http_date
+from winter_sync.archive.transport_errors import (
+    LONGEST_HEADER,
+    MOST_HEADERS,
+    TRY_LATER,
+    Route,
+    explain,
+    moved,
+    proxy_wants_credentials,
+    too_many_informational,
+)
 from winter_sync.core import (
     BadAnswerError,
     LeftAloneError,
@@ -28,17 +39,6 @@ from winter_sync.core import (
     TransientError,
     WinterSyncError,
     printable,
-)
-from winter_sync.server_clock import http_date
-from winter_sync.transport_errors import (
-    LONGEST_HEADER,
-    MOST_HEADERS,
-    TRY_LATER,
-    Route,
-    explain,
-    moved,
-    proxy_wants_credentials,
-    too_many_informational,
 )
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from winter_sync.archive.listing import Listing, read_listing
 from winter_sync.core.errors import BadAnswerError
 from winter_sync.core.products import ImageType, Instrument, Night, Row
 from winter_sync.core.queries import Query, Subject
-from winter_sync.listing import Listing, read_listing
 
 if TYPE_CHECKING:
     from collections.abc import Callable

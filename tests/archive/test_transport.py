@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.wires import AUTHORITY, OK, ProxyServer, abort, listening, saying
 
-from winter_sync.api import Api, Timeouts
+from winter_sync.archive.client import Api, Timeouts
 from winter_sync.core.credentials import Credentials
 from winter_sync.core.errors import BadAnswerError, TransientError, WinterSyncError
 from winter_sync.core.products import ImageType, Instrument

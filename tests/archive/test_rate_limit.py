@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winter_sync.pace import Pace
+from winter_sync.archive.rate_limit import Pace
 
 
 class Time:

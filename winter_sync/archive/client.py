@@ -23,7 +23,25 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 from tenacity.wait import wait_random_exponential
 
 from winter_sync import __version__
-from winter_sync.circuit import Circuit, Closed, Opened
+from winter_sync.archive.circuit_breaker import Circuit, Closed, Opened
+from winter_sync.archive.listing import Listing, read_listing
+from winter_sync.archive.rate_limit import Pace
+from winter_sync.archive.responses import (
+    basic,
+    in_time,
+    may_pass,
+    open_session,
+    proxy_authorization,
+    read,
+    read_beginning,
+    read_whole,
+    refuse_encoding,
+    status_error,
+    wire,
+)
+from winter_sync.archive.server_clock import ServerClock
+from winter_sync.archive.throughput import Flow
+from winter_sync.archive.transport_errors import TRY_LATER, Route
 from winter_sync.core import (
     BadAnswerError,
     Batch,
@@ -45,24 +63,6 @@ from winter_sync.core import (
     off_loop,
     printable,
     redactor,
-)
-from winter_sync.flow import Flow
-from winter_sync.listing import Listing, read_listing
-from winter_sync.pace import Pace
-from winter_sync.server_clock import ServerClock
-from winter_sync.transport_errors import TRY_LATER, Route
-from winter_sync.wire import (
-    basic,
-    in_time,
-    may_pass,
-    open_session,
-    proxy_authorization,
-    read,
-    read_beginning,
-    read_whole,
-    refuse_encoding,
-    status_error,
-    wire,
 )
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from itertools import accumulate, pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winter_sync.flow import Flow
+from winter_sync.archive.throughput import Flow
 
 FLOOR, WINDOW = 1000.0, 60.0
 WAITS = st.floats(0, 59.9)
