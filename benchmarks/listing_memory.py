@@ -27,7 +27,7 @@ from winter_sync.poller import Nights
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from winter_sync.records import Poll
+    from winter_sync.catalog.records import Poll
 
 FIRST = Night("20240201")
 """When the first of the simulated programs begins; the other adds to what is listed later on."""

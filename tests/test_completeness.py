@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from winter_sync.catalog.records import NightCount, PollState, QueueCount
 from winter_sync.completeness import (
     NightState,
     Numbers,
@@ -23,7 +24,6 @@ from winter_sync.completeness import (
 )
 from winter_sync.core.products import ImageType, Instrument, Night
 from winter_sync.core.queries import Subject
-from winter_sync.records import NightCount, PollState, QueueCount
 
 PALOMAR = ZoneInfo("America/Los_Angeles")
 NOW = datetime(2024, 2, 29, 18, tzinfo=UTC)

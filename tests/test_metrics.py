@@ -13,7 +13,8 @@ from reliability.stage import staged
 from support.makers import PROGRAM, batch, candidate, evidence, product
 
 from winter_sync import narrator
-from winter_sync.catalog import Catalog, CatalogThread
+from winter_sync.catalog.connection import Catalog, CatalogThread
+from winter_sync.catalog.records import Poll
 from winter_sync.completeness import end_of, last_night
 from winter_sync.core.downloads import Failed, Missing, Published, Unchanged
 from winter_sync.core.errors import Cause
@@ -62,7 +63,6 @@ from winter_sync.core.queries import Query, Selection, Subject, Target
 from winter_sync.factory import CATALOG
 from winter_sync.metric_table import METRICS
 from winter_sync.metrics import Metrics, Watched
-from winter_sync.records import Poll
 from winter_sync.simulator import DEMO_NIGHT
 from winter_sync.status import look
 

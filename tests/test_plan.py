@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from winter_sync import plan
-from winter_sync.catalog import _LONG_AGO as LONG_AGO
+from winter_sync.catalog.connection import _LONG_AGO as LONG_AGO
 from winter_sync.core.downloads import Candidate
 from winter_sync.core.marks import Marks, marks_of
 from winter_sync.core.products import ImageType, Instrument, Known, Night, Product, Row, State

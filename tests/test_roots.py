@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.command import run, served, settings_file
 
-from winter_sync.catalog import Catalog
+from winter_sync.catalog.connection import Catalog
 from winter_sync.core.errors import ExitCode, StorageError
 from winter_sync.roots import Roots, memory_path
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
+from winter_sync.catalog.records import LastPoll, NightCount, PollState, QueueCount, Trouble
 from winter_sync.completeness import Numbers, Reach, by_program, headline, remainder
 from winter_sync.core.products import ImageType, Instrument, Night, Product, State
 from winter_sync.core.queries import Subject
 from winter_sync.factory import open_existing_catalog
-from winter_sync.records import LastPoll, NightCount, PollState, QueueCount, Trouble
 from winter_sync.simulator.fault_script import parse_script
 from winter_sync.status import Status, as_json, look
 from winter_sync.status_view import show

@@ -30,13 +30,13 @@ from support.command import (
 from support.rig import Rig, path_of
 
 from winter_sync import status
+from winter_sync.catalog.records import Scope
 from winter_sync.completeness import end_of
 from winter_sync.core.errors import ExitCode, StorageError, UsageError
 from winter_sync.core.events import FilesChanged, FilesLost
 from winter_sync.core.products import ImageType, Instrument, Night
 from winter_sync.factory import CATALOG, open_existing_catalog, open_mirror
 from winter_sync.quicklook import look_at_newest
-from winter_sync.records import Scope
 from winter_sync.simulator import DEMO_NIGHT
 from winter_sync.status_view import show
 from winter_sync.tree import OURS, Tree

@@ -297,9 +297,9 @@ def status(
 ) -> None:
     """Show what is here and what is pending, and whether all listed of the last night is here."""
     from winter_sync import status as reading  # noqa: PLC0415 - heavy
+    from winter_sync.catalog import Scope  # noqa: PLC0415 - heavy
     from winter_sync.factory import now, open_existing_catalog  # noqa: PLC0415 - heavy
     from winter_sync.quicklook import look_at_newest  # noqa: PLC0415 - heavy
-    from winter_sync.records import Scope  # noqa: PLC0415 - heavy
     from winter_sync.status_view import show  # noqa: PLC0415 - heavy
 
     settings, _ = _prepare(context.obj, secrets=False)

@@ -16,7 +16,7 @@ from winter_sync.core import ImageType, Night, show_instant, show_size
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from winter_sync.records import NightCount, PollState, QueueCount
+    from winter_sync.catalog import NightCount, PollState, QueueCount
 
 _NIGHT_ENDS = time(16, tzinfo=UTC)
 NOT_KEPT = ImageType.SCIENCE

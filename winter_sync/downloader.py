@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from winter_sync.archive import Api
-    from winter_sync.records import Scope
+    from winter_sync.catalog import Scope
     from winter_sync.report import Report
     from winter_sync.tree import Session
     from winter_sync.work import Work

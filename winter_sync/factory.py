@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from winter_sync import keyring
 from winter_sync.archive import Api, Timeouts
-from winter_sync.catalog import Catalog, CatalogThread
+from winter_sync.catalog import Catalog, CatalogThread, Scope, may_write
 from winter_sync.core import Damage, UsageError, WinterSyncError, explained, has_name
 from winter_sync.downloader import Downloader
 from winter_sync.fetcher import Fetcher
@@ -25,8 +25,6 @@ from winter_sync.identity import lost, refuse_other_root, refuse_strangers
 from winter_sync.mirror import Mirror
 from winter_sync.poller import Poller
 from winter_sync.quicklook import QuickLook
-from winter_sync.reading import may_write
-from winter_sync.records import Scope
 from winter_sync.roots import Roots, memory_path
 from winter_sync.tree import Tree
 

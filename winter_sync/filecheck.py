@@ -14,15 +14,15 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from winter_sync.catalog import Check
 from winter_sync.core import Beneath, Damage, DamagedError, LinkError, kind_of
 from winter_sync.formats import Fault, check_file
-from winter_sync.records import Check
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from winter_sync.records import Held
+    from winter_sync.catalog import Held
 
 PIECE = 1024 * 1024
 """Bytes read at a time."""

@@ -66,9 +66,9 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric as Family
 
+    from winter_sync.catalog import Standing
     from winter_sync.completeness import NightState
     from winter_sync.core import Night, Query, Selection, Subject
-    from winter_sync.records import Standing
 
 _NEVER = float("inf")
 

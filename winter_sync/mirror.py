@@ -9,7 +9,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from winter_sync.catalog import Catalog, CatalogThread
+from winter_sync.catalog import Catalog, CatalogThread, Scope
 from winter_sync.core import (
     Backlog,
     BadAnswerError,
@@ -22,7 +22,6 @@ from winter_sync.core import (
     WinterSyncError,
     off_loop,
 )
-from winter_sync.records import Scope
 from winter_sync.report import Report
 from winter_sync.work import Work
 

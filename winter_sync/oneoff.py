@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from rich.console import Console
     from structlog.typing import FilteringBoundLogger
 
+    from winter_sync.catalog import NightCount
     from winter_sync.core import ImageType, Instrument, Selection
     from winter_sync.mirror import Mirror
     from winter_sync.poller import Nights
-    from winter_sync.records import NightCount
     from winter_sync.report import Report
     from winter_sync.settings import Settings
 

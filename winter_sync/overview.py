@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console, ConsoleOptions, RenderResult
 
-    from winter_sync.records import NightCount
+    from winter_sync.catalog import NightCount
 
 MOST_NIGHTS = 30
 """More nights than these are shown by month."""

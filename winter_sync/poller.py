@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from winter_sync import plan
 from winter_sync.archive import MOST_TOLD
-from winter_sync.catalog import Catalog, CatalogThread
+from winter_sync.catalog import Catalog, CatalogThread, Poll
 from winter_sync.core import (
     BadAnswerError,
     DamagedError,
@@ -29,7 +29,6 @@ from winter_sync.core import (
     shares,
 )
 from winter_sync.formats import SUFFIXES, unknown_suffix
-from winter_sync.records import Poll
 from winter_sync.windows import Windows
 
 if TYPE_CHECKING:

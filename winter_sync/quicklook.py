@@ -13,10 +13,9 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from winter_sync.catalog import Catalog, CatalogThread
+from winter_sync.catalog import Catalog, CatalogThread, Damaged, Scope
 from winter_sync.core import Damage, FilesChanged, FilesLost, FilesUnreadable, Night, off_loop
 from winter_sync.filecheck import Seen, glances
-from winter_sync.records import Damaged, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,8 +23,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from winter_sync.catalog import Check, Held
     from winter_sync.core import Rhythm, Selection, Subject, Tell
-    from winter_sync.records import Check, Held
 
 _NAMED = 5
 """How many files are named when something is told of many."""

@@ -19,7 +19,7 @@ from winter_sync.core import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from winter_sync.records import Poll, Waiting
+    from winter_sync.catalog import Poll, Waiting
 
 _KEPT_NAMED = 10_000
 """So many are named; a reprocessed archive would fill the memory."""

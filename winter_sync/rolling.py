@@ -7,11 +7,9 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from winter_sync.catalog import Catalog, CatalogThread
-from winter_sync.columns import instant_text
+from winter_sync.catalog import Catalog, CatalogThread, Scope, instant_text
 from winter_sync.core import CheckPaused, FileChecked, StorageError, off_loop
 from winter_sync.filecheck import PIECE, Examination, Throttle
-from winter_sync.records import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,10 +17,10 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from winter_sync.catalog import Held
     from winter_sync.core import Tell
     from winter_sync.filecheck import Seen
     from winter_sync.quicklook import QuickLook
-    from winter_sync.records import Held
 
 _EVERYTHING = Scope(programs=())
 _AT_ONCE = 50

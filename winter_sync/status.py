@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from winter_sync.catalog import PollState, QueueCount, Scope
 from winter_sync.completeness import (
     NightState,
     Numbers,
@@ -16,15 +17,13 @@ from winter_sync.completeness import (
     tonight,
 )
 from winter_sync.core import Damage, State
-from winter_sync.records import PollState, QueueCount, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from winter_sync.catalog import Catalog, CatalogThread
+    from winter_sync.catalog import Catalog, CatalogThread, Damaged, LastPoll, NightCount, Trouble
     from winter_sync.core import ImageType, Instrument, Night, Product, Selection, Subject
-    from winter_sync.records import Damaged, LastPoll, NightCount, Trouble
 
 _TROUBLES_READ = 10_000
 _NOTHING = QueueCount(None)

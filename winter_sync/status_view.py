@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from winter_sync.catalog import Damaged, NightCount, PollState, Trouble
     from winter_sync.core import Night
-    from winter_sync.records import Damaged, NightCount, PollState, Trouble
     from winter_sync.status import Status
 
 T = TypeVar("T")

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
+    from winter_sync.catalog import Check, Held, Scope
     from winter_sync.filecheck import Seen
-    from winter_sync.records import Check, Held, Scope
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from winter_sync.catalog import Catalog, CatalogThread
+from winter_sync.catalog import Catalog, CatalogThread, Damaged, Scope, may_write
 from winter_sync.checkview import CheckView
 from winter_sync.core import (
     Damage,
@@ -28,8 +28,6 @@ from winter_sync.identity import refuse_other_root
 from winter_sync.narrator import narrator
 from winter_sync.oneoff import Choice, complaints
 from winter_sync.progress import Progress, ProgressLog, ProgressView, is_drawable
-from winter_sync.reading import may_write
-from winter_sync.records import Damaged, Scope
 from winter_sync.screen import Screen
 from winter_sync.settings import check_root
 from winter_sync.strays import REVISIONS, Walk, abandoned, of_nights

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import timedelta
 
+    from winter_sync.catalog import Scope
     from winter_sync.core import Batch, Candidate, Product, RefusedError
     from winter_sync.fetcher import Fetched
-    from winter_sync.records import Scope
 
 _DOWN = 3
 """After so many downloads that found a dead server, a run gives up on it."""

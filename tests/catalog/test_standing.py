@@ -12,11 +12,11 @@ import pytest
 from rich.console import Console
 from support.makers import candidate, evidence, path_of, product, row
 
-from winter_sync.catalog import Catalog
+from winter_sync.catalog.connection import Catalog
+from winter_sync.catalog.records import Poll
 from winter_sync.core.downloads import Failed, Missing, Published
 from winter_sync.core.products import ImageType, Instrument, Night
 from winter_sync.core.queries import Query, Selection, Subject, Target
-from winter_sync.records import Poll
 from winter_sync.status import Status, _look, as_json
 from winter_sync.status_view import show
 

@@ -18,7 +18,8 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from winter_sync import catalog, mirror, settings, tree
+from winter_sync import mirror, settings, tree
+from winter_sync.catalog import connection as catalog
 from winter_sync.core.events import BatchBegun, Event
 from winter_sync.factory import open_mirror
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from daemon.scenes import NIGHT, TYPES, Slow, Told, here
 
-from winter_sync.catalog import Catalog
+from winter_sync.catalog.connection import Catalog
 from winter_sync.core.downloads import Failed
 from winter_sync.core.events import (
     BatchBegun,
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from support.keeper import Keeper
 
+    from winter_sync.catalog.records import Scope
     from winter_sync.core.events import Event
-    from winter_sync.records import Scope
 
 
 def test_one_download_may_come_while_the_others_rest(play: Callable[..., None]) -> None:

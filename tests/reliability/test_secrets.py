@@ -18,7 +18,7 @@ from reliability.stage import PROGRAM, TYPES, PausingRig, Reacting
 from support.rig import path_of
 
 from winter_sync import keyring, log
-from winter_sync.catalog import CatalogThread
+from winter_sync.catalog.connection import CatalogThread
 from winter_sync.core.redaction import redactor
 from winter_sync.factory import CATALOG
 from winter_sync.metrics import Metrics, Watched

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from support.makers import PROGRAM, evidence
 
-from winter_sync.catalog import Catalog
+from winter_sync.catalog.connection import Catalog
+from winter_sync.catalog.records import Scope
 from winter_sync.core.downloads import Published
 from winter_sync.core.products import ImageType
-from winter_sync.records import Scope
 
 
 def now() -> datetime:

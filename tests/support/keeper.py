@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from support.rig import path_of
 
 from winter_sync import settings as settings_module
-from winter_sync.catalog import Catalog
+from winter_sync.catalog.connection import Catalog
 from winter_sync.core.filesystem import digest
 from winter_sync.factory import CATALOG
 from winter_sync.notify import Notifier

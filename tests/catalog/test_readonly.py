@@ -16,15 +16,15 @@ from support.clock import NOON
 from support.command import PROGRAM, run, served, settings_file
 from support.makers import candidate, evidence, path_of, product, row
 
-from winter_sync.catalog import Catalog
+from winter_sync.catalog.connection import Catalog
+from winter_sync.catalog.readonly import connect
+from winter_sync.catalog.records import Poll
+from winter_sync.catalog.schema import migrations
+from winter_sync.catalog.sqlite import Database
 from winter_sync.core.downloads import Missing, Published
 from winter_sync.core.errors import ExitCode, StorageError
 from winter_sync.core.products import ImageType, Instrument
 from winter_sync.core.queries import Query, Subject, Target
-from winter_sync.reading import connect
-from winter_sync.records import Poll
-from winter_sync.schema import migrations
-from winter_sync.sqlite import Database
 from winter_sync.tree import OURS
 
 if TYPE_CHECKING:

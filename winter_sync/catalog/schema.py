@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from winter_sync.catalog.sqlite import Migrations
 from winter_sync.core import StorageError
-from winter_sync.sqlite import Migrations
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from winter_sync.sqlite import Database
+    from winter_sync.catalog.sqlite import Database
 
 migrations = Migrations("winter-sync")
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from winter_sync.columns import subject_values
+from winter_sync.catalog.rows import subject_values
 
 if TYPE_CHECKING:
-    from winter_sync.records import Scope
+    from winter_sync.catalog.records import Scope
 
 KNOWN = """
 SELECT instrument, savepath, image_type, night, state, withdrawn_at,

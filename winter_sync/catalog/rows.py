@@ -7,6 +7,17 @@ from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from winter_sync.catalog.records import (
+    Check,
+    Damaged,
+    Held,
+    LastPoll,
+    NightCount,
+    Poll,
+    QueueCount,
+    Trouble,
+    Waiting,
+)
 from winter_sync.core import (
     OURS,
     Candidate,
@@ -28,17 +39,6 @@ from winter_sync.core import (
     Subject,
     Target,
     marks,
-)
-from winter_sync.records import (
-    Check,
-    Damaged,
-    Held,
-    LastPoll,
-    NightCount,
-    Poll,
-    QueueCount,
-    Trouble,
-    Waiting,
 )
 
 if TYPE_CHECKING:

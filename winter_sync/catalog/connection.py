@@ -17,8 +17,25 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
-from winter_sync import statements
-from winter_sync.columns import (
+from winter_sync.catalog import statements
+from winter_sync.catalog.errors import explained, is_busy, rows_explained
+from winter_sync.catalog.readonly import Reader, connect, refuse_odd
+from winter_sync.catalog.records import (
+    Check,
+    Damaged,
+    Held,
+    LastPoll,
+    NightCount,
+    Poll,
+    PollState,
+    QueueCount,
+    Scope,
+    Standing,
+    Trouble,
+    Verification,
+    Waiting,
+)
+from winter_sync.catalog.rows import (
     candidate_of,
     check_row,
     check_values,
@@ -47,6 +64,8 @@ from winter_sync.columns import (
     trouble_of,
     waiting_of,
 )
+from winter_sync.catalog.schema import migrations, refuse_others
+from winter_sync.catalog.sqlite import Database
 from winter_sync.core import (
     SAMPLE,
     Candidate,
@@ -74,25 +93,6 @@ from winter_sync.core import (
     spread,
 )
 from winter_sync.core import explained as explained_files
-from winter_sync.reading import Reader, connect, refuse_odd
-from winter_sync.records import (
-    Check,
-    Damaged,
-    Held,
-    LastPoll,
-    NightCount,
-    Poll,
-    PollState,
-    QueueCount,
-    Scope,
-    Standing,
-    Trouble,
-    Verification,
-    Waiting,
-)
-from winter_sync.schema import migrations, refuse_others
-from winter_sync.sqlite import Database
-from winter_sync.sqlite_errors import explained, is_busy, rows_explained
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
