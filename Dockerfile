@@ -62,7 +62,7 @@ COPY --chmod=644 config/winter-sync.toml /usr/share/doc/winter-sync/winter-sync.
 # As /tmp is: whoever the container is run as can begin a mirror on a new volume.
 RUN mkdir --mode=1777 /data
 
-# The memory of known roots (winter_sync/roots.py) lies beside the root, not in it: so a root with
+# The memory of known roots (winter_sync/tree/known_roots.py) lies beside the root, not in it: so a root with
 # a file system of its own is missed when that is not mounted.
 ENV PATH=/opt/winter-sync/bin:$PATH \
     HOME=/nonexistent \

@@ -29,12 +29,13 @@ from typing import TYPE_CHECKING
 from winter_sync.catalog.connection import Catalog
 from winter_sync.catalog.records import Poll
 from winter_sync.core.downloads import Candidate, Evidence, Published
+from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.marks import Marks
 from winter_sync.core.products import ImageType, Instrument, Night, Product, Row
 from winter_sync.core.queries import Query, Subject
 from winter_sync.factory import CATALOG
 from winter_sync.plan import missing_delay
-from winter_sync.tree import OURS, Tree
+from winter_sync.tree.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,7 +84,7 @@ def make(root: Path, files: int, size: int) -> int:
     name = tree.prepare(uuid.uuid4().hex)
     total = 0
     with (
-        closing(Catalog(root / OURS / CATALOG, lambda: datetime.now(UTC))) as catalog,
+        closing(Catalog(root / STATE_DIR / CATALOG, lambda: datetime.now(UTC))) as catalog,
         (root.parent / "SHA256SUMS").open("w") as sums,
     ):
         catalog.take_mirror_name(name)

@@ -14,10 +14,10 @@ from support.rig import Noted
 
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.events import Polled
+from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.products import ImageType, Instrument
 from winter_sync.simulator import DEMO_NIGHT, Scripted, parse_script
 from winter_sync.tally import Counts, Tally
-from winter_sync.tree import OURS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +42,7 @@ def settings_of(archive: Simulator, home: Path) -> Path:
 def published(home: Path) -> set[str]:
     """Give the names of all files in the tree."""
     root = home / "winter"
-    return {path.name for path in root.rglob("*") if path.is_file() and OURS not in path.parts}
+    return {path.name for path in root.rglob("*") if path.is_file() and STATE_DIR not in path.parts}
 
 
 def listed(archive: Simulator) -> set[str]:

@@ -27,9 +27,9 @@ from support.command import (
 from winter_sync import log
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.filesystem import digest
+from winter_sync.core.layout import STATE_DIR
 from winter_sync.oneoff import run_once
 from winter_sync.settings import load
-from winter_sync.tree import OURS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -65,12 +65,12 @@ class Case:
 
 def lock_root(home: Path) -> None:
     """Let nobody write where downloads begin."""
-    (home / "winter" / OURS / "staging").chmod(0o500)
+    (home / "winter" / STATE_DIR / "staging").chmod(0o500)
 
 
 def lock_mirror(home: Path) -> None:
     """Let nobody look at the mirror's own directory."""
-    (home / "winter" / OURS).chmod(0o000)
+    (home / "winter" / STATE_DIR).chmod(0o000)
 
 
 def lock_parent(home: Path) -> None:
@@ -106,7 +106,7 @@ def drop_settings(home: Path) -> None:
 
 def break_catalog(home: Path) -> None:
     """Make something else of the catalog."""
-    for path in (home / "winter" / OURS).glob("catalog.sqlite3*"):
+    for path in (home / "winter" / STATE_DIR).glob("catalog.sqlite3*"):
         path.write_bytes(b"no database at all" * 100)
 
 
@@ -292,7 +292,7 @@ def files(root: Path) -> dict[str, str]:
     return {
         str(path.relative_to(root)): digest(path)
         for path in root.rglob("*")
-        if path.is_file() and OURS not in path.parts
+        if path.is_file() and STATE_DIR not in path.parts
     }
 
 

@@ -32,9 +32,9 @@ from support.command import (
 
 from winter_sync import __version__
 from winter_sync.core.errors import ExitCode
+from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.products import ImageType, Instrument
 from winter_sync.simulator import Answer, Call, Faults, Reset
-from winter_sync.tree import OURS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +62,9 @@ def published(home: Path) -> list[str]:
     """Give the types of what is in the tree, by the directories they are in."""
     root = home / "winter"
     return sorted(
-        path.parent.name for path in root.rglob("*") if path.is_file() and OURS not in path.parts
+        path.parent.name
+        for path in root.rglob("*")
+        if path.is_file() and STATE_DIR not in path.parts
     )
 
 

@@ -25,9 +25,9 @@ import winter_sync
 from winter_sync.cli import app
 from winter_sync.core.units import parse_duration
 from winter_sync.keyring import credentials
-from winter_sync.roots import memory_path
 from winter_sync.sections import EXAMPLE, DaemonSettings, HttpSettings
 from winter_sync.settings import FILE, load
+from winter_sync.tree.known_roots import memory_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

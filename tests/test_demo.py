@@ -11,7 +11,7 @@ from support.command import run, run_on_terminal, settings_file
 
 from winter_sync import demo, log
 from winter_sync.core.errors import ExitCode
-from winter_sync.tree import OURS
+from winter_sync.core.layout import STATE_DIR
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,7 @@ def test_the_demo_shows_the_tree_by_night_and_proves_it(tmp_path: Path) -> None:
         assert line in told
     assert told.rstrip().splitlines()[-1].startswith("Nothing new")
     assert max(map(len, told.splitlines())) <= 80
-    files = [path for path in root.rglob("*.*") if path.is_file() and OURS not in path.parts]
+    files = [path for path in root.rglob("*.*") if path.is_file() and STATE_DIR not in path.parts]
     assert len(files) == 247
 
 

@@ -10,7 +10,7 @@ import typer.main
 
 from winter_sync.cli import app
 
-CHECKOUT = Path(__file__).parent.parent
+CHECKOUT = Path(__file__).parent.parent.parent
 DOCUMENTS = sorted(
     path for path in (*CHECKOUT.glob("*.md"), *(CHECKOUT / "docs").rglob("*.md")) if path.is_file()
 )

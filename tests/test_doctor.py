@@ -12,6 +12,7 @@ from support.command import USER, nobody
 from support.rig import Rig
 
 from winter_sync.core.errors import ExitCode
+from winter_sync.core.layout import STATE_DIR
 from winter_sync.doctor import Finding, examine, show, worst
 from winter_sync.settings import Settings, holds_secret
 from winter_sync.simulator import (
@@ -25,7 +26,6 @@ from winter_sync.simulator import (
     demo_universe,
     key_of,
 )
-from winter_sync.tree import OURS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -254,7 +254,7 @@ async def test_a_mirror_that_is_not_mounted_is_told(
     await rig.sync()
     settings = made(rig, mirror={"state": tmp_path / state})
     assert str(tmp_path / state) in (await found(settings))["mirror"].said
-    (rig.root / OURS).rename(tmp_path / "elsewhere")
+    (rig.root / STATE_DIR).rename(tmp_path / "elsewhere")
     if state == "state":
         monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "forgotten"))
     findings = await found(settings)

@@ -30,10 +30,11 @@ from support.makers import (
 
 from winter_sync.core.downloads import Failed, Missing, Published, Unchanged
 from winter_sync.core.errors import DamagedError, StorageError
+from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.products import ImageType, Instrument
 from winter_sync.formats.zip_stream import Limits
 from winter_sync.intake import Intake, budget, contradicts, largest
-from winter_sync.tree import OURS, Session, Tree
+from winter_sync.tree.tree import Session, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,7 +90,7 @@ def published(tree: Tree) -> dict[str, bytes]:
     return {
         str(path.relative_to(tree.root)): path.read_bytes()
         for path in tree.root.rglob("*")
-        if path.is_file() and OURS not in path.parts
+        if path.is_file() and STATE_DIR not in path.parts
     }
 
 

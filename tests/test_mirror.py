@@ -13,6 +13,7 @@ from support.rig import Noted, Rig, path_of
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.events import Polled, RowsRefused, ServerUnwell, ServerWell
 from winter_sync.core.filesystem import digest
+from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.products import ImageType, Instrument, Night
 from winter_sync.simulator import (
     DEMO_NIGHT,
@@ -27,7 +28,6 @@ from winter_sync.simulator import (
     ZipStyle,
     demo_universe,
 )
-from winter_sync.tree import OURS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -203,7 +203,9 @@ async def test_a_reprocessed_night_is_fetched_again(rig: Rig) -> None:
     assert after == rig.truth()
     changed = {path for path in before if before[path] != after.get(path)}
     assert changed
-    kept = {digest(path) for path in (rig.root / OURS / "revisions").rglob("*") if path.is_file()}
+    kept = {
+        digest(path) for path in (rig.root / STATE_DIR / "revisions").rglob("*") if path.is_file()
+    }
     assert kept == {before[path] for path in changed}
 
 
@@ -215,7 +217,7 @@ async def test_replacing_keeps_nothing(rig: Rig) -> None:
     rig.observatory.clock.advance(timedelta(days=1))
     await rig.sync()
     assert rig.files() == rig.truth()
-    assert not (rig.root / OURS / "revisions").exists()
+    assert not (rig.root / STATE_DIR / "revisions").exists()
 
 
 async def test_what_vanishes_stays_and_is_told(rig: Rig) -> None:

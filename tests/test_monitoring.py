@@ -17,7 +17,7 @@ from winter_sync.metric_table import METRICS, SUCCEEDED
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CHECKOUT = Path(__file__).parent.parent
+CHECKOUT = Path(__file__).parent.parent.parent
 ALERTS = CHECKOUT / "config" / "prometheus-alerts.yaml"
 DASHBOARD = CHECKOUT / "config" / "grafana-dashboard.json"
 PAGE = CHECKOUT / "docs" / "monitoring.md"

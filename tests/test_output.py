@@ -25,12 +25,12 @@ from support.command import (
 )
 
 from winter_sync.core.errors import ExitCode
+from winter_sync.core.layout import STATE_DIR
 from winter_sync.simulator import (
     Answer,
     Call,
     Faults,
 )
-from winter_sync.tree import OURS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -170,7 +170,7 @@ def assert_told(output: Output, found: Ended) -> None:
 def files_of(home: Path) -> list[Path]:
     """Find all files in the tree."""
     tree = home / "winter"
-    return [path for path in tree.rglob("*") if path.is_file() and OURS not in path.parts]
+    return [path for path in tree.rglob("*") if path.is_file() and STATE_DIR not in path.parts]
 
 
 @pytest.fixture(scope="module")

@@ -34,12 +34,13 @@ from winter_sync.catalog.records import Scope
 from winter_sync.completeness import end_of
 from winter_sync.core.errors import ExitCode, StorageError, UsageError
 from winter_sync.core.events import FilesChanged, FilesLost
+from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.products import ImageType, Instrument, Night
 from winter_sync.factory import CATALOG, open_existing_catalog, open_mirror
 from winter_sync.quicklook import look_at_newest
 from winter_sync.simulator import DEMO_NIGHT
 from winter_sync.status_view import show
-from winter_sync.tree import OURS, Tree
+from winter_sync.tree.tree import Tree
 from winter_sync.verify import Request, Result, examine, json_of, summary
 
 if TYPE_CHECKING:
@@ -301,8 +302,8 @@ async def test_with_replace_what_a_person_put_there_is_kept_all_the_same(
 async def test_foreign_and_orphaned_files_are_reported_and_left_alone(here: Rig) -> None:
     """They are told apart, are nothing wrong, and a repair does not touch them."""
     foreign = ["notes.txt", "winter/20251023/final/mine.fits", "winter/plots/a.png"]
-    orphan = f"{OURS}/revisions/winter/old.fits"
-    part = f"{OURS}/staging/of-a-killed-run/1.part"
+    orphan = f"{STATE_DIR}/revisions/winter/old.fits"
+    part = f"{STATE_DIR}/staging/of-a-killed-run/1.part"
     for path in (*foreign, orphan, part):
         (here.root / path).parent.mkdir(parents=True, exist_ok=True)
         (here.root / path).write_bytes(path.encode())
@@ -460,7 +461,7 @@ def to_earlier_edition(path: Path) -> None:
 
 async def test_a_catalog_of_the_version_before_is_verified(here: Rig) -> None:
     """Without times it looks at what it knows; a full check learns them; wrong files are found."""
-    path = here.root / OURS / CATALOG
+    path = here.root / STATE_DIR / CATALOG
     to_earlier_edition(path)
     await here.sync()
     assert (await verify(here, quick=True)).exit_code is ExitCode.DONE
@@ -511,8 +512,8 @@ def test_a_killed_verification_goes_on_where_it_was(tmp_path: Path) -> None:
         program = {"image_types": [str(kind) for kind in ImageType]}
         settings = settings_file(tmp_path, api={"base_url": archive.url}, programs=[program])
         assert run("--config", settings, "sync", home=tmp_path).code == ExitCode.DONE
-    root, catalog = tmp_path / "winter", tmp_path / "winter" / OURS / CATALOG
-    files = [path for path in root.rglob("*.*") if path.is_file() and OURS not in path.parts]
+    root, catalog = tmp_path / "winter", tmp_path / "winter" / STATE_DIR / CATALOG
+    files = [path for path in root.rglob("*.*") if path.is_file() and STATE_DIR not in path.parts]
     size = sum(path.stat().st_size for path in files)
     gone = min(files)
     gone.unlink()
@@ -544,7 +545,7 @@ async def test_a_file_that_was_put_back_is_right_again(here: Rig) -> None:
     (here.root / path).write_bytes(b"mine")
     assert (await verify(here)).exit_code is ExitCode.INCOMPLETE
     (here.root / path).write_bytes(content)
-    with closing(sqlite3.connect(here.root / OURS / CATALOG)) as db:
+    with closing(sqlite3.connect(here.root / STATE_DIR / CATALOG)) as db:
         db.execute("UPDATE verifications SET finished_at = NULL")
         db.commit()
     result = told(await verify(here))
@@ -627,7 +628,7 @@ async def test_an_unmounted_root_is_not_taken_for_deleted_files(here: Rig) -> No
     """Where the marker is gone, too, nothing is wanted again: the file system is not there."""
     aside = here.root.with_name("aside")
     here.changes["mirror"] = {"state": here.root.with_name("state")}
-    shutil.copytree(here.root / OURS, here.root.with_name("state"))
+    shutil.copytree(here.root / STATE_DIR, here.root.with_name("state"))
     async with open_mirror(
         here.settings(), lambda _: None, clock=here.observatory.clock.now
     ) as mirror:

@@ -27,6 +27,7 @@ from support.rig import Noted, Rig
 
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.events import Polled
+from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.products import ImageType, Night
 from winter_sync.factory import CATALOG
 from winter_sync.simulator import (
@@ -39,7 +40,6 @@ from winter_sync.simulator import (
     Universe,
 )
 from winter_sync.simulator.universe import campaigns_of
-from winter_sync.tree import OURS
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -261,7 +261,7 @@ class Histories(RuleBasedStateMachine):
             return
         told = [event for event in self.rig.events if isinstance(event, Polled)]
         assert sum(event.withdrawn for event in told) == 0
-        path = self.rig.root / OURS / CATALOG
+        path = self.rig.root / STATE_DIR / CATALOG
         if path.exists():
             with closing(sqlite3.connect(path)) as db:
                 for table in ("products", "listings"):

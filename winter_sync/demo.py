@@ -32,7 +32,6 @@ from winter_sync.core import (
 )
 from winter_sync.factory import open_existing_catalog
 from winter_sync.oneoff import run_once
-from winter_sync.roots import Roots, memory_path
 from winter_sync.settings import Settings, check_root
 from winter_sync.simulator.accounts import (
     DEFAULT_PASSWORD,
@@ -41,6 +40,7 @@ from winter_sync.simulator.accounts import (
     key_of,
 )
 from winter_sync.status_view import show
+from winter_sync.tree import Roots, memory_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

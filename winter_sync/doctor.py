@@ -17,6 +17,7 @@ from rich.text import Text
 from winter_sync import keyring
 from winter_sync.catalog import Catalog
 from winter_sync.core import (
+    STATE_DIR,
     Credentials,
     ExitCode,
     PagesOpen,
@@ -35,12 +36,17 @@ from winter_sync.core import (
     space_of,
 )
 from winter_sync.factory import CATALOG, now, open_api
-from winter_sync.identity import lost, refuse_other_root, refuse_strangers
 from winter_sync.permissions import exposure_of
-from winter_sync.probe import try_out
-from winter_sync.roots import Roots, memory_path
 from winter_sync.settings import check_root, holds_secret
-from winter_sync.tree import OURS, Tree
+from winter_sync.tree import (
+    Roots,
+    Tree,
+    lost,
+    memory_path,
+    refuse_other_root,
+    refuse_strangers,
+    try_out,
+)
 from winter_sync.web import open_addresses
 
 if TYPE_CHECKING:
@@ -235,7 +241,7 @@ def _file_system(root: Path) -> tuple[Finding, ...]:
 
 def _nearest(root: Path) -> Path:
     """Return where files of the mirror are staged, as far as that exists."""
-    ours = [] if (root / OURS).is_symlink() else [root / OURS]
+    ours = [] if (root / STATE_DIR).is_symlink() else [root / STATE_DIR]
     return next(path for path in [*ours, root, root.parent] if path.is_dir())
 
 

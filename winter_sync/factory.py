@@ -21,12 +21,10 @@ from winter_sync.core import Damage, UsageError, WinterSyncError, explained, has
 from winter_sync.downloader import Downloader
 from winter_sync.fetcher import Fetcher
 from winter_sync.filecheck import glances
-from winter_sync.identity import lost, refuse_other_root, refuse_strangers
 from winter_sync.mirror import Mirror
 from winter_sync.poller import Poller
 from winter_sync.quicklook import QuickLook
-from winter_sync.roots import Roots, memory_path
-from winter_sync.tree import Tree
+from winter_sync.tree import Roots, Tree, lost, memory_path, refuse_other_root, refuse_strangers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence

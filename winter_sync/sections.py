@@ -23,7 +23,7 @@ from pydantic import (
 
 from winter_sync.core import (
     DEFAULT_LAYOUT,
-    OURS,
+    STATE_DIR,
     Cone,
     ImageType,
     Instrument,
@@ -184,7 +184,7 @@ class MirrorSettings(Section):
     root: PathSetting | None = Field(default=None, description="The directory of the tree.")
     layout: str = Field(default=DEFAULT_LAYOUT, description="Path of a product below the root.")
     state: PathSetting | None = Field(
-        default=None, description=f"Where the catalog lives; <root>/{OURS} unless set."
+        default=None, description=f"Where the catalog lives; <root>/{STATE_DIR} unless set."
     )
     min_free: Size = Field(
         default=10 * 1024**3, description="Free bytes always left on the file system of the root."

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from winter_sync.core import (
-    OURS,
+    STATE_DIR,
     UsageError,
     explained,
     is_there,
@@ -42,11 +42,11 @@ def only_daemon(root: Path, since: datetime) -> Iterator[None]:
     StorageError
         If the lock cannot be had for another reason.
     """
-    path = root / OURS / _LOCK
+    path = root / STATE_DIR / _LOCK
     with (
         explained(path),
         opened(open_root(root)) as top,
-        opened(open_directory(OURS, top, root / OURS, ours=True)) as ours,
+        opened(open_directory(STATE_DIR, top, root / STATE_DIR, ours=True)) as ours,
     ):
         descriptor = open_own(path, os.O_RDWR | os.O_CREAT, ours)
     try:
@@ -60,7 +60,7 @@ def only_daemon(root: Path, since: datetime) -> Iterator[None]:
 
 def make_sure_of_being_alone(root: Path, since: datetime) -> None:
     """Raise as `only_daemon` does if another daemon keeps a root, which need not be there yet."""
-    if is_there(root / OURS / _LOCK):
+    if is_there(root / STATE_DIR / _LOCK):
         with only_daemon(root, since):
             pass
 

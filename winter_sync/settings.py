@@ -20,7 +20,7 @@ from pydantic_settings import (
 
 from winter_sync.complaints import explain, nearest
 from winter_sync.core import (
-    OURS,
+    STATE_DIR,
     KindError,
     Layout,
     Rhythm,
@@ -130,7 +130,7 @@ class Settings(BaseSettings):
     @property
     def state(self) -> Path:
         """The directory of the catalog."""
-        return self.mirror.state or self.root / OURS
+        return self.mirror.state or self.root / STATE_DIR
 
     @property
     def layout(self) -> Layout:

@@ -24,14 +24,12 @@ from winter_sync.core import (
     tell_all,
 )
 from winter_sync.factory import CATALOG, open_existing_catalog, open_mirror
-from winter_sync.identity import refuse_other_root
 from winter_sync.narrator import narrator
 from winter_sync.oneoff import Choice, complaints
 from winter_sync.progress import Progress, ProgressLog, ProgressView, is_drawable
 from winter_sync.screen import Screen
 from winter_sync.settings import check_root
-from winter_sync.strays import REVISIONS, Walk, abandoned, of_nights
-from winter_sync.tree import Tree
+from winter_sync.tree import REVISIONS, Tree, Walk, abandoned, of_nights, refuse_other_root
 from winter_sync.verification import LISTED, Verification, Verified
 
 if TYPE_CHECKING:

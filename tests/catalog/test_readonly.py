@@ -23,9 +23,9 @@ from winter_sync.catalog.schema import migrations
 from winter_sync.catalog.sqlite import Database
 from winter_sync.core.downloads import Missing, Published
 from winter_sync.core.errors import ExitCode, StorageError
+from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.products import ImageType, Instrument
 from winter_sync.core.queries import Query, Subject, Target
-from winter_sync.tree import OURS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -211,7 +211,7 @@ def look(home: Path) -> Said:
 
 def test_who_may_only_read_can_look(home: Path) -> None:
     """The status of a mirror at rest is told, and not a file is made or changed."""
-    with locked(home / "winter" / OURS) as state:
+    with locked(home / "winter" / STATE_DIR) as state:
         before = {one.name: one.stat().st_mtime_ns for one in state.iterdir()}
         said = look(home)
         assert {one.name: one.stat().st_mtime_ns for one in state.iterdir()} == before
@@ -221,7 +221,7 @@ def test_who_may_only_read_can_look(home: Path) -> None:
 
 def test_who_may_only_read_can_look_while_others_write(home: Path, clock: Clock) -> None:
     """Beside a writer what it wrote last is seen, though it is not in the file itself yet."""
-    state = home / "winter" / OURS
+    state = home / "winter" / STATE_DIR
     with closing(Catalog(state / "catalog.sqlite3", clock)) as catalog:
         listed(catalog, [night_after(0, 10_000)])
         with locked(state):
@@ -242,7 +242,7 @@ os._exit(9)
 
 def test_what_a_killed_writer_left_is_read(home: Path) -> None:
     """The last commits of a writer that was killed are seen, too."""
-    state = home / "winter" / OURS
+    state = home / "winter" / STATE_DIR
     _write_and_die(state)
     with locked(state):
         said = look(home)
@@ -251,7 +251,7 @@ def test_what_a_killed_writer_left_is_read(home: Path) -> None:
 
 def test_what_cannot_be_read_is_explained(home: Path) -> None:
     """Where SQLite would have to write first, the user is told who can help."""
-    state = home / "winter" / OURS
+    state = home / "winter" / STATE_DIR
     _write_and_die(state)
     (state / "catalog.sqlite3-shm").unlink()
     with locked(state):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from winter_sync.core.errors import DamagedError, UsageError
-from winter_sync.core.layout import DEFAULT_LAYOUT, OURS, Layout, subdir
+from winter_sync.core.layout import DEFAULT_LAYOUT, STATE_DIR, Layout, subdir
 from winter_sync.core.products import ImageType, Instrument, Night, Product
 
 NIGHT = "20240211"
@@ -38,7 +38,7 @@ def path(savepath: str, pattern: str = DEFAULT_LAYOUT) -> str:
 
 plain_words = st.sampled_from(["raw", "final", "Final", "x", "été", "a b", "-rf", "~", "{night}"])
 hostile_words = st.sampled_from(
-    ["", ".", "..", "...", ".hidden", OURS, "%2e%2e", "n" * 255, "n" * 256, "é" * 128]
+    ["", ".", "..", "...", ".hidden", STATE_DIR, "%2e%2e", "n" * 255, "n" * 256, "é" * 128]
 ) | st.sampled_from(["\0", "a\nb", "a\x7f", "\x85", "a\\b", "\ud800", "\u202e", NIGHT, "20240212"])
 words = plain_words | hostile_words | st.text(max_size=8).map(lambda text: text.replace("/", ""))
 savepaths = st.lists(words, max_size=9).map("/".join) | st.text(max_size=30)
@@ -149,7 +149,7 @@ def test_braces_of_the_archive_are_no_fields() -> None:
         (f"/{NIGHT}//X.fits", "a part of it is empty"),
         (f"/{NIGHT}/a/", "a part of it is empty"),
         (f"/{NIGHT}/a/.X.fits", "'.X.fits' begins with a dot"),
-        (f"/{NIGHT}/{OURS}/X", f"'{OURS}' begins with a dot"),
+        (f"/{NIGHT}/{STATE_DIR}/X", f"'{STATE_DIR}' begins with a dot"),
         (f"/{NIGHT}/a/X\0.fits", r"'X\x00.fits' has a control character"),
         (f"/{NIGHT}/a\\..\\b/X", "has a control character or a backslash"),
         (f"/{NIGHT}/a/\ud800", r"'\ud800' has a control character"),

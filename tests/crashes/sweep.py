@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from winter_sync.core.filesystem import digest
+from winter_sync.core.layout import STATE_DIR
 from winter_sync.simulator import DEFAULT_PASSWORD, DEFAULT_USER, key_of
-from winter_sync.tree import OURS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -146,7 +146,7 @@ def look(root: Path) -> Found:
         {
             str(path.relative_to(root)): (digest(path), path.stat().st_ino)
             for path in root.rglob("*")
-            if path.is_file() and OURS not in path.parts
+            if path.is_file() and STATE_DIR not in path.parts
         }
     )
 
@@ -165,9 +165,9 @@ def check_after_restart(root: Path, truth: Mapping[str, str], before: Found) -> 
     assert after.digests == dict(truth)
     for path, (_, inode) in before.files.items():
         assert after.files[path][1] == inode, f"{path} was published twice"
-    leftovers = [path for path in (root / OURS / "staging").rglob("*") if path.is_file()]
+    leftovers = [path for path in (root / STATE_DIR / "staging").rglob("*") if path.is_file()]
     assert leftovers == [], "orphans in the state directory"
-    with closing(sqlite3.connect(root / OURS / "catalog.sqlite3")) as database:
+    with closing(sqlite3.connect(root / STATE_DIR / "catalog.sqlite3")) as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         held = dict(database.execute("SELECT path, sha256 FROM products WHERE state='published'"))
         claimed = database.execute("SELECT count(*) FROM products WHERE claimed_by IS NOT NULL")

@@ -9,7 +9,7 @@ from crashes.nursery import STEPS
 from crashes.sweep import Nursery, Observatory, kill_and_restart, look, random_instants
 
 from winter_sync.core.filesystem import digest
-from winter_sync.tree import OURS
+from winter_sync.core.layout import STATE_DIR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -114,9 +114,9 @@ def test_killed_while_keeping(
         assert found in (truth[path], mine[path]), f"{path} is neither"
     nursery.run(root)
     assert look(root).digests == dict(truth)
-    kept = [digest(one) for one in (root / OURS / "revisions").rglob("*") if one.is_file()]
+    kept = [digest(one) for one in (root / STATE_DIR / "revisions").rglob("*") if one.is_file()]
     assert sorted(kept) == sorted(mine.values())
-    assert not [one for one in (root / OURS / "staging").rglob("*") if one.is_file()]
+    assert not [one for one in (root / STATE_DIR / "staging").rglob("*") if one.is_file()]
 
 
 def _sweep(

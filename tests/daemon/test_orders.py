@@ -31,7 +31,7 @@ from winter_sync.notify import Notifier
 from winter_sync.schedule import Schedule
 from winter_sync.sentry import only_daemon
 from winter_sync.simulator import Call, Faults
-from winter_sync.tree import Tree
+from winter_sync.tree.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

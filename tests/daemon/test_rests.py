@@ -25,10 +25,10 @@ from winter_sync.core.events import (
     Recovered,
     Settled,
 )
+from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.products import ImageType, Instrument
 from winter_sync.factory import CATALOG
 from winter_sync.simulator import Answer, Call, Faults
-from winter_sync.tree import OURS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -292,7 +292,10 @@ def test_what_a_killed_process_had_is_taken_over_at_once(play: Callable[..., Non
         keeper.changes["schedule"] = {"poll_every": "1d"}
         async with keeper.keeping():
             await asyncio.sleep(60)
-            with closing(sqlite3.connect(keeper.root / OURS / CATALOG)) as catalog, catalog:
+            with (
+                closing(sqlite3.connect(keeper.root / STATE_DIR / CATALOG)) as catalog,
+                catalog,
+            ):
                 catalog.execute("UPDATE products SET state = 'wanted', claimed_by = 'killed'")
             before = len(keeper.events)
             await asyncio.sleep(900)

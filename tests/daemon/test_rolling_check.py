@@ -19,10 +19,10 @@ from winter_sync.core.events import (
     Stalled,
     StorageTrouble,
 )
+from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.products import ImageType
 from winter_sync.factory import CATALOG
 from winter_sync.simulator import Faults
-from winter_sync.tree import OURS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -186,7 +186,7 @@ def test_a_catalog_that_cannot_be_written_pauses_it_only(play: Callable[..., Non
         seldom(keeper)
         async with keeper.keeping():
             await mirrored(keeper)
-            with closing(sqlite3.connect(keeper.root / OURS / CATALOG)) as db:
+            with closing(sqlite3.connect(keeper.root / STATE_DIR / CATALOG)) as db:
                 db.execute(
                     "CREATE TRIGGER full BEFORE UPDATE OF checked_at ON products WHEN"
                     " old.state = 'published' BEGIN SELECT RAISE(ABORT, 'disk full'); END"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from winter_sync.core.errors import StorageError, UsageError
+from winter_sync.core.layout import STATE_DIR
 from winter_sync.sentry import make_sure_of_being_alone, only_daemon
-from winter_sync.tree import OURS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +20,7 @@ SINCE = datetime(2026, 3, 28, 12, 0, tzinfo=UTC)
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """Give a root that was prepared."""
-    (tmp_path / OURS).mkdir()
+    (tmp_path / STATE_DIR).mkdir()
     return tmp_path
 
 
@@ -39,7 +39,7 @@ def test_there_is_only_one(root: Path) -> None:
 @pytest.mark.parametrize("note", [b"", b"{", b"\xff", b"[]", b'{"pid": 1}', b"[" * 4000])
 def test_what_is_written_in_the_lock_does_not_matter(root: Path, note: bytes) -> None:
     """Only the lock itself counts; a note that nobody understands is no trouble."""
-    lock = root / OURS / "daemon.lock"
+    lock = root / STATE_DIR / "daemon.lock"
     lock.write_bytes(note)
     make_sure_of_being_alone(root, SINCE)
     with only_daemon(root, SINCE):

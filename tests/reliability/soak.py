@@ -25,6 +25,7 @@ from winter_sync import settings as settings_module
 from winter_sync.core.downloads import Published
 from winter_sync.core.events import Retrying, ServerUnwell, Settled
 from winter_sync.core.filesystem import digest
+from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.products import ImageType, Instrument, Night
 from winter_sync.factory import open_mirror
 from winter_sync.simulator import (
@@ -38,7 +39,6 @@ from winter_sync.simulator import (
     settled,
     simulator_of,
 )
-from winter_sync.tree import OURS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -229,13 +229,13 @@ def files_of(root: Path) -> dict[str, str]:
     return {
         str(path.relative_to(root)): digest(path)
         for path in root.rglob("*")
-        if path.is_file() and OURS not in path.parts
+        if path.is_file() and STATE_DIR not in path.parts
     }
 
 
 def left_over(root: Path) -> list[str]:
     """Give what is left in staging."""
-    return [path.name for path in (root / OURS / "staging").rglob("*") if path.is_file()]
+    return [path.name for path in (root / STATE_DIR / "staging").rglob("*") if path.is_file()]
 
 
 async def soak(nights: int, seed: int, share: float) -> dict[str, Any]:

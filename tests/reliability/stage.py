@@ -18,6 +18,7 @@ from support.rig import Rig
 # The first product would else take the second that numpy and astropy need to be imported.
 import winter_sync.simulator.contents  # noqa: F401 - see above
 from winter_sync.core.events import Received
+from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.products import ImageType
 from winter_sync.factory import CATALOG
 from winter_sync.simulator import (
@@ -31,7 +32,6 @@ from winter_sync.simulator import (
     ZipStyle,
     parse_script,
 )
-from winter_sync.tree import OURS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -213,7 +213,7 @@ class Stage:
     @property
     def ours(self) -> Path:
         """The directory beside the tree."""
-        return self.rig.root / OURS
+        return self.rig.root / STATE_DIR
 
     def waits_until(self, savepath: str) -> tuple[int, datetime]:
         """Give how often a product has failed, and when it may be asked for again, if ever said."""

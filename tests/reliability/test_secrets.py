@@ -19,6 +19,7 @@ from support.rig import path_of
 
 from winter_sync import keyring, log
 from winter_sync.catalog.connection import CatalogThread
+from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.redaction import redactor
 from winter_sync.factory import CATALOG
 from winter_sync.metrics import Metrics, Watched
@@ -39,7 +40,6 @@ from winter_sync.simulator import (
 )
 from winter_sync.simulator.zips import DESCRIPTOR_FLAG, ENCRYPTED_FLAG, pack
 from winter_sync.status import as_json, look
-from winter_sync.tree import OURS
 from winter_sync.web import Sources, serving
 
 if TYPE_CHECKING:
@@ -262,7 +262,7 @@ async def test_no_secret_is_on_a_page(secret_rig: SecretRig) -> None:
 async def _pages(rig: SecretRig, metrics: Metrics) -> list[str]:
     """Give all pages, as they are served."""
     settings = rig.settings()
-    path = rig.root / OURS / CATALOG
+    path = rig.root / STATE_DIR / CATALOG
     async with CatalogThread(path, rig.observatory.clock.now) as catalog:
         watched = Watched(catalog, settings.selections, rig.root, 0)
 
@@ -300,7 +300,7 @@ def _around(text: str, form: str) -> str:
 
 
 def _catalog(root: Path) -> list[str]:
-    files = [path for path in (root / OURS).rglob("*") if path.is_file()]
+    files = [path for path in (root / STATE_DIR).rglob("*") if path.is_file()]
     return [path.read_bytes().decode("latin-1") for path in files] + [
         path.read_bytes().decode("utf-8", errors="replace") for path in files
     ]

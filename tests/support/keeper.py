@@ -12,6 +12,7 @@ from support.rig import path_of
 from winter_sync import settings as settings_module
 from winter_sync.catalog.connection import Catalog
 from winter_sync.core.filesystem import digest
+from winter_sync.core.layout import STATE_DIR
 from winter_sync.factory import CATALOG
 from winter_sync.notify import Notifier
 from winter_sync.service import Service, Wishes
@@ -24,7 +25,6 @@ from winter_sync.simulator import (
     Universe,
     key_of,
 )
-from winter_sync.tree import OURS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -116,12 +116,12 @@ class Keeper:
         return {
             str(path.relative_to(self.root)): digest(path)
             for path in sorted(self.root.rglob("*"))
-            if path.is_file() and OURS not in path.parts
+            if path.is_file() and STATE_DIR not in path.parts
         }
 
     def leases(self) -> list[str]:
         """Give the sessions that have products on lease."""
-        catalog = Catalog(self.root / OURS / CATALOG, self.time.wall)
+        catalog = Catalog(self.root / STATE_DIR / CATALOG, self.time.wall)
         try:
             return catalog.claimants()
         finally:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from winter_sync import settings as settings_module
 from winter_sync.core.filesystem import digest
+from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.products import ImageType, Instrument, Night, Product
 from winter_sync.factory import open_mirror
 from winter_sync.poller import Nights
@@ -20,7 +21,6 @@ from winter_sync.simulator import (
     Simulator,
     key_of,
 )
-from winter_sync.tree import OURS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -132,7 +132,7 @@ class Rig:
         return {
             str(path.relative_to(self.root)): digest(path)
             for path in sorted(self.root.rglob("*"))
-            if path.is_file() and OURS not in path.parts
+            if path.is_file() and STATE_DIR not in path.parts
         }
 
     def truth(self, products: Iterable[Product] | None = None) -> dict[str, str]:

@@ -14,7 +14,7 @@ import threading
 from itertools import count
 from pathlib import Path
 
-from winter_sync.tree import Tree
+from winter_sync.tree.tree import Tree
 
 
 def hold(tree: Tree, name: str) -> None:

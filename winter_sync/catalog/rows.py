@@ -19,7 +19,7 @@ from winter_sync.catalog.records import (
     Waiting,
 )
 from winter_sync.core import (
-    OURS,
+    STATE_DIR,
     Candidate,
     Cone,
     Damage,
@@ -183,7 +183,7 @@ def product_of(row: dict[str, Any]) -> Product:
 def _path_of(row: dict[str, Any]) -> str:
     """Read where a product is, which is no place of our own."""
     path: str = row["path"]
-    if path.split("/", 1)[0] == OURS:
+    if path.split("/", 1)[0] == STATE_DIR:
         raise ValueError(f"path is {_shown(path)}")
     return path
 

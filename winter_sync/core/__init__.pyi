@@ -83,7 +83,7 @@ from .filesystem import (
     take_lock,
     write_all,
 )
-from .layout import DEFAULT_LAYOUT, OURS, Layout
+from .layout import DEFAULT_LAYOUT, STATE_DIR, Layout
 from .marks import SAMPLE, Marks, all_marks, marks, marks_of, spread
 from .nofollow import (
     Beneath,
@@ -122,9 +122,9 @@ __all__ = [
     "NO_HARD_LINKS",
     "NO_SPACE",
     "NO_SURVEY_FIELD",
-    "OURS",
     "SAMPLE",
     "SETTING",
+    "STATE_DIR",
     "Backlog",
     "BadAnswerError",
     "Batch",

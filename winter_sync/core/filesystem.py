@@ -21,24 +21,6 @@ from winter_sync.core.nofollow import (
     read_regular,
 )
 
-__all__ = [
-    "NO_HARD_LINKS",
-    "NO_SPACE",
-    "digest",
-    "digest_of",
-    "explained",
-    "lock",
-    "make_directory",
-    "open_own",
-    "read_own",
-    "refuse_shared",
-    "share",
-    "space_of",
-    "sync_directory",
-    "take_lock",
-    "write_all",
-]
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from winter_sync.core.products import Product
 
 DEFAULT_LAYOUT = "{instrument}/{night}/{subdir}/{filename}"
-OURS = ".winter-sync"
+STATE_DIR = ".winter-sync"
 """The one name at the top of a root that belongs to us and to no product."""
 
 _LONGEST_NAME = 255

@@ -19,7 +19,8 @@ from support.incapable import lacking
 from support.makers import evidence, fits, product
 
 from winter_sync.core.errors import ExitCode
-from winter_sync.tree import OURS, Tree
+from winter_sync.core.layout import STATE_DIR
+from winter_sync.tree.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +47,7 @@ def settings(archive: Simulator, tmp_path: Path) -> Path:
 def files(home: Path) -> list[Path]:
     """Find all files in the tree."""
     tree = home / "winter"
-    return [path for path in tree.rglob("*") if path.is_file() and OURS not in path.parts]
+    return [path for path in tree.rglob("*") if path.is_file() and STATE_DIR not in path.parts]
 
 
 def findings(said: Said) -> list[str]:
@@ -165,7 +166,7 @@ REPLACES = """
 import sys
 from pathlib import Path
 from support.makers import evidence, fits, product
-from winter_sync.tree import Tree
+from winter_sync.tree.tree import Tree
 tree = Tree(Path(sys.argv[1]))
 tree.prepare("mirror")
 with tree.session("session") as session:
@@ -184,7 +185,7 @@ def publish_twice(
     root: Path, *, environment: dict[str, str] | None = None, before: tuple[str, ...] = ()
 ) -> tuple[str, str]:
     """Publish two revisions in a process of its own; gives where the first is, and events."""
-    support = str(Path(__file__).parent)
+    support = str(Path(__file__).parent.parent)
     known = environment_of(root.parent, environment)
     known["PYTHONPATH"] += f":{support}"
     done = subprocess.run(  # noqa: S603 - ourselves
@@ -277,7 +278,7 @@ def test_directories_of_a_shared_root_are_open_to_its_group(umask: int, tmp_path
         publish(tree)
     finally:
         os.umask(before)
-    made = [path for path in root.rglob("*") if OURS not in path.parts]
+    made = [path for path in root.rglob("*") if STATE_DIR not in path.parts]
     assert len(made) == 4
     for path in made:
         found = path.stat()

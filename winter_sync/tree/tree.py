@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Self
 
 from winter_sync.core import (
     NO_HARD_LINKS,
-    OURS,
+    STATE_DIR,
     Beneath,
     DirectoriesNotSynced,
     Event,
@@ -51,12 +51,11 @@ from winter_sync.core import (
     take_lock,
     write_all,
 )
-from winter_sync.room import Room
+from winter_sync.tree.space import Room
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["OURS", "Part", "Reserve", "Session", "Tree"]
 
 _MARKER = "mirror.json"
 _FORMAT = 1
@@ -103,7 +102,7 @@ class Tree:
         follow_links: bool = False,
     ) -> None:
         self.root = root
-        self.ours = root / OURS
+        self.ours = root / STATE_DIR
         self.follow_links = follow_links
         self._staging = self.ours / _STAGING
         self.room = Room(root, self._staging, min_free=min_free, space=space)
@@ -134,7 +133,7 @@ class Tree:
         with explained(self.root):
             _make_root(self.root)
             with opened(self._open_root()) as root:
-                os.close(make_directory(OURS, root, self.ours, ours=True))
+                os.close(make_directory(STATE_DIR, root, self.ours, ours=True))
                 with opened(self._open_ours()) as ours:
                     os.close(make_directory(_STAGING, ours, self._staging, ours=True))
                     with self._alone():
@@ -176,7 +175,7 @@ class Tree:
         return descriptor
 
     def _enter_ours(self, root: int) -> int:
-        return open_directory(OURS, root, self.ours, ours=True)
+        return open_directory(STATE_DIR, root, self.ours, ours=True)
 
     def _open_ours(self) -> int:
         """Open our own directory, unless others could change what is in it."""
@@ -338,7 +337,7 @@ class Tree:
         """Give where a path of the catalog is, which never leads out of the tree."""
         try:
             parts = parts_of(path)
-            if parts[0] == OURS:
+            if parts[0] == STATE_DIR:
                 raise ValueError(f"{path!r} is a place of our own")  # noqa: TRY301 - said as below
             return self.root.joinpath(*parts)
         except ValueError as wrong:
@@ -407,7 +406,7 @@ class Tree:
         return descriptor
 
     def _make_below(self, above: int, where: PurePosixPath) -> int:
-        ours = where.parts[0] == OURS
+        ours = where.parts[0] == STATE_DIR
         follow = self.follow_links and not ours
         place = self.root / where
         if where in self._durable:
@@ -488,7 +487,7 @@ class Session:
 
     def _keep(self, directory: int, path: str) -> str:
         """Give the older file a second name among the revisions, so that it outlives the rename."""
-        place = PurePosixPath(OURS, "revisions", path)
+        place = PurePosixPath(STATE_DIR, "revisions", path)
         with opened(self.tree.make_directory(place.parent)) as revisions:
             for number in count(1):
                 kept = place.with_name(_numbered(place.name, number))

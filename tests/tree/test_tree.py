@@ -24,7 +24,8 @@ from support.publisher import COMMITTED, FIRST, MOMENTS, NEW, OLD, SECOND
 
 from winter_sync.core.errors import StorageError
 from winter_sync.core.filesystem import digest, explained, space_of
-from winter_sync.tree import OURS, Part, Reserve, Session, Tree
+from winter_sync.core.layout import STATE_DIR
+from winter_sync.tree.tree import Part, Reserve, Session, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from winter_sync.core.downloads import Evidence
     from winter_sync.core.products import Product
 
-SUPPORT = Path(__file__).parent / "support"
+SUPPORT = Path(__file__).parent.parent / "support"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{SUPPORT.parents[1]}:{SUPPORT.parent}"}
 STACK = product(0)
 
@@ -70,7 +71,7 @@ def put(
 def published(tree: Tree) -> list[str]:
     """Give every name in the tree that is not ours."""
     found = (path.relative_to(tree.root) for path in tree.root.rglob("*") if not path.is_dir())
-    return sorted(str(path) for path in found if OURS not in path.parts)
+    return sorted(str(path) for path in found if STATE_DIR not in path.parts)
 
 
 def revisions(tree: Tree) -> list[bytes]:
@@ -261,7 +262,7 @@ def test_an_older_revision_is_kept_and_named(tree: Tree, session: Session) -> No
     """A replaced file stays among the revisions, and the evidence says under which name."""
     put(session, b"one")
     found = put(session, b"two")
-    assert found.kept == f"{OURS}/revisions/{path_of(STACK).removesuffix('.fits')}.1.fits"
+    assert found.kept == f"{STATE_DIR}/revisions/{path_of(STACK).removesuffix('.fits')}.1.fits"
     assert (tree.root / found.kept).read_bytes() == b"one"
     assert target(tree).read_bytes() == b"two"
 
@@ -700,7 +701,7 @@ def test_a_new_mirror_is_durable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     marked = calls.at("rename", "mirror.new")
     assert calls.at("mkdir", "winter") < calls.at("fsync", tmp_path.name)
     assert calls.at("fsync", "mirror.new") < marked
-    assert marked < calls.at("fsync", OURS) < calls.at("fsync", "winter")
+    assert marked < calls.at("fsync", STATE_DIR) < calls.at("fsync", "winter")
     with tree.session("session"):
         assert calls.at("mkdir", "session") < calls.at("fsync", "staging")
 
@@ -815,7 +816,7 @@ AS_NOBODY = """
 import os, sys
 from pathlib import Path
 from winter_sync.core import StorageError
-from winter_sync.tree import Tree
+from winter_sync.tree.tree import Tree
 if os.geteuid() == 0:
     os.setgroups([])
     os.setgid(65534)
@@ -1074,7 +1075,7 @@ def test_an_account_that_cannot_be_kept_is_no_reason_to_stop(small_tree: Tree) -
 @pytest.mark.parametrize("account", [b"", b"nonsense"])
 def test_an_account_that_says_nothing_counts_for_nothing(small_tree: Tree, account: bytes) -> None:
     """Such as that of a session which has just begun."""
-    session = small_tree.root / OURS / "staging" / "other"
+    session = small_tree.root / STATE_DIR / "staging" / "other"
     session.mkdir()
     (session / "promised").write_bytes(account)
     assert small_tree.room.free() == 900
@@ -1191,7 +1192,10 @@ def test_full_when_evidence_is_written(full_tree: tuple[Tree, Session, Path]) ->
     put(session, b"three")
     check_nothing_happened(tree, session, b"three")
     assert session.testimony("batch") == [
-        replace(evidence(STACK, b"three"), kept=f"{OURS}/revisions/{path_of(STACK)[:-5]}.1.fits")
+        replace(
+            evidence(STACK, b"three"),
+            kept=f"{STATE_DIR}/revisions/{path_of(STACK)[:-5]}.1.fits",
+        )
     ]
     session.committed("batch")
 

@@ -7,18 +7,18 @@ from itertools import chain
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from winter_sync.core import OURS
+from winter_sync.core import STATE_DIR
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from pathlib import Path
 
-    from winter_sync.tree import Tree
+    from winter_sync.tree.tree import Tree
 
 _AT_A_TIME = 400
 _LOST_AND_FOUND = "lost+found"
 """At the top of a file system of its own; nobody but root can look into it."""
-REVISIONS = f"{OURS}/revisions"
+REVISIONS = f"{STATE_DIR}/revisions"
 
 
 class Walk:
@@ -48,7 +48,7 @@ class Walk:
             with os.scandir(self._root / directory) as entries:
                 for entry in entries:
                     path = f"{directory}/{entry.name}" if directory else entry.name
-                    if path in {OURS, _LOST_AND_FOUND}:
+                    if path in {STATE_DIR, _LOST_AND_FOUND}:
                         continue
                     if entry.is_dir(follow_symlinks=False):
                         below.append(path)

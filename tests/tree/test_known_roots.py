@@ -11,7 +11,7 @@ from support.command import run, served, settings_file
 
 from winter_sync.catalog.connection import Catalog
 from winter_sync.core.errors import ExitCode, StorageError
-from winter_sync.roots import Roots, memory_path
+from winter_sync.tree.known_roots import Roots, memory_path
 
 if TYPE_CHECKING:
     from support.rig import Noted, Rig

@@ -11,7 +11,7 @@ from winter_sync.core import StorageError, explained, open_root, opened, refuse_
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from winter_sync.tree import Tree
+    from winter_sync.tree.tree import Tree
 
 EMPTIED = (
     "Is its file system mounted? Nothing was changed. If you emptied it on purpose, run "

@@ -22,7 +22,8 @@ from support.command import PROGRAM, Said, command, environment_of, served, sett
 from support.makers import evidence, fits, path_of, product
 
 from winter_sync.core.errors import ExitCode, StorageError
-from winter_sync.tree import OURS, Tree
+from winter_sync.core.layout import STATE_DIR
+from winter_sync.tree.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -217,7 +218,9 @@ def test_a_session_that_was_replaced_is_not_followed(tmp_path: Path, victim: Pat
 )
 def test_a_check_reads_through_no_link(root: Path, tmp_path: Path, archive: Simulator) -> None:
     """A linked directory is told, no file in it is taken for lost; the setting lets it be read."""
-    (place,) = {path.parent.parent for path in root.rglob("*_stack.fits") if OURS not in path.parts}
+    (place,) = {
+        path.parent.parent for path in root.rglob("*_stack.fits") if STATE_DIR not in path.parts
+    }
     place.rename(tmp_path / "elsewhere")
     place.symlink_to(tmp_path / "elsewhere")
     for arguments in (("verify", "--quick"), ("verify",)):
@@ -282,7 +285,7 @@ def test_what_has_the_name_of_a_file_of_ours_is_not_used(  # noqa: PLR0917 - fix
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nothing is read or written through it; after the remedy the mirror goes on."""
-    place = root / OURS / name
+    place = root / STATE_DIR / name
     place.parent.mkdir(exist_ok=True)
     monkeypatch.chdir(place.parent)
     place.unlink(missing_ok=True)
@@ -301,9 +304,9 @@ def test_what_is_made_anew_replaces_what_was_there(
     name: str, tmp_path: Path, victim: Path, archive: Simulator
 ) -> None:
     """A file that is made anew is never an older one's target, and accounts are read as numbers."""
-    staging = tmp_path / "winter" / OURS / "staging" / "dead"
+    staging = tmp_path / "winter" / STATE_DIR / "staging" / "dead"
     staging.mkdir(parents=True)
-    (tmp_path / "winter" / OURS / "mirror.new").symlink_to(victim)
+    (tmp_path / "winter" / STATE_DIR / "mirror.new").symlink_to(victim)
     (staging / "lock").touch()
     os.mkfifo(staging / name)
     assert said_by("sync", home=tmp_path, archive=archive).code == ExitCode.DONE
@@ -314,7 +317,7 @@ def test_a_daemon_writes_its_name_into_no_other_file(
     root: Path, tmp_path: Path, victim: Path, archive: Simulator
 ) -> None:
     """The lock of a daemon is no link: a daemon says so, and the file it leads to is whole."""
-    (root / OURS / "daemon.lock").symlink_to(victim)
+    (root / STATE_DIR / "daemon.lock").symlink_to(victim)
     said = said_by("run", home=tmp_path, archive=archive)
     assert said.code == ExitCode.STORAGE
     assert "daemon.lock" in said.err
@@ -326,7 +329,7 @@ def test_a_state_that_is_a_link_is_refused(
 ) -> None:
     """`.winter-sync` is a directory, also where links are followed."""
     (tmp_path / "winter").mkdir()
-    (tmp_path / "winter" / OURS).symlink_to(victim.parent)
+    (tmp_path / "winter" / STATE_DIR).symlink_to(victim.parent)
     before = victim.parent.stat().st_mtime_ns
     for arguments in ("sync", "check"):
         said = said_by(arguments, home=tmp_path, archive=archive, follow_links=True)
@@ -346,7 +349,7 @@ def test_a_state_that_others_can_change_is_refused(
     where: str, tmp_path: Path, archive: Simulator
 ) -> None:
     """What every user may write into is not believed; after `chmod` it is used."""
-    state = tmp_path / "winter" / OURS if where == "in the tree" else tmp_path / "state"
+    state = tmp_path / "winter" / STATE_DIR if where == "in the tree" else tmp_path / "state"
     state.mkdir(parents=True)
     state.chmod(0o1777)
     said = said_by("sync", home=tmp_path, archive=archive, state=str(state))
@@ -471,7 +474,7 @@ def test_a_row_that_no_version_writes_is_told(
     change: str, root: Path, tmp_path: Path, archive: Simulator
 ) -> None:
     """What stands in a row is no traceback, and no path out of the tree is looked at."""
-    with closing(sqlite3.connect(root / OURS / "catalog.sqlite3")) as db:
+    with closing(sqlite3.connect(root / STATE_DIR / "catalog.sqlite3")) as db:
         db.execute("PRAGMA ignore_check_constraints = ON")
         db.execute("PRAGMA foreign_keys = OFF")
         one = "savepath = (SELECT savepath FROM products WHERE image_type = 'stack' LIMIT 1)"

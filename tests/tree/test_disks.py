@@ -16,8 +16,8 @@ from winter_sync.core.downloads import Failed, Published
 from winter_sync.core.errors import ExitCode, StorageError
 from winter_sync.core.events import Settled
 from winter_sync.core.filesystem import is_directory, is_file, is_there
+from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.products import ImageType
-from winter_sync.tree import OURS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,7 +70,7 @@ def after(published: int, act: Callable[[], object]) -> Callable[[Event], None]:
 
 def staged(root: Path) -> list[Path]:
     """Give what is left in the staging place."""
-    return [path for path in (root / OURS / "staging").rglob("*") if path.is_file()]
+    return [path for path in (root / STATE_DIR / "staging").rglob("*") if path.is_file()]
 
 
 @pytest.mark.fault(
