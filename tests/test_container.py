@@ -23,10 +23,10 @@ from support.command import CHECKOUT, nobody
 
 import winter_sync
 from winter_sync.cli import app
+from winter_sync.config.credentials import read_credentials
+from winter_sync.config.sections import EXAMPLE, DaemonSettings, HttpSettings
+from winter_sync.config.settings import FILE, load_settings
 from winter_sync.core.units import parse_duration
-from winter_sync.keyring import credentials
-from winter_sync.sections import EXAMPLE, DaemonSettings, HttpSettings
-from winter_sync.settings import FILE, load
 from winter_sync.tree.known_roots import memory_path
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def test_everything_it_writes_is_on_the_volume(monkeypatch: pytest.MonkeyPatch) 
         if name.startswith("WINTER_SYNC_"):
             monkeypatch.setenv(name, text)
     volume = Path(only("VOLUME").rest)
-    settings, memory = load(), memory_path(environment())
+    settings, memory = load_settings(), memory_path(environment())
     assert settings.root.parent == volume
     assert settings.state.is_relative_to(volume)
     assert memory.is_relative_to(volume)
@@ -206,7 +206,7 @@ def test_secrets_are_found_under_the_names_of_compose(
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     for name in service["secrets"]:
         (tmp_path / name).write_text(f"content of {name}")
-    known = credentials(load(CHECKOUT / EXAMPLE))
+    known = read_credentials(load_settings(CHECKOUT / EXAMPLE))
     found = {known.user, known.password, *known.keys.values()}
     assert found == {f"content of {name}" for name in service["secrets"]}
     assert set(service["secrets"]) == set(compose["secrets"])
@@ -249,7 +249,7 @@ def test_other_containers_may_ask_by_its_name(
 ) -> None:
     """The name that the service has in its network is one that the pages are served under."""
     monkeypatch.setenv("WINTER_SYNC_HTTP__HOSTS", service["environment"]["WINTER_SYNC_HTTP__HOSTS"])
-    assert load(CHECKOUT / EXAMPLE).http.hosts == tuple(compose["services"])
+    assert load_settings(CHECKOUT / EXAMPLE).http.hosts == tuple(compose["services"])
 
 
 def test_the_service_is_ended_later_than_its_downloads(service: Yaml) -> None:

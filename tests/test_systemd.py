@@ -12,11 +12,11 @@ import pytest
 from support.command import CHECKOUT
 
 from winter_sync.cli import INTERRUPTED, TERMINATED
+from winter_sync.config.credentials import read_credentials
+from winter_sync.config.sections import EXAMPLE, DaemonSettings
+from winter_sync.config.settings import FILE, load_settings
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.units import parse_duration, parse_size
-from winter_sync.keyring import credentials
-from winter_sync.sections import EXAMPLE, DaemonSettings
-from winter_sync.settings import FILE, load
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,7 +82,7 @@ def test_both_run_the_same_program_with_the_same_settings() -> None:
 @UNITS
 def test_the_tree_of_the_example_can_be_written(unit: str) -> None:
     """The root that the example of the settings has is writable and waited for."""
-    root = load(CHECKOUT / EXAMPLE).root
+    root = load_settings(CHECKOUT / EXAMPLE).root
     assert value(unit, "ReadWritePaths") == f"-{root}"
     assert value(unit, "RequiresMountsFor") == str(root)
     assert f" {root}\n" in INSTALL
@@ -101,7 +101,7 @@ def test_credentials_come_under_the_names_that_are_looked_for(
     for name in names:
         (tmp_path / f"{prefix}_{name}").write_text(f"secret {name}")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-    found = credentials(load(CHECKOUT / EXAMPLE))
+    found = read_credentials(load_settings(CHECKOUT / EXAMPLE))
     assert found.user == "secret api_user"
     assert found.password == "secret api_password"
     assert dict(found.keys) == {"2024A000": "secret api_key_2024A000"}

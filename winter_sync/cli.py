@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
     from structlog.typing import FilteringBoundLogger
 
+    from winter_sync.config import Settings
     from winter_sync.screen import Screen
-    from winter_sync.settings import Settings
     from winter_sync.simulator import Script
 
 T = TypeVar("T")
@@ -92,7 +92,7 @@ def _among(words: Iterable[W]) -> Callable[[str], W]:
     def parse(text: str) -> W:
         if text in known:
             return known[text]
-        from winter_sync.complaints import nearest  # noqa: PLC0415 - heavy
+        from winter_sync.config import nearest  # noqa: PLC0415 - heavy
 
         raise typer.BadParameter(f"{text!r} is not known{nearest(text, list(known))}")
 
@@ -176,7 +176,7 @@ def run(context: typer.Context) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     import asyncio  # noqa: PLC0415 - heavy
 
-    from winter_sync import settings as module  # noqa: PLC0415 - heavy
+    from winter_sync.config import load_settings  # noqa: PLC0415 - heavy
     from winter_sync.core import Redaction  # noqa: PLC0415 - heavy
     from winter_sync.core_dumps import forbid_core_dumps  # noqa: PLC0415 - heavy
     from winter_sync.narrator import narrator  # noqa: PLC0415 - heavy
@@ -187,7 +187,7 @@ def run(context: typer.Context) -> None:
     redaction = Redaction()
 
     def load() -> Wishes:
-        wishes = Wishes.check(module.load(context.obj.config))
+        wishes = Wishes.check(load_settings(context.obj.config))
         redaction.add(wishes.credentials)
         return wishes
 
@@ -328,8 +328,8 @@ def status(
 def check(context: typer.Context) -> None:
     """Check settings, disk, server, clock and credentials; say how to mend what is wrong."""
     from winter_sync import doctor  # noqa: PLC0415 - heavy
+    from winter_sync.config import find_file  # noqa: PLC0415 - heavy
     from winter_sync.narrator import narrator  # noqa: PLC0415 - heavy
-    from winter_sync.settings import find_file  # noqa: PLC0415 - heavy
 
     settings, logger = _prepare(context.obj, secrets=False)
     file = find_file(context.obj.config)
@@ -492,14 +492,16 @@ def _prepare(
 
     `drawing` says that progress will be drawn on a terminal.
     """
+    from winter_sync.config import (  # noqa: PLC0415 - heavy
+        load_settings,
+        read_credentials,
+    )
     from winter_sync.core import redactor  # noqa: PLC0415 - heavy
     from winter_sync.core_dumps import forbid_core_dumps  # noqa: PLC0415 - heavy
-    from winter_sync.keyring import credentials  # noqa: PLC0415 - heavy
-    from winter_sync.settings import load  # noqa: PLC0415 - heavy
 
     forbid_core_dumps()
-    settings = load(options.config)
-    redact = redactor(credentials(settings) if secrets else None)
+    settings = load_settings(options.config)
+    redact = redactor(read_credentials(settings) if secrets else None)
     return settings, _logger(options.level(drawing=drawing), options.log_format, redact)
 
 

@@ -19,6 +19,7 @@ from rich.tree import Tree as TreeView
 
 from winter_sync import status
 from winter_sync.completeness import end_of
+from winter_sync.config import Settings, check_root
 from winter_sync.core import (
     ExitCode,
     Night,
@@ -32,7 +33,6 @@ from winter_sync.core import (
 )
 from winter_sync.factory import open_existing_catalog
 from winter_sync.oneoff import run_once
-from winter_sync.settings import Settings, check_root
 from winter_sync.simulator.accounts import (
     DEFAULT_PASSWORD,
     DEFAULT_PROGRAMS,

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from winter_sync import keyring
 from winter_sync.catalog import Catalog
+from winter_sync.config import check_root, exposure_of, holds_secret, read_credentials, secret_files
 from winter_sync.core import (
     STATE_DIR,
     Credentials,
@@ -36,8 +36,6 @@ from winter_sync.core import (
     space_of,
 )
 from winter_sync.factory import CATALOG, now, open_api
-from winter_sync.permissions import exposure_of
-from winter_sync.settings import check_root, holds_secret
 from winter_sync.tree import (
     Roots,
     Tree,
@@ -55,8 +53,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from winter_sync.archive import Api
+    from winter_sync.config import Settings
     from winter_sync.core import Tell
-    from winter_sync.settings import Settings
 
 _CLOCK_TOLERANCE_SECONDS = 300.0
 _STYLES = {"ok": "green", "warn": "yellow", "FAIL": "bold red"}
@@ -116,7 +114,7 @@ async def examine(
         yield finding
     known = _NOBODY
     try:
-        known = keyring.credentials(settings)
+        known = read_credentials(settings)
     except UsageError as missing:
         yield _failed("secrets", missing)
     proxy = _proxy(settings)
@@ -184,7 +182,7 @@ def _programs(settings: Settings) -> str:
 
 def _permissions(settings: Settings, settings_file: Path | None) -> Iterator[Finding]:
     """Find files that others may read or change; say nothing where all is right."""
-    files = dict.fromkeys(keyring.secret_files(settings), True)
+    files = dict.fromkeys(secret_files(settings), True)
     if settings_file is not None:
         files[settings_file] = holds_secret(settings_file)
     for path, secret in files.items():

@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from winter_sync import keyring
 from winter_sync.archive import Api, Timeouts
 from winter_sync.catalog import Catalog, CatalogThread, Scope, may_write
+from winter_sync.config import read_credentials
 from winter_sync.core import Damage, UsageError, WinterSyncError, explained, has_name
 from winter_sync.downloader import Downloader
 from winter_sync.fetcher import Fetcher
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from pathlib import Path
 
+    from winter_sync.config import Settings
     from winter_sync.core import Credentials, Selection, Tell
-    from winter_sync.settings import Settings
     from winter_sync.tree import Session
 
 CATALOG = "catalog.sqlite3"
@@ -119,7 +119,7 @@ async def open_mirror(  # noqa: PLR0913 - time comes in three ways, all by name
     StorageError
         If the root or the catalog cannot be used, or they are not each other's.
     """
-    secrets = credentials or keyring.credentials(settings)
+    secrets = credentials or read_credentials(settings)
     chosen = settings.selections if selections is None else tuple(selections)
     tree = Tree(
         settings.root,

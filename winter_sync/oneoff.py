@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from winter_sync.catalog import Catalog
+from winter_sync.config import check_root
 from winter_sync.core import State, UsageError, WinterSyncError, printable, show_size, tell_all
 from winter_sync.factory import open_mirror
 from winter_sync.narrator import narrator
 from winter_sync.overview import overview
 from winter_sync.progress import Progress, ProgressLog, ProgressView, is_drawable
 from winter_sync.screen import Screen
-from winter_sync.settings import check_root
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from winter_sync.catalog import NightCount
+    from winter_sync.config import Settings
     from winter_sync.core import ImageType, Instrument, Selection
     from winter_sync.mirror import Mirror
     from winter_sync.poller import Nights
     from winter_sync.report import Report
-    from winter_sync.settings import Settings
 
 _REASONS_SHOWN = 5
 

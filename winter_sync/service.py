@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from winter_sync import keyring, status
+from winter_sync import status
 from winter_sync.completeness import Reach
+from winter_sync.config import check_root, read_credentials
 from winter_sync.core import (
     DownloadsRest,
     Event,
@@ -44,7 +45,6 @@ from winter_sync.metrics import Metrics, Watched
 from winter_sync.orders import Order, Orders
 from winter_sync.plan import doubled
 from winter_sync.sentry import make_sure_of_being_alone, only_daemon
-from winter_sync.settings import check_root
 from winter_sync.vitals import Vitals
 from winter_sync.web import Sources, open_addresses, serving
 
@@ -54,10 +54,10 @@ if TYPE_CHECKING:
 
     from winter_sync.catalog import CatalogThread
     from winter_sync.completeness import NightState
+    from winter_sync.config import Settings
     from winter_sync.core import Credentials, DayEnded
     from winter_sync.mirror import Mirror
     from winter_sync.notify import Notifier
-    from winter_sync.settings import Settings
 
 _LOOKED_AT_EVERY = 30.0
 """Longest time between two looks at whether work gets on, seconds."""
@@ -91,7 +91,7 @@ class Wishes:
         UsageError, StorageError
             If it cannot, with what is wrong.
         """
-        credentials = keyring.credentials(settings)
+        credentials = read_credentials(settings)
         check_root(settings.root)
         _ = settings.selections, settings.layout, settings.proxy
         return cls(settings, credentials)

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from winter_sync.catalog import Catalog, CatalogThread, Damaged, Scope, may_write
 from winter_sync.checkview import CheckView
+from winter_sync.config import check_root
 from winter_sync.core import (
     Damage,
     ExitCode,
@@ -28,7 +29,6 @@ from winter_sync.narrator import narrator
 from winter_sync.oneoff import Choice, complaints
 from winter_sync.progress import Progress, ProgressLog, ProgressView, is_drawable
 from winter_sync.screen import Screen
-from winter_sync.settings import check_root
 from winter_sync.tree import REVISIONS, Tree, Walk, abandoned, of_nights, refuse_other_root
 from winter_sync.verification import LISTED, Verification, Verified
 
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from structlog.typing import FilteringBoundLogger
 
+    from winter_sync.config import Settings
     from winter_sync.core import Night
     from winter_sync.report import Report
-    from winter_sync.settings import Settings
 
 RESUMABLE = timedelta(days=30)
 """A check that was interrupted longer ago begins anew: what it saw is too old to vouch for."""

@@ -16,12 +16,12 @@ from pydantic import ValidationError
 from support.command import PASSWORD, USER, leaked, run, served, settings_file
 from support.wires import ProxyServer, listening
 
-from winter_sync import keyring
+from winter_sync.config.credentials import read_credentials
+from winter_sync.config.settings import load_settings
 from winter_sync.core.errors import ExitCode, UsageError
 from winter_sync.core.proxies import Proxy, choose_proxy, parse_proxy
 from winter_sync.core.redaction import redactor
 from winter_sync.doctor import examine
-from winter_sync.settings import load
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -201,7 +201,7 @@ def test_what_is_no_proxy_is_refused_unseen(text: str, said: str) -> None:
         'Write proxy = "http://proxy.example.org:3128" under [api], or unset http_proxy.'
     )
     with pytest.raises(UsageError) as refused:
-        load(None, {"api": {"proxy": text}})
+        load_settings(None, {"api": {"proxy": text}})
     assert said in refused.value.message
     for shown in (wrong.value.message, refused.value.message, repr(refused.value)):
         assert "pr0xy" not in shown
@@ -229,20 +229,20 @@ def test_the_setting_is_curls_option(
     for name, text in environ.items():
         monkeypatch.setenv(name, text)
     api: dict[str, Any] = {"base_url": HTTP, "proxy": setting}
-    settings = load(None, {"api": api})
+    settings = load_settings(None, {"api": api})
     assert (settings.proxy and settings.proxy.source) == source
 
 
 def test_the_settings_and_credentials_hide_it() -> None:
     """No form of showing settings or secrets shows a proxy's user or password; logs take it out."""
-    settings = load(
+    settings = load_settings(
         None,
         {
             "api": {"proxy": f"http://{USERINFO}proxy:1", "user": USER, "password": PASSWORD},
             "programs": [{"name": "2024A000", "api_key": "a key"}],
         },
     )
-    credentials = keyring.credentials(settings)
+    credentials = read_credentials(settings)
     assert isinstance(settings.proxy, Proxy)
     for shown in (repr(settings), str(settings), repr(credentials), repr(settings.proxy)):
         assert not [secret for secret in (*SECRETS, USERINFO) if secret in shown]
@@ -295,7 +295,7 @@ async def test_a_check_behind_a_wrong_proxy(
 ) -> None:
     """A proxy that cannot be used is a finding, after those of the disk, and hides none of them."""
     monkeypatch.setenv("http_proxy", f"socks5://{USERINFO}proxy:1080")
-    settings = load(settings_file(tmp_path, api={"base_url": archive.url}))
+    settings = load_settings(settings_file(tmp_path, api={"base_url": archive.url}))
     findings = [finding async for finding in examine(settings)]
     found = [finding.what for finding in findings]
     assert found == ["settings", "disk", "file system", "mirror", "proxy"]

@@ -18,8 +18,9 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from winter_sync import mirror, settings
+from winter_sync import mirror
 from winter_sync.catalog import connection as catalog
+from winter_sync.config import settings
 from winter_sync.core.events import BatchBegun, Event
 from winter_sync.factory import open_mirror
 from winter_sync.tree import tree
@@ -86,7 +87,7 @@ def kill_at(step: str, moment: str, times: int, mount: str | None) -> None:
 
 def mirror_once(order: dict[str, Any]) -> None:
     """Do one sync in this process."""
-    chosen = settings.load(None, order["settings"])
+    chosen = settings.load_settings(None, order["settings"])
 
     asked = 0
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from winter_sync import settings as settings_module
+from winter_sync.config import settings as settings_module
 from winter_sync.core.downloads import Published
 from winter_sync.core.events import Retrying, ServerUnwell, Settled
 from winter_sync.core.filesystem import digest
@@ -43,8 +43,8 @@ from winter_sync.simulator import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from winter_sync.config.settings import Settings
     from winter_sync.core.events import Event
-    from winter_sync.settings import Settings
 
 A_NIGHT = 200
 FIRST_NIGHT = Night("20251001")
@@ -175,7 +175,7 @@ def settings_of(url: str, root: Path) -> Settings:
     """Give the settings of a mirror of everything."""
     everything = {"image_types": list(ImageType), "instruments": list(Instrument)}
     names = ("query_timeout", "first_byte_timeout", "silence_timeout")
-    return settings_module.load(
+    return settings_module.load_settings(
         None,
         {
             "api": {

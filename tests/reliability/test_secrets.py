@@ -17,8 +17,9 @@ import pytest
 from reliability.stage import PROGRAM, TYPES, PausingRig, Reacting
 from support.rig import path_of
 
-from winter_sync import keyring, log
+from winter_sync import log
 from winter_sync.catalog.connection import CatalogThread
+from winter_sync.config.credentials import read_credentials
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.redaction import redactor
 from winter_sync.factory import CATALOG
@@ -180,7 +181,7 @@ class SecretRig(PausingRig):
         self.programs = [{"name": PROGRAM, "image_types": list(TYPES), "api_key": KEY}]
         self.changes["api"] = {"user": USER, "password": PASSWORD}
         self.overheard = Overheard()
-        redact = redactor(keyring.credentials(self.settings()))
+        redact = redactor(read_credentials(self.settings()))
         out = self.overheard.stream
         logger = log.configure(redact, level="debug", form="json", stream=out)
         self.events = Reacting(narrator(logger))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from typing import TYPE_CHECKING
 
-from winter_sync import keyring
+from winter_sync.config import credentials
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,7 @@ def leave_bare(monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
     ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(directory / "home"))
-    monkeypatch.setattr(keyring, "_SECRET_DIRECTORY", directory / "run-secrets")
+    monkeypatch.setattr(credentials, "_SECRET_DIRECTORY", directory / "run-secrets")
 
 
 def write(directory: Path, text: str) -> Path:

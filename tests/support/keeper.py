@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from support.rig import path_of
 
-from winter_sync import settings as settings_module
 from winter_sync.catalog.connection import Catalog
+from winter_sync.config import settings as settings_module
 from winter_sync.core.filesystem import digest
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.factory import CATALOG
@@ -72,7 +72,7 @@ class Keeper:
         given = {name: {**table, **self.changes.get(name, {})} for name, table in usual.items()}
         programs = self.changes.get("programs") or [{"name": "2024A000"}]
         keyed = [{"api_key": key_of(one["name"]), **one} for one in programs]
-        return Wishes.check(settings_module.load(None, {**given, "programs": keyed}))
+        return Wishes.check(settings_module.load_settings(None, {**given, "programs": keyed}))
 
     def service(self, notifier: Notifier | None = None) -> Service:
         """Make a daemon."""

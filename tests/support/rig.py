@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from winter_sync import settings as settings_module
+from winter_sync.config import settings as settings_module
 from winter_sync.core.filesystem import digest
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.products import ImageType, Instrument, Night, Product
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
+    from winter_sync.config.settings import Settings
     from winter_sync.core.events import Event
     from winter_sync.mirror import Mirror
     from winter_sync.report import Report
-    from winter_sync.settings import Settings
 
 EVERYTHING = {"image_types": list(ImageType), "instruments": list(Instrument)}
 
@@ -81,7 +81,7 @@ class Rig:
         """Give the settings of the mirror."""
         named = [{"api_key": key_of(one["name"]), **one} for one in self.programs]
         api = {"user": DEFAULT_USER, "password": DEFAULT_PASSWORD, "base_url": self.simulator.url}
-        return settings_module.load(
+        return settings_module.load_settings(
             None,
             {
                 "api": {**api, "request_interval": 0, **self.changes.get("api", {})},

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winter_sync.permissions import exposure_of
+from winter_sync.config.permissions import exposure_of
 
 MODES = st.integers(0, 0o7777)
 ONLY_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")

@@ -8,9 +8,9 @@ import pytest
 from support.bare import leave_bare, whole_text
 from support.command import KEYS, OTHER_PROGRAM, PASSWORD, PROGRAM, USER, leaked
 
+from winter_sync.config.credentials import read_credentials
+from winter_sync.config.settings import Settings, load_settings
 from winter_sync.core.errors import UsageError
-from winter_sync.keyring import credentials
-from winter_sync.settings import Settings, load
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +46,7 @@ def test_secrets_are_taken_from_the_first_place_that_has_them(
     given: dict[str, Any] = {"programs": [{"name": PROGRAM}]}
 
     def found() -> set[str]:
-        known = credentials(load(None, given))
+        known = read_credentials(load_settings(None, given))
         return {known.user, known.password, known.keys[PROGRAM]}
 
     for name, what in names.items():
@@ -92,7 +92,7 @@ def test_the_key_in_the_environment_is_one_programs(
         programs=[{"name": name} for name in programs],
     )
     try:
-        keys = set(credentials(settings).keys)
+        keys = set(read_credentials(settings).keys)
     except UsageError as missing:
         keys = {name for name in programs if name not in missing.message}
     assert keys == expected
@@ -102,7 +102,7 @@ def test_all_that_is_missing_is_told_at_once() -> None:
     """A first-time user learns of every missing secret, and of each place it may be in."""
     settings = made(programs=[{"name": PROGRAM}, {"name": OTHER_PROGRAM}])
     with pytest.raises(UsageError) as raised:
-        credentials(settings)
+        read_credentials(settings)
     for piece in (
         "user is missing",
         "password is missing",
@@ -133,7 +133,7 @@ def test_a_secret_file_that_cannot_be_used_is_told(
         path.write_bytes(content)
     settings = made(api={"user": USER, "password_file": path})
     with pytest.raises(UsageError, match=told) as raised:
-        credentials(settings)
+        read_credentials(settings)
     assert str(path) in raised.value.message
     assert raised.value.remedy
     assert not leaked(whole_text(raised.value))
@@ -145,6 +145,6 @@ def test_settings_and_credentials_show_no_secret() -> None:
         api={"user": USER, "password": PASSWORD},
         programs=[{"name": PROGRAM, "api_key": KEYS[PROGRAM]}],
     )
-    shown = f"{settings!r} {settings} {settings.model_dump_json()} {credentials(settings)!r}"
+    shown = f"{settings!r} {settings} {settings.model_dump_json()} {read_credentials(settings)!r}"
     assert not leaked(shown)
-    assert credentials(settings).keys == {PROGRAM: KEYS[PROGRAM]}
+    assert read_credentials(settings).keys == {PROGRAM: KEYS[PROGRAM]}

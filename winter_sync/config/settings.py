@@ -18,7 +18,17 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from winter_sync.complaints import explain, nearest
+from winter_sync.config.messages import explain, nearest
+from winter_sync.config.sections import (
+    EXAMPLE,
+    ApiSettings,
+    DaemonSettings,
+    HttpSettings,
+    MirrorSettings,
+    ProgramSettings,
+    ScheduleSettings,
+    Section,
+)
 from winter_sync.core import (
     STATE_DIR,
     KindError,
@@ -32,16 +42,6 @@ from winter_sync.core import (
     is_directory,
     kind_of,
     read_regular,
-)
-from winter_sync.sections import (
-    EXAMPLE,
-    ApiSettings,
-    DaemonSettings,
-    HttpSettings,
-    MirrorSettings,
-    ProgramSettings,
-    ScheduleSettings,
-    Section,
 )
 
 if TYPE_CHECKING:
@@ -189,7 +189,9 @@ class Settings(BaseSettings):
         return Rhythm(first("poll_every"), first("lookback_nights"), first("sweep_every"))
 
 
-def load(config: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
+def load_settings(
+    config: Path | None = None, overrides: Mapping[str, Any] | None = None
+) -> Settings:
     """Read and check the settings.
 
     What is said in several places is taken from the first of: `overrides`, the environment

@@ -10,21 +10,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from winter_sync.config.sections import EXAMPLE
 from winter_sync.core import Credentials, UsageError, read_regular
-from winter_sync.sections import EXAMPLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from pydantic import SecretStr
 
-    from winter_sync.settings import Settings
+    from winter_sync.config.settings import Settings
 
 _LONGEST_SECRET = 64 * 1024
 _SECRET_DIRECTORY = Path("/run/secrets")
 
 
-def credentials(settings: Settings) -> Credentials:
+def read_credentials(settings: Settings) -> Credentials:
     """Collect the secrets from the settings, secret files and the usual environment variables.
 
     Each is taken from the first of: the settings themselves, the file the settings name,

@@ -13,10 +13,7 @@ from hypothesis import strategies as st
 from support.bare import leave_bare, whole_text, write
 from support.command import KEYS, OTHER_PROGRAM, PASSWORD, PROGRAM, USER, leaked
 
-from winter_sync.core.errors import UsageError
-from winter_sync.core.products import ImageType, Instrument, Night
-from winter_sync.core.queries import Cone, Rhythm, Subject, Target
-from winter_sync.sections import (
+from winter_sync.config.sections import (
     EXAMPLE,
     ApiSettings,
     HttpSettings,
@@ -25,7 +22,10 @@ from winter_sync.sections import (
     ScheduleSettings,
     Section,
 )
-from winter_sync.settings import Settings, load
+from winter_sync.config.settings import Settings, load_settings
+from winter_sync.core.errors import UsageError
+from winter_sync.core.products import ImageType, Instrument, Night
+from winter_sync.core.queries import Cone, Rhythm, Subject, Target
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +57,7 @@ def test_what_is_given_wins_over_the_environment_over_the_file(
     monkeypatch.setenv("WINTER_SYNC_API__CONNECTIONS", "2")
     monkeypatch.setenv("WINTER_SYNC_API__QUERY_TIMEOUT", "2s")
     path = write(tmp_path, '[api]\nconnections = 3\nquery_timeout = "3s"\nsilence_timeout = "3s"\n')
-    api = load(path, {"api": {"connections": 1}}).api
+    api = load_settings(path, {"api": {"connections": 1}}).api
     assert api.connections == 1
     assert api.query_timeout == timedelta(seconds=2)
     assert api.silence_timeout == timedelta(seconds=3)
@@ -77,7 +77,7 @@ def test_programs_come_from_the_environment_as_json(
         "since": "2024-02-01",
     }
     monkeypatch.setenv("WINTER_SYNC_PROGRAMS", json.dumps([program]))
-    (selection,) = load(write(tmp_path, ONE_PROGRAM)).selections
+    (selection,) = load_settings(write(tmp_path, ONE_PROGRAM)).selections
     assert selection.program == OTHER_PROGRAM
     assert selection.image_types == (ImageType.RAW, ImageType.STACK)
     assert selection.instruments == (Instrument.WINTER, Instrument.SPRING)
@@ -89,7 +89,7 @@ def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     """A variable that is set to nothing, as container files do, leaves the file's value."""
     monkeypatch.setenv("WINTER_SYNC_MIRROR__ROOT", "")
     monkeypatch.setenv("WINTER_SYNC_PROGRAMS", "")
-    settings = load(write(tmp_path, f'[mirror]\nroot = "/data"\n{ONE_PROGRAM}'))
+    settings = load_settings(write(tmp_path, f'[mirror]\nroot = "/data"\n{ONE_PROGRAM}'))
     assert str(settings.root) == "/data"
     assert [program.name for program in settings.programs] == [PROGRAM]
 
@@ -98,7 +98,7 @@ def test_what_kubernetes_sets_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> No
     """Beside a service called winter-sync, its variables do not keep a mirror from starting."""
     for name in ("SERVICE_HOST", "SERVICE_PORT_HTTP", "PORT", "PORT_8765_TCP_ADDR"):
         monkeypatch.setenv(f"WINTER_SYNC_{name}", "tcp://10.0.0.1:8765")
-    assert load().http.listen == "127.0.0.1:8765"
+    assert load_settings().http.listen == "127.0.0.1:8765"
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,9 @@ def test_the_clients_own_program_is_used_where_none_is_named(
     monkeypatch.setenv("WINTER_API_PROGRAM", OTHER_PROGRAM)
     if environment is not None:
         monkeypatch.setenv("winter_sync_programs", environment)
-    assert [program.name for program in load(write(tmp_path, written)).programs] == expected
+    assert [
+        program.name for program in load_settings(write(tmp_path, written)).programs
+    ] == expected
 
 
 def test_settings_made_directly_are_what_is_given(
@@ -131,7 +133,7 @@ def test_settings_made_directly_are_what_is_given(
     monkeypatch.setenv("WINTER_SYNC_API__CONNECTIONS", "2")
     monkeypatch.setenv("WINTER_SYNC_CONFIG", str(write(tmp_path, "[api]\nconnections = 3\n")))
     assert Settings().api.connections == 4
-    assert load().api.connections == 2
+    assert load_settings().api.connections == 2
 
 
 def test_the_first_file_that_is_there_is_read(
@@ -147,25 +149,25 @@ def test_the_first_file_that_is_there_is_read(
     for number, place in enumerate(places, start=1):
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(f"[api]\nconnections = {number}\n")
-    assert load().api.connections == 1
+    assert load_settings().api.connections == 1
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
-    assert load().api.connections == 2
+    assert load_settings().api.connections == 2
     monkeypatch.setenv("WINTER_SYNC_CONFIG", str(places[2]))
-    assert load().api.connections == 3
-    assert load(places[3]).api.connections == 4
+    assert load_settings().api.connections == 3
+    assert load_settings(places[3]).api.connections == 4
 
 
 def test_a_home_that_nobody_knows_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     """Under a user without a home, as in a container, there just is no file of the user's."""
     monkeypatch.delenv("HOME")
     with mock.patch("pwd.getpwuid", side_effect=KeyError):
-        assert load().api.connections == 4
+        assert load_settings().api.connections == 4
 
 
 def test_paths_are_absolute_and_know_the_home(monkeypatch: pytest.MonkeyPatch) -> None:
     """A path may begin with ~, and does not change its meaning with the working directory."""
     monkeypatch.setenv("HOME", "/home/observer")
-    mirror = load(None, {"mirror": {"root": "~/winter", "state": "state"}}).mirror
+    mirror = load_settings(None, {"mirror": {"root": "~/winter", "state": "state"}}).mirror
     assert str(mirror.root) == "/home/observer/winter"
     assert mirror.state is not None
     assert mirror.state.is_absolute()
@@ -175,7 +177,7 @@ def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
     """A file written by an editor that begins it with a byte order mark is read."""
     path = tmp_path / "winter-sync.toml"
     path.write_bytes(b"\xef\xbb\xbf[api]\nconnections = 3\n")
-    assert load(path).api.connections == 3
+    assert load_settings(path).api.connections == 3
 
 
 # --- what is refused ---------------------------------------------------------------------------
@@ -210,7 +212,7 @@ def test_a_wrong_variable_is_told(
     """A variable that is misspelt or does not fit is told, without any secret in it."""
     monkeypatch.setenv(variable, value)
     with pytest.raises(UsageError) as raised:
-        load()
+        load_settings()
     assert told in raised.value.message
     assert raised.value.remedy
     assert not leaked(whole_text(raised.value), "hush-hush")
@@ -221,7 +223,7 @@ def test_a_line_that_is_not_utf8_is_told(tmp_path: Path) -> None:
     path = tmp_path / "winter-sync.toml"
     path.write_bytes(f"[api]{SECRETS}# caf".encode() + b"\xe9\n")
     with pytest.raises(UsageError, match="line 4 is not UTF-8") as raised:
-        load(path)
+        load_settings(path)
     assert not leaked(whole_text(raised.value))
 
 
@@ -230,7 +232,7 @@ def test_a_settings_file_that_is_none_is_told(what: str, tmp_path: Path) -> None
     """A file that --config names must be there, and be a file."""
     path = tmp_path if what == "a directory" else tmp_path / "absent.toml"
     with pytest.raises(UsageError, match="there is no settings file") as raised:
-        load(path)
+        load_settings(path)
     assert EXAMPLE in raised.value.remedy
 
 
@@ -284,7 +286,7 @@ def test_whatever_a_file_holds_is_used_or_explained(
 def load_or_explain(path: Path | None, tables: dict[str, Any] | None = None) -> None:
     """Read settings; an error for people, with a remedy, is right as well."""
     try:
-        told = load(path, tables).base_url
+        told = load_settings(path, tables).base_url
     except UsageError as fault:
         told = fault.message and fault.remedy
     assert told
@@ -323,7 +325,7 @@ def test_the_nearest_rhythm_counts(
     file = tmp_path / "winter-sync.toml"
     file.write_text(RHYTHMS)
     subject = Subject(program, Instrument.WINTER, image_type)
-    assert load(file).rhythm(subject) == expected
+    assert load_settings(file).rhythm(subject) == expected
 
 
 @pytest.mark.parametrize("text", ["stall_after = 60", 'stall_after = "10m"'])
@@ -332,4 +334,4 @@ def test_a_long_wait_is_no_stall(tmp_path: Path, text: str) -> None:
     file = tmp_path / "winter-sync.toml"
     file.write_text(f"[daemon]\n{text}\n")
     with pytest.raises(UsageError, match=r"stall_after must be longer than api\.first_byte"):
-        load(file)
+        load_settings(file)

@@ -6,8 +6,7 @@ import difflib
 import re
 from typing import TYPE_CHECKING
 
-from winter_sync.core import UsageError
-from winter_sync.sections import (
+from winter_sync.config.sections import (
     EXAMPLE,
     ApiSettings,
     ConeSettings,
@@ -19,6 +18,7 @@ from winter_sync.sections import (
     RhythmSettings,
     ScheduleSettings,
 )
+from winter_sync.core import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.command import CHECKOUT
 
-from winter_sync.core.queries import Cone, Rectangle, Target
-from winter_sync.sections import (
+from winter_sync.config.sections import (
     EXAMPLE,
     ApiSettings,
     ConeSettings,
@@ -23,7 +22,8 @@ from winter_sync.sections import (
     ScheduleSettings,
     Section,
 )
-from winter_sync.settings import Settings, load
+from winter_sync.config.settings import Settings, load_settings
+from winter_sync.core.queries import Cone, Rectangle, Target
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +54,7 @@ def used(tmp_path: Path, text: str) -> Settings:
     """Read settings with this text."""
     path = tmp_path / "winter-sync.toml"
     path.write_text(text)
-    return load(path)
+    return load_settings(path)
 
 
 def keys(name: str, *, commented: bool) -> dict[str, Any]:

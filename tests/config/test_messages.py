@@ -9,8 +9,8 @@ import pytest
 from support.bare import leave_bare, whole_text, write
 from support.command import KEYS, PASSWORD, PROGRAM, USER, leaked
 
+from winter_sync.config.settings import load_settings
 from winter_sync.core.errors import UsageError
-from winter_sync.settings import load
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,7 +88,7 @@ def _bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_a_fault_is_told_in_the_words_of_the_file(text: str, tmp_path: Path) -> None:
     """Each thing that is wrong is told where it stands, with a remedy, and no traceback."""
     with pytest.raises(UsageError) as raised:
-        load(write(tmp_path, text))
+        load_settings(write(tmp_path, text))
     for piece in FAULTS[text]:
         assert piece in raised.value.message
     assert raised.value.remedy
@@ -101,7 +101,7 @@ def test_a_fault_shows_no_secret(text: str, tmp_path: Path) -> None:
     secrets = secrets.replace("[api]", f"[api]{SECRETS}".replace("user =", "#", "user = 5" in text))
     secrets = secrets.replace("name = ", f"api_key = {json.dumps(KEY)}\nname = ")
     with pytest.raises(UsageError) as raised:
-        load(write(tmp_path, secrets))
+        load_settings(write(tmp_path, secrets))
     assert not leaked(whole_text(raised.value))
 
 
@@ -109,7 +109,7 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     """Whoever has three keys wrong learns of all three, each on a line of its own."""
     text = "[api]\nconections = 1\n[mirror]\nmin_free = 'x'\n[http]\nlisten = ''\n"
     with pytest.raises(UsageError) as raised:
-        load(write(tmp_path, text))
+        load_settings(write(tmp_path, text))
     _, *lines = raised.value.message.splitlines()
     assert [line.split(":")[0].strip() for line in lines] == [
         "api.conections",
@@ -123,7 +123,7 @@ def test_an_unknown_key_of_a_rhythm_is_named(tmp_path: Path) -> None:
     file = tmp_path / "winter-sync.toml"
     file.write_text("[schedule.types.raw]\npol_every = 60\n")
     with pytest.raises(UsageError, match=r"schedule\.types\.raw\.pol_every.*mean poll_every"):
-        load(file)
+        load_settings(file)
 
 
 def test_an_unknown_type_of_a_rhythm_is_named(tmp_path: Path) -> None:
@@ -131,4 +131,4 @@ def test_an_unknown_type_of_a_rhythm_is_named(tmp_path: Path) -> None:
     file = tmp_path / "winter-sync.toml"
     file.write_text("[schedule.types.stak]\npoll_every = 60\n")
     with pytest.raises(UsageError, match=r"'stak' is not known; did you mean stack"):
-        load(file)
+        load_settings(file)

@@ -25,11 +25,11 @@ from support.command import (
 )
 
 from winter_sync import log
+from winter_sync.config.settings import load_settings
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.filesystem import digest
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.oneoff import run_once
-from winter_sync.settings import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -406,7 +406,7 @@ async def test_a_server_that_cannot_be_reached_is_told(
     with ExitStack() as stack:
         unknown = "http://winter.invalid:82"
         address = stack.enter_context(nobody()) if host == "nobody" else unknown
-        settings = load(settings_file(tmp_path, api={"base_url": address}))
+        settings = load_settings(settings_file(tmp_path, api={"base_url": address}))
         report = await run_once(settings, log.configure(str), Console(), sleep=no_wait)
     out, err = capsys.readouterr()
     assert report.exit_code == UNWELL
