@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from winter_sync.core.products import Night
 from winter_sync.demo import demo_settings
 from winter_sync.factory import open_mirror
-from winter_sync.poller import Nights
+from winter_sync.sync.poller import Nights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

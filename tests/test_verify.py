@@ -37,9 +37,9 @@ from winter_sync.core.events import FilesChanged, FilesLost
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.products import ImageType, Instrument, Night
 from winter_sync.factory import CATALOG, open_existing_catalog, open_mirror
-from winter_sync.quicklook import look_at_newest
 from winter_sync.simulator import DEMO_NIGHT
 from winter_sync.status_view import show
+from winter_sync.sync.quick_check import look_at_newest
 from winter_sync.tree.tree import Tree
 from winter_sync.verify import Request, Result, examine, json_of, summary
 

@@ -238,7 +238,7 @@ def backfill(  # noqa: PLR0913, PLR0917 - one option each
 ) -> None:
     """Mirror a span of nights; interrupt it and run it again to resume."""
     from winter_sync.oneoff import Choice, run_once  # noqa: PLC0415 - heavy
-    from winter_sync.poller import Nights  # noqa: PLC0415 - heavy
+    from winter_sync.sync import Nights  # noqa: PLC0415 - heavy
 
     if last < first:
         raise UsageError(f"--from {first} is after --to {last}", remedy="Swap them.")
@@ -299,8 +299,8 @@ def status(
     from winter_sync import status as reading  # noqa: PLC0415 - heavy
     from winter_sync.catalog import Scope  # noqa: PLC0415 - heavy
     from winter_sync.factory import now, open_existing_catalog  # noqa: PLC0415 - heavy
-    from winter_sync.quicklook import look_at_newest  # noqa: PLC0415 - heavy
     from winter_sync.status_view import show  # noqa: PLC0415 - heavy
+    from winter_sync.sync import look_at_newest  # noqa: PLC0415 - heavy
 
     settings, _ = _prepare(context.obj, secrets=False)
 

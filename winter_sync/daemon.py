@@ -16,18 +16,16 @@ from winter_sync.core import (
     ProgramRefused,
     RefusedError,
     TransientError,
+    doubled,
 )
-from winter_sync.plan import doubled
-from winter_sync.report import Report
-from winter_sync.rolling import RollingCheck
 from winter_sync.schedule import Schedule
-from winter_sync.work import Work
+from winter_sync.sync import Report, RollingCheck, Work
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from winter_sync.core import Rhythm, Selection, Subject
-    from winter_sync.mirror import Mirror
+    from winter_sync.sync import Mirror
     from winter_sync.vitals import Vitals
 
 _PUT_IN_ORDER_EVERY = timedelta(minutes=10)

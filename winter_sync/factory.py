@@ -18,12 +18,7 @@ from winter_sync.archive import Api, Timeouts
 from winter_sync.catalog import Catalog, CatalogThread, Scope, may_write
 from winter_sync.config import read_credentials
 from winter_sync.core import Damage, UsageError, WinterSyncError, explained, has_name
-from winter_sync.downloader import Downloader
-from winter_sync.fetcher import Fetcher
-from winter_sync.filecheck import glances
-from winter_sync.mirror import Mirror
-from winter_sync.poller import Poller
-from winter_sync.quicklook import QuickLook
+from winter_sync.sync import Downloader, Fetcher, Mirror, Poller, QuickLook, glances
 from winter_sync.tree import Roots, Tree, lost, memory_path, refuse_other_root, refuse_strangers
 
 if TYPE_CHECKING:

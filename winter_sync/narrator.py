@@ -49,9 +49,9 @@ from winter_sync.core import (
     Tell,
     Unchanged,
     WindowHalved,
+    is_retried_at_once,
     show_duration,
 )
-from winter_sync.plan import is_retried_at_once
 
 _NAMED = 5
 """How many of a multitude are named in one line; the rest are counted."""

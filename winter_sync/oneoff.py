@@ -26,9 +26,7 @@ if TYPE_CHECKING:
     from winter_sync.catalog import NightCount
     from winter_sync.config import Settings
     from winter_sync.core import ImageType, Instrument, Selection
-    from winter_sync.mirror import Mirror
-    from winter_sync.poller import Nights
-    from winter_sync.report import Report
+    from winter_sync.sync import Mirror, Nights, Report
 
 _REASONS_SHOWN = 5
 

@@ -35,6 +35,7 @@ from winter_sync.core import (
     Tell,
     UsageError,
     WinterSyncError,
+    doubled,
     explained,
     tell_all,
 )
@@ -43,7 +44,6 @@ from winter_sync.daybook import Daybook
 from winter_sync.factory import now, open_existing_catalog, open_mirror
 from winter_sync.metrics import Metrics, Watched
 from winter_sync.orders import Order, Orders
-from winter_sync.plan import doubled
 from winter_sync.sentry import make_sure_of_being_alone, only_daemon
 from winter_sync.vitals import Vitals
 from winter_sync.web import Sources, open_addresses, serving
@@ -56,8 +56,8 @@ if TYPE_CHECKING:
     from winter_sync.completeness import NightState
     from winter_sync.config import Settings
     from winter_sync.core import Credentials, DayEnded
-    from winter_sync.mirror import Mirror
     from winter_sync.notify import Notifier
+    from winter_sync.sync import Mirror
 
 _LOOKED_AT_EVERY = 30.0
 """Longest time between two looks at whether work gets on, seconds."""

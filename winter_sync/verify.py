@@ -29,8 +29,8 @@ from winter_sync.narrator import narrator
 from winter_sync.oneoff import Choice, complaints
 from winter_sync.progress import Progress, ProgressLog, ProgressView, is_drawable
 from winter_sync.screen import Screen
+from winter_sync.sync import LISTED, Verification, Verified
 from winter_sync.tree import REVISIONS, Tree, Walk, abandoned, of_nights, refuse_other_root
-from winter_sync.verification import LISTED, Verification, Verified
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from winter_sync.config import Settings
     from winter_sync.core import Night
-    from winter_sync.report import Report
+    from winter_sync.sync import Report
 
 RESUMABLE = timedelta(days=30)
 """A check that was interrupted longer ago begins anew: what it saw is too old to vouch for."""

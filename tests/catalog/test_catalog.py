@@ -31,7 +31,7 @@ from winter_sync.core.events import Share
 from winter_sync.core.marks import Marks
 from winter_sync.core.products import ImageType, Instrument, Known, State
 from winter_sync.core.queries import Cone, Query, Region, Subject, Target
-from winter_sync.plan import FETCH_ORDER
+from winter_sync.sync.batching import FETCH_ORDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

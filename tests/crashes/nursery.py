@@ -18,11 +18,11 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from winter_sync import mirror
 from winter_sync.catalog import connection as catalog
 from winter_sync.config import settings
 from winter_sync.core.events import BatchBegun, Event
 from winter_sync.factory import open_mirror
+from winter_sync.sync import engine as mirror
 from winter_sync.tree import tree
 
 if TYPE_CHECKING:

@@ -32,9 +32,9 @@ from winter_sync.core.events import (
     StorageTrouble,
 )
 from winter_sync.core.products import ImageType
-from winter_sync.poller import Poller
 from winter_sync.simulator import Answer, Call, Faults
 from winter_sync.simulator.fault_script import parse_script
+from winter_sync.sync.poller import Poller
 
 if TYPE_CHECKING:
     from collections.abc import Callable

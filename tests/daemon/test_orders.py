@@ -26,11 +26,11 @@ from winter_sync.core.events import (
     StorageTrouble,
 )
 from winter_sync.daemon import Daemon
-from winter_sync.mirror import Mirror
 from winter_sync.notify import Notifier
 from winter_sync.schedule import Schedule
 from winter_sync.sentry import only_daemon
 from winter_sync.simulator import Call, Faults
+from winter_sync.sync.engine import Mirror
 from winter_sync.tree.tree import Tree
 
 if TYPE_CHECKING:

@@ -287,7 +287,7 @@ def test_a_second_daemon_leaves(tmp_path: Path) -> None:
 def test_a_fault_of_its_own_is_loud(tmp_path: Path) -> None:
     """A daemon of which a part died ends with exit code 1 and says of what."""
     (tmp_path / "sitecustomize.py").write_text(
-        "from winter_sync.poller import Poller\n"
+        "from winter_sync.sync.poller import Poller\n"
         "async def die(*_): raise ZeroDivisionError('of its own')\n"
         "Poller.poll = die\n"
     )

@@ -23,11 +23,11 @@ from winter_sync.core.events import (
     StorageTrouble,
 )
 from winter_sync.core.products import ImageType
-from winter_sync.fetcher import Fetched, Fetcher
-from winter_sync.mirror import Mirror
-from winter_sync.poller import Poller
 from winter_sync.schedule import Schedule
 from winter_sync.simulator import Answer, Call, Faults, Reset
+from winter_sync.sync.engine import Mirror
+from winter_sync.sync.fetcher import Fetched, Fetcher
+from winter_sync.sync.poller import Poller
 
 if TYPE_CHECKING:
     from collections.abc import Callable

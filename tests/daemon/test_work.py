@@ -8,8 +8,8 @@ from support.makers import batch, candidate, evidence, product
 
 from winter_sync.core.downloads import Batch, Candidate, Failed, Missing, Unchanged
 from winter_sync.core.errors import Cause
-from winter_sync.fetcher import Fetched
-from winter_sync.work import Work
+from winter_sync.sync.coordination import Work
+from winter_sync.sync.fetcher import Fetched
 
 ALONE_IN_VAIN = 5
 

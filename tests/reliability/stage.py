@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from winter_sync.core.events import Event
     from winter_sync.core.products import Product
     from winter_sync.formats.zip_stream import Limits
-    from winter_sync.mirror import Mirror
-    from winter_sync.report import Report
     from winter_sync.simulator import Answer, Call
+    from winter_sync.sync.engine import Mirror
+    from winter_sync.sync.report import Report
 
 PROGRAM = "2024A000"
 TYPES = (ImageType.STACK, ImageType.DIFF, ImageType.AVRO, ImageType.EXPOSURE)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from winter_sync.core.downloads import Candidate
 from winter_sync.core.marks import Marks
 from winter_sync.core.products import ImageType, Instrument, Night, Product
-from winter_sync.plan import choose_alone
+from winter_sync.sync.batching import choose_alone
 
 KINDS = st.tuples(
     st.sampled_from(("2024A000", "2025B001")),

@@ -47,9 +47,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
     from pathlib import Path
 
-    from winter_sync.mirror import Mirror
-    from winter_sync.report import Report
     from winter_sync.simulator.zips import Member
+    from winter_sync.sync.engine import Mirror
+    from winter_sync.sync.report import Report
 
 USER = "obs+erver@example.org"
 PASSWORD = "p@ss/w+rd & 100%:x"

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from reliability.stage import fault
 from support.rig import Rig
 
-from winter_sync import plan
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.events import PollFailed, WindowHalved
 from winter_sync.core.products import ImageType, Instrument, Night
 from winter_sync.core.queries import Query, Subject
 from winter_sync.simulator import Call, Faults, Observatory, Reset, Simulator, Universe
+from winter_sync.sync.windows import count_dates, split_in_half
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -177,7 +177,7 @@ async def _sweeps(rig: Rig, most: Iterable[int]) -> list[int]:
 
 def cut(query: Query, most: int) -> tuple[Query, ...]:
     """Halve a window until no part has more than so many dates."""
-    halves = plan.halves(query, TODAY) if plan.days_of(query, TODAY) > most else None
+    halves = split_in_half(query, TODAY) if count_dates(query, TODAY) > most else None
     return (query,) if halves is None else (*cut(halves[0], most), *cut(halves[1], most))
 
 
@@ -194,14 +194,14 @@ def test_parts_cover_their_window(start: date, days: int, most: int, *, to_today
     for earlier, later in pairwise(parts):
         assert earlier.end is not None
         assert (earlier.end - later.start).days == 1
-    assert all(plan.days_of(part, TODAY) <= max(most, 3) for part in parts)
+    assert all(count_dates(part, TODAY) <= max(most, 3) for part in parts)
 
 
 @given(start=DAYS, days=st.integers(1, 800))
 def test_halves_are_shorter_and_end(start: date, days: int) -> None:
     """Halving ends: each half has fewer dates, and three dates are not cut."""
     query = Query(SUBJECT, start, start + timedelta(days=days - 1))
-    halves = plan.halves(query, TODAY)
+    halves = split_in_half(query, TODAY)
     assert (halves is None) == (days <= 3)
     for half in halves or ():
-        assert plan.days_of(half, TODAY) < days
+        assert count_dates(half, TODAY) < days

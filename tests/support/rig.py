@@ -10,7 +10,6 @@ from winter_sync.core.filesystem import digest
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.products import ImageType, Instrument, Night, Product
 from winter_sync.factory import open_mirror
-from winter_sync.poller import Nights
 from winter_sync.simulator import (
     DEFAULT_PASSWORD,
     DEFAULT_USER,
@@ -21,6 +20,7 @@ from winter_sync.simulator import (
     Simulator,
     key_of,
 )
+from winter_sync.sync.poller import Nights
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from winter_sync.config.settings import Settings
     from winter_sync.core.events import Event
-    from winter_sync.mirror import Mirror
-    from winter_sync.report import Report
+    from winter_sync.sync.engine import Mirror
+    from winter_sync.sync.report import Report
 
 EVERYTHING = {"image_types": list(ImageType), "instruments": list(Instrument)}
 

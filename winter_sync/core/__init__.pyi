@@ -1,3 +1,11 @@
+from .backoff import (
+    doubled,
+    doubtful_delay,
+    is_retried_at_once,
+    missing_delay,
+    refused_delay,
+    retry_delay,
+)
 from .concurrency import off_loop, to_the_end
 from .credentials import Credentials
 from .downloads import Batch, Candidate, Evidence, Failed, Missing, Outcome, Published, Unchanged
@@ -217,16 +225,20 @@ __all__ = [
     "choose_proxy",
     "digest",
     "digest_of",
+    "doubled",
+    "doubtful_delay",
     "explained",
     "gravest",
     "has_name",
     "is_directory",
+    "is_retried_at_once",
     "is_there",
     "kind_of",
     "lock",
     "make_directory",
     "marks",
     "marks_of",
+    "missing_delay",
     "night_of",
     "off_loop",
     "open_directory",
@@ -243,6 +255,8 @@ __all__ = [
     "read_regular",
     "redactor",
     "refuse_shared",
+    "refused_delay",
+    "retry_delay",
     "share",
     "shares",
     "show_duration",

@@ -11,12 +11,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from winter_sync import plan
 from winter_sync.catalog.connection import _LONG_AGO as LONG_AGO
+from winter_sync.core.backoff import doubtful_delay, missing_delay, refused_delay, retry_delay
 from winter_sync.core.downloads import Candidate
 from winter_sync.core.marks import Marks, marks_of
 from winter_sync.core.products import ImageType, Instrument, Known, Night, Product, Row, State
 from winter_sync.core.queries import Program, Query, Selection, Subject
+from winter_sync.sync.batching import (
+    BATCH_BYTES,
+    BATCH_PRODUCTS,
+    FETCH_ORDER,
+    batch_limit,
+    choose_alone,
+    choose_batch,
+)
+from winter_sync.sync.comparison import Comparison, compare, is_reprocessed
+from winter_sync.sync.windows import Span, backfill_queries, poll_queries, span_of
 
 PROGRAM, OTHER_PROGRAM = "2024A000", "2024B111"
 NIGHT = Night("20240211")
@@ -59,40 +69,36 @@ def candidate(
 def test_a_listing_is_sorted_into_what_it_means() -> None:
     """New, changed, returned, same and withdrawn products are told apart."""
     new, changed, back, same, gone = (product(name) for name in "abcde")
-    result = plan.compare(
+    result = compare(
         [row(new), row(changed, NEW), row(back), row(same)],
         [known(changed), known(back, withdrawn=True), known(same), known(gone)],
         [changed, same, gone],
     )
-    assert result == plan.Comparison(
-        [row(new)], [row(changed, NEW)], [row(back)], [row(same)], [gone]
-    )
+    assert result == Comparison([row(new)], [row(changed, NEW)], [row(back)], [row(same)], [gone])
     assert list(result.rows) == [row(new), row(changed, NEW), row(back), row(same)]
 
 
 def test_a_product_that_is_back_and_changed_is_changed() -> None:
     """What came back with other marks is to be fetched again."""
     one = product()
-    assert plan.compare([row(one, NEW)], [known(one, withdrawn=True)], []).changed == [
-        row(one, NEW)
-    ]
+    assert compare([row(one, NEW)], [known(one, withdrawn=True)], []).changed == [row(one, NEW)]
 
 
 def test_two_rows_of_one_product_count_as_one_with_the_marks_of_both() -> None:
     """A product that a listing has twice counts once, and no order of the rows changes that."""
     one = product()
     for rows in ([row(one), row(one, NEW)], [row(one, NEW), row(one)]):
-        (changed,) = plan.compare(rows, [known(one)], [one]).changed
+        (changed,) = compare(rows, [known(one)], [one]).changed
         assert marks_of(changed).cover(OLD)
         assert marks_of(changed).cover(NEW)
-        assert plan.compare(rows, [known(one, marks=marks_of(changed))], [one]).changed == []
+        assert compare(rows, [known(one, marks=marks_of(changed))], [one]).changed == []
 
 
 def test_a_basename_is_no_identity() -> None:
     """Neither another directory nor another camera makes a product known."""
     one = product("final/a.fits")
     others = [product("diffs/a.fits"), replace(one, instrument=Instrument.SPRING)]
-    result = plan.compare([row(other) for other in others], [known(one)], [one])
+    result = compare([row(other) for other in others], [known(one)], [one])
     assert [each.product for each in result.new] == others
     assert result.withdrawn == [one]
 
@@ -120,26 +126,26 @@ def test_a_mark_that_differs_means_reprocessed(
 ) -> None:
     """A mark other than the one it was settled under tells; an absent one tells nothing."""
     one = product()
-    assert plan.is_reprocessed(row(one, listed), known(one, state, settled)) is changed
+    assert is_reprocessed(row(one, listed), known(one, state, settled)) is changed
 
 
 def test_what_is_wanted_anyway_is_not_reprocessed() -> None:
     """A product that has not come yet needs no other reason to be fetched."""
     one = product()
-    assert not plan.is_reprocessed(row(one, NEW), known(one, State.WANTED))
+    assert not is_reprocessed(row(one, NEW), known(one, State.WANTED))
 
 
 def test_an_exposure_is_never_reprocessed() -> None:
     """The camera's own file stays what it is, whatever the pipeline does."""
     one = product(image_type=ImageType.EXPOSURE)
-    assert not plan.is_reprocessed(row(one, NEW), known(one))
+    assert not is_reprocessed(row(one, NEW), known(one))
 
 
 # --- questions ------------------------------------------------------------------------------------
 
 days = st.dates(date(2019, 1, 1), date(2040, 1, 1))
 any_day = st.dates(date(100, 1, 1))
-spans = st.builds(plan.Span, days, st.none() | any_day)
+spans = st.builds(Span, days, st.none() | any_day)
 
 
 def covered(queries: tuple[Query, ...], today: date) -> list[date]:
@@ -168,18 +174,18 @@ def check_windows(queries: tuple[Query, ...], today: date, longest: int = 366) -
 
 
 @given(spans, days)
-def test_a_sweep_covers_the_span_to_today(span: plan.Span, today: date) -> None:
+def test_a_sweep_covers_the_span_to_today(span: Span, today: date) -> None:
     """Each date since the span began is asked for, the newest without an end."""
-    queries = plan.look(SUBJECT, span, today, lookback=None)
+    queries = poll_queries(SUBJECT, span, today, lookback=None)
     check_windows(queries, today)
     assert covered(queries, today) == dates(span.begin, today)
     assert not queries or queries[-1].end is None
 
 
 @given(spans, days, st.integers(0, 800))
-def test_a_poll_covers_the_last_nights(span: plan.Span, today: date, lookback: int) -> None:
+def test_a_poll_covers_the_last_nights(span: Span, today: date, lookback: int) -> None:
     """The last nights of the span are asked for, a day wider, and nothing of what is over."""
-    queries = plan.look(SUBJECT, span, today, lookback=lookback)
+    queries = poll_queries(SUBJECT, span, today, lookback=lookback)
     check_windows(queries, today)
     begin = max(span.begin, date(2019, 12, 31), today - timedelta(lookback + 1))
     if span.end is not None and begin > date(2000, 1, 1) > span.end:
@@ -204,7 +210,7 @@ def test_no_night_slips_through_at_midnight(
     now = taken + passed
     if Night.at(now).day - Night.at(taken).day >= timedelta(lookback):
         return
-    queries = plan.look(SUBJECT, plan.Span(date(2020, 1, 1), None), now.date(), lookback=lookback)
+    queries = poll_queries(SUBJECT, Span(date(2020, 1, 1), None), now.date(), lookback=lookback)
     asked = set(covered(queries, now.date()))
     nightdate = taken.date()
     wanted = {nightdate + timedelta(n) for n in (-1, 0, 1)} & set(dates(nightdate, now.date()))
@@ -221,13 +227,13 @@ def test_a_night_is_one_in_summer_and_winter(offset: int) -> None:
 
 @given(spans, days, days, days)
 def test_nights_are_covered_within_the_span(
-    span: plan.Span, today: date, first: date, last: date
+    span: Span, today: date, first: date, last: date
 ) -> None:
     """The UTC dates of the nights are asked for, a day wider, as far as the span and today.
 
     Each question is about a month at most.
     """
-    queries = plan.look_at_nights(SUBJECT, span, today, Night.of(first), Night.of(last))
+    queries = backfill_queries(SUBJECT, span, today, Night.of(first), Night.of(last))
     check_windows(queries, today, longest=31)
     begin = max(span.begin, date(2019, 12, 31), first - timedelta(1))
     end = min(today, last + timedelta(2))
@@ -243,14 +249,14 @@ def test_no_date_is_too_wild(
     selection = Selection(
         PROGRAM, (ImageType.STACK,), since=None if since is None else Night.of(since)
     )
-    span = plan.span_of(selection, Program(PROGRAM, start, end))
+    span = span_of(selection, Program(PROGRAM, start, end))
     assert span.begin >= date(2019, 12, 31)
-    assert len(plan.look(SUBJECT, span, today, lookback=7)) <= 1
+    assert len(poll_queries(SUBJECT, span, today, lookback=7)) <= 1
     nights = Night.of(start or today), Night.of(end or today)
     longest = (today - date(2019, 12, 31)).days
     for queries, days_each in (
-        (plan.look(SUBJECT, span, today, lookback=None), 364),
-        (plan.look_at_nights(SUBJECT, span, today, *nights), 29),
+        (poll_queries(SUBJECT, span, today, lookback=None), 364),
+        (backfill_queries(SUBJECT, span, today, *nights), 29),
     ):
         assert len(queries) <= max(longest // days_each + 1, 0)
         assert all(query.start >= date(2019, 12, 31) for query in queries)
@@ -261,10 +267,10 @@ def test_the_span_begins_where_the_user_or_the_program_does() -> None:
     selection = Selection(PROGRAM, (ImageType.STACK,))
     program = Program(PROGRAM, date(2024, 1, 1), date(2024, 7, 1))
     since = replace(selection, since=NIGHT)
-    assert plan.span_of(since, program) == plan.Span(date(2024, 2, 10), date(2024, 7, 1))
-    assert plan.span_of(selection, program).begin == date(2023, 12, 31)
-    unknown = plan.span_of(selection, Program(PROGRAM, None, None))
-    assert unknown == plan.Span(date(2019, 12, 31), None)
+    assert span_of(since, program) == Span(date(2024, 2, 10), date(2024, 7, 1))
+    assert span_of(selection, program).begin == date(2023, 12, 31)
+    unknown = span_of(selection, Program(PROGRAM, None, None))
+    assert unknown == Span(date(2019, 12, 31), None)
 
 
 def test_a_span_begins_no_earlier_than_the_cameras() -> None:
@@ -272,26 +278,25 @@ def test_a_span_begins_no_earlier_than_the_cameras() -> None:
     program = Program(PROGRAM, date.min, date.max)
     for since in (None, Night("00010101")):
         selection = Selection(PROGRAM, (ImageType.STACK,), since=since)
-        assert plan.span_of(selection, program) == plan.Span(date(2019, 12, 31), date.max)
+        assert span_of(selection, program) == Span(date(2019, 12, 31), date.max)
 
 
 def test_a_program_that_has_ended_is_asked_for_a_while() -> None:
     """Two days beyond its last, as far as the lookback, and then only in sweeps."""
     end = TODAY - timedelta(10)
-    span = plan.Span(date(2024, 1, 1), end)
-    assert plan.look(SUBJECT, span, TODAY, lookback=7) == (Query(SUBJECT, TODAY - timedelta(8)),)
-    assert plan.look(SUBJECT, span, TODAY + timedelta(1), lookback=7) == ()
-    assert len(plan.look(SUBJECT, span, TODAY + timedelta(1), lookback=None)) == 1
+    span = Span(date(2024, 1, 1), end)
+    assert poll_queries(SUBJECT, span, TODAY, lookback=7) == (Query(SUBJECT, TODAY - timedelta(8)),)
+    assert poll_queries(SUBJECT, span, TODAY + timedelta(1), lookback=7) == ()
+    assert len(poll_queries(SUBJECT, span, TODAY + timedelta(1), lookback=None)) == 1
 
 
 def test_a_program_that_has_not_begun_is_not_asked() -> None:
     """Nothing is asked before the day before a program begins."""
-    span = plan.Span(TODAY + timedelta(1), None)
-    assert plan.look(SUBJECT, span, TODAY, lookback=7) == ()
-    assert plan.look(SUBJECT, span, TODAY, lookback=None) == ()
-    assert plan.look(SUBJECT, replace(span, begin=TODAY), TODAY, lookback=7) == (
-        Query(SUBJECT, TODAY),
-    )
+    span = Span(TODAY + timedelta(1), None)
+    assert poll_queries(SUBJECT, span, TODAY, lookback=7) == ()
+    assert poll_queries(SUBJECT, span, TODAY, lookback=None) == ()
+    begun = replace(span, begin=TODAY)
+    assert poll_queries(SUBJECT, begun, TODAY, lookback=7) == (Query(SUBJECT, TODAY),)
 
 
 # --- batches --------------------------------------------------------------------------------------
@@ -324,14 +329,14 @@ def check_batch(chosen: tuple[Candidate, ...]) -> None:
     names = [one.product.filename for one in chosen]
     assert len(kinds) == 1
     assert len(names) == len(set(names))
-    assert len(chosen) <= plan.batch_limit(chosen[0].attempts)
-    assert len(chosen) == 1 or sum(one.expected_size for one in chosen) <= plan.BATCH_BYTES
+    assert len(chosen) <= batch_limit(chosen[0].attempts)
+    assert len(chosen) == 1 or sum(one.expected_size for one in chosen) <= BATCH_BYTES
 
 
 @given(some_candidates)
 def test_a_batch_has_what_may_travel_together(candidates: list[Candidate]) -> None:
     """One program, camera, type and number of failures; no name twice; not too much."""
-    chosen = plan.choose_batch(candidates)
+    chosen = choose_batch(candidates)
     if not candidates:
         assert chosen == ()
         return
@@ -345,7 +350,7 @@ def test_batches_come_to_an_end_with_nothing_left_out(candidates: list[Candidate
     """Batch after batch, each candidate is chosen once."""
     left, seen = list(candidates), list[Candidate]()
     while left:
-        chosen = plan.choose_batch(left)
+        chosen = choose_batch(left)
         seen += chosen
         left = [one for one in left if one not in chosen]
     assert len(seen) == len(candidates)
@@ -353,13 +358,13 @@ def test_batches_come_to_an_end_with_nothing_left_out(candidates: list[Candidate
 
 def test_a_batch_is_filled() -> None:
     """Small products fill a batch to its 32, large ones to its 256 MB."""
-    assert (plan.BATCH_PRODUCTS, plan.BATCH_BYTES) == (32, 256_000_000)
+    assert (BATCH_PRODUCTS, BATCH_BYTES) == (32, 256_000_000)
     small = [candidate(product(str(n)), size=1) for n in range(99)]
-    large = [candidate(product(str(n)), size=plan.BATCH_BYTES // 4) for n in range(99)]
-    huge = [candidate(product(str(n)), size=plan.BATCH_BYTES + 1) for n in range(99)]
-    assert len(plan.choose_batch(small)) == plan.BATCH_PRODUCTS
-    assert len(plan.choose_batch(large)) == 4
-    assert len(plan.choose_batch(huge)) == 1
+    large = [candidate(product(str(n)), size=BATCH_BYTES // 4) for n in range(99)]
+    huge = [candidate(product(str(n)), size=BATCH_BYTES + 1) for n in range(99)]
+    assert len(choose_batch(small)) == BATCH_PRODUCTS
+    assert len(choose_batch(large)) == 4
+    assert len(choose_batch(huge)) == 1
 
 
 def test_a_probe_is_one_product_of_what_is_not_in_doubt() -> None:
@@ -369,20 +374,20 @@ def test_a_probe_is_one_product_of_what_is_not_in_doubt() -> None:
     other = candidate(product(), program=OTHER_PROGRAM)
     everything = [stack, diff, spring, other]
     doubtful = [(PROGRAM, Instrument.WINTER, ImageType.STACK)]
-    assert plan.choose_alone(everything, []) == (stack,)
+    assert choose_alone(everything, []) == (stack,)
     for one in (diff, spring, other):
-        assert plan.choose_alone([stack, one, one], doubtful) == (one,)
-    assert plan.choose_alone([stack, stack], doubtful) == (stack,)
-    assert plan.choose_alone([], doubtful) == ()
+        assert choose_alone([stack, one, one], doubtful) == (one,)
+    assert choose_alone([stack, stack], doubtful) == (stack,)
+    assert choose_alone([], doubtful) == ()
 
 
 @given(st.integers(0, 100))
 def test_failures_make_batches_smaller(attempts: int) -> None:
     """Each failure shrinks the company, until a product stands alone."""
-    limit, next_limit = plan.batch_limit(attempts), plan.batch_limit(attempts + 1)
+    limit, next_limit = batch_limit(attempts), batch_limit(attempts + 1)
     assert next_limit < limit or next_limit == limit == 1
-    assert plan.batch_limit(0) == plan.BATCH_PRODUCTS
-    assert plan.batch_limit(3) == 1
+    assert batch_limit(0) == BATCH_PRODUCTS
+    assert batch_limit(3) == 1
 
 
 # --- trying again ---------------------------------------------------------------------------------
@@ -393,36 +398,36 @@ randoms = st.floats(0, 1, exclude_max=True)
 @given(st.integers(0, 10_000), randoms)
 def test_retries_wait_longer_and_longer_within_bounds(attempts: int, random: float) -> None:
     """The wait never shrinks from one failure to the next, and is never beyond eight hours."""
-    delay = plan.retry_delay(attempts, random)
-    assert delay <= plan.retry_delay(attempts + 1, random) <= timedelta(hours=7.5)
+    delay = retry_delay(attempts, random)
+    assert delay <= retry_delay(attempts + 1, random) <= timedelta(hours=7.5)
     assert (delay == timedelta(0)) is (attempts <= 3)
     if delay:
-        assert plan.retry_delay(attempts, 0) <= delay <= plan.retry_delay(attempts, 0) * 5 / 3
+        assert retry_delay(attempts, 0) <= delay <= retry_delay(attempts, 0) * 5 / 3
 
 
 def test_retries_wait_a_minute_first() -> None:
     """After the attempts at once the wait is a minute, twice that, up to six hours."""
-    waits = [plan.retry_delay(attempts, 0.5) for attempts in range(3, 15)]
+    waits = [retry_delay(attempts, 0.5) for attempts in range(3, 15)]
     minutes = [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 360, 360]
     assert waits == [timedelta(minutes=each) for each in minutes]
 
 
 def test_a_missing_product_is_asked_for_ever_more_rarely() -> None:
     """After an hour, then three, six, twelve, and every day from then on."""
-    waits = [plan.missing_delay(times) for times in (0, 1, 2, 3, 4, 5, 6, 1000)]
+    waits = [missing_delay(times) for times in (0, 1, 2, 3, 4, 5, 6, 1000)]
     assert waits == [timedelta(hours=hours) for hours in (1, 1, 3, 6, 12, 24, 24, 24)]
 
 
 def test_a_refused_product_is_asked_for_at_once_and_then_ever_more_rarely() -> None:
     """Half written it may be whole in a moment; else it is asked for as rarely as a missing one."""
-    waits = [plan.refused_delay(attempts) for attempts in range(1, 9)]
+    waits = [refused_delay(attempts) for attempts in range(1, 9)]
     hours = [timedelta(hours=hours) for hours in (1, 3, 6, 12, 24, 24)]
     assert waits == [timedelta(0), timedelta(minutes=10), *hours]
 
 
 def test_a_doubtful_product_is_asked_for_when_it_would_be_believed() -> None:
     """Not before the same content counts as what the archive holds, and never much later."""
-    waits = [plan.doubtful_delay(attempts) for attempts in range(8)]
+    waits = [doubtful_delay(attempts) for attempts in range(8)]
     assert LONG_AGO < waits[0] == waits[1] <= LONG_AGO * 1.1
     assert waits == sorted(waits)
     assert waits[-1] == timedelta(hours=6)
@@ -430,9 +435,9 @@ def test_a_doubtful_product_is_asked_for_when_it_would_be_believed() -> None:
 
 def test_everything_has_its_place_in_the_order() -> None:
     """Each type is fetched at some time, the small and looked-at ones before the large."""
-    assert sorted(plan.FETCH_ORDER) == sorted(ImageType)
-    assert plan.FETCH_ORDER[0] is ImageType.STACK
-    assert plan.FETCH_ORDER[-1] is ImageType.EXPOSURE
+    assert sorted(FETCH_ORDER) == sorted(ImageType)
+    assert FETCH_ORDER[0] is ImageType.STACK
+    assert FETCH_ORDER[-1] is ImageType.EXPOSURE
 
 
 # --- a life of a mirror ---------------------------------------------------------------------------
@@ -520,11 +525,11 @@ class MirrorLife(RuleBasedStateMachine):
         ]
         expected = [one for name, one in self.listings if name == program and mine(one)]
         before = {one: replace(kept) for one, kept in self.kept.items()}
-        found = plan.compare(rows, facts, expected)
+        found = compare(rows, facts, expected)
         self.apply(program, found)
         self.judge(rows, found, before)
 
-    def apply(self, program: str, found: plan.Comparison) -> None:
+    def apply(self, program: str, found: Comparison) -> None:
         """Do as the catalog does with a comparison."""
         for each in found.rows:
             kept = self.kept.setdefault(each.product, Kept())
@@ -539,7 +544,7 @@ class MirrorLife(RuleBasedStateMachine):
             self.listings.discard((program, one))
             self.kept[one].withdrawn = not any(one == listed for _, listed in self.listings)
 
-    def judge(self, rows: list[Row], found: plan.Comparison, before: dict[Product, Kept]) -> None:
+    def judge(self, rows: list[Row], found: Comparison, before: dict[Product, Kept]) -> None:
         """Hold a comparison against what the test itself saw happen."""
         listed = {each.product for each in rows}
         assert sorted(each.product.savepath for each in found.rows) == sorted(
@@ -574,7 +579,7 @@ class MirrorLife(RuleBasedStateMachine):
     @rule(outcomes=st.lists(st.sampled_from(State), min_size=1, max_size=5))
     def fetch(self, outcomes: list[State]) -> None:
         """Ask for a batch; each product comes, fails or is missing on the server."""
-        chosen = plan.choose_batch(self.candidates())
+        chosen = choose_batch(self.candidates())
         check_batch(chosen)
         for number, each in enumerate(chosen):
             self.settle(self.kept[each.product], outcomes[number % len(outcomes)])
@@ -591,9 +596,9 @@ class MirrorLife(RuleBasedStateMachine):
         kept.reasons += 1
         if outcome is State.MISSING:
             kept.settled = kept.listed
-            kept.not_before = self.now + plan.missing_delay(kept.attempts)
+            kept.not_before = self.now + missing_delay(kept.attempts)
         else:
-            kept.not_before = self.now + plan.retry_delay(kept.attempts, 0.5)
+            kept.not_before = self.now + retry_delay(kept.attempts, 0.5)
 
     @rule(passed=st.timedeltas(timedelta(minutes=1), timedelta(days=2)))
     def wait(self, passed: timedelta) -> None:

@@ -26,7 +26,7 @@ from winter_sync.core import (
     off_loop,
 )
 from winter_sync.formats import Limits
-from winter_sync.intake import Intake
+from winter_sync.sync.receiver import Intake
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor

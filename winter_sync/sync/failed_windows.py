@@ -27,7 +27,7 @@ class _Failure:
     wait: timedelta
 
 
-class Windows:
+class FailedWindows:
     """Remembers windows that the archive could not answer at once, for a while.
 
     Whatever contains one of them would fail as well and is halved without being asked for. After

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from winter_sync.catalog import Catalog, CatalogThread
 from winter_sync.core import Beneath, Damage
-from winter_sync.filecheck import PIECE, Examination, Throttle, glance
+from winter_sync.sync.file_check import PIECE, Examination, Throttle, glance
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
     from winter_sync.catalog import Check, Held, Scope
-    from winter_sync.filecheck import Seen
+    from winter_sync.sync.file_check import Seen
 
 T = TypeVar("T")
 

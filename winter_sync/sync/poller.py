@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from winter_sync import plan
 from winter_sync.archive import MOST_TOLD
 from winter_sync.catalog import Catalog, CatalogThread, Poll
 from winter_sync.core import (
@@ -29,7 +28,16 @@ from winter_sync.core import (
     shares,
 )
 from winter_sync.formats import SUFFIXES, unknown_suffix
-from winter_sync.windows import Windows
+from winter_sync.sync.comparison import Comparison, compare
+from winter_sync.sync.failed_windows import FailedWindows
+from winter_sync.sync.windows import (
+    backfill_queries,
+    poll_queries,
+    span_of,
+    split_by_date,
+    split_in_half,
+    why_not_asked,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -83,7 +91,7 @@ class _Look:
     answered: bool = False
     failures: list[WinterSyncError] = field(default_factory=list)
     gaps: list[WinterSyncError] = field(default_factory=list)
-    """Windows that no question got all rows of; those that came were used."""
+    """FailedWindows that no question got all rows of; those that came were used."""
     seen: set[str] | None = None
     """The savepaths listed while the parts of a cut answer are asked for."""
 
@@ -141,7 +149,7 @@ class Poller:
         self._tell = tell
         self._clock = clock
         self._programs: dict[str, tuple[datetime, Program]] = {}
-        self._windows = Windows(clock)
+        self._windows = FailedWindows(clock)
         self._in_doubt = False
 
     async def poll(
@@ -172,15 +180,15 @@ class Poller:
             If it is, and yet does not answer some of it; the rest was looked at.
         """
         program = await self._program_for(subject)
-        span, today = plan.span_of(selection, program), self._api.today
+        span, today = span_of(selection, program), self._api.today
         rhythm = self._rhythm(subject)
         sweep = await self._sweep_is_due(subject, rhythm)
         lookback = None if sweep else rhythm.lookback_nights
-        queries = plan.look(subject, span, today, lookback=lookback)
+        queries = poll_queries(subject, span, today, lookback=lookback)
         if not queries and by_hand and not sweep:
-            sweep, queries = True, plan.look(subject, span, today, lookback=None)
+            sweep, queries = True, poll_queries(subject, span, today, lookback=None)
         await self._ask_all(queries, _Look(noted, sweep=sweep))
-        return None if queries else plan.why_not_asked(span, today)
+        return None if queries else why_not_asked(span, today)
 
     async def poll_nights(
         self,
@@ -191,10 +199,10 @@ class Poller:
     ) -> str | None:
         """Look at given nights of a subject; returns and raises as `poll` does."""
         today = self._api.today
-        span = plan.span_of(selection, await self.program(selection.program))
-        queries = plan.look_at_nights(subject, span, today, nights.first, nights.last)
+        span = span_of(selection, await self.program(selection.program))
+        queries = backfill_queries(subject, span, today, nights.first, nights.last)
         await self._ask_all(queries, _Look(noted, nights))
-        return None if queries else plan.why_not_asked(span, today, nights.first)
+        return None if queries else why_not_asked(span, today, nights.first)
 
     async def program(self, name: str) -> Program:
         """Give a program's span; it is asked for again every day, as programs are prolonged.
@@ -237,7 +245,7 @@ class Poller:
     async def _ask(self, query: Query, look: _Look) -> None:
         """Ask for a window, by parts if it must be; what fails of it is noted and passed over."""
         today = self._api.today
-        halves = plan.halves(query, today)
+        halves = split_in_half(query, today)
         if look.is_over:
             return
         if halves is not None and self._windows.is_too_long(query, today):
@@ -288,8 +296,8 @@ class Poller:
         look.seen = {row.product.savepath for row in listing.rows} | listing.malformed
         reason = f"the archive found {found} images and listed {listing.distinct} of them"
         today = self._api.today
-        halves = plan.halves(query, today)
-        parts = halves or plan.single_dates(query, today)
+        halves = split_in_half(query, today)
+        parts = halves or split_by_date(query, today)
         await self._record(query, listing, look, whole=False, error=reason)
         listed = len(look.seen)
         self._tell(WindowHalved(query, reason))
@@ -421,7 +429,7 @@ class Poller:
 
     async def _compare(
         self, query: Query, listing: Listing, look: _Look, *, whole: bool
-    ) -> plan.Comparison:
+    ) -> Comparison:
         """Hold an answer against exactly what was asked: every row of it, and all it must list."""
         known = await self._catalog(Catalog.known, [row.product.identity for row in listing.rows])
         expected = await self._expected(query, listing, look) if whole else []
@@ -499,23 +507,21 @@ def _refuse_unknown_format(product: Product, redact: Callable[[str], str]) -> No
 
 def _comparison(
     listing: Listing, known: Sequence[Known], expected: Sequence[Product], look: _Look
-) -> plan.Comparison:
+) -> Comparison:
     """Return what an answer means for what is known, less the rows that are not looked for."""
-    comparison = plan.compare(listing.rows, known, expected)
+    comparison = compare(listing.rows, known, expected)
     identities = {each.product.identity for each in known}
     return comparison.only(lambda row: look.wants(row, identities))
 
 
-def _placed_new(
-    comparison: plan.Comparison, placed: Iterable[tuple[Row, str]]
-) -> list[tuple[Row, str]]:
+def _placed_new(comparison: Comparison, placed: Iterable[tuple[Row, str]]) -> list[tuple[Row, str]]:
     """Return the new rows that are used."""
     new = {row.product.identity for row in comparison.new}
     return [(row, path) for row, path in placed if row.product.identity in new]
 
 
 def _to_fetch(
-    comparison: plan.Comparison, placed: Iterable[tuple[Row, str]], left_out: Iterable[Product]
+    comparison: Comparison, placed: Iterable[tuple[Row, str]], left_out: Iterable[Product]
 ) -> tuple[Share, ...]:
     """Count by night and type what a listing makes wanted: the new with a place, the changed."""
     without = {product.identity for product in left_out}

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from winter_sync import plan
 from winter_sync.catalog import Catalog, CatalogThread
 from winter_sync.core import (
     INTERRUPTED,
@@ -28,10 +27,15 @@ from winter_sync.core import (
     Tell,
     TransientError,
     WinterSyncError,
+    doubtful_delay,
+    missing_delay,
     off_loop,
+    refused_delay,
+    retry_delay,
     to_the_end,
 )
-from winter_sync.fetcher import Fetched, Fetcher
+from winter_sync.sync.batching import FETCH_ORDER
+from winter_sync.sync.fetcher import Fetched, Fetcher
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -40,9 +44,9 @@ if TYPE_CHECKING:
 
     from winter_sync.archive import Api
     from winter_sync.catalog import Scope
-    from winter_sync.report import Report
+    from winter_sync.sync.coordination import Work
+    from winter_sync.sync.report import Report
     from winter_sync.tree import Session
-    from winter_sync.work import Work
 
 _CANDIDATES = 256
 """How many are looked at to make one batch: several batches' worth."""
@@ -141,7 +145,7 @@ class Downloader:
         return chosen or (() if self._coming else tuple(candidates[:1]))
 
     async def _candidates(self, scope: Scope, limit: int) -> list[Candidate]:
-        return await self._catalog(Catalog.candidates, scope, plan.FETCH_ORDER, limit)
+        return await self._catalog(Catalog.candidates, scope, FETCH_ORDER, limit)
 
     async def _work(self, batch: Batch, report: Report, work: Work) -> None:
         """Fetch a batch and commit what became of it."""
@@ -242,12 +246,12 @@ class Downloader:
 
     def _when_again(self, attempts: int, outcome: Outcome) -> timedelta:
         if isinstance(outcome, Missing):
-            return plan.missing_delay(attempts)
+            return missing_delay(attempts)
         if isinstance(outcome, Failed) and outcome.sha256 is not None:
-            return plan.doubtful_delay(attempts)
+            return doubtful_delay(attempts)
         if isinstance(outcome, Failed) and outcome.refused:
-            return plan.refused_delay(attempts)
-        return plan.retry_delay(attempts, self._random())
+            return refused_delay(attempts)
+        return retry_delay(attempts, self._random())
 
 
 def _trouble(error: BaseException) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from winter_sync.catalog import Catalog, CatalogThread, Scope, instant_text
 from winter_sync.core import CheckPaused, FileChecked, StorageError, off_loop
-from winter_sync.filecheck import PIECE, Examination, Throttle
+from winter_sync.sync.file_check import PIECE, Examination, Throttle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from winter_sync.catalog import Held
     from winter_sync.core import Tell
-    from winter_sync.filecheck import Seen
-    from winter_sync.quicklook import QuickLook
+    from winter_sync.sync.file_check import Seen
+    from winter_sync.sync.quick_check import QuickLook
 
 _EVERYTHING = Scope(programs=())
 _AT_ONCE = 50

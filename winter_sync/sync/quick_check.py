@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from winter_sync.catalog import Catalog, CatalogThread, Damaged, Scope
 from winter_sync.core import Damage, FilesChanged, FilesLost, FilesUnreadable, Night, off_loop
-from winter_sync.filecheck import Seen, glances
+from winter_sync.sync.file_check import Seen, glances
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -22,8 +22,8 @@ from winter_sync.core import (
     WinterSyncError,
     off_loop,
 )
-from winter_sync.report import Report
-from winter_sync.work import Work
+from winter_sync.sync.coordination import Work
+from winter_sync.sync.report import Report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     from winter_sync.archive import Api
     from winter_sync.core import Selection, Subject
-    from winter_sync.downloader import Downloader
-    from winter_sync.poller import Nights, Poller
-    from winter_sync.quicklook import QuickLook
+    from winter_sync.sync.downloader import Downloader
+    from winter_sync.sync.poller import Nights, Poller
+    from winter_sync.sync.quick_check import QuickLook
     from winter_sync.tree import Session
 
 

@@ -7,7 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from winter_sync import plan
+from winter_sync.core import is_retried_at_once
+from winter_sync.sync.batching import choose_alone, choose_batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from winter_sync.catalog import Scope
     from winter_sync.core import Batch, Candidate, Product, RefusedError
-    from winter_sync.fetcher import Fetched
+    from winter_sync.sync.fetcher import Fetched
 
 _DOWN = 3
 """After so many downloads that found a dead server, a run gives up on it."""
@@ -101,9 +102,9 @@ class Work:
         `room` is how many bytes the disk can take. Nothing is chosen where nothing fits.
         """
         if len(self._in_vain) < _IN_VAIN:
-            return plan.choose_batch(candidates, room)
+            return choose_batch(candidates, room)
         fitting = [each for each in candidates if each.expected_size <= room]
-        return plan.choose_alone(fitting, {batch.kind for batch in self._in_vain})
+        return choose_alone(fitting, {batch.kind for batch in self._in_vain})
 
     def is_down(self) -> bool:
         """Count a download that found the server dead; tells whether that is enough now."""
@@ -149,7 +150,7 @@ class Work:
 
 def _is_notorious(batch: Batch) -> bool:
     """Tell whether this is a product alone that waits longer and longer between its attempts."""
-    return len(batch.candidates) == 1 and not plan.is_retried_at_once(batch.candidates[0].attempts)
+    return len(batch.candidates) == 1 and not is_retried_at_once(batch.candidates[0].attempts)
 
 
 def _products(batch: Batch) -> list[Product]:

@@ -33,7 +33,7 @@ from winter_sync.core.errors import DamagedError, StorageError
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.products import ImageType, Instrument
 from winter_sync.formats.zip_stream import Limits
-from winter_sync.intake import Intake, budget, contradicts, largest
+from winter_sync.sync.receiver import Intake, budget, contradicts, largest
 from winter_sync.tree.tree import Session, Tree
 
 if TYPE_CHECKING:

@@ -1,0 +1,5 @@
+"""The engine: poll, compare, fetch, receive, commit."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,105 @@
+"""A listing held against the catalog: what is new, changed, back or gone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from winter_sync.core import (
+    ImageType,
+    Instrument,
+    Known,
+    Product,
+    Row,
+    State,
+    all_marks,
+    marks_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A listing held against the catalog."""
+
+    new: list[Row] = field(default_factory=list)
+    changed: list[Row] = field(default_factory=list)
+    returned: list[Row] = field(default_factory=list)
+    same: list[Row] = field(default_factory=list)
+    withdrawn: list[Product] = field(default_factory=list)
+
+    @property
+    def rows(self) -> Iterator[Row]:
+        """Every row of the listing."""
+        yield from self.new
+        yield from self.changed
+        yield from self.returned
+        yield from self.same
+
+    def only(self, wanted: Callable[[Row], bool]) -> Comparison:
+        """Return the same of some of the rows; what is withdrawn stays."""
+        new, changed, returned, same = (
+            [row for row in rows if wanted(row)]
+            for rows in (self.new, self.changed, self.returned, self.same)
+        )
+        return Comparison(new, changed, returned, same, self.withdrawn)
+
+
+def compare(rows: Iterable[Row], known: Iterable[Known], expected: Iterable[Product]) -> Comparison:
+    """Return what is new, changed, back or gone; the order of the rows does not matter.
+
+    Parameters
+    ----------
+    rows
+        The listing. A product in it twice counts once, with the marks of all its rows.
+    known
+        What the catalog knows of the products in the listing.
+    expected
+        The products that this very answer must list again unless they were withdrawn: none where
+        the answer is known to be incomplete.
+    """
+    listed = one_row_each(rows)
+    before = {each.product.identity: each for each in known}
+    result = Comparison()
+    for row in listed:
+        _bin(result, row, before.get(row.product.identity)).append(row)
+    identities = {row.product.identity for row in listed}
+    result.withdrawn.extend(each for each in expected if each.identity not in identities)
+    return result
+
+
+def one_row_each(rows: Iterable[Row]) -> list[Row]:
+    """Return one row for each product, in an order of their own, with the marks of all its rows."""
+    by_product: dict[tuple[Instrument, str], list[Row]] = {}
+    for row in rows:
+        by_product.setdefault(row.product.identity, []).append(row)
+    return [alike[0] if len(alike) == 1 else _merged(alike) for alike in by_product.values()]
+
+
+def _merged(rows: Sequence[Row]) -> Row:
+    marks = all_marks(rows)
+    chosen = max(rows, key=repr)
+    return replace(chosen, lastmodified=marks.lastmodified, pipeversion=marks.pipeversion)
+
+
+def _bin(result: Comparison, row: Row, known: Known | None) -> list[Row]:
+    if known is None:
+        return result.new
+    if is_reprocessed(row, known):
+        return result.changed
+    return result.returned if known.withdrawn else result.same
+
+
+def is_reprocessed(row: Row, known: Known) -> bool:
+    """Return whether a listing says that a product's content may no longer be what we hold.
+
+    The marks belong to the exposure and are set when the pipeline ingests it. An exposure is the
+    camera's own file, which no processing rewrites, so marks never make us fetch it again. An
+    absent mark says nothing, and neither does one under which the content was fetched before,
+    whichever program or row has it now.
+    """
+    if known.state is State.WANTED or row.product.image_type is ImageType.EXPOSURE:
+        return False
+    return not known.settled_marks.cover(marks_of(row))
