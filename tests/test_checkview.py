@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from support.command import run_on_terminal, served, settings_file
 
-from winter_sync import log
 from winter_sync.checkview import CheckView
 from winter_sync.core.errors import ExitCode
+from winter_sync.monitoring.log_setup import configure_logging
 from winter_sync.progress import EVERY_SECONDS
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def test_the_log_is_told_now_and_then() -> None:
     """Where nobody watches: a line each half minute, and none where nothing happens."""
     now = 0.0
     stream = io.StringIO()
-    logger = log.configure(str, level="info", form="json", stream=stream)
+    logger = configure_logging(str, level="info", form="json", stream=stream)
     with CheckView(Console(file=io.StringIO()), logger, 100, 1000, lambda: now) as view:
         for second in range(90):
             now = float(second)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from support.command import run, run_on_terminal, settings_file
 
-from winter_sync import demo, log
+from winter_sync import demo
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.layout import STATE_DIR
+from winter_sync.monitoring.log_setup import configure_logging
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,7 +92,7 @@ async def test_the_demo_notices_a_file_that_is_wrong(
 
     monkeypatch.setattr(demo, "_prove", prove)
     console = Console(file=shown, highlight=False, soft_wrap=True)
-    code = await demo.demonstrate(tmp_path / "tree", log.configure(str, level="error"), console)
+    code = await demo.demonstrate(tmp_path / "tree", configure_logging(str, level="error"), console)
     assert code == ExitCode.INCOMPLETE
     assert "245 of 247 files are the observatory's" in shown.getvalue()
     assert shown.getvalue().count("differs or is absent: /data/loki/data/winter/20251023/fin") == 2

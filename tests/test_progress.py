@@ -16,7 +16,6 @@ from structlog.testing import capture_logs
 from support.makers import batch, candidate, product
 from test_tally import NIGHTS, QUERY, SIZE, polled, settled, some
 
-from winter_sync import log
 from winter_sync.core.downloads import Failed
 from winter_sync.core.events import (
     BatchBegun,
@@ -29,6 +28,7 @@ from winter_sync.core.events import (
     ServerWell,
     Settled,
 )
+from winter_sync.monitoring.log_setup import configure_logging
 from winter_sync.progress import ProgressLog, ProgressView, drawn, is_drawable
 from winter_sync.tally import Tally
 
@@ -177,7 +177,7 @@ def test_the_log_does_not_tear_the_drawing(monkeypatch: pytest.MonkeyPatch) -> N
     """A line of the log is written whole above what is drawn."""
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    logger = log.configure(str, form="human")
+    logger = configure_logging(str, form="human")
     environment = {"TERM": "xterm"}
     console = Console(
         file=terminal, force_terminal=True, width=60, soft_wrap=True, _environ=environment

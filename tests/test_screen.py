@@ -15,13 +15,13 @@ from rich.tree import Tree
 from structlog import reset_defaults
 from support.makers import candidate, product
 
-from winter_sync import log
 from winter_sync.core.downloads import Failed
 from winter_sync.core.events import Event, PollFailed, Retrying, RowsRefused, ServerUnwell, Settled
 from winter_sync.core.printable import printable
 from winter_sync.core.products import ImageType, Instrument
 from winter_sync.core.queries import Query, Subject
-from winter_sync.narrator import narrator
+from winter_sync.monitoring.event_log import narrator
+from winter_sync.monitoring.log_setup import configure_logging
 from winter_sync.progress import ProgressView
 from winter_sync.screen import Screen
 
@@ -104,7 +104,7 @@ def events_of(text: str) -> list[Event]:
 def test_a_log_for_people_has_a_printable_line_for_each_event(text: str) -> None:
     """Whatever a reason or a path holds, it begins no line of its own."""
     stream = io.StringIO()
-    tell = narrator(log.configure(str, level="debug", form="human", stream=stream))
+    tell = narrator(configure_logging(str, level="debug", form="human", stream=stream))
     events = events_of(text)
     for event in events:
         tell(event)

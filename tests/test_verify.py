@@ -29,14 +29,14 @@ from support.command import (
 )
 from support.rig import Rig, path_of
 
-from winter_sync import status
 from winter_sync.catalog.records import Scope
-from winter_sync.completeness import end_of
 from winter_sync.core.errors import ExitCode, StorageError, UsageError
 from winter_sync.core.events import FilesChanged, FilesLost
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.products import ImageType, Instrument, Night
 from winter_sync.factory import CATALOG, open_existing_catalog, open_mirror
+from winter_sync.monitoring import status
+from winter_sync.monitoring.completeness import end_of
 from winter_sync.simulator import DEMO_NIGHT
 from winter_sync.status_view import show
 from winter_sync.sync.quick_check import look_at_newest
@@ -649,12 +649,12 @@ async def stood(rig: Rig) -> tuple[dict[str, Any], str]:
     settings = rig.settings()
     async with open_existing_catalog(settings) as catalog:
         scope = Scope(programs=tuple(one.program for one in settings.selections))
-        found = await status.look(catalog, settings.selections, end_of(DEMO_NIGHT))
+        found = await status.read_status(catalog, settings.selections, end_of(DEMO_NIGHT))
         damaged = await look_at_newest(catalog, settings.root, scope, 5000)
     found = status.with_damaged(found, damaged)
     stream = io.StringIO()
     show(Console(file=stream, width=80), found)
-    read: dict[str, Any] = json.loads(status.as_json(found))
+    read: dict[str, Any] = json.loads(status.status_as_json(found))
     return read, " ".join(stream.getvalue().split())
 
 

@@ -179,7 +179,7 @@ def run(context: typer.Context) -> None:
     from winter_sync.config import load_settings  # noqa: PLC0415 - heavy
     from winter_sync.core import Redaction  # noqa: PLC0415 - heavy
     from winter_sync.core_dumps import forbid_core_dumps  # noqa: PLC0415 - heavy
-    from winter_sync.narrator import narrator  # noqa: PLC0415 - heavy
+    from winter_sync.monitoring import narrator  # noqa: PLC0415 - heavy
     from winter_sync.notify import Notifier  # noqa: PLC0415 - heavy
     from winter_sync.service import Service, Wishes  # noqa: PLC0415 - heavy
 
@@ -296,17 +296,17 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
 ) -> None:
     """Show what is here and what is pending, and whether all listed of the last night is here."""
-    from winter_sync import status as reading  # noqa: PLC0415 - heavy
     from winter_sync.catalog import Scope  # noqa: PLC0415 - heavy
     from winter_sync.factory import now, open_existing_catalog  # noqa: PLC0415 - heavy
+    from winter_sync.monitoring import Status, read_status, status_as_json, with_damaged  # noqa: PLC0415 - heavy
     from winter_sync.status_view import show  # noqa: PLC0415 - heavy
     from winter_sync.sync import look_at_newest  # noqa: PLC0415 - heavy
 
     settings, _ = _prepare(context.obj, secrets=False)
 
-    async def read() -> reading.Status:
+    async def read() -> Status:
         async with open_existing_catalog(settings) as catalog:
-            found = await reading.look(catalog, settings.selections, now())
+            found = await read_status(catalog, settings.selections, now())
             scope = Scope(programs=tuple(one.program for one in settings.selections))
             damaged = await look_at_newest(
                 catalog,
@@ -315,11 +315,11 @@ def status(
                 _FILES_LOOKED_AT,
                 follow_links=settings.mirror.follow_links,
             )
-            return reading.with_damaged(found, damaged)
+            return with_damaged(found, damaged)
 
     found = _run(read())
     if as_json:
-        _say(reading.as_json(found))
+        _say(status_as_json(found))
     else:
         show(_console(), found)
 
@@ -329,7 +329,7 @@ def check(context: typer.Context) -> None:
     """Check settings, disk, server, clock and credentials; say how to mend what is wrong."""
     from winter_sync import doctor  # noqa: PLC0415 - heavy
     from winter_sync.config import find_file  # noqa: PLC0415 - heavy
-    from winter_sync.narrator import narrator  # noqa: PLC0415 - heavy
+    from winter_sync.monitoring import narrator  # noqa: PLC0415 - heavy
 
     settings, logger = _prepare(context.obj, secrets=False)
     file = find_file(context.obj.config)
@@ -506,10 +506,10 @@ def _prepare(
 
 
 def _logger(level: str, form: str, redact: Callable[[str], str] = str) -> FilteringBoundLogger:
-    from winter_sync import log  # noqa: PLC0415 - heavy
+    from winter_sync.monitoring import configure_logging, take_over_logging  # noqa: PLC0415 - heavy
 
-    logger = log.configure(redact, level=level, form=form)  # type: ignore[arg-type] # one of FORMATS
-    log.take_over(logger)
+    logger = configure_logging(redact, level=level, form=form)  # type: ignore[arg-type] # one of FORMATS
+    take_over_logging(logger)
     return logger
 
 

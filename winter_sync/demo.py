@@ -17,8 +17,6 @@ import aiohttp
 from rich.text import Text
 from rich.tree import Tree as TreeView
 
-from winter_sync import status
-from winter_sync.completeness import end_of
 from winter_sync.config import Settings, check_root
 from winter_sync.core import (
     ExitCode,
@@ -32,6 +30,7 @@ from winter_sync.core import (
     show_size,
 )
 from winter_sync.factory import open_existing_catalog
+from winter_sync.monitoring import end_of, read_status
 from winter_sync.oneoff import run_once
 from winter_sync.simulator.accounts import (
     DEFAULT_PASSWORD,
@@ -119,7 +118,7 @@ async def _mirror(settings: Settings, logger: FilteringBoundLogger, console: Con
 
 async def _show_status(console: Console, settings: Settings) -> None:
     async with open_existing_catalog(settings) as catalog:
-        found = await status.look(catalog, settings.selections, end_of(Night(_NIGHT)))
+        found = await read_status(catalog, settings.selections, end_of(Night(_NIGHT)))
     console.print(Text(f"\nThe status, as on the morning after the night {_NIGHT}:"))
     show(console, found)
     console.print()

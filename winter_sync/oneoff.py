@@ -12,7 +12,7 @@ from winter_sync.catalog import Catalog
 from winter_sync.config import check_root
 from winter_sync.core import State, UsageError, WinterSyncError, printable, show_size, tell_all
 from winter_sync.factory import open_mirror
-from winter_sync.narrator import narrator
+from winter_sync.monitoring import narrator
 from winter_sync.overview import overview
 from winter_sync.progress import Progress, ProgressLog, ProgressView, is_drawable
 from winter_sync.screen import Screen

@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from winter_sync import status
-from winter_sync.completeness import Reach
 from winter_sync.config import check_root, read_credentials
 from winter_sync.core import (
     DownloadsRest,
@@ -40,9 +38,16 @@ from winter_sync.core import (
     tell_all,
 )
 from winter_sync.daemon import Daemon
-from winter_sync.daybook import Daybook
 from winter_sync.factory import now, open_existing_catalog, open_mirror
-from winter_sync.metrics import Metrics, Watched
+from winter_sync.monitoring import (
+    Daybook,
+    Metrics,
+    Reach,
+    Watched,
+    read_last_night,
+    read_status,
+    status_as_json,
+)
 from winter_sync.orders import Order, Orders
 from winter_sync.sentry import make_sure_of_being_alone, only_daemon
 from winter_sync.vitals import Vitals
@@ -53,9 +58,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from winter_sync.catalog import CatalogThread
-    from winter_sync.completeness import NightState
     from winter_sync.config import Settings
     from winter_sync.core import Credentials, DayEnded
+    from winter_sync.monitoring import NightState
     from winter_sync.notify import Notifier
     from winter_sync.sync import Mirror
 
@@ -396,7 +401,7 @@ class Service:
         """Report a day that is over, and how its last night stands."""
         try:
             if self._reader is not None:
-                night = await status.look_at_last_night(
+                night = await read_last_night(
                     self._reader, self._settings.selections, self._clock()
                 )
                 ended = replace(ended, **_night_of_summary(night))
@@ -437,7 +442,7 @@ class Service:
         if self._reader is None:
             raise StorageError(self._not_ready or "the catalog is not open")
         selections = self._settings.selections
-        return status.as_json(await status.look(self._reader, selections, self._clock()))
+        return status_as_json(await read_status(self._reader, selections, self._clock()))
 
 
 def _night_of_summary(state: NightState) -> dict[str, Any]:

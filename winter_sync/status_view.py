@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, TypeVar
 
 from rich.text import Text
 
-from winter_sync.completeness import (
+from winter_sync.core import (
+    Damage,
+    ImageType,
+    Instrument,
+    State,
+    printable,
+    show_duration,
+    show_instant,
+    show_size,
+)
+from winter_sync.monitoring import (
     NOT_KEPT,
     Numbers,
     Reach,
@@ -22,16 +32,6 @@ from winter_sync.completeness import (
     remainder,
     when,
 )
-from winter_sync.core import (
-    Damage,
-    ImageType,
-    Instrument,
-    State,
-    printable,
-    show_duration,
-    show_instant,
-    show_size,
-)
 from winter_sync.overview import Overview
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from winter_sync.catalog import Damaged, NightCount, PollState, Trouble
     from winter_sync.core import Night
-    from winter_sync.status import Status
+    from winter_sync.monitoring import Status
 
 T = TypeVar("T")
 

@@ -25,7 +25,7 @@ from winter_sync.core import (
     tell_all,
 )
 from winter_sync.factory import CATALOG, open_existing_catalog, open_mirror
-from winter_sync.narrator import narrator
+from winter_sync.monitoring import narrator
 from winter_sync.oneoff import Choice, complaints
 from winter_sync.progress import Progress, ProgressLog, ProgressView, is_drawable
 from winter_sync.screen import Screen

@@ -17,7 +17,7 @@ from winter_sync.catalog.records import Poll
 from winter_sync.core.downloads import Failed, Missing, Published
 from winter_sync.core.products import ImageType, Instrument, Night
 from winter_sync.core.queries import Query, Selection, Subject, Target
-from winter_sync.status import Status, _look, as_json
+from winter_sync.monitoring.status import Status, _look, status_as_json
 from winter_sync.status_view import show
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def test_a_cloudy_night(filled: Filled) -> None:
     assert lines_of(status)[0] == (
         "Last night (20240303): nothing listed yet; latest with data 20240228."
     )
-    told = json.loads(as_json(status))
+    told = json.loads(status_as_json(status))
     assert (told["last_night"], told["latest_night_with_data"]) == ("20240303", "20240228")
     assert told["last_night_complete"] is False
 
@@ -157,7 +157,7 @@ def test_a_program_that_does_not_answer_and_one_that_is_refused(filled: Filled) 
         [THIRD, "-", "-", "-", "-", "never"],
         ["together", "5/5", "8/8", "-", "-", "02-29", "20:10"],
     ]
-    told = json.loads(as_json(status))
+    told = json.loads(status_as_json(status))
     assert told["archive"]["failing_since"] is None
     assert told["programs"][1]["failing_since"] == "2024-02-29T17:10:00.000+00:00"
     assert told["programs"][2]["last_answer"] is None
@@ -194,7 +194,7 @@ def test_what_is_pending_failing_and_missing_by_program(filled: Filled) -> None:
         "Last night (20240228): 5 of 12 listed are here (5 kB), 5 pending (1 failed, next retried "
         "18:00 UTC), 2 missing on the server, next asked 18:00 UTC."
     )
-    first, second = json.loads(as_json(status))["programs"]
+    first, second = json.loads(status_as_json(status))["programs"]
     assert [first["last_night"][key] for key in ("listed", "here", "pending", "missing")] == [
         *(9, 5, 2, 2),
     ]
@@ -220,7 +220,7 @@ def test_science_that_is_not_kept_is_apart(filled: Filled) -> None:
         "archive."
     )
     assert filled.catalog.standing([FIRST]).last_complete_night == LAST
-    (program,) = json.loads(as_json(status))["programs"]
+    (program,) = json.loads(status_as_json(status))["programs"]
     assert (program["last_night"]["missing"], program["last_night"]["not_kept"]) == (0, 3)
     assert program["last_night"]["next_asked"] is None
 

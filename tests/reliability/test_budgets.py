@@ -15,7 +15,7 @@ from support.rig import path_of
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.events import BatchEnded, Settled
 from winter_sync.formats.zip_stream import Limits
-from winter_sync.narrator import narrator
+from winter_sync.monitoring.event_log import narrator
 
 BROKEN_OFF = "it is broken off; the product is singled out and waits alone (exit code 5)"
 SPARED = "what is more is not looked at; the product is singled out and waits alone (exit code 5)"

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import pytest
 from reliability.stage import Reacting, Stage, fault, staged
 
-from winter_sync import log
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.events import BatchEnded, ServerUnwell, ServerWell
-from winter_sync.narrator import narrator
+from winter_sync.monitoring.event_log import narrator
+from winter_sync.monitoring.log_setup import configure_logging
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -195,7 +195,7 @@ async def test_a_crowd_of_log_lines_is_a_bug(tmp_path: Path) -> None:
 def _logged(stage: Stage) -> _Lines:
     """Write a log of the runs as the command does, of all that is a warning or worse."""
     stream = io.StringIO()
-    tell = narrator(log.configure(str, level="warning", form="json", stream=stream))
+    tell = narrator(configure_logging(str, level="warning", form="json", stream=stream))
     stage.rig.events = Reacting(tell)
     return _Lines(stream)
 

@@ -17,14 +17,15 @@ import pytest
 from reliability.stage import PROGRAM, TYPES, PausingRig, Reacting
 from support.rig import path_of
 
-from winter_sync import log
 from winter_sync.catalog.connection import CatalogThread
 from winter_sync.config.credentials import read_credentials
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.redaction import redactor
 from winter_sync.factory import CATALOG
-from winter_sync.metrics import Metrics, Watched
-from winter_sync.narrator import narrator
+from winter_sync.monitoring.event_log import narrator
+from winter_sync.monitoring.log_setup import configure_logging
+from winter_sync.monitoring.metrics import Metrics, Watched
+from winter_sync.monitoring.status import read_status, status_as_json
 from winter_sync.simulator import (
     DEMO_NIGHT,
     Account,
@@ -40,7 +41,6 @@ from winter_sync.simulator import (
     program_record,
 )
 from winter_sync.simulator.zips import DESCRIPTOR_FLAG, ENCRYPTED_FLAG, pack
-from winter_sync.status import as_json, look
 from winter_sync.web import Sources, serving
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ class SecretRig(PausingRig):
         self.overheard = Overheard()
         redact = redactor(read_credentials(self.settings()))
         out = self.overheard.stream
-        logger = log.configure(redact, level="debug", form="json", stream=out)
+        logger = configure_logging(redact, level="debug", form="json", stream=out)
         self.events = Reacting(narrator(logger))
 
     async def sync(self) -> Report:
@@ -269,7 +269,7 @@ async def _pages(rig: SecretRig, metrics: Metrics) -> list[str]:
 
         async def shown() -> str:
             now = rig.observatory.clock.now()
-            return as_json(await look(catalog, settings.selections, now))
+            return status_as_json(await read_status(catalog, settings.selections, now))
 
         sources = Sources(list, list, lambda: metrics.page(watched), shown)
         async with serving("127.0.0.1:0", sources) as address, aiohttp.ClientSession() as client:

@@ -26,7 +26,7 @@ _FIRST_KEYS = ("timestamp", "level", "event")
 _MANY_LINES = frozenset({"exception", "stack"})
 
 
-def configure(
+def configure_logging(
     redact: Callable[[str], str],
     *,
     level: str = "info",
@@ -79,7 +79,7 @@ def goes_to_journal(environ: Mapping[str, str], descriptor: int) -> bool:
     return environ.get("JOURNAL_STREAM") == f"{written.st_dev}:{written.st_ino}"
 
 
-def take_over(logger: FilteringBoundLogger) -> None:
+def take_over_logging(logger: FilteringBoundLogger) -> None:
     """Let what libraries log and warn of, and what we die of, be written by this logger too.
 
     So it has the same form, and no secret in it.

@@ -12,10 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from reliability.stage import staged
 from support.makers import PROGRAM, batch, candidate, evidence, product
 
-from winter_sync import narrator
 from winter_sync.catalog.connection import Catalog, CatalogThread
 from winter_sync.catalog.records import Poll
-from winter_sync.completeness import end_of, last_night
 from winter_sync.core.downloads import Failed, Missing, Published, Unchanged
 from winter_sync.core.errors import Cause
 from winter_sync.core.events import (
@@ -61,10 +59,11 @@ from winter_sync.core.events import (
 from winter_sync.core.products import ImageType, Instrument
 from winter_sync.core.queries import Query, Selection, Subject, Target
 from winter_sync.factory import CATALOG
-from winter_sync.metric_table import METRICS
-from winter_sync.metrics import Metrics, Watched
+from winter_sync.monitoring import event_log as narrator
+from winter_sync.monitoring.completeness import end_of, last_night
+from winter_sync.monitoring.metric_definitions import METRICS
+from winter_sync.monitoring.metrics import Metrics, Watched
 from winter_sync.simulator import DEMO_NIGHT
-from winter_sync.status import look
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -382,7 +381,7 @@ async def test_the_last_night_is_in_the_numbers(rig: Rig) -> None:
     async with CatalogThread(path, clock.now, reading=True) as catalog:
         selections = rig.settings().selections
         page = Page(await metrics.page(Watched(catalog, selections, rig.root, 0)))
-        status = await look(catalog, selections, end_of(DEMO_NIGHT))
+        status = await read_status(catalog, selections, end_of(DEMO_NIGHT))
     assert page.get("last_night") == int(DEMO_NIGHT.name)
     assert page.get("last_night_is_complete") == status.last.is_complete == 1
     for state in ("here", "pending", "missing", "not_kept"):

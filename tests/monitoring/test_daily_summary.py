@@ -23,7 +23,7 @@ from winter_sync.core.events import (
 )
 from winter_sync.core.products import ImageType, Instrument
 from winter_sync.core.queries import Query, Subject
-from winter_sync.daybook import Daybook
+from winter_sync.monitoring.daily_summary import Daybook
 
 START = datetime(2026, 3, 28, 23, 50, tzinfo=UTC)
 QUERY = Query(Subject("2024A000", Instrument.WINTER, ImageType.STACK), date(2024, 1, 1))

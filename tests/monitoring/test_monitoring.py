@@ -12,7 +12,7 @@ import yaml
 
 from winter_sync.core.errors import Cause
 from winter_sync.core.products import ImageType, Instrument
-from winter_sync.metric_table import METRICS, SUCCEEDED
+from winter_sync.monitoring.metric_definitions import METRICS, SUCCEEDED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

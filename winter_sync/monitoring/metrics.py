@@ -20,7 +20,6 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from winter_sync import __version__
-from winter_sync import metric_table as table
 from winter_sync.catalog import Catalog, CatalogThread
 from winter_sync.core import (
     BatchBegun,
@@ -57,7 +56,8 @@ from winter_sync.core import (
     WindowHalved,
     space_of,
 )
-from winter_sync.status import look_at_last_night
+from winter_sync.monitoring import metric_definitions as table
+from winter_sync.monitoring.status import read_last_night
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -67,8 +67,8 @@ if TYPE_CHECKING:
     from prometheus_client import Metric as Family
 
     from winter_sync.catalog import Standing
-    from winter_sync.completeness import NightState
     from winter_sync.core import Night, Query, Selection, Subject
+    from winter_sync.monitoring.completeness import NightState
 
 _NEVER = float("inf")
 
@@ -342,7 +342,7 @@ async def _from_catalog(
     try:
         standing = await watched.catalog(Catalog.standing, programs)
         successes = await watched.catalog(Catalog.last_successes, subjects)
-        night = await look_at_last_night(watched.catalog, watched.selections, now)
+        night = await read_last_night(watched.catalog, watched.selections, now)
     except StorageError:
         return ()
     return (*_standing(standing), *_last_night(night), *_successes(subjects, successes, now))

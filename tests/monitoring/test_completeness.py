@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from winter_sync.catalog.records import NightCount, PollState, QueueCount
-from winter_sync.completeness import (
+from winter_sync.core.products import ImageType, Instrument, Night
+from winter_sync.core.queries import Subject
+from winter_sync.monitoring.completeness import (
     NightState,
     Numbers,
     Reach,
@@ -22,8 +24,6 @@ from winter_sync.completeness import (
     tonight,
     when,
 )
-from winter_sync.core.products import ImageType, Instrument, Night
-from winter_sync.core.queries import Subject
 
 PALOMAR = ZoneInfo("America/Los_Angeles")
 NOW = datetime(2024, 2, 29, 18, tzinfo=UTC)

@@ -12,12 +12,12 @@ import pytest
 from rich.console import Console
 
 from winter_sync.catalog.records import LastPoll, NightCount, PollState, QueueCount, Trouble
-from winter_sync.completeness import Numbers, Reach, by_program, headline, remainder
 from winter_sync.core.products import ImageType, Instrument, Night, Product, State
 from winter_sync.core.queries import Subject
 from winter_sync.factory import open_existing_catalog
+from winter_sync.monitoring.completeness import Numbers, Reach, by_program, headline, remainder
+from winter_sync.monitoring.status import Status, read_status, status_as_json
 from winter_sync.simulator.fault_script import parse_script
-from winter_sync.status import Status, as_json, look
 from winter_sync.status_view import show
 
 if TYPE_CHECKING:
@@ -304,7 +304,7 @@ def test_the_machines_status_has_stable_keys() -> None:
     status = status_of(
         count(wanted=1), count(NIGHT.plus(-1)), troubles=troubles, polls=(poll(error="down"),)
     )
-    told = json.loads(as_json(status))
+    told = json.loads(status_as_json(status))
     assert told["last_night"] == "20251023"
     assert told["last_night_complete"] is False
     assert set(told) == {
@@ -356,7 +356,7 @@ def test_the_machines_status_tells_of_the_archive_and_each_program() -> None:
     """When it last answered, since when it fails, and what each program lists and lacks."""
     since = POLLED + timedelta(minutes=5)
     status = status_of(count(missing=3), states=(state(failing=since),))
-    told = json.loads(as_json(status))
+    told = json.loads(status_as_json(status))
     reach = {
         "last_answer": "2025-10-24T17:55:35.000+00:00",
         "failing_since": "2025-10-24T18:00:35.000+00:00",
@@ -389,7 +389,7 @@ def test_the_machines_status_tells_of_the_archive_and_each_program() -> None:
 
 def test_the_machines_status_of_an_empty_mirror() -> None:
     """An empty mirror has a last night as the archive has, no night with data, none complete."""
-    told = json.loads(as_json(status_of(states=())))
+    told = json.loads(status_as_json(status_of(states=())))
     assert told["last_night"] == "20251023"
     assert told["latest_night_with_data"] is None
     assert told["archive"] == {"last_answer": None, "failing_since": None, "error": None}
@@ -403,7 +403,7 @@ def test_the_machines_status_of_an_empty_mirror() -> None:
 def test_a_complete_night_is_complete_for_a_machine(kind: ImageType, *, complete: bool) -> None:
     """What is missing on the server is not here; science that is not kept does not count."""
     status = status_of(count(), count(image_type=kind, missing=3))
-    assert json.loads(as_json(status))["last_night_complete"] is complete
+    assert json.loads(status_as_json(status))["last_night_complete"] is complete
 
 
 async def test_it_is_read_from_the_catalog(rig: Rig) -> None:
@@ -414,10 +414,10 @@ async def test_it_is_read_from_the_catalog(rig: Rig) -> None:
     now = datetime(2025, 10, 24, 18, tzinfo=UTC)
     selections = rig.settings().selections
     async with open_existing_catalog(rig.settings()) as catalog:
-        whole = await look(catalog, selections, now)
-        part = await look(catalog, selections[:1], now)
+        whole = await read_status(catalog, selections, now)
+        part = await read_status(catalog, selections[:1], now)
     files = rig.files()
-    told = json.loads(as_json(whole))
+    told = json.loads(status_as_json(whole))
     assert told["totals"]["published"] == len(files)
     assert told["totals"]["size"] == sum((rig.root / path).stat().st_size for path in files)
     assert told["totals"]["missing"] == len(told["troubles"]) == 3
@@ -438,7 +438,9 @@ async def test_a_refused_program_and_a_server_that_is_away_are_told(rig: Rig) ->
 
     async def read() -> Status:
         async with open_existing_catalog(rig.settings()) as catalog:
-            return await look(catalog, rig.settings().selections, rig.observatory.clock.now())
+            return await read_status(
+                catalog, rig.settings().selections, rig.observatory.clock.now()
+            )
 
     assert (await read()).last.is_all_here is False  # of that night, days later, nothing is listed
     assert all(one.failing_since is None for one in (await read()).states)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from winter_sync.catalog import PollState, QueueCount, Scope
-from winter_sync.completeness import (
+from winter_sync.core import Damage, State
+from winter_sync.monitoring.completeness import (
     NightState,
     Numbers,
     Reach,
@@ -16,7 +17,6 @@ from winter_sync.completeness import (
     never_answered,
     tonight,
 )
-from winter_sync.core import Damage, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -129,7 +129,9 @@ def _night_state(
 # --- reading -------------------------------------------------------------------------------------
 
 
-async def look(catalog: CatalogThread, selections: Sequence[Selection], now: datetime) -> Status:
+async def read_status(
+    catalog: CatalogThread, selections: Sequence[Selection], now: datetime
+) -> Status:
     """Read how the selections stand.
 
     Raises
@@ -140,7 +142,7 @@ async def look(catalog: CatalogThread, selections: Sequence[Selection], now: dat
     return await catalog(_look, selections, now)
 
 
-async def look_at_last_night(
+async def read_last_night(
     catalog: CatalogThread, selections: Sequence[Selection], now: datetime
 ) -> NightState:
     """Read how the last night stands: cheap enough to be asked all the time.
@@ -243,7 +245,7 @@ def _subjects(selections: Iterable[Selection]) -> list[Subject]:
 # --- for a machine -------------------------------------------------------------------------------
 
 
-def as_json(status: Status) -> str:
+def status_as_json(status: Status) -> str:
     """Write a status for a machine. These keys stay; more may come.
 
     Times are ISO 8601, UTC; a night is eight digits.

@@ -16,7 +16,6 @@ import pytest
 import structlog
 from support.command import KEYS, PASSWORD, PROGRAM, USER, leaked, travelling_forms
 
-from winter_sync import log
 from winter_sync.core.credentials import Credentials
 from winter_sync.core.downloads import (
     Batch,
@@ -48,7 +47,8 @@ from winter_sync.core.marks import Marks
 from winter_sync.core.products import ImageType, Instrument, Night, Product
 from winter_sync.core.queries import Query, Subject
 from winter_sync.core.redaction import redactor
-from winter_sync.narrator import narrator
+from winter_sync.monitoring.event_log import narrator
+from winter_sync.monitoring.log_setup import LogFormat, configure_logging, take_over_logging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,7 +103,7 @@ def polled(**counts: Any) -> Polled:  # noqa: ANN401 - by the names of its field
 def written(*events: Event, level: str = "debug") -> list[dict[str, Any]]:
     """Give what is logged of events, as a machine reads it."""
     stream = io.StringIO()
-    tell = narrator(log.configure(REDACT, level=level, form="auto", stream=stream))
+    tell = narrator(configure_logging(REDACT, level=level, form="auto", stream=stream))
     for event in events:
         tell(event)
     return [json.loads(line) for line in stream.getvalue().splitlines()]
@@ -191,11 +191,11 @@ def test_a_line_begins_with_when_how_grave_and_what() -> None:
     ],
 )
 def test_people_read_lines_and_machines_read_json(
-    stream: type[io.StringIO], form: log.LogFormat, *, is_json: bool
+    stream: type[io.StringIO], form: LogFormat, *, is_json: bool
 ) -> None:
     """A terminal gets lines for people, all else JSON, unless one of them is asked for."""
     out = stream()
-    narrator(log.configure(REDACT, form=form, stream=out))(polled(new=3))
+    narrator(configure_logging(REDACT, form=form, stream=out))(polled(new=3))
     assert out.getvalue().startswith("{") is is_json
     assert out.getvalue().count("\n") == 1
 
@@ -203,7 +203,7 @@ def test_people_read_lines_and_machines_read_json(
 def loggers() -> Iterator[tuple[io.StringIO, FilteringBoundLogger]]:
     """Give a logger of each form, and its stream."""
     for stream in (io.StringIO(), Terminal()):
-        yield stream, log.configure(REDACT, stream=stream)
+        yield stream, configure_logging(REDACT, stream=stream)
 
 
 @pytest.mark.parametrize("form", list(travelling_forms(USER, PASSWORD, KEYS[PROGRAM])))
@@ -221,7 +221,7 @@ def test_a_secret_is_taken_out_of_every_part_of_a_line(form: str) -> None:
 def test_what_libraries_log_and_warn_of_is_written_the_same_way() -> None:
     """A library's own lines and Python's warnings are JSON like ours, without secrets."""
     stream = io.StringIO()
-    log.take_over(log.configure(REDACT, stream=stream))
+    take_over_logging(configure_logging(REDACT, stream=stream))
     logging.getLogger("asyncio").error("never retrieved: %s", PASSWORD)
     with warnings.catch_warnings():
         warnings.simplefilter("always")
@@ -238,7 +238,7 @@ def test_what_libraries_log_and_warn_of_is_written_the_same_way() -> None:
 def test_what_it_dies_of_is_written_the_same_way(capsys: pytest.CaptureFixture[str]) -> None:
     """A fault of our own ends in one line with its traceback, without secrets."""
     stream = io.StringIO()
-    log.take_over(log.configure(REDACT, stream=stream))
+    take_over_logging(configure_logging(REDACT, stream=stream))
     fault = RuntimeError(PASSWORD)
     sys.excepthook(RuntimeError, fault, None)
     (line,) = [json.loads(line) for line in stream.getvalue().splitlines()]
@@ -250,7 +250,7 @@ def test_what_it_dies_of_is_written_the_same_way(capsys: pytest.CaptureFixture[s
 async def test_what_a_task_dies_of_is_written_the_same_way() -> None:
     """A task that nobody waits for and that fails is logged, without secrets."""
     stream = io.StringIO()
-    log.take_over(log.configure(REDACT, stream=stream))
+    take_over_logging(configure_logging(REDACT, stream=stream))
     asyncio.get_running_loop().call_exception_handler(
         {"message": f"nobody heard of {PASSWORD}", "exception": RuntimeError(PASSWORD)}
     )
@@ -265,7 +265,7 @@ def test_lines_go_to_what_is_standard_error_when_they_are_written(
     """While a progress bar has standard error, lines go through it and do not tear it."""
     before, during = io.StringIO(), io.StringIO()
     monkeypatch.setattr(sys, "stderr", before)
-    logger = log.configure(REDACT)
+    logger = configure_logging(REDACT)
     monkeypatch.setattr(sys, "stderr", during)
     logger.info("through the bar")
     assert before.getvalue() == ""

@@ -1,0 +1,5 @@
+"""What is said: log lines, metrics, status, the summary of a day."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

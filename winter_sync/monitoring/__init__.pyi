@@ -1,0 +1,45 @@
+from .completeness import (
+    NOT_KEPT,
+    NightState,
+    Numbers,
+    Reach,
+    all_here,
+    by_program,
+    end_of,
+    failing,
+    headline,
+    never_answered,
+    remainder,
+    when,
+)
+from .daily_summary import Daybook
+from .event_log import narrator
+from .log_setup import configure_logging, take_over_logging
+from .metrics import Metrics, Watched
+from .status import Status, read_last_night, read_status, status_as_json, with_damaged
+
+__all__ = [
+    "NOT_KEPT",
+    "Daybook",
+    "Metrics",
+    "NightState",
+    "Numbers",
+    "Reach",
+    "Status",
+    "Watched",
+    "all_here",
+    "by_program",
+    "configure_logging",
+    "end_of",
+    "failing",
+    "headline",
+    "narrator",
+    "never_answered",
+    "read_last_night",
+    "read_status",
+    "remainder",
+    "status_as_json",
+    "take_over_logging",
+    "when",
+    "with_damaged",
+]
