@@ -179,9 +179,12 @@ def run(context: typer.Context) -> None:
     from winter_sync.config import load_settings  # noqa: PLC0415 - heavy
     from winter_sync.core import Redaction  # noqa: PLC0415 - heavy
     from winter_sync.core_dumps import forbid_core_dumps  # noqa: PLC0415 - heavy
+    from winter_sync.daemon import (  # noqa: PLC0415 - heavy
+        Notifier,
+        Service,
+        Wishes,
+    )
     from winter_sync.monitoring import narrator  # noqa: PLC0415 - heavy
-    from winter_sync.notify import Notifier  # noqa: PLC0415 - heavy
-    from winter_sync.service import Service, Wishes  # noqa: PLC0415 - heavy
 
     forbid_core_dumps()
     redaction = Redaction()

@@ -244,7 +244,7 @@ def test_a_reload_while_it_begins_is_put_off(tmp_path: Path) -> None:
     """SIGHUP that comes before it can obey ends nothing: the settings are read once more then."""
     (tmp_path / "sitecustomize.py").write_text(
         "import os, signal\n"
-        "import winter_sync.service as service\n"
+        "import winter_sync.daemon.service as service\n"
         "read = service.read_credentials\n"
         "def read_credentials(settings):\n"
         "    service.read_credentials = read\n"

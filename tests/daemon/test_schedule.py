@@ -12,7 +12,7 @@ from support.driven import Time
 
 from winter_sync.core.products import ImageType, Instrument
 from winter_sync.core.queries import Subject
-from winter_sync.schedule import RegularTrigger, Schedule
+from winter_sync.daemon.schedule import RegularTrigger, Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -23,7 +23,7 @@ from winter_sync.core.events import (
     StorageTrouble,
 )
 from winter_sync.core.products import ImageType
-from winter_sync.schedule import Schedule
+from winter_sync.daemon.schedule import Schedule
 from winter_sync.simulator import Answer, Call, Faults, Reset
 from winter_sync.sync.engine import Mirror
 from winter_sync.sync.fetcher import Fetched, Fetcher

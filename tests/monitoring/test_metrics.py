@@ -63,6 +63,7 @@ from winter_sync.monitoring import event_log as narrator
 from winter_sync.monitoring.completeness import end_of, last_night
 from winter_sync.monitoring.metric_definitions import METRICS
 from winter_sync.monitoring.metrics import Metrics, Watched
+from winter_sync.monitoring.status import read_status
 from winter_sync.simulator import DEMO_NIGHT
 
 if TYPE_CHECKING:

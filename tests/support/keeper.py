@@ -13,9 +13,9 @@ from winter_sync.catalog.connection import Catalog
 from winter_sync.config import settings as settings_module
 from winter_sync.core.filesystem import digest
 from winter_sync.core.layout import STATE_DIR
+from winter_sync.daemon.service import Service, Wishes
+from winter_sync.daemon.systemd import Notifier
 from winter_sync.factory import CATALOG
-from winter_sync.notify import Notifier
-from winter_sync.service import Service, Wishes
 from winter_sync.simulator import (
     DEFAULT_PASSWORD,
     DEFAULT_USER,

@@ -37,7 +37,10 @@ from winter_sync.core import (
     explained,
     tell_all,
 )
-from winter_sync.daemon import Daemon
+from winter_sync.daemon.lock import make_sure_of_being_alone, only_daemon
+from winter_sync.daemon.runner import Daemon
+from winter_sync.daemon.signals import Order, Orders
+from winter_sync.daemon.watchdog import Vitals
 from winter_sync.factory import now, open_existing_catalog, open_mirror
 from winter_sync.monitoring import (
     Daybook,
@@ -48,9 +51,6 @@ from winter_sync.monitoring import (
     read_status,
     status_as_json,
 )
-from winter_sync.orders import Order, Orders
-from winter_sync.sentry import make_sure_of_being_alone, only_daemon
-from winter_sync.vitals import Vitals
 from winter_sync.web import Sources, open_addresses, serving
 
 if TYPE_CHECKING:
@@ -60,8 +60,8 @@ if TYPE_CHECKING:
     from winter_sync.catalog import CatalogThread
     from winter_sync.config import Settings
     from winter_sync.core import Credentials, DayEnded
+    from winter_sync.daemon.systemd import Notifier
     from winter_sync.monitoring import NightState
-    from winter_sync.notify import Notifier
     from winter_sync.sync import Mirror
 
 _LOOKED_AT_EVERY = 30.0

@@ -25,10 +25,10 @@ from winter_sync.core.events import (
     Started,
     StorageTrouble,
 )
-from winter_sync.daemon import Daemon
-from winter_sync.notify import Notifier
-from winter_sync.schedule import Schedule
-from winter_sync.sentry import only_daemon
+from winter_sync.daemon.lock import only_daemon
+from winter_sync.daemon.runner import Daemon
+from winter_sync.daemon.schedule import Schedule
+from winter_sync.daemon.systemd import Notifier
 from winter_sync.simulator import Call, Faults
 from winter_sync.sync.engine import Mirror
 from winter_sync.tree.tree import Tree

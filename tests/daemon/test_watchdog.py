@@ -20,7 +20,7 @@ from winter_sync.core.events import (
 )
 from winter_sync.core.products import ImageType, Instrument
 from winter_sync.core.queries import Query, Subject
-from winter_sync.vitals import Vitals
+from winter_sync.daemon.watchdog import Vitals
 
 BATCH = batch(candidate(product()), identifier="one")
 OTHER = batch(candidate(product(1)), identifier="other")

@@ -18,9 +18,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
-from winter_sync import web
 from winter_sync.core.errors import StorageError, UsageError
-from winter_sync.web import Sources, serving
+from winter_sync.web import server as web
+from winter_sync.web.server import Sources, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection

@@ -9,7 +9,7 @@ import pytest
 
 from winter_sync.core.errors import StorageError, UsageError
 from winter_sync.core.layout import STATE_DIR
-from winter_sync.sentry import make_sure_of_being_alone, only_daemon
+from winter_sync.daemon.lock import make_sure_of_being_alone, only_daemon
 
 if TYPE_CHECKING:
     from pathlib import Path

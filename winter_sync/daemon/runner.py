@@ -18,15 +18,15 @@ from winter_sync.core import (
     TransientError,
     doubled,
 )
-from winter_sync.schedule import Schedule
+from winter_sync.daemon.schedule import Schedule
 from winter_sync.sync import Report, RollingCheck, Work
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from winter_sync.core import Rhythm, Selection, Subject
+    from winter_sync.daemon.watchdog import Vitals
     from winter_sync.sync import Mirror
-    from winter_sync.vitals import Vitals
 
 _PUT_IN_ORDER_EVERY = timedelta(minutes=10)
 _LOOK_FOR_WORK_EVERY = timedelta(minutes=5)

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winter_sync.notify import LONGEST_STATUS, Notifier
+from winter_sync.daemon.systemd import LONGEST_STATUS, Notifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -1,0 +1,5 @@
+"""The daemon: poll in rhythm, download, watch itself, obey signals."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,7 @@
+from .server import Sources, open_addresses, serving
+
+__all__ = [
+    "Sources",
+    "open_addresses",
+    "serving",
+]
