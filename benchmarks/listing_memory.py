@@ -19,8 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from winter_sync.cli.demo import demo_settings
 from winter_sync.core.products import Night
-from winter_sync.demo import demo_settings
 from winter_sync.factory import open_mirror
 from winter_sync.sync.poller import Nights
 

@@ -14,11 +14,11 @@ from support.makers import candidate, evidence, path_of, product, row
 
 from winter_sync.catalog.connection import Catalog
 from winter_sync.catalog.records import Poll
+from winter_sync.cli.status_view import show
 from winter_sync.core.downloads import Failed, Missing, Published
 from winter_sync.core.products import ImageType, Instrument, Night
 from winter_sync.core.queries import Query, Selection, Subject, Target
 from winter_sync.monitoring.status import Status, _look, status_as_json
-from winter_sync.status_view import show
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -24,12 +24,12 @@ from support.command import (
     settings_file,
 )
 
+from winter_sync.cli.run_once import run_once
 from winter_sync.config.settings import load_settings
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.filesystem import digest
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.monitoring.log_setup import configure_logging
-from winter_sync.oneoff import run_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -16,12 +16,12 @@ from pydantic import ValidationError
 from support.command import PASSWORD, USER, leaked, run, served, settings_file
 from support.wires import ProxyServer, listening
 
+from winter_sync.cli.check import examine
 from winter_sync.config.credentials import read_credentials
 from winter_sync.config.settings import load_settings
 from winter_sync.core.errors import ExitCode, UsageError
 from winter_sync.core.proxies import Proxy, choose_proxy, parse_proxy
 from winter_sync.core.redaction import redactor
-from winter_sync.doctor import examine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

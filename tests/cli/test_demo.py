@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from support.command import run, run_on_terminal, settings_file
 
-from winter_sync import demo
+from winter_sync.cli import demo
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.monitoring.log_setup import configure_logging

@@ -15,6 +15,8 @@ from rich.tree import Tree
 from structlog import reset_defaults
 from support.makers import candidate, product
 
+from winter_sync.cli.progress import ProgressView
+from winter_sync.cli.screen import Screen
 from winter_sync.core.downloads import Failed
 from winter_sync.core.events import Event, PollFailed, Retrying, RowsRefused, ServerUnwell, Settled
 from winter_sync.core.printable import printable
@@ -22,8 +24,6 @@ from winter_sync.core.products import ImageType, Instrument
 from winter_sync.core.queries import Query, Subject
 from winter_sync.monitoring.event_log import narrator
 from winter_sync.monitoring.log_setup import configure_logging
-from winter_sync.progress import ProgressView
-from winter_sync.screen import Screen
 
 texts = st.text(
     st.one_of(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 import typer
 
 from winter_sync import __version__
+from winter_sync.cli.streams import Streams
 from winter_sync.core import (
     ExitCode,
     ImageType,
@@ -26,7 +27,6 @@ from winter_sync.core import (
     WinterSyncError,
     printable,
 )
-from winter_sync.streams import Streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
     from structlog.typing import FilteringBoundLogger
 
+    from winter_sync.cli.screen import Screen
     from winter_sync.config import Settings
-    from winter_sync.screen import Screen
     from winter_sync.simulator import Script
 
 T = TypeVar("T")
@@ -176,9 +176,9 @@ def run(context: typer.Context) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     import asyncio  # noqa: PLC0415 - heavy
 
+    from winter_sync.cli.core_dumps import forbid_core_dumps  # noqa: PLC0415 - heavy
     from winter_sync.config import load_settings  # noqa: PLC0415 - heavy
     from winter_sync.core import Redaction  # noqa: PLC0415 - heavy
-    from winter_sync.core_dumps import forbid_core_dumps  # noqa: PLC0415 - heavy
     from winter_sync.daemon import (  # noqa: PLC0415 - heavy
         Notifier,
         Service,
@@ -218,7 +218,7 @@ NewRoot = Annotated[
 @app.command()
 def sync(context: typer.Context, *, new_root: NewRoot = False) -> None:
     """Poll everything once, fetch what is new, and exit."""
-    from winter_sync.oneoff import run_once  # noqa: PLC0415 - heavy
+    from winter_sync.cli.run_once import run_once  # noqa: PLC0415 - heavy
 
     settings, logger = _prepare(context.obj, drawing=True)
     _finish(_run(run_once(settings, logger, _console(), new_root=new_root)).exit_code)
@@ -240,7 +240,7 @@ def backfill(  # noqa: PLR0913, PLR0917 - one option each
     new_root: NewRoot = False,
 ) -> None:
     """Mirror a span of nights; interrupt it and run it again to resume."""
-    from winter_sync.oneoff import Choice, run_once  # noqa: PLC0415 - heavy
+    from winter_sync.cli.run_once import Choice, run_once  # noqa: PLC0415 - heavy
     from winter_sync.sync import Nights  # noqa: PLC0415 - heavy
 
     if last < first:
@@ -281,7 +281,7 @@ def verify(  # noqa: PLR0913 - one option each
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
 ) -> None:
     """Check that the files here are those that were downloaded; interrupt and rerun to resume."""
-    from winter_sync import verify as module  # noqa: PLC0415 - heavy
+    from winter_sync.cli import verify as module  # noqa: PLC0415 - heavy
 
     settings, logger = _prepare(context.obj, secrets=repair, drawing=True)
     request = module.Request(quick, tuple(programs or ()), tuple(nights or ()), repair)
@@ -300,9 +300,9 @@ def status(
 ) -> None:
     """Show what is here and what is pending, and whether all listed of the last night is here."""
     from winter_sync.catalog import Scope  # noqa: PLC0415 - heavy
+    from winter_sync.cli.status_view import show  # noqa: PLC0415 - heavy
     from winter_sync.factory import now, open_existing_catalog  # noqa: PLC0415 - heavy
     from winter_sync.monitoring import Status, read_status, status_as_json, with_damaged  # noqa: PLC0415 - heavy
-    from winter_sync.status_view import show  # noqa: PLC0415 - heavy
     from winter_sync.sync import look_at_newest  # noqa: PLC0415 - heavy
 
     settings, _ = _prepare(context.obj, secrets=False)
@@ -330,7 +330,7 @@ def status(
 @app.command()
 def check(context: typer.Context) -> None:
     """Check settings, disk, server, clock and credentials; say how to mend what is wrong."""
-    from winter_sync import doctor  # noqa: PLC0415 - heavy
+    from winter_sync.cli import check as doctor  # noqa: PLC0415 - heavy
     from winter_sync.config import find_file  # noqa: PLC0415 - heavy
     from winter_sync.monitoring import narrator  # noqa: PLC0415 - heavy
 
@@ -438,7 +438,7 @@ def demo(
     """Mirror a night of a simulated observatory, show the tree, and verify it."""
     import tempfile  # noqa: PLC0415 - only here
 
-    from winter_sync.demo import demonstrate  # noqa: PLC0415 - heavy
+    from winter_sync.cli.demo import demonstrate  # noqa: PLC0415 - heavy
 
     logger = _logger(context.obj.log_level or "warning", context.obj.log_format)
     with tempfile.TemporaryDirectory(prefix="winter-sync-demo-") as temporary:
@@ -495,12 +495,12 @@ def _prepare(
 
     `drawing` says that progress will be drawn on a terminal.
     """
+    from winter_sync.cli.core_dumps import forbid_core_dumps  # noqa: PLC0415 - heavy
     from winter_sync.config import (  # noqa: PLC0415 - heavy
         load_settings,
         read_credentials,
     )
     from winter_sync.core import redactor  # noqa: PLC0415 - heavy
-    from winter_sync.core_dumps import forbid_core_dumps  # noqa: PLC0415 - heavy
 
     forbid_core_dumps()
     settings = load_settings(options.config)
@@ -544,14 +544,14 @@ def _faults(text: str | None) -> Script | None:
 
 def _is_drawn() -> bool:
     """Tell whether progress is drawn where the log goes as well."""
-    from winter_sync.progress import is_drawable  # noqa: PLC0415 - heavy
-    from winter_sync.screen import Screen  # noqa: PLC0415 - heavy
+    from winter_sync.cli.progress import is_drawable  # noqa: PLC0415 - heavy
+    from winter_sync.cli.screen import Screen  # noqa: PLC0415 - heavy
 
     return is_drawable(Screen(stderr=True))
 
 
 def _console() -> Screen:
-    from winter_sync.screen import Screen  # noqa: PLC0415 - heavy
+    from winter_sync.cli.screen import Screen  # noqa: PLC0415 - heavy
 
     return Screen()
 

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.makers import batch, candidate, evidence, product
 
+from winter_sync.cli.tally import Counts, Tally
 from winter_sync.core.downloads import Candidate, Failed, Missing, Outcome, Published, Unchanged
 from winter_sync.core.events import (
     Backlog,
@@ -32,7 +33,6 @@ from winter_sync.core.events import (
 )
 from winter_sync.core.products import ImageType, Instrument, Night, Product, State
 from winter_sync.core.queries import Query, Subject
-from winter_sync.tally import Counts, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -11,10 +11,10 @@ from rich.console import Console
 from support.command import USER, nobody
 from support.rig import Rig
 
+from winter_sync.cli.check import Finding, examine, show, worst
 from winter_sync.config.settings import Settings, holds_secret
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.layout import STATE_DIR
-from winter_sync.doctor import Finding, examine, show, worst
 from winter_sync.simulator import (
     DEFAULT_PASSWORD,
     DEFAULT_USER,

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.rig import Noted, Rig
 
+from winter_sync.cli.run_once import not_asked, summary
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.events import FoundUnchanged, Polled, PollFailed, WindowHalved
 from winter_sync.core.marks import SAMPLE, marks, spread
 from winter_sync.core.products import ImageType, Instrument, Night
-from winter_sync.oneoff import not_asked, summary
 from winter_sync.simulator import (
     DEMO_NIGHT,
     Answer,

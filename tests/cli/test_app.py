@@ -83,7 +83,7 @@ def test_help_is_light() -> None:
     """The help of the whole needs none of the heavy libraries, so it is there at once."""
     code = (
         "import sys; sys.argv = ['winter-sync', '--help']\n"
-        "from winter_sync.cli import main\n"
+        "from winter_sync.cli.app import main\n"
         "try: main()\n"
         "finally: print(*sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
     )

@@ -22,7 +22,7 @@ import yaml
 from support.command import CHECKOUT, nobody
 
 import winter_sync
-from winter_sync.cli import app
+from winter_sync.cli.app import app
 from winter_sync.config.credentials import read_credentials
 from winter_sync.config.sections import EXAMPLE, DaemonSettings, HttpSettings
 from winter_sync.config.settings import FILE, load_settings

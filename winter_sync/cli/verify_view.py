@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Self
 from rich.live import Live
 from rich.text import Text
 
+from winter_sync.cli.forecast import Rate
+from winter_sync.cli.progress import EVERY_SECONDS, is_drawable
 from winter_sync.core import show_duration, show_size
-from winter_sync.forecast import Rate
-from winter_sync.progress import EVERY_SECONDS, is_drawable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from winter_sync.catalog import Catalog
+from winter_sync.cli.night_table import overview
+from winter_sync.cli.progress import Progress, ProgressLog, ProgressView, is_drawable
+from winter_sync.cli.screen import Screen
 from winter_sync.config import check_root
 from winter_sync.core import State, UsageError, WinterSyncError, printable, show_size, tell_all
 from winter_sync.factory import open_mirror
 from winter_sync.monitoring import narrator
-from winter_sync.overview import overview
-from winter_sync.progress import Progress, ProgressLog, ProgressView, is_drawable
-from winter_sync.screen import Screen
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence

@@ -12,12 +12,12 @@ import pytest
 from support.command import Keyboard, Said, run, run_on_terminal, served, settings_file
 from support.rig import Noted
 
+from winter_sync.cli.tally import Counts, Tally
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.events import Polled
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.products import ImageType, Instrument
 from winter_sync.simulator import DEMO_NIGHT, Scripted, parse_script
-from winter_sync.tally import Counts, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

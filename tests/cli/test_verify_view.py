@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from support.command import run_on_terminal, served, settings_file
 
-from winter_sync.checkview import CheckView
+from winter_sync.cli.progress import EVERY_SECONDS
+from winter_sync.cli.verify_view import CheckView
 from winter_sync.core.errors import ExitCode
 from winter_sync.monitoring.log_setup import configure_logging
-from winter_sync.progress import EVERY_SECONDS
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Protocol, Self
 from rich.live import Live
 from rich.text import Text
 
+from winter_sync.cli.tally import Counts, Ended, Tally
 from winter_sync.core import printable, show_duration, show_size
-from winter_sync.tally import Counts, Ended, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

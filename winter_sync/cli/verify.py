@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from winter_sync.catalog import Catalog, CatalogThread, Damaged, Scope, may_write
-from winter_sync.checkview import CheckView
+from winter_sync.cli.progress import Progress, ProgressLog, ProgressView, is_drawable
+from winter_sync.cli.run_once import Choice, complaints
+from winter_sync.cli.screen import Screen
+from winter_sync.cli.verify_view import CheckView
 from winter_sync.config import check_root
 from winter_sync.core import (
     Damage,
@@ -26,9 +29,6 @@ from winter_sync.core import (
 )
 from winter_sync.factory import CATALOG, open_existing_catalog, open_mirror
 from winter_sync.monitoring import narrator
-from winter_sync.oneoff import Choice, complaints
-from winter_sync.progress import Progress, ProgressLog, ProgressView, is_drawable
-from winter_sync.screen import Screen
 from winter_sync.sync import LISTED, Verification, Verified
 from winter_sync.tree import REVISIONS, Tree, Walk, abandoned, of_nights, refuse_other_root
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from winter_sync.cli.forecast import WINDOW_SECONDS, Rate, Sizes
 from winter_sync.core.products import ImageType, Instrument
-from winter_sync.forecast import WINDOW_SECONDS, Rate, Sizes
 
 STACK = (Instrument.WINTER, ImageType.STACK)
 RAW = (Instrument.WINTER, ImageType.RAW)

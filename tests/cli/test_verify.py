@@ -30,6 +30,8 @@ from support.command import (
 from support.rig import Rig, path_of
 
 from winter_sync.catalog.records import Scope
+from winter_sync.cli.status_view import show
+from winter_sync.cli.verify import Request, Result, examine, json_of, summary
 from winter_sync.core.errors import ExitCode, StorageError, UsageError
 from winter_sync.core.events import FilesChanged, FilesLost
 from winter_sync.core.layout import STATE_DIR
@@ -38,10 +40,8 @@ from winter_sync.factory import CATALOG, open_existing_catalog, open_mirror
 from winter_sync.monitoring import status
 from winter_sync.monitoring.completeness import end_of
 from winter_sync.simulator import DEMO_NIGHT
-from winter_sync.status_view import show
 from winter_sync.sync.quick_check import look_at_newest
 from winter_sync.tree.tree import Tree
-from winter_sync.verify import Request, Result, examine, json_of, summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable

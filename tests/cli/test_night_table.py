@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from winter_sync.catalog.records import NightCount
+from winter_sync.cli.night_table import MOST_NIGHTS, overview
 from winter_sync.core.products import ImageType, Instrument, Night
-from winter_sync.overview import MOST_NIGHTS, overview
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,6 +12,7 @@ from dataclasses import astuple, dataclass
 from operator import add, sub
 from typing import TYPE_CHECKING
 
+from winter_sync.cli.forecast import Kind, Rate, Sizes
 from winter_sync.core import (
     Backlog,
     BatchBegun,
@@ -37,7 +38,6 @@ from winter_sync.core import (
     State,
     Unchanged,
 )
-from winter_sync.forecast import Kind, Rate, Sizes
 
 if TYPE_CHECKING:
     from winter_sync.core import Product

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from winter_sync.cli import app
+from winter_sync.cli.app import app
 
 CHECKOUT = Path(__file__).parent.parent.parent
 DOCUMENTS = sorted(

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 import structlog
+from cli.test_tally import NIGHTS, QUERY, SIZE, polled, settled, some
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 from structlog.testing import capture_logs
 from support.makers import batch, candidate, product
-from test_tally import NIGHTS, QUERY, SIZE, polled, settled, some
 
+from winter_sync.cli.progress import ProgressLog, ProgressView, drawn, is_drawable
+from winter_sync.cli.tally import Tally
 from winter_sync.core.downloads import Failed
 from winter_sync.core.events import (
     BatchBegun,
@@ -29,8 +31,6 @@ from winter_sync.core.events import (
     Settled,
 )
 from winter_sync.monitoring.log_setup import configure_logging
-from winter_sync.progress import ProgressLog, ProgressView, drawn, is_drawable
-from winter_sync.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping

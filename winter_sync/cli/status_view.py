@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from rich.text import Text
 
+from winter_sync.cli.night_table import Overview
 from winter_sync.core import (
     Damage,
     ImageType,
@@ -32,7 +33,6 @@ from winter_sync.monitoring import (
     remainder,
     when,
 )
-from winter_sync.overview import Overview
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

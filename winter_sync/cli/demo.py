@@ -17,6 +17,8 @@ import aiohttp
 from rich.text import Text
 from rich.tree import Tree as TreeView
 
+from winter_sync.cli.run_once import run_once
+from winter_sync.cli.status_view import show
 from winter_sync.config import Settings, check_root
 from winter_sync.core import (
     ExitCode,
@@ -31,14 +33,12 @@ from winter_sync.core import (
 )
 from winter_sync.factory import open_existing_catalog
 from winter_sync.monitoring import end_of, read_status
-from winter_sync.oneoff import run_once
-from winter_sync.simulator.accounts import (
+from winter_sync.simulator import (
     DEFAULT_PASSWORD,
     DEFAULT_PROGRAMS,
     DEFAULT_USER,
     key_of,
 )
-from winter_sync.status_view import show
 from winter_sync.tree import Roots, memory_path
 
 if TYPE_CHECKING:
