@@ -41,7 +41,7 @@ from winter_sync.simulator import (
     program_record,
 )
 from winter_sync.simulator.zips import DESCRIPTOR_FLAG, ENCRYPTED_FLAG, pack
-from winter_sync.web.server import Sources, serving
+from winter_sync.web import Sources, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator

@@ -1,4 +1,6 @@
-from .server import Sources, open_addresses, serving
+from .addresses import open_addresses
+from .pages import Sources
+from .server import serving
 
 __all__ = [
     "Sources",
