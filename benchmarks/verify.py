@@ -32,8 +32,9 @@ from winter_sync.core.backoff import missing_delay
 from winter_sync.core.downloads import Candidate, Evidence, Published
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.marks import Marks
-from winter_sync.core.products import ImageType, Instrument, Night, Product, Row
+from winter_sync.core.products import Night, Product, Row
 from winter_sync.core.queries import Query, Subject
+from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.factory import CATALOG
 from winter_sync.tree.tree import Tree
 

@@ -30,8 +30,8 @@ from winter_sync.core.errors import (
     WinterSyncError,
 )
 from winter_sync.core.marks import Marks
-from winter_sync.core.products import ImageType, Instrument
 from winter_sync.core.queries import Cone, Query, Rectangle, Subject, Target
+from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.simulator import (
     DEFAULT_PASSWORD,
     DEFAULT_USER,

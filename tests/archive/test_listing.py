@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from winter_sync.archive.listing import Listing, read_listing
 from winter_sync.core.errors import BadAnswerError
-from winter_sync.core.products import ImageType, Instrument, Night, Row
+from winter_sync.core.products import Night, Row
 from winter_sync.core.queries import Query, Subject
+from winter_sync.core.traits import ImageType, Instrument
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,7 +17,7 @@ from support.wires import ABSURD_DATES
 
 from winter_sync.archive.server_clock import BELIEVED_WITHIN, ServerClock, http_date
 from winter_sync.core.events import ClocksDiffer
-from winter_sync.core.products import ImageType, Instrument
+from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.simulator import Observatory, Simulator, demo_universe
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from support.wires import AUTHORITY, OK, ProxyServer, abort, listening, saying
 from winter_sync.archive.client import Api, Timeouts
 from winter_sync.core.credentials import Credentials
 from winter_sync.core.errors import BadAnswerError, TransientError, WinterSyncError
-from winter_sync.core.products import ImageType, Instrument
 from winter_sync.core.proxies import Proxy, parse_proxy
 from winter_sync.core.queries import Query, Subject
+from winter_sync.core.traits import ImageType, Instrument
 
 if TYPE_CHECKING:
     import asyncio

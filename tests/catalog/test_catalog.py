@@ -29,9 +29,9 @@ from winter_sync.core.downloads import Failed, Missing, Outcome, Published, Unch
 from winter_sync.core.errors import StorageError
 from winter_sync.core.events import Share
 from winter_sync.core.marks import Marks
-from winter_sync.core.products import ImageType, Instrument, Known, State
+from winter_sync.core.products import Known, State
 from winter_sync.core.queries import Cone, Query, Region, Subject, Target
-from winter_sync.sync.batching import FETCH_ORDER
+from winter_sync.core.traits import FETCH_ORDER, ImageType, Instrument
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -833,7 +833,7 @@ def test_how_large_a_product_will_be(catalog: Catalog) -> None:
     """Its own last size counts, else that of the last hundred of its kind, else the type's."""
     poll(catalog, [STACK, DIFF, product(1), SPRING])
     sizes = {one.product: one.expected_size for one in candidates(catalog)}
-    assert sizes[STACK] == ImageType.STACK.typical_size
+    assert sizes[STACK] == ImageType.STACK.traits.typical_size
     publish(catalog, STACK, b"x" * 10)
     publish(catalog, product(1), b"x" * 20)
     poll(catalog, [product(2)], wanted=[row(STACK)])
@@ -841,8 +841,8 @@ def test_how_large_a_product_will_be(catalog: Catalog) -> None:
     assert sizes == {
         STACK: 10,
         product(2): 15,
-        DIFF: ImageType.DIFF.typical_size,
-        SPRING: ImageType.STACK.typical_size,
+        DIFF: ImageType.DIFF.traits.typical_size,
+        SPRING: ImageType.STACK.traits.typical_size,
     }
 
 

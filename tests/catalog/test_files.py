@@ -10,8 +10,9 @@ from support.makers import NIGHT, PROGRAM, candidate, evidence, path_of, product
 
 from winter_sync.catalog.records import Check, Poll, Scope
 from winter_sync.core.downloads import Published
-from winter_sync.core.products import Damage, ImageType, Instrument
+from winter_sync.core.products import Damage
 from winter_sync.core.queries import Query, Subject
+from winter_sync.core.traits import ImageType, Instrument
 
 if TYPE_CHECKING:
     from support.clock import Clock

@@ -24,8 +24,8 @@ from winter_sync.catalog.sqlite import Database
 from winter_sync.core.downloads import Missing, Published
 from winter_sync.core.errors import ExitCode, StorageError
 from winter_sync.core.layout import STATE_DIR
-from winter_sync.core.products import ImageType, Instrument
 from winter_sync.core.queries import Query, Subject, Target
+from winter_sync.core.traits import ImageType, Instrument
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

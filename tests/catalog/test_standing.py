@@ -16,8 +16,9 @@ from winter_sync.catalog.connection import Catalog
 from winter_sync.catalog.records import Poll
 from winter_sync.cli.status_view import show
 from winter_sync.core.downloads import Failed, Missing, Published
-from winter_sync.core.products import ImageType, Instrument, Night
+from winter_sync.core.products import Night
 from winter_sync.core.queries import Query, Selection, Subject, Target
+from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.monitoring.status import Status, _look, status_as_json
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ from support.command import (
 from winter_sync import __version__
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.layout import STATE_DIR
-from winter_sync.core.products import ImageType, Instrument
+from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.simulator import Answer, Call, Faults, Reset
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ def test_a_backfill_fetches_what_is_chosen(archive: Simulator, tmp_path: Path) -
     assert said.code == ExitCode.DONE
     listed = archive.observatory.products
     expected = [
-        kind.subdir
+        kind.for_camera(Instrument.WINTER).directory
         for kind in (ImageType.AVRO, ImageType.DIFF)
         for _ in listed(PROGRAM, Instrument.WINTER, kind)
     ]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from winter_sync.cli.forecast import WINDOW_SECONDS, Rate, Sizes
-from winter_sync.core.products import ImageType, Instrument
+from winter_sync.core.traits import ImageType, Instrument
 
 STACK = (Instrument.WINTER, ImageType.STACK)
 RAW = (Instrument.WINTER, ImageType.RAW)
@@ -53,10 +53,10 @@ def test_a_rate_makes_sense(came: list[tuple[float, int]], later: float) -> None
 def test_sizes_are_those_that_came() -> None:
     """A type that came is as large as it came; another differs as much from what it is said."""
     sizes = Sizes()
-    assert sizes.of(STACK) == ImageType.STACK.typical_size
+    assert sizes.of(STACK) == ImageType.STACK.traits.typical_size
     for size in (1000, 3000):
         sizes.note(STACK, size)
     assert sizes.of(STACK) == 2000
     assert sizes.of(RAW) == pytest.approx(
-        ImageType.RAW.typical_size * 2000 / ImageType.STACK.typical_size
+        ImageType.RAW.traits.typical_size * 2000 / ImageType.STACK.traits.typical_size
     )

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from winter_sync.catalog.records import NightCount
 from winter_sync.cli.night_table import MOST_NIGHTS, overview
-from winter_sync.core.products import ImageType, Instrument, Night
+from winter_sync.core.products import Night
+from winter_sync.core.traits import ImageType, Instrument
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -20,8 +20,8 @@ from winter_sync.cli.screen import Screen
 from winter_sync.core.downloads import Failed
 from winter_sync.core.events import Event, PollFailed, Retrying, RowsRefused, ServerUnwell, Settled
 from winter_sync.core.printable import printable
-from winter_sync.core.products import ImageType, Instrument
 from winter_sync.core.queries import Query, Subject
+from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.monitoring.event_log import narrator
 from winter_sync.monitoring.log_setup import configure_logging
 

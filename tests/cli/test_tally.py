@@ -31,8 +31,9 @@ from winter_sync.core.events import (
     Share,
     shares,
 )
-from winter_sync.core.products import ImageType, Instrument, Night, Product, State
+from winter_sync.core.products import Night, Product, State
 from winter_sync.core.queries import Query, Subject
+from winter_sync.core.traits import ImageType, Instrument
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

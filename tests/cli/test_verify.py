@@ -35,7 +35,8 @@ from winter_sync.cli.verify import Request, Result, examine, json_of, summary
 from winter_sync.core.errors import ExitCode, StorageError, UsageError
 from winter_sync.core.events import FilesChanged, FilesLost
 from winter_sync.core.layout import STATE_DIR
-from winter_sync.core.products import ImageType, Instrument, Night
+from winter_sync.core.products import Night
+from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.factory import CATALOG, open_existing_catalog, open_mirror
 from winter_sync.monitoring import status
 from winter_sync.monitoring.completeness import end_of

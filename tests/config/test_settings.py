@@ -24,8 +24,9 @@ from winter_sync.config.sections import (
 )
 from winter_sync.config.settings import Settings, load_settings
 from winter_sync.core.errors import UsageError
-from winter_sync.core.products import ImageType, Instrument, Night
+from winter_sync.core.products import Night
 from winter_sync.core.queries import Cone, Rhythm, Subject, Target
+from winter_sync.core.traits import ImageType, Instrument
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from winter_sync.core.errors import DamagedError, UsageError
 from winter_sync.core.layout import DEFAULT_LAYOUT, STATE_DIR, Layout, subdir
-from winter_sync.core.products import ImageType, Instrument, Night, Product
+from winter_sync.core.products import Night, Product
+from winter_sync.core.traits import ImageType, Instrument
 
 NIGHT = "20240211"
 PATTERNS = [

@@ -6,7 +6,8 @@ import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from winter_sync.core.products import ImageType, Instrument, Night
+from winter_sync.core.products import Night
+from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.simulator import Faults
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from winter_sync.core.events import (
     Settled,
 )
 from winter_sync.core.layout import STATE_DIR
-from winter_sync.core.products import ImageType, Instrument
+from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.factory import CATALOG
 from winter_sync.simulator import Answer, Call, Faults
 

@@ -20,7 +20,7 @@ from winter_sync.core.events import (
     StorageTrouble,
 )
 from winter_sync.core.layout import STATE_DIR
-from winter_sync.core.products import ImageType
+from winter_sync.core.traits import ImageType
 from winter_sync.factory import CATALOG
 from winter_sync.simulator import Faults
 

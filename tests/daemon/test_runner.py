@@ -31,7 +31,7 @@ from winter_sync.core.events import (
     Started,
     StorageTrouble,
 )
-from winter_sync.core.products import ImageType
+from winter_sync.core.traits import ImageType
 from winter_sync.simulator import Answer, Call, Faults
 from winter_sync.simulator.fault_script import parse_script
 from winter_sync.sync.poller import Poller

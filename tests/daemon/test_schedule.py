@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.driven import Time
 
-from winter_sync.core.products import ImageType, Instrument
 from winter_sync.core.queries import Subject
+from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.daemon.schedule import RegularTrigger, Schedule
 
 if TYPE_CHECKING:

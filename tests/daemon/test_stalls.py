@@ -22,7 +22,7 @@ from winter_sync.core.events import (
     Started,
     StorageTrouble,
 )
-from winter_sync.core.products import ImageType
+from winter_sync.core.traits import ImageType
 from winter_sync.daemon.schedule import Schedule
 from winter_sync.simulator import Answer, Call, Faults, Reset
 from winter_sync.sync.engine import Mirror

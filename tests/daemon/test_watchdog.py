@@ -18,8 +18,8 @@ from winter_sync.core.events import (
     Retrying,
     WindowHalved,
 )
-from winter_sync.core.products import ImageType, Instrument
 from winter_sync.core.queries import Query, Subject
+from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.daemon.watchdog import Vitals
 
 BATCH = batch(candidate(product()), identifier="one")

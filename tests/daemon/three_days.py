@@ -11,7 +11,8 @@ from support.keeper import Keeper, kept
 
 from winter_sync.core.downloads import Published
 from winter_sync.core.events import Polled, Settled
-from winter_sync.core.products import ImageType, Instrument, Night
+from winter_sync.core.products import Night
+from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.simulator import Answer, Call, Faults, Reset, Universe
 
 if TYPE_CHECKING:

@@ -26,9 +26,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from winter_sync.core.errors import DamagedError
+from winter_sync.core.traits import SUFFIXES
 from winter_sync.formats.avro import MAX_HEADER, AvroShape
 from winter_sync.formats.check import (
-    SUFFIXES,
     Verdict,
     check_file,
     unknown_suffix,

@@ -13,7 +13,8 @@ atheris = importlib.import_module("atheris")
 with atheris.instrument_imports(include=["winter_sync"]):
     from winter_sync.core.errors import DamagedError, UsageError
     from winter_sync.core.layout import DEFAULT_LAYOUT, Layout
-    from winter_sync.core.products import ImageType, Instrument, Night, Product
+    from winter_sync.core.products import Night, Product
+    from winter_sync.core.traits import ImageType, Instrument
 
 NIGHT = Night("20240211")
 ABOVE = f"/data/loki/data/winter/{NIGHT}/"

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from winter_sync.catalog.records import NightCount, PollState, QueueCount
-from winter_sync.core.products import ImageType, Instrument, Night
+from winter_sync.core.products import Night
 from winter_sync.core.queries import Subject
+from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.monitoring.completeness import (
     NightState,
     Numbers,

@@ -21,8 +21,8 @@ from winter_sync.core.events import (
     Started,
     StorageTrouble,
 )
-from winter_sync.core.products import ImageType, Instrument
 from winter_sync.core.queries import Query, Subject
+from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.monitoring.daily_summary import Daybook
 
 START = datetime(2026, 3, 28, 23, 50, tzinfo=UTC)

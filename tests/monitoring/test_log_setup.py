@@ -44,9 +44,10 @@ from winter_sync.core.events import (
     Settled,
 )
 from winter_sync.core.marks import Marks
-from winter_sync.core.products import ImageType, Instrument, Night, Product
+from winter_sync.core.products import Night, Product
 from winter_sync.core.queries import Query, Subject
 from winter_sync.core.redaction import redactor
+from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.monitoring.event_log import narrator
 from winter_sync.monitoring.log_setup import LogFormat, configure_logging, take_over_logging
 

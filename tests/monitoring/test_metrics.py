@@ -56,8 +56,8 @@ from winter_sync.core.events import (
     StorageTrouble,
     WindowHalved,
 )
-from winter_sync.core.products import ImageType, Instrument
 from winter_sync.core.queries import Query, Selection, Subject, Target
+from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.factory import CATALOG
 from winter_sync.monitoring import event_log as narrator
 from winter_sync.monitoring.completeness import end_of, last_night

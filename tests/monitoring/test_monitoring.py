@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from winter_sync.core.errors import Cause
-from winter_sync.core.products import ImageType, Instrument
+from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.monitoring.metric_definitions import METRICS, SUCCEEDED
 
 if TYPE_CHECKING:

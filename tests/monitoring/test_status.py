@@ -13,8 +13,9 @@ from rich.console import Console
 
 from winter_sync.catalog.records import LastPoll, NightCount, PollState, QueueCount, Trouble
 from winter_sync.cli.status_view import show
-from winter_sync.core.products import ImageType, Instrument, Night, Product, State
+from winter_sync.core.products import Night, Product, State
 from winter_sync.core.queries import Subject
+from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.factory import open_existing_catalog
 from winter_sync.monitoring.completeness import Numbers, Reach, by_program, headline, remainder
 from winter_sync.monitoring.status import Status, read_status, status_as_json

@@ -16,7 +16,7 @@ from winter_sync.cli.tally import Counts, Tally
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.events import Polled
 from winter_sync.core.layout import STATE_DIR
-from winter_sync.core.products import ImageType, Instrument
+from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.simulator import DEMO_NIGHT, Scripted, parse_script
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from winter_sync.cli.run_once import not_asked, summary
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.events import FoundUnchanged, Polled, PollFailed, WindowHalved
 from winter_sync.core.marks import SAMPLE, marks, spread
-from winter_sync.core.products import ImageType, Instrument, Night
+from winter_sync.core.products import Night
+from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.simulator import (
     DEMO_NIGHT,
     Answer,

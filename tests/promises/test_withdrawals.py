@@ -28,7 +28,8 @@ from support.rig import Noted, Rig
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.events import Polled
 from winter_sync.core.layout import STATE_DIR
-from winter_sync.core.products import ImageType, Night
+from winter_sync.core.products import Night
+from winter_sync.core.traits import ImageType
 from winter_sync.factory import CATALOG
 from winter_sync.simulator import (
     Answer,

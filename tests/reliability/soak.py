@@ -26,7 +26,8 @@ from winter_sync.core.downloads import Published
 from winter_sync.core.events import Retrying, ServerUnwell, Settled
 from winter_sync.core.filesystem import digest
 from winter_sync.core.layout import STATE_DIR
-from winter_sync.core.products import ImageType, Instrument, Night
+from winter_sync.core.products import Night
+from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.factory import open_mirror
 from winter_sync.simulator import (
     DEFAULT_PASSWORD,

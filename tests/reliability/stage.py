@@ -19,7 +19,7 @@ from support.rig import Rig
 import winter_sync.simulator.contents  # noqa: F401 - see above
 from winter_sync.core.events import Received
 from winter_sync.core.layout import STATE_DIR
-from winter_sync.core.products import ImageType
+from winter_sync.core.traits import ImageType
 from winter_sync.factory import CATALOG
 from winter_sync.simulator import (
     DEMO_NIGHT,

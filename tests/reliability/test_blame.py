@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from winter_sync.core.downloads import Candidate
 from winter_sync.core.marks import Marks
-from winter_sync.core.products import ImageType, Instrument, Night, Product
+from winter_sync.core.products import Night, Product
+from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.sync.batching import choose_alone
 
 KINDS = st.tuples(
@@ -20,7 +21,8 @@ KINDS = st.tuples(
 def candidate(kind: tuple[str, Instrument, ImageType], number: int) -> Candidate:
     """Give a candidate of a program, camera and type."""
     program, instrument, image_type = kind
-    savepath = f"/data/loki/data/{instrument}/20251023/{image_type.subdir}/{number}.fits"
+    directory = image_type.for_camera(instrument).directory
+    savepath = f"/data/loki/data/{instrument}/20251023/{directory}/{number}.fits"
     product = Product(instrument, savepath, image_type, Night("20251023"))
     return Candidate(product, program, savepath, attempts=0, marks=Marks(), expected_size=1)
 

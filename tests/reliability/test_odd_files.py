@@ -14,7 +14,7 @@ from winter_sync.core.downloads import Failed, Published
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.events import Polled, RowsRefused, Settled
 from winter_sync.core.filesystem import digest
-from winter_sync.core.products import ImageType
+from winter_sync.core.traits import ImageType
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,8 +14,9 @@ from support.rig import Rig
 
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.events import PollFailed, WindowHalved
-from winter_sync.core.products import ImageType, Instrument, Night
+from winter_sync.core.products import Night
 from winter_sync.core.queries import Query, Subject
+from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.simulator import Call, Faults, Observatory, Reset, Simulator, Universe
 from winter_sync.sync.windows import count_dates, split_in_half
 

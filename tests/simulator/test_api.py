@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 from simulator.archive_client import OTHER_PROGRAM, PROGRAM, Client, credentials, unzipped
 
-from winter_sync.core.products import ImageType, Instrument
+from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.simulator import DEFAULT_PASSWORD, DEFAULT_USER, Account, Simulator, key_of
 
 if TYPE_CHECKING:

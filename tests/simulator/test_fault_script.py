@@ -29,7 +29,7 @@ from hypothesis import strategies as st
 from simulator.archive_client import PROGRAM, Client, credentials, unzipped
 
 import winter_sync
-from winter_sync.core.products import ImageType, Instrument
+from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.simulator import (
     DEFAULT_PASSWORD,
     DEFAULT_USER,

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from simulator.archive_client import PROGRAM, Client, unzipped
 
-from winter_sync.core.products import ImageType, Instrument
+from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.simulator import Answer, Call, Faults, Observatory, Reset, Simulator, ZipStyle
 from winter_sync.simulator.zips import pack
 

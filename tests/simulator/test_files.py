@@ -19,7 +19,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 import winter_sync
-from winter_sync.core.products import ImageType, Instrument, Product
+from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.simulator import Observatory, SimulatorOptions, demo_universe
 from winter_sync.simulator.frames import frame_of
 from winter_sync.simulator.questions import separation
@@ -27,6 +27,8 @@ from winter_sync.simulator.starfield import stars_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from winter_sync.core.products import Product
 
 CHECKOUT = Path(winter_sync.__file__).parent.parent
 FITS_TYPES = [each for each in ImageType if each is not ImageType.AVRO]

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
-from winter_sync.core.products import ImageType, Instrument, Night
+from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.simulator import DEMO_NIGHT, Observatory, SimulatedClock, demo_universe
+
+if TYPE_CHECKING:
+    from winter_sync.core.products import Night
 
 PROGRAM = "2024A000"
 NOON = datetime(2025, 10, 24, 19, tzinfo=UTC)

@@ -11,14 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from winter_sync.core.products import (
-    NO_SURVEY_FIELD,
-    ImageType,
-    Instrument,
-    Night,
-    exposure_time,
-    night_of,
-)
+from winter_sync.core.products import NO_SURVEY_FIELD, Night, exposure_time, night_of
+from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.simulator import (
     DEFAULT_PROGRAMS,
     DEMO_NIGHT,

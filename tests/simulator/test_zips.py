@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from simulator.archive_client import PROGRAM, Client, unzipped
 
-from winter_sync.core.products import ImageType, Instrument
+from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.simulator import Observatory, Simulator, ZipStyle
 from winter_sync.simulator.downloads import chunked
 from winter_sync.simulator.zips import Member, Packed, pack, zipped

@@ -18,7 +18,7 @@ from support.makers import PROGRAM, evidence
 from winter_sync.catalog.connection import Catalog
 from winter_sync.catalog.records import Scope
 from winter_sync.core.downloads import Published
-from winter_sync.core.products import ImageType
+from winter_sync.core.traits import ImageType
 
 
 def now() -> datetime:

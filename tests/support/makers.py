@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from winter_sync.core.downloads import Batch, Candidate, Evidence
 from winter_sync.core.layout import Layout
 from winter_sync.core.marks import Marks
-from winter_sync.core.products import ImageType, Instrument, Night, Product, Row
+from winter_sync.core.products import Night, Product, Row
+from winter_sync.core.traits import ImageType, Instrument
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +34,9 @@ def product(
     time = f"{number // 3600:02}{number // 60 % 60:02}{number % 60:02}-000"
     suffix = "diff.avro" if image_type is ImageType.AVRO else f"{image_type}.fits"
     name = f"{camera}_{night.plus(1)}-{time}_{suffix}"
-    savepath = f"/data/loki/data/{instrument}/{night}/{image_type.subdir}/{name}"
+    savepath = (
+        f"/data/loki/data/{instrument}/{night}/{image_type.for_camera(instrument).directory}/{name}"
+    )
     return Product(instrument, savepath, image_type, night)
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from support.makers import evidence, fits, product
 
-from winter_sync.core.products import ImageType
+from winter_sync.core.traits import ImageType
 from winter_sync.tree.tree import Session, Tree
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from winter_sync.config import settings as settings_module
 from winter_sync.core.filesystem import digest
 from winter_sync.core.layout import STATE_DIR
-from winter_sync.core.products import ImageType, Instrument, Night, Product
+from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.factory import open_mirror
 from winter_sync.simulator import (
     DEFAULT_PASSWORD,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from winter_sync.config.settings import Settings
     from winter_sync.core.events import Event
+    from winter_sync.core.products import Night, Product
     from winter_sync.sync.engine import Mirror
     from winter_sync.sync.report import Report
 

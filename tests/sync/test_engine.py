@@ -14,7 +14,8 @@ from winter_sync.core.errors import ExitCode
 from winter_sync.core.events import Polled, RowsRefused, ServerUnwell, ServerWell
 from winter_sync.core.filesystem import digest
 from winter_sync.core.layout import STATE_DIR
-from winter_sync.core.products import ImageType, Instrument, Night
+from winter_sync.core.products import Night
+from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.simulator import (
     DEMO_NIGHT,
     Answer,

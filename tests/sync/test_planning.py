@@ -15,12 +15,12 @@ from winter_sync.catalog.connection import _LONG_AGO as LONG_AGO
 from winter_sync.core.backoff import doubtful_delay, missing_delay, refused_delay, retry_delay
 from winter_sync.core.downloads import Candidate
 from winter_sync.core.marks import Marks, marks_of
-from winter_sync.core.products import ImageType, Instrument, Known, Night, Product, Row, State
+from winter_sync.core.products import Known, Night, Product, Row, State
 from winter_sync.core.queries import Program, Query, Selection, Subject
+from winter_sync.core.traits import FETCH_ORDER, ImageType, Instrument
 from winter_sync.sync.batching import (
     BATCH_BYTES,
     BATCH_PRODUCTS,
-    FETCH_ORDER,
     batch_limit,
     choose_alone,
     choose_batch,

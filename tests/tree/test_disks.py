@@ -17,7 +17,7 @@ from winter_sync.core.errors import ExitCode, StorageError
 from winter_sync.core.events import Settled
 from winter_sync.core.filesystem import is_directory, is_file, is_there
 from winter_sync.core.layout import STATE_DIR
-from winter_sync.core.products import ImageType
+from winter_sync.core.traits import ImageType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -124,7 +124,7 @@ async def test_a_nearly_full_disk_takes_what_fits(rig: Rig, noted: Noted, tmp_pa
             each for kind in types for each in rig.observatory.products("2024A000", None, kind)
         ]
         assert rig.files() == rig.truth(each for each in products if "/winter/" in each.savepath)
-        assert len(noted.downloads[0]) * ImageType.STACK.typical_size <= 120 * 1000**2
+        assert len(noted.downloads[0]) * ImageType.STACK.traits.typical_size <= 120 * 1000**2
 
 
 @pytest.mark.fault(

@@ -211,7 +211,9 @@ def candidate_of(row: dict[str, Any]) -> Candidate:
         program=row["program"],
         attempts=row["attempts"],
         marks=marks(row["lastmodified"], row["pipeversion"]),
-        expected_size=int(row["size"] or row["usual_size"] or product.image_type.typical_size),
+        expected_size=int(
+            row["size"] or row["usual_size"] or product.image_type.traits.typical_size
+        ),
         path=_path_of(row),
         published_sha256=row["sha256"],
         refused_sha256=row["refused_long_ago"],

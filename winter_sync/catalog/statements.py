@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog.rows import subject_values
+from winter_sync.core import NOT_KEPT
 
 if TYPE_CHECKING:
     from winter_sync.catalog.records import Scope
@@ -193,13 +194,14 @@ FROM products p INDEXED BY products_queue
 WHERE state IN ('wanted', 'missing') AND withdrawn_at IS NULL AND {listed}
 GROUP BY night, state, claimed
 """
-_QUEUED = """
+_NOT_KEPT = f"({', '.join(f'{str(image_type)!r}' for image_type in NOT_KEPT)})"
+_QUEUED = f"""
   sum(p.state = 'wanted') AS wanted,
   sum(p.state = 'wanted' AND p.attempts > 0) AS failed,
-  sum(p.state = 'missing' AND p.image_type <> 'science') AS missing,
-  sum(p.state = 'missing' AND p.image_type = 'science') AS not_kept,
+  sum(p.state = 'missing' AND p.image_type NOT IN {_NOT_KEPT}) AS missing,
+  sum(p.state = 'missing' AND p.image_type IN {_NOT_KEPT}) AS not_kept,
   min(CASE WHEN p.state = 'wanted' AND p.attempts > 0 THEN p.not_before END) AS retried_at,
-  min(CASE WHEN p.state = 'missing' AND p.image_type <> 'science' THEN p.not_before END)
+  min(CASE WHEN p.state = 'missing' AND p.image_type NOT IN {_NOT_KEPT} THEN p.not_before END)
     AS asked_at
 """
 QUEUED = f"""
@@ -223,11 +225,11 @@ SELECT l.program, count(*) AS products
 FROM products p CROSS JOIN listings l USING (instrument, savepath)
 WHERE p.night = ? AND l.withdrawn_at IS NULL AND l.program IN ({programs}) GROUP BY l.program
 """
-NIGHTS_NOT_ALL_HERE = """
+NIGHTS_NOT_ALL_HERE = f"""
 SELECT DISTINCT night FROM products p INDEXED BY products_queue
 WHERE state IN ('wanted', 'missing') AND withdrawn_at IS NULL
-  AND NOT (state = 'missing' AND image_type = 'science') AND {listed}
-"""
+  AND NOT (state = 'missing' AND image_type IN {_NOT_KEPT}) AND {{listed}}
+"""  # noqa: S608 - see the top
 NIGHT_HERE_BEFORE = """
 SELECT max(night) AS night FROM products p
 WHERE night < ? AND state = 'published' AND withdrawn_at IS NULL

@@ -22,6 +22,7 @@ from winter_sync.cli.status_view import show
 from winter_sync.config import Settings, check_root
 from winter_sync.core import (
     ExitCode,
+    ImageType,
     Night,
     StorageError,
     UsageError,
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 
 _NIGHT = "20251023"
 _EVERYTHING = {
-    "image_types": ("exposure", "raw", "science", "stack", "diff", "avro"),
+    "image_types": tuple(map(str, ImageType)),
     "instruments": ("winter", "spring"),
 }
 

@@ -58,7 +58,7 @@ class Sizes:
         products, total = self._by_kind.get(kind, (0, 0))
         self._by_kind[kind] = products + 1, total + size
         self.seen += size
-        self._said += kind[1].typical_size
+        self._said += kind[1].traits.typical_size
 
     def of(self, kind: Kind) -> float:
         """Give the bytes of a product of a type.
@@ -68,4 +68,4 @@ class Sizes:
         if kind in self._by_kind:
             products, total = self._by_kind[kind]
             return total / products
-        return kind[1].typical_size * (self.seen / self._said if self._said else 1.0)
+        return kind[1].traits.typical_size * (self.seen / self._said if self._said else 1.0)

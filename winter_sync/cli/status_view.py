@@ -21,7 +21,6 @@ from winter_sync.core import (
     show_size,
 )
 from winter_sync.monitoring import (
-    NOT_KEPT,
     Numbers,
     Reach,
     all_here,
@@ -332,7 +331,7 @@ def _show_troubles(console: Console, status: Status) -> None:
 
 
 def _is_missing(trouble: Trouble) -> bool:
-    return trouble.state is State.MISSING and trouble.product.image_type is not NOT_KEPT
+    return trouble.state is State.MISSING and trouble.product.image_type.traits.is_kept
 
 
 def _name_products(console: Console, troubles: Sequence[Trouble]) -> None:

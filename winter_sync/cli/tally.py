@@ -191,7 +191,7 @@ class Tally:
         """Give about how many seconds what is left will take; None until it can be known.
 
         What is left is taken to be as large as what came of its type, or as it is said to be
-        (`ImageType.typical_size`). While polls go on it is the time for what they found so far.
+        (`Traits.typical_size`). While polls go on it is the time for what they found so far.
         """
         rate, left = self.rate(now), self.overall.left
         if not left:

@@ -110,8 +110,6 @@ from .printable import printable
 from .products import (
     NO_SURVEY_FIELD,
     Damage,
-    ImageType,
-    Instrument,
     Known,
     Night,
     Product,
@@ -122,17 +120,22 @@ from .products import (
 from .proxies import SETTING, Proxy, choose_proxy, parse_proxy
 from .queries import Cone, Program, Query, Rectangle, Region, Rhythm, Selection, Subject, Target
 from .redaction import Redaction, redactor
+from .traits import DIRECTORIES, FETCH_ORDER, NOT_KEPT, SUFFIXES, FileFormat, ImageType, Instrument
 from .units import parse_duration, parse_size, show_duration, show_instant, show_size
 
 __all__ = [
     "DEFAULT_LAYOUT",
+    "DIRECTORIES",
+    "FETCH_ORDER",
     "INTERRUPTED",
+    "NOT_KEPT",
     "NO_HARD_LINKS",
     "NO_SPACE",
     "NO_SURVEY_FIELD",
     "SAMPLE",
     "SETTING",
     "STATE_DIR",
+    "SUFFIXES",
     "Backlog",
     "BadAnswerError",
     "Batch",
@@ -156,6 +159,7 @@ __all__ = [
     "ExitCode",
     "Failed",
     "FileChecked",
+    "FileFormat",
     "FilesChanged",
     "FilesLost",
     "FilesUnreadable",

@@ -10,7 +10,8 @@ from winter_sync.core.products import State
 
 if TYPE_CHECKING:
     from winter_sync.core.marks import Marks
-    from winter_sync.core.products import ImageType, Instrument, Product
+    from winter_sync.core.products import Product
+    from winter_sync.core.traits import ImageType, Instrument
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from winter_sync.core.downloads import Batch, Outcome
-    from winter_sync.core.products import ImageType, Instrument, Night, Product
+    from winter_sync.core.products import Night, Product
     from winter_sync.core.queries import Query
+    from winter_sync.core.traits import ImageType, Instrument
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,9 @@ def subdir(product: Product) -> str | None:
     if product.night.name in upwards:
         below = upwards[: upwards.index(product.night.name)]
         return "/".join(reversed(below)) if below else None
-    return (upwards[0] if upwards else "") or product.image_type.subdir
+    return (upwards[0] if upwards else "") or product.image_type.for_camera(
+        product.instrument
+    ).directory
 
 
 def _check_pattern(pattern: str) -> None:

@@ -1,4 +1,4 @@
-"""Products of the cameras: instruments, image types, nights, rows, and where each stands."""
+"""Products of the cameras: nights, rows of listings, and where each product stands."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from winter_sync.core.marks import Marks
+    from winter_sync.core.traits import ImageType, Instrument
 
 
 NO_SURVEY_FIELD = 999_999_999
@@ -26,54 +27,6 @@ _NIGHT_DIGITS = 8
 
 
 _PALOMAR_NIGHT_STARTS_UTC = timedelta(hours=16)
-
-
-class Instrument(StrEnum):
-    """A camera whose products the archive serves."""
-
-    WINTER = "winter"
-    SPRING = "spring"
-
-
-class ImageType(StrEnum):
-    """A kind of product, in the archive's own words and in the order the pipeline makes them."""
-
-    EXPOSURE = "exposure"
-    RAW = "raw"
-    SCIENCE = "science"
-    STACK = "stack"
-    DIFF = "diff"
-    AVRO = "avro"
-
-    @property
-    def subdir(self) -> str:
-        """The directory of this type below a night (winter-api.md, "Products")."""
-        return _SUBDIRS[self]
-
-    @property
-    def typical_size(self) -> int:
-        """About how many bytes one product of this type has (winter-api.md, "Products")."""
-        return _TYPICAL_MEGABYTES[self] * 1_000_000
-
-
-_SUBDIRS = {
-    ImageType.EXPOSURE: "raw",
-    ImageType.RAW: "raw_unpacked",
-    ImageType.SCIENCE: "astrostats",
-    ImageType.STACK: "final",
-    ImageType.DIFF: "diffs",
-    ImageType.AVRO: "avro",
-}
-
-
-_TYPICAL_MEGABYTES = {
-    ImageType.EXPOSURE: 52,
-    ImageType.RAW: 17,
-    ImageType.SCIENCE: 17,
-    ImageType.STACK: 10,
-    ImageType.DIFF: 16,
-    ImageType.AVRO: 10,
-}
 
 
 @dataclass(frozen=True, slots=True, order=True)

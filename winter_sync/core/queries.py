@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.core.products import Instrument
+from winter_sync.core.traits import Instrument
 
 if TYPE_CHECKING:
     from datetime import date, timedelta
 
-    from winter_sync.core.products import ImageType, Night
+    from winter_sync.core.products import Night
+    from winter_sync.core.traits import ImageType
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,8 @@
-from .check import SUFFIXES, check_file, unknown_suffix
+from .check import check_file, unknown_suffix
 from .reader import Fault
 from .zip_stream import Limits, MemberEnd, MemberStart, Output, Unzipper
 
 __all__ = [
-    "SUFFIXES",
     "Fault",
     "Limits",
     "MemberEnd",

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
+from winter_sync.core import SUFFIXES, FileFormat
 from winter_sync.formats import avro, fits, gzip_stream
 from winter_sync.formats.avro import AvroShape
 from winter_sync.formats.fits import FitsShape
@@ -23,10 +24,7 @@ if TYPE_CHECKING:
 Verdict = FitsShape | AvroShape
 """What a whole file turned out to be."""
 
-SUFFIXES = (".fits", ".fits.fz", ".fits.gz", ".avro")
-"""The ends of names whose files can be judged; upper and lower case are one."""
 _GZIP = (".fits.gz",)
-_FITS = (".fits", ".fits.fz")
 _SUFFIX_SHOWN = 20
 _HEAD = 512
 """Bytes looked at to recognise what came instead."""
@@ -106,10 +104,10 @@ def check_file(
     name = filename.lower()
     if name.endswith(_GZIP):
         return _judge_gzip(pieces, extensions=extensions, sums=sums)
-    if name.endswith(_FITS):
+    if name.endswith(FileFormat.FITS.suffixes):
         _refuse_foreign(pieces, fits.MAGIC, "FITS")
         return fits.check(pieces, extensions=extensions, sums=sums)
-    if name.endswith(SUFFIXES):
+    if name.endswith(FileFormat.AVRO.suffixes):
         _refuse_foreign(pieces, avro.MAGIC, "Avro")
         return avro.check(pieces)
     what = f"the name is of no format known here ({', '.join(SUFFIXES)})"

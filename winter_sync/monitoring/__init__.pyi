@@ -1,5 +1,4 @@
 from .completeness import (
-    NOT_KEPT,
     NightState,
     Numbers,
     Reach,
@@ -19,7 +18,6 @@ from .metrics import Metrics, Watched
 from .status import Status, read_last_night, read_status, status_as_json, with_damaged
 
 __all__ = [
-    "NOT_KEPT",
     "Daybook",
     "Metrics",
     "NightState",

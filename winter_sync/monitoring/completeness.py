@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from winter_sync.core import ImageType, Night, show_instant, show_size
+from winter_sync.core import NOT_KEPT, Night, show_instant, show_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from winter_sync.catalog import NightCount, PollState, QueueCount
 
 _NIGHT_ENDS = time(16, tzinfo=UTC)
-NOT_KEPT = ImageType.SCIENCE
-"""Listed by the archive and as a rule not kept (winter-api.md, "Products")."""
 
 
 # --- the calendar --------------------------------------------------------------------------------
@@ -67,7 +65,7 @@ class Numbers:
     def of(cls, counts: Iterable[NightCount]) -> Numbers:
         """Sum counts."""
         counts = tuple(counts)
-        kept = [count for count in counts if count.image_type is not NOT_KEPT]
+        kept = [count for count in counts if count.image_type.traits.is_kept]
         missing = sum(count.missing for count in kept)
         return cls(
             here=sum(count.published - count.withdrawn_here for count in counts),
@@ -215,7 +213,7 @@ def remainder(numbers: Numbers, queue: QueueCount | None, now: datetime) -> list
         asked = f", next asked {when(queue.asked_at, now)}" if queue is not None else ""
         said.append(f"{numbers.missing} missing on the server{asked}")
     if numbers.not_kept:
-        said.append(f"{numbers.not_kept} {NOT_KEPT} listed, not kept by the archive")
+        said.append(f"{numbers.not_kept} {' and '.join(NOT_KEPT)} listed, not kept by the archive")
     return said
 
 

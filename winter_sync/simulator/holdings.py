@@ -64,7 +64,8 @@ def savepath(
     """
     stem = name_of(visit.instrument, start)
     root = RAW_ROOT if image_type is ImageType.EXPOSURE else DATA_ROOT
-    directory = f"{root}/{visit.instrument}/{visit.night}/{subdir or image_type.subdir}"
+    subdir = subdir or image_type.for_camera(visit.instrument).directory
+    directory = f"{root}/{visit.instrument}/{visit.night}/{subdir}"
     if visit.instrument is Instrument.WINTER:
         stem += "_mef" if board is None else f"_mef_{board}_0_0"
     prefix = "temp_" if image_type is ImageType.SCIENCE else ""

@@ -6,31 +6,16 @@ import sys
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
-from winter_sync.core import (
-    Candidate,
-    ImageType,
-    Instrument,
-)
-
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+
+    from winter_sync.core import Candidate, ImageType, Instrument
 
 
 BATCH_BYTES = 256_000_000
 
 
 BATCH_PRODUCTS = 32
-
-
-FETCH_ORDER = (
-    ImageType.STACK,
-    ImageType.DIFF,
-    ImageType.AVRO,
-    ImageType.SCIENCE,
-    ImageType.RAW,
-    ImageType.EXPOSURE,
-)
-"""What of a night is fetched first: what is looked at in the morning, then what is large."""
 
 
 def choose_batch(candidates: Sequence[Candidate], room: int = sys.maxsize) -> tuple[Candidate, ...]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from winter_sync.core import (
-    ImageType,
     Instrument,
     Known,
     Product,
@@ -100,6 +99,6 @@ def is_reprocessed(row: Row, known: Known) -> bool:
     absent mark says nothing, and neither does one under which the content was fetched before,
     whichever program or row has it now.
     """
-    if known.state is State.WANTED or row.product.image_type is ImageType.EXPOSURE:
+    if known.state is State.WANTED or not row.product.image_type.traits.may_be_reprocessed:
         return False
     return not known.settled_marks.cover(marks_of(row))

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from winter_sync.catalog import Catalog, CatalogThread
 from winter_sync.core import (
+    FETCH_ORDER,
     INTERRUPTED,
     BadAnswerError,
     Batch,
@@ -34,7 +35,6 @@ from winter_sync.core import (
     retry_delay,
     to_the_end,
 )
-from winter_sync.sync.batching import FETCH_ORDER
 from winter_sync.sync.fetcher import Fetched, Fetcher
 
 if TYPE_CHECKING:

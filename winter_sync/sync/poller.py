@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from winter_sync.archive import MOST_TOLD
 from winter_sync.catalog import Catalog, CatalogThread, Poll
 from winter_sync.core import (
+    SUFFIXES,
     BadAnswerError,
     DamagedError,
     LeftAloneError,
@@ -27,7 +28,7 @@ from winter_sync.core import (
     off_loop,
     shares,
 )
-from winter_sync.formats import SUFFIXES, unknown_suffix
+from winter_sync.formats import unknown_suffix
 from winter_sync.sync.comparison import Comparison, compare
 from winter_sync.sync.failed_windows import FailedWindows
 from winter_sync.sync.windows import (

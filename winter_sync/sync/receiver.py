@@ -13,14 +13,13 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Self
 
 from winter_sync.core import (
+    DIRECTORIES,
     Batch,
     Candidate,
     Cause,
     DamagedError,
     Evidence,
     Failed,
-    ImageType,
-    Instrument,
     Missing,
     Outcome,
     Product,
@@ -34,8 +33,6 @@ from winter_sync.tree import Part, Reserve, Session
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_BOARDS = 6
-"""The extensions of a WINTER exposure, one a detector board (winter-api.md, "Products")."""
 _TRIES = 3
 """How often a member of one name may come, as long as it comes damaged."""
 _OTHER_MEMBERS = 32
@@ -48,7 +45,6 @@ _LARGE = 256 * 1024**2
 """... and this in any case: five times the largest product that the archive has."""
 _PACKING = 64 * 1024**2
 """What may come in an archive besides data: headers, directory, and data that deflate poorly."""
-_TELLING = frozenset(kind.subdir for kind in ImageType)
 _NIGHT = re.compile(r"\d{8}", re.ASCII)
 
 
@@ -277,7 +273,7 @@ def contradicts(folders: list[str], product: Product) -> bool:
     """
     if len(folders) <= 1:
         return False
-    telling = {word for word in folders if word in _TELLING or _NIGHT.fullmatch(word)}
+    telling = {word for word in folders if word in DIRECTORIES or _NIGHT.fullmatch(word)}
     return not telling <= set(PurePosixPath(product.savepath).parts)
 
 
@@ -294,8 +290,7 @@ def _judge(part: Part, candidate: Candidate, redact: Callable[[str], str]) -> st
         If it is refused.
     """
     product = candidate.product
-    boards = (product.instrument, product.image_type) == (Instrument.WINTER, ImageType.EXPOSURE)
-    extensions = _BOARDS if boards else None
+    extensions = product.image_type.for_camera(product.instrument).extensions
     with explained(part.path):
         try:
             verdict = check_file(
