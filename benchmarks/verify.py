@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 
 from winter_sync.catalog.connection import Catalog
 from winter_sync.catalog.records import Poll
-from winter_sync.core.backoff import missing_delay
+from winter_sync.core.backoff import MISSING_PRODUCT
 from winter_sync.core.downloads import Candidate, Evidence, Published
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.marks import Marks
@@ -133,7 +133,7 @@ def _record(catalog: Catalog, evidences: list[Evidence]) -> None:
             Published(Candidate(each, PROGRAM, one.path, 0, Marks(), one.size), one)
             for each, one in zip(products, evidences, strict=True)
         ],
-        lambda attempts, _: missing_delay(attempts),
+        lambda attempts, _: MISSING_PRODUCT.delay(attempts),
     )
 
 

@@ -88,7 +88,7 @@ async def test_the_pause_has_a_limit() -> None:
     """However long the server is unwell, it is probed four times an hour."""
     server = Server()
     server.fail(5)
-    server.circuit._pause = 800.0
+    server.circuit._failed_probes = 6
     await server.circuit.passage()
     assert server.probes[-1] - server.probes[-2] == 900.0
 

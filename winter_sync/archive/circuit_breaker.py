@@ -6,15 +6,13 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.core import LeftAloneError, TransientError
+from winter_sync.core import UNWELL_SERVER, LeftAloneError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 _FAILURES = 5
 """So many failures in a row, whoever met them, mean the server and not a request."""
-_FIRST_PAUSE = 15.0
-_LONGEST_PAUSE = 900.0
 _LONGEST_ASKED = 86_400.0
 """No server can ask for more than a day, by mistake or not."""
 
@@ -74,7 +72,7 @@ class Circuit:
         self._patience = patience
         self._tell = tell
         self._failures = 0
-        self._pause = _FIRST_PAUSE
+        self._failed_probes = 0
         self._opened_at: float | None = None
         self._holding = False
         self._probe_at = 0.0
@@ -120,7 +118,7 @@ class Circuit:
         try:
             await self._probe()
         except TransientError as still:
-            self._pause = min(self._pause * 2, _LONGEST_PAUSE)
+            self._failed_probes += 1
             self._hold(still)
         else:
             self._holding = False
@@ -137,15 +135,17 @@ class Circuit:
 
     def succeeded(self) -> None:
         """Note that the server answered as it should."""
-        self._failures = 0
-        self._pause = _FIRST_PAUSE
+        self._failures = self._failed_probes = 0
         if self._opened_at is not None and not self._holding:
             opened, self._opened_at = self._opened_at, None
             self._tell(Closed(self._clock() - opened))
 
+    def _next_pause(self) -> float:
+        return UNWELL_SERVER.delay(self._failed_probes + 1, self._random()).total_seconds()
+
     def _hold(self, error: TransientError) -> None:
         asked = min(error.retry_after or 0.0, _LONGEST_ASKED)
-        pause = asked or self._pause * (0.75 + self._random() / 2)
+        pause = asked or self._next_pause()
         self._probe_at = max(self._probe_at, self._clock() + pause)
         self._reason = error.message
         self._holding = True

@@ -20,7 +20,6 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
-from tenacity.wait import wait_random_exponential
 
 from winter_sync import __version__
 from winter_sync.archive.circuit_breaker import Circuit, Closed, Opened
@@ -43,6 +42,7 @@ from winter_sync.archive.server_clock import ServerClock
 from winter_sync.archive.throughput import Flow
 from winter_sync.archive.transport_errors import TRY_LATER, Route
 from winter_sync.core import (
+    FAILED_REQUEST,
     BadAnswerError,
     Batch,
     ClocksDiffer,
@@ -78,7 +78,6 @@ _LOOKED_AT = 4096
 _LONGEST_DETAIL = 500
 _LONGEST_COUNT = 9
 _ATTEMPTS = 4
-_LONGEST_WAIT = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +163,7 @@ class Api:
     sleep
         Waits for a number of seconds.
     random
-        Gives numbers in [0, 1), for spreading probes of a server that is unwell.
+        Gives numbers in [0, 1), for spreading retries, and probes of a server that is unwell.
     patience
         How many seconds a request may be held while the server is unwell.
     tell
@@ -197,6 +196,7 @@ class Api:
         self._server_clock = ServerClock(clock, monotonic, self._tell_clocks_differ)
         self._monotonic = monotonic
         self._sleep = sleep
+        self._random = random
         self._tell = tell
         self._circuit = Circuit(
             probe=self.probe,
@@ -517,7 +517,7 @@ class Api:
         """Give the seconds before the next attempt; an open circuit does its own waiting."""
         if self._circuit.is_open:
             return 0.0
-        return wait_random_exponential(multiplier=1, max=_LONGEST_WAIT)(state)
+        return FAILED_REQUEST.delay(state.attempt_number, self._random()).total_seconds()
 
     def _note_retry(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome is not None else None

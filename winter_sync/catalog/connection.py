@@ -13,9 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from random import random
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
+from tenacity import Retrying, retry_if_exception, stop_after_delay
 
 from winter_sync.catalog import statements
 from winter_sync.catalog.errors import explained, is_busy, rows_explained
@@ -67,6 +68,7 @@ from winter_sync.catalog.rows import (
 from winter_sync.catalog.schema import migrations, refuse_others
 from winter_sync.catalog.sqlite import Database
 from winter_sync.core import (
+    BUSY_CATALOG,
     SAMPLE,
     Candidate,
     Damage,
@@ -192,7 +194,7 @@ class Catalog:
         for attempt in Retrying(
             retry=retry_if_exception(is_busy),
             stop=stop_after_delay(patience),
-            wait=wait_random(0.01, 0.1),
+            wait=lambda _: BUSY_CATALOG.delay(1, random()).total_seconds(),  # noqa: S311 - no secret
             reraise=True,
         ):
             with attempt:

@@ -2,66 +2,103 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 
-_FIRST_DELAY = timedelta(minutes=1)
+_MOST_DOUBLINGS = 25
+"""2^25 times any wait here is far beyond the longest, and no overflow."""
 
 
-_LONGEST_DELAY = timedelta(hours=6)
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How long to wait after one failure, after two in a row, and so on.
 
+    The waits of `steps` come first, one after each failure. Then the wait doubles from `first` to
+    `longest`.
 
-_AT_ONCE = 3
-
-
-_DOUBTFUL_DELAY = timedelta(minutes=65)
-"""A little more than the time after which the same content counts as what the archive holds."""
-
-
-_MISSING_DELAYS = tuple(timedelta(hours=hours) for hours in (1, 3, 6, 12, 24))
-
-
-_REFUSED_DELAYS = (timedelta(0), timedelta(minutes=10), *_MISSING_DELAYS)
-
-
-def retry_delay(attempts: int, random: float) -> timedelta:
-    """Give the wait before a failed product is asked for again.
-
-    The first failures are retried at once, in smaller batches; then the wait doubles from a
-    minute to six hours. `random` in [0, 1) spreads it by a quarter either way.
+    Attributes
+    ----------
+    first, longest
+        The first wait after the steps, and the bound of its doubling, before jitter.
+    jitter
+        By which fraction the wait is spread, shorter or longer: 0 for not at all, at most 1.
+    steps
+        Waits before the doubling begins.
     """
-    if is_retried_at_once(attempts):
-        return timedelta(0)
-    return doubled(_FIRST_DELAY, attempts - _AT_ONCE, _LONGEST_DELAY) * (0.75 + random / 2)
+
+    first: timedelta
+    longest: timedelta
+    jitter: float = 0.0
+    steps: tuple[timedelta, ...] = ()
+
+    def delay(self, failures: int, random: float = 0.5) -> timedelta:
+        """Return the wait after this many failures in a row; none counts as one.
+
+        `random` in [0, 1) chooses the wait within the jitter: 0 the shortest, 0.5 the middle.
+        """
+        return self._middle(failures) * (1 - self.jitter + 2 * self.jitter * random)
+
+    def is_immediate(self, failures: int) -> bool:
+        """Return whether there is no wait at all after this many failures."""
+        return not self._middle(failures)
+
+    def _middle(self, failures: int) -> timedelta:
+        beyond = max(failures, 1) - len(self.steps)
+        if beyond <= 0:
+            return self.steps[beyond - 1]
+        return min(self.first * (1 << min(beyond - 1, _MOST_DOUBLINGS)), self.longest)
 
 
-def refused_delay(attempts: int) -> timedelta:
-    """Return the wait before a product that arrived complete and was refused is downloaded again.
+_NONE = timedelta(0)
+_HOURS = tuple(timedelta(hours=hours) for hours in (1, 3, 6, 12))
+_DAY = timedelta(days=1)
 
-    Its CRC-32 was right, so the archive holds it as it is: at first it may be half written, and is
-    asked for at once and after ten minutes; then as rarely as one that the archive does not have.
-    """
-    return _REFUSED_DELAYS[min(max(attempts, 1), len(_REFUSED_DELAYS)) - 1]
+# --- products -------------------------------------------------------------------------------------
 
+FAILED_DOWNLOAD = Backoff(timedelta(minutes=1), timedelta(hours=6), 0.25, steps=(_NONE,) * 3)
+"""Before a failed product is asked for again: at first at once, in smaller batches."""
 
-def doubtful_delay(attempts: int) -> timedelta:
-    """Return the wait before a product of which no data seem to be missing is downloaded again.
+MISSING_PRODUCT = Backoff(_DAY, _DAY, steps=_HOURS)
+"""Before a product that the server does not have is asked for again."""
 
-    The same content is believed only so much later, so that asking sooner would be in vain; the
-    wait doubles up to six hours while the content is another one each time.
-    """
-    return doubled(_DOUBTFUL_DELAY, max(attempts, 1), _LONGEST_DELAY)
+REFUSED_CONTENT = Backoff(_DAY, _DAY, steps=(_NONE, timedelta(minutes=10), *_HOURS))
+"""Before a product that arrived complete and was refused is downloaded again.
 
+Its CRC-32 was right, so the archive holds it as it is: at first it may be half written, and is
+asked for at once and after ten minutes; then as rarely as one that the archive does not have.
+"""
 
-def is_retried_at_once(attempts: int) -> bool:
-    """Tell whether a product that has failed so often is asked for again without waiting."""
-    return attempts <= _AT_ONCE
+DOUBTFUL_CONTENT = Backoff(timedelta(minutes=65), timedelta(hours=6))
+"""Before a product of which no data seem to be missing is downloaded again.
 
+The first wait is a little more than the time after which the same content counts as what the
+archive holds (an hour): asking sooner would be in vain.
+"""
 
-def doubled(first: timedelta, times: int, longest: timedelta) -> timedelta:
-    """Give the wait after so many failures, at least one: it doubles from `first` to `longest`."""
-    return min(first * (1 << min(times - 1, 20)), longest)
+# --- the archive ----------------------------------------------------------------------------------
 
+FAILED_REQUEST = Backoff(timedelta(seconds=0.5), timedelta(seconds=15), jitter=1.0)
+"""Before a request that failed is sent again."""
 
-def missing_delay(times: int) -> timedelta:
-    """Give the wait before a product that the server does not have is asked for again."""
-    return _MISSING_DELAYS[min(max(times, 1), len(_MISSING_DELAYS)) - 1]
+UNWELL_SERVER = Backoff(timedelta(seconds=15), timedelta(minutes=15), 0.25)
+"""Before a server that is being left alone is probed, unless it asks for another time itself."""
+
+FAILED_WINDOW = Backoff(timedelta(hours=1), _DAY)
+"""Before a window of dates that was too much for the archive is asked for at once again."""
+
+FAILED_POLL = Backoff(timedelta(minutes=1), timedelta(hours=1))
+"""Before the daemon polls a subject again, where its rhythm is no quicker."""
+
+FUTILE_DOWNLOADS = Backoff(timedelta(minutes=5), timedelta(hours=1))
+"""Before the daemon downloads again after one download after the other brought nothing."""
+
+# --- the disk -------------------------------------------------------------------------------------
+
+FAILING_STORAGE = Backoff(timedelta(minutes=1), timedelta(minutes=15))
+"""Before the daemon opens its mirror again after the disk or the catalog failed."""
+
+FAILED_FILE_CHECK = Backoff(timedelta(minutes=10), timedelta(minutes=10))
+"""Before the daemon goes on checking files after the disk or the catalog failed."""
+
+BUSY_CATALOG = Backoff(timedelta(seconds=0.055), timedelta(seconds=0.055), jitter=9 / 11)
+"""Before a new catalog that another process holds is tried again."""

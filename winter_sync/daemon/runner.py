@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from winter_sync.catalog import Catalog
 from winter_sync.core import (
+    FAILED_POLL,
+    FUTILE_DOWNLOADS,
     BadAnswerError,
     ClockJumped,
     DownloadsRest,
     ProgramRefused,
     RefusedError,
     TransientError,
-    doubled,
 )
 from winter_sync.daemon.schedule import Schedule
 from winter_sync.sync import Report, RollingCheck, Work
@@ -35,10 +36,6 @@ _SERVER_LOOKED_AT_EVERY = timedelta(seconds=30)
 _JUMP = timedelta(seconds=20)
 """What the clock goes further than time does, or less far, and is no mere correction."""
 _A_MOMENT = timedelta(seconds=1)
-_FIRST_RETRY = timedelta(minutes=1)
-_LONGEST_RETRY = timedelta(hours=1)
-_FIRST_REST = timedelta(minutes=5)
-_LONGEST_REST = timedelta(hours=1)
 
 
 class Daemon:
@@ -218,7 +215,7 @@ class Daemon:
     def _poll_again(self, subject: Subject) -> None:
         """Look again sooner than the rhythm says, but ever later while that fails."""
         self._failures[subject] += 1
-        wait = doubled(_FIRST_RETRY, self._failures[subject], _LONGEST_RETRY)
+        wait = FAILED_POLL.delay(self._failures[subject])
         if wait < self._rhythms[subject]:
             self._schedule.again(subject, wait)
 
@@ -272,7 +269,7 @@ class Daemon:
 
     @property
     def _resting(self) -> timedelta:
-        return doubled(_FIRST_REST, self._rests, _LONGEST_REST)
+        return FUTILE_DOWNLOADS.delay(self._rests)
 
     async def _rest(self, seen: int) -> None:
         """Leave downloads alone for a while, all together: one after the other brought nothing."""

@@ -9,11 +9,11 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from winter_sync.config import check_root, read_credentials
 from winter_sync.core import (
+    FAILING_STORAGE,
     DownloadsRest,
     Event,
     PagesOpen,
@@ -33,7 +33,6 @@ from winter_sync.core import (
     Tell,
     UsageError,
     WinterSyncError,
-    doubled,
     explained,
     tell_all,
 )
@@ -55,6 +54,7 @@ from winter_sync.web import Sources, open_addresses, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from winter_sync.catalog import CatalogThread
@@ -69,8 +69,6 @@ _LOOKED_AT_EVERY = 30.0
 _BEGINNING = 3600.0
 """So long it may take to the first poll, seconds: a catalog of years may be brought up to date, and
 what crashes left is put in order first."""
-_FIRST_REST = timedelta(minutes=1)
-_LONGEST_REST = timedelta(minutes=15)
 _SHOWN_AT_ONCE = (
     *(Polled, ServerUnwell, ServerWell),
     *(ProgramRefused, DownloadsRest, StorageTrouble),
@@ -237,7 +235,7 @@ class Service:
                 raise
         else:
             return
-        if self._monotonic() - began > _LONGEST_REST.total_seconds():
+        if self._monotonic() - began > FAILING_STORAGE.longest.total_seconds():
             self._rests = 0
         await self._rest(failed)
 
@@ -365,7 +363,7 @@ class Service:
     async def _rest(self, failed: StorageError | UsageError) -> None:
         """Leave a disk that fails alone for a while; an order ends that."""
         self._rests += 1
-        wait = doubled(_FIRST_REST, self._rests, _LONGEST_REST)
+        wait = FAILING_STORAGE.delay(self._rests)
         self._not_ready = failed.message
         # Whoever ordered the settings to be read waits to hear that they were.
         self._notifier.ready()

@@ -7,6 +7,7 @@ from functools import singledispatch
 from structlog.typing import FilteringBoundLogger
 
 from winter_sync.core import (
+    FAILED_DOWNLOAD,
     INTERRUPTED,
     Batch,
     BatchBegun,
@@ -49,7 +50,6 @@ from winter_sync.core import (
     Tell,
     Unchanged,
     WindowHalved,
-    is_retried_at_once,
     show_duration,
 )
 
@@ -333,7 +333,8 @@ def _(event: Settled, logger: FilteringBoundLogger) -> None:
             logger.debug("missing on the server", **fields)
         case Failed(candidate, reason, blamed):
             # What came damaged often comes whole at the next attempt.
-            grave = logger.info if is_retried_at_once(candidate.attempts + 1) else logger.warning
+            is_immediate = FAILED_DOWNLOAD.is_immediate(candidate.attempts + 1)
+            grave = logger.info if is_immediate else logger.warning
             level = grave if blamed else logger.debug
             level("failed", **fields, reason=reason)
 

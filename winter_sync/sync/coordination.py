@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from winter_sync.core import is_retried_at_once
+from winter_sync.core import FAILED_DOWNLOAD
 from winter_sync.sync.batching import choose_alone, choose_batch
 
 if TYPE_CHECKING:
@@ -150,7 +150,9 @@ class Work:
 
 def _is_notorious(batch: Batch) -> bool:
     """Tell whether this is a product alone that waits longer and longer between its attempts."""
-    return len(batch.candidates) == 1 and not is_retried_at_once(batch.candidates[0].attempts)
+    return len(batch.candidates) == 1 and not FAILED_DOWNLOAD.is_immediate(
+        batch.candidates[0].attempts
+    )
 
 
 def _products(batch: Batch) -> list[Product]:

@@ -10,8 +10,12 @@ from uuid import uuid4
 
 from winter_sync.catalog import Catalog, CatalogThread
 from winter_sync.core import (
+    DOUBTFUL_CONTENT,
+    FAILED_DOWNLOAD,
     FETCH_ORDER,
     INTERRUPTED,
+    MISSING_PRODUCT,
+    REFUSED_CONTENT,
     BadAnswerError,
     Batch,
     BatchBegun,
@@ -28,11 +32,7 @@ from winter_sync.core import (
     Tell,
     TransientError,
     WinterSyncError,
-    doubtful_delay,
-    missing_delay,
     off_loop,
-    refused_delay,
-    retry_delay,
     to_the_end,
 )
 from winter_sync.sync.fetcher import Fetched, Fetcher
@@ -246,12 +246,12 @@ class Downloader:
 
     def _when_again(self, attempts: int, outcome: Outcome) -> timedelta:
         if isinstance(outcome, Missing):
-            return missing_delay(attempts)
+            return MISSING_PRODUCT.delay(attempts)
         if isinstance(outcome, Failed) and outcome.sha256 is not None:
-            return doubtful_delay(attempts)
+            return DOUBTFUL_CONTENT.delay(attempts)
         if isinstance(outcome, Failed) and outcome.refused:
-            return refused_delay(attempts)
-        return retry_delay(attempts, self._random())
+            return REFUSED_CONTENT.delay(attempts)
+        return FAILED_DOWNLOAD.delay(attempts, self._random())
 
 
 def _trouble(error: BaseException) -> str:

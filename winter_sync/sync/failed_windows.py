@@ -4,27 +4,30 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING
+
+from winter_sync.core import FAILED_WINDOW
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import date, datetime
+    from datetime import date, datetime, timedelta
 
     from winter_sync.core import Query, Subject
 
     Dates = tuple[date, date]
 
-_FIRST = timedelta(hours=1)
-_LONGEST = timedelta(days=1)
-
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    """Until when a window is not asked for at once, and how long that was when it was learnt."""
+    """Until when a window is not asked for at once, and how often in a row it has failed."""
 
     until: datetime
-    wait: timedelta
+    times: int
+
+    @property
+    def wait(self) -> timedelta:
+        """The wait that ends then."""
+        return FAILED_WINDOW.delay(self.times)
 
 
 class FailedWindows:
@@ -59,10 +62,11 @@ class FailedWindows:
         """Learn that a window was too much for the archive and that its parts were not."""
         failures, dates, now = self._failures[query.subject], _dates(query, today), self._clock()
         before = failures.get(dates)
-        wait = min(2 * before.wait, _LONGEST) if before else _FIRST
-        for old in [each for each, failure in failures.items() if now - failure.until > _LONGEST]:
+        times = before.times + 1 if before else 1
+        longest = FAILED_WINDOW.longest
+        for old in [each for each, failure in failures.items() if now - failure.until > longest]:
             del failures[old]
-        failures[dates] = _Failure(now + wait, wait)
+        failures[dates] = _Failure(now + FAILED_WINDOW.delay(times), times)
 
     def was_answered(self, query: Query, today: date) -> None:
         """Learn that a window was answered in full, and so is all that it contains."""

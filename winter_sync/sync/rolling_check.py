@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog import Catalog, CatalogThread, Scope, instant_text
-from winter_sync.core import CheckPaused, FileChecked, StorageError, off_loop
+from winter_sync.core import FAILED_FILE_CHECK, CheckPaused, FileChecked, StorageError, off_loop
 from winter_sync.sync.file_check import PIECE, Examination, Throttle
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ _AT_ONCE = 50
 """Products looked up at a time."""
 _DOWNLOADS_LOOKED_AT_EVERY = timedelta(seconds=2)
 _NOTHING_TO_CHECK = timedelta(minutes=10)
-_AFTER_TROUBLE = timedelta(minutes=10)
 
 
 class RollingCheck:
@@ -94,7 +93,7 @@ class RollingCheck:
             try:
                 await self._check_what_is_due()
             except StorageError as failed:
-                wait = _AFTER_TROUBLE.total_seconds()
+                wait = FAILED_FILE_CHECK.delay(1).total_seconds()
                 self._tell(CheckPaused(failed.message, failed.remedy, wait))
                 await asyncio.sleep(wait)
             else:
