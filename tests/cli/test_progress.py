@@ -97,7 +97,7 @@ def test_the_first_line_is_the_whole() -> None:
     assert line == f"fetching  {bar}  1/4  1 kB  100 B/s  30 s left"
 
 
-def test_the_time_is_a_least_one_while_polls_go_on() -> None:
+def test_the_time_is_a_least_one_while_record_poll_progress() -> None:
     """What they may yet find takes longer."""
     (line,) = lines(polled(*some(400)), Received(ONE, 52_000_000))
     assert line.endswith("  12 min 49 s+ left")

@@ -9,7 +9,7 @@ import pytest
 
 from winter_sync.core.errors import StorageError, UsageError
 from winter_sync.core.layout import STATE_DIR
-from winter_sync.daemon.lock import make_sure_of_being_alone, only_daemon
+from winter_sync.daemon.lock import check_root_is_free, root_lock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,13 +26,13 @@ def root(tmp_path: Path) -> Path:
 
 def test_there_is_only_one(root: Path) -> None:
     """The second is told of the first, and may come when that is gone."""
-    with only_daemon(root, SINCE):
+    with root_lock(root, SINCE):
         first = r"process \d+ on .*, since 2026-03-28 12:00:00 UTC"
-        with pytest.raises(UsageError, match=first), only_daemon(root, SINCE):
+        with pytest.raises(UsageError, match=first), root_lock(root, SINCE):
             pass
         with pytest.raises(UsageError):
-            make_sure_of_being_alone(root, SINCE)
-    with only_daemon(root, SINCE):
+            check_root_is_free(root, SINCE)
+    with root_lock(root, SINCE):
         pass
 
 
@@ -41,20 +41,20 @@ def test_what_is_written_in_the_lock_does_not_matter(root: Path, note: bytes) ->
     """Only the lock itself counts; a note that nobody understands is no trouble."""
     lock = root / STATE_DIR / "daemon.lock"
     lock.write_bytes(note)
-    make_sure_of_being_alone(root, SINCE)
-    with only_daemon(root, SINCE):
+    check_root_is_free(root, SINCE)
+    with root_lock(root, SINCE):
         lock.write_bytes(note)
         with pytest.raises(UsageError, match="has not said yet"):
-            make_sure_of_being_alone(root, SINCE)
+            check_root_is_free(root, SINCE)
 
 
 def test_a_root_that_is_not_there_has_no_daemon(tmp_path: Path) -> None:
     """Asking makes nothing."""
-    make_sure_of_being_alone(tmp_path / "winter", SINCE)
+    check_root_is_free(tmp_path / "winter", SINCE)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_lock_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
     """With the path, and what to do."""
-    with pytest.raises(StorageError, match=r"\.winter-sync: No such"), only_daemon(tmp_path, SINCE):
+    with pytest.raises(StorageError, match=r"\.winter-sync: No such"), root_lock(tmp_path, SINCE):
         pass

@@ -30,7 +30,7 @@ def test_pages_are_there_or_say_why_not(play: Callable[..., None]) -> None:
                         await sources.status()
                         answers += 1
                         if answers % 10 == 0:
-                            service.orders.reload()
+                            service.signals.reload()
                     except StorageError:
                         await asyncio.sleep(0.01)
 

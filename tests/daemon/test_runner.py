@@ -219,7 +219,7 @@ def test_a_reload_tries_a_refused_program_at_once(play: Callable[..., None]) -> 
         async with keeper.keeping() as service:
             await asyncio.sleep(600)
             keeper.changes["programs"] = [{"name": "2024A000", "image_types": TYPES}]
-            service.orders.reload()
+            service.signals.reload()
             await asyncio.sleep(60)
             assert here(keeper, ImageType.STACK, ImageType.RAW)
 
@@ -236,7 +236,7 @@ def test_a_reload_adds_and_removes_programs(play: Callable[..., None]) -> None:
         async with keeper.keeping() as service:
             await asyncio.sleep(600)
             keeper.changes["programs"] = [{"name": "2025B001", "image_types": TYPES}]
-            service.orders.reload()
+            service.signals.reload()
             await asyncio.sleep(60)
             assert here(keeper, *map(ImageType, TYPES), program="2025B001")
             reloaded = len(keeper.simulator.requests)
@@ -262,7 +262,7 @@ def test_wrong_settings_are_refused_and_the_old_ones_kept(play: Callable[..., No
                 {"http": {"listen": keeper.simulator.url.removeprefix("http://")}},
             ):
                 keeper.changes.update(wrong)
-                service.orders.reload()
+                service.signals.reload()
                 await asyncio.sleep(60)
                 for name in wrong:
                     del keeper.changes[name]
@@ -289,7 +289,7 @@ def test_an_end_waits_for_what_is_under_way(play: Callable[..., None]) -> None:
         async with keeper.keeping() as service:
             await told.of(Received)
             assert not service._sources().readiness()
-            service.orders.stop()
+            service.signals.stop()
             await asyncio.sleep(10)
             assert service._sources().readiness()
             slow.go_on.set()
@@ -312,7 +312,7 @@ def test_an_end_does_not_wait_for_ever(play: Callable[..., None], signals: int) 
             await told.of(Received)
             began = keeper.time.loop.now
             for _ in range(signals):
-                service.orders.stop()
+                service.signals.stop()
         took = keeper.time.loop.now - began
         assert took == pytest.approx(60 if signals == 1 else 0, abs=2)
         whole = keeper.files()

@@ -1,4 +1,4 @@
-"""Orders that come at bad moments: while it rests, opens, or ends; too many, or impossible ones."""
+"""Signals at bad moments: while the daemon waits, opens, or ends; too many, or impossible ones."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from winter_sync.core.events import (
     Started,
     StorageTrouble,
 )
-from winter_sync.daemon.lock import only_daemon
+from winter_sync.daemon.lock import root_lock
 from winter_sync.daemon.runner import Daemon
 from winter_sync.daemon.schedule import Schedule
-from winter_sync.daemon.systemd import Notifier
+from winter_sync.daemon.systemd import SystemdNotifier
 from winter_sync.simulator import Call, Faults
 from winter_sync.sync.engine import Mirror
 from winter_sync.tree.tree import Tree
@@ -46,7 +46,7 @@ def test_many_reloads_at_once_are_one(play: Callable[..., None]) -> None:
         async with keeper.keeping() as service:
             await asyncio.sleep(600)
             for _ in range(50):
-                service.orders.reload()
+                service.signals.reload()
             await asyncio.sleep(600)
         assert len(keeper.told(Reloading)) == 1
         assert len(keeper.told(Started)) == 2
@@ -61,11 +61,11 @@ def test_a_root_that_cannot_be_had_is_refused(play: Callable[..., None], name: s
     async def scene(keeper: Keeper) -> None:
         other = keeper.root.with_name("kept")
         (other / ".winter-sync").mkdir(parents=True)
-        with only_daemon(other, keeper.time.start):
+        with root_lock(other, keeper.time.start):
             async with keeper.keeping() as service:
                 await asyncio.sleep(60)
                 keeper.changes["mirror"] = {"root": keeper.root.with_name(name)}
-                service.orders.reload()
+                service.signals.reload()
                 await asyncio.sleep(3600)
         assert len(keeper.told(ReloadRefused)) == 1
         assert len(keeper.told(Started)) == 1
@@ -86,7 +86,7 @@ def test_what_is_broken_off_is_given_back(play: Callable[..., None], signals: in
             await told.of(Received)
             await asyncio.sleep(5)
             for _ in range(signals):
-                service.orders.stop()
+                service.signals.stop()
         assert len(keeper.told(BatchBegun)) == len(keeper.told(BatchEnded)) >= 1
         assert keeper.files()
         assert not keeper.leases()
@@ -128,10 +128,10 @@ def test_a_long_grace_is_no_stall(play: Callable[..., None]) -> None:
         hasten(keeper)
         keeper.changes["programs"] = [{"name": "2024A000", "image_types": ["exposure"]}]
         told = Told(keeper)
-        async with keeper.keeping(Notifier(watchdog_interval=1)) as service:
+        async with keeper.keeping(SystemdNotifier(watchdog_interval=1)) as service:
             await told.of(Received)
             began = keeper.time.loop.now
-            service.orders.stop()
+            service.signals.stop()
         assert keeper.time.loop.now - began > 25
         assert [one.trouble for one in keeper.told(BatchEnded)] == [None]
 
@@ -145,7 +145,7 @@ class Manager:
         path = str(directory / "notify")
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(path)
-        self.notifier = Notifier(path)
+        self.notifier = SystemdNotifier(path)
 
     def heard(self) -> list[str]:
         """Give what was said since the last time, without the status."""
@@ -180,13 +180,13 @@ def test_a_reload_ends_a_rest(play: Callable[..., None], manager: Manager) -> No
             await asyncio.sleep(3600)
             rests = len(keeper.told(StorageTrouble))
             manager.heard()
-            service.orders.reload()
+            service.signals.reload()
             await asyncio.sleep(5)
             assert manager.heard() == ["RELOADING", "READY"]
             assert len(keeper.told(StorageTrouble)) == rests + 1
             keeper.root.rmdir()
             aside.rename(keeper.root)
-            service.orders.reload()
+            service.signals.reload()
             await asyncio.sleep(5)
             assert manager.heard() == ["RELOADING", "READY"]
             assert len(keeper.told(Started)) == len(keeper.told(Reloading)) == 2
@@ -207,7 +207,7 @@ def test_a_rest_goes_on_after_a_reload_that_is_refused(play: Callable[..., None]
             keeper.root.rmdir()
             aside.rename(keeper.root)
             keeper.changes["schedule"] = {"poll_every": "often"}
-            service.orders.reload()
+            service.signals.reload()
             await asyncio.sleep(5)
             assert len(keeper.told(ReloadRefused)) == len(keeper.told(Started)) == 1
             await asyncio.sleep(900)
@@ -222,7 +222,7 @@ def test_a_rest_is_no_stall(play: Callable[..., None]) -> None:
     async def scene(keeper: Keeper) -> None:
         hasten(keeper)
         aside = keeper.root.with_name("unmounted")
-        async with keeper.keeping(Notifier(watchdog_interval=1)) as service:
+        async with keeper.keeping(SystemdNotifier(watchdog_interval=1)) as service:
             await asyncio.sleep(60)
             keeper.root.rename(aside)
             keeper.root.mkdir()
@@ -264,12 +264,12 @@ def test_another_mirror_is_told_and_left_alone(play: Callable[..., None]) -> Non
         async with keeper.keeping() as service:
             await asyncio.sleep(60)
             keeper.changes["mirror"] = {"root": other, "state": usual / ".winter-sync"}
-            service.orders.reload()
+            service.signals.reload()
             await asyncio.sleep(3600)
             assert all("another mirror" in rest.reason for rest in keeper.told(StorageTrouble))
             assert "another mirror" in service._sources().readiness()[0]
             del keeper.changes["mirror"]
-            service.orders.reload()
+            service.signals.reload()
             await asyncio.sleep(60)
             assert not service._sources().readiness()
         keeper.root = other
@@ -304,7 +304,7 @@ def test_who_takes_its_root_meanwhile_may_have_it(play: Callable[..., None]) -> 
             await asyncio.sleep(3600)
             keeper.root.rmdir()
             aside.rename(keeper.root)
-            with only_daemon(keeper.root, keeper.time.start):
+            with root_lock(keeper.root, keeper.time.start):
                 await asyncio.sleep(1800)
                 assert "another daemon" in service._sources().readiness()[0]
             await asyncio.sleep(1800)
@@ -357,7 +357,7 @@ def test_reloads_leave_nothing_behind(play: Callable[..., None]) -> None:
             left = []
             for _ in range(6):
                 await asyncio.sleep(60)
-                service.orders.reload()
+                service.signals.reload()
                 await asyncio.sleep(60)
                 left.append(_alive())
             assert left[-1] == left[-2] == left[2]

@@ -125,12 +125,12 @@ def test_a_reload_that_cannot_end_the_old_work_is_noticed(
         await asyncio.sleep(60)
         monkeypatch.setattr(*part, stuck)
         await asyncio.sleep(660)
-        service.orders.reload()
+        service.signals.reload()
         with suppress(TimeoutError):
             await asyncio.wait_for(told.of(Stalled), 2 * 3600)
         await asyncio.sleep(30)
         released.set()
-        service.orders.stop()
+        service.signals.stop()
         assert keeper.ends == [1]
         with pytest.raises(StalledError):
             await life
@@ -151,7 +151,7 @@ def test_a_stall_ends_it_though_the_disk_is_away(
         keeper.root.rename(keeper.root.with_name("unmounted"))
         monkeypatch.setattr(Mirror, "recover", hang)
         await asyncio.wait({life}, timeout=3600)
-        service.orders.stop()
+        service.signals.stop()
         with pytest.raises(StalledError):
             await life
         assert not keeper.told(StorageTrouble)

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winter_sync.daemon.systemd import LONGEST_STATUS, Notifier
+from winter_sync.daemon.systemd import LONGEST_STATUS, SystemdNotifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,32 +50,32 @@ def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Manager]
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (Notifier.ready, "READY=1"),
-        (Notifier.stopping, "STOPPING=1"),
-        (Notifier.watchdog, "WATCHDOG=1"),
+        (SystemdNotifier.ready, "READY=1"),
+        (SystemdNotifier.stopping, "STOPPING=1"),
+        (SystemdNotifier.watchdog, "WATCHDOG=1"),
         (lambda one: one.status("3 of 5 polled"), "STATUS=3 of 5 polled"),
         (lambda one: one.extend_timeout(1.5), "EXTEND_TIMEOUT_USEC=1500000"),
     ],
 )
 def test_each_message_is_that_of_sd_notify(
-    manager: Manager, call: Callable[[Notifier], None], message: str
+    manager: Manager, call: Callable[[SystemdNotifier], None], message: str
 ) -> None:
     """Each call sends one datagram, with the words of sd_notify(3)."""
-    call(Notifier(manager.address))
+    call(SystemdNotifier(manager.address))
     assert manager.received() == message
     assert manager.received() is None
 
 
 def test_a_reload_tells_its_time(manager: Manager) -> None:
     """A reload comes with the monotonic time, in microseconds, in the same datagram."""
-    Notifier(manager.address, clock=lambda: 12_345_678_999).reloading()
+    SystemdNotifier(manager.address, clock=lambda: 12_345_678_999).reloading()
     assert manager.received() == "RELOADING=1\nMONOTONIC_USEC=12345678"
 
 
 def test_the_time_of_a_reload_is_the_systems_own(manager: Manager) -> None:
     """The time that is told is CLOCK_MONOTONIC, which systemd compares with its own."""
     before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
-    Notifier(manager.address).reloading()
+    SystemdNotifier(manager.address).reloading()
     after = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
     _, _, told = (manager.received() or "").partition("MONOTONIC_USEC=")
     assert before <= int(told) <= after
@@ -83,7 +83,7 @@ def test_the_time_of_a_reload_is_the_systems_own(manager: Manager) -> None:
 
 def test_without_systemd_nothing_happens() -> None:
     """Started by hand, every call does nothing, and nobody watches."""
-    notifier = Notifier.from_environment({})
+    notifier = SystemdNotifier.from_environment({})
     notifier.ready()
     notifier.reloading()
     notifier.status("here")
@@ -98,7 +98,7 @@ def test_without_systemd_nothing_happens() -> None:
 )
 def test_an_address_that_leads_nowhere_is_no_failure(address: str) -> None:
     """An address of another kind, too long, or with nobody behind it is passed over."""
-    Notifier.from_environment({"NOTIFY_SOCKET": address}).ready()
+    SystemdNotifier.from_environment({"NOTIFY_SOCKET": address}).ready()
 
 
 def test_only_an_absolute_path_is_an_address(
@@ -108,7 +108,7 @@ def test_only_an_absolute_path_is_an_address(
     monkeypatch.chdir(tmp_path)
     listening = Manager("notify")
     with listening.socket:
-        Notifier(listening.address).ready()
+        SystemdNotifier(listening.address).ready()
         assert listening.received() is None
 
 
@@ -120,7 +120,7 @@ def test_a_manager_that_does_not_listen_is_not_waited_for(
     manager: Manager,
 ) -> None:
     """With the manager's queue full, a message is dropped and the call returns."""
-    notifier = Notifier(manager.address)
+    notifier = SystemdNotifier(manager.address)
     before = signal.signal(signal.SIGALRM, _waited)
     signal.alarm(60)
     try:
@@ -140,7 +140,7 @@ def test_children_are_told_nothing_of_it(manager: Manager, monkeypatch: pytest.M
     monkeypatch.setenv("NOTIFY_SOCKET", manager.address)
     monkeypatch.setenv("WATCHDOG_USEC", "20000000")
     monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
-    Notifier.from_environment(os.environ).ready()
+    SystemdNotifier.from_environment(os.environ).ready()
     assert manager.received() == "READY=1"
     listing = "import os; print(*os.environ)"
     command = [sys.executable, "-c", listing]
@@ -165,20 +165,22 @@ def test_the_watchdog_is_fed_twice_in_its_time(
     environ: dict[str, str], interval: float | None
 ) -> None:
     """The interval is half of what systemd allows, and None if it waits for somebody else."""
-    assert Notifier.from_environment(environ).watchdog_interval == interval
+    assert SystemdNotifier.from_environment(environ).watchdog_interval == interval
 
 
 def test_a_status_cannot_say_more_than_a_status(manager: Manager) -> None:
     """Line breaks and control characters in a status become spaces, so no variable is smuggled."""
-    Notifier(manager.address).status("  one\nSTOPPING=1\r\n\x1b[31mtwo\u2028\x85three\udcff ")
+    SystemdNotifier(manager.address).status(
+        "  one\nSTOPPING=1\r\n\x1b[31mtwo\u2028\x85three\udcff "
+    )
     assert manager.received() == "STATUS=one STOPPING=1 [31mtwo three"
 
 
 def test_a_long_status_is_shortened(manager: Manager) -> None:
     """A status longer than a line ends in an ellipsis."""
-    Notifier(manager.address).status("x" * LONGEST_STATUS)
+    SystemdNotifier(manager.address).status("x" * LONGEST_STATUS)
     assert manager.received() == f"STATUS={'x' * LONGEST_STATUS}"
-    Notifier(manager.address).status("x" * (LONGEST_STATUS + 1))
+    SystemdNotifier(manager.address).status("x" * (LONGEST_STATUS + 1))
     assert manager.received() == f"STATUS={'x' * (LONGEST_STATUS - 1)}…"
 
 
@@ -187,7 +189,7 @@ def test_every_status_is_one_line_of_text(text: str) -> None:
     """Whatever the text, one printable line arrives that systemd can take."""
     listening = Manager(f"@winter-sync/test/{uuid.uuid4()}")
     with listening.socket:
-        Notifier(listening.address).status(text)
+        SystemdNotifier(listening.address).status(text)
         received = listening.received()
     assert received is not None
     assert received.isprintable()

@@ -20,7 +20,7 @@ from winter_sync.core.events import (
 )
 from winter_sync.core.queries import Query, Subject
 from winter_sync.core.traits import ImageType, Instrument
-from winter_sync.daemon.watchdog import Vitals
+from winter_sync.daemon.watchdog import Watchdog
 
 BATCH = batch(candidate(product()), identifier="one")
 OTHER = batch(candidate(product(1)), identifier="other")
@@ -32,31 +32,31 @@ LOOKS = 30.0
 
 
 class Watched:
-    """Vitals on a clock that a test sets."""
+    """Watchdog on a clock that a test sets."""
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.vitals = Vitals(STALL, lambda: self.now)
+        self.watchdog = Watchdog(STALL, lambda: self.now)
 
     def later(self, seconds: float) -> tuple[str, ...]:
         """Let time pass, and give the troubles."""
         self.now += seconds
-        return self.vitals.troubles()
+        return self.watchdog.troubles()
 
     def looked_at(self, seconds: float) -> list[float]:
         """Let time pass with regular looks; gives when something was stuck, from now."""
         began, found = self.now, []
         while self.now - began < seconds:
             self.now += LOOKS
-            self.vitals.expect_look(LOOKS)
-            if self.vitals.troubles():
+            self.watchdog.expect_check(LOOKS)
+            if self.watchdog.troubles():
                 found.append(self.now - began)
         return found
 
 
 @pytest.fixture
 def watched() -> Watched:
-    """Give vitals that expect nothing yet."""
+    """Give watchdog that expect nothing yet."""
     return Watched()
 
 
@@ -67,37 +67,37 @@ def test_idleness_is_no_stall(watched: Watched) -> None:
 
 def test_a_download_lives_by_what_comes_of_it(watched: Watched) -> None:
     """Every byte begins the time anew; without any it is stuck in the end."""
-    watched.vitals.tell(BatchBegun(BATCH))
+    watched.watchdog.tell(BatchBegun(BATCH))
     for _ in range(10):
         assert not watched.later(STALL)
-        watched.vitals.tell(Received(BATCH, 1))
+        watched.watchdog.tell(Received(BATCH, 1))
     assert not watched.later(STALL)
     assert watched.later(1) == ("nothing has come of download one for 901 s",)
-    watched.vitals.tell(BatchEnded(BATCH, 1.0))
+    watched.watchdog.tell(BatchEnded(BATCH, 1.0))
     assert not watched.later(0)
 
 
 def test_trying_again_is_a_sign_of_life_for_a_while(watched: Watched) -> None:
     """It does not say of what: one that is stuck is not hidden for ever by others that are not."""
-    watched.vitals.tell(BatchBegun(BATCH))
+    watched.watchdog.tell(BatchBegun(BATCH))
     for _ in range(5):
         assert not watched.later(STALL)
-        watched.vitals.tell(Retrying("busy", 1.0))
+        watched.watchdog.tell(Retrying("busy", 1.0))
     assert watched.later(1) == ("nothing has come of download one for 4501 s",)
-    watched.vitals.tell(Received(BATCH, 1))
+    watched.watchdog.tell(Received(BATCH, 1))
     assert not watched.later(STALL)
-    watched.vitals.tell(Retrying("busy", 1.0))
+    watched.watchdog.tell(Retrying("busy", 1.0))
     assert not watched.later(STALL)
     assert watched.later(1) == ("nothing has come of download one for 1801 s",)
 
 
 def test_one_that_goes_on_does_not_hide_one_that_is_stuck(watched: Watched) -> None:
     """Each download is watched for itself."""
-    watched.vitals.tell(BatchBegun(BATCH))
-    watched.vitals.tell(BatchBegun(OTHER))
+    watched.watchdog.tell(BatchBegun(BATCH))
+    watched.watchdog.tell(BatchBegun(OTHER))
     for _ in range(5):
         watched.later(STALL / 4)
-        watched.vitals.tell(Received(OTHER, 1000))
+        watched.watchdog.tell(Received(OTHER, 1000))
     (trouble,) = watched.later(0)
     assert "download one" in trouble
 
@@ -105,9 +105,9 @@ def test_one_that_goes_on_does_not_hide_one_that_is_stuck(watched: Watched) -> N
 @pytest.mark.parametrize("event", [PollFailed(QUERY, "no"), WindowHalved(QUERY, "too long")])
 def test_polls_live_by_their_answers(watched: Watched, event: Event) -> None:
     """Good or bad."""
-    with watched.vitals.polling("2024A000"):
+    with watched.watchdog.polling("2024A000"):
         assert not watched.later(STALL)
-        watched.vitals.tell(event)
+        watched.watchdog.tell(event)
         assert not watched.later(STALL)
         assert watched.later(1) == ("nothing has come of the polls of 2024A000 for 901 s",)
     assert not watched.later(0)
@@ -115,20 +115,20 @@ def test_polls_live_by_their_answers(watched: Watched, event: Event) -> None:
 
 def test_a_poll_that_does_not_begin_is_missed(watched: Watched) -> None:
     """A schedule that died would else be taken for idleness."""
-    watched.vitals.expect_poll(600)
+    watched.watchdog.expect_poll(600)
     assert not watched.later(600 + STALL)
     assert watched.later(1) == ("a poll was due 901 s ago and has not begun",)
-    with watched.vitals.polling("2024A000"):
+    with watched.watchdog.polling("2024A000"):
         assert not watched.later(0)
-    watched.vitals.expect_poll(None)
+    watched.watchdog.expect_poll(None)
     assert not watched.later(1e6)
 
 
 def test_who_leaves_the_server_alone_is_not_stuck(watched: Watched) -> None:
     """Nothing can come meanwhile; afterwards the time begins anew."""
-    watched.vitals.tell(BatchBegun(BATCH))
-    watched.vitals.expect_poll(0)
-    watched.vitals.held_until = lambda: 10_000.0
+    watched.watchdog.tell(BatchBegun(BATCH))
+    watched.watchdog.expect_poll(0)
+    watched.watchdog.held_until = lambda: 10_000.0
     assert not watched.later(10_000 + STALL)
     assert len(watched.later(1)) == 2
 
@@ -141,32 +141,32 @@ def test_who_leaves_the_server_alone_is_not_stuck(watched: Watched) -> None:
 def test_who_was_stopped_is_not_stuck(before: float, stopped: float, expected: float) -> None:
     """However long it was, and when: all patience begins anew, and then ends as ever."""
     watched = Watched()
-    watched.vitals.tell(BatchBegun(BATCH))
-    watched.vitals.expect_poll(expected)
-    with watched.vitals.polling("2024A000"):
+    watched.watchdog.tell(BatchBegun(BATCH))
+    watched.watchdog.expect_poll(expected)
+    with watched.watchdog.polling("2024A000"):
         assert not watched.looked_at(before)
-        watched.vitals.expect_look(LOOKS)
+        watched.watchdog.expect_check(LOOKS)
         assert not watched.later(LOOKS + stopped), "before the first look, too"
-        assert watched.vitals.expect_look(LOOKS) == pytest.approx(stopped)
+        assert watched.watchdog.expect_check(LOOKS) == pytest.approx(stopped)
         assert not watched.later(0)
         assert watched.looked_at(2 * STALL)[0] == pytest.approx(STALL + LOOKS, abs=LOOKS)
 
 
 def test_looks_that_come_a_little_late_hide_nothing(watched: Watched) -> None:
     """A machine that is busy is not one that was stopped."""
-    watched.vitals.tell(BatchBegun(BATCH))
+    watched.watchdog.tell(BatchBegun(BATCH))
     for _ in range(10):
-        assert watched.vitals.expect_look(LOOKS) == 0
+        assert watched.watchdog.expect_check(LOOKS) == 0
         watched.now += LOOKS + STALL / 10
     assert watched.later(0)
 
 
 def test_what_is_over_is_not_watched(watched: Watched) -> None:
     """What is told of it late does no harm."""
-    with watched.vitals.polling("2024A000"):
-        watched.vitals.tell(BatchBegun(BATCH))
-        watched.vitals.tell(BatchEnded(BATCH, 1.0))
-    watched.vitals.tell(PollFailed(QUERY, "late"))
-    watched.vitals.tell(Received(BATCH, 1))
-    watched.vitals.tell(Retrying("late", 1.0))
+    with watched.watchdog.polling("2024A000"):
+        watched.watchdog.tell(BatchBegun(BATCH))
+        watched.watchdog.tell(BatchEnded(BATCH, 1.0))
+    watched.watchdog.tell(PollFailed(QUERY, "late"))
+    watched.watchdog.tell(Received(BATCH, 1))
+    watched.watchdog.tell(Retrying("late", 1.0))
     assert not watched.later(1e6)

@@ -105,7 +105,7 @@ async def three_days(time: Time, directory: Path) -> Record:
         async with keeper.keeping() as service:
             await time.until(RELOAD)
             keeper.changes["programs"] = [NARROWED, SECOND]
-            service.orders.reload()
+            service.signals.reload()
             await time.until(RESTART)
         async with keeper.keeping():
             await time.until(END)

@@ -13,8 +13,8 @@ from winter_sync.catalog.connection import Catalog
 from winter_sync.config import settings as settings_module
 from winter_sync.core.filesystem import digest
 from winter_sync.core.layout import STATE_DIR
-from winter_sync.daemon.service import Service, Wishes
-from winter_sync.daemon.systemd import Notifier
+from winter_sync.daemon.service import Configuration, Service
+from winter_sync.daemon.systemd import SystemdNotifier
 from winter_sync.factory import CATALOG
 from winter_sync.simulator import (
     DEFAULT_PASSWORD,
@@ -56,7 +56,7 @@ class Keeper:
         """What the simulator serves."""
         return self.simulator.observatory
 
-    def wishes(self) -> Wishes:
+    def configuration(self) -> Configuration:
         """Give the settings as they are now."""
         usual: dict[str, dict[str, Any]] = {
             "api": {
@@ -72,28 +72,30 @@ class Keeper:
         given = {name: {**table, **self.changes.get(name, {})} for name, table in usual.items()}
         programs = self.changes.get("programs") or [{"name": "2024A000"}]
         keyed = [{"api_key": key_of(one["name"]), **one} for one in programs]
-        return Wishes.check(settings_module.load_settings(None, {**given, "programs": keyed}))
+        return Configuration.check(
+            settings_module.load_settings(None, {**given, "programs": keyed})
+        )
 
-    def service(self, notifier: Notifier | None = None) -> Service:
+    def service(self, notifier: SystemdNotifier | None = None) -> Service:
         """Make a daemon."""
         return Service(
-            self.wishes,
+            self.configuration,
             tell=self._hear,
-            notifier=notifier or Notifier(),
+            notifier=notifier or SystemdNotifier(),
             clock=self.time.wall,
             monotonic=self.time.loop.time,
             end=self._end,
         )
 
     @asynccontextmanager
-    async def keeping(self, notifier: Notifier | None = None) -> AsyncIterator[Service]:
+    async def keeping(self, notifier: SystemdNotifier | None = None) -> AsyncIterator[Service]:
         """Run a daemon, and end it with grace."""
         service = self.service(notifier)
         life = asyncio.create_task(service.run())
         try:
             yield service
-            if not service.orders.stopping:
-                service.orders.stop()
+            if not service.signals.stopping:
+                service.signals.stop()
             await life
         finally:
             life.cancel()

@@ -180,26 +180,26 @@ def run(context: typer.Context) -> None:
     from winter_sync.config import load_settings  # noqa: PLC0415 - heavy
     from winter_sync.core import Redaction  # noqa: PLC0415 - heavy
     from winter_sync.daemon import (  # noqa: PLC0415 - heavy
-        Notifier,
+        Configuration,
         Service,
-        Wishes,
+        SystemdNotifier,
     )
     from winter_sync.monitoring import narrator  # noqa: PLC0415 - heavy
 
     forbid_core_dumps()
     redaction = Redaction()
 
-    def load() -> Wishes:
-        wishes = Wishes.check(load_settings(context.obj.config))
-        redaction.add(wishes.credentials)
-        return wishes
+    def load() -> Configuration:
+        configuration = Configuration.check(load_settings(context.obj.config))
+        redaction.add(configuration.credentials)
+        return configuration
 
     logger = _logger(context.obj.level(drawing=False), context.obj.log_format, redaction)
-    notifier = Notifier.from_environment(os.environ)
+    notifier = SystemdNotifier.from_environment(os.environ)
 
     async def live() -> None:
         service = Service(load, tell=narrator(logger), notifier=notifier)
-        with service.orders.by_signals():
+        with service.signals.installed():
             await service.run()
 
     asyncio.run(live())

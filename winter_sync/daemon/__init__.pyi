@@ -1,8 +1,8 @@
-from .service import Service, Wishes
-from .systemd import Notifier
+from .service import Configuration, Service
+from .systemd import SystemdNotifier
 
 __all__ = [
-    "Notifier",
+    "Configuration",
     "Service",
-    "Wishes",
+    "SystemdNotifier",
 ]

@@ -30,7 +30,7 @@ _LONGEST_NOTE = 4096
 
 
 @contextmanager
-def only_daemon(root: Path, since: datetime) -> Iterator[None]:
+def root_lock(root: Path, since: datetime) -> Iterator[None]:
     """Be the only daemon of a root, as long as this lasts and whatever ends it.
 
     The lock is the kernel's: it goes with its process, so nothing is ever left to be removed.
@@ -58,10 +58,10 @@ def only_daemon(root: Path, since: datetime) -> Iterator[None]:
         os.close(descriptor)
 
 
-def make_sure_of_being_alone(root: Path, since: datetime) -> None:
-    """Raise as `only_daemon` does if another daemon keeps a root, which need not be there yet."""
+def check_root_is_free(root: Path, since: datetime) -> None:
+    """Raise as `root_lock` does if another daemon keeps a root, which need not be there yet."""
     if is_there(root / STATE_DIR / _LOCK):
-        with only_daemon(root, since):
+        with root_lock(root, since):
             pass
 
 

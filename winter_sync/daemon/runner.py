@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from winter_sync.core import Rhythm, Selection, Subject
-    from winter_sync.daemon.watchdog import Vitals
+    from winter_sync.daemon.watchdog import Watchdog
     from winter_sync.sync import Mirror
 
 _PUT_IN_ORDER_EVERY = timedelta(minutes=10)
@@ -56,7 +56,7 @@ class Daemon:
         How long a program whose credentials are refused is left alone.
     check_rate, check_every
         How many bytes of files to read again in a second, 0 for none; how often each file.
-    vitals
+    watchdog
         Watches whether work gets on.
     clock, monotonic
         Give the current UTC time; a time in seconds that never goes back.
@@ -70,13 +70,13 @@ class Daemon:
         retry_refused_every: timedelta,
         check_rate: int = 0,
         check_every: timedelta = timedelta(days=30),
-        vitals: Vitals,
+        watchdog: Watchdog,
         clock: Callable[[], datetime],
         monotonic: Callable[[], float],
     ) -> None:
         self._mirror = mirror
         self._retry_refused_every = retry_refused_every
-        self._vitals = vitals
+        self._watchdog = watchdog
         self._clock = clock
         self._monotonic = monotonic
         self._tell = mirror.tell
@@ -194,10 +194,12 @@ class Daemon:
 
     async def _poll_subject(self, selection: Selection, subject: Subject) -> None:
         self._expect_poll()
-        with self._vitals.polling(subject.program):
+        with self._watchdog.polling(subject.program):
             try:
                 await self._mirror.quick_look.before_poll(
-                    selection, subject, partial(self._vitals.polls_go_on, subject.program)
+                    selection,
+                    subject,
+                    partial(self._watchdog.record_poll_progress, subject.program),
                 )
                 await self._mirror.poller.poll(selection, subject, Report().note)
             except RefusedError as refused:
@@ -248,7 +250,7 @@ class Daemon:
             for subject, every in self._rhythms.items()
             if self._is_admitted(subject.program)
         ]
-        self._vitals.expect_poll(min(waits, default=None))
+        self._watchdog.expect_poll(min(waits, default=None))
 
     # --- downloads -----------------------------------------------------------------------------
 

@@ -36,10 +36,10 @@ from winter_sync.core import (
     explained,
     tell_all,
 )
-from winter_sync.daemon.lock import make_sure_of_being_alone, only_daemon
+from winter_sync.daemon.lock import check_root_is_free, root_lock
 from winter_sync.daemon.runner import Daemon
-from winter_sync.daemon.signals import Order, Orders
-from winter_sync.daemon.watchdog import Vitals
+from winter_sync.daemon.signals import Signal, Signals
+from winter_sync.daemon.watchdog import Watchdog
 from winter_sync.factory import now, open_existing_catalog, open_mirror
 from winter_sync.monitoring import (
     Daybook,
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from winter_sync.catalog import CatalogThread
     from winter_sync.config import Settings
     from winter_sync.core import Credentials, DayEnded
-    from winter_sync.daemon.systemd import Notifier
+    from winter_sync.daemon.systemd import SystemdNotifier
     from winter_sync.monitoring import NightState
     from winter_sync.sync import Mirror
 
@@ -79,14 +79,14 @@ _END_AFTER_STALL = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class Configuration:
     """What the user wants, read and checked: the settings, and the secrets they lead to."""
 
     settings: Settings
     credentials: Credentials
 
     @classmethod
-    def check(cls, settings: Settings) -> Wishes:
+    def check(cls, settings: Settings) -> Configuration:
         """Make sure that a daemon can begin with these settings.
 
         Raises
@@ -119,15 +119,15 @@ class Service:
 
     def __init__(  # noqa: PLR0913 - all by name
         self,
-        load: Callable[[], Wishes],
+        load: Callable[[], Configuration],
         *,
         tell: Tell,
-        notifier: Notifier,
+        notifier: SystemdNotifier,
         clock: Callable[[], datetime] = now,
         monotonic: Callable[[], float] = time.monotonic,
         end: Callable[[int], NoReturn] = os._exit,
     ) -> None:
-        self.orders = Orders()
+        self.signals = Signals()
         self._load = load
         self._notifier = notifier
         self._clock = clock
@@ -135,10 +135,10 @@ class Service:
         self._end = end
         self._metrics = Metrics(clock)
         self._daybook = Daybook(clock)
-        self._wishes = load()
-        self._vitals = self._new_vitals()
+        self._configuration = load()
+        self._watchdog = self._new_watchdog()
         self._tell = tell_all(
-            tell, self._metrics.tell, self._daybook.tell, self._tell_vitals, self._tell_manager
+            tell, self._metrics.tell, self._daybook.tell, self._tell_watchdog, self._tell_manager
         )
         self._not_ready: str | None = "it is beginning"
         self._has_begun = False
@@ -148,9 +148,9 @@ class Service:
 
     @property
     def _settings(self) -> Settings:
-        return self._wishes.settings
+        return self._configuration.settings
 
-    def _new_vitals(self) -> Vitals:
+    def _new_watchdog(self) -> Watchdog:
         """Watch anew: nothing is under way, and in a while something must be.
 
         Whatever was set, a request may take its time, and so may a probe after it and before it.
@@ -158,18 +158,18 @@ class Service:
         api = self._settings.api
         longest = api.first_byte_timeout + 2 * api.query_timeout
         stall_after = max(self._settings.daemon.stall_after, longest)
-        vitals = Vitals(stall_after.total_seconds(), self._monotonic)
-        vitals.expect_poll(_BEGINNING)
-        vitals.expect_look(self._looked_at_every)
-        return vitals
+        watchdog = Watchdog(stall_after.total_seconds(), self._monotonic)
+        watchdog.expect_poll(_BEGINNING)
+        watchdog.expect_check(self._looked_at_every)
+        return watchdog
 
     @property
     def _looked_at_every(self) -> float:
         """Seconds between two looks at whether work gets on; systemd hears of each."""
         return min(self._notifier.watchdog_interval or _LOOKED_AT_EVERY, _LOOKED_AT_EVERY)
 
-    def _tell_vitals(self, event: Event) -> None:
-        self._vitals.tell(event)
+    def _tell_watchdog(self, event: Event) -> None:
+        self._watchdog.tell(event)
 
     def _tell_manager(self, event: Event) -> None:
         """Show at once in the manager's status what somebody who looks would ask for."""
@@ -203,8 +203,8 @@ class Service:
                 raise error
 
     async def _live(self) -> None:
-        make_sure_of_being_alone(self._settings.root, self._clock())
-        while not self.orders.stopping:
+        check_root_is_free(self._settings.root, self._clock())
+        while not self.signals.stopping:
             listen = self._settings.http.listen
             async with serving(
                 listen,
@@ -218,7 +218,7 @@ class Service:
         self._tell(self._daybook.stopped)
 
     async def _work_while(self, may_go_on: Callable[[], bool]) -> None:
-        while may_go_on() and not self.orders.stopping:
+        while may_go_on() and not self.signals.stopping:
             await self._work_or_rest()
 
     async def _work_or_rest(self) -> None:
@@ -243,29 +243,29 @@ class Service:
 
     async def _work(self) -> None:
         """Open the mirror and keep it, until an order ends that."""
-        self._vitals = self._new_vitals()
+        self._watchdog = self._new_watchdog()
         settings = self._settings
         async with open_mirror(
             settings,
             self._tell,
-            credentials=self._wishes.credentials,
+            credentials=self._configuration.credentials,
             clock=self._clock,
             monotonic=self._monotonic,
             patience=float("inf"),
         ) as mirror:
-            with only_daemon(settings.root, self._clock()):
+            with root_lock(settings.root, self._clock()):
                 await self._keep_opened(mirror)
 
     async def _keep_opened(self, mirror: Mirror) -> None:
         settings = self._settings
-        self._vitals.held_until = lambda: mirror.api.held_until
+        self._watchdog.held_until = lambda: mirror.api.held_until
         daemon = Daemon(
             mirror,
             rhythm=settings.rhythm,
             retry_refused_every=settings.daemon.retry_refused_every,
             check_rate=settings.daemon.check_rate,
             check_every=settings.daemon.check_every,
-            vitals=self._vitals,
+            watchdog=self._watchdog,
             clock=self._clock,
             monotonic=self._monotonic,
         )
@@ -291,13 +291,13 @@ class Service:
             if await self._told_to_end(work):
                 self._not_ready = "it is ending or reading its settings again"
                 daemon.close()
-                self._vitals.expect_poll(self._grace + _BEGINNING)
+                self._watchdog.expect_poll(self._grace + _BEGINNING)
                 await self._let_finish(work)
         finally:
             daemon.abort()
             work.cancel()
             await asyncio.wait({work})
-            self._vitals = self._new_vitals()
+            self._watchdog = self._new_watchdog()
             failure = _failure(work)
         if failure is not None:
             raise failure
@@ -305,14 +305,14 @@ class Service:
     async def _told_to_end(self, work: asyncio.Task[None]) -> bool:
         """Wait for an order that ends the work; False if it ends before."""
         while True:
-            order = asyncio.create_task(self.orders.next())
+            order = asyncio.create_task(self.signals.next())
             try:
                 await asyncio.wait({work, order}, return_when=asyncio.FIRST_COMPLETED)
                 if not order.done():
                     return False
             finally:
                 order.cancel()
-            if order.result() is Order.STOP:
+            if order.result() is Signal.STOP:
                 self._notifier.stopping()
                 self._tell(Stopping(self._grace))
                 return True
@@ -325,7 +325,7 @@ class Service:
 
     async def _let_finish(self, work: asyncio.Task[None]) -> None:
         """Wait for what is under way: as long as the grace, and not after a second signal."""
-        aborted = asyncio.create_task(self.orders.aborted.wait())
+        aborted = asyncio.create_task(self.signals.aborted.wait())
         try:
             await asyncio.wait(
                 {work, aborted}, timeout=self._grace, return_when=asyncio.FIRST_COMPLETED
@@ -338,20 +338,20 @@ class Service:
         self._notifier.reloading()
         try:
             with explained(self._settings.root):
-                wishes = self._load()
-            self._check_root(wishes.settings.root)
-            await self._check_listening(wishes.settings.http.listen)
+                configuration = self._load()
+            self._check_root(configuration.settings.root)
+            await self._check_listening(configuration.settings.http.listen)
         except WinterSyncError as wrong:
             self._tell(ReloadRefused(wrong.message, wrong.remedy))
             self._notifier.ready()
             return False
-        self._wishes = wishes
+        self._configuration = configuration
         self._tell(Reloading(self._grace))
         return True
 
     def _check_root(self, root: Path) -> None:
         if root != self._settings.root:
-            make_sure_of_being_alone(root, self._clock())
+            check_root_is_free(root, self._clock())
 
     async def _check_listening(self, listen: str) -> None:
         if listen != self._settings.http.listen:
@@ -369,14 +369,14 @@ class Service:
         self._notifier.ready()
         self._tell(StorageTrouble(failed.message, failed.remedy, wait.total_seconds()))
         until = self._monotonic() + wait.total_seconds()
-        while await self._order_until(until) is Order.RELOAD and not await self._reload():
+        while await self._order_until(until) is Signal.RELOAD and not await self._reload():
             pass
 
-    async def _order_until(self, until: float) -> Order | None:
+    async def _order_until(self, until: float) -> Signal | None:
         """Wait for an order until a time of the monotonic clock; None if none came."""
         with suppress(TimeoutError):
             async with asyncio.timeout(until - self._monotonic()):
-                return await self.orders.next()
+                return await self.signals.next()
         return None
 
     # --- watching ------------------------------------------------------------------------------
@@ -384,9 +384,9 @@ class Service:
     async def _beat(self) -> None:
         """Tell systemd that all is well as long as work gets on; end loudly when it does not."""
         while True:
-            if stopped := self._vitals.expect_look(self._looked_at_every):
+            if stopped := self._watchdog.expect_check(self._looked_at_every):
                 self._tell(Resumed(stopped))
-            if troubles := self._vitals.troubles():
+            if troubles := self._watchdog.troubles():
                 self._give_up(troubles)
             self._notifier.watchdog()
             self._notifier.status(self._daybook.line)
@@ -428,7 +428,7 @@ class Service:
         )
 
     def _troubles(self) -> Sequence[str]:
-        return self._vitals.troubles()
+        return self._watchdog.troubles()
 
     async def _metrics_page(self) -> bytes:
         settings = self._settings

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class Order(Enum):
+class Signal(Enum):
     """What can be ordered."""
 
     STOP = auto()
     RELOAD = auto()
 
 
-class Orders:
+class Signals:
     """What the daemon was told from outside and has not obeyed yet."""
 
     def __init__(self) -> None:
@@ -43,16 +43,16 @@ class Orders:
         """Read the settings again; said several times before that is done, once."""
         self._came.set()
 
-    async def next(self) -> Order:
+    async def next(self) -> Signal:
         """Wait for the next order; the end stays ordered."""
         await self._came.wait()
         if self._stopping:
-            return Order.STOP
+            return Signal.STOP
         self._came.clear()
-        return Order.RELOAD
+        return Signal.RELOAD
 
     @contextmanager
-    def by_signals(self) -> Iterator[None]:
+    def installed(self) -> Iterator[None]:
         """Take orders from SIGTERM, SIGINT and SIGHUP, also from one that was put off before."""
         loop = asyncio.get_running_loop()
         orders = {

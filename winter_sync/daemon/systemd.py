@@ -16,7 +16,7 @@ LONGEST_STATUS = 200
 _VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 
-class Notifier:
+class SystemdNotifier:
     """Sends messages to the service manager, if there is one; never fails and never waits.
 
     A message that cannot be sent at once is dropped: nobody listens, or nobody keeps up.
@@ -43,7 +43,7 @@ class Notifier:
         self._clock = clock
 
     @classmethod
-    def from_environment(cls, environ: MutableMapping[str, str]) -> Notifier:
+    def from_environment(cls, environ: MutableMapping[str, str]) -> SystemdNotifier:
         """Make one from what systemd has put into the environment, and take that out of it.
 
         So no child of ours can speak for us. The interval is half of what systemd allows, as

@@ -37,7 +37,7 @@ class _Life:
     sign: float
 
 
-class Vitals:
+class Watchdog:
     """Watches what is under way, and whether polls come when they should.
 
     Something is stuck when nothing at all has come of it for too long: no byte, no answer, no
@@ -92,7 +92,7 @@ class Vitals:
         finally:
             self._under_way.pop(name, None)
 
-    def polls_go_on(self, program: str) -> None:
+    def record_poll_progress(self, program: str) -> None:
         """Note that something came of the polls of a program."""
         self._mark(_polls(program))
 
@@ -100,7 +100,7 @@ class Vitals:
         """Expect that a poll begins within so many seconds; None if none is to come."""
         self._poll_expected = None if seconds is None else self._monotonic() + seconds
 
-    def expect_look(self, seconds: float) -> float:
+    def expect_check(self, seconds: float) -> float:
         """Expect to be called again within so many seconds.
 
         Returns
