@@ -340,7 +340,7 @@ def backfills(machine: Machine) -> None:
     unit = "winter-sync-backfill@20251023"
     machine.say("systemctl", "start", unit)
     until("a pause before another try", lambda: machine.is_in("activating auto-restart", unit))
-    accounts(machine, "--thinking=30")
+    accounts(machine, "--delay=30")
     machine.say("systemctl", "restart", unit)
     time.sleep(3)  # it waits for an answer by then
     hold(machine.is_in("active running", unit), machine.journal(unit))

@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -41,7 +42,11 @@ if TYPE_CHECKING:
 
     from winter_sync.simulator import Simulator
 
-HEAVY = {"aiohttp", "numpy", "astropy", "fastavro", "pydantic", "sqlite_utils"}
+HEAVY = {
+    *("aiohttp", "asyncio", "astropy", "fastavro", "numpy", "pydantic", "rich", "sqlite3"),
+    *("sqlite_utils", "structlog"),
+}
+QUICK_SECONDS = 0.2
 BACKFILL = ("backfill", "--from", "20251023", "--to", "20251023")
 
 
@@ -97,6 +102,18 @@ def test_help_is_light() -> None:
     loaded = set(ended.stderr.split())
     assert "typer" in loaded
     assert not loaded & HEAVY
+
+
+def test_help_is_quick(tmp_path: Path) -> None:
+    """It costs at most 0.2 s of the processor, whatever else this machine does meanwhile."""
+
+    def seconds() -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        run("--help", home=tmp_path)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert any(seconds() <= QUICK_SECONDS for _ in range(20))
 
 
 def test_help_tells_where_settings_are_looked_for_and_what_codes_mean(tmp_path: Path) -> None:
@@ -325,7 +342,7 @@ async def test_an_interrupted_run_goes_on_when_run_again(
         settings = settings_of(archive, tmp_path)
         code, said = await watched(watcher, settings)
         assert code == 130
-        assert said.splitlines()[-1] == "winter-sync: interrupted; run it again to go on."
+        assert said.splitlines()[-1] == "winter-sync: interrupted; run it again to resume."
         assert "Traceback" not in said
         assert published(tmp_path) == []
         code, said = await watched(watcher, settings)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.command import CHECKOUT
 
-from winter_sync.cli.app import INTERRUPTED, TERMINATED
+from winter_sync.cli.process import INTERRUPTED, TERMINATED
 from winter_sync.config.credentials import read_credentials
 from winter_sync.config.sections import EXAMPLE, DaemonSettings
 from winter_sync.config.settings import FILE, load_settings

@@ -88,7 +88,7 @@ def test_an_interrupted_backfill_goes_on_when_run_again(tmp_path: Path) -> None:
         again = run_on_terminal("--config", settings, *BACKFILL, home=tmp_path)
         *_, so_far, last = plain(first).splitlines()
         assert first.code == 130
-        assert last == "winter-sync: interrupted; run it again to go on."
+        assert last == "winter-sync: interrupted; run it again to resume."
         assert re.fullmatch(rf"{len(fetched)} of \d+ products done so far, .*B\.", so_far.strip())
         assert fetched
         assert again.code == ExitCode.DONE

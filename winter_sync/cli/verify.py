@@ -124,7 +124,7 @@ class Result:
         return gravest(codes)
 
 
-async def verify(
+async def verify_and_show(
     settings: Settings,
     logger: FilteringBoundLogger,
     console: Console,

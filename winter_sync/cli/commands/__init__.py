@@ -1,0 +1,1 @@
+"""The commands, one a module; `--help` shows the docstrings of their functions."""

@@ -1,0 +1,90 @@
+"""The options that commands share, and the parsers of their values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from winter_sync.core import ImageType, Instrument, Night
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+    from typing import Any
+
+W = TypeVar("W", bound=str)
+
+LEVELS = ("debug", "info", "warning", "error")
+FORMATS = ("auto", "human", "json")
+
+
+@dataclass(frozen=True, slots=True)
+class CommonOptions:
+    """The options before the command."""
+
+    config: Path | None
+    log_level: str | None
+    log_format: str
+
+
+def parse_night(text: str) -> Night:
+    """Read a night such as 20240211 or 2024-02-11.
+
+    Raises
+    ------
+    typer.BadParameter
+        If the text is not a night.
+    """
+    try:
+        return Night(text.replace("-", ""))
+    except ValueError as wrong:
+        raise typer.BadParameter(str(wrong)) from None
+
+
+def choice_of(words: Iterable[W]) -> Callable[[str], W]:
+    """Return a parser that accepts these words and suggests the nearest for any other."""
+    known = {str(word): word for word in words}
+
+    def parse(text: str) -> W:
+        if text in known:
+            return known[text]
+        from winter_sync.config import nearest
+
+        raise typer.BadParameter(f"{text!r} is not known{nearest(text, list(known))}")
+
+    return parse
+
+
+def _words(option: str, words: tuple[str, ...], about: str) -> Any:  # noqa: ANN401 - Typer's is Any too
+    return typer.Option(
+        option,
+        parser=choice_of(words),
+        metavar=option.strip("-").upper(),
+        help=f"Only {about} (repeatable): {', '.join(words)}.",
+    )
+
+
+Programs = Annotated[
+    list[str] | None,
+    typer.Option("--program", metavar="PROGRAM", help="Only this program (repeatable)."),
+]
+Types = Annotated[list[ImageType] | None, _words("--type", tuple(ImageType), "this image type")]
+Instruments = Annotated[
+    list[Instrument] | None, _words("--instrument", tuple(Instrument), "this instrument")
+]
+Nights = Annotated[
+    list[Night] | None,
+    typer.Option(
+        "--night", parser=parse_night, metavar="YYYYMMDD", help="Only this night (repeatable)."
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+NewRoot = Annotated[
+    bool,
+    typer.Option(
+        "--new-root",
+        help="The root was emptied on purpose: start afresh in it and download everything again.",
+    ),
+]

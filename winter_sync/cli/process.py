@@ -1,0 +1,124 @@
+"""What every command needs of its process: output, logging, settings, signals, an exit code."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+import typer
+
+from winter_sync.cli.streams import Streams
+from winter_sync.core import WinterSyncError, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Any, TextIO
+
+    from structlog.typing import FilteringBoundLogger
+
+    from winter_sync.cli.options import CommonOptions
+    from winter_sync.cli.screen import Screen
+    from winter_sync.config import Settings
+    from winter_sync.core import ExitCode
+
+T = TypeVar("T")
+
+INTERRUPTED = 130
+"""The exit code of a command stopped by SIGINT or SIGTERM; shells use it for the former."""
+TERMINATED = 143
+"""The exit code after SIGTERM before a command has begun, as shells have it."""
+
+streams = Streams()
+"""Standard output and error of this process; `main` takes them over."""
+
+
+def say(text: str, stream: TextIO | None = None) -> None:
+    """Write a line, on standard output unless another stream is given."""
+    (stream or sys.stdout).write(f"{text}\n")
+
+
+def fail(error: WinterSyncError) -> NoReturn:
+    """Print an error with its remedy, and exit with its code."""
+    say(f"winter-sync: {printable(error.message)}", sys.stderr)
+    if error.remedy:
+        say(f"  {printable(error.remedy)}", sys.stderr)
+    sys.exit(error.exit_code)
+
+
+def finish(code: ExitCode) -> NoReturn:
+    """End a command whose purpose is its work, not its output, with the exit code of the work."""
+    streams.is_output_optional = True
+    raise typer.Exit(code)
+
+
+def console() -> Screen:
+    """Return a console on standard output."""
+    from winter_sync.cli.screen import Screen
+
+    return Screen()
+
+
+def run_until_interrupted(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine; SIGINT and SIGTERM cancel it, and then end the process."""
+    import asyncio
+
+    async def interruptible() -> T:
+        if (task := asyncio.current_task()) is not None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await work
+
+    try:
+        return asyncio.run(interruptible())
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        say("winter-sync: interrupted; run it again to resume.", sys.stderr)
+        sys.exit(INTERRUPTED)
+
+
+def prepare(
+    options: CommonOptions, *, secrets: bool = True, drawing: bool = False
+) -> tuple[Settings, FilteringBoundLogger]:
+    """Read the settings, and set logging up so that none of their secrets is ever written.
+
+    Parameters
+    ----------
+    options
+        The options before the command.
+    secrets
+        Whether the command needs the credentials.
+    drawing
+        Whether the command draws its progress on a terminal.
+
+    Raises
+    ------
+    UsageError
+        If the settings are wrong or a secret is missing.
+    """
+    from winter_sync.cli.core_dumps import forbid_core_dumps
+    from winter_sync.config import load_settings, read_credentials
+    from winter_sync.core import redactor
+
+    forbid_core_dumps()
+    settings = load_settings(options.config)
+    redact = redactor(read_credentials(settings) if secrets else None)
+    level = options.log_level or ("warning" if drawing and _is_drawn() else "info")
+    return settings, set_up_logging(level, options.log_format, redact)
+
+
+def set_up_logging(
+    level: str, form: str, redact: Callable[[str], str] = str
+) -> FilteringBoundLogger:
+    """Send the log to standard error, from the given level up, each line redacted."""
+    from winter_sync.monitoring import configure_logging, take_over_logging
+
+    logger = configure_logging(redact, level=level, form=form)  # type: ignore[arg-type] # one of FORMATS
+    take_over_logging(logger)
+    return logger
+
+
+def _is_drawn() -> bool:
+    """Return whether progress is drawn on the terminal that the log goes to as well."""
+    from winter_sync.cli.progress import is_drawable
+    from winter_sync.cli.screen import Screen
+
+    return is_drawable(Screen(stderr=True))
