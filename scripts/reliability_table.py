@@ -17,9 +17,14 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "reliability.md"
 PLACES = (
-    *("reliability", "test_mirror.py", "test_disks.py", "test_file_systems.py"),
-    *("test_tree.py", "test_roots.py", "test_verify.py", "test_hostile_disk.py"),
-    *("crashes", "test_two_at_once.py", "daemon"),
+    *("reliability", "sync/test_engine.py", "tree/test_disks.py", "tree/test_file_systems.py"),
+    *(
+        "tree/test_tree.py",
+        "tree/test_known_roots.py",
+        "cli/test_verify.py",
+        "tree/test_hostile_disk.py",
+    ),
+    *("crashes", "promises/test_two_at_once.py", "daemon"),
 )
 FAULTS = "the faults, from the markers of the tests"
 KINDS = "the kinds, from winter_sync/simulator"
