@@ -20,7 +20,7 @@ def test_pages_are_there_or_say_why_not(play: Callable[..., None]) -> None:
     async def scene(keeper: Keeper) -> None:
         async with keeper.keeping() as service:
             await asyncio.sleep(60)
-            sources, answers = service._sources(), 0
+            sources, answers = service.pages.sources, 0
 
             async def ask() -> None:
                 nonlocal answers

@@ -206,7 +206,7 @@ def test_a_program_without_a_span_is_a_failed_poll(
         async with keeper.keeping() as service:
             await asyncio.sleep(3600)
             assert len(keeper.told(PollFailed)) >= 5
-            (polls, *_) = json.loads(await service._sources().status())["polls"]
+            (polls, *_) = json.loads(await service.pages.sources.status())["polls"]
             assert "/validation/program" in polls["error"] or "404" in polls["error"]
 
     play(scene, faults=Unsaid())

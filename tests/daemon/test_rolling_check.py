@@ -74,7 +74,7 @@ def test_what_is_wrong_is_found_and_what_is_gone_comes_back(play: Callable[..., 
             await asyncio.sleep(4 * 3600)
             assert gone.exists()
             assert changed.read_bytes() == wrong
-            page = (await service._metrics_page()).decode()
+            page = (await service.pages.sources.metrics()).decode()
         (lost,) = keeper.told(FilesLost)
         assert lost.paths == (str(gone.relative_to(keeper.root)),)
         (told,) = keeper.told(FilesChanged)

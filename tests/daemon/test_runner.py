@@ -158,7 +158,7 @@ def test_an_archive_that_is_away_is_in_the_catalog(play: Callable[..., None]) ->
         async with keeper.keeping() as service:
 
             async def told() -> dict[str, Any]:
-                found: dict[str, Any] = json.loads(await service._sources().status())["archive"]
+                found: dict[str, Any] = json.loads(await service.pages.sources.status())["archive"]
                 return found
 
             await asyncio.sleep(3600)
@@ -288,10 +288,10 @@ def test_an_end_waits_for_what_is_under_way(play: Callable[..., None]) -> None:
         told = Told(keeper)
         async with keeper.keeping() as service:
             await told.of(Received)
-            assert not service._sources().readiness()
+            assert not service.pages.sources.readiness()
             service.signals.stop()
             await asyncio.sleep(10)
-            assert service._sources().readiness()
+            assert service.pages.sources.readiness()
             slow.go_on.set()
         assert len(keeper.told(BatchBegun)) == len(keeper.told(BatchEnded)) == 1
         assert keeper.told(BatchEnded)[0].trouble is None
@@ -370,12 +370,12 @@ def test_a_root_that_goes_away_is_waited_for(play: Callable[..., None]) -> None:
             await asyncio.sleep(3600)
             rests = keeper.told(StorageTrouble)
             assert [rest.wait for rest in rests[:5]] == [60, 120, 240, 480, 900]
-            assert service._sources().readiness()
+            assert service.pages.sources.readiness()
             assert not list(keeper.root.iterdir())
             keeper.root.rmdir()
             aside.rename(keeper.root)
             await asyncio.sleep(1800)
-            assert not service._sources().readiness()
+            assert not service.pages.sources.readiness()
             assert here(keeper, ImageType.STACK, ImageType.RAW)
             before = len(keeper.told(StorageTrouble))
             keeper.root.rename(aside)
@@ -487,7 +487,7 @@ def test_an_outage_is_no_stall(play: Callable[..., None]) -> None:
     async def scene(keeper: Keeper) -> None:
         async with keeper.keeping() as service:
             await asyncio.sleep(10 * 3600)
-            assert not service._sources().health()
+            assert not service.pages.sources.health()
             keeper.simulator.faults = Faults()
             await asyncio.sleep(3 * 3600)
             assert here(keeper, ImageType.STACK, ImageType.RAW)

@@ -231,7 +231,7 @@ def test_a_rest_is_no_stall(play: Callable[..., None]) -> None:
             keeper.root.rmdir()
             aside.rename(keeper.root)
             await asyncio.sleep(900)
-            assert not service._sources().readiness()
+            assert not service.pages.sources.readiness()
 
     play(scene)
 
@@ -267,11 +267,11 @@ def test_another_mirror_is_told_and_left_alone(play: Callable[..., None]) -> Non
             service.signals.reload()
             await asyncio.sleep(3600)
             assert all("another mirror" in rest.reason for rest in keeper.told(StorageTrouble))
-            assert "another mirror" in service._sources().readiness()[0]
+            assert "another mirror" in service.pages.sources.readiness()[0]
             del keeper.changes["mirror"]
             service.signals.reload()
             await asyncio.sleep(60)
-            assert not service._sources().readiness()
+            assert not service.pages.sources.readiness()
         keeper.root = other
         assert keeper.files() == files
 
@@ -306,9 +306,9 @@ def test_who_takes_its_root_meanwhile_may_have_it(play: Callable[..., None]) -> 
             aside.rename(keeper.root)
             with root_lock(keeper.root, keeper.time.start):
                 await asyncio.sleep(1800)
-                assert "another daemon" in service._sources().readiness()[0]
+                assert "another daemon" in service.pages.sources.readiness()[0]
             await asyncio.sleep(1800)
-            assert not service._sources().readiness()
+            assert not service.pages.sources.readiness()
 
     play(scene)
 

@@ -67,37 +67,37 @@ def test_idleness_is_no_stall(watched: Watched) -> None:
 
 def test_a_download_lives_by_what_comes_of_it(watched: Watched) -> None:
     """Every byte begins the time anew; without any it is stuck in the end."""
-    watched.watchdog.tell(BatchBegun(BATCH))
+    watched.watchdog.handle(BatchBegun(BATCH))
     for _ in range(10):
         assert not watched.later(STALL)
-        watched.watchdog.tell(Received(BATCH, 1))
+        watched.watchdog.handle(Received(BATCH, 1))
     assert not watched.later(STALL)
     assert watched.later(1) == ("nothing has come of download one for 901 s",)
-    watched.watchdog.tell(BatchEnded(BATCH, 1.0))
+    watched.watchdog.handle(BatchEnded(BATCH, 1.0))
     assert not watched.later(0)
 
 
 def test_trying_again_is_a_sign_of_life_for_a_while(watched: Watched) -> None:
     """It does not say of what: one that is stuck is not hidden for ever by others that are not."""
-    watched.watchdog.tell(BatchBegun(BATCH))
+    watched.watchdog.handle(BatchBegun(BATCH))
     for _ in range(5):
         assert not watched.later(STALL)
-        watched.watchdog.tell(Retrying("busy", 1.0))
+        watched.watchdog.handle(Retrying("busy", 1.0))
     assert watched.later(1) == ("nothing has come of download one for 4501 s",)
-    watched.watchdog.tell(Received(BATCH, 1))
+    watched.watchdog.handle(Received(BATCH, 1))
     assert not watched.later(STALL)
-    watched.watchdog.tell(Retrying("busy", 1.0))
+    watched.watchdog.handle(Retrying("busy", 1.0))
     assert not watched.later(STALL)
     assert watched.later(1) == ("nothing has come of download one for 1801 s",)
 
 
 def test_one_that_goes_on_does_not_hide_one_that_is_stuck(watched: Watched) -> None:
     """Each download is watched for itself."""
-    watched.watchdog.tell(BatchBegun(BATCH))
-    watched.watchdog.tell(BatchBegun(OTHER))
+    watched.watchdog.handle(BatchBegun(BATCH))
+    watched.watchdog.handle(BatchBegun(OTHER))
     for _ in range(5):
         watched.later(STALL / 4)
-        watched.watchdog.tell(Received(OTHER, 1000))
+        watched.watchdog.handle(Received(OTHER, 1000))
     (trouble,) = watched.later(0)
     assert "download one" in trouble
 
@@ -107,7 +107,7 @@ def test_polls_live_by_their_answers(watched: Watched, event: Event) -> None:
     """Good or bad."""
     with watched.watchdog.polling("2024A000"):
         assert not watched.later(STALL)
-        watched.watchdog.tell(event)
+        watched.watchdog.handle(event)
         assert not watched.later(STALL)
         assert watched.later(1) == ("nothing has come of the polls of 2024A000 for 901 s",)
     assert not watched.later(0)
@@ -126,7 +126,7 @@ def test_a_poll_that_does_not_begin_is_missed(watched: Watched) -> None:
 
 def test_who_leaves_the_server_alone_is_not_stuck(watched: Watched) -> None:
     """Nothing can come meanwhile; afterwards the time begins anew."""
-    watched.watchdog.tell(BatchBegun(BATCH))
+    watched.watchdog.handle(BatchBegun(BATCH))
     watched.watchdog.expect_poll(0)
     watched.watchdog.held_until = lambda: 10_000.0
     assert not watched.later(10_000 + STALL)
@@ -141,7 +141,7 @@ def test_who_leaves_the_server_alone_is_not_stuck(watched: Watched) -> None:
 def test_who_was_stopped_is_not_stuck(before: float, stopped: float, expected: float) -> None:
     """However long it was, and when: all patience begins anew, and then ends as ever."""
     watched = Watched()
-    watched.watchdog.tell(BatchBegun(BATCH))
+    watched.watchdog.handle(BatchBegun(BATCH))
     watched.watchdog.expect_poll(expected)
     with watched.watchdog.polling("2024A000"):
         assert not watched.looked_at(before)
@@ -154,7 +154,7 @@ def test_who_was_stopped_is_not_stuck(before: float, stopped: float, expected: f
 
 def test_looks_that_come_a_little_late_hide_nothing(watched: Watched) -> None:
     """A machine that is busy is not one that was stopped."""
-    watched.watchdog.tell(BatchBegun(BATCH))
+    watched.watchdog.handle(BatchBegun(BATCH))
     for _ in range(10):
         assert watched.watchdog.expect_check(LOOKS) == 0
         watched.now += LOOKS + STALL / 10
@@ -164,9 +164,9 @@ def test_looks_that_come_a_little_late_hide_nothing(watched: Watched) -> None:
 def test_what_is_over_is_not_watched(watched: Watched) -> None:
     """What is told of it late does no harm."""
     with watched.watchdog.polling("2024A000"):
-        watched.watchdog.tell(BatchBegun(BATCH))
-        watched.watchdog.tell(BatchEnded(BATCH, 1.0))
-    watched.watchdog.tell(PollFailed(QUERY, "late"))
-    watched.watchdog.tell(Received(BATCH, 1))
-    watched.watchdog.tell(Retrying("late", 1.0))
+        watched.watchdog.handle(BatchBegun(BATCH))
+        watched.watchdog.handle(BatchEnded(BATCH, 1.0))
+    watched.watchdog.handle(PollFailed(QUERY, "late"))
+    watched.watchdog.handle(Received(BATCH, 1))
+    watched.watchdog.handle(Retrying("late", 1.0))
     assert not watched.later(1e6)

@@ -13,7 +13,7 @@ from winter_sync.catalog.connection import Catalog
 from winter_sync.config import settings as settings_module
 from winter_sync.core.filesystem import digest
 from winter_sync.core.layout import STATE_DIR
-from winter_sync.daemon.service import Configuration, Service
+from winter_sync.daemon import Configuration, Service
 from winter_sync.daemon.systemd import SystemdNotifier
 from winter_sync.factory import CATALOG
 from winter_sync.simulator import (

@@ -1,4 +1,5 @@
-from .service import Configuration, Service
+from .configuration import Configuration
+from .service import Service
 from .systemd import SystemdNotifier
 
 __all__ = [

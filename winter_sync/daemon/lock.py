@@ -1,4 +1,4 @@
-"""One daemon for a root: the first holds a lock, and a second is told who holds it."""
+"""One daemon for a root: the first holds a lock, and a second reports who holds it."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LOCK = "daemon.lock"
-_LONGEST_NOTE = 4096
+_LONGEST_HOLDER = 4096
 
 
 @contextmanager
 def root_lock(root: Path, since: datetime) -> Iterator[None]:
-    """Be the only daemon of a root, as long as this lasts and whatever ends it.
+    """Hold the lock of a root: one daemon at a time, however it ends.
 
-    The lock is the kernel's: it goes with its process, so nothing is ever left to be removed.
+    The lock is the kernel's: it ends with its process, so no lock is ever left to be removed.
 
     Raises
     ------
     UsageError
-        If another daemon is; the message says which.
+        If another daemon holds it; the message says which.
     StorageError
-        If the lock cannot be had for another reason.
+        If the lock cannot be taken for another reason.
     """
     path = root / STATE_DIR / _LOCK
     with (
@@ -52,14 +52,14 @@ def root_lock(root: Path, since: datetime) -> Iterator[None]:
     try:
         with explained(path):
             _lock(descriptor, root)
-            _sign(descriptor, since)
+            _write_holder(descriptor, since)
         yield
     finally:
         os.close(descriptor)
 
 
 def check_root_is_free(root: Path, since: datetime) -> None:
-    """Raise as `root_lock` does if another daemon keeps a root, which need not be there yet."""
+    """Raise as `root_lock` does if another daemon holds a root, which need not exist yet."""
     if is_there(root / STATE_DIR / _LOCK):
         with root_lock(root, since):
             pass
@@ -76,17 +76,21 @@ def _lock(descriptor: int, root: Path) -> None:
         ) from None
 
 
-def _sign(descriptor: int, since: datetime) -> None:
-    """Write down who holds the lock; for people, the lock itself needs nothing written."""
-    note = {"pid": os.getpid(), "host": socket.gethostname(), "since": f"{since:%Y-%m-%d %H:%M:%S}"}
+def _write_holder(descriptor: int, since: datetime) -> None:
+    """Write who holds the lock: for people, the lock itself needs nothing written."""
+    holder = {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "since": f"{since:%Y-%m-%d %H:%M:%S}",
+    }
     os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, json.dumps(note).encode() + b"\n", 0)
+    os.pwrite(descriptor, json.dumps(holder).encode() + b"\n", 0)
 
 
 def _holder(descriptor: int) -> str:
-    """Say who holds the lock, as far as what is written there can be read."""
+    """Return who holds the lock, as far as the lock file can be read."""
     try:
-        note = json.loads(os.pread(descriptor, _LONGEST_NOTE, 0))
-        return f"process {note['pid']} on {note['host']}, since {note['since']} UTC"
+        holder = json.loads(os.pread(descriptor, _LONGEST_HOLDER, 0))
+        return f"process {holder['pid']} on {holder['host']}, since {holder['since']} UTC"
     except (ValueError, KeyError, TypeError, RecursionError):
         return "it has not said yet which process it is"

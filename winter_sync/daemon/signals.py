@@ -1,4 +1,4 @@
-"""What the daemon is told from outside: to end, or to read its settings again."""
+"""Signals to the daemon: stop, and read the settings again."""
 
 from __future__ import annotations
 
@@ -13,58 +13,58 @@ if TYPE_CHECKING:
 
 
 class Signal(Enum):
-    """What can be ordered."""
+    """What a signal asks for."""
 
     STOP = auto()
     RELOAD = auto()
 
 
 class Signals:
-    """What the daemon was told from outside and has not obeyed yet."""
+    """Signals that arrived and were not obeyed yet."""
 
     def __init__(self) -> None:
-        self._came = asyncio.Event()
+        self._arrived = asyncio.Event()
         self._stopping = False
         self.aborted = asyncio.Event()
 
     @property
     def stopping(self) -> bool:
-        """Whether the end was ordered."""
+        """Whether the daemon was asked to stop."""
         return self._stopping
 
     def stop(self) -> None:
-        """End, with grace; said twice, at once."""
+        """Ask the daemon to stop, with grace; asked twice, at once."""
         if self._stopping:
             self.aborted.set()
         self._stopping = True
-        self._came.set()
+        self._arrived.set()
 
     def reload(self) -> None:
-        """Read the settings again; said several times before that is done, once."""
-        self._came.set()
+        """Ask for the settings to be read again; asked several times before that, once."""
+        self._arrived.set()
 
     async def next(self) -> Signal:
-        """Wait for the next order; the end stays ordered."""
-        await self._came.wait()
+        """Wait for the next signal and return it; STOP is returned ever after."""
+        await self._arrived.wait()
         if self._stopping:
             return Signal.STOP
-        self._came.clear()
+        self._arrived.clear()
         return Signal.RELOAD
 
     @contextmanager
     def installed(self) -> Iterator[None]:
-        """Take orders from SIGTERM, SIGINT and SIGHUP, also from one that was put off before."""
+        """Handle SIGTERM, SIGINT and SIGHUP; a SIGHUP that was blocked before is delivered now."""
         loop = asyncio.get_running_loop()
-        orders = {
+        handlers = {
             signal.SIGTERM: self.stop,
             signal.SIGINT: self.stop,
             signal.SIGHUP: self.reload,
         }
-        for number, order in orders.items():
-            loop.add_signal_handler(number, order)
+        for number, handler in handlers.items():
+            loop.add_signal_handler(number, handler)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         try:
             yield
         finally:
-            for number in orders:
+            for number in handlers:
                 loop.remove_signal_handler(number)

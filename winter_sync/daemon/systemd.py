@@ -1,4 +1,4 @@
-"""Tells systemd how the daemon is, in the protocol of sd_notify(3)."""
+"""Reports to systemd how the daemon is, in the protocol of sd_notify(3)."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ _VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 
 class SystemdNotifier:
-    """Sends messages to the service manager, if there is one; never fails and never waits.
+    """Sends messages to systemd, if it started the process; never fails and never waits.
 
-    A message that cannot be sent at once is dropped: nobody listens, or nobody keeps up.
+    A message that cannot be sent at once is dropped: systemd does not listen, or cannot keep up.
 
     Parameters
     ----------
     address
-        Where the manager listens, as in `NOTIFY_SOCKET`: a path, or "@" and an abstract name.
-        None or anything else makes all of this do nothing.
+        Where systemd listens, as in `NOTIFY_SOCKET`: a path, or "@" and an abstract name.
+        With None or anything else, no message is sent.
     watchdog_interval
-        How often to call `watchdog`, in seconds; None where nobody watches.
+        How often to call `watchdog`, in seconds; None where systemd does not expect it.
     clock
-        Gives the system's monotonic time in nanoseconds.
+        Returns the system's monotonic time in nanoseconds.
     """
 
     def __init__(
@@ -44,10 +44,10 @@ class SystemdNotifier:
 
     @classmethod
     def from_environment(cls, environ: MutableMapping[str, str]) -> SystemdNotifier:
-        """Make one from what systemd has put into the environment, and take that out of it.
+        """Return a notifier from systemd's variables in the environment, and remove them there.
 
-        So no child of ours can speak for us. The interval is half of what systemd allows, as
-        sd_watchdog_enabled(3) recommends.
+        So no child process can send messages in our name. The interval is half of what systemd
+        allows, as sd_watchdog_enabled(3) recommends.
         """
         notifier = cls(environ.get("NOTIFY_SOCKET"), _watchdog_interval(environ))
         for variable in _VARIABLES:
@@ -55,27 +55,27 @@ class SystemdNotifier:
         return notifier
 
     def ready(self) -> None:
-        """Tell that the start, or reading the settings again, is done."""
+        """Report that the start, or a reload, is done."""
         self._send("READY=1")
 
     def reloading(self) -> None:
-        """Tell that the settings are being read again; `ready` must follow."""
+        """Report that a reload has begun; `ready` must follow."""
         self._send(f"RELOADING=1\nMONOTONIC_USEC={self._clock() // 1000}")
 
     def stopping(self) -> None:
-        """Tell that the end has begun."""
+        """Report that the end has begun."""
         self._send("STOPPING=1")
 
     def status(self, text: str) -> None:
-        """Show a line in `systemctl status`; what cannot stand in a line becomes a space."""
+        """Show a line in `systemctl status`; unprintable characters become spaces."""
         self._send(f"STATUS={_line(text)}")
 
     def watchdog(self) -> None:
-        """Tell that all is well."""
+        """Report that all is well."""
         self._send("WATCHDOG=1")
 
     def extend_timeout(self, seconds: float) -> None:
-        """Ask for so many seconds from now on for the start or the end that is under way."""
+        """Ask for the given number of seconds, from now on, for a start or end under way."""
         self._send(f"EXTEND_TIMEOUT_USEC={round(seconds * 1_000_000)}")
 
     def _send(self, message: str) -> None:
@@ -92,7 +92,7 @@ def _socket_address(text: str) -> bytes | None:
 
 
 def _watchdog_interval(environ: Mapping[str, str]) -> float | None:
-    """Give half of `WATCHDOG_USEC`, in seconds, if it is meant for this process."""
+    """Return half of `WATCHDOG_USEC`, in seconds, if it is meant for this process."""
     allowed, pid = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID")
     if pid not in {None, str(os.getpid())} or not (allowed.isascii() and allowed.isdigit()):
         return None
@@ -100,6 +100,6 @@ def _watchdog_interval(environ: Mapping[str, str]) -> float | None:
 
 
 def _line(text: str) -> str:
-    printable = "".join(sign if sign.isprintable() else " " for sign in text)
+    printable = "".join(character if character.isprintable() else " " for character in text)
     line = " ".join(printable.split())
     return line if len(line) <= LONGEST_STATUS else f"{line[: LONGEST_STATUS - 1]}…"

@@ -1,4 +1,4 @@
-"""Whether the daemon gets on, told by what comes of its work and by no timer that lives anyway."""
+"""Whether work gets on, judged by its progress and not by a timer that runs anyway."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ if TYPE_CHECKING:
 
 
 _ATTEMPTS = 5
-"""So many times as long may pass while requests are tried again: more than the archive's client
-makes of one."""
+"""How many times `stall_after` may pass while requests are retried: more than the archive's client
+makes attempts at one."""
 _LATE = 0.1
-"""A look that comes later than it should by this fraction of the patience means that the process
-was stopped meanwhile. What is less is within the margin of the patience."""
+"""A check that comes later than expected by this fraction of `stall_after` means that the process
+was stopped meanwhile. Smaller delays are within the margin of `stall_after`."""
 
 
 @dataclass(slots=True)
-class _Life:
-    """When something came of a work, and when that or another try of something."""
+class _Activity:
+    """When work last made progress, and when it last showed a sign of life, a retry for one."""
 
     progress: float
     sign: float
 
 
 class Watchdog:
-    """Watches what is under way, and whether polls come when they should.
+    """Watches what is under way, and whether polls begin when they should.
 
-    Something is stuck when nothing at all has come of it for too long: no byte, no answer, no
-    commit. While the server is being left alone nothing can come, and nothing is stuck. Nor can
-    anything come while the process is stopped: by a signal, with its container or its machine. It
-    is known afterwards, because the next look comes late; all patience begins anew then.
+    Something is stuck when it has made no progress at all for too long: no byte, no answer, no
+    commit. While the server is left alone nothing can arrive, and nothing is stuck. Nor can
+    anything arrive while the process is stopped: by a signal, with its container or its machine.
+    That is known afterwards, because the next check is late; all time limits begin anew then.
 
     Parameters
     ----------
@@ -51,34 +51,38 @@ class Watchdog:
         After how many seconds without progress something is stuck; longer than any wait that may
         be needed.
     monotonic
-        Gives a time in seconds that never goes back.
+        Returns a time in seconds that never goes back.
     """
 
     def __init__(self, stall_after: float, monotonic: Callable[[], float]) -> None:
-        self.held_until: Callable[[], float] = lambda: 0.0
-        """Gives until when, by the monotonic clock, the server is left alone."""
-        self._stall_after = stall_after
         self._monotonic = monotonic
-        self._under_way: dict[str, _Life] = {}
-        self._poll_expected: float | None = None
-        self._look_expected: float | None = None
-        self._awake_since = monotonic()
+        self.reset(stall_after)
 
-    def tell(self, event: Event) -> None:
-        """Note what an event says of progress."""
+    def reset(self, stall_after: float) -> None:
+        """Forget all that was under way or expected; `stall_after` is as for the class."""
+        self.held_until: Callable[[], float] = lambda: 0.0
+        """Returns until when, by the monotonic clock, the server is left alone."""
+        self._stall_after = stall_after
+        self._under_way: dict[str, _Activity] = {}
+        self._poll_expected: float | None = None
+        self._check_expected: float | None = None
+        self._awake_since = self._monotonic()
+
+    def handle(self, event: Event) -> None:
+        """Record the progress that an event reports."""
         match event:
             case BatchBegun(batch):
-                self._begin(_name(batch.identifier))
+                self._begin(_download(batch.identifier))
             case Received(batch):
-                self._mark(_name(batch.identifier))
+                self._record_progress(_download(batch.identifier))
             case BatchEnded(batch):
-                self._under_way.pop(_name(batch.identifier), None)
+                self._under_way.pop(_download(batch.identifier), None)
             case Polled(query) | PollFailed(query) | WindowHalved(query):
-                self._mark(_polls(query.subject.program))
+                self.record_poll_progress(query.subject.program)
             case Retrying():
                 # It does not say of what: so it counts for all, and for none of them for long.
-                for life in self._under_way.values():
-                    life.sign = self._monotonic()
+                for activity in self._under_way.values():
+                    activity.sign = self._monotonic()
             case _:
                 pass
 
@@ -93,32 +97,31 @@ class Watchdog:
             self._under_way.pop(name, None)
 
     def record_poll_progress(self, program: str) -> None:
-        """Note that something came of the polls of a program."""
-        self._mark(_polls(program))
+        """Record that the polls of a program made progress."""
+        self._record_progress(_polls(program))
 
     def expect_poll(self, seconds: float | None) -> None:
-        """Expect that a poll begins within so many seconds; None if none is to come."""
+        """Expect that a poll begins within the given number of seconds; None if none is due."""
         self._poll_expected = None if seconds is None else self._monotonic() + seconds
 
     def expect_check(self, seconds: float) -> float:
-        """Expect to be called again within so many seconds.
+        """Expect to be called again within the given number of seconds.
 
         Returns
         -------
         float
-            By how many seconds this call came too late because the process was stopped; 0 if it
-            was not.
+            By how many seconds this call was late because the process was stopped; 0 if it was not.
         """
         now = self._monotonic()
         late = self._lateness(now)
         if late:
             self._awake_since = now
-        self._look_expected = now + seconds
+        self._check_expected = now + seconds
         return late
 
     def _lateness(self, now: float) -> float:
-        """Return how late the next look is, in seconds, if the process must have been stopped."""
-        late = 0.0 if self._look_expected is None else now - self._look_expected
+        """Return how late the next check is, in seconds, if the process must have been stopped."""
+        late = 0.0 if self._check_expected is None else now - self._check_expected
         return late if late > _LATE * self._stall_after else 0.0
 
     def troubles(self) -> tuple[str, ...]:
@@ -127,28 +130,33 @@ class Watchdog:
         if self._lateness(now):
             return ()
         free_since = max(self.held_until(), self._awake_since)
-        found = [
-            f"nothing has come of {name} for {now - life.progress:.0f} s"
-            for name, life in self._under_way.items()
-            if now - max(life.sign, free_since) > self._stall_after
-            or now - max(life.progress, free_since) > _ATTEMPTS * self._stall_after
+        return (*self._stuck_work(now, free_since), *self._overdue_poll(now, free_since))
+
+    def _stuck_work(self, now: float, free_since: float) -> list[str]:
+        return [
+            f"nothing has come of {name} for {now - activity.progress:.0f} s"
+            for name, activity in self._under_way.items()
+            if now - max(activity.sign, free_since) > self._stall_after
+            or now - max(activity.progress, free_since) > _ATTEMPTS * self._stall_after
         ]
-        polling = any(name.startswith(_polls("")) for name in self._under_way)
+
+    def _overdue_poll(self, now: float, free_since: float) -> list[str]:
         due = self._poll_expected
-        if due is not None and not polling and now - max(due, free_since) > self._stall_after:
-            found.append(f"a poll was due {now - due:.0f} s ago and has not begun")
-        return tuple(found)
+        is_polling = any(name.startswith(_polls("")) for name in self._under_way)
+        if due is None or is_polling or now - max(due, free_since) <= self._stall_after:
+            return []
+        return [f"a poll was due {now - due:.0f} s ago and has not begun"]
 
     def _begin(self, name: str) -> None:
         now = self._monotonic()
-        self._under_way[name] = _Life(now, now)
+        self._under_way[name] = _Activity(now, now)
 
-    def _mark(self, name: str) -> None:
+    def _record_progress(self, name: str) -> None:
         if name in self._under_way:
             self._begin(name)
 
 
-def _name(batch: str) -> str:
+def _download(batch: str) -> str:
     return f"download {batch}"
 
 

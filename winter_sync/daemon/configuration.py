@@ -1,0 +1,34 @@
+"""Settings and secrets with which a daemon can begin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from winter_sync.config import check_root, read_credentials
+
+if TYPE_CHECKING:
+    from winter_sync.config import Settings
+    from winter_sync.core import Credentials
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The settings, checked, and the secrets they lead to."""
+
+    settings: Settings
+    credentials: Credentials
+
+    @classmethod
+    def check(cls, settings: Settings) -> Configuration:
+        """Return the configuration of a daemon that can begin with these settings.
+
+        Raises
+        ------
+        UsageError, StorageError
+            If it cannot, with what is wrong.
+        """
+        credentials = read_credentials(settings)
+        check_root(settings.root)
+        _ = settings.selections, settings.layout, settings.proxy
+        return cls(settings, credentials)

@@ -1,0 +1,83 @@
+"""What the pages show of a daemon: its health, whether it is ready, its metrics and its status."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from winter_sync.core import StorageError
+from winter_sync.monitoring import Metrics, Watched, read_last_night, read_status, status_as_json
+from winter_sync.web import Sources
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from winter_sync.catalog import CatalogThread
+    from winter_sync.config import Settings
+    from winter_sync.monitoring import NightState
+
+
+class DaemonPages:
+    """Reads what the pages show from the catalog, the metrics and the watchdog.
+
+    Parameters
+    ----------
+    settings
+        Returns the settings in force.
+    metrics
+        The metrics of the daemon.
+    health
+        Returns what is stuck, a sentence each; nothing if all is well.
+    clock
+        Returns the current UTC time.
+    """
+
+    def __init__(
+        self,
+        settings: Callable[[], Settings],
+        metrics: Metrics,
+        health: Callable[[], Sequence[str]],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.reader: CatalogThread | None = None
+        """Reads the catalog, while it is open."""
+        self.not_ready: str | None = "it is beginning"
+        """Why the daemon is not ready; None if it is."""
+        self._settings = settings
+        self._metrics = metrics
+        self._health = health
+        self._clock = clock
+
+    @property
+    def sources(self) -> Sources:
+        """The same, as the HTTP server takes it."""
+        return Sources(
+            health=self._health,
+            readiness=lambda: [self.not_ready] if self.not_ready else [],
+            metrics=self._read_metrics,
+            status=self._read_status,
+        )
+
+    async def last_night(self) -> NightState | None:
+        """Return how the last night stands; None while the catalog is not open.
+
+        Raises
+        ------
+        StorageError
+            If the catalog cannot be read.
+        """
+        if self.reader is None:
+            return None
+        return await read_last_night(self.reader, self._settings().selections, self._clock())
+
+    async def _read_metrics(self) -> bytes:
+        settings = self._settings()
+        return await self._metrics.page(
+            Watched(self.reader, settings.selections, settings.root, settings.mirror.min_free)
+        )
+
+    async def _read_status(self) -> str:
+        if self.reader is None:
+            raise StorageError(self.not_ready or "the catalog is not open")
+        selections = self._settings().selections
+        return status_as_json(await read_status(self.reader, selections, self._clock()))

@@ -1,0 +1,84 @@
+"""The configuration in force, and reading it again while the daemon runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from winter_sync.core import Reloading, ReloadRefused, Tell, WinterSyncError, explained
+from winter_sync.daemon.lock import check_root_is_free
+from winter_sync.web import Sources, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+
+    from winter_sync.config import Settings
+    from winter_sync.daemon.configuration import Configuration
+    from winter_sync.daemon.systemd import SystemdNotifier
+
+
+class Reloader:
+    """Reads the configuration again, and puts it in force if it is right.
+
+    Parameters
+    ----------
+    configuration
+        What is in force at first.
+    load
+        Reads the settings and checks them.
+    sources
+        What the pages show, to try a new address with.
+    emit
+        Receives the events.
+    notifier
+        Reports to systemd.
+    clock
+        Returns the current UTC time.
+    """
+
+    def __init__(  # noqa: PLR0913 - all by name
+        self,
+        configuration: Configuration,
+        load: Callable[[], Configuration],
+        *,
+        sources: Sources,
+        emit: Tell,
+        notifier: SystemdNotifier,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.configuration = configuration
+        self._load = load
+        self._sources = sources
+        self._emit = emit
+        self._notifier = notifier
+        self._clock = clock
+
+    @property
+    def _settings(self) -> Settings:
+        return self.configuration.settings
+
+    async def reload(self) -> bool:
+        """Read the configuration again; return False if it is wrong, and the old one stays."""
+        self._notifier.reloading()
+        try:
+            with explained(self._settings.root):
+                configuration = self._load()
+            self._check_root(configuration.settings.root)
+            await self._check_listening(configuration.settings.http.listen)
+        except WinterSyncError as wrong:
+            self._emit(ReloadRefused(wrong.message, wrong.remedy))
+            self._notifier.ready()
+            return False
+        self.configuration = configuration
+        self._emit(Reloading(self._settings.daemon.grace.total_seconds()))
+        return True
+
+    def _check_root(self, root: Path) -> None:
+        if root != self._settings.root:
+            check_root_is_free(root, self._clock())
+
+    async def _check_listening(self, listen: str) -> None:
+        if listen != self._settings.http.listen:
+            async with serving(listen, self._sources):
+                pass
