@@ -30,14 +30,19 @@ from support.command import (
 from support.rig import Rig, path_of
 
 from winter_sync.catalog.records import Scope
+from winter_sync.cli.screen import Screen
 from winter_sync.cli.status_view import show
-from winter_sync.cli.verify import Request, Result, examine, json_of, summary
+from winter_sync.cli.verify import VerifyDisplay
+from winter_sync.cli.verify_json import result_as_json
+from winter_sync.cli.verify_report import summary
 from winter_sync.core.errors import ExitCode, StorageError, UsageError
 from winter_sync.core.events import FilesChanged, FilesLost
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.products import Night
 from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.factory import CATALOG, open_existing_catalog, open_mirror
+from winter_sync.maintenance import Request, Result
+from winter_sync.maintenance import verify as verify_files
 from winter_sync.monitoring import status
 from winter_sync.monitoring.completeness import end_of
 from winter_sync.simulator import DEMO_NIGHT
@@ -63,12 +68,13 @@ async def here(rig: Rig) -> Rig:
 
 async def verify(rig: Rig, **how: Any) -> Result:  # noqa: ANN401 - the fields of a request
     """Verify a mirror."""
-    return await examine(rig.settings(), structlog.get_logger(), Request(**how))
+    display = VerifyDisplay(Screen(stderr=True), structlog.get_logger())
+    return await verify_files(rig.settings(), Request(**how), display)
 
 
 def told(result: Result) -> dict[str, Any]:
     """Give the result as a machine reads it."""
-    read: dict[str, Any] = json.loads(json_of(result))
+    read: dict[str, Any] = json.loads(result_as_json(result))
     return read
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -12,8 +12,8 @@ from winter_sync.catalog import Catalog
 from winter_sync.cli.night_table import overview
 from winter_sync.cli.progress import Progress, ProgressLog, ProgressView, is_drawable
 from winter_sync.cli.screen import Screen
-from winter_sync.config import check_root
-from winter_sync.core import State, UsageError, WinterSyncError, printable, show_size, tell_all
+from winter_sync.config import Choice, check_root
+from winter_sync.core import State, WinterSyncError, printable, show_size, tell_all
 from winter_sync.factory import open_mirror
 from winter_sync.monitoring import narrator
 
@@ -25,43 +25,9 @@ if TYPE_CHECKING:
 
     from winter_sync.catalog import NightCount
     from winter_sync.config import Settings
-    from winter_sync.core import ImageType, Instrument, Selection
     from winter_sync.sync import Mirror, Nights, Report
 
 _REASONS_SHOWN = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What of the settings a run is for; an empty tuple means all of it."""
-
-    programs: tuple[str, ...] = ()
-    image_types: tuple[ImageType, ...] = ()
-    instruments: tuple[Instrument, ...] = ()
-
-    def of(self, selections: Sequence[Selection]) -> tuple[Selection, ...]:
-        """Narrow the selections; a type or instrument asked for here need not be in the settings.
-
-        Raises
-        ------
-        UsageError
-            If a program is asked for that the settings do not have: there is no key for it.
-        """
-        known = {one.program for one in selections}
-        if unknown := [name for name in self.programs if name not in known]:
-            raise UsageError(
-                f"program {unknown[0]} is not in the settings",
-                remedy=f"Add a [[programs]] table for it; known are {', '.join(sorted(known))}.",
-            )
-        return tuple(
-            replace(
-                one,
-                image_types=self.image_types or one.image_types,
-                instruments=self.instruments or one.instruments,
-            )
-            for one in selections
-            if not self.programs or one.program in self.programs
-        )
 
 
 async def run_once(  # noqa: PLR0913 - what differs between the commands and their tests
@@ -100,7 +66,7 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
     UsageError, StorageError
         If the run cannot begin; what goes wrong later is in the report.
     """
-    selections = (choice or Choice()).of(settings.selections)
+    selections = (choice or Choice()).narrow(settings.selections)
     check_root(settings.root)
     aside = Screen(stderr=True)
     view = progress_of(aside, logger, nights)

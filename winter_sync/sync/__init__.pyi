@@ -2,16 +2,16 @@ from .coordination import Work
 from .downloader import Downloader
 from .engine import Mirror
 from .fetcher import Fetcher
-from .file_check import glances
+from .file_check import PIECE, Examination, Seen, Throttle, glance, glances
 from .poller import Nights, Poller
 from .quick_check import QuickLook, look_at_newest
 from .report import Report
 from .rolling_check import RollingCheck
-from .verification import LISTED, Verification, Verified
 
 __all__ = [
-    "LISTED",
+    "PIECE",
     "Downloader",
+    "Examination",
     "Fetcher",
     "Mirror",
     "Nights",
@@ -19,9 +19,10 @@ __all__ = [
     "QuickLook",
     "Report",
     "RollingCheck",
-    "Verification",
-    "Verified",
+    "Seen",
+    "Throttle",
     "Work",
+    "glance",
     "glances",
     "look_at_newest",
 ]

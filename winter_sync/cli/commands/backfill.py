@@ -29,7 +29,8 @@ def backfill(  # noqa: PLR0913, PLR0917 - one option each
     new_root: NewRoot = False,
 ) -> None:
     """Mirror a span of nights; interrupt it and rerun to resume."""
-    from winter_sync.cli.run_once import Choice, run_once
+    from winter_sync.cli.run_once import run_once
+    from winter_sync.config import Choice
     from winter_sync.sync import Nights
 
     if last < first:

@@ -37,7 +37,8 @@ def verify(  # noqa: PLR0913 - one option each
 
     Interrupt it and run it again to resume.
     """
-    from winter_sync.cli.verify import Request, verify_and_show
+    from winter_sync.cli.verify import verify_and_show
+    from winter_sync.maintenance import Request
 
     settings, logger = prepare(context.obj, secrets=repair, drawing=True)
     request = Request(quick, tuple(programs or ()), tuple(nights or ()), repair)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from support.command import run_on_terminal, served, settings_file
 
+from winter_sync.cli.check_progress import CheckProgress
 from winter_sync.cli.progress import EVERY_SECONDS
-from winter_sync.cli.verify_view import CheckView
 from winter_sync.core.errors import ExitCode
 from winter_sync.monitoring.log_setup import configure_logging
 
@@ -34,10 +34,10 @@ def test_the_log_is_told_now_and_then() -> None:
     now = 0.0
     stream = io.StringIO()
     logger = configure_logging(str, level="info", form="json", stream=stream)
-    with CheckView(Console(file=io.StringIO()), logger, 100, 1000, lambda: now) as view:
+    with CheckProgress(Console(file=io.StringIO()), logger, 100, 1000, lambda: now) as view:
         for second in range(90):
             now = float(second)
-            view.went_on(1, 10)
+            view.add(1, 10)
     lines = stream.getvalue().splitlines()
     assert len(lines) == 90 // EVERY_SECONDS - 1
     assert '"done": 31, "left": 69, "bytes": 310' in lines[0]

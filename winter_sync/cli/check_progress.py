@@ -23,7 +23,7 @@ _BAR = 20
 _MINUTE = 60
 
 
-class CheckView:
+class CheckProgress:
     """How far a check of files is. A context manager around it.
 
     Parameters
@@ -58,8 +58,8 @@ class CheckView:
         if is_drawable(console):
             self._live = Live(get_renderable=self._drawn, console=console, transient=True)
 
-    def went_on(self, files: int, size: int) -> None:
-        """Take note of files that were checked."""
+    def add(self, files: int, size: int) -> None:
+        """Count files that were checked, and the bytes read of them."""
         now = self._clock()
         with self._lock:  # the drawing is done by a thread
             self._done += files

@@ -1,4 +1,4 @@
-"""The files of a mirror compared with its catalog: at a glance, or read in full by threads."""
+"""The files of a mirror checked against its catalog: at a glance, or read in full by threads."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from typing import TYPE_CHECKING, TypeVar
 
 from winter_sync.catalog import Catalog, CatalogThread
 from winter_sync.core import Beneath, Damage
-from winter_sync.sync.file_check import PIECE, Examination, Throttle, glance
+from winter_sync.sync import PIECE, Examination, Throttle, glance
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
     from winter_sync.catalog import Check, Held, Scope
-    from winter_sync.sync.file_check import Seen
+    from winter_sync.sync import Seen
 
 T = TypeVar("T")
 
 LISTED = 10_000
-"""At most so many files of a kind are named; all are counted."""
+"""At most this many files of a kind are named; all are counted."""
 _THREADS = min(4, os.cpu_count() or 1)
 _PAGE = 400
 """Products looked up at a time."""
 _CHUNK_FILES = 16
 _CHUNK_BYTES = 64_000_000
 _RECORDED_EVERY = 1.0
-"""Seconds: at most the work of so long, and of what is under way, is done again after a kill."""
+"""Seconds of work, and the files being read, that a kill makes to be done again at most."""
 
 
 @dataclass(slots=True)
 class Verified:
-    """What a verification saw."""
+    """What a pass over the files saw."""
 
     checked: int = 0
     """Files."""
@@ -45,12 +45,12 @@ class Verified:
     found: dict[str, Check] = field(default_factory=dict)
     """What is missing or changed, by path."""
     unreadable: dict[str, str] = field(default_factory=dict)
-    """What could not be read and why, by path."""
+    """Why files could not be read, by path."""
     notes: dict[str, str] = field(default_factory=dict)
-    """What is odd about files that are as they were downloaded, by path."""
+    """Oddities of files that are as they were downloaded, by path."""
 
     def add(self, seen: Seen) -> None:
-        """Count one file."""
+        """Count a file."""
         self.checked += 1
         self.size += seen.size
         path = seen.check.held.path
@@ -67,22 +67,22 @@ def _put(where: dict[str, T], path: str, what: T) -> None:
         where[path] = what
 
 
-class Verification:
-    """One pass over files.
+class FileChecker:
+    """Checks files of the tree, in one pass.
 
     Parameters
     ----------
     catalog, root
         The database, and the top of the tree.
-    make_sure
-        Raises a `StorageError` if the root does not hold the mirror just now; called before any
-        file is taken for deleted.
+    ensure_mirror
+        Raise a `StorageError` if the root does not hold the mirror right now; called before any
+        file is taken to have been deleted.
     rate
-        Bytes to read a second at most; 0 for as fast as can be.
+        Bytes to read a second at most; 0 for no limit.
     recording
         Whether results are written to the catalog. Otherwise nothing can be resumed.
-    went_on
-        Called with the number of files and bytes that were done.
+    on_progress
+        Called with the numbers of files and bytes just checked.
     follow_links
         Whether directories of the tree may be links.
     """
@@ -92,36 +92,36 @@ class Verification:
         *,
         catalog: CatalogThread,
         root: Path,
-        make_sure: Callable[[], None],
+        ensure_mirror: Callable[[], None],
         rate: int,
         recording: bool,
-        went_on: Callable[[int, int], None],
+        on_progress: Callable[[int, int], None],
         follow_links: bool = False,
     ) -> None:
         self.verified = Verified()
         self._catalog = catalog
         self._root = root
         self._follow_links = follow_links
-        self._make_sure = make_sure
+        self._ensure_mirror = ensure_mirror
         self._throttle = Throttle(rate, time.monotonic)
         self._recording = recording
-        self._went_on = went_on
+        self._on_progress = on_progress
         self._stop = threading.Event()
         self._local = threading.local()
         self._to_record: list[Check] = []
         self._recorded_at = time.monotonic()
 
     async def quick(self, scope: Scope) -> None:
-        """Look at all files of a scope without opening them."""
+        """Check the files of a scope without opening them."""
         for night in await self._catalog(Catalog.held_nights, scope):
             held = await self._catalog(Catalog.held, scope, night)
-            seen = await asyncio.to_thread(self._glance_at_all, held)
-            self._add(seen)
-            news = [one for one in seen if _glance_is_news(one)]
-            await self._record(Catalog.record_looks, [one.check for one in news])
+            glanced = await asyncio.to_thread(self._glance_at_all, held)
+            self._add(glanced)
+            news = [seen.check for seen in glanced if _glance_is_news(seen)]
+            await self._record(Catalog.record_looks, news)
 
     async def full(self, scope: Scope, before: str) -> None:
-        """Read all files of a scope that were last read before a time (of the catalog)."""
+        """Read the files of a scope that were last read before a time of the catalog."""
         with ThreadPoolExecutor(_THREADS, "verify") as threads:
             under_way: set[asyncio.Future[list[Seen]]] = set()
             loop = asyncio.get_running_loop()
@@ -142,7 +142,10 @@ class Verification:
             chunk: list[Held] = []
             for held in page:
                 chunk.append(held)
-                if len(chunk) == _CHUNK_FILES or sum(one.size for one in chunk) > _CHUNK_BYTES:
+                if (
+                    len(chunk) == _CHUNK_FILES
+                    or sum(product.size for product in chunk) > _CHUNK_BYTES
+                ):
                     yield chunk
                     chunk = []
             if chunk:
@@ -152,12 +155,12 @@ class Verification:
     async def _take(
         self, under_way: set[asyncio.Future[list[Seen]]]
     ) -> set[asyncio.Future[list[Seen]]]:
-        """Take the results of what is done, and return what is not."""
+        """Take the results that are ready; return what is still being read."""
         done, waiting = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-        for one in done:
-            seen = one.result()
-            self._add(seen)
-            self._to_record += [each.check for each in seen if each.unreadable is None]
+        for future in done:
+            files = future.result()
+            self._add(files)
+            self._to_record += [seen.check for seen in files if seen.unreadable is None]
         if time.monotonic() - self._recorded_at >= _RECORDED_EVERY:
             await self._record_what_was_read()
         return waiting
@@ -170,34 +173,34 @@ class Verification:
     async def _record(
         self, how: Callable[[Catalog, Sequence[Check]], list[Check]], checks: Sequence[Check]
     ) -> None:
-        """Record what was found, and forget findings that do not count any more.
+        """Record what was found, and forget findings that are no longer true.
 
-        They do not where the product was published again meanwhile, or is just being fetched.
+        They are not where the product was published again meanwhile, or is being fetched.
         """
-        if any(one.damage is Damage.MISSING for one in checks):
-            await asyncio.to_thread(self._make_sure)
+        if any(check.damage is Damage.MISSING for check in checks):
+            await asyncio.to_thread(self._ensure_mirror)
         if not self._recording or not checks:
             return
-        recorded = {one.held.path for one in await self._catalog(how, checks)}
+        recorded = {check.held.path for check in await self._catalog(how, checks)}
         for check in checks:
             if check.held.path not in recorded:
                 self.verified.found.pop(check.held.path, None)
 
-    def _add(self, some: Sequence[Seen]) -> None:
-        for seen in some:
+    def _add(self, files: Sequence[Seen]) -> None:
+        for seen in files:
             self.verified.add(seen)
-        self._went_on(len(some), sum(one.size for one in some))
+        self._on_progress(len(files), sum(seen.size for seen in files))
 
     # --- in threads ----------------------------------------------------------------------------
 
-    def _glance_at_all(self, some: Sequence[Held]) -> list[Seen]:
+    def _glance_at_all(self, products: Sequence[Held]) -> list[Seen]:
         with Beneath(self._root, follow_links=self._follow_links) as files:
-            return [glance(files, held) for held in some]
+            return [glance(files, held) for held in products]
 
-    def _read_all(self, some: Sequence[Held]) -> list[Seen]:
+    def _read_all(self, products: Sequence[Held]) -> list[Seen]:
         """Read files; fewer than all when told to stop."""
-        seen = (self._read(held) for held in some)
-        return [one for one in seen if one is not None]
+        results = (self._read(held) for held in products)
+        return [seen for seen in results if seen is not None]
 
     def _read(self, held: Held) -> Seen | None:
         if self._stop.is_set():
@@ -213,7 +216,7 @@ class Verification:
             return examination.seen
 
     def _piece(self) -> bytearray:
-        """Return where this thread reads to."""
+        """Return the buffer that this thread reads into."""
         if not hasattr(self._local, "piece"):
             self._local.piece = bytearray(PIECE)
         piece: bytearray = self._local.piece
@@ -221,7 +224,7 @@ class Verification:
 
 
 def _glance_is_news(seen: Seen) -> bool:
-    """Return whether a glance tells more than is known; it takes no wrong content back."""
+    """Return whether a glance is news; it cannot clear a file whose content was wrong."""
     known, now = seen.check.held.damage, seen.check.damage
     return (
         seen.unreadable is None
