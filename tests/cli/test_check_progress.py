@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from support.command import run_on_terminal, served, settings_file
 
-from winter_sync.cli.check_progress import CheckProgress
-from winter_sync.cli.progress import EVERY_SECONDS
+from winter_sync.cli.progress.check_progress import CheckProgress
+from winter_sync.cli.progress.display import EVERY_SECONDS
 from winter_sync.core.errors import ExitCode
 from winter_sync.monitoring.log_setup import configure_logging
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winter_sync.cli.forecast import WINDOW_SECONDS, Rate, Sizes
+from winter_sync.cli.progress.forecast import WINDOW_SECONDS, Rate, Sizes
 from winter_sync.core.traits import ImageType, Instrument
 
 STACK = (Instrument.WINTER, ImageType.STACK)
@@ -21,7 +21,7 @@ def rate_of(*came: tuple[float, int]) -> Rate:
     """Give a rate after bytes came, each at its time."""
     rate = Rate()
     for now, size in came:
-        rate.came(size, now)
+        rate.add(size, now)
     return rate
 
 
@@ -55,7 +55,7 @@ def test_sizes_are_those_that_came() -> None:
     sizes = Sizes()
     assert sizes.of(STACK) == ImageType.STACK.traits.typical_size
     for size in (1000, 3000):
-        sizes.note(STACK, size)
+        sizes.add(STACK, size)
     assert sizes.of(STACK) == 2000
     assert sizes.of(RAW) == pytest.approx(
         ImageType.RAW.traits.typical_size * 2000 / ImageType.STACK.traits.typical_size

@@ -16,8 +16,9 @@ from rich.console import Console
 from structlog.testing import capture_logs
 from support.makers import batch, candidate, product
 
-from winter_sync.cli.progress import ProgressLog, ProgressView, drawn, is_drawable
-from winter_sync.cli.tally import Tally
+from winter_sync.cli.progress.display import ProgressLog, ProgressView, is_drawable
+from winter_sync.cli.progress.drawing import drawn
+from winter_sync.cli.progress.tally import Tally
 from winter_sync.core.downloads import Failed
 from winter_sync.core.events import (
     BatchBegun,
@@ -63,7 +64,7 @@ def lines(*events: Event, width: int = 80, seconds: float = 10.0, plain: bool = 
     """Give what is drawn so many seconds after these events."""
     tally = Tally()
     for event in events:
-        tally.hear(event, 0.0)
+        tally.record(event, 0.0)
     return [line.plain for line in drawn(tally, seconds, width, plain=plain)]
 
 
@@ -93,8 +94,8 @@ def test_the_first_line_is_the_whole() -> None:
         settled("published", candidate(wanted[0])),
         Received(ONE, SIZE),
     )
-    bar = "\u2501" * 9 + "\u2500" * 30
-    assert line == f"fetching  {bar}  1/4  1 kB  100 B/s  30 s left"
+    bar = "\u2501" * 9 + "\u2500" * 27
+    assert line == f"downloading  {bar}  1/4  1 kB  100 B/s  30 s left"
 
 
 def test_the_time_is_a_least_one_while_record_poll_progress() -> None:
@@ -108,7 +109,7 @@ def test_below_are_the_nights_under_way_and_the_last_failures() -> None:
     first, unwell, complete, *rest = lines(*busy())
     assert first.startswith("waiting for the server")
     assert unwell == "  the server answered 503"
-    assert complete == "  1 night complete, 19 to come"
+    assert complete == "  1 night complete, 19 pending"
     newest = [NIGHTS[0].plus(19 - back) for back in range(6)]
     assert rest[:6] == [f"  {night} winter stack        0/1" for night in newest]
     reasons = [rf"  failed once: broken\nin way {way}\x1b[2J" for way in (8, 7, 6)]
@@ -152,7 +153,7 @@ def on_terminal(terminal: Terminal, environment: Mapping[str, str], *events: Eve
     console = Console(file=terminal, force_terminal=True, width=60, _environ=environment)
     with ProgressView(console, Clock()) as view:
         for event in events:
-            view.tell(event)
+            view.handle(event)
     return terminal.getvalue()
 
 
@@ -183,7 +184,7 @@ def test_the_log_does_not_tear_the_drawing(monkeypatch: pytest.MonkeyPatch) -> N
         file=terminal, force_terminal=True, width=60, soft_wrap=True, _environ=environment
     )
     with ProgressView(console, Clock()) as view:
-        view.tell(polled(*some(3)))
+        view.handle(polled(*some(3)))
         view._live.refresh()
         logger.warning("poll failed", reason="no answer")
         view._live.refresh()
@@ -229,20 +230,20 @@ def test_the_log_is_told_every_half_minute() -> None:
     """With numbers, however many products settled meanwhile; never twice the same."""
 
     def run(progress: ProgressLog, clock: Clock) -> None:
-        progress.tell(polled(*some(400)))
+        progress.handle(polled(*some(400)))
         for one in some(100):
             clock.now += 1
-            progress.tell(Received(ONE, SIZE))
-            progress.tell(settled("published", candidate(one)))
+            progress.handle(Received(ONE, SIZE))
+            progress.handle(settled("published", candidate(one)))
         for _ in range(10):
             clock.now += 100
-            progress.tell(PollFailed(QUERY, "no answer"))
+            progress.handle(PollFailed(QUERY, "no answer"))
 
     lines = logged(run)
-    assert [line["event"] for line in lines] == ["backfill goes on"] * 4
+    assert [line["event"] for line in lines] == ["backfill progress"] * 4
     assert [line["done"] for line in lines] == [29, 59, 89, 100]
     assert lines[1] == {
-        "event": "backfill goes on",
+        "event": "backfill progress",
         "log_level": "info",
         "nights_left": 1,
         "done": 59,
@@ -261,11 +262,11 @@ def test_a_night_that_becomes_complete_is_a_line() -> None:
 
     def run(progress: ProgressLog, clock: Clock) -> None:
         del clock
-        progress.tell(polled(first, second, third))
-        progress.tell(settled("published", candidate(first)))
-        progress.tell(settled("missing", candidate(second)))
-        progress.tell(PollsEnded())
-        progress.tell(settled("published", candidate(third)))
+        progress.handle(polled(first, second, third))
+        progress.handle(settled("published", candidate(first)))
+        progress.handle(settled("missing", candidate(second)))
+        progress.handle(PollsEnded())
+        progress.handle(settled("published", candidate(third)))
 
     several, single = logged(run)
     counts = {"log_level": "info", "published": 1, "bytes": SIZE}
@@ -281,6 +282,6 @@ def test_the_log_is_told_nothing_when_nothing_happens() -> None:
     def run(progress: ProgressLog, clock: Clock) -> None:
         for event in (polled(), polled(), PollsEnded()):
             clock.now += 3600
-            progress.tell(event)
+            progress.handle(event)
 
     assert logged(run) == []

@@ -15,7 +15,7 @@ from rich.tree import Tree
 from structlog import reset_defaults
 from support.makers import candidate, product
 
-from winter_sync.cli.progress import ProgressView
+from winter_sync.cli.progress.display import ProgressView
 from winter_sync.cli.screen import Screen
 from winter_sync.core.downloads import Failed
 from winter_sync.core.events import Event, PollFailed, Retrying, RowsRefused, ServerUnwell, Settled
@@ -122,6 +122,6 @@ def test_progress_never_steers_the_terminal(text: str) -> None:
         screen = Screen(stderr=True)
         view = ProgressView(screen)
         for event in events_of(text):
-            view.tell(event)
+            view.handle(event)
         screen.print(view)
     assert all(letter.isprintable() or letter == "\n" for letter in stream.getvalue())

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.makers import batch, candidate, evidence, product
 
-from winter_sync.cli.tally import Counts, Tally
+from winter_sync.cli.progress.counts import Counts
+from winter_sync.cli.progress.tally import Tally
 from winter_sync.core.downloads import Candidate, Failed, Missing, Outcome, Published, Unchanged
 from winter_sync.core.events import (
     Backlog,
@@ -69,7 +70,7 @@ def heard(*events: Event, tally: Tally | None = None) -> Tally:
     """Give a tally that heard these events, one a second."""
     tally = tally or Tally()
     for now, event in enumerate(events):
-        tally.hear(event, float(now))
+        tally.record(event, float(now))
     return tally
 
 
@@ -166,11 +167,11 @@ def test_what_is_complete_is_forgotten(run: tuple[list[History], list[Event]]) -
     """At the end only nights with something left are kept, and the others were told."""
     products, events = run
     tally = Tally()
-    told = [one for now, event in enumerate(events) for one in tally.hear(event, float(now))]
+    told = [one for now, event in enumerate(events) for one in tally.record(event, float(now))]
     open_nights = {
         one.product.night for one in products if not one.outcomes or one.outcomes[-1] == "failed"
     }
-    assert set(tally._nights) == open_nights
+    assert set(tally._counts) == open_nights
     assert tally.nights_left == len(open_nights)
     assert {one.night for one in told} >= {one.product.night for one in products} - open_nights
     assert tally.nights_complete == len(told)
@@ -209,12 +210,12 @@ def test_no_history_makes_nonsense(told: list[tuple[Event, float]]) -> None:
     tally, now = Tally(), 0.0
     for event, passed in told:
         now += passed
-        for ended in tally.hear(event, now):
+        for ended in tally.record(event, now):
             assert ended.counts.left == 0
         overall = tally.overall
         assert min(overall.published, overall.missing, overall.failed, overall.size) >= 0
         assert overall.done + overall.failed <= overall.total
-        assert all(number >= 0 for number in tally._left.values())
+        assert all(number >= 0 for number in tally._counts.left.values())
         time_left = tally.time_left(now)
         assert time_left is None or (time_left >= 0 and math.isfinite(time_left))
 
@@ -228,14 +229,14 @@ def test_it_is_flat_over_years_of_nights() -> None:
     tally = heard(*(polled(product(0, night=night)) for night in nights), PollsEnded())
     for number, night in enumerate(nights):
         one = candidate(product(0, night=night))
-        tally.hear(BatchBegun(batch(one, identifier=str(number))), 0.0)
-        tally.hear(Settled(Failed(one, f"reason {number}")), 0.0)
-        tally.hear(settled("published", replace(one, attempts=1)), 0.0)
-        tally.hear(BatchEnded(batch(one, identifier=str(number)), 1.0), 0.0)
+        tally.record(BatchBegun(batch(one, identifier=str(number))), 0.0)
+        tally.record(Settled(Failed(one, f"reason {number}")), 0.0)
+        tally.record(settled("published", replace(one, attempts=1)), 0.0)
+        tally.record(BatchEnded(batch(one, identifier=str(number)), 1.0), 0.0)
     assert tally.overall == Counts(1461, 1461, size=1461 * SIZE)
     assert (tally.nights_complete, tally.nights_left) == (1461, 0)
-    assert len(tally.failures) + len(tally._left) < 50
-    assert not tally._nights
+    assert len(tally.failures) + len(tally._counts.left) < 50
+    assert not list(tally._counts)
     assert not tally._under_way
 
 
@@ -243,8 +244,8 @@ def test_a_night_is_complete_when_no_poll_can_bring_more_of_it() -> None:
     """Not before polls have ended; then with all its types together."""
     stack, raw = product(0), product(0, ImageType.RAW)
     tally = heard(polled(stack), settled("published", candidate(stack)), polled(raw))
-    assert tally.hear(PollsEnded(), 4.0) == ()
-    (ended,) = tally.hear(settled("missing", candidate(raw)), 5.0)
+    assert tally.record(PollsEnded(), 4.0) == ()
+    (ended,) = tally.record(settled("missing", candidate(raw)), 5.0)
     assert ended.night == stack.night
     assert ended.counts == Counts(2, 1, 1, 0, SIZE)
 
@@ -267,7 +268,7 @@ def test_a_night_that_others_fetched_is_not_ours() -> None:
     told = heard(
         Backlog(20, (ours, theirs)), PollsEnded(), settled("published", candidate(some(1)[0]))
     )
-    (ended,) = told.hear(Backlog(0), 9.0)
+    (ended,) = told.record(Backlog(0), 9.0)
     assert ended.night == NIGHTS[0]
     assert (told.nights_complete, told.nights_left) == (1, 0)
     assert told.overall == Counts(1, 1, size=SIZE)
@@ -280,8 +281,8 @@ def test_under_way_is_what_is_being_fetched() -> None:
     tally = heard(polled(*wanted), *map(BatchBegun, batches))
     assert [night for night, _, _ in tally.under_way(6)] == NIGHTS[::-1]
     assert [night for night, _, _ in tally.under_way(2)] == NIGHTS[:0:-1]
-    tally.hear(settled("published", candidate(wanted[2])), 9.0)
-    tally.hear(BatchEnded(batches[0], 1.0), 9.0)
+    tally.record(settled("published", candidate(wanted[2])), 9.0)
+    tally.record(BatchEnded(batches[0], 1.0), 9.0)
     assert tally.under_way(6) == ((NIGHTS[1], KIND, Counts(total=1)),)
 
 
@@ -290,11 +291,11 @@ def test_the_time_left_is_what_is_left_by_the_rate() -> None:
     wanted = some(4)
     tally = heard(polled(*wanted), PollsEnded())
     assert tally.time_left(5.0) is None
-    tally.hear(Received(batch(candidate(wanted[0])), SIZE), 10.0)
-    tally.hear(settled("published", candidate(wanted[0])), 10.0)
+    tally.record(Received(batch(candidate(wanted[0])), SIZE), 10.0)
+    tally.record(settled("published", candidate(wanted[0])), 10.0)
     assert tally.time_left(20.0) == pytest.approx(3 * SIZE / (SIZE / 10))
     for one in wanted[1:]:
-        tally.hear(settled("missing", candidate(one)), 20.0)
+        tally.record(settled("missing", candidate(one)), 20.0)
     assert tally.time_left(20.0) == 0
 
 
@@ -302,7 +303,7 @@ def test_what_is_packed_small_travels_fast() -> None:
     """The time left is that of the bytes on the wire, which are fewer than those of the files."""
     wanted = some(2)
     tally = heard(polled(*wanted), settled("published", candidate(wanted[0])))
-    tally.hear(Received(batch(candidate(wanted[0])), SIZE // 4), 10.0)
+    tally.record(Received(batch(candidate(wanted[0])), SIZE // 4), 10.0)
     assert tally.time_left(11.0) == pytest.approx(1.0)
 
 
@@ -310,10 +311,10 @@ def test_failures_are_told_by_reason() -> None:
     """The latest reason comes first, each with how often; the oldest of too many are forgotten."""
     one, numbers = candidate(product()), count()
     tally = heard(Settled(Failed(one, "it was cut")), PollFailed(QUERY, "no answer"))
-    tally.hear(Settled(Failed(one, "it was cut")), 3.0)
+    tally.record(Settled(Failed(one, "it was cut")), 3.0)
     assert tally.failures == (("it was cut", 2), ("no answer", 1))
     for _ in range(100):
-        tally.hear(PollFailed(QUERY, f"reason {next(numbers)}"), 4.0)
+        tally.record(PollFailed(QUERY, f"reason {next(numbers)}"), 4.0)
     assert len(tally.failures) == 20
     assert tally.failures[0] == ("reason 99", 1)
 

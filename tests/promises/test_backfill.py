@@ -12,7 +12,8 @@ import pytest
 from support.command import Keyboard, Said, run, run_on_terminal, served, settings_file
 from support.rig import Noted
 
-from winter_sync.cli.tally import Counts, Tally
+from winter_sync.cli.progress.counts import Counts
+from winter_sync.cli.progress.tally import Tally
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.events import Polled
 from winter_sync.core.layout import STATE_DIR
@@ -109,7 +110,7 @@ def test_a_backfill_on_a_terminal_ends_with_a_table(tmp_path: Path) -> None:
     assert said.code == ExitCode.DONE
     *_, headings, night, summary = plain(said).rstrip().splitlines()
     types = [str(kind) for kind in ImageType]
-    assert headings.split() == ["night", *types, "missing", "to", "come", "size"]
+    assert headings.split() == ["night", *types, "missing", "pending", "size"]
     assert night.split()[0] == DEMO_NIGHT.name
     assert summary.startswith(f"{here} downloaded, ")
     assert f"  {wanted}/{wanted}  " in plain(said)
@@ -154,7 +155,7 @@ def test_a_backfill_that_nobody_watches_writes_lines(tmp_path: Path) -> None:
 
 def listen(tally: Tally, event: Event) -> None:
     """Let a tally hear an event; here it does not matter when it happened."""
-    tally.hear(event, 0.0)
+    tally.record(event, 0.0)
 
 
 async def test_what_is_shown_is_what_was_done(rig: Rig) -> None:

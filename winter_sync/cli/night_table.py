@@ -69,7 +69,7 @@ def overview(counts: Sequence[NightCount]) -> Overview:
     spans: dict[str, list[NightCount]] = {}
     for count in sorted(counts, key=lambda one: one.night):
         spans.setdefault(_span(count, by_month=by_month), []).append(count)
-    headings = ["month" if by_month else "night", *types, "missing", "to come", "size"]
+    headings = ["month" if by_month else "night", *types, "missing", "pending", "size"]
     return Overview([headings, *([name, *_cells(some, types)] for name, some in spans.items())])
 
 

@@ -118,7 +118,7 @@ def set_up_logging(
 
 def _is_drawn() -> bool:
     """Return whether progress is drawn on the terminal that the log goes to as well."""
-    from winter_sync.cli.progress import is_drawable
+    from winter_sync.cli.progress.display import is_drawable
     from winter_sync.cli.screen import Screen
 
     return is_drawable(Screen(stderr=True))

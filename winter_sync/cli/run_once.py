@@ -10,7 +10,7 @@ from rich.text import Text
 
 from winter_sync.catalog import Catalog
 from winter_sync.cli.night_table import overview
-from winter_sync.cli.progress import Progress, ProgressLog, ProgressView, is_drawable
+from winter_sync.cli.progress.display import Progress, ProgressLog, ProgressView, is_drawable
 from winter_sync.cli.screen import Screen
 from winter_sync.config import Choice, check_root
 from winter_sync.core import State, WinterSyncError, printable, show_size, tell_all
@@ -72,7 +72,7 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
     view = progress_of(aside, logger, nights)
     try:
         with view:
-            tell = tell_all(narrator(logger), view.tell)
+            tell = tell_all(narrator(logger), view.handle)
             async with open_mirror(
                 settings, tell, selections=selections, sleep=sleep, new_root=new_root
             ) as mirror:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from winter_sync.cli.check_progress import CheckProgress
-from winter_sync.cli.progress import Progress, ProgressLog, ProgressView, is_drawable
+from winter_sync.cli.progress.check_progress import CheckProgress
+from winter_sync.cli.progress.display import Progress, ProgressLog, ProgressView, is_drawable
 from winter_sync.cli.run_once import complaints
 from winter_sync.cli.screen import Screen
 from winter_sync.cli.verify_json import result_as_json
@@ -76,7 +76,7 @@ class VerifyDisplay:
     def repairing(self) -> Iterator[Tell]:
         """Show the downloads of a repair, and write their events to the log."""
         with self._downloads() as progress:
-            yield tell_all(narrator(self.logger), progress.tell)
+            yield tell_all(narrator(self.logger), progress.handle)
 
     def _downloads(self) -> Progress:
         if is_drawable(self.console):

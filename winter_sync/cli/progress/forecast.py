@@ -1,18 +1,17 @@
-"""How fast bytes come, and how many are to come: what the time left is estimated from."""
+"""How fast bytes arrive and how large products are: the time left is estimated from them."""
 
 from __future__ import annotations
 
 from collections import deque
+from typing import TYPE_CHECKING
 
-from winter_sync.core import ImageType, Instrument
-
-Kind = tuple[Instrument, ImageType]
-"""What products are alike in size by."""
+if TYPE_CHECKING:
+    from winter_sync.cli.progress.counts import Kind
 
 WINDOW_SECONDS = 30
-"""The rate is that of the last so many seconds: an early stall does not spoil it for long."""
+"""The rate is that of the last 30 s: an early stall does not spoil it for long."""
 _SHORTEST_SECONDS = 1.0
-"""Bytes of a shorter time tell no rate."""
+"""Bytes of a shorter time give no rate."""
 
 
 class Rate:
@@ -23,8 +22,8 @@ class Rate:
         self._seconds: deque[tuple[int, int]] = deque()
         """The bytes of each second that had any, the oldest first."""
 
-    def came(self, size: int, now: float) -> None:
-        """Note that so many bytes came."""
+    def add(self, size: int, now: float) -> None:
+        """Add bytes that arrived."""
         self._began = now if self._began is None else self._began
         second, earlier = int(now), 0
         if self._seconds and self._seconds[-1][0] >= second:
@@ -33,7 +32,7 @@ class Rate:
         self._forget(now)
 
     def at(self, now: float) -> float | None:
-        """Give the rate; None until bytes have come for a second."""
+        """Return the rate; None until bytes have arrived for a second."""
         if self._began is None or now - self._began < _SHORTEST_SECONDS:
             return None
         self._forget(now)
@@ -45,27 +44,29 @@ class Rate:
 
 
 class Sizes:
-    """How large a product of a type is: as those that came, else as it is said to be."""
+    """Sizes of products by type: those that arrived, or else the typical ones."""
 
     def __init__(self) -> None:
         self.seen = 0
-        """Bytes of all products that came."""
-        self._said = 0
+        """Bytes of all products that arrived."""
+        self._typical = 0
+        """Bytes that they would have if they were typical."""
         self._by_kind: dict[Kind, tuple[int, int]] = {}
 
-    def note(self, kind: Kind, size: int) -> None:
-        """Note how large a product is."""
+    def add(self, kind: Kind, size: int) -> None:
+        """Add the size of a product."""
         products, total = self._by_kind.get(kind, (0, 0))
         self._by_kind[kind] = products + 1, total + size
         self.seen += size
-        self._said += kind[1].traits.typical_size
+        self._typical += kind[1].traits.typical_size
 
     def of(self, kind: Kind) -> float:
-        """Give the bytes of a product of a type.
+        """Return the expected bytes of a product of a type.
 
-        One that was not seen yet differs from what it is said to be as much as the others do.
+        A type not seen yet is taken to differ from its typical size as much as the others do.
         """
         if kind in self._by_kind:
             products, total = self._by_kind[kind]
             return total / products
-        return kind[1].traits.typical_size * (self.seen / self._said if self._said else 1.0)
+        ratio = self.seen / self._typical if self._typical else 1.0
+        return kind[1].traits.typical_size * ratio

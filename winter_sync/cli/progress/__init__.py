@@ -1,0 +1,1 @@
+"""How far a run is: events added up, and shown on a terminal or in the log."""
