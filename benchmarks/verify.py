@@ -26,7 +26,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from winter_sync.catalog.connection import Catalog
+from winter_sync.catalog.catalog import Catalog
 from winter_sync.catalog.records import Poll
 from winter_sync.core.backoff import MISSING_PRODUCT
 from winter_sync.core.downloads import Candidate, Evidence, Published
@@ -127,8 +127,8 @@ def _record(catalog: Catalog, evidences: list[Evidence]) -> None:
         for each, one in zip(products, evidences, strict=True)
     ]
     query = Query(subject, date(2024, 1, 1))
-    catalog.record_poll(Poll(query, sweep=True, listed=len(listed)), listed=listed)
-    catalog.commit(
+    catalog.listings.record_poll(Poll(query, sweep=True, listed=len(listed)), listed=listed)
+    catalog.outcomes.commit(
         [
             Published(Candidate(each, PROGRAM, one.path, 0, Marks(), one.size), one)
             for each, one in zip(products, evidences, strict=True)

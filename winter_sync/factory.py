@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from winter_sync.archive import Api, Timeouts
-from winter_sync.catalog import Catalog, CatalogThread, Scope, may_write
+from winter_sync.catalog import Catalog, CatalogThread, Checks, Files, Scope, may_write
 from winter_sync.config import read_credentials
 from winter_sync.core import Damage, UsageError, WinterSyncError, explained, has_name
 from winter_sync.sync import Downloader, Fetcher, Mirror, Poller, QuickLook, glances
@@ -295,11 +295,11 @@ async def _want_what_is_gone(catalog: CatalogThread, tree: Tree) -> None:
     Before the root gets its marker: whatever interrupts this, it is done again.
     """
     everything = Scope(programs=())
-    for night in await catalog(Catalog.held_nights, everything):
-        held = await catalog(Catalog.held, everything, night)
+    for night in await catalog.files(Files.held_nights, everything):
+        held = await catalog.files(Files.held, everything, night)
         seen = await asyncio.to_thread(glances, tree.root, held, follow_links=tree.follow_links)
         gone = [one.check for one in seen if one.check.damage is Damage.MISSING]
-        await catalog(Catalog.want_lost, gone)
+        await catalog.checks(Checks.want_lost, gone)
 
 
 def _beginning(tree: Tree, roots: Roots, *, new_root: bool) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.clock import Clock
 
-from winter_sync.catalog.connection import Catalog
+from winter_sync.catalog.catalog import Catalog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,11 +20,12 @@ import pytest
 from support.disks import fill, mounted
 from support.makers import NIGHT, PROGRAM, candidate, evidence, path_of, product, row, sha256
 
-from winter_sync.catalog import connection as catalog_module
-from winter_sync.catalog.connection import Catalog, CatalogThread
+from winter_sync.catalog import polls, queue
+from winter_sync.catalog.catalog import Catalog
 from winter_sync.catalog.records import NightCount, Poll, Scope, Trouble
 from winter_sync.catalog.schema import migrations
 from winter_sync.catalog.sqlite import Database
+from winter_sync.catalog.thread import CatalogThread
 from winter_sync.core.downloads import Failed, Missing, Outcome, Published, Unchanged
 from winter_sync.core.errors import StorageError
 from winter_sync.core.events import Share
@@ -80,12 +81,12 @@ def poll(
     asked = query(subject(program, region=region))
     listed = [(row(one, program=program, marks=marks), path_of(one)) for one in products]
     found = Poll(asked, sweep=False, listed=len(listed))
-    return catalog.record_poll(found, listed=listed, wanted=wanted, withdrawn=withdrawn)
+    return catalog.listings.record_poll(found, listed=listed, wanted=wanted, withdrawn=withdrawn)
 
 
 def candidates(catalog: Catalog, scope: Scope = ALL, limit: int = 100) -> list[Candidate]:
     """Give what may be fetched now."""
-    return catalog.candidates(scope, FETCH_ORDER, limit)
+    return catalog.queue.candidates(scope, FETCH_ORDER, limit)
 
 
 def waiting(catalog: Catalog, scope: Scope = ALL) -> list[Product]:
@@ -95,24 +96,24 @@ def waiting(catalog: Catalog, scope: Scope = ALL) -> list[Product]:
 
 def count_wanted(catalog: Catalog, scope: Scope) -> int:
     """Count what is to be fetched, now or later, and by nobody yet."""
-    return sum(share.products for share in catalog.wanted(scope))
+    return sum(share.products for share in catalog.queue.wanted(scope))
 
 
 def commit(catalog: Catalog, *outcomes: Outcome, wait: timedelta = timedelta(0)) -> None:
     """Commit outcomes, all with the same wait before another attempt."""
-    catalog.commit(outcomes, lambda _attempts, _outcome: wait)
+    catalog.outcomes.commit(outcomes, lambda _attempts, _outcome: wait)
 
 
 def publish(catalog: Catalog, one: Product, content: bytes, *, kept: str | None = None) -> None:
     """Claim a product that waits, and commit its publication."""
     (taken,) = (each for each in candidates(catalog) if each.product == one)
-    catalog.claim([taken], "session")
+    catalog.queue.claim([taken], "session")
     commit(catalog, Published(taken, replace(evidence(one, content), kept=kept)))
 
 
 def rows(catalog: Catalog, table: str) -> list[dict[str, Any]]:
     """Give the rows of a table."""
-    return list(catalog._db.table(table).rows)
+    return list(catalog.connection.db.table(table).rows)
 
 
 def stored(catalog: Catalog, one: Product) -> dict[str, Any]:
@@ -126,9 +127,11 @@ def stored(catalog: Catalog, one: Product) -> dict[str, Any]:
 
 def test_a_catalog_is_durable_and_shared(catalog: Catalog) -> None:
     """Every commit is synced before it returns, readers do not block writers, keys are checked."""
-    pragmas = {name: catalog._row(f"PRAGMA {name}") for name in ("synchronous", "journal_mode")}
+    pragmas = {
+        name: catalog.connection.row(f"PRAGMA {name}") for name in ("synchronous", "journal_mode")
+    }
     assert pragmas == {"synchronous": {"synchronous": 2}, "journal_mode": {"journal_mode": "wal"}}
-    assert catalog._row("PRAGMA foreign_keys") == {"foreign_keys": 1}
+    assert catalog.connection.row("PRAGMA foreign_keys") == {"foreign_keys": 1}
 
 
 def test_a_catalog_is_opened_again(path: Path, clock: Clock) -> None:
@@ -173,7 +176,7 @@ def test_a_catalog_of_an_earlier_edition_is_brought_up(path: Path, clock: Clock)
         with closing(Catalog(path, clock)) as catalog:
             assert waiting(catalog) == [STACK, product(1)]
             assert poll(catalog, [STACK, product(2)]) == []
-            assert [one.name for one in migrations.applied(catalog._db)] == [
+            assert [one.name for one in migrations.applied(catalog.connection.db)] == [
                 "create_tables",
                 "tell_who_asked_and_index_the_queue",
                 "index_what_is_watched",
@@ -196,8 +199,12 @@ def test_what_an_earlier_edition_asked_for_in_vain_is_forgotten(path: Path, cloc
     make_first_edition(path, *((one, "wanted") for one in others), (kept, "published"))
     with closing(Catalog(path, clock)) as catalog:
         assert set(waiting(catalog)) == {STACK, product(1), *others[3:]}
-        entered = {row["savepath"] for row in catalog._rows("SELECT savepath FROM products")}
-        listed = {row["savepath"] for row in catalog._rows("SELECT savepath FROM listings")}
+        entered = {
+            row["savepath"] for row in catalog.connection.rows("SELECT savepath FROM products")
+        }
+        listed = {
+            row["savepath"] for row in catalog.connection.rows("SELECT savepath FROM listings")
+        }
         assert (
             entered
             == listed
@@ -293,7 +300,7 @@ AS_NOBODY = """
 import os, sys
 from datetime import UTC, datetime
 from pathlib import Path
-from winter_sync.catalog.connection import Catalog
+from winter_sync.catalog.catalog import Catalog
 from winter_sync.core import StorageError
 if os.geteuid() == 0:
     os.setgroups([])
@@ -399,7 +406,7 @@ def test_a_product_is_claimed_by_one_process_only(path: Path, clock: Clock) -> N
         poll(catalog, listed)
         with processes(path, "claim", ["one", "two", "three"]) as running:
             taken = told(running)
-        assert sorted(catalog.claimants()) == sorted(
+        assert sorted(catalog.queue.claimants()) == sorted(
             name for name, some in zip(["one", "two", "three"], taken, strict=True) if some
         )
         assert waiting(catalog) == []
@@ -434,7 +441,7 @@ def test_a_new_product_is_wanted(catalog: Catalog) -> None:
 def test_all_that_a_row_says_is_kept(catalog: Catalog) -> None:
     """Every column of a row is stored, those that we do not know as well."""
     strange = replace(row(STACK), extra={"seeing": 1.2, "when": date(2024, 1, 1)}, program="ELSE")
-    catalog.record_poll(Poll(query(), sweep=False), listed=[(strange, path_of(STACK))])
+    catalog.listings.record_poll(Poll(query(), sweep=False), listed=[(strange, path_of(STACK))])
     (listing,) = rows(catalog, "listings")
     assert json.loads(listing["extra"]) == {"seeing": 1.2, "when": "2024-01-01"}
     assert (listing["program"], listing["progname"]) == (PROGRAM, "ELSE")
@@ -449,8 +456,8 @@ def test_all_that_a_row_says_is_kept(catalog: Catalog) -> None:
 def test_a_poll_is_recorded(catalog: Catalog) -> None:
     """What a poll asked and found is kept with its time, also where it failed."""
     asked = query(subject(region=Target("SN2024wex")), end=date(2024, 3, 1))
-    catalog.record_poll(Poll(asked, sweep=True, listed=7, new=6, changed=5, returned=4))
-    catalog.record_poll(
+    catalog.listings.record_poll(Poll(asked, sweep=True, listed=7, new=6, changed=5, returned=4))
+    catalog.listings.record_poll(
         Poll(asked, sweep=False, withdrawn=3, faults=2, seconds=1.5, error="it was dark")
     )
     first, second = rows(catalog, "polls")
@@ -473,8 +480,8 @@ def test_old_polls_are_forgotten_but_not_sweeps(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A catalog does not grow for ever by its polls; sweeps stay, since they tell what is due."""
-    monkeypatch.setattr(catalog_module, "_POLLS_KEPT", 5)
-    catalog.record_poll(Poll(query(), sweep=True))
+    monkeypatch.setattr(polls, "_POLLS_KEPT", 5)
+    catalog.listings.record_poll(Poll(query(), sweep=True))
     for _ in range(20):
         poll(catalog)
     assert [one["id"] for one in rows(catalog, "polls")] == [1, 17, 18, 19, 20, 21]
@@ -498,7 +505,7 @@ def test_a_row_may_be_corrected_later(catalog: Catalog) -> None:
     """The newest listing of a product is the one that counts."""
     poll(catalog, [STACK])
     corrected = replace(row(STACK), target="SN2024abc", ra=None)
-    catalog.record_poll(Poll(query(), sweep=False), listed=[(corrected, path_of(STACK))])
+    catalog.listings.record_poll(Poll(query(), sweep=False), listed=[(corrected, path_of(STACK))])
     (listing,) = rows(catalog, "listings")
     assert (listing["target"], listing["ra"]) == ("SN2024abc", None)
 
@@ -531,16 +538,16 @@ def test_what_is_known_is_told(catalog: Catalog) -> None:
     )
     unknown = product(9)
     asked = [STACK.identity, unknown.identity]
-    assert catalog.known(asked) == [expected]
+    assert catalog.listings.known(asked) == [expected]
     poll(catalog, withdrawn=[STACK])
-    assert catalog.known(asked) == [replace(expected, withdrawn=True)]
+    assert catalog.listings.known(asked) == [replace(expected, withdrawn=True)]
 
 
 def test_a_long_listing_is_known_whole(catalog: Catalog) -> None:
     """However many products are asked about or listed in one go, each is found."""
     many = [product(number) for number in range(1001)]
     assert poll(catalog, many) == []
-    known = catalog.known([one.identity for one in many])
+    known = catalog.listings.known([one.identity for one in many])
     assert {one.product for one in known} == set(many)
     assert len(rows(catalog, "listings")) == 1001
 
@@ -581,7 +588,7 @@ def test_two_products_never_share_a_path(catalog: Catalog) -> None:
         (row(elsewhere), path_of(STACK)),
     ]
     for _ in range(2):
-        left_out = catalog.record_poll(Poll(query(), sweep=False), listed=listed)
+        left_out = catalog.listings.record_poll(Poll(query(), sweep=False), listed=listed)
         assert left_out == [upper, elsewhere]
     assert waiting(catalog) == [STACK, DIFF]
     assert len(rows(catalog, "listings")) == 2
@@ -591,7 +598,7 @@ def test_a_known_product_keeps_its_path(catalog: Catalog) -> None:
     """A layout that was changed since does not move what is recorded."""
     poll(catalog, [STACK])
     moved = [(row(STACK), "elsewhere/x.fits")]
-    assert catalog.record_poll(Poll(query(), sweep=False), listed=moved) == []
+    assert catalog.listings.record_poll(Poll(query(), sweep=False), listed=moved) == []
     assert stored(catalog, STACK)["path"] == path_of(STACK)
 
 
@@ -600,15 +607,15 @@ def test_the_cameras_do_not_share_identities(catalog: Catalog) -> None:
     twin = replace(STACK, instrument=Instrument.SPRING)
     poll(catalog, [STACK])
     asked = Query(replace(subject(), instrument=Instrument.SPRING), date(2024, 1, 1))
-    catalog.record_poll(Poll(asked, sweep=False), listed=[(row(twin), path_of(twin))])
+    catalog.listings.record_poll(Poll(asked, sweep=False), listed=[(row(twin), path_of(twin))])
     assert set(waiting(catalog)) == {STACK, twin}
-    assert catalog.known([STACK.identity])[0].product == STACK
+    assert catalog.listings.known([STACK.identity])[0].product == STACK
 
 
 def test_a_row_that_names_another_program_is_fetched_under_the_one_asked(catalog: Catalog) -> None:
     """Whatever program a row names, it is the asked one whose key can fetch it."""
     stray = replace(row(STACK), program="2019Z999")
-    catalog.record_poll(Poll(query(), sweep=False), listed=[(stray, path_of(STACK))])
+    catalog.listings.record_poll(Poll(query(), sweep=False), listed=[(stray, path_of(STACK))])
     (found,) = candidates(catalog, Scope((PROGRAM,)))
     assert found.program == PROGRAM
 
@@ -618,7 +625,7 @@ def test_a_poll_is_recorded_whole_or_not_at_all(catalog: Catalog) -> None:
     odd: Any = object()
     listed = [(row(STACK), path_of(STACK)), (replace(row(DIFF), target=odd), path_of(DIFF))]
     with pytest.raises(StorageError, match="not supported"):
-        catalog.record_poll(Poll(query(), sweep=False), listed=listed)
+        catalog.listings.record_poll(Poll(query(), sweep=False), listed=listed)
     assert [rows(catalog, table) for table in ("products", "listings", "polls")] == [[], [], []]
     assert poll(catalog, [STACK]) == []
 
@@ -626,7 +633,7 @@ def test_a_poll_is_recorded_whole_or_not_at_all(catalog: Catalog) -> None:
 def listed_on(catalog: Catalog, nightdate: str | None, region: Region | None = None) -> None:
     """List the stack with a nightdate."""
     listed = [(replace(row(STACK), nightdate=nightdate), path_of(STACK))]
-    catalog.record_poll(Poll(query(subject(region=region)), sweep=False), listed=listed)
+    catalog.listings.record_poll(Poll(query(subject(region=region)), sweep=False), listed=listed)
 
 
 @pytest.mark.parametrize(
@@ -649,21 +656,21 @@ def test_only_what_lies_well_inside_a_query_is_expected(
     """Of what was listed, only dates between the ends of a query must be listed again."""
     listed_on(catalog, nightdate)
     asked = query(end=date(2024, 1, 31))
-    assert catalog.expected(asked, TODAY) == ([STACK] if expected else [])
+    assert catalog.listings.expected(asked, TODAY) == ([STACK] if expected else [])
 
 
 def test_an_open_end_expects_all_up_to_the_servers_today(catalog: Catalog) -> None:
     """A query without an end owes what it listed, but nothing of a day that has not begun."""
     listed_on(catalog, "2024-01-31")
-    assert catalog.expected(query(), date(2024, 1, 31)) == [STACK]
-    assert catalog.expected(query(), date(2024, 1, 30)) == []
+    assert catalog.listings.expected(query(), date(2024, 1, 31)) == [STACK]
+    assert catalog.listings.expected(query(), date(2024, 1, 30)) == []
 
 
 def test_only_what_this_very_query_listed_is_expected(catalog: Catalog) -> None:
     """Another region, program, type or camera does not owe us a product; nor is it owed twice."""
     target, cone = Target("SN2024wex"), Cone(326.1, 50.8)
     listed_on(catalog, "2024-01-15", target)
-    assert catalog.expected(query(subject(region=target)), TODAY) == [STACK]
+    assert catalog.listings.expected(query(subject(region=target)), TODAY) == [STACK]
     for other in (
         subject(),
         subject(region=cone),
@@ -671,26 +678,26 @@ def test_only_what_this_very_query_listed_is_expected(catalog: Catalog) -> None:
         subject(kind=ImageType.DIFF, region=target),
         replace(subject(region=target), instrument=Instrument.SPRING),
     ):
-        assert catalog.expected(query(other), TODAY) == []
+        assert catalog.listings.expected(query(other), TODAY) == []
     listed_on(catalog, "2024-01-15", cone)
-    assert catalog.expected(query(subject(region=target)), TODAY) == []
-    assert catalog.expected(query(subject(region=cone)), TODAY) == [STACK]
+    assert catalog.listings.expected(query(subject(region=target)), TODAY) == []
+    assert catalog.listings.expected(query(subject(region=cone)), TODAY) == [STACK]
     poll(catalog, withdrawn=[STACK])
-    assert catalog.expected(query(subject(region=cone)), TODAY) == []
+    assert catalog.listings.expected(query(subject(region=cone)), TODAY) == []
 
 
 def test_the_last_sweep_is_the_last_that_succeeded(catalog: Catalog, clock: Clock) -> None:
     """Only a sweep of this very subject that did not fail counts."""
-    assert catalog.last_sweep(subject()) is None
+    assert catalog.polls.last_sweep(subject()) is None
     swept = clock()
-    catalog.record_poll(Poll(query(), sweep=True))
+    catalog.listings.record_poll(Poll(query(), sweep=True))
     clock.advance(hours=1)
-    catalog.record_poll(Poll(query(), sweep=False))
-    catalog.record_poll(Poll(query(), sweep=True, error="it was dark"))
+    catalog.listings.record_poll(Poll(query(), sweep=False))
+    catalog.listings.record_poll(Poll(query(), sweep=True, error="it was dark"))
     for other in (subject(OTHER), subject(kind=ImageType.DIFF), subject(region=Target("x"))):
-        catalog.record_poll(Poll(query(other), sweep=True))
-    assert catalog.last_sweep(subject()) == swept
-    assert catalog.last_sweep(subject(region=Target("y"))) is None
+        catalog.listings.record_poll(Poll(query(other), sweep=True))
+    assert catalog.polls.last_sweep(subject()) == swept
+    assert catalog.polls.last_sweep(subject(region=Target("y"))) is None
 
 
 # --- the queue -----------------------------------------------------------------------------------
@@ -712,7 +719,7 @@ def test_the_order_of_fetching(catalog: Catalog) -> None:
     commit(catalog, Failed(troubled, "it was dark"))
     assert waiting(catalog) == expected
     assert [one.product for one in candidates(catalog, limit=2)] == expected[:2]
-    swapped = catalog.candidates(ALL, tuple(reversed(FETCH_ORDER)), 2)
+    swapped = catalog.queue.candidates(ALL, tuple(reversed(FETCH_ORDER)), 2)
     assert [one.product for one in swapped] == [expected[3], expected[2]]
 
 
@@ -755,13 +762,13 @@ def test_a_scope_narrows_everything(catalog: Catalog, scope: Scope, expected: se
     }
     for one in names:
         asked = Query(Subject(PROGRAM, one.instrument, one.image_type), date(2024, 1, 1))
-        catalog.record_poll(Poll(asked, sweep=False), listed=[(row(one), path_of(one))])
+        catalog.listings.record_poll(Poll(asked, sweep=False), listed=[(row(one), path_of(one))])
     poll(catalog, [STACK], program=OTHER)
     assert {names[one] for one in waiting(catalog, scope)} == expected
     assert count_wanted(catalog, scope) == len(expected)
-    assert sum(count.wanted for count in catalog.night_counts(scope)) == len(expected)
+    assert sum(count.wanted for count in catalog.views.night_counts(scope)) == len(expected)
     commit(catalog, *(Failed(one, "it was dark") for one in candidates(catalog)))
-    assert {names[one.product] for one in catalog.troubles(scope, 10)} == expected
+    assert {names[one.product] for one in catalog.views.troubles(scope, 10)} == expected
 
 
 def test_what_is_wanted_is_counted_by_night_and_type(catalog: Catalog) -> None:
@@ -770,12 +777,12 @@ def test_what_is_wanted_is_counted_by_night_and_type(catalog: Catalog) -> None:
     poll(catalog, [STACK, product(1), product(2), DIFF, earlier])
     first, second, *_ = candidates(catalog)
     commit(catalog, Failed(first, "it was dark"), Failed(second, "it was dark"))
-    assert set(catalog.wanted(ALL)) == {
+    assert set(catalog.queue.wanted(ALL)) == {
         Share(NIGHT, Instrument.WINTER, ImageType.STACK, 3, failed=2),
         Share(NIGHT, Instrument.WINTER, ImageType.DIFF, 1),
         Share(NIGHT.plus(-1), Instrument.WINTER, ImageType.STACK, 1),
     }
-    catalog.claim([one for one in candidates(catalog) if one.product == DIFF], "s1")
+    catalog.queue.claim([one for one in candidates(catalog) if one.product == DIFF], "s1")
     assert count_wanted(catalog, ALL) == 4
 
 
@@ -797,14 +804,14 @@ def test_a_wait_that_a_wrong_clock_began_ends_with_it(catalog: Catalog, clock: C
     commit(catalog, Missing(taken[DIFF]), wait=timedelta(hours=24))
     assert waiting(catalog) == []
     clock.advance(days=-4000)
-    assert catalog.next_retry(ALL) == clock()
+    assert catalog.queue.next_retry(ALL) == clock()
     again = {one.product: one for one in candidates(catalog)}
     assert set(again) == {STACK, DIFF}
     assert again[STACK].refused_sha256 == "abc"
     commit(catalog, Failed(again[STACK], "it was dark"), wait=timedelta(hours=6))
     commit(catalog, Missing(again[DIFF]), wait=timedelta(hours=24))
     assert waiting(catalog) == []
-    assert catalog.next_retry(ALL) == clock() + timedelta(hours=6)
+    assert catalog.queue.next_retry(ALL) == clock() + timedelta(hours=6)
 
 
 def test_a_product_of_two_programs_is_fetched_once(catalog: Catalog) -> None:
@@ -850,7 +857,7 @@ def test_only_recent_sizes_tell_the_next(
     catalog: Catalog, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When the observatory's files grow, the expectation follows."""
-    monkeypatch.setattr(catalog_module, "_RECENT", 2)
+    monkeypatch.setattr(queue, "_RECENT", 2)
     poll(catalog, [product(number) for number in range(5)])
     for number, size in enumerate((1000, 10, 20)):
         publish(catalog, product(number), b"x" * size)
@@ -862,13 +869,13 @@ def test_what_is_claimed_is_not_offered(catalog: Catalog) -> None:
     """A claimed product is nobody else's, until it is released as it was."""
     poll(catalog, [STACK, DIFF])
     found = candidates(catalog)
-    assert catalog.claim(found[:1], "one") == (found[0],)
+    assert catalog.queue.claim(found[:1], "one") == (found[0],)
     assert candidates(catalog) == found[1:]
-    assert catalog.claim(found, "two") == (found[1],)
-    assert catalog.claimants() == ["one", "two"]
-    catalog.release(found)
+    assert catalog.queue.claim(found, "two") == (found[1],)
+    assert catalog.queue.claimants() == ["one", "two"]
+    catalog.queue.release(found)
     assert candidates(catalog) == found
-    assert catalog.claimants() == []
+    assert catalog.queue.claimants() == []
 
 
 def test_what_was_published_meanwhile_is_not_claimed(catalog: Catalog) -> None:
@@ -876,17 +883,17 @@ def test_what_was_published_meanwhile_is_not_claimed(catalog: Catalog) -> None:
     poll(catalog, [STACK])
     found = candidates(catalog)
     publish(catalog, STACK, b"content")
-    assert catalog.claim(found, "late") == ()
+    assert catalog.queue.claim(found, "late") == ()
 
 
 def test_leases_of_the_dead_are_taken_back(catalog: Catalog) -> None:
     """Sessions that are not alive lose what they claimed; those that are alive keep it."""
     poll(catalog, [STACK, DIFF, product(1)])
     for one, session in zip(candidates(catalog), ("alive", "dead", "gone"), strict=True):
-        catalog.claim([one], session)
-    assert catalog.release_sessions(["alive"]) == 2
-    assert catalog.claimants() == ["alive"]
-    assert catalog.release_sessions([]) == 1
+        catalog.queue.claim([one], session)
+    assert catalog.queue.release_sessions(["alive"]) == 2
+    assert catalog.queue.claimants() == ["alive"]
+    assert catalog.queue.release_sessions([]) == 1
     assert len(waiting(catalog)) == 3
 
 
@@ -894,38 +901,38 @@ def test_a_session_that_began_meanwhile_keeps_its_leases(catalog: Catalog) -> No
     """Who claimed after the claimants were asked for is not judged."""
     poll(catalog, [STACK, DIFF])
     found = candidates(catalog)
-    catalog.claim(found[:1], "dead")
-    among = catalog.claimants()
-    catalog.claim(found[1:], "newcomer")
-    assert catalog.release_sessions([], among) == 1
-    assert catalog.claimants() == ["newcomer"]
+    catalog.queue.claim(found[:1], "dead")
+    among = catalog.queue.claimants()
+    catalog.queue.claim(found[1:], "newcomer")
+    assert catalog.queue.release_sessions([], among) == 1
+    assert catalog.queue.claimants() == ["newcomer"]
 
 
 def test_all_leases_of_a_session_are_taken_back_at_once(catalog: Catalog) -> None:
     """A session can give up whatever it has claimed, and no other loses anything."""
     poll(catalog, [STACK, DIFF, product(1)])
     found = candidates(catalog)
-    catalog.claim(found[:2], "one")
-    catalog.claim(found[2:], "two")
-    assert catalog.release_all("one") == 2
-    assert catalog.release_all("one") == 0
-    assert catalog.claimants() == ["two"]
+    catalog.queue.claim(found[:2], "one")
+    catalog.queue.claim(found[2:], "two")
+    assert catalog.queue.release_all("one") == 2
+    assert catalog.queue.release_all("one") == 0
+    assert catalog.queue.claimants() == ["two"]
 
 
 def test_it_is_known_when_something_may_be_tried_again(catalog: Catalog, clock: Clock) -> None:
     """At once, later, or never: what is leased, withdrawn or here does not count."""
-    assert catalog.next_retry(ALL) is None
+    assert catalog.queue.next_retry(ALL) is None
     poll(catalog, [STACK, DIFF])
-    assert catalog.next_retry(ALL) == clock()
+    assert catalog.queue.next_retry(ALL) == clock()
     for claimable in candidates(catalog):
         wait = timedelta(hours=2 if claimable.product == STACK else 1)
         commit(catalog, Failed(claimable, "no"), wait=wait)
-    assert catalog.next_retry(ALL) == clock() + timedelta(hours=1)
+    assert catalog.queue.next_retry(ALL) == clock() + timedelta(hours=1)
     poll(catalog, withdrawn=[DIFF])
-    assert catalog.next_retry(ALL) == clock() + timedelta(hours=2)
+    assert catalog.queue.next_retry(ALL) == clock() + timedelta(hours=2)
     clock.advance(hours=2)
     publish(catalog, STACK, b"content")
-    assert catalog.next_retry(ALL) is None
+    assert catalog.queue.next_retry(ALL) is None
 
 
 # --- outcomes ------------------------------------------------------------------------------------
@@ -979,7 +986,7 @@ def test_the_same_content_is_no_new_revision(
     commit(catalog, outcome(taken, held))
     found = stored(catalog, STACK)
     assert (found["state"], found["revision"]) == ("published", 1)
-    (known,) = catalog.known([STACK.identity])
+    (known,) = catalog.listings.known([STACK.identity])
     assert known.settled_marks.cover(REPROCESSED)
     assert len(rows(catalog, "revisions")) == 1
 
@@ -1003,9 +1010,9 @@ def test_a_failed_product_waits(catalog: Catalog, clock: Clock) -> None:
 
     for attempts in (1, 2):
         (taken,) = candidates(catalog)
-        catalog.claim([taken], "session")
+        catalog.queue.claim([taken], "session")
         failed = Failed(taken, "it was dark")
-        catalog.commit([failed], when_again)
+        catalog.outcomes.commit([failed], when_again)
         assert waits[-1] == (attempts, failed)
         assert waiting(catalog) == []
         assert count_wanted(catalog, ALL) == 1
@@ -1021,7 +1028,7 @@ def test_a_missing_product_waits_and_is_not_wanted(catalog: Catalog, clock: Cloc
     poll(catalog, [STACK])
     commit(catalog, Missing(candidates(catalog)[0]), wait=timedelta(hours=1))
     assert (waiting(catalog), count_wanted(catalog, ALL)) == ([], 0)
-    (known,) = catalog.known([STACK.identity])
+    (known,) = catalog.listings.known([STACK.identity])
     assert known.state is State.MISSING
     assert known.settled_marks == Marks("2024-02-01T00:00:00", "1.0")
     clock.advance(hours=1)
@@ -1031,15 +1038,15 @@ def test_a_missing_product_waits_and_is_not_wanted(catalog: Catalog, clock: Cloc
 def test_outcomes_are_recorded_together_or_not_at_all(catalog: Catalog) -> None:
     """A commit that fails half-way leaves every product as it was claimed."""
     poll(catalog, [STACK, DIFF])
-    first, second = catalog.claim(candidates(catalog), "session")
+    first, second = catalog.queue.claim(candidates(catalog), "session")
     outcomes: list[Outcome] = [
         Published(first, evidence(STACK, b"content")),
         Failed(second, "it was dark"),
     ]
     with pytest.raises(ZeroDivisionError):
-        catalog.commit(outcomes, lambda attempts, _: timedelta(hours=1 // (attempts - 1)))
+        catalog.outcomes.commit(outcomes, lambda attempts, _: timedelta(hours=1 // (attempts - 1)))
     assert stored(catalog, STACK)["state"] == "wanted"
-    assert catalog.claimants() == ["session"]
+    assert catalog.queue.claimants() == ["session"]
     commit(catalog, *outcomes)
     assert stored(catalog, STACK)["state"] == "published"
 
@@ -1089,9 +1096,9 @@ def test_another_refused_content_begins_anew(catalog: Catalog, clock: Clock) -> 
 def test_what_a_crash_left_is_adopted_once(catalog: Catalog) -> None:
     """A file that was renamed but not committed is recorded, ends its lease, and is news once."""
     poll(catalog, [STACK])
-    catalog.claim(candidates(catalog), "killed")
-    assert catalog.adopt(evidence(STACK, b"content"))
-    assert not catalog.adopt(evidence(STACK, b"content"))
+    catalog.queue.claim(candidates(catalog), "killed")
+    assert catalog.outcomes.adopt(evidence(STACK, b"content"))
+    assert not catalog.outcomes.adopt(evidence(STACK, b"content"))
     found = stored(catalog, STACK)
     assert (found["state"], found["revision"], found["claimed_by"]) == ("published", 1, None)
     assert len(rows(catalog, "revisions")) == 1
@@ -1103,13 +1110,13 @@ def test_a_newer_content_is_adopted_as_a_revision(catalog: Catalog) -> None:
     poll(catalog, [STACK])
     publish(catalog, STACK, b"one")
     poll(catalog, wanted=[row(STACK)])
-    assert catalog.adopt(replace(evidence(STACK, b"two"), kept="the kept one"))
+    assert catalog.outcomes.adopt(replace(evidence(STACK, b"two"), kept="the kept one"))
     assert [one["kept"] for one in rows(catalog, "revisions")] == ["the kept one", None]
 
 
 def test_a_product_that_nobody_lists_is_not_adopted(catalog: Catalog) -> None:
     """Evidence of a product that the catalog has never heard of is no news."""
-    assert not catalog.adopt(evidence(STACK, b"content"))
+    assert not catalog.outcomes.adopt(evidence(STACK, b"content"))
 
 
 # --- looking -------------------------------------------------------------------------------------
@@ -1125,7 +1132,7 @@ def test_nights_are_counted_by_kind_and_state(catalog: Catalog) -> None:
     commit(catalog, *(Missing(one) for one in candidates(catalog) if one.product == lost))
     poll(catalog, withdrawn=[gone])
     nothing = NightCount(NIGHT, Instrument.WINTER, ImageType.STACK, 0, 0, 0, 0, 0)
-    assert catalog.night_counts(ALL) == [
+    assert catalog.views.night_counts(ALL) == [
         replace(nothing, image_type=ImageType.DIFF, published=1, size=10),
         replace(nothing, published=1, wanted=1, missing=1, withdrawn=1, size=100),
         replace(nothing, night=earlier, wanted=1),
@@ -1138,7 +1145,9 @@ def test_only_what_a_program_ever_listed_is_counted_for_it(catalog: Catalog) -> 
     poll(catalog, [product(1), product(2)], program=OTHER)
     poll(catalog, program=OTHER, withdrawn=[product(2)])
     counted = {
-        programs: [(one.wanted, one.withdrawn) for one in catalog.night_counts(Scope(programs))]
+        programs: [
+            (one.wanted, one.withdrawn) for one in catalog.views.night_counts(Scope(programs))
+        ]
         for programs in [(PROGRAM,), (OTHER,), (PROGRAM, OTHER), ("2023A000",), ()]
     }
     assert counted == {
@@ -1164,17 +1173,17 @@ def test_troubles_are_what_was_tried_in_vain(catalog: Catalog) -> None:
         Trouble(STACK, State.MISSING, 1, again, None),
         Trouble(earlier, State.WANTED, 1, again, "it was dark"),
     ]
-    assert catalog.troubles(ALL, 10) == expected
-    assert catalog.troubles(ALL, 1) == expected[:1]
+    assert catalog.views.troubles(ALL, 10) == expected
+    assert catalog.views.troubles(ALL, 1) == expected[:1]
 
 
 def test_the_last_poll_of_each_kind(catalog: Catalog, clock: Clock) -> None:
     """Of every program, camera and type the latest poll is told, with its error if it failed."""
-    catalog.record_poll(Poll(query(), sweep=False, listed=5))
-    catalog.record_poll(Poll(query(subject(OTHER)), sweep=False, listed=7))
+    catalog.listings.record_poll(Poll(query(), sweep=False, listed=5))
+    catalog.listings.record_poll(Poll(query(subject(OTHER)), sweep=False, listed=7))
     clock.advance(hours=1)
-    catalog.record_poll(Poll(query(), sweep=False, error="it was dark"))
-    said = [(one.program, one.at[11:13], one.listed, one.error) for one in catalog.last_polls()]
+    catalog.listings.record_poll(Poll(query(), sweep=False, error="it was dark"))
+    said = [(one.program, one.at[11:13], one.listed, one.error) for one in catalog.polls.last()]
     assert said == [(PROGRAM, "13", 0, "it was dark"), (OTHER, "12", 7, None)]
 
 
@@ -1190,11 +1199,11 @@ def steps(catalog: Catalog, work: Any) -> int:  # noqa: ANN401 - any call withou
         counted += 1
         return 0
 
-    catalog._db.conn.set_progress_handler(count, 1000)
+    catalog.connection.sqlite.set_progress_handler(count, 1000)
     try:
         work()
     finally:
-        catalog._db.conn.set_progress_handler(None, 0)
+        catalog.connection.sqlite.set_progress_handler(None, 0)
     return counted
 
 
@@ -1219,7 +1228,7 @@ def test_the_queue_does_not_cost_more_in_a_large_catalog(
                 [product(n, night=NIGHT.plus(-d)) for d in range(nights) for n in range(100)],
             )
             if published:
-                catalog._db.execute(
+                catalog.connection.db.execute(
                     "UPDATE products SET state = 'published', size = 1, published_at = ''"
                     " WHERE savepath NOT LIKE '%00-000_stack.fits'"
                 )
@@ -1232,12 +1241,12 @@ def test_a_whole_mirror_is_counted_from_an_index_alone(catalog: Catalog) -> None
     poll(catalog, [STACK])
     poll(catalog, [DIFF], program=OTHER)
     asked: list[str] = []
-    catalog._db.conn.set_trace_callback(asked.append)
-    counts = catalog.night_counts(ALL)
-    catalog._db.conn.set_trace_callback(None)
+    catalog.connection.sqlite.set_trace_callback(asked.append)
+    counts = catalog.views.night_counts(ALL)
+    catalog.connection.sqlite.set_trace_callback(None)
     assert len(counts) == 2
     (counting,) = (sql for sql in asked if "AS size" in sql)
-    plan = [step["detail"] for step in catalog._rows(f"EXPLAIN QUERY PLAN {counting}")]
+    plan = [step["detail"] for step in catalog.connection.rows(f"EXPLAIN QUERY PLAN {counting}")]
     assert plan == ["SCAN p USING COVERING INDEX products_by_night", "USE TEMP B-TREE FOR ORDER BY"]
 
 
@@ -1254,8 +1263,8 @@ def test_a_poll_costs_by_its_rows_only(tmp_path: Path, clock: Clock) -> None:
             recent = Query(subject(), date(2024, 1, 30))
 
             def work(one: Catalog = catalog, listed: list[Product] = newest) -> None:
-                one.known([each.identity for each in listed])
-                assert len(one.expected(recent, TODAY)) == len(listed)  # noqa: B023 - it is the same
+                one.listings.known([each.identity for each in listed])
+                assert len(one.listings.expected(recent, TODAY)) == len(listed)  # noqa: B023 - it is the same
                 poll(one, listed)
 
             costs.append(steps(catalog, work))
@@ -1274,7 +1283,7 @@ async def test_coroutines_reach_the_catalog_on_its_thread(path: Path, clock: Clo
         await thread(Catalog.take_mirror_name, "mirror")
         assert await thread(Catalog.mirror_name) == "mirror"
         with pytest.raises(StorageError, match="no such column"):
-            await thread(lambda catalog: catalog._rows("SELECT sense FROM mirror"))
+            await thread(lambda catalog: catalog.connection.rows("SELECT sense FROM mirror"))
     with closing(Catalog(path, clock)) as catalog:
         assert catalog.mirror_name() == "mirror"
 

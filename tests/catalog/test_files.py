@@ -17,7 +17,7 @@ from winter_sync.core.traits import ImageType, Instrument
 if TYPE_CHECKING:
     from support.clock import Clock
 
-    from winter_sync.catalog.connection import Catalog
+    from winter_sync.catalog.catalog import Catalog
     from winter_sync.catalog.records import Held
     from winter_sync.core.products import Product
 
@@ -29,7 +29,7 @@ STACKS = Subject(PROGRAM, Instrument.WINTER, ImageType.STACK)
 def listed(catalog: Catalog, *products: Product, wanted: bool = False) -> None:
     """Record a poll that lists these, and wants them again if so told."""
     rows = [row(one) for one in products]
-    catalog.record_poll(
+    catalog.listings.record_poll(
         Poll(Query(STACKS, NIGHT.day), sweep=False, listed=len(rows)),
         listed=[(one, path_of(one.product)) for one in rows],
         wanted=rows if wanted else (),
@@ -39,12 +39,12 @@ def listed(catalog: Catalog, *products: Product, wanted: bool = False) -> None:
 def publish(catalog: Catalog, one: Product, content: bytes) -> None:
     """Record a publication."""
     proof = replace(evidence(one, content), mtime_ns=7)
-    catalog.commit([Published(candidate(one), proof)], lambda *_: timedelta())
+    catalog.outcomes.commit([Published(candidate(one), proof)], lambda *_: timedelta())
 
 
 def held(catalog: Catalog, one: Product) -> Held:
     """Give what is held of a product."""
-    (found,) = (each for each in catalog.held(ALL, one.night) if each.product == one)
+    (found,) = (each for each in catalog.files.held(ALL, one.night) if each.product == one)
     return found
 
 
@@ -57,11 +57,11 @@ def test_what_is_published_is_held_as_it_was(catalog: Catalog) -> None:
     """Path, size, digest and modification time are those of the publication."""
     one = product()
     listed(catalog, one)
-    assert catalog.held(ALL, NIGHT) == []
+    assert catalog.files.held(ALL, NIGHT) == []
     publish(catalog, one, b"abc")
     found = held(catalog, one)
     assert (found.path, found.size, found.mtime_ns) == (path_of(one), 3, 7)
-    assert catalog.held_nights(ALL) == [NIGHT]
+    assert catalog.files.held_nights(ALL) == [NIGHT]
 
 
 def test_a_finding_about_an_older_file_does_not_count(catalog: Catalog, clock: Clock) -> None:
@@ -74,10 +74,11 @@ def test_a_finding_about_an_older_file_does_not_count(catalog: Catalog, clock: C
     clock.time += timedelta(seconds=1)
     listed(catalog, one, other, wanted=True)
     publish(catalog, one, b"abc")
-    for record in (catalog.record_checks, catalog.record_looks, catalog.want_lost):
+    checks = catalog.checks
+    for record in (checks.record, checks.record_quick, checks.want_lost):
         assert record([changed(stale), changed(fetched)]) == []
     assert held(catalog, one).damage is None
-    assert catalog.count_damaged(ALL) == {Damage.MISSING: 0, Damage.CHANGED: 0}
+    assert catalog.files.count_damaged(ALL) == {Damage.MISSING: 0, Damage.CHANGED: 0}
 
 
 def test_damage_lasts_until_the_file_is_right(catalog: Catalog) -> None:
@@ -86,24 +87,24 @@ def test_damage_lasts_until_the_file_is_right(catalog: Catalog) -> None:
     listed(catalog, one, other)
     for each in (one, other):
         publish(catalog, each, b"abc")
-    catalog.record_checks([changed(held(catalog, one))])
-    catalog.record_looks([Check(held(catalog, other), Damage.MISSING, "gone")])
-    standing = catalog.standing([PROGRAM])
+    catalog.checks.record([changed(held(catalog, one))])
+    catalog.checks.record_quick([Check(held(catalog, other), Damage.MISSING, "gone")])
+    standing = catalog.views.standing([PROGRAM])
     assert (standing.published, standing.damaged) == (0, 2)
     assert standing.last_complete_night is None
-    (count,) = catalog.night_counts(ALL)
+    (count,) = catalog.views.night_counts(ALL)
     assert (count.published, count.damaged, count.size) == (0, 2, 3)
-    assert {one.product: one.damage for one in catalog.damaged(ALL, 10)} == {
+    assert {one.product: one.damage for one in catalog.files.damaged(ALL, 10)} == {
         one: Damage.CHANGED,
         other: Damage.MISSING,
     }
-    catalog.record_checks([Check(held(catalog, one), mtime_ns=9)])
+    catalog.checks.record([Check(held(catalog, one), mtime_ns=9)])
     assert held(catalog, one).mtime_ns == 9
-    assert catalog.want_damaged(ALL) == 1
-    assert catalog.standing([PROGRAM]).wanted == 1
+    assert catalog.checks.want_damaged(ALL) == 1
+    assert catalog.views.standing([PROGRAM]).wanted == 1
     publish(catalog, other, b"abc")
-    assert catalog.standing([PROGRAM]).published == 2
-    assert catalog.damaged(ALL, 10) == []
+    assert catalog.views.standing([PROGRAM]).published == 2
+    assert catalog.files.damaged(ALL, 10) == []
 
 
 def test_what_was_read_longest_ago_comes_first(catalog: Catalog, clock: Clock) -> None:
@@ -113,28 +114,33 @@ def test_what_was_read_longest_ago_comes_first(catalog: Catalog, clock: Clock) -
     for each in products:
         publish(catalog, each, b"abc")
         clock.time += timedelta(hours=1)
-    catalog.record_checks([Check(held(catalog, products[0]))])
+    catalog.checks.record([Check(held(catalog, products[0]))])
     order: list[Product] = []
     after = ("", "")
-    while page := catalog.to_check(ALL, EVER, after, 2):
+    while page := catalog.files.to_check(ALL, EVER, after, 2):
         order += [each.product for each in page]
         after = page[-1].checked_at, page[-1].path
     assert order == [*products[1:], products[0]]
     before = held(catalog, products[3]).checked_at
-    assert len(catalog.to_check(ALL, before, ("", ""), 9)) == 2
-    assert catalog.count_held(ALL, before) == {"files": 5, "size": 15, "left": 2, "size_left": 6}
+    assert len(catalog.files.to_check(ALL, before, ("", ""), 9)) == 2
+    assert catalog.files.count_held(ALL, before) == {
+        "files": 5,
+        "size": 15,
+        "left": 2,
+        "size_left": 6,
+    }
 
 
 def test_a_check_is_resumed_by_its_own_selection_only(catalog: Catalog, clock: Clock) -> None:
     """Not when it ended, not after a month, and not one that a wrong clock began in the future."""
     month = timedelta(days=30)
-    first = catalog.begin_verification("a", month)
-    assert catalog.begin_verification("a", month) == replace(first, resumed=True)
-    assert not catalog.begin_verification("b", month).resumed
+    first = catalog.checks.begin("a", month)
+    assert catalog.checks.begin("a", month) == replace(first, resumed=True)
+    assert not catalog.checks.begin("b", month).resumed
     clock.time -= timedelta(days=1)
-    assert not catalog.begin_verification("a", month).resumed
+    assert not catalog.checks.begin("a", month).resumed
     clock.time += timedelta(days=40)
-    again = catalog.begin_verification("a", month)
+    again = catalog.checks.begin("a", month)
     assert not again.resumed
-    catalog.finish_verification(again)
-    assert not catalog.begin_verification("a", month).resumed
+    catalog.checks.finish(again)
+    assert not catalog.checks.begin("a", month).resumed

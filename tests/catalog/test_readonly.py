@@ -16,7 +16,7 @@ from support.clock import NOON
 from support.command import PROGRAM, run, served, settings_file
 from support.makers import candidate, evidence, path_of, product, row
 
-from winter_sync.catalog.connection import Catalog
+from winter_sync.catalog.catalog import Catalog
 from winter_sync.catalog.readonly import connect
 from winter_sync.catalog.records import Poll
 from winter_sync.catalog.schema import migrations
@@ -48,7 +48,7 @@ def listed(
 ) -> None:
     """Record a poll that listed these, and did not list those any more."""
     subject = Subject(program, Instrument.WINTER, ImageType.STACK)
-    catalog.record_poll(
+    catalog.listings.record_poll(
         Poll(Query(subject, NOON.date()), sweep=False, listed=len(products)),
         listed=[(row(one, program=program), path_of(one)) for one in products],
         withdrawn=gone,
@@ -65,7 +65,7 @@ def night_after(number: int, nights: int) -> Product:
 
 def test_nothing_is_known_of_an_empty_catalog(catalog: Catalog) -> None:
     """There are no products in it, and no nights."""
-    standing = catalog.standing([PROGRAM])
+    standing = catalog.views.standing([PROGRAM])
     assert (standing.published, standing.wanted, standing.withdrawn) == (0, 0, 0)
     assert standing.last_night is standing.last_complete_night is None
 
@@ -74,11 +74,11 @@ def test_each_product_counts_once(catalog: Catalog) -> None:
     """By what it is: here, wanted, missing, claimed or withdrawn."""
     products = [product(number) for number in range(10)]
     listed(catalog, products)
-    taken = catalog.claim([candidate(one) for one in products[:6]], "session")
+    taken = catalog.queue.claim([candidate(one) for one in products[:6]], "session")
     here = Published(taken[0], evidence(products[0], b"x"))
-    catalog.commit([here, Missing(taken[1]), Missing(taken[2])], lambda *_: timedelta())
+    catalog.outcomes.commit([here, Missing(taken[1]), Missing(taken[2])], lambda *_: timedelta())
     listed(catalog, products[:7], gone=products[7:9])
-    standing = catalog.standing([PROGRAM])
+    standing = catalog.views.standing([PROGRAM])
     assert standing.published == 1
     assert standing.missing == 2
     assert standing.claimed == 3
@@ -93,7 +93,7 @@ def test_only_what_the_programs_list_is_to_come(
     """What a program lists that is mirrored no more is not waited for."""
     listed(catalog, [product(0), product(1)])
     listed(catalog, [product(1), night_after(2, 1)], program="2024B000")
-    standing = catalog.standing(programs)
+    standing = catalog.views.standing(programs)
     assert standing.wanted == wanted
 
 
@@ -101,12 +101,12 @@ def test_a_night_is_complete_when_all_listed_of_it_is_here(catalog: Catalog) -> 
     """It may be nights before the last one listed; what is missing is not here."""
     nights = [night_after(number, number) for number in range(4)]
     listed(catalog, nights)
-    taken = catalog.claim([candidate(one) for one in nights], "session")
-    catalog.commit(
+    taken = catalog.queue.claim([candidate(one) for one in nights], "session")
+    catalog.outcomes.commit(
         [Published(taken[0], evidence(nights[0], b"x")), Missing(taken[1])], lambda *_: timedelta()
     )
-    catalog.release([taken[2]])
-    standing = catalog.standing([PROGRAM])
+    catalog.queue.release([taken[2]])
+    standing = catalog.views.standing([PROGRAM])
     assert standing.last_night == nights[3].night
     assert standing.last_complete_night == nights[0].night
 
@@ -117,10 +117,10 @@ def test_what_succeeded_last_is_told_by_subject(catalog: Catalog, clock: Clock) 
     never = Subject(PROGRAM, Instrument.SPRING, ImageType.STACK)
     listed(catalog, [product()])
     clock.time += timedelta(hours=1)
-    catalog.record_poll(Poll(Query(target, NOON.date()), sweep=False))
+    catalog.listings.record_poll(Poll(Query(target, NOON.date()), sweep=False))
     clock.time += timedelta(hours=1)
-    catalog.record_poll(Poll(Query(STACKS, NOON.date()), sweep=True, error="it broke"))
-    assert catalog.last_successes([STACKS, target, never]) == {
+    catalog.listings.record_poll(Poll(Query(STACKS, NOON.date()), sweep=True, error="it broke"))
+    assert catalog.polls.last_successes([STACKS, target, never]) == {
         STACKS: NOON,
         target: NOON + timedelta(hours=1),
     }
@@ -136,10 +136,10 @@ def test_what_another_writes_is_seen_and_nothing_can_be_written(
     with closing(Catalog(path, clock, reading=True)) as reader:
         for number in (1, 2):
             listed(catalog, [product(one) for one in range(number)])
-            assert reader.standing([PROGRAM]).wanted == number
+            assert reader.views.standing([PROGRAM]).wanted == number
         with pytest.raises(StorageError):
             listed(reader, [product(9)])
-        assert catalog.standing([PROGRAM]).wanted == 2
+        assert catalog.views.standing([PROGRAM]).wanted == 2
 
 
 def test_an_earlier_edition_is_not_changed_by_looking(path: Path, clock: Clock) -> None:

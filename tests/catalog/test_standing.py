@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 from support.makers import candidate, evidence, path_of, product, row
 
-from winter_sync.catalog.connection import Catalog
+from winter_sync.catalog.catalog import Catalog
 from winter_sync.catalog.records import Poll
 from winter_sync.cli.status_view import show
 from winter_sync.core.downloads import Failed, Missing, Published
@@ -56,7 +56,7 @@ class Filled:
     ) -> None:
         """Record a poll, which lists these or failed."""
         query = Query(Subject(program, Instrument.WINTER, kind, target), *dates)
-        self.catalog.record_poll(
+        self.catalog.listings.record_poll(
             Poll(query, sweep=False, listed=len(products), error=error),
             listed=[(row(one, program=program), path_of(one)) for one in products],
         )
@@ -64,8 +64,8 @@ class Filled:
     def settle(self, *products: Product, how: Callable[[Product], Outcome] | None = None) -> None:
         """Let products arrive, or end otherwise; they are asked again in an hour."""
         how = how or arrived
-        self.catalog.claim([candidate(one) for one in products], "session")
-        self.catalog.commit([how(one) for one in products], lambda *_: ONE_HOUR)
+        self.catalog.queue.claim([candidate(one) for one in products], "session")
+        self.catalog.outcomes.commit([how(one) for one in products], lambda *_: ONE_HOUR)
 
     def look(self, *programs: str, kinds: tuple[ImageType, ...] = (STACK,)) -> Status:
         """Look at programs."""
@@ -220,7 +220,7 @@ def test_science_that_is_not_kept_is_apart(filled: Filled) -> None:
         "Last night (20240228): all 6 listed are here (6 kB), 3 science listed, not kept by the "
         "archive."
     )
-    assert filled.catalog.standing([FIRST]).last_complete_night == LAST
+    assert filled.catalog.views.standing([FIRST]).last_complete_night == LAST
     (program,) = json.loads(status_as_json(status))["programs"]
     assert (program["last_night"]["missing"], program["last_night"]["not_kept"]) == (0, 3)
     assert program["last_night"]["next_asked"] is None
@@ -231,11 +231,11 @@ def test_missing_keeps_a_night_from_being_complete(filled: Filled) -> None:
     filled.poll(FIRST, products=[product(9, night=LAST)])
     filled.settle(product(9, night=LAST), how=gone)
     assert not filled.look(FIRST).last.is_all_here
-    assert filled.catalog.standing([FIRST]).last_complete_night == LAST.plus(-1)
+    assert filled.catalog.views.standing([FIRST]).last_complete_night == LAST.plus(-1)
     query = Query(Subject(FIRST, Instrument.WINTER, STACK), date(2024, 2, 20))
     earlier = of(LAST.plus(-1), 3)
-    filled.catalog.record_poll(Poll(query, sweep=False), withdrawn=earlier)
-    assert filled.catalog.standing([FIRST]).last_complete_night is None
+    filled.catalog.listings.record_poll(Poll(query, sweep=False), withdrawn=earlier)
+    assert filled.catalog.views.standing([FIRST]).last_complete_night is None
     assert filled.look(FIRST).numbers.here == 5
 
 
@@ -310,11 +310,11 @@ def test_a_look_is_at_one_moment(filled: Filled) -> None:
     other = Catalog(filled.catalog.path, filled.clock)
     more = of(LAST, 7)[5:]
     with filled.catalog.snapshot():
-        before = filled.catalog.program_counts([FIRST], LAST)
-        other.record_poll(
+        before = filled.catalog.views.program_counts([FIRST], LAST)
+        other.listings.record_poll(
             Poll(Query(Subject(FIRST, Instrument.WINTER, STACK), LAST.day), sweep=False),
             listed=[(row(one, program=FIRST), path_of(one)) for one in more],
         )
-        assert filled.catalog.program_counts([FIRST], LAST) == before
+        assert filled.catalog.views.program_counts([FIRST], LAST) == before
     other.close()
     assert filled.look(FIRST).last.numbers.pending == 2

@@ -18,7 +18,9 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from winter_sync.catalog import connection as catalog
+from winter_sync.catalog.listings import Listings
+from winter_sync.catalog.outcomes import Outcomes
+from winter_sync.catalog.queue import Queue
 from winter_sync.config import settings
 from winter_sync.core.events import BatchBegun, Event
 from winter_sync.factory import open_mirror
@@ -37,8 +39,8 @@ WITHOUT_FLUSHING_ITS_LOG = 2
 
 STEPS: dict[str, Step] = {
     "prepare": (tree.Tree, "prepare"),
-    "poll": (catalog.Catalog, "record_poll"),
-    "claim": (catalog.Catalog, "claim"),
+    "poll": (Listings, "record_poll"),
+    "claim": (Queue, "claim"),
     "stage": (tree.Session, "stage"),
     "write": (tree.Part, "write"),
     "seal": (tree.Part, "seal"),
@@ -48,12 +50,12 @@ STEPS: dict[str, Step] = {
     "journal": (tree.Session, "_testify"),
     "sync directory": (tree, "sync_directory"),
     "discard": (tree.Part, "discard"),
-    "commit": (catalog.Catalog, "commit"),
-    "hold": (catalog.Catalog, "_hold"),
+    "commit": (Outcomes, "commit"),
+    "hold": (Outcomes, "_hold"),
     "forget journal": (tree.Session, "committed"),
-    "release": (catalog.Catalog, "release"),
+    "release": (Queue, "release"),
     "recover": (mirror.Mirror, "recover"),
-    "adopt": (catalog.Catalog, "adopt"),
+    "adopt": (Outcomes, "adopt"),
     "bury": (tree.Tree, "bury"),
 }
 """Every step between a listing and a commit, and of the recovery, by the function that does it."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from daemon.scenes import NIGHT, TYPES, Slow, Told, here
 
-from winter_sync.catalog.connection import Catalog
+from winter_sync.catalog.queue import Queue
 from winter_sync.core.downloads import Failed
 from winter_sync.core.events import (
     BatchBegun,
@@ -313,12 +313,12 @@ def test_what_is_refused_is_not_looked_for(
 ) -> None:
     """What a refused program still wants keeps nobody busy."""
     looks = 0
-    next_retry = Catalog.next_retry
+    next_retry = Queue.next_retry
 
-    def counted(catalog: Catalog, scope: Scope) -> datetime | None:
+    def counted(queue: Queue, scope: Scope) -> datetime | None:
         nonlocal looks
         looks += 1
-        return next_retry(catalog, scope)
+        return next_retry(queue, scope)
 
     class ListsOnly(Faults):
         async def before(self, call: Call) -> Answer | None:
@@ -327,7 +327,7 @@ def test_what_is_refused_is_not_looked_for(
 
     async def scene(keeper: Keeper) -> None:
         keeper.changes["api"] = {"connections": 1}
-        monkeypatch.setattr(Catalog, "next_retry", counted)
+        monkeypatch.setattr(Queue, "next_retry", counted)
         async with keeper.keeping():
             await asyncio.sleep(3600)
         assert looks < 30

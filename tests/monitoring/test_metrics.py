@@ -12,8 +12,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from reliability.stage import staged
 from support.makers import PROGRAM, batch, candidate, evidence, product
 
-from winter_sync.catalog.connection import Catalog, CatalogThread
+from winter_sync.catalog.listings import Listings
 from winter_sync.catalog.records import Poll
+from winter_sync.catalog.thread import CatalogThread
 from winter_sync.core.downloads import Failed, Missing, Published, Unchanged
 from winter_sync.core.errors import Cause
 from winter_sync.core.events import (
@@ -311,9 +312,9 @@ async def test_of_several_regions_the_one_left_behind_counts(
         async def polled(target: Target, ago: timedelta) -> float | None:
             subject = Subject(PROGRAM, Instrument.WINTER, ImageType.STACK, target)
             assert at.catalog is not None
-            at.catalog._catalog._clock = lambda: NOW - ago  # type: ignore[union-attr] # the past
+            at.catalog._catalog.connection.clock = lambda: NOW - ago  # type: ignore[union-attr] # the past
             poll = Poll(Query(subject, NOW.date()), sweep=False)
-            await at.catalog(Catalog.record_poll, poll)
+            await at.catalog.listings(Listings.record_poll, poll)
             page = Page(await metrics.page(at))
             return page.get("last_successful_poll_age_seconds", **SUBJECT)
 
@@ -330,7 +331,7 @@ async def test_what_cannot_be_read_is_absent_and_told(metrics: Metrics, tmp_path
         well = Page(await metrics.page(at))
         unopened = Page(await metrics.page(replace(at, catalog=None)))
         assert unopened.get("unreadable", part="catalog") == 1
-        await at.catalog(lambda catalog: catalog._db.execute("DROP TABLE listings"))
+        await at.catalog(lambda catalog: catalog.connection.db.execute("DROP TABLE listings"))
         gone = replace(at, root=tmp_path / "absent")
         ill = Page(await metrics.page(gone))
     for part in ("catalog", "disk"):

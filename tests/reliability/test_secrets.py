@@ -17,7 +17,7 @@ import pytest
 from reliability.stage import PROGRAM, TYPES, PausingRig, Reacting
 from support.rig import path_of
 
-from winter_sync.catalog.connection import CatalogThread
+from winter_sync.catalog.thread import CatalogThread
 from winter_sync.config.credentials import read_credentials
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.redaction import redactor

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from support.makers import PROGRAM, evidence
 
-from winter_sync.catalog.connection import Catalog
+from winter_sync.catalog.catalog import Catalog
 from winter_sync.catalog.records import Scope
 from winter_sync.core.downloads import Published
 from winter_sync.core.traits import ImageType
@@ -28,17 +28,17 @@ def now() -> datetime:
 
 def claim(catalog: Catalog, session: str) -> None:
     """Claim all that can be had, a few at a time."""
-    while chosen := catalog.candidates(Scope((PROGRAM,)), tuple(ImageType), 8):
-        for taken in catalog.claim(chosen, session):
+    while chosen := catalog.queue.candidates(Scope((PROGRAM,)), tuple(ImageType), 8):
+        for taken in catalog.queue.claim(chosen, session):
             sys.stdout.write(taken.product.savepath + "\n")
 
 
 def record(catalog: Catalog, session: str) -> None:
     """Commit a publication; the rest of this process is silence."""
-    chosen = catalog.candidates(Scope((PROGRAM,)), tuple(ImageType), 1)
-    (taken,) = catalog.claim(chosen, session)
+    chosen = catalog.queue.candidates(Scope((PROGRAM,)), tuple(ImageType), 1)
+    (taken,) = catalog.queue.claim(chosen, session)
     outcome = Published(taken, evidence(taken.product, b"content"))
-    catalog.commit([outcome], lambda _attempts, _outcome: timedelta(0))
+    catalog.outcomes.commit([outcome], lambda _attempts, _outcome: timedelta(0))
     os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from support.rig import path_of
 
-from winter_sync.catalog.connection import Catalog
+from winter_sync.catalog.catalog import Catalog
 from winter_sync.config import settings as settings_module
 from winter_sync.core.filesystem import digest
 from winter_sync.core.layout import STATE_DIR
@@ -125,7 +125,7 @@ class Keeper:
         """Give the sessions that have products on lease."""
         catalog = Catalog(self.root / STATE_DIR / CATALOG, self.time.wall)
         try:
-            return catalog.claimants()
+            return catalog.queue.claimants()
         finally:
             catalog.close()
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from winter_sync.catalog.connection import _LONG_AGO as LONG_AGO
+from winter_sync.catalog.queue import LONG_AGO
 from winter_sync.core.backoff import (
     DOUBTFUL_CONTENT,
     FAILED_DOWNLOAD,

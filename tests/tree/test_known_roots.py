@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.command import run, served, settings_file
 
-from winter_sync.catalog.connection import Catalog
+from winter_sync.catalog.queue import Queue
 from winter_sync.core.errors import ExitCode, StorageError
 from winter_sync.tree.known_roots import Roots, memory_path
 
@@ -214,7 +214,7 @@ async def test_files_that_are_still_there_are_not_downloaded_again(rig: Rig, not
         await rig.sync()
     rig.new_root = True
     async with rig.opened() as mirror:
-        shares = await mirror.catalog(Catalog.wanted, mirror.scope)
+        shares = await mirror.catalog.queue(Queue.wanted, mirror.scope)
         assert sum(share.products for share in shares) == 2
     await rig.sync()
     assert rig.files() == before

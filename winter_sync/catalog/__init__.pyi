@@ -1,4 +1,10 @@
-from .connection import Catalog, CatalogThread
+from .catalog import Catalog
+from .checks import Checks
+from .files import Files
+from .listings import Listings
+from .outcomes import Outcomes
+from .polls import Polls
+from .queue import Queue
 from .readonly import may_write
 from .records import (
     Check,
@@ -15,21 +21,30 @@ from .records import (
     Waiting,
 )
 from .rows import instant_text
+from .thread import CatalogThread
+from .views import Views
 
 __all__ = [
     "Catalog",
     "CatalogThread",
     "Check",
+    "Checks",
     "Damaged",
+    "Files",
     "Held",
     "LastPoll",
+    "Listings",
     "NightCount",
+    "Outcomes",
     "Poll",
     "PollState",
+    "Polls",
+    "Queue",
     "QueueCount",
     "Scope",
     "Standing",
     "Trouble",
+    "Views",
     "Waiting",
     "instant_text",
     "may_write",

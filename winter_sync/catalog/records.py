@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from winter_sync.core import Damage, State
@@ -31,6 +31,10 @@ class Scope:
     """Only these nights; all of the span when empty."""
     damaged: bool = False
     """Only products whose file was found missing or changed."""
+
+    def of_everyone(self) -> Scope:
+        """Return this scope for any program, region or target."""
+        return replace(self, programs=(), subjects=())
 
 
 @dataclass(frozen=True, slots=True)

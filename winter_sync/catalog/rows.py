@@ -131,18 +131,22 @@ def date_text(nightdate: str | None) -> str | None:
 
 
 def plain(value: object) -> object:
-    """Give a word of ours as the text it is; all else stays."""
+    """Return a word of ours as the text it is, anything else as it is."""
     return str(value) if isinstance(value, Instrument | ImageType | State | Damage) else value
 
 
-def key(product: Product) -> tuple[str, str]:
-    """Give the primary key of a product."""
-    return product.instrument.value, product.savepath
+def identity_values(product: Product) -> dict[str, str]:
+    """Return the values of a product's primary key."""
+    return {"instrument": product.instrument.value, "savepath": product.savepath}
 
 
-def group_values(product: Product) -> tuple[str, str, str]:
-    """Return the columns of a product's camera, night and type."""
-    return product.instrument.value, product.night.name, product.image_type.value
+def group_values(product: Product) -> dict[str, str]:
+    """Return the values of a product's camera, night and type."""
+    return {
+        "instrument": product.instrument.value,
+        "night": product.night.name,
+        "image_type": product.image_type.value,
+    }
 
 
 night_of = lru_cache(4096)(Night)
@@ -300,35 +304,53 @@ def last_poll_of(row: dict[str, Any]) -> LastPoll:
     )
 
 
-def product_values(product: Product, path: str, now: str) -> tuple[object, ...]:
-    """Give the values to enter a product with."""
-    kind, night = product.image_type.value, product.night.name
-    return (*key(product), kind, night, product.filename, path, now, now)
+def product_values(product: Product, path: str, now: str) -> dict[str, str]:
+    """Return the values to enter a product with."""
+    return {
+        **identity_values(product),
+        **group_values(product),
+        "filename": product.filename,
+        "path": path,
+        "now": now,
+    }
 
 
-def subject_values(subject: Subject) -> tuple[str, str, str, str]:
-    """Give the columns by which polls and listings belong to a subject."""
-    region = region_name(subject.region)
-    return subject.program, subject.instrument.value, subject.image_type.value, region
+def subject_values(subject: Subject) -> dict[str, str]:
+    """Return the values by which polls and listings belong to a subject."""
+    return {
+        "program": subject.program,
+        "instrument": subject.instrument.value,
+        "image_type": subject.image_type.value,
+        "region": region_name(subject.region),
+    }
 
 
-def listing_values(row: Row, query: Query, now: str) -> tuple[object, ...]:
-    """Give the values to note a listing with."""
+def listing_values(row: Row, query: Query, now: str) -> dict[str, object]:
+    """Return the values to record a listing with."""
     program, nightdate, extra = query.subject.program, date_text(row.nightdate), dict(row.extra)
     if row.nightdate and nightdate is None:
         extra["nightdate"] = row.nightdate
-    return (
-        *(program, *key(row.product), region_name(query.subject.region)),
-        *(row.target, nightdate, row.ra, row.dec, row.fid, row.utctime, row.fieldid),
-        *(row.lastmodified, row.pipeversion),
-        json.dumps(extra, default=str) if extra else None,
-        row.program if row.program != program else None,
-        *(now, now),
-    )
+    return {
+        "program": program,
+        **identity_values(row.product),
+        "region": region_name(query.subject.region),
+        "target": row.target,
+        "nightdate": nightdate,
+        "ra": row.ra,
+        "dec": row.dec,
+        "fid": row.fid,
+        "utctime": row.utctime,
+        "fieldid": row.fieldid,
+        "lastmodified": row.lastmodified,
+        "pipeversion": row.pipeversion,
+        "extra": json.dumps(extra, default=str) if extra else None,
+        "progname": row.program if row.program != program else None,
+        "now": now,
+    }
 
 
 def held_columns(evidence: Evidence, revision: int, now: str) -> dict[str, Any]:
-    """Give the columns of a product whose content is in the tree."""
+    """Return the columns of a product whose content is in the tree."""
     return {
         "state": State.PUBLISHED.value,
         "attempts": 0,
@@ -347,7 +369,7 @@ def held_columns(evidence: Evidence, revision: int, now: str) -> dict[str, Any]:
     }
 
 
-def mark_columns(settled: Marks) -> dict[str, Any]:
+def settled_mark_columns(settled: Marks) -> dict[str, Any]:
     """Return the columns of the marks under which a product was fetched."""
     return {
         "settled_lastmodified": settled.lastmodified,
@@ -356,14 +378,11 @@ def mark_columns(settled: Marks) -> dict[str, Any]:
 
 
 def poll_columns(poll: Poll, now: str) -> dict[str, Any]:
-    """Give the columns of a poll."""
-    query, subject = poll.query, poll.query.subject
+    """Return the columns of a poll."""
+    query = poll.query
     return {
         "at": now,
-        "program": subject.program,
-        "instrument": subject.instrument.value,
-        "image_type": subject.image_type.value,
-        "region": region_name(subject.region),
+        **subject_values(query.subject),
         "start": query.start.isoformat(),
         "end": query.end.isoformat() if query.end else None,
         "sweep": int(poll.sweep),
@@ -411,11 +430,20 @@ def damaged_of(row: dict[str, Any]) -> Damaged:
     )
 
 
-def guard_values(held: Held) -> tuple[object, ...]:
-    """Return the values by which a product is still the one that was looked at."""
-    return (*key(held.product), held.sha256, held.published_at)
+def guard_values(held: Held) -> dict[str, object]:
+    """Return the values by which a product is still the one that was read from the catalog."""
+    return {
+        **identity_values(held.product),
+        "sha256": held.sha256,
+        "published_at": held.published_at,
+    }
 
 
-def check_values(check: Check) -> tuple[object, ...]:
+def check_values(check: Check) -> dict[str, object]:
     """Return the values to record the result of a check with."""
-    return (check.damage.value if check.damage else None, check.reason, check.mtime_ns)
+    return {
+        **guard_values(check.held),
+        "damage": check.damage.value if check.damage else None,
+        "reason": check.reason,
+        "mtime_ns": check.mtime_ns,
+    }

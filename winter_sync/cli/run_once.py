@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from winter_sync.catalog import Catalog
+from winter_sync.catalog import Views
 from winter_sync.cli.night_table import overview
 from winter_sync.cli.progress.display import Progress, ProgressLog, ProgressView, is_drawable
 from winter_sync.cli.screen import Screen
@@ -101,7 +101,7 @@ async def _counts(mirror: Mirror, nights: Nights | None) -> Sequence[NightCount]
     if nights is None:
         return []
     scope = replace(mirror.scope, first_night=nights.first, last_night=nights.last)
-    return await mirror.catalog(Catalog.night_counts, scope)
+    return await mirror.catalog.views(Views.night_counts, scope)
 
 
 def _show(

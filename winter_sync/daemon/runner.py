@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from winter_sync.catalog import Catalog
+from winter_sync.catalog import Queue
 from winter_sync.core import (
     FAILED_POLL,
     FUTILE_DOWNLOADS,
@@ -286,7 +286,7 @@ class Daemon:
     async def _wait_for_work(self, seen: int) -> None:
         """Wait until a poll brings something, or until something may be tried again."""
         scope = self._work.without_refused(self._mirror.scope)
-        retry = await self._mirror.catalog(Catalog.next_retry, scope)
+        retry = await self._mirror.catalog.queue(Queue.next_retry, scope)
         wait = _LOOK_FOR_WORK_EVERY
         if retry is not None:
             wait = min(max(retry - self._clock(), _A_MOMENT), wait)

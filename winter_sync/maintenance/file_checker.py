@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from winter_sync.catalog import Catalog, CatalogThread
+from winter_sync.catalog import CatalogThread, Checks, Files
 from winter_sync.core import Beneath, Damage
 from winter_sync.sync import PIECE, Examination, Throttle, glance
 
@@ -113,12 +113,12 @@ class FileChecker:
 
     async def quick(self, scope: Scope) -> None:
         """Check the files of a scope without opening them."""
-        for night in await self._catalog(Catalog.held_nights, scope):
-            held = await self._catalog(Catalog.held, scope, night)
+        for night in await self._catalog.files(Files.held_nights, scope):
+            held = await self._catalog.files(Files.held, scope, night)
             glanced = await asyncio.to_thread(self._glance_at_all, held)
             self._add(glanced)
             news = [seen.check for seen in glanced if _glance_is_news(seen)]
-            await self._record(Catalog.record_looks, news)
+            await self._record(Checks.record_quick, news)
 
     async def full(self, scope: Scope, before: str) -> None:
         """Read the files of a scope that were last read before a time of the catalog."""
@@ -138,7 +138,7 @@ class FileChecker:
 
     async def _chunks(self, scope: Scope, before: str) -> AsyncIterator[Sequence[Held]]:
         after = ("", "")
-        while page := await self._catalog(Catalog.to_check, scope, before, after, _PAGE):
+        while page := await self._catalog.files(Files.to_check, scope, before, after, _PAGE):
             chunk: list[Held] = []
             for held in page:
                 chunk.append(held)
@@ -167,11 +167,11 @@ class FileChecker:
 
     async def _record_what_was_read(self) -> None:
         checks, self._to_record = self._to_record, []
-        await self._record(Catalog.record_checks, checks)
+        await self._record(Checks.record, checks)
         self._recorded_at = time.monotonic()
 
     async def _record(
-        self, how: Callable[[Catalog, Sequence[Check]], list[Check]], checks: Sequence[Check]
+        self, how: Callable[[Checks, Sequence[Check]], list[Check]], checks: Sequence[Check]
     ) -> None:
         """Record what was found, and forget findings that are no longer true.
 
@@ -181,7 +181,7 @@ class FileChecker:
             await asyncio.to_thread(self._ensure_mirror)
         if not self._recording or not checks:
             return
-        recorded = {check.held.path for check in await self._catalog(how, checks)}
+        recorded = {check.held.path for check in await self._catalog.checks(how, checks)}
         for check in checks:
             if check.held.path not in recorded:
                 self.verified.found.pop(check.held.path, None)

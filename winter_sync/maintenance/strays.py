@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from winter_sync.catalog import Catalog
+from winter_sync.catalog import Files
 from winter_sync.maintenance.file_checker import LISTED
 from winter_sync.maintenance.results import Strays
 from winter_sync.tree import REVISIONS, Tree, Walk, abandoned, of_nights
@@ -26,7 +26,7 @@ async def find_strays(root: Path, catalog: CatalogThread, request: Request) -> S
     walk, foreign = Walk(root), _Paths()
     while paths := await asyncio.to_thread(walk.some):
         chosen = of_nights(paths, nights)
-        known = await catalog(Catalog.known_paths, chosen)
+        known = await catalog.files(Files.known_paths, chosen)
         foreign.add(path for path in chosen if path not in known)
     if nights:
         return Strays(foreign.listed, foreign.files, closed=tuple(walk.unreadable))
@@ -38,7 +38,7 @@ async def find_strays(root: Path, catalog: CatalogThread, request: Request) -> S
 async def _find_orphaned(root: Path, catalog: CatalogThread) -> tuple[Walk, _Paths]:
     walk, orphaned = Walk(root, REVISIONS), _Paths()
     while paths := await asyncio.to_thread(walk.some):
-        known = await catalog(Catalog.known_kept, paths)
+        known = await catalog.files(Files.known_kept, paths)
         orphaned.add(path for path in paths if path not in known)
     orphaned.add(await asyncio.to_thread(abandoned, Tree(root)))
     return walk, orphaned

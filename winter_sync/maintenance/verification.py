@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from winter_sync.catalog import Catalog, CatalogThread, Damaged, Scope, may_write
+from winter_sync.catalog import Catalog, CatalogThread, Checks, Damaged, Files, Scope, may_write
 from winter_sync.config import Choice, check_root
 from winter_sync.core import Damage, UsageError
 from winter_sync.factory import CATALOG, open_existing_catalog, open_mirror
@@ -95,8 +95,8 @@ class _Check:
         UsageError
             If there are none.
         """
-        counted = await self.catalog(Catalog.count_held, self.request.scope, "")
-        pending = await self.catalog(Catalog.count_damaged, self.request.scope)
+        counted = await self.catalog.files(Files.count_held, self.request.scope, "")
+        pending = await self.catalog.files(Files.count_damaged, self.request.scope)
         if not counted["files"] and not any(pending.values()):
             raise _nothing_to_check(self.request)
         recording = may_write(self.settings.state / CATALOG)
@@ -112,7 +112,7 @@ class _Check:
                 # A time alone is no reason to download again: the content decides.
                 suspects = Scope(self.request.programs, nights=self.request.nights, damaged=True)
                 content = await self._checker(checked, recording=True)
-                await self.catalog(Catalog.check_damaged_again, suspects)
+                await self.catalog.checks(Checks.check_damaged_again, suspects)
                 await content.full(suspects, _EVER)
                 checker.verified.unreadable.update(content.verified.unreadable)
         return Checked(checker.verified, recording)
@@ -121,10 +121,10 @@ class _Check:
         if not recording:
             verified, _ = await self._read(_EVER, recording=False)
             return Checked(verified, recorded=False)
-        run = await self.catalog(Catalog.begin_verification, self.request.selection, RESUMABLE)
-        await self.catalog(Catalog.check_damaged_again, self.request.scope)
+        run = await self.catalog.checks(Checks.begin, self.request.selection, RESUMABLE)
+        await self.catalog.checks(Checks.check_damaged_again, self.request.scope)
         verified, earlier = await self._read(run.started_at, recording=True)
-        await self.catalog(Catalog.finish_verification, run)
+        await self.catalog.checks(Checks.finish, run)
         if not run.resumed:
             return Checked(verified, recorded=True)
         return Checked(verified, recorded=True, checked_before=earlier, begun=run.started_at)
@@ -132,7 +132,7 @@ class _Check:
     async def _read(self, before: str, *, recording: bool) -> tuple[Verified, int]:
         """Read the files last read before a time of the catalog; count the others."""
         scope = self.request.scope
-        counted = await self.catalog(Catalog.count_held, scope, before)
+        counted = await self.catalog.files(Files.count_held, scope, before)
         with self.display.checking(counted["left"], counted["size_left"]) as checked:
             checker = await self._checker(checked, recording=recording)
             await checker.full(scope, before)
@@ -157,8 +157,10 @@ class _Check:
 
 async def _find_damages(catalog: CatalogThread, scope: Scope, checked: Checked) -> Damages:
     """Return what is wrong: found now, or earlier and not right again yet."""
-    listed = {product.path: product for product in await catalog(Catalog.damaged, scope, LISTED)}
-    counts = await catalog(Catalog.count_damaged, scope)
+    listed = {
+        product.path: product for product in await catalog.files(Files.damaged, scope, LISTED)
+    }
+    counts = await catalog.files(Files.count_damaged, scope)
     if not checked.recorded:
         for path, check in checked.verified.found.items():
             if path not in listed and check.damage is not None:
@@ -174,8 +176,8 @@ async def _repair(
     programs = tuple(selection.program for selection in selections)
     with display.repairing() as tell:
         async with open_mirror(settings, tell, selections=selections) as mirror:
-            damaged = await mirror.catalog(Catalog.damaged, request.scope, LISTED)
-            await mirror.catalog(Catalog.want_damaged, request.scope)
+            damaged = await mirror.catalog.files(Files.damaged, request.scope, LISTED)
+            await mirror.catalog.checks(Checks.want_damaged, request.scope)
             report = await mirror.fetch(Scope(programs, nights=request.nights, damaged=True))
     return Repair(report, [product for product in damaged if _is_unlisted(product)])
 

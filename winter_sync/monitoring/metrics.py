@@ -20,7 +20,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from winter_sync import __version__
-from winter_sync.catalog import Catalog, CatalogThread
+from winter_sync.catalog import CatalogThread, Polls, Views
 from winter_sync.core import (
     BatchBegun,
     BatchEnded,
@@ -340,8 +340,8 @@ async def _from_catalog(
         return ()
     subjects = [one for selection in watched.selections for one in selection.subjects]
     try:
-        standing = await watched.catalog(Catalog.standing, programs)
-        successes = await watched.catalog(Catalog.last_successes, subjects)
+        standing = await watched.catalog.views(Views.standing, programs)
+        successes = await watched.catalog.polls(Polls.last_successes, subjects)
         night = await read_last_night(watched.catalog, watched.selections, now)
     except StorageError:
         return ()

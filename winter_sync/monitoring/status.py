@@ -161,17 +161,17 @@ def _look(catalog: Catalog, selections: Sequence[Selection], now: datetime) -> S
     with catalog.snapshot():
         return Status(
             now=now,
-            counts=tuple(catalog.night_counts(scope)),
-            troubles=tuple(catalog.troubles(scope, _TROUBLES_READ)),
-            polls=tuple(poll for poll in catalog.last_polls() if poll.program in programs),
-            states=tuple(catalog.poll_states(_subjects(selections), night)),
-            queue=catalog.queue_count(programs),
-            queue_of_last_night=catalog.queue_count(programs, night),
-            programs=tuple(catalog.program_counts(programs)),
-            programs_of_last_night=tuple(catalog.program_counts(programs, night)),
+            counts=tuple(catalog.views.night_counts(scope)),
+            troubles=tuple(catalog.views.troubles(scope, _TROUBLES_READ)),
+            polls=tuple(poll for poll in catalog.polls.last() if poll.program in programs),
+            states=tuple(catalog.polls.states(_subjects(selections), night)),
+            queue=catalog.views.queue_count(programs),
+            queue_of_last_night=catalog.views.queue_count(programs, night),
+            programs=tuple(catalog.views.program_counts(programs)),
+            programs_of_last_night=tuple(catalog.views.program_counts(programs, night)),
             damaged=tuple(
                 one
-                for one in catalog.damaged(scope, _TROUBLES_READ)
+                for one in catalog.files.damaged(scope, _TROUBLES_READ)
                 if one.state is State.PUBLISHED
             ),
         )
@@ -185,9 +185,9 @@ def _look_at_last_night(
     with catalog.snapshot():
         return _night_state(
             night,
-            Numbers.of(catalog.night_counts(scope)),
-            catalog.poll_states(_subjects(selections), night),
-            catalog.program_counts(programs, night),
+            Numbers.of(catalog.views.night_counts(scope)),
+            catalog.polls.states(_subjects(selections), night),
+            catalog.views.program_counts(programs, night),
         )
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from winter_sync.catalog import Catalog, CatalogThread
+from winter_sync.catalog import CatalogThread, Outcomes, Queue
 from winter_sync.core import (
     DOUBTFUL_CONTENT,
     FAILED_DOWNLOAD,
@@ -122,7 +122,7 @@ class Downloader:
             chosen = await self._choose(scope, work)
             if not chosen:
                 return None
-            taken = await self._catalog(Catalog.claim, chosen, self._session.name)
+            taken = await self._catalog.queue(Queue.claim, chosen, self._session.name)
             batch = Batch(uuid4().hex, taken)
             if taken:
                 self._coming[batch.identifier] = batch.expected_size
@@ -145,7 +145,7 @@ class Downloader:
         return chosen or (() if self._coming else tuple(candidates[:1]))
 
     async def _candidates(self, scope: Scope, limit: int) -> list[Candidate]:
-        return await self._catalog(Catalog.candidates, scope, FETCH_ORDER, limit)
+        return await self._catalog.queue(Queue.candidates, scope, FETCH_ORDER, limit)
 
     async def _work(self, batch: Batch, report: Report, work: Work) -> None:
         """Fetch a batch and commit what became of it."""
@@ -232,14 +232,16 @@ class Downloader:
         """Release a batch of which nothing was learnt; what it published before is adopted."""
         evidence = await off_loop(self._threads, self._session.testimony, batch.identifier)
         for one in evidence:
-            await self._catalog(Catalog.adopt, one)
-        await self._catalog(Catalog.release, batch.candidates)
+            await self._catalog.outcomes(Outcomes.adopt, one)
+        await self._catalog.queue(Queue.release, batch.candidates)
         self._session.committed(batch.identifier)
 
     async def _commit(self, batch: Batch, fetched: Fetched) -> None:
-        unchanged = await self._catalog(Catalog.commit, fetched.outcomes, self._when_again)
+        unchanged = await self._catalog.outcomes(
+            Outcomes.commit, fetched.outcomes, self._when_again
+        )
         if fetched.again:
-            await self._catalog(Catalog.release, fetched.again)
+            await self._catalog.queue(Queue.release, fetched.again)
         self._session.committed(batch.identifier)
         if unchanged:
             self._tell(FoundUnchanged(unchanged))

@@ -9,7 +9,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from winter_sync.catalog import Catalog, CatalogThread, Scope
+from winter_sync.catalog import CatalogThread, Outcomes, Queue, Scope
 from winter_sync.core import (
     Backlog,
     BadAnswerError,
@@ -80,7 +80,7 @@ class Mirror:
         await self.recover()
         if nights is not None:
             # Who asks by hand wants to know now.
-            await self.catalog(Catalog.ask_again, scope)
+            await self.catalog.queue(Queue.retry_now, scope)
         await self._look_at_files(scope, nights, report)
         await self._count_wanted(scope)
         work = Work(on_refused=lambda _, refused: report.errors.append(refused))
@@ -92,7 +92,7 @@ class Mirror:
         except* WinterSyncError as errors:
             report.errors.append(_worst(_leaves(errors)))
         report.left = await self._count_wanted(scope)
-        report.waiting = await self.catalog(Catalog.waiting, scope)
+        report.waiting = await self.catalog.queue(Queue.waiting, scope)
         return report
 
     async def fetch(self, scope: Scope) -> Report:
@@ -123,7 +123,7 @@ class Mirror:
 
     async def _count_wanted(self, scope: Scope) -> int:
         """Count what is wanted that nobody is fetching, and tell."""
-        shares = await self.catalog(Catalog.wanted, scope)
+        shares = await self.catalog.queue(Queue.wanted, scope)
         wanted = sum(share.products for share in shares)
         self.tell(Backlog(wanted, shares))
         return wanted
@@ -131,15 +131,15 @@ class Mirror:
     async def recover(self) -> None:
         """Put in order what killed processes left: adopt what they published, free the rest."""
         tree = self.session.tree
-        claimants = await self.catalog(Catalog.claimants)
+        claimants = await self.catalog.queue(Queue.claimants)
         sessions = await off_loop(self.threads, tree.sessions)
         dead = [name for name, is_alive in sessions.items() if not is_alive]
         adopted = 0
         for name in dead:
             for evidence in await off_loop(self.threads, tree.testimony, name):
-                adopted += await self.catalog(Catalog.adopt, evidence)
+                adopted += await self.catalog.outcomes(Outcomes.adopt, evidence)
         alive = set(sessions) - set(dead)
-        released = await self.catalog(Catalog.release_sessions, alive, claimants)
+        released = await self.catalog.queue(Queue.release_sessions, alive, claimants)
         for name in dead:
             await off_loop(self.threads, tree.bury, name)
         if adopted or released:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from winter_sync.archive import MOST_TOLD
-from winter_sync.catalog import Catalog, CatalogThread, Poll
+from winter_sync.catalog import CatalogThread, Listings, Poll, Polls
 from winter_sync.core import (
     SUFFIXES,
     BadAnswerError,
@@ -227,7 +227,7 @@ class Poller:
             raise
 
     async def _sweep_is_due(self, subject: Subject, rhythm: Rhythm) -> bool:
-        last = await self._catalog(Catalog.last_sweep, subject)
+        last = await self._catalog.polls(Polls.last_sweep, subject)
         return last is None or not timedelta(0) <= self._clock() - last < rhythm.sweep_every
 
     # --- windows -------------------------------------------------------------------------------
@@ -241,7 +241,7 @@ class Poller:
         if look.gaps:
             raise look.gaps[0]
         if look.sweep and queries:
-            await self._catalog(Catalog.record_sweep, queries[-1].subject)
+            await self._catalog.polls(Polls.record_sweep, queries[-1].subject)
 
     async def _ask(self, query: Query, look: _Look) -> None:
         """Ask for a window, by parts if it must be; what fails of it is noted and passed over."""
@@ -356,10 +356,14 @@ class Poller:
         """
         for subject in subjects:
             query = Query(subject, self._api.today)
-            await self._catalog(Catalog.record_poll, Poll(query, sweep=False, error=reason))
+            await self._catalog.listings(
+                Listings.record_poll, Poll(query, sweep=False, error=reason)
+            )
 
     async def _record_failure(self, query: Query, error: WinterSyncError) -> None:
-        await self._catalog(Catalog.record_poll, Poll(query, sweep=False, error=error.message))
+        await self._catalog.listings(
+            Listings.record_poll, Poll(query, sweep=False, error=error.message)
+        )
         self._tell(PollFailed(query, error.message, error.cause))
 
     # --- one answer ----------------------------------------------------------------------------
@@ -412,8 +416,8 @@ class Poller:
             seconds=time.monotonic() - began,
             error=error,
         )
-        left_out = await self._catalog(
-            Catalog.record_poll,
+        left_out = await self._catalog.listings(
+            Listings.record_poll,
             poll,
             listed=placed,
             wanted=comparison.changed,
@@ -432,7 +436,9 @@ class Poller:
         self, query: Query, listing: Listing, look: _Look, *, whole: bool
     ) -> Comparison:
         """Hold an answer against exactly what was asked: every row of it, and all it must list."""
-        known = await self._catalog(Catalog.known, [row.product.identity for row in listing.rows])
+        known = await self._catalog.listings(
+            Listings.known, [row.product.identity for row in listing.rows]
+        )
         expected = await self._expected(query, listing, look) if whole else []
         return await off_loop(self._threads, _comparison, listing, known, expected, look)
 
@@ -442,7 +448,7 @@ class Poller:
         asked = replace(query, subject=subject)
         return [
             product
-            for product in await self._catalog(Catalog.expected, asked, self._api.today)
+            for product in await self._catalog.listings(Listings.expected, asked, self._api.today)
             if not listing.names(product) and (missed is None or product.identity in missed)
         ]
 

@@ -13,7 +13,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from winter_sync.catalog import Catalog, CatalogThread, Damaged, Scope
+from winter_sync.catalog import CatalogThread, Checks, Damaged, Files, Listings, Polls, Scope, Views
 from winter_sync.core import Damage, FilesChanged, FilesLost, FilesUnreadable, Night, off_loop
 from winter_sync.sync.file_check import Seen, glances
 
@@ -122,11 +122,11 @@ class QuickLook:
         count: that is the night of which `status` speaks.
         """
         rhythm = self._rhythm(subject)
-        last = await self._catalog(Catalog.last_sweep, subject)
+        last = await self._catalog.polls(Polls.last_sweep, subject)
         now = self._clock()
         if last is None or not timedelta(0) <= now - last < rhythm.sweep_every:
             return selection.since
-        newest = await self._catalog(Catalog.newest_night)
+        newest = await self._catalog.views(Views.newest_night)
         last_night = min(Night.at(now), newest) if newest else Night.at(now)
         first = last_night.plus(-rhythm.lookback_nights)
         return max(first, selection.since) if selection.since else first
@@ -134,8 +134,8 @@ class QuickLook:
     async def look(self, scope: Scope, went_on: Callable[[], None] = lambda: None) -> Looked:
         """Look at all files of a scope, night by night; `went_on` is called after each."""
         looked = Looked()
-        for night in await self._catalog(Catalog.held_nights, scope):
-            held = await self._catalog(Catalog.held, scope, night)
+        for night in await self._catalog.files(Files.held_nights, scope):
+            held = await self._catalog.files(Files.held, scope, night)
             seen = await off_loop(self._threads, self._glances, held)
             known = sum(1 for one in _changed_before(held, seen))
             looked += await self.settle(seen) + Looked(changed=known)
@@ -155,10 +155,10 @@ class QuickLook:
         lost = [one.check for one in seen if one.check.damage is Damage.MISSING]
         if lost:
             await off_loop(self._threads, self._make_sure)
-            lost = await self._catalog(Catalog.want_lost, lost)
-        record = Catalog.record_checks if in_full else Catalog.record_looks
+            lost = await self._catalog.checks(Checks.want_lost, lost)
+        record = Checks.record if in_full else Checks.record_quick
         others = [one.check for one in seen if _is_to_record(one, in_full=in_full)]
-        recorded = await self._catalog(record, others) if others else []
+        recorded = await self._catalog.checks(record, others) if others else []
         changed = [one for one in recorded if one.damage is Damage.CHANGED]
         unlisted = [one for one in lost if one.held.withdrawn]
         self._report(lost, unlisted, [one for one in changed if _is_first(one)])
@@ -188,15 +188,15 @@ async def look_at_newest(
 ) -> list[Damaged]:
     """Return what is wrong with the files of the newest nights, about so many; records nothing."""
     found: list[Check] = []
-    for night in await catalog(Catalog.held_nights, scope):
-        held = await catalog(Catalog.held, scope, night)
+    for night in await catalog.files(Files.held_nights, scope):
+        held = await catalog.files(Files.held, scope, night)
         seen = await asyncio.to_thread(glances, root, held, follow_links=follow_links)
         found += [one.check for one in seen if one.check.damage is not None]
         files -= len(held)
         if files <= 0:
             break
     identities = [one.held.product.identity for one in found]
-    programs = await catalog(Catalog.listing_programs, identities)
+    programs = await catalog.listings(Listings.programs, identities)
     return [Damaged.of(one, programs[one.held.product.identity]) for one in found]
 
 

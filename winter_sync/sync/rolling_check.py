@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from winter_sync.catalog import Catalog, CatalogThread, Scope, instant_text
+from winter_sync.catalog import CatalogThread, Checks, Files, Scope, instant_text
 from winter_sync.core import FAILED_FILE_CHECK, CheckPaused, FileChecked, StorageError, off_loop
 from winter_sync.sync.file_check import PIECE, Examination, Throttle
 
@@ -102,7 +102,7 @@ class RollingCheck:
     async def _check_what_is_due(self) -> None:
         before, after = instant_text(self._clock() - self._every), ("", "")
         while True:
-            page = await self._catalog(Catalog.to_check, _EVERYTHING, before, after, _AT_ONCE)
+            page = await self._catalog.files(Files.to_check, _EVERYTHING, before, after, _AT_ONCE)
             for held in page:
                 await self._check(held)
             if not page:
@@ -113,7 +113,7 @@ class RollingCheck:
         await self._until_idle()
         seen = await self._read(held)
         if seen.unreadable is not None:
-            await self._catalog(Catalog.postpone_check, held)
+            await self._catalog.checks(Checks.postpone, held)
         looked = await self._quick_look.settle([seen], in_full=True)
         self._tell(FileChecked(seen.size))
         if looked.lost:

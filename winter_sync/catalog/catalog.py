@@ -1,0 +1,106 @@
+"""The catalog, what the mirror knows: the sole owner of the SQLite database.
+
+A `Catalog` belongs to the thread that made it, as its connection does; `CatalogThread` gives it a
+thread of its own for coroutines. Every write is one short `BEGIN IMMEDIATE` transaction, durable
+when it returns; several processes may share one catalog.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from winter_sync.catalog.checks import Checks
+from winter_sync.catalog.connection import Connection
+from winter_sync.catalog.files import Files
+from winter_sync.catalog.listings import Listings
+from winter_sync.catalog.outcomes import Outcomes
+from winter_sync.catalog.polls import Polls
+from winter_sync.catalog.queue import Queue
+from winter_sync.catalog.views import Views
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from datetime import datetime
+    from pathlib import Path
+
+_PATIENCE_SECONDS = 30.0
+
+
+class Catalog:
+    """The database of one mirror, by what it is asked for.
+
+    Parameters
+    ----------
+    path
+        The database file; its directory must exist.
+    clock
+        Returns the current UTC time.
+    patience
+        How long to wait while another process writes, in seconds.
+    reading
+        Whether to open an existing database for reading only: nothing is written then, not even
+        beside it.
+
+    Attributes
+    ----------
+    listings
+        What the archive lists: compared with, recorded, withdrawn.
+    polls
+        How the polls went.
+    queue
+        What may be fetched now, and who is fetching it.
+    outcomes
+        What became of what was fetched.
+    files
+        What is in the tree.
+    checks
+        What reading the files again found.
+    views
+        What is counted and shown.
+
+    Raises
+    ------
+    StorageError
+        From every method, when SQLite cannot do its work.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        clock: Callable[[], datetime],
+        *,
+        patience: float = _PATIENCE_SECONDS,
+        reading: bool = False,
+    ) -> None:
+        self.path = path
+        self.connection = Connection(path, clock, patience=patience, reading=reading)
+        self.listings = Listings(self.connection)
+        self.polls = Polls(self.connection)
+        self.queue = Queue(self.connection)
+        self.outcomes = Outcomes(self.connection)
+        self.files = Files(self.connection)
+        self.checks = Checks(self.connection)
+        self.views = Views(self.connection)
+
+    def close(self) -> None:
+        """Close the database; nothing is lost by not doing so."""
+        self.connection.close()
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Let several queries see the catalog at one moment, whatever others write meanwhile."""
+        return self.connection.snapshot()
+
+    def mirror_name(self) -> str | None:
+        """Return the name of the mirror this catalog belongs to; None while it is new."""
+        row = self.connection.row("SELECT id FROM mirror")
+        return str(row["id"]) if row else None
+
+    def take_mirror_name(self, name: str) -> None:
+        """Bind a new catalog to a mirror; one that is bound already stays as it is."""
+        with self.connection.writing():
+            self.connection.execute(
+                "INSERT INTO mirror (id, created_at) SELECT :name, :now"
+                " WHERE NOT EXISTS (SELECT 1 FROM mirror)",
+                {"name": name, "now": self.connection.now()},
+            )

@@ -1,0 +1,168 @@
+"""What became of products that were fetched: recorded, their leases ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from winter_sync.catalog.rechecks import Rechecks
+from winter_sync.catalog.rows import (
+    held_columns,
+    identity_values,
+    product_of,
+    settled_mark_columns,
+    settled_marks_of,
+)
+from winter_sync.core import Failed, Marks, Missing, Published, State, Unchanged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import timedelta
+
+    from winter_sync.catalog.connection import Connection
+    from winter_sync.core import Evidence, Outcome, Product, Share
+
+_IDENTITY = "instrument = :instrument AND savepath = :savepath"
+
+
+class Outcomes:
+    """The results of fetching."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._rechecks = Rechecks(connection)
+
+    def commit(
+        self, outcomes: Sequence[Outcome], when_again: Callable[[int, Outcome], timedelta]
+    ) -> tuple[Share, ...]:
+        """Record what became of claimed products, and end their leases, in one transaction.
+
+        `when_again` returns the wait before the next attempt from the number of attempts so far.
+
+        Returns
+        -------
+        tuple of Share
+            What need not be fetched again after all, because a sample of it had not changed.
+        """
+        with self._connection.writing():
+            for outcome in outcomes:
+                match outcome:
+                    case Published(candidate, evidence) | Unchanged(candidate, evidence):
+                        self._hold(candidate.product, evidence)
+                    case Missing(candidate) | Failed(candidate):
+                        attempts = candidate.attempts + 1
+                        not_before = self._connection.at(when_again(attempts, outcome))
+                        self._postpone(outcome, attempts, not_before)
+            return self._rechecks.proceed(outcome.candidate.product for outcome in outcomes)
+
+    def adopt(self, evidence: Evidence) -> bool:
+        """Record a file that a crash left in the tree between its rename and its commit.
+
+        Return whether the catalog did not know it yet.
+        """
+        with self._connection.writing():
+            row = self._connection.row(
+                f"SELECT * FROM products WHERE {_IDENTITY}",  # noqa: S608 - our own condition
+                {"instrument": evidence.instrument, "savepath": evidence.savepath},
+            )
+            if row is None or (row["state"] == "published" and row["sha256"] == evidence.sha256):
+                return False
+            product = product_of(row)
+            self._hold(product, evidence)
+            self._rechecks.proceed([product])
+            return True
+
+    _CONTENT = f"""
+    SELECT revision, sha256, recheck, settled_lastmodified, settled_pipeversion
+    FROM products WHERE {_IDENTITY}
+    """  # noqa: S608 - our own condition
+
+    def _content(self, product: Product) -> dict[str, Any] | None:
+        return self._connection.row(self._CONTENT, identity_values(product))
+
+    def _hold(self, product: Product, evidence: Evidence) -> None:
+        """Record that the tree holds this content of a product."""
+        held = self._content(product)
+        if held is None:
+            return
+        is_new = held["sha256"] != evidence.sha256
+        revision = held["revision"] + int(is_new)
+        if is_new:
+            self._add_revision(evidence, revision)
+        settled = settled_marks_of(held).united(evidence.marks)
+        columns = {
+            **held_columns(evidence, revision, self._connection.now()),
+            **settled_mark_columns(settled),
+            "recheck": None if is_new or held["recheck"] is None else "same",
+        }
+        self._end_lease(product, columns)
+        if is_new and held["recheck"] is not None:
+            self._rechecks.end(product)
+        if evidence.kept is not None:
+            self._record_kept(product, evidence.kept)
+
+    _REPLACE_REVISION = f"""
+    UPDATE revisions SET replaced_at = :now, kept = :kept
+    WHERE {_IDENTITY} AND revision = :revision - 1
+    """  # noqa: S608 - our own condition
+    _ADD_REVISION = """
+    INSERT INTO revisions (instrument, savepath, revision, path, size, sha256, published_at)
+    VALUES (:instrument, :savepath, :revision, :path, :size, :sha256, :now)
+    """
+
+    def _add_revision(self, evidence: Evidence, revision: int) -> None:
+        values = {
+            "instrument": evidence.instrument.value,
+            "savepath": evidence.savepath,
+            "revision": revision,
+            "path": evidence.path,
+            "size": evidence.size,
+            "sha256": evidence.sha256,
+            "kept": evidence.kept,
+            "now": self._connection.now(),
+        }
+        self._connection.execute(self._REPLACE_REVISION, values)
+        self._connection.execute(self._ADD_REVISION, values)
+
+    _KEEP = """
+    INSERT INTO kept_files (path, instrument, savepath, kept_at)
+    VALUES (:path, :instrument, :savepath, :now) ON CONFLICT DO NOTHING
+    """
+
+    def _record_kept(self, product: Product, path: str) -> None:
+        """Record a file that was moved aside."""
+        values = {"path": path, **identity_values(product), "now": self._connection.now()}
+        self._connection.execute(self._KEEP, values)
+
+    def _postpone(self, outcome: Missing | Failed, attempts: int, not_before: str) -> None:
+        """Record that a product did not arrive, and when it is fetched again."""
+        candidate = outcome.candidate
+        columns = {"attempts": attempts, "not_before": not_before, "recheck": None}
+        match outcome:
+            case Missing():
+                settled = self._settled_marks(candidate.product).united(candidate.marks)
+                columns |= {"state": State.MISSING.value, "last_error": None}
+                columns |= settled_mark_columns(settled)
+                self._end_lease(candidate.product, columns)
+            case Failed():
+                columns |= {"state": State.WANTED.value, "last_error": outcome.reason}
+                self._end_lease(candidate.product, columns)
+                self._record_refusal(candidate.product, outcome.sha256)
+
+    def _settled_marks(self, product: Product) -> Marks:
+        row = self._content(product)
+        return settled_marks_of(row) if row else Marks()
+
+    _RECORD_REFUSAL = f"""
+    UPDATE products SET refused_sha256 = :sha256, refused_at = :now
+    WHERE {_IDENTITY} AND refused_sha256 IS NOT :sha256
+    """  # noqa: S608 - our own condition
+
+    def _record_refusal(self, product: Product, sha256: str | None) -> None:
+        """Record since when it is this content that contradicts itself."""
+        if sha256 is not None:
+            values = {"sha256": sha256, "now": self._connection.now(), **identity_values(product)}
+            self._connection.execute(self._RECORD_REFUSAL, values)
+
+    def _end_lease(self, product: Product, columns: dict[str, Any]) -> None:
+        """Set columns of a product, and end its lease."""
+        self._connection.update_product(product.identity, {**columns, "claimed_by": None})

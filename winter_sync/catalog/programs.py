@@ -1,0 +1,42 @@
+"""The programs that list products: needed as a condition only where not all of them count."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from winter_sync.catalog.scopes import EVERYTHING, Condition, in_scope, listed_ever
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from winter_sync.catalog.connection import Connection
+    from winter_sync.catalog.records import Scope
+
+_PROGRAMS_LISTED = """
+WITH RECURSIVE found (program) AS (
+  SELECT min(program) FROM listings UNION ALL
+  SELECT (SELECT min(program) FROM listings WHERE program > found.program) FROM found
+  WHERE found.program IS NOT NULL)
+SELECT program FROM found WHERE program IS NOT NULL
+"""
+
+
+def unless_all(
+    connection: Connection,
+    condition: Callable[[Sequence[str]], Condition],
+    programs: Sequence[str],
+) -> Condition:
+    """Return a condition (`listed_now`, `listed_ever`) on these programs, or none if they are all.
+
+    Each product was listed by some program, and what is pending is still listed: so the listings
+    need not be read where all programs in the catalog count.
+    """
+    known = {row["program"] for row in connection.rows(_PROGRAMS_LISTED)}
+    return EVERYTHING if known <= set(programs) else condition(programs)
+
+
+def held_in(connection: Connection, scope: Scope) -> Condition:
+    """Return the condition of a scope, where no programs means all of them."""
+    if not scope.programs:
+        return in_scope(scope)
+    return in_scope(scope) & unless_all(connection, listed_ever, scope.programs)

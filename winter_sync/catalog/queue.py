@@ -1,0 +1,193 @@
+"""The queue: what may be fetched now or later, and which session is fetching it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from winter_sync.catalog.rows import candidate_of, identity_values, share_of, waiting_of
+from winter_sync.catalog.scopes import in_scope, listed_now, parameters, within
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from winter_sync.catalog.connection import Connection
+    from winter_sync.catalog.records import Scope, Waiting
+    from winter_sync.core import Candidate, ImageType, Share
+
+_RECENT = 100
+"""The given number of last published products of a kind tell how large the next will be."""
+LONG_AGO = timedelta(hours=1)
+"""The same content, come again after this long, is what the archive holds, and not half written."""
+_LONGEST_WAIT = timedelta(days=2)
+"""No wait is so long. A time further ahead is of a clock that was wrong, and counts as past."""
+_QUEUED = "p.state IN ('wanted', 'missing') AND p.withdrawn_at IS NULL"
+
+
+class Queue:
+    """The products that are not here, in the order of fetching, and their leases."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    _CANDIDATES = f"""
+    WITH chosen AS MATERIALIZED (
+      SELECT p.* FROM products p INDEXED BY products_queue
+      WHERE {_QUEUED} AND p.claimed_by IS NULL
+        AND (p.not_before <= :now OR p.not_before > :too_far) AND p.recheck IS NOT 'held'
+        AND {{condition}}
+      ORDER BY p.attempts, p.night DESC, instr(:order, p.image_type), p.savepath LIMIT :limit
+    ), usual AS MATERIALIZED (
+      SELECT instrument, image_type, (
+        SELECT avg(size) FROM (
+          SELECT size FROM products s
+          WHERE s.instrument = kinds.instrument AND s.image_type = kinds.image_type
+            AND s.size IS NOT NULL ORDER BY s.published_at DESC LIMIT :recent)) AS usual_size
+      FROM (SELECT DISTINCT instrument, image_type FROM chosen) AS kinds
+    )
+    SELECT c.*, usual_size, group_concat(l.lastmodified, char(10)) AS lastmodified,
+      group_concat(l.pipeversion, char(10)) AS pipeversion,
+      CASE WHEN c.refused_at <= :long_ago OR c.refused_at > :too_far THEN c.refused_sha256 END
+        AS refused_long_ago,
+      (SELECT min(program) FROM listings o
+       WHERE o.instrument = c.instrument AND o.savepath = c.savepath AND o.withdrawn_at IS NULL
+         AND o.program IN ({{programs}})) AS program
+    FROM chosen c JOIN usual USING (instrument, image_type) CROSS JOIN listings l
+    WHERE l.instrument = c.instrument AND l.savepath = c.savepath AND l.withdrawn_at IS NULL
+    GROUP BY c.instrument, c.savepath
+    ORDER BY c.attempts, c.night DESC, instr(:order, c.image_type), c.savepath
+    """  # noqa: S608 - our own conditions
+
+    def candidates(self, scope: Scope, order: Sequence[ImageType], limit: int) -> list[Candidate]:
+        """Return products that may be fetched now: the untroubled and the newest night first.
+
+        Within a night they come in the given order of types. Of several programs of the scope
+        that list a product, `program` is the first by name; its marks are those of all that do.
+        Products held back until a sample of their night was fetched are left out.
+        """
+        condition = within(scope)
+        programs, _ = parameters("program", scope.programs)
+        values = {
+            **condition.values,
+            **self._times(),
+            "order": " ".join(order),
+            "limit": limit,
+            "recent": _RECENT,
+            "long_ago": self._connection.at(-LONG_AGO),
+        }
+        sql = self._CANDIDATES.format(condition=condition.sql, programs=programs)
+        return self._connection.read(candidate_of, sql, values)
+
+    _WANTED = """
+    SELECT night, instrument, image_type, count(*) AS products, sum(attempts > 0) AS failed
+    FROM products p
+    WHERE p.state = 'wanted' AND p.withdrawn_at IS NULL AND p.claimed_by IS NULL AND {condition}
+    GROUP BY night, instrument, image_type
+    """
+
+    def wanted(self, scope: Scope) -> tuple[Share, ...]:
+        """Count products to fetch now or later, and leased by nobody yet, by night and type."""
+        condition = within(scope)
+        sql = self._WANTED.format(condition=condition.sql)
+        return tuple(self._connection.read(share_of, sql, condition.values))
+
+    _NEXT_RETRY = f"""
+    SELECT min(CASE WHEN p.not_before > :too_far THEN '' ELSE p.not_before END) AS soonest
+    FROM products p
+    WHERE {_QUEUED} AND p.claimed_by IS NULL AND p.recheck IS NOT 'held' AND {{condition}}
+    """  # noqa: S608 - our own conditions
+
+    def next_retry(self, scope: Scope) -> datetime | None:
+        """Return when the next product of a scope may be fetched; None if there is none."""
+        condition = within(scope)
+        sql = self._NEXT_RETRY.format(condition=condition.sql)
+        row = self._connection.row(sql, {**condition.values, **self._times()})
+        if row is None or row["soonest"] is None:
+            return None
+        if not row["soonest"]:
+            return self._connection.clock()
+        return datetime.fromisoformat(row["soonest"])
+
+    _RETRY_NOW = f"""
+    UPDATE products AS p SET state = 'wanted', not_before = ''
+    WHERE {_QUEUED} AND p.not_before > '' AND {{condition}}
+    """  # noqa: S608 - our own conditions
+
+    def retry_now(self, scope: Scope) -> int:
+        """Let products that failed or were missing be fetched now, once; return how many."""
+        condition = in_scope(scope) & listed_now(scope.programs)
+        with self._connection.writing():
+            sql = self._RETRY_NOW.format(condition=condition.sql)
+            return self._connection.execute(sql, condition.values)
+
+    _WAITING = f"""
+    SELECT p.state, count(*) AS products, min(p.not_before) AS soonest FROM products p
+    WHERE {_QUEUED} AND p.not_before > :now AND p.not_before <= :too_far AND {{condition}}
+    GROUP BY p.state
+    """  # noqa: S608 - our own conditions
+
+    def waiting(self, scope: Scope) -> list[Waiting]:
+        """Return how many products of each state wait for a later time, and for which."""
+        condition = within(scope)
+        sql = self._WAITING.format(condition=condition.sql)
+        return self._connection.read(waiting_of, sql, {**condition.values, **self._times()})
+
+    _CLAIM = """
+    UPDATE products SET claimed_by = :session
+    WHERE instrument = :instrument AND savepath = :savepath
+      AND claimed_by IS NULL AND state IN ('wanted', 'missing')
+    """
+
+    def claim(self, candidates: Sequence[Candidate], session: str) -> tuple[Candidate, ...]:
+        """Lease products to a session; return those that nobody else took meanwhile."""
+        with self._connection.writing():
+            return tuple(
+                candidate
+                for candidate in candidates
+                if self._connection.execute(
+                    self._CLAIM, {"session": session, **identity_values(candidate.product)}
+                )
+            )
+
+    _RELEASE = """
+    UPDATE products SET claimed_by = NULL WHERE instrument = :instrument AND savepath = :savepath
+    """
+
+    def release(self, candidates: Iterable[Candidate]) -> None:
+        """Give products back as they were claimed: nothing was learnt of them."""
+        with self._connection.writing():
+            self._connection.execute_many(
+                self._RELEASE, (identity_values(candidate.product) for candidate in candidates)
+            )
+
+    def release_all(self, session: str) -> int:
+        """Take back all that is leased to one session, none of whose workers is running."""
+        with self._connection.writing():
+            return self._connection.execute(
+                "UPDATE products SET claimed_by = NULL WHERE claimed_by = :session",
+                {"session": session},
+            )
+
+    def claimants(self) -> list[str]:
+        """Return the sessions that have products on lease."""
+        rows = self._connection.rows(
+            "SELECT DISTINCT claimed_by FROM products WHERE claimed_by IS NOT NULL"
+        )
+        return [row["claimed_by"] for row in rows]
+
+    def release_sessions(self, alive: Iterable[str], among: Iterable[str] | None = None) -> int:
+        """Take back what is leased to sessions that are not alive; return how many products.
+
+        Parameters
+        ----------
+        alive
+            Sessions whose processes live.
+        among
+            The claimants that are judged. Call `claimants` first, before looking for those alive:
+            a session that began in between is in neither, and must keep its leases.
+        """
+        judged = self.claimants() if among is None else among
+        return sum(self.release_all(session) for session in set(judged) - set(alive))
+
+    def _times(self) -> dict[str, str]:
+        return {"now": self._connection.now(), "too_far": self._connection.at(_LONGEST_WAIT)}

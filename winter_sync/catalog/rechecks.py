@@ -1,0 +1,103 @@
+"""Products fetched again only because their marks changed: a sample of each night and type first.
+
+The column `recheck` of `products` is 'sample' for those that are fetched first, 'same' for those
+of them whose content turned out to be the same, 'held' for the others of that night and type until
+it is known whether the night was remade.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from winter_sync.catalog.rows import group_values, settled_mark_columns, settled_marks_of
+from winter_sync.core import SAMPLE, Instrument, Share, State, marks, spread
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from winter_sync.catalog.connection import Connection
+    from winter_sync.core import Product
+
+_OF_GROUP = "instrument = :instrument AND night = :night AND image_type = :image_type"
+"""Products of one camera, night and type."""
+
+
+class Rechecks:
+    """Which products are fetched again as a sample, and which wait for its result."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def proceed(self, products: Iterable[Product]) -> tuple[Share, ...]:
+        """Go on with the rechecks of the nights and types of these products.
+
+        Of what changed its marks only a few products of each night and type are fetched at first.
+        When these turn out the same, the rest is taken as the same; when one does not, all are
+        fetched. One that could not be downloaded is replaced by another.
+
+        Returns
+        -------
+        tuple of Share
+            What need not be fetched again after all.
+        """
+        groups = {tuple(group_values(product).items()): product for product in products}
+        found = (self._proceed(dict(group), product) for group, product in groups.items())
+        return tuple(share for share in found if share is not None)
+
+    _COUNT = f"""
+    SELECT coalesce(sum(recheck = 'held'), 0) AS held,
+      coalesce(sum(recheck = 'sample'), 0) AS sample, coalesce(sum(recheck = 'same'), 0) AS same
+    FROM products WHERE {_OF_GROUP} AND recheck IS NOT NULL AND withdrawn_at IS NULL
+    """  # noqa: S608 - our own condition
+    _HELD_BACK = f"""
+    SELECT instrument, savepath, settled_lastmodified, settled_pipeversion FROM products
+    WHERE {_OF_GROUP} AND recheck = 'held' AND withdrawn_at IS NULL ORDER BY savepath
+    """  # noqa: S608 - our own condition
+
+    def _proceed(self, group: dict[str, str], product: Product) -> Share | None:
+        (counts,) = self._connection.rows(self._COUNT, group)
+        held = self._connection.rows(self._HELD_BACK, group) if counts["held"] else []
+        if held and counts["same"] < SAMPLE:
+            self._add_to_sample(spread(held, SAMPLE - counts["same"] - counts["sample"]))
+            return None
+        for row in held:
+            self._take_as_same(row)
+        if not counts["sample"]:
+            self.end(product)
+        if not held:
+            return None
+        return Share(product.night, product.instrument, product.image_type, len(held))
+
+    _ADD_TO_SAMPLE = """
+    UPDATE products SET recheck = 'sample' WHERE instrument = :instrument AND savepath = :savepath
+    """
+
+    def _add_to_sample(self, chosen: Iterable[dict[str, Any]]) -> None:
+        self._connection.execute_many(self._ADD_TO_SAMPLE, chosen)
+
+    _LISTED_MARKS = """
+    SELECT group_concat(lastmodified, char(10)) AS lastmodified,
+      group_concat(pipeversion, char(10)) AS pipeversion
+    FROM listings
+    WHERE instrument = :instrument AND savepath = :savepath AND withdrawn_at IS NULL
+    """
+
+    def _take_as_same(self, row: dict[str, Any]) -> None:
+        """Take a product as unchanged under the marks that it is listed with now."""
+        identity = Instrument(row["instrument"]), row["savepath"]
+        (listed,) = self._connection.rows(
+            self._LISTED_MARKS, {"instrument": identity[0], "savepath": identity[1]}
+        )
+        settled = settled_marks_of(row).united(marks(listed["lastmodified"], listed["pipeversion"]))
+        self._connection.update_product(
+            identity,
+            {"state": State.PUBLISHED.value, "recheck": None, **settled_mark_columns(settled)},
+        )
+
+    _END = f"""
+    UPDATE products SET recheck = NULL WHERE {_OF_GROUP} AND recheck IS NOT NULL
+    """  # noqa: S608 - our own condition
+
+    def end(self, product: Product) -> None:
+        """End the recheck of the night and type of a product: nothing of it waits any longer."""
+        self._connection.execute(self._END, group_values(product))

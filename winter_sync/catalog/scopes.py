@@ -1,0 +1,106 @@
+"""The part of the catalog that a scope means, as SQL conditions on `products` (named p).
+
+Only our own conditions and names of parameters are put into statements.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from winter_sync.catalog.rows import subject_values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from winter_sync.catalog.records import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A condition in SQL, and the values of its parameters."""
+
+    sql: str
+    values: dict[str, str]
+
+    def __and__(self, other: Condition) -> Condition:
+        """Return the condition that both hold."""
+        return Condition(f"{self.sql} AND {other.sql}", self.values | other.values)
+
+
+EVERYTHING = Condition("1", {})
+
+
+def parameters(name: str, values: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """Return a list of named parameters for `IN (...)`, and their values."""
+    named = {f"{name}_{number}": str(value) for number, value in enumerate(values)}
+    return ", ".join(f":{parameter}" for parameter in named), named
+
+
+def within(scope: Scope) -> Condition:
+    """Return the condition that a product is in a scope and listed now by one of its programs."""
+    return in_scope(scope) & listed_now(scope.programs)
+
+
+def in_scope(scope: Scope) -> Condition:
+    """Return the condition that a product is in a scope, whichever programs list it."""
+    condition = EVERYTHING
+    for part in _parts(scope):
+        condition &= part
+    return condition
+
+
+def _parts(scope: Scope) -> Iterator[Condition]:
+    for column, words in (
+        ("image_type", scope.image_types),
+        ("instrument", scope.instruments),
+        ("night", tuple(night.name for night in scope.nights)),
+    ):
+        if words:
+            names, values = parameters(column, words)
+            yield Condition(f"p.{column} IN ({names})", values)
+    if scope.first_night is not None:
+        yield Condition("p.night >= :first_night", {"first_night": scope.first_night.name})
+    if scope.last_night is not None:
+        yield Condition("p.night <= :last_night", {"last_night": scope.last_night.name})
+    if scope.damaged:
+        yield Condition("p.damage IS NOT NULL", {})
+    if scope.subjects:
+        yield _listed_by_subjects(scope)
+
+
+def _listed_by_subjects(scope: Scope) -> Condition:
+    """Return the condition that one of the scope's subjects listed a product last."""
+    rows, values = list[str](), dict[str, str]()
+    for number, subject in enumerate(scope.subjects):
+        named = {f"subject_{number}_{k}": value for k, value in subject_values(subject).items()}
+        rows.append(f"({', '.join(f':{name}' for name in named)})")
+        values |= named
+    return Condition(
+        "+EXISTS (SELECT 1 FROM listings b"  # noqa: S608 - see the top
+        " WHERE b.instrument = p.instrument AND b.savepath = p.savepath"
+        " AND (b.program, b.instrument, p.image_type, b.region) IN"
+        f" (VALUES {', '.join(rows)}))",
+        values,
+    )
+
+
+def listed_now(programs: Sequence[str]) -> Condition:
+    """Return the condition that one of these programs lists a product now."""
+    return _listed(programs, " AND l.withdrawn_at IS NULL")
+
+
+def listed_ever(programs: Sequence[str]) -> Condition:
+    """Return the condition that one of these programs lists a product or once did."""
+    return _listed(programs, "")
+
+
+def _listed(programs: Sequence[str], when: str) -> Condition:
+    # The sign changes no value. Without it SQLite since 3.51 makes a join of such a condition, and
+    # then reads all products of an instrument to choose a few from the head of the queue.
+    names, values = parameters("program", programs)
+    return Condition(
+        f"+EXISTS (SELECT 1 FROM listings l WHERE l.program IN ({names})"  # noqa: S608 - see the top
+        f" AND l.instrument = p.instrument AND l.savepath = p.savepath{when})",
+        values,
+    )
