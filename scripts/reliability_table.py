@@ -94,7 +94,7 @@ def faults_table() -> str:
 def kinds_table() -> str:
     """Give what the simulator can do."""
     sys.path.insert(0, str(ROOT))
-    from winter_sync.simulator.fault_script import KINDS as known  # noqa: N811, PLC0415 - see above
+    from winter_sync.simulator.faults.script import KINDS as known  # noqa: N811, PLC0415 - see above
 
     rows = []
     for name, kind in known.items():

@@ -33,7 +33,7 @@ from winter_sync.core.events import (
 )
 from winter_sync.core.traits import ImageType
 from winter_sync.simulator import Answer, Call, Faults
-from winter_sync.simulator.fault_script import parse_script
+from winter_sync.simulator.faults.script import parse_script
 from winter_sync.sync.poller import Poller
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from winter_sync.core.errors import DamagedError
 from winter_sync.formats import zip_stream as unzip
 from winter_sync.formats.zip_stream import Limits, MemberEnd, MemberStart, Unzipper
-from winter_sync.simulator.zips import Member, ZipStyle, pack, zipped
+from winter_sync.simulator.packing.zips import Member, ZipStyle, pack, zipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

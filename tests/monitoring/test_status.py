@@ -19,7 +19,7 @@ from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.factory import open_existing_catalog
 from winter_sync.monitoring.completeness import Numbers, Reach, by_program, headline, remainder
 from winter_sync.monitoring.status import Status, read_status, status_as_json
-from winter_sync.simulator.fault_script import parse_script
+from winter_sync.simulator.faults.script import parse_script
 
 if TYPE_CHECKING:
     from support.rig import Rig

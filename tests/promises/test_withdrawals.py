@@ -40,7 +40,7 @@ from winter_sync.simulator import (
     Simulator,
     Universe,
 )
-from winter_sync.simulator.universe import campaigns_of
+from winter_sync.simulator.observatory.universe import campaigns_of
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

@@ -16,7 +16,7 @@ import pytest
 from support.rig import Rig
 
 # The first product would else take the second that numpy and astropy need to be imported.
-import winter_sync.simulator.contents  # noqa: F401 - see above
+import winter_sync.simulator.observatory.contents  # noqa: F401 - see above
 from winter_sync.core.events import Received
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.traits import ImageType

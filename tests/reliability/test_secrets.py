@@ -40,14 +40,14 @@ from winter_sync.simulator import (
     ZipStyle,
     program_record,
 )
-from winter_sync.simulator.zips import DESCRIPTOR_FLAG, ENCRYPTED_FLAG, pack
+from winter_sync.simulator.packing.zips import DESCRIPTOR_FLAG, ENCRYPTED_FLAG, pack
 from winter_sync.web import Sources, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
     from pathlib import Path
 
-    from winter_sync.simulator.zips import Member
+    from winter_sync.simulator.packing.zips import Member
     from winter_sync.sync.engine import Mirror
     from winter_sync.sync.report import Report
 

@@ -43,8 +43,8 @@ from winter_sync.simulator import (
     parse_script,
     simulator_of,
 )
-from winter_sync.simulator.fault_script import KINDS, Place, Rule
-from winter_sync.simulator.misbehaviour import ENDPOINTS
+from winter_sync.simulator.faults.kinds import ENDPOINTS
+from winter_sync.simulator.faults.script import KINDS, Place, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -13,12 +13,12 @@ from simulator.archive_client import PROGRAM, Client, unzipped
 
 from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.simulator import Answer, Call, Faults, Observatory, Reset, Simulator, ZipStyle
-from winter_sync.simulator.zips import pack
+from winter_sync.simulator.packing.zips import pack
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from winter_sync.simulator.zips import Member
+    from winter_sync.simulator.packing.zips import Member
 
 
 def some_paths(observatory: Observatory) -> list[str]:

@@ -21,9 +21,9 @@ from astropy.wcs import WCS
 import winter_sync
 from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.simulator import Observatory, SimulatorOptions, demo_universe
-from winter_sync.simulator.frames import frame_of
-from winter_sync.simulator.questions import separation
-from winter_sync.simulator.starfield import stars_of
+from winter_sync.simulator.http.requests import separation
+from winter_sync.simulator.observatory.frames import frame_of
+from winter_sync.simulator.sky.starfield import stars_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -23,8 +23,8 @@ from winter_sync.simulator import (
     settled,
     sized_universe,
 )
-from winter_sync.simulator.holdings import DEEP_SUBDIR, Holding
-from winter_sync.simulator.sky import altitude, dark_hours, pacific_offset, sun_altitude
+from winter_sync.simulator.observatory.holdings import DEEP_SUBDIR, Holding
+from winter_sync.simulator.sky.ephemeris import altitude, dark_hours, pacific_offset, sun_altitude
 
 WINTER_NIGHT, SUMMER_NIGHT = Night("20240211"), Night("20250620")
 

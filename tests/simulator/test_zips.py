@@ -21,8 +21,8 @@ from simulator.archive_client import PROGRAM, Client, unzipped
 
 from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.simulator import Observatory, Simulator, ZipStyle
-from winter_sync.simulator.downloads import chunked
-from winter_sync.simulator.zips import Member, Packed, pack, zipped
+from winter_sync.simulator.packing.downloads import chunked
+from winter_sync.simulator.packing.zips import Member, Packed, pack, zipped
 
 if TYPE_CHECKING:
     from pathlib import Path

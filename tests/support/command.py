@@ -32,7 +32,7 @@ from winter_sync.simulator import (
     Simulator,
     program_record,
 )
-from winter_sync.simulator.universe import demo_universe
+from winter_sync.simulator.observatory.universe import demo_universe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

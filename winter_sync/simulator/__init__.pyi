@@ -1,4 +1,8 @@
-from .accounts import (
+from .faults.hooks import Answer, Call, Faults, Reset
+from .faults.kinds import Circumstances
+from .faults.script import Script, Scripted, parse_script
+from .http.server import Simulator
+from .observatory.accounts import (
     DEFAULT_PASSWORD,
     DEFAULT_PROGRAMS,
     DEFAULT_USER,
@@ -7,17 +11,13 @@ from .accounts import (
     key_of,
     program_record,
 )
-from .clock import SimulatedClock
-from .fault_script import Script, Scripted, parse_script
-from .faults import Answer, Call, Faults, Reset
-from .misbehaviour import Circumstances
-from .observatory import Observatory, settled
-from .observing import Campaign
+from .observatory.clock import SimulatedClock
+from .observatory.observatory import Observatory, settled
+from .observatory.observing import Campaign
+from .observatory.universe import DEMO_NIGHT, Universe, demo_universe, sized_universe
 from .options import SimulatorOptions
+from .packing.zips import ZipStyle
 from .running import serve, simulator_of
-from .server import Simulator
-from .universe import DEMO_NIGHT, Universe, demo_universe, sized_universe
-from .zips import ZipStyle
 
 __all__ = [
     "DEFAULT_PASSWORD",

@@ -5,19 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from winter_sync.simulator.accounts import DEFAULT_PROGRAMS
-from winter_sync.simulator.clock import SimulatedClock
-from winter_sync.simulator.misbehaviour import utc_now
-from winter_sync.simulator.observatory import TINY_SCALE, Observatory, settled
-from winter_sync.simulator.universe import DEFAULT_NIGHTS, DEFAULT_SEED, Universe, campaigns_of
-from winter_sync.simulator.zips import ZipStyle
+from winter_sync.simulator.faults.kinds import utc_now
+from winter_sync.simulator.observatory.accounts import DEFAULT_PROGRAMS
+from winter_sync.simulator.observatory.clock import SimulatedClock
+from winter_sync.simulator.observatory.observatory import TINY_SCALE, Observatory, settled
+from winter_sync.simulator.observatory.universe import (
+    DEFAULT_NIGHTS,
+    DEFAULT_SEED,
+    Universe,
+    campaigns_of,
+)
+from winter_sync.simulator.packing.zips import ZipStyle
 
 if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
     from winter_sync.core import Night
-    from winter_sync.simulator.fault_script import Script
+    from winter_sync.simulator.faults.script import Script
 
 
 @dataclass(frozen=True, slots=True)

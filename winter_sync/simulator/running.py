@@ -6,8 +6,8 @@ import asyncio
 import signal
 from typing import TYPE_CHECKING
 
-from winter_sync.simulator.misbehaviour import Circumstances
-from winter_sync.simulator.server import Simulator
+from winter_sync.simulator.faults.kinds import Circumstances
+from winter_sync.simulator.http.server import Simulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,9 +10,9 @@ import numpy as np
 from astropy.io import fits
 
 from winter_sync.core import ImageType, Instrument
-from winter_sync.simulator.observing import FILTERS, WINTER_BOARDS
-from winter_sync.simulator.sky import altitude, pacific_offset
-from winter_sync.simulator.starfield import (
+from winter_sync.simulator.observatory.observing import FILTERS, WINTER_BOARDS
+from winter_sync.simulator.sky.ephemeris import altitude, pacific_offset
+from winter_sync.simulator.sky.starfield import (
     Frame,
     bad_pixels,
     generator,
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from winter_sync.simulator.holdings import Holding
-    from winter_sync.simulator.observing import Dither, Visit
+    from winter_sync.simulator.observatory.holdings import Holding
+    from winter_sync.simulator.observatory.observing import Dither, Visit
 
     Card = tuple[str, Any, str]
 

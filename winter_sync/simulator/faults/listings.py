@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
-from winter_sync.simulator.misbehaviour import QUERIES, Kind
+from winter_sync.simulator.faults.kinds import QUERIES, Kind
 
 if TYPE_CHECKING:
-    from winter_sync.simulator.faults import Call
+    from winter_sync.simulator.faults.hooks import Call
 
 Rows = list[Any]
 

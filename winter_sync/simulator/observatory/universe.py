@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from winter_sync.core import Instrument, Night
-from winter_sync.simulator.accounts import DEFAULT_PROGRAMS
-from winter_sync.simulator.holdings import Holding, holdings_of
-from winter_sync.simulator.observing import Campaign, observe
+from winter_sync.simulator.observatory.accounts import DEFAULT_PROGRAMS
+from winter_sync.simulator.observatory.holdings import Holding, holdings_of
+from winter_sync.simulator.observatory.observing import Campaign, observe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -14,21 +14,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from aiohttp import web
 
-from winter_sync.simulator.control import control_routes
-from winter_sync.simulator.downloads import file_chunks, members_of, spooled, zip_chunks
-from winter_sync.simulator.faults import Answer, Call, Faults, GoneAway, Reset
-from winter_sync.simulator.memberstore import MemberStore
-from winter_sync.simulator.observatory import Observatory
-from winter_sync.simulator.questions import (
-    Asked,
-    Parameters,
-    read_body,
-    read_parameters,
-    read_paths,
-    read_queries,
-)
-from winter_sync.simulator.records import RequestRecord, Trace
-from winter_sync.simulator.refusals import (
+from winter_sync.simulator.faults.hooks import Answer, Call, Faults, GoneAway, Reset
+from winter_sync.simulator.http.control import control_routes
+from winter_sync.simulator.http.errors import (
     BAD_PROGRAM,
     BAD_USER,
     FOREIGN_PROGRAM,
@@ -37,7 +25,19 @@ from winter_sync.simulator.refusals import (
     unauthorised,
     unprocessable,
 )
-from winter_sync.simulator.zips import ZipStyle
+from winter_sync.simulator.http.request_log import RequestRecord, Trace
+from winter_sync.simulator.http.requests import (
+    Asked,
+    Parameters,
+    read_body,
+    read_parameters,
+    read_paths,
+    read_queries,
+)
+from winter_sync.simulator.observatory.observatory import Observatory
+from winter_sync.simulator.packing.downloads import file_chunks, members_of, spooled, zip_chunks
+from winter_sync.simulator.packing.member_store import MemberStore
+from winter_sync.simulator.packing.zips import ZipStyle
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from winter_sync.core import ImageType
-    from winter_sync.simulator.accounts import Account, ProgramRecord
-    from winter_sync.simulator.observatory import Entry
+    from winter_sync.simulator.observatory.accounts import Account, ProgramRecord
+    from winter_sync.simulator.observatory.observatory import Entry
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

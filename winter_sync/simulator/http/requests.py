@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from winter_sync.core import Cone, ImageType, Instrument, Rectangle, Region, Target
-from winter_sync.simulator.refusals import Problem, missing, problem, unprocessable
+from winter_sync.simulator.http.errors import Problem, missing, problem, unprocessable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,8 +8,8 @@ from email.utils import format_datetime
 from functools import partial
 from typing import ClassVar
 
-from winter_sync.simulator.faults import Answer, Call, GoneAway, Reset
-from winter_sync.simulator.misbehaviour import Kind
+from winter_sync.simulator.faults.hooks import Answer, Call, GoneAway, Reset
+from winter_sync.simulator.faults.kinds import Kind
 
 PAGE = b"<!DOCTYPE html><html><head><title>Under maintenance</title></head><body></body></html>\n"
 _WAIT = 30.0

@@ -13,12 +13,12 @@ import fastavro
 import numpy as np
 from astropy.io import fits
 
-from winter_sync.simulator.frames import frame_of
-from winter_sync.simulator.observing import FILTERS
-from winter_sync.simulator.starfield import generator
+from winter_sync.simulator.observatory.frames import frame_of
+from winter_sync.simulator.observatory.observing import FILTERS
+from winter_sync.simulator.sky.starfield import generator
 
 if TYPE_CHECKING:
-    from winter_sync.simulator.holdings import Holding
+    from winter_sync.simulator.observatory.holdings import Holding
 
 _UNIX_JD = 2440587.5
 _SOURCES_AT_FULL_SCALE = 120

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from winter_sync.simulator.zips import Packed, ZipStyle, pack
+from winter_sync.simulator.packing.zips import Packed, ZipStyle, pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

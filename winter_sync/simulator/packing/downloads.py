@@ -8,14 +8,14 @@ from contextlib import closing
 from itertools import islice
 from typing import IO, TYPE_CHECKING
 
-from winter_sync.simulator.zips import Member, ZipStyle, zipped
+from winter_sync.simulator.packing.zips import Member, ZipStyle, zipped
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Iterable, Iterator, Sequence
 
-    from winter_sync.simulator.memberstore import MemberStore
-    from winter_sync.simulator.observatory import Entry, Observatory
-    from winter_sync.simulator.zips import Packed
+    from winter_sync.simulator.observatory.observatory import Entry, Observatory
+    from winter_sync.simulator.packing.member_store import MemberStore
+    from winter_sync.simulator.packing.zips import Packed
 
 _BATCH_BYTES = 1024 * 1024
 

@@ -7,15 +7,15 @@ import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from winter_sync.simulator.misbehaviour import DOWNLOADS, QUERIES, Kind, basename
-from winter_sync.simulator.wrong_members import Content, Members, Repacking
-from winter_sync.simulator.zips import DEFLATED, DESCRIPTOR_FLAG, Packed
+from winter_sync.simulator.faults.kinds import DOWNLOADS, QUERIES, Kind, basename
+from winter_sync.simulator.faults.members import Content, Members, Repacking
+from winter_sync.simulator.packing.zips import DEFLATED, DESCRIPTOR_FLAG, Packed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from winter_sync.simulator.faults import Call
-    from winter_sync.simulator.zips import Member
+    from winter_sync.simulator.faults.hooks import Call
+    from winter_sync.simulator.packing.zips import Member
 
 _BLOCK, _CARD = 2880, 80
 _ZEROS = 2880

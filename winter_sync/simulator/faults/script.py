@@ -22,15 +22,9 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from winter_sync.core import ImageType, Instrument
-from winter_sync.simulator import (
-    odd_files,
-    wrong_answers,
-    wrong_listings,
-    wrong_members,
-    wrong_streams,
-)
-from winter_sync.simulator.faults import Answer, Call, Faults
-from winter_sync.simulator.misbehaviour import (
+from winter_sync.simulator.faults import answers, listings, members, odd_files, streams
+from winter_sync.simulator.faults.hooks import Answer, Call, Faults
+from winter_sync.simulator.faults.kinds import (
     DOWNLOADS,
     ENDPOINTS,
     Circumstances,
@@ -43,14 +37,14 @@ from winter_sync.simulator.misbehaviour import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
-    from winter_sync.simulator.zips import Member
+    from winter_sync.simulator.packing.zips import Member
 
 KINDS: dict[str, type[Kind]] = {
     kind.name: kind
-    for module in (wrong_answers, wrong_listings, wrong_streams, wrong_members, odd_files)
+    for module in (answers, listings, streams, members, odd_files)
     for kind in module.KINDS
 }
-"""Every kind of misbehaviour, by its name."""
+"""Every kind of fault, by its name."""
 
 _RULE = re.compile(
     r"(?P<kind>[^=:@]+)"
@@ -88,7 +82,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One kind of misbehaviour, how often (0 to 1) or how many times at most, and where."""
+    """One kind of fault, how often (0 to 1) or how many times at most, and where."""
 
     kind: type[Kind]
     value: float | None = None

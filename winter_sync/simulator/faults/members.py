@@ -6,10 +6,10 @@ import zlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from winter_sync.simulator.misbehaviour import DOWNLOADS, Kind, basename
-from winter_sync.simulator.wrong_answers import PAGE
-from winter_sync.simulator.wrong_streams import turned
-from winter_sync.simulator.zips import (
+from winter_sync.simulator.faults.answers import PAGE
+from winter_sync.simulator.faults.kinds import DOWNLOADS, Kind, basename
+from winter_sync.simulator.faults.streams import turned
+from winter_sync.simulator.packing.zips import (
     DEFLATED,
     DESCRIPTOR_FLAG,
     ENCRYPTED_FLAG,
@@ -24,7 +24,7 @@ from winter_sync.simulator.zips import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from winter_sync.simulator.faults import Call
+    from winter_sync.simulator.faults.hooks import Call
 
 _UNKNOWN_METHOD = 99
 _MEGABYTE = 1_000_000

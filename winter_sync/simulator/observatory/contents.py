@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from winter_sync.core import ImageType
-from winter_sync.simulator.alerts import avro_file
-from winter_sync.simulator.frames import fits_file
+from winter_sync.simulator.observatory.alerts import avro_file
+from winter_sync.simulator.observatory.frames import fits_file
 
 if TYPE_CHECKING:
-    from winter_sync.simulator.holdings import Holding
+    from winter_sync.simulator.observatory.holdings import Holding
 
 
 def content_of(holding: Holding, seed: int, scale: float, revision: int) -> bytes:

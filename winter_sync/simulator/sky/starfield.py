@@ -12,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from winter_sync.simulator.observing import Dither, Visit
+    from winter_sync.simulator.observatory.observing import Dither, Visit
 
 _FIELD_DEGREES = 1.6
 _STARS_AT_FULL_SCALE = 3000

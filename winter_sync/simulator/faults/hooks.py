@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 
     from winter_sync.core import ImageType, Instrument
-    from winter_sync.simulator.zips import Member
+    from winter_sync.simulator.packing.zips import Member
 
 
 class Reset(Exception):  # noqa: N818 - a thing that is done to the client, not an error here

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from winter_sync.core import NO_SURVEY_FIELD, Instrument, Night
-from winter_sync.simulator.sky import altitude, dark_hours, sidereal_time
+from winter_sync.simulator.sky.ephemeris import altitude, dark_hours, sidereal_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -9,12 +9,12 @@ from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from winter_sync.core import ImageType, Instrument, Night, Product
-from winter_sync.simulator.accounts import Accounts, default_accounts
-from winter_sync.simulator.clock import SimulatedClock
-from winter_sync.simulator.holdings import Holding, savepath
-from winter_sync.simulator.observing import FILTERS
-from winter_sync.simulator.sky import pacific_offset
-from winter_sync.simulator.universe import Universe
+from winter_sync.simulator.observatory.accounts import Accounts, default_accounts
+from winter_sync.simulator.observatory.clock import SimulatedClock
+from winter_sync.simulator.observatory.holdings import Holding, savepath
+from winter_sync.simulator.observatory.observing import FILTERS
+from winter_sync.simulator.observatory.universe import Universe
+from winter_sync.simulator.sky.ephemeris import pacific_offset
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -186,7 +186,7 @@ class Observatory:
             If the archive never holds such a product.
         """
         # Not at the top: numpy and astropy take a second, and most users only list.
-        from winter_sync.simulator.contents import content_of  # noqa: PLC0415
+        from winter_sync.simulator.observatory.contents import content_of  # noqa: PLC0415
 
         entry = self.entry(Instrument(instrument), savepath)
         number = entry.revision if revision is None else revision

@@ -5,9 +5,9 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from winter_sync.simulator.faults import Call, Reset
-from winter_sync.simulator.misbehaviour import DOWNLOADS, Kind, basename
-from winter_sync.simulator.zips import DESCRIPTOR_FLAG
+from winter_sync.simulator.faults.hooks import Call, Reset
+from winter_sync.simulator.faults.kinds import DOWNLOADS, Kind, basename
+from winter_sync.simulator.packing.zips import DESCRIPTOR_FLAG
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from winter_sync.simulator.refusals import problem, unprocessable
+from winter_sync.simulator.http.errors import problem, unprocessable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from winter_sync.simulator.clock import SimulatedClock
-    from winter_sync.simulator.observatory import Entry, Observatory
-    from winter_sync.simulator.records import RequestRecord
+    from winter_sync.simulator.http.request_log import RequestRecord
+    from winter_sync.simulator.observatory.clock import SimulatedClock
+    from winter_sync.simulator.observatory.observatory import Entry, Observatory
 
 
 def control_routes(

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, ClassVar
 
-from winter_sync.simulator.faults import Answer, Call, Faults
+from winter_sync.simulator.faults.hooks import Answer, Call, Faults
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

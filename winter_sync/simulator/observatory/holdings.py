@@ -8,13 +8,13 @@ from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from winter_sync.core import ImageType, Instrument, Product
-from winter_sync.simulator.observing import WINTER_BOARDS
-from winter_sync.simulator.sky import PALOMAR_ZONE
+from winter_sync.simulator.observatory.observing import WINTER_BOARDS
+from winter_sync.simulator.sky.ephemeris import PALOMAR_ZONE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from winter_sync.simulator.observing import Dither, Visit
+    from winter_sync.simulator.observatory.observing import Dither, Visit
 
 RAW_ROOT = "/data/loki/raw_data"
 DATA_ROOT = "/data/loki/data"

@@ -1,0 +1,1 @@
+"""The archive's API over HTTP, and the simulator's own endpoints."""

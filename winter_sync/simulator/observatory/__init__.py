@@ -1,0 +1,1 @@
+"""The observatory: who observed what, and which files of it the archive holds."""

@@ -1,0 +1,1 @@
+"""Zip archives of the files, as the archive sends them."""
