@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
-import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from winter_sync.archive import Api, Timeouts
 from winter_sync.catalog import Catalog, CatalogThread, Checks, Files, Scope, may_write
 from winter_sync.config import read_credentials
-from winter_sync.core import Damage, UsageError, WinterSyncError, explained, has_name
+from winter_sync.core import (
+    REAL_TIME,
+    Damage,
+    Time,
+    UsageError,
+    WinterSyncError,
+    explained,
+    has_name,
+    utc_now,
+)
 from winter_sync.sync import Downloader, Fetcher, Mirror, Poller, QuickLook, glances
 from winter_sync.tree import Roots, Tree, lost, memory_path, refuse_other_root, refuse_strangers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
     from concurrent.futures import Executor
+    from datetime import datetime
     from pathlib import Path
 
     from winter_sync.config import Settings
@@ -35,21 +42,14 @@ PATIENCE = 120.0
 """So many seconds a run that ends waits for a server that is unwell."""
 
 
-def now() -> datetime:
-    """Give the current UTC time."""
-    return datetime.now(UTC)
-
-
 @asynccontextmanager
-async def open_api(  # noqa: PLR0913 - time comes in three ways, all by name
+async def open_api(
     settings: Settings,
     credentials: Credentials,
     tell: Tell = lambda _: None,
     *,
     patience: float = PATIENCE,
-    clock: Callable[[], datetime] = now,
-    monotonic: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    time: Time = REAL_TIME,
 ) -> AsyncIterator[Api]:
     """Open a client of the archive that the settings name."""
     api = settings.api
@@ -64,9 +64,7 @@ async def open_api(  # noqa: PLR0913 - time comes in three ways, all by name
             first_byte=api.first_byte_timeout.total_seconds(),
             silence=api.silence_timeout.total_seconds(),
         ),
-        clock=clock,
-        monotonic=monotonic,
-        sleep=sleep,
+        time=time,
         patience=patience,
         tell=tell,
     ) as opened:
@@ -74,16 +72,14 @@ async def open_api(  # noqa: PLR0913 - time comes in three ways, all by name
 
 
 @asynccontextmanager
-async def open_mirror(  # noqa: PLR0913 - time comes in three ways, all by name
+async def open_mirror(  # noqa: PLR0913 - all by name
     settings: Settings,
     tell: Tell,
     *,
     selections: Sequence[Selection] | None = None,
     credentials: Credentials | None = None,
     patience: float = PATIENCE,
-    clock: Callable[[], datetime] = now,
-    monotonic: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    time: Time = REAL_TIME,
     new_root: bool = False,
 ) -> AsyncIterator[Mirror]:
     """Open the mirror that the settings describe, and close all of it at the end.
@@ -100,10 +96,8 @@ async def open_mirror(  # noqa: PLR0913 - time comes in three ways, all by name
         The secrets, where they were found before.
     patience
         How many seconds a request may be held while the server is unwell.
-    clock
-        Gives the current UTC time.
-    monotonic, sleep
-        Give a time in seconds that never goes back; wait so many seconds.
+    time
+        Clocks, how to wait, and chance.
     new_root
         Begin anew in a root that lost its mirror because somebody emptied it on purpose.
 
@@ -122,15 +116,13 @@ async def open_mirror(  # noqa: PLR0913 - time comes in three ways, all by name
         follow_links=settings.mirror.follow_links,
     )
     async with (
-        _open_catalog(settings, tree, clock, new_root=new_root) as catalog,
+        _open_catalog(settings, tree, time.clock, new_root=new_root) as catalog,
         open_api(
             settings,
             secrets,
             tell,
             patience=patience,
-            clock=clock,
-            monotonic=monotonic,
-            sleep=sleep,
+            time=time,
         ) as api,
     ):
         with (
@@ -142,7 +134,7 @@ async def open_mirror(  # noqa: PLR0913 - time comes in three ways, all by name
                 tell(noticed)
             name = await catalog(Catalog.mirror_name)
             parts = _Parts(settings, api, catalog, session, threads, listings, tell, name or "")
-            yield parts.mirror(chosen, clock)
+            yield parts.mirror(chosen, time)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,22 +151,22 @@ class _Parts:
     name: str
     """Of the mirror, as the catalog has it."""
 
-    def mirror(self, selections: Sequence[Selection], clock: Callable[[], datetime]) -> Mirror:
+    def mirror(self, selections: Sequence[Selection], time: Time) -> Mirror:
         """Put the mirror together."""
         return Mirror(
             api=self.api,
             catalog=self.catalog,
             session=self.session,
-            poller=self._poller(clock),
-            downloader=self._downloader(),
-            quick_look=self._quick_look(clock),
+            poller=self._poller(time),
+            downloader=self._downloader(time),
+            quick_look=self._quick_look(time),
             threads=self.threads,
             selections=selections,
             connections=self.settings.api.connections,
             tell=self.tell,
         )
 
-    def _poller(self, clock: Callable[[], datetime]) -> Poller:
+    def _poller(self, time: Time) -> Poller:
         return Poller(
             api=self.api,
             catalog=self.catalog,
@@ -182,10 +174,10 @@ class _Parts:
             layout=self.settings.layout,
             rhythm=self.settings.rhythm,
             tell=self.tell,
-            clock=clock,
+            time=time,
         )
 
-    def _quick_look(self, clock: Callable[[], datetime]) -> QuickLook:
+    def _quick_look(self, time: Time) -> QuickLook:
         tree = self.session.tree
         return QuickLook(
             catalog=self.catalog,
@@ -194,11 +186,11 @@ class _Parts:
             threads=self.threads,
             rhythm=self.settings.rhythm,
             tell=self.tell,
-            clock=clock,
+            time=time,
             follow_links=tree.follow_links,
         )
 
-    def _downloader(self) -> Downloader:
+    def _downloader(self, time: Time) -> Downloader:
         return Downloader(
             api=self.api,
             catalog=self.catalog,
@@ -212,7 +204,7 @@ class _Parts:
             ),
             threads=self.threads,
             tell=self.tell,
-            random=random.random,
+            time=time,
         )
 
 
@@ -236,7 +228,7 @@ async def open_existing_catalog(
     if not has_name(path):
         raise _nothing_yet(settings.root)
     reading = beside_writer or not may_write(path)
-    async with CatalogThread(path, now, reading=reading) as catalog:
+    async with CatalogThread(path, utc_now, reading=reading) as catalog:
         name = await catalog(Catalog.mirror_name)
         if name is not None:
             refuse_other_root(Tree(settings.root), name, path)

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from winter_sync.archive.circuit_breaker import Circuit, Closed, Opened
+from winter_sync.core.clocks import Time
 from winter_sync.core.errors import TransientError
 
 BUSY = TransientError("busy")
@@ -22,9 +23,7 @@ class Server:
         self.told: list[Opened | Closed] = []
         self.circuit = Circuit(
             probe=self.probe,
-            clock=lambda: self.now,
-            sleep=self.sleep,
-            random=lambda: 0.5,
+            time=Time(monotonic=lambda: self.now, sleep=self.sleep, random=lambda: 0.5),
             patience=patience,
             tell=self.told.append,
         )

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
 import pytest
 from aiohttp import web
-from support.driven import Time
+from support.driven import DrivenTime
 from support.rig import path_of
 from support.wires import ABSURD_DATES, OK, abort, listening, request_of, saying
 
 from winter_sync.archive.client import Api, Timeouts, query_body
 from winter_sync.archive.listing import MOST_ROWS
+from winter_sync.core.clocks import Time, utc_now
 from winter_sync.core.credentials import Credentials
 from winter_sync.core.downloads import Batch, Candidate
 from winter_sync.core.errors import (
@@ -80,22 +81,24 @@ class Options(TypedDict, total=False):
     """What of an `Api` a test may choose."""
 
     timeouts: Timeouts
-    clock: Callable[[], datetime]
 
 
 class Client:
     """An `Api` whose waits take no time and are noted."""
 
     def __init__(
-        self, url: str, credentials: Credentials = GOOD, **options: Unpack[Options]
+        self,
+        url: str,
+        credentials: Credentials = GOOD,
+        clock: Callable[[], datetime] = utc_now,
+        **options: Unpack[Options],
     ) -> None:
         self.waits: list[float] = []
         self.api = Api(
             url,
             credentials,
             interval=0,
-            monotonic=lambda: sum(self.waits),
-            sleep=self._sleep,
+            time=Time(clock, lambda: sum(self.waits), self._sleep),
             **options,
         )
 
@@ -566,7 +569,7 @@ async def test_no_connection_outlives_its_answer() -> None:
 
 def test_our_own_patience_is_no_silence_of_the_server() -> None:
     """However far apart requests are to be, waiting for one's turn is not waiting for an answer."""
-    time = Time(datetime(2025, 10, 26, tzinfo=UTC))
+    time = DrivenTime(datetime(2025, 10, 26, tzinfo=UTC))
 
     async def answer(_: web.Request) -> web.Response:
         return web.json_response({"body": []})
@@ -574,7 +577,7 @@ def test_our_own_patience_is_no_silence_of_the_server() -> None:
     async def ask_twice() -> None:
         async with (
             answering(answer) as url,
-            Api(url, GOOD, interval=3600, monotonic=time.loop.time) as api,
+            Api(url, GOOD, interval=3600, time=Time(monotonic=time.loop.time)) as api,
         ):
             async with asyncio.TaskGroup() as group:
                 for _ in range(2):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -10,18 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from winter_sync.archive.rate_limit import Pace
+from winter_sync.core.clocks import Time
 
 
-class Time:
+class DrivenTime:
     """A time that passes only when somebody sleeps."""
 
     def __init__(self) -> None:
         self.now = 100.0
         self.slept: list[float] = []
 
-    def clock(self) -> float:
-        """Give the time."""
-        return self.now
+    @property
+    def bundle(self) -> Time:
+        """What is passed."""
+        return Time(monotonic=lambda: self.now, sleep=self.sleep)
 
     async def sleep(self, seconds: float) -> None:
         """Let time pass at once, and others run."""
@@ -31,29 +34,29 @@ class Time:
 
 
 @pytest.fixture
-def time() -> Time:
+def time() -> DrivenTime:
     """Give a time that is driven."""
-    return Time()
+    return DrivenTime()
 
 
-async def test_the_first_caller_does_not_wait(time: Time) -> None:
+async def test_the_first_caller_does_not_wait(time: DrivenTime) -> None:
     """Nothing came before the first request."""
-    await Pace(5, time.clock, time.sleep).turn()
+    await Pace(5, time.bundle).turn()
     assert time.slept == []
 
 
-async def test_starts_are_kept_apart(time: Time) -> None:
+async def test_starts_are_kept_apart(time: DrivenTime) -> None:
     """Each further request starts an interval after the one before."""
-    pace, starts = Pace(5, time.clock, time.sleep), []
+    pace, starts = Pace(5, time.bundle), []
     for _ in range(4):
         await pace.turn()
         starts.append(time.now)
     assert starts == [100, 105, 110, 115]
 
 
-async def test_what_has_passed_is_not_waited_for(time: Time) -> None:
+async def test_what_has_passed_is_not_waited_for(time: DrivenTime) -> None:
     """Time that a request took counts, and a long rest earns no burst."""
-    pace = Pace(5, time.clock, time.sleep)
+    pace = Pace(5, time.bundle)
     await pace.turn()
     time.now += 3
     await pace.turn()
@@ -64,9 +67,9 @@ async def test_what_has_passed_is_not_waited_for(time: Time) -> None:
     assert time.slept == [2, 5]
 
 
-async def test_callers_are_served_in_their_order(time: Time) -> None:
+async def test_callers_are_served_in_their_order(time: DrivenTime) -> None:
     """Who asks first starts first, also when many ask at once."""
-    pace, served = Pace(1, time.clock, time.sleep), list[tuple[int, float]]()
+    pace, served = Pace(1, time.bundle), list[tuple[int, float]]()
 
     async def call(number: int) -> None:
         await pace.turn()
@@ -76,7 +79,7 @@ async def test_callers_are_served_in_their_order(time: Time) -> None:
     assert served == [(number, 100.0 + number) for number in range(5)]
 
 
-async def test_a_caller_that_gives_up_takes_no_turn(time: Time) -> None:
+async def test_a_caller_that_gives_up_takes_no_turn(time: DrivenTime) -> None:
     """The turn of a cancelled caller is the next one's, at the same time."""
     asleep = asyncio.Event()
 
@@ -86,7 +89,7 @@ async def test_a_caller_that_gives_up_takes_no_turn(time: Time) -> None:
             await asyncio.Event().wait()
         await time.sleep(seconds)
 
-    pace = Pace(5, time.clock, sleep)
+    pace = Pace(5, replace(time.bundle, sleep=sleep))
     await pace.turn()
     waiting = asyncio.create_task(pace.turn())
     await asleep.wait()
@@ -98,9 +101,9 @@ async def test_a_caller_that_gives_up_takes_no_turn(time: Time) -> None:
     assert time.now == 105
 
 
-async def test_no_interval_is_no_wait(time: Time) -> None:
+async def test_no_interval_is_no_wait(time: DrivenTime) -> None:
     """An interval of zero lets every request start at once."""
-    pace = Pace(0, time.clock, time.sleep)
+    pace = Pace(0, time.bundle)
     for _ in range(3):
         await pace.turn()
     assert time.slept == []
@@ -111,8 +114,8 @@ def test_starts_are_never_closer_than_the_interval(interval: float, works: list[
     """Whatever happens between requests, the interval is kept, and no more is waited than it."""
 
     async def run() -> list[float]:
-        time, starts = Time(), list[float]()
-        pace = Pace(interval, time.clock, time.sleep)
+        time, starts = DrivenTime(), list[float]()
+        pace = Pace(interval, time.bundle)
         for seconds in works:
             await pace.turn()
             starts.append(time.now)

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.driven import Time
+from support.driven import DrivenTime
 from support.keeper import kept
 from support.rig import Rig
 from support.wires import ABSURD_DATES
 
 from winter_sync.archive.server_clock import BELIEVED_WITHIN, ServerClock, http_date
+from winter_sync.core.clocks import Time
 from winter_sync.core.events import ClocksDiffer
 from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.simulator import Observatory, Simulator, demo_universe
@@ -39,7 +40,7 @@ class Machine:
         self.wall = self.steady = wall
         self.began = wall
         self.reported: list[timedelta] = []
-        self.server = ServerClock(lambda: self.wall, self._monotonic, self.reported.append)
+        self.server = ServerClock(Time(lambda: self.wall, self._monotonic), self.reported.append)
 
     def _monotonic(self) -> float:
         return (self.steady - self.began).total_seconds()
@@ -137,7 +138,7 @@ async def test_an_absurd_date_costs_nothing(header: str, tmp_path: Path) -> None
 @pytest.mark.parametrize("header", [ABSURD_DATES[0], ABSURD_DATES[3]], ids=["9999", "1970"])
 def test_a_daemon_outlives_an_absurd_date(header: str, tmp_path: Path) -> None:
     """A daemon whose archive tells the year 9999 or 1970 polls on for hours and reports it once."""
-    time = Time(NOW)
+    time = DrivenTime(NOW)
 
     async def watch() -> None:
         async with kept(time, demo_universe(), tmp_path, date=header) as keeper:

@@ -15,6 +15,7 @@ import pytest
 from support.wires import AUTHORITY, OK, ProxyServer, abort, listening, saying
 
 from winter_sync.archive.client import Api, Timeouts
+from winter_sync.core.clocks import Time
 from winter_sync.core.credentials import Credentials
 from winter_sync.core.errors import BadAnswerError, TransientError, WinterSyncError
 from winter_sync.core.proxies import Proxy, parse_proxy
@@ -64,7 +65,9 @@ async def failure(
     url: str, proxy: Proxy | None = None, timeouts: Timeouts = USUAL
 ) -> WinterSyncError:
     """Ask a server for a listing; give how it failed, which shows no secret anywhere."""
-    async with Api(url, SECRET, proxy=proxy, interval=0, sleep=no_wait, timeouts=timeouts) as api:
+    async with Api(
+        url, SECRET, proxy=proxy, interval=0, time=Time(sleep=no_wait), timeouts=timeouts
+    ) as api:
         with pytest.raises(WinterSyncError) as failed:
             await api.query(QUERY)
     assert_silent(failed.value)
@@ -346,7 +349,7 @@ async def test_a_connection_that_does_not_come() -> None:
 async def test_no_free_file_descriptor() -> None:
     """A machine that has no descriptor left is not called an archive that is down."""
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    async with Api("http://127.0.0.1:82", SECRET, interval=0, sleep=no_wait) as api:
+    async with Api("http://127.0.0.1:82", SECRET, interval=0, time=Time(sleep=no_wait)) as api:
         resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
         try:
             with pytest.raises(TransientError) as failed:
@@ -417,7 +420,7 @@ async def test_a_trusted_certificate_is_enough() -> None:
     """With the authority in SSL_CERT_FILE the archive is reached in TLS."""
     async with (
         listening(saying(OK), "good") as port,
-        Api(f"https://127.0.0.1:{port}", SECRET, interval=0, sleep=no_wait) as api,
+        Api(f"https://127.0.0.1:{port}", SECRET, interval=0, time=Time(sleep=no_wait)) as api,
     ):
         await api.ping()
 

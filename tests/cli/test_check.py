@@ -13,6 +13,7 @@ from support.rig import Rig
 
 from winter_sync.cli.check import Finding, examine, show, worst
 from winter_sync.config.settings import Settings, holds_secret
+from winter_sync.core.clocks import Time
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.simulator import (
@@ -52,7 +53,7 @@ def made(rig: Rig, **changes: dict[str, Any]) -> Settings:
 
 async def found(settings: Settings) -> dict[str, Finding]:
     """Give all findings; waiting takes no time."""
-    return {finding.what: finding async for finding in examine(settings, sleep=_no_wait)}
+    return {finding.what: finding async for finding in examine(settings, time=Time(sleep=_no_wait))}
 
 
 async def _no_wait(seconds: float) -> None:
@@ -124,7 +125,9 @@ async def test_files_that_others_may_read_are_a_warning(rig: Rig, tmp_path: Path
     settings = Settings(**{**dict(settings), "programs": [program]})
 
     async def told() -> list[Finding]:
-        found = [one async for one in examine(settings, settings_file=file, sleep=_no_wait)]
+        found = [
+            one async for one in examine(settings, settings_file=file, time=Time(sleep=_no_wait))
+        ]
         assert faults_in({one.what: one for one in found}) == {}
         return [one for one in found if one.what == "permissions"]
 

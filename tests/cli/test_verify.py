@@ -35,6 +35,7 @@ from winter_sync.cli.status_view import show
 from winter_sync.cli.verify import VerifyDisplay
 from winter_sync.cli.verify_json import result_as_json
 from winter_sync.cli.verify_report import summary
+from winter_sync.core.clocks import Time
 from winter_sync.core.errors import ExitCode, StorageError, UsageError
 from winter_sync.core.events import FilesChanged, FilesLost
 from winter_sync.core.layout import STATE_DIR
@@ -637,7 +638,7 @@ async def test_an_unmounted_root_is_not_taken_for_deleted_files(here: Rig) -> No
     here.changes["mirror"] = {"state": here.root.with_name("state")}
     shutil.copytree(here.root / STATE_DIR, here.root.with_name("state"))
     async with open_mirror(
-        here.settings(), lambda _: None, clock=here.observatory.clock.now
+        here.settings(), lambda _: None, time=Time(here.observatory.clock.now)
     ) as mirror:
         here.root.rename(aside)
         here.root.mkdir()

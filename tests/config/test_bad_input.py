@@ -26,6 +26,7 @@ from support.command import (
 
 from winter_sync.cli.run_once import run_once
 from winter_sync.config.settings import load_settings
+from winter_sync.core.clocks import Time
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.filesystem import digest
 from winter_sync.core.layout import STATE_DIR
@@ -407,7 +408,9 @@ async def test_a_server_that_cannot_be_reached_is_told(
         unknown = "http://winter.invalid:82"
         address = stack.enter_context(nobody()) if host == "nobody" else unknown
         settings = load_settings(settings_file(tmp_path, api={"base_url": address}))
-        report = await run_once(settings, configure_logging(str), Console(), sleep=no_wait)
+        report = await run_once(
+            settings, configure_logging(str), Console(), time=Time(sleep=no_wait)
+        )
     out, err = capsys.readouterr()
     assert report.exit_code == UNWELL
     assert err.count("winter-sync: ") == 1

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from daemon.scenes import MORNING, NIGHT, TYPES
-from support.driven import Time
+from support.driven import DrivenTime
 from support.keeper import Keeper, kept
 
 from winter_sync.simulator import Faults, Universe
@@ -24,7 +24,7 @@ def play(tmp_path: Path) -> Callable[..., None]:
     """Play a scene with an archive of one night, settled unless told otherwise."""
 
     def played(scene: Scene, *, start: datetime = MORNING, faults: Faults | None = None) -> None:
-        time = Time(start)
+        time = DrivenTime(start)
 
         async def whole() -> None:
             universe = Universe(nights=(NIGHT,), gone_fraction=0)

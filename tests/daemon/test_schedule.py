@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.driven import Time
+from support.driven import DrivenTime
 
+from winter_sync.core.clocks import Time
 from winter_sync.core.queries import Subject
 from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.daemon.schedule import RegularTrigger, Schedule
@@ -31,7 +32,7 @@ class Ticks:
     """A schedule of one subject on driven time; counts its ticks and the times it works out."""
 
     def __init__(self, every: timedelta) -> None:
-        self.time = Time(START)
+        self.time = DrivenTime(START)
         self.ticks: list[float] = []
         self.worked_out = 0
         self.errors: list[BaseException] = []
@@ -39,8 +40,7 @@ class Ticks:
             {SUBJECT: every},
             lambda _: self.ticks.append(self.time.loop.now),
             self.errors.append,
-            self.time.wall,
-            random=self._random,
+            Time(self.time.wall, random=self._random),
         )
 
     def _random(self) -> float:

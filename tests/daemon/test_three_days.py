@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from daemon.three_days import EVENING, POLL_EVERY, Record, three_days
-from support.driven import Time
+from support.driven import DrivenTime
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Record:
 
 def lived(directory: Path) -> Record:
     """Give how the three days went."""
-    time = Time(EVENING)
+    time = DrivenTime(EVENING)
     records: list[Record] = []
 
     async def live() -> None:

@@ -18,7 +18,7 @@ from winter_sync.simulator import Answer, Call, Faults, Reset, Universe
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from support.driven import Time
+    from support.driven import DrivenTime
 
     from winter_sync.core.products import Product
 
@@ -42,7 +42,7 @@ RESTART = EVENING + timedelta(hours=48)
 class Weather(Faults):
     """An archive that is away twice: cut off first, then too busy; and that sees who overlaps."""
 
-    def __init__(self, time: Time) -> None:
+    def __init__(self, time: DrivenTime) -> None:
         self._time = time
         self._under_way: Counter[tuple[object, ...]] = Counter()
         self.overlaps = 0
@@ -97,7 +97,7 @@ class Record:
     """The same of products that appeared while the archive was away, or just before."""
 
 
-async def three_days(time: Time, directory: Path) -> Record:
+async def three_days(time: DrivenTime, directory: Path) -> Record:
     """Live through the three days."""
     weather = Weather(time)
     async with kept(time, Universe(nights=NIGHTS), directory, faults=weather) as keeper:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 
 from winter_sync.config import settings as settings_module
+from winter_sync.core.clocks import Time
 from winter_sync.core.downloads import Published
 from winter_sync.core.events import Retrying, ServerUnwell, Settled
 from winter_sync.core.filesystem import digest
@@ -202,9 +203,7 @@ async def live(nights: int, root: Path, source: Archive) -> dict[str, Any]:
     async with open_mirror(
         settings,
         life.hear,
-        clock=lambda: now,
-        monotonic=lambda: life.waited,
-        sleep=life.sleep,
+        time=Time(lambda: now, lambda: life.waited, life.sleep),
     ) as mirror:
         truth = await source.truth()
         while files_of(root) != truth:

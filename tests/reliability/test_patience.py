@@ -9,6 +9,7 @@ from reliability.stage import PROGRAM, fault, staged
 from support.rig import path_of
 
 from winter_sync.archive.client import Api, Timeouts
+from winter_sync.core.clocks import Time
 from winter_sync.core.credentials import Credentials
 from winter_sync.core.downloads import Batch, Candidate
 from winter_sync.core.errors import ExitCode, TransientError
@@ -160,7 +161,7 @@ async def test_only_time_that_is_ours_to_wait_counts(tmp_path: Path) -> None:
 
 def _api(stage: Stage, monotonic: Any) -> Api:  # noqa: ANN401 - a clock
     credentials = Credentials(DEFAULT_USER, DEFAULT_PASSWORD, {PROGRAM: key_of(PROGRAM)})
-    return Api(stage.rig.simulator.url, credentials, interval=0, monotonic=monotonic)
+    return Api(stage.rig.simulator.url, credentials, interval=0, time=Time(monotonic=monotonic))
 
 
 async def _take(stage: Stage, batch: Batch, download: Download) -> None:

@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
+from winter_sync.core.clocks import Time
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
 
@@ -87,7 +89,7 @@ class _Selector(selectors.DefaultSelector):
         return super().select(0) or (() if self._is_quiet else super().select(_ON_THE_WAY))  # type: ignore[return-value] # empty
 
 
-class Time:
+class DrivenTime:
     """The clocks of a driven loop; the wall clock can be set, and then goes on."""
 
     def __init__(self, start: datetime) -> None:
@@ -103,6 +105,11 @@ class Time:
     def wall(self) -> datetime:
         """Give what the clock of our machine shows."""
         return self.true() + self.ahead
+
+    @property
+    def bundle(self) -> Time:
+        """What is passed to the program."""
+        return Time(clock=self.wall, monotonic=self.loop.time)
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine to its end."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from support.driven import Time
+    from support.driven import DrivenTime
 
     from winter_sync.core.events import Event
     from winter_sync.core.products import Product
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 class Keeper:
     """A daemon that can be begun, told things, and ended; and its archive."""
 
-    time: Time
+    time: DrivenTime
     simulator: Simulator
     root: Path
     changes: dict[str, Any] = field(default_factory=dict)
@@ -82,8 +82,7 @@ class Keeper:
             self.configuration,
             tell=self._hear,
             notifier=notifier or SystemdNotifier(),
-            clock=self.time.wall,
-            monotonic=self.time.loop.time,
+            time=self.time.bundle,
             end=self._end,
         )
 
@@ -141,7 +140,7 @@ class Keeper:
 
 @asynccontextmanager
 async def kept(
-    time: Time,
+    time: DrivenTime,
     universe: Universe,
     directory: Path,
     *,

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from winter_sync.config import settings as settings_module
+from winter_sync.core.clocks import Time
 from winter_sync.core.filesystem import digest
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.traits import ImageType, Instrument
@@ -113,11 +114,14 @@ class Rig:
         return open_mirror(
             self.settings(),
             self._hear,
-            clock=self.observatory.clock.now,
-            monotonic=lambda: self.elapsed,
-            sleep=self._sleep,
+            time=self.time,
             new_root=self.new_root,
         )
+
+    @property
+    def time(self) -> Time:
+        """The mirror's time."""
+        return Time(self.observatory.clock.now, lambda: self.elapsed, self._sleep)
 
     def _hear(self, event: Event) -> None:
         self.events.append(event)

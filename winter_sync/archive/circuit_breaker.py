@@ -11,6 +11,8 @@ from winter_sync.core import UNWELL_SERVER, LeftAloneError, TransientError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from winter_sync.core import Time
+
 _FAILURES = 5
 """So many failures in a row, whoever met them, mean the server and not a request."""
 _LONGEST_ASKED = 86_400.0
@@ -43,32 +45,24 @@ class Circuit:
     ----------
     probe
         Asks the server for a sign of life; raises `TransientError` if there is none.
-    clock
-        Gives a time in seconds that never goes back.
-    sleep
-        Waits for a number of seconds.
-    random
-        Gives numbers in [0, 1), so that many mirrors do not come back in one moment.
+    time
+        Its monotonic clock, how to wait, and chance: many mirrors must not come back in one moment.
     patience
         How many seconds a caller may be held before it is told to give up.
     tell
         Hears when it opens and when it closes: once each, however many requests are held.
     """
 
-    def __init__(  # noqa: PLR0913 - all by name, and all passed in so that tests can drive them
+    def __init__(
         self,
         *,
         probe: Callable[[], Awaitable[object]],
-        clock: Callable[[], float],
-        sleep: Callable[[float], Awaitable[object]],
-        random: Callable[[], float],
+        time: Time,
         patience: float,
         tell: Callable[[Opened | Closed], None],
     ) -> None:
         self._probe = probe
-        self._clock = clock
-        self._sleep = sleep
-        self._random = random
+        self._time = time
         self._patience = patience
         self._tell = tell
         self._failures = 0
@@ -102,7 +96,7 @@ class Circuit:
         LeftAloneError
             If the server has been unwell for longer than the patience.
         """
-        deadline = self._clock() + self._patience
+        deadline = self._time.monotonic() + self._patience
         while self.is_open:
             async with self._probing:
                 if self.is_open:
@@ -114,7 +108,7 @@ class Circuit:
                 f"the server is being left alone: {self._reason}",
                 remedy="Nothing is lost: run again later.",
             )
-        await self._sleep(max(0.0, self._probe_at - self._clock()))
+        await self._time.sleep(max(0.0, self._probe_at - self._time.monotonic()))
         try:
             await self._probe()
         except TransientError as still:
@@ -138,17 +132,17 @@ class Circuit:
         self._failures = self._failed_probes = 0
         if self._opened_at is not None and not self._holding:
             opened, self._opened_at = self._opened_at, None
-            self._tell(Closed(self._clock() - opened))
+            self._tell(Closed(self._time.monotonic() - opened))
 
     def _next_pause(self) -> float:
-        return UNWELL_SERVER.delay(self._failed_probes + 1, self._random()).total_seconds()
+        return UNWELL_SERVER.delay(self._failed_probes + 1, self._time.random()).total_seconds()
 
     def _hold(self, error: TransientError) -> None:
         asked = min(error.retry_after or 0.0, _LONGEST_ASKED)
         pause = asked or self._next_pause()
-        self._probe_at = max(self._probe_at, self._clock() + pause)
+        self._probe_at = max(self._probe_at, self._time.monotonic() + pause)
         self._reason = error.message
         self._holding = True
         if self._opened_at is None:
-            self._opened_at = self._clock()
+            self._opened_at = self._time.monotonic()
             self._tell(Opened(error.message, pause))

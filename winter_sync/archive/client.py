@@ -7,15 +7,12 @@ program's key.
 
 from __future__ import annotations
 
-import asyncio
 import json
-import random
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 
@@ -43,6 +40,7 @@ from winter_sync.archive.throughput import Flow
 from winter_sync.archive.transport_errors import TRY_LATER, Route
 from winter_sync.core import (
     FAILED_REQUEST,
+    REAL_TIME,
     BadAnswerError,
     Batch,
     ClocksDiffer,
@@ -58,6 +56,7 @@ from winter_sync.core import (
     SilentError,
     Target,
     Tell,
+    Time,
     TransientError,
     WinterSyncError,
     off_loop,
@@ -156,14 +155,8 @@ class Api:
         How many downloads run at once.
     timeouts
         The longest waits.
-    clock
-        Gives the current UTC time.
-    monotonic
-        Gives a time in seconds that never goes back.
-    sleep
-        Waits for a number of seconds.
-    random
-        Gives numbers in [0, 1), for spreading retries, and probes of a server that is unwell.
+    time
+        Clocks, how to wait, and chance, which spreads retries and probes of an unwell server.
     patience
         How many seconds a request may be held while the server is unwell.
     tell
@@ -179,10 +172,7 @@ class Api:
         interval: float = 1.0,
         connections: int = 4,
         timeouts: Timeouts = Timeouts(),
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-        monotonic: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        random: Callable[[], float] = random.random,
+        time: Time = REAL_TIME,
         patience: float = 120.0,
         tell: Tell = lambda _: None,
     ) -> None:
@@ -190,19 +180,15 @@ class Api:
         self._credentials = credentials
         self._route = Route(base_url, proxy, timeouts.connect)
         self._redact = redactor(replace(credentials, others=() if proxy is None else proxy.secrets))
-        self._pace = Pace(interval, monotonic, sleep)
+        self._pace = Pace(interval, time)
         self._connections = connections
         self._timeouts = timeouts
-        self._server_clock = ServerClock(clock, monotonic, self._tell_clocks_differ)
-        self._monotonic = monotonic
-        self._sleep = sleep
-        self._random = random
+        self._server_clock = ServerClock(time, self._tell_clocks_differ)
+        self._time = time
         self._tell = tell
         self._circuit = Circuit(
             probe=self.probe,
-            clock=monotonic,
-            sleep=sleep,
-            random=random,
+            time=time,
             patience=patience,
             tell=self._tell_circuit,
         )
@@ -360,7 +346,7 @@ class Api:
         """
         response, first = await self._retrying("a download", self._begin_download, batch)
         try:
-            yield Download(response, first, self._route, self._timeouts, self._monotonic)
+            yield Download(response, first, self._route, self._timeouts, self._time.monotonic)
         finally:
             response.close()
 
@@ -487,7 +473,7 @@ class Api:
         self, what: str, call: Callable[..., Awaitable[Any]], *args: object, **kwargs: object
     ) -> Json:
         retrying = AsyncRetrying(
-            sleep=self._sleep,
+            sleep=self._time.sleep,
             stop=stop_after_attempt(_ATTEMPTS),
             wait=self._wait,
             retry=retry_if_exception(may_pass),
@@ -517,7 +503,7 @@ class Api:
         """Give the seconds before the next attempt; an open circuit does its own waiting."""
         if self._circuit.is_open:
             return 0.0
-        return FAILED_REQUEST.delay(state.attempt_number, self._random()).total_seconds()
+        return FAILED_REQUEST.delay(state.attempt_number, self._time.random()).total_seconds()
 
     def _note_retry(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome is not None else None

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from winter_sync.core import Time
 
 
 class Pace:
@@ -16,28 +16,20 @@ class Pace:
     ----------
     interval
         Least time between two starts, seconds.
-    clock
-        Gives a time in seconds that never goes back.
-    sleep
-        Waits for a number of seconds.
+    time
+        Its monotonic clock, and how to wait.
     """
 
-    def __init__(
-        self,
-        interval: float,
-        clock: Callable[[], float],
-        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
-    ) -> None:
+    def __init__(self, interval: float, time: Time) -> None:
         self._interval = interval
-        self._clock = clock
-        self._sleep = sleep
-        self._next = clock()
+        self._time = time
+        self._next = time.monotonic()
         self._turn = asyncio.Lock()
 
     async def turn(self) -> None:
         """Return when the next request may start; callers are served in their order."""
         async with self._turn:
-            wait = self._next - self._clock()
+            wait = self._next - self._time.monotonic()
             if wait > 0:
-                await self._sleep(wait)
-            self._next = max(self._next, self._clock()) + self._interval
+                await self._time.sleep(wait)
+            self._next = max(self._next, self._time.monotonic()) + self._interval

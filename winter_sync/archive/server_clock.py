@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from winter_sync.core import Time
+
 BELIEVED_WITHIN = timedelta(days=1)
 """How far the archive's clock may be from ours and still decide which day it is.
 
@@ -30,25 +32,17 @@ class ServerClock:
 
     Parameters
     ----------
-    clock
-        Returns the current UTC time of this machine.
-    monotonic
-        Returns a time in seconds that never goes back.
+    time
+        The two clocks of this machine: UTC, and one that never goes back.
     on_disbelief
         Called with the difference when the archive's clock stops being believed: once, until an
         answer is believed again.
     """
 
-    def __init__(
-        self,
-        clock: Callable[[], datetime],
-        monotonic: Callable[[], float],
-        on_disbelief: Callable[[timedelta], None],
-    ) -> None:
-        self._clock = clock
-        self._monotonic = monotonic
+    def __init__(self, time: Time, on_disbelief: Callable[[timedelta], None]) -> None:
+        self._time = time
         self._on_disbelief = on_disbelief
-        self._began = clock(), monotonic()
+        self._began = time.clock(), time.monotonic()
         self._told: tuple[datetime, float] | None = None
         """The last time that was told and believed, and when that was."""
         self.offset: timedelta | None = None
@@ -62,7 +56,7 @@ class ServerClock:
     @property
     def today(self) -> date:
         """The archive's UTC date where its clock is believed; else this machine's."""
-        return (self._clock() if self._told is None else self._since(*self._told)).date()
+        return (self._time.clock() if self._told is None else self._since(*self._told)).date()
 
     def record(self, header: str | None) -> None:
         """Record the `Date` header of an answer; one that is no date changes nothing."""
@@ -70,22 +64,22 @@ class ServerClock:
         if told is None:
             return
         was_disbelieved = self.offset is not None and self._told is None
-        self.offset = told - self._clock()
+        self.offset = told - self._time.clock()
         if self._is_near(told):
-            self._told = told, self._monotonic()
+            self._told = told, self._time.monotonic()
             return
         self._told = None
         if not was_disbelieved:
             self._on_disbelief(self.offset)
 
     def _is_near(self, told: datetime) -> bool:
-        ours = self._clock(), self._since(*self._began)
+        ours = self._time.clock(), self._since(*self._began)
         return any(abs(told - one) <= BELIEVED_WITHIN for one in ours)
 
     def _since(self, then: datetime, at: float) -> datetime:
         """Return the time that it is now, if it was `then` at that monotonic time."""
         try:
-            return then + timedelta(seconds=self._monotonic() - at)
+            return then + timedelta(seconds=self._time.monotonic() - at)
         except OverflowError:
             return then
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import tempfile
 import textwrap
@@ -17,6 +16,7 @@ from rich.text import Text
 from winter_sync.catalog import Catalog
 from winter_sync.config import check_root, exposure_of, holds_secret, read_credentials, secret_files
 from winter_sync.core import (
+    REAL_TIME,
     STATE_DIR,
     Credentials,
     ExitCode,
@@ -34,8 +34,9 @@ from winter_sync.core import (
     show_duration,
     show_size,
     space_of,
+    utc_now,
 )
-from winter_sync.factory import CATALOG, now, open_api
+from winter_sync.factory import CATALOG, open_api
 from winter_sync.tree import (
     Roots,
     Tree,
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
 
     from winter_sync.archive import Api
     from winter_sync.config import Settings
-    from winter_sync.core import Tell
+    from winter_sync.core import Tell, Time
 
 _CLOCK_TOLERANCE_SECONDS = 300.0
 _STYLES = {"ok": "green", "warn": "yellow", "FAIL": "bold red"}
@@ -92,7 +93,7 @@ async def examine(
     tell: Tell = lambda _: None,
     *,
     settings_file: Path | None = None,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    time: Time = REAL_TIME,
 ) -> AsyncIterator[Finding]:
     """Check everything, yielding each finding as it is made; one failure hides no other.
 
@@ -107,8 +108,8 @@ async def examine(
         Hears what happens meanwhile.
     settings_file
         The file that the settings come from, if they come from one.
-    sleep
-        Waits for some seconds.
+    time
+        Clocks, and how to wait.
     """
     async for finding in _of_this_machine(settings, settings_file):
         yield finding
@@ -122,7 +123,7 @@ async def examine(
         yield proxy
         if not proxy.good:
             return
-    async with open_api(settings, known, tell, sleep=sleep) as api:
+    async with open_api(settings, known, tell, time=time) as api:
         server = await _asked("server", lambda: _server(api))
         yield server
         if not server.good:
@@ -258,7 +259,7 @@ def _mirror(settings: Settings) -> str:
 
 def _name_in(path: Path) -> str:
     """Return the name of the mirror that a catalog belongs to."""
-    with closing(Catalog(path, now, reading=True)) as catalog:
+    with closing(Catalog(path, utc_now, reading=True)) as catalog:
         return catalog.mirror_name() or ""
 
 

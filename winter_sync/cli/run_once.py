@@ -13,18 +13,19 @@ from winter_sync.cli.night_table import overview
 from winter_sync.cli.progress.display import Progress, ProgressLog, ProgressView, is_drawable
 from winter_sync.cli.screen import Screen
 from winter_sync.config import Choice, check_root
-from winter_sync.core import State, WinterSyncError, printable, show_size, tell_all
+from winter_sync.core import REAL_TIME, State, WinterSyncError, printable, show_size, tell_all
 from winter_sync.factory import open_mirror
 from winter_sync.monitoring import narrator
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from rich.console import Console
     from structlog.typing import FilteringBoundLogger
 
     from winter_sync.catalog import NightCount
     from winter_sync.config import Settings
+    from winter_sync.core import Time
     from winter_sync.sync import Mirror, Nights, Report
 
 _REASONS_SHOWN = 5
@@ -37,7 +38,7 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
     *,
     choice: Choice | None = None,
     nights: Nights | None = None,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    time: Time = REAL_TIME,
     new_root: bool = False,
 ) -> Report:
     """Poll once, fetch all that can be had, and say in a line what was done.
@@ -56,8 +57,8 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
         What of the settings to look at.
     nights
         For a backfill: which nights.
-    sleep
-        Waits for a number of seconds.
+    time
+        Clocks, and how to wait.
     new_root
         Begin anew in a root that lost its mirror because somebody emptied it on purpose.
 
@@ -74,7 +75,7 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
         with view:
             tell = tell_all(narrator(logger), view.handle)
             async with open_mirror(
-                settings, tell, selections=selections, sleep=sleep, new_root=new_root
+                settings, tell, selections=selections, time=time, new_root=new_root
             ) as mirror:
                 report = await (mirror.sync() if nights is None else mirror.backfill(nights))
                 counts = await _counts(mirror, nights) if console.is_terminal else []

@@ -12,6 +12,7 @@ from .backoff import (
     REFUSED_CONTENT,
     UNWELL_SERVER,
 )
+from .clocks import REAL_TIME, Time, utc_now
 from .concurrency import off_loop, to_the_end
 from .credentials import Credentials
 from .downloads import Batch, Candidate, Evidence, Failed, Missing, Outcome, Published, Unchanged
@@ -148,6 +149,7 @@ __all__ = [
     "NO_HARD_LINKS",
     "NO_SPACE",
     "NO_SURVEY_FIELD",
+    "REAL_TIME",
     "REFUSED_CONTENT",
     "SAMPLE",
     "SETTING",
@@ -237,6 +239,7 @@ __all__ = [
     "Subject",
     "Target",
     "Tell",
+    "Time",
     "TooLargeError",
     "TransientError",
     "Unchanged",
@@ -284,5 +287,6 @@ __all__ = [
     "take_lock",
     "tell_all",
     "to_the_end",
+    "utc_now",
     "write_all",
 ]

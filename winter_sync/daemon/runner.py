@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ from winter_sync.sync import Report, RollingCheck, Work
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from winter_sync.core import Rhythm, Selection, Subject
+    from winter_sync.core import Rhythm, Selection, Subject, Time
     from winter_sync.daemon.watchdog import Watchdog
     from winter_sync.sync import Mirror
 
@@ -58,8 +58,8 @@ class Daemon:
         How many bytes of files to read again in a second, 0 for none; how often each file.
     watchdog
         Watches whether work gets on.
-    clock, monotonic
-        Give the current UTC time; a time in seconds that never goes back.
+    time
+        Clocks, and how to wait.
     """
 
     def __init__(  # noqa: PLR0913 - all by name
@@ -71,14 +71,12 @@ class Daemon:
         check_rate: int = 0,
         check_every: timedelta = timedelta(days=30),
         watchdog: Watchdog,
-        clock: Callable[[], datetime],
-        monotonic: Callable[[], float],
+        time: Time,
     ) -> None:
         self._mirror = mirror
         self._retry_refused_every = retry_refused_every
         self._watchdog = watchdog
-        self._clock = clock
-        self._monotonic = monotonic
+        self._time = time
         self._tell = mirror.tell
         self._rhythms = {
             subject: rhythm(subject).poll_every
@@ -86,7 +84,7 @@ class Daemon:
             for subject in selection.subjects
         }
         self._check_rate, self._check_every = check_rate, check_every
-        self._schedule = Schedule(self._rhythms, self._mark_due, self._take_down, clock)
+        self._schedule = Schedule(self._rhythms, self._mark_due, self._take_down, time)
         self._work = Work(on_refused=self._suspend)
         self._due: dict[str, dict[Subject, None]] = defaultdict(dict)
         self._became_due: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
@@ -146,8 +144,7 @@ class Daemon:
             follow_links=mirror.session.tree.follow_links,
             found_lost=self._work.wake,
             tell=self._tell,
-            clock=self._clock,
-            monotonic=self._monotonic,
+            time=self._time,
         )
 
     async def _part(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -226,7 +223,7 @@ class Daemon:
         if not self._is_admitted(program):
             return
         wait = self._retry_refused_every
-        self._suspended[program] = self._monotonic() + wait.total_seconds()
+        self._suspended[program] = self._time.monotonic() + wait.total_seconds()
         for subject in self._rhythms:
             if subject.program == program:
                 self._mark_due(subject)
@@ -234,12 +231,12 @@ class Daemon:
         self._tell(ProgramRefused(program, refused.message, wait.total_seconds()))
 
     def _is_admitted(self, program: str) -> bool:
-        return self._monotonic() >= self._suspended.get(program, 0.0)
+        return self._time.monotonic() >= self._suspended.get(program, 0.0)
 
     async def _until_admitted(self, program: str) -> None:
-        wait = self._suspended.get(program, 0.0) - self._monotonic()
+        wait = self._suspended.get(program, 0.0) - self._time.monotonic()
         if wait > 0:
-            await asyncio.sleep(wait + _A_MOMENT.total_seconds())
+            await self._time.sleep(wait + _A_MOMENT.total_seconds())
 
     def _expect_poll(self) -> None:
         """Expect the next poll when the quickest rhythm of an admitted program says so."""
@@ -289,7 +286,7 @@ class Daemon:
         retry = await self._mirror.catalog.queue(Queue.next_retry, scope)
         wait = _LOOK_FOR_WORK_EVERY
         if retry is not None:
-            wait = min(max(retry - self._clock(), _A_MOMENT), wait)
+            wait = min(max(retry - self._time.clock(), _A_MOMENT), wait)
         await self._work.more_within(seen, wait)
 
     # --- watching ------------------------------------------------------------------------------
@@ -297,17 +294,17 @@ class Daemon:
     async def _keep_in_order(self) -> None:
         """Take over now and then what other processes left when they were killed."""
         while True:
-            await asyncio.sleep(_PUT_IN_ORDER_EVERY.total_seconds())
+            await self._time.sleep(_PUT_IN_ORDER_EVERY.total_seconds())
             await self._mirror.recover()
             self._work.wake()
 
     async def _watch_clock(self) -> None:
         """Look at everything at once when the clock was set, or the machine slept."""
         while True:
-            wall, steady = self._clock(), self._monotonic()
-            await asyncio.sleep(_CLOCK_LOOKED_AT_EVERY.total_seconds())
-            passed = timedelta(seconds=self._monotonic() - steady)
-            jump = self._clock() - wall - passed
+            wall, steady = self._time.clock(), self._time.monotonic()
+            await self._time.sleep(_CLOCK_LOOKED_AT_EVERY.total_seconds())
+            passed = timedelta(seconds=self._time.monotonic() - steady)
+            jump = self._time.clock() - wall - passed
             if abs(jump) > _JUMP:
                 self._tell(ClockJumped(jump.total_seconds()))
                 self._schedule.all_now()
@@ -316,7 +313,7 @@ class Daemon:
         """Record once when the server is left alone: polls wait for it then, and do not fail."""
         recorded = False
         while True:
-            await asyncio.sleep(_SERVER_LOOKED_AT_EVERY.total_seconds())
+            await self._time.sleep(_SERVER_LOOKED_AT_EVERY.total_seconds())
             reason = self._mirror.api.held_because
             if reason and not recorded:
                 await self._mirror.poller.record_unreachable(self._rhythms, reason)

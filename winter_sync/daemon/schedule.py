@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
     from apscheduler.events import JobExecutionEvent
 
-    from winter_sync.core import Subject
+    from winter_sync.core import Subject, Time
 
 _JITTER = 0.1
 _LONGEST_JITTER = timedelta(minutes=1)
@@ -70,10 +69,8 @@ class Schedule:
         Hears which subject is due.
     failed
         Hears of an error inside a tick, which would otherwise be swallowed.
-    clock
-        Gives the current UTC time.
-    random
-        Gives random numbers in [0, 1).
+    time
+        A clock, and chance, which spreads the ticks.
     """
 
     def __init__(
@@ -81,15 +78,12 @@ class Schedule:
         rhythms: Mapping[Subject, timedelta],
         due: Callable[[Subject], None],
         failed: Callable[[BaseException], None],
-        clock: Callable[[], datetime],
-        *,
-        random: Callable[[], float] = random.random,
+        time: Time,
     ) -> None:
         self._rhythms = dict(rhythms)
         self._due = due
         self._failed = failed
-        self._clock = clock
-        self._random = random
+        self._time = time
         self._scheduler = AsyncIOScheduler(
             timezone=UTC,
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
@@ -102,10 +96,10 @@ class Schedule:
             jitter = min(every * _JITTER, _LONGEST_JITTER)
             self._scheduler.add_job(
                 self._tick,
-                RegularTrigger(every, jitter, self._random),
+                RegularTrigger(every, jitter, self._time.random),
                 args=[subject],
                 id=repr(subject),
-                next_run_time=self._clock(),
+                next_run_time=self._time.clock(),
             )
         self._scheduler.start()
 
@@ -118,7 +112,7 @@ class Schedule:
         """Make a subject due once more after a wait; of several such requests the last counts."""
         self._scheduler.add_job(
             self._tick,
-            DateTrigger(self._clock() + wait, timezone=UTC),
+            DateTrigger(self._time.clock() + wait, timezone=UTC),
             args=[subject],
             id=_again(subject),
             replace_existing=True,
@@ -130,7 +124,7 @@ class Schedule:
         Needed when the clock was set: ticks go by the clock, and would come too late.
         """
         for subject in self._rhythms:
-            self._scheduler.modify_job(repr(subject), next_run_time=self._clock())
+            self._scheduler.modify_job(repr(subject), next_run_time=self._time.clock())
             if (again := self._scheduler.get_job(_again(subject))) is not None:
                 again.remove()
 

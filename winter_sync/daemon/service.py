@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
 from winter_sync.core import (
     FAILING_STORAGE,
+    REAL_TIME,
     Event,
     PagesOpen,
     Started,
@@ -17,6 +17,7 @@ from winter_sync.core import (
     StorageError,
     StorageTrouble,
     Tell,
+    Time,
     UsageError,
     tell_all,
 )
@@ -28,13 +29,12 @@ from winter_sync.daemon.reload import Reloader
 from winter_sync.daemon.runner import Daemon
 from winter_sync.daemon.signals import Signal, Signals
 from winter_sync.daemon.watchdog import Watchdog
-from winter_sync.factory import now, open_existing_catalog, open_mirror
+from winter_sync.factory import open_existing_catalog, open_mirror
 from winter_sync.monitoring import Daybook, Metrics
 from winter_sync.web import open_addresses, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
     from winter_sync.config import Settings
     from winter_sync.daemon.configuration import Configuration
@@ -57,29 +57,30 @@ class Service:
         Receives every event.
     notifier
         Reports to systemd.
-    clock, monotonic
-        Return the current UTC time; a time in seconds that never goes back.
+    time
+        Clocks, and how to wait.
     end
         Ends the process at once, with an exit code.
     """
 
-    def __init__(  # noqa: PLR0913 - all by name
+    def __init__(
         self,
         load: Callable[[], Configuration],
         *,
         tell: Tell,
         notifier: SystemdNotifier,
-        clock: Callable[[], datetime] = now,
-        monotonic: Callable[[], float] = time.monotonic,
+        time: Time = REAL_TIME,
         end: Callable[[int], NoReturn] = os._exit,
     ) -> None:
         self.signals = Signals()
         self._notifier = notifier
-        self._clock, self._monotonic = clock, monotonic
+        self._time = time
         configuration = load()
-        metrics, self._summary = Metrics(clock), Daybook(clock)
-        self._watchdog = Watchdog(_stall_after(configuration.settings), monotonic)
-        self.pages = DaemonPages(lambda: self._settings, metrics, self._watchdog.troubles, clock)
+        metrics, self._summary = Metrics(time.clock), Daybook(time.clock)
+        self._watchdog = Watchdog(_stall_after(configuration.settings), time.monotonic)
+        self.pages = DaemonPages(
+            lambda: self._settings, metrics, self._watchdog.troubles, time.clock
+        )
         self._heartbeat = Heartbeat(
             watchdog=self._watchdog,
             notifier=notifier,
@@ -96,7 +97,7 @@ class Service:
             sources=self.pages.sources,
             emit=self._emit,
             notifier=notifier,
-            clock=clock,
+            clock=time.clock,
         )
         self._has_begun = False
         self._pauses = 0
@@ -148,14 +149,14 @@ class Service:
 
     async def _live(self) -> None:
         """Serve the pages and work; begin anew at each reload, until stopped."""
-        check_root_is_free(self._settings.root, self._clock())
+        check_root_is_free(self._settings.root, self._time.clock())
         while not self.signals.stopping:
             listen = self._settings.http.listen
             async with serving(
                 listen,
                 self.pages.sources,
                 hosts=lambda: self._settings.http.hosts,
-                monotonic=self._monotonic,
+                monotonic=self._time.monotonic,
             ):
                 if await open_addresses(listen):
                     self._emit(PagesOpen(listen))
@@ -168,7 +169,7 @@ class Service:
 
         A daemon that took the root during a pause is waited for in the same way.
         """
-        began = self._monotonic()
+        began = self._time.monotonic()
         try:
             await self._work()
         except (StorageError, UsageError, ExceptionGroup) as error:
@@ -177,7 +178,7 @@ class Service:
                 raise
         else:
             return
-        if self._monotonic() - began > FAILING_STORAGE.longest.total_seconds():
+        if self._time.monotonic() - began > FAILING_STORAGE.longest.total_seconds():
             self._pauses = 0
         await self._pause(failed)
 
@@ -191,11 +192,10 @@ class Service:
             settings,
             self._emit,
             credentials=self._reloader.configuration.credentials,
-            clock=self._clock,
-            monotonic=self._monotonic,
+            time=self._time,
             patience=float("inf"),
         ) as mirror:
-            with root_lock(settings.root, self._clock()):
+            with root_lock(settings.root, self._time.clock()):
                 await self._work_on(mirror)
 
     async def _work_on(self, mirror: Mirror) -> None:
@@ -218,8 +218,7 @@ class Service:
             check_rate=settings.daemon.check_rate,
             check_every=settings.daemon.check_every,
             watchdog=self._watchdog,
-            clock=self._clock,
-            monotonic=self._monotonic,
+            time=self._time,
         )
 
     def _report_start(self) -> None:
@@ -284,7 +283,7 @@ class Service:
         # Who asked for a reload waits until it is reported as done.
         self._notifier.ready()
         self._emit(StorageTrouble(failed.message, failed.remedy, wait.total_seconds()))
-        until = self._monotonic() + wait.total_seconds()
+        until = self._time.monotonic() + wait.total_seconds()
         while await self._signal_until(until) is Signal.RELOAD:
             if await self._reloader.reload():
                 return
@@ -292,7 +291,7 @@ class Service:
     async def _signal_until(self, until: float) -> Signal | None:
         """Wait for a signal until a time of the monotonic clock; None if none arrived."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(until - self._monotonic()):
+            async with asyncio.timeout(until - self._time.monotonic()):
                 return await self.signals.next()
         return None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -30,6 +29,7 @@ from winter_sync.core import (
     RefusedError,
     Settled,
     Tell,
+    Time,
     TransientError,
     WinterSyncError,
     off_loop,
@@ -38,7 +38,7 @@ from winter_sync.core import (
 from winter_sync.sync.fetcher import Fetched, Fetcher
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable
     from concurrent.futures import Executor
     from datetime import timedelta
 
@@ -69,8 +69,8 @@ class Downloader:
         Where the tree is read.
     tell
         Hears what happens.
-    random
-        Gives numbers in [0, 1), for spreading retries.
+    time
+        A monotonic clock, and chance, which spreads retries.
     """
 
     def __init__(  # noqa: PLR0913 - all by name
@@ -82,7 +82,7 @@ class Downloader:
         fetcher: Fetcher,
         threads: Executor,
         tell: Tell,
-        random: Callable[[], float],
+        time: Time,
     ) -> None:
         self._api = api
         self._catalog = catalog
@@ -90,7 +90,7 @@ class Downloader:
         self._fetcher = fetcher
         self._threads = threads
         self._tell = tell
-        self._random = random
+        self._time = time
         self._claiming = asyncio.Lock()
         self._coming: dict[str, int] = {}
         """How many batches are being downloaded."""
@@ -149,7 +149,7 @@ class Downloader:
 
     async def _work(self, batch: Batch, report: Report, work: Work) -> None:
         """Fetch a batch and commit what became of it."""
-        began = time.monotonic()
+        began = self._time.monotonic()
         self._tell(BatchBegun(batch))
         try:
             fetched = await self._fetch_or_fail(batch)
@@ -226,7 +226,7 @@ class Downloader:
             trouble, cause = _trouble(error), _cause(error)
             raise
         finally:
-            self._tell(BatchEnded(batch, time.monotonic() - began, trouble, cause))
+            self._tell(BatchEnded(batch, self._time.monotonic() - began, trouble, cause))
 
     async def _give_back(self, batch: Batch) -> None:
         """Release a batch of which nothing was learnt; what it published before is adopted."""
@@ -253,7 +253,7 @@ class Downloader:
             return DOUBTFUL_CONTENT.delay(attempts)
         if isinstance(outcome, Failed) and outcome.refused:
             return REFUSED_CONTENT.delay(attempts)
-        return FAILED_DOWNLOAD.delay(attempts, self._random())
+        return FAILED_DOWNLOAD.delay(attempts, self._time.random())
 
 
 def _trouble(error: BaseException) -> str:

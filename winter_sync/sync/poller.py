@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -56,6 +55,7 @@ if TYPE_CHECKING:
         Row,
         Selection,
         Subject,
+        Time,
     )
 
 _SHOWN = 100
@@ -127,8 +127,8 @@ class Poller:
         Hears what happens.
     threads
         Where listings are compared: tens of thousands of rows would hold the event loop up.
-    clock
-        Gives the current UTC time.
+    time
+        Clocks.
     """
 
     def __init__(  # noqa: PLR0913 - all by name
@@ -140,7 +140,7 @@ class Poller:
         layout: Layout,
         rhythm: Callable[[Subject], Rhythm],
         tell: Tell,
-        clock: Callable[[], datetime],
+        time: Time,
     ) -> None:
         self._api = api
         self._catalog = catalog
@@ -148,9 +148,9 @@ class Poller:
         self._layout = layout
         self._rhythm = rhythm
         self._tell = tell
-        self._clock = clock
+        self._time = time
         self._programs: dict[str, tuple[datetime, Program]] = {}
-        self._windows = FailedWindows(clock)
+        self._windows = FailedWindows(time.clock)
         self._in_doubt = False
 
     async def poll(
@@ -214,9 +214,9 @@ class Poller:
             As the archive answers.
         """
         asked, program = self._programs.get(name, (None, None))
-        if program is None or asked is None or self._clock() - asked >= _PROGRAM_ASKED_AGAIN:
+        if program is None or asked is None or self._time.clock() - asked >= _PROGRAM_ASKED_AGAIN:
             program = await self._api.program(name)
-            self._programs[name] = self._clock(), program
+            self._programs[name] = self._time.clock(), program
         return program
 
     async def _program_for(self, subject: Subject) -> Program:
@@ -228,7 +228,7 @@ class Poller:
 
     async def _sweep_is_due(self, subject: Subject, rhythm: Rhythm) -> bool:
         last = await self._catalog.polls(Polls.last_sweep, subject)
-        return last is None or not timedelta(0) <= self._clock() - last < rhythm.sweep_every
+        return last is None or not timedelta(0) <= self._time.clock() - last < rhythm.sweep_every
 
     # --- windows -------------------------------------------------------------------------------
 
@@ -395,7 +395,7 @@ class Poller:
         list of Product
             What this region listed before and does not list now, while the program may.
         """
-        began = time.monotonic()
+        began = self._time.monotonic()
         comparison = await self._compare(query, listing, look, whole=whole)
         unlisted: list[Product] = []
         if query.subject.region is not None:
@@ -413,7 +413,7 @@ class Poller:
             returned=len(comparison.returned),
             withdrawn=len(comparison.withdrawn),
             faults=len(faults) + untold,
-            seconds=time.monotonic() - began,
+            seconds=self._time.monotonic() - began,
             error=error,
         )
         left_out = await self._catalog.listings(

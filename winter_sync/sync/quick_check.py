@@ -20,11 +20,10 @@ from winter_sync.sync.file_check import Seen, glances
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Executor
-    from datetime import datetime
     from pathlib import Path
 
     from winter_sync.catalog import Check, Held
-    from winter_sync.core import Rhythm, Selection, Subject, Tell
+    from winter_sync.core import Rhythm, Selection, Subject, Tell, Time
 
 _NAMED = 5
 """How many files are named when something is told of many."""
@@ -67,8 +66,8 @@ class QuickLook:
         How far back polls of a subject look.
     tell
         Hears what was found.
-    clock
-        Gives the current UTC time.
+    time
+        Clocks.
     follow_links
         Whether directories of the tree may be links.
     """
@@ -82,7 +81,7 @@ class QuickLook:
         threads: Executor,
         rhythm: Callable[[Subject], Rhythm],
         tell: Tell,
-        clock: Callable[[], datetime],
+        time: Time,
         follow_links: bool = False,
     ) -> None:
         self._catalog = catalog
@@ -91,7 +90,7 @@ class QuickLook:
         self._threads = threads
         self._rhythm = rhythm
         self._tell = tell
-        self._clock = clock
+        self._time = time
         self._told_unreadable: tuple[str, ...] = ()
 
     async def before_polls(self, selections: Sequence[Selection]) -> Looked:
@@ -123,7 +122,7 @@ class QuickLook:
         """
         rhythm = self._rhythm(subject)
         last = await self._catalog.polls(Polls.last_sweep, subject)
-        now = self._clock()
+        now = self._time.clock()
         if last is None or not timedelta(0) <= now - last < rhythm.sweep_every:
             return selection.since
         newest = await self._catalog.views(Views.newest_night)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,11 +13,10 @@ from winter_sync.sync.file_check import PIECE, Examination, Throttle
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Executor
-    from datetime import datetime
     from pathlib import Path
 
     from winter_sync.catalog import Held
-    from winter_sync.core import Tell
+    from winter_sync.core import Tell, Time
     from winter_sync.sync.file_check import Seen
     from winter_sync.sync.quick_check import QuickLook
 
@@ -53,8 +51,8 @@ class RollingCheck:
         Called when products are wanted again.
     tell
         Hears of each file that was read.
-    clock, monotonic
-        Give the current UTC time; a time in seconds that never goes back.
+    time
+        Clocks, and how to wait.
     follow_links
         Whether directories of the tree may be links.
     """
@@ -71,8 +69,7 @@ class RollingCheck:
         is_busy: Callable[[], bool],
         found_lost: Callable[[], None],
         tell: Tell,
-        clock: Callable[[], datetime],
-        monotonic: Callable[[], float],
+        time: Time,
         follow_links: bool = False,
     ) -> None:
         self._catalog = catalog
@@ -83,8 +80,8 @@ class RollingCheck:
         self._is_busy = is_busy
         self._found_lost = found_lost
         self._tell = tell
-        self._clock = clock
-        self._throttle = Throttle(rate, monotonic)
+        self._time = time
+        self._throttle = Throttle(rate, time.monotonic)
         self._piece = bytearray(PIECE)
 
     async def run(self) -> None:
@@ -95,12 +92,12 @@ class RollingCheck:
             except StorageError as failed:
                 wait = FAILED_FILE_CHECK.delay(1).total_seconds()
                 self._tell(CheckPaused(failed.message, failed.remedy, wait))
-                await asyncio.sleep(wait)
+                await self._time.sleep(wait)
             else:
-                await asyncio.sleep(_NOTHING_TO_CHECK.total_seconds())
+                await self._time.sleep(_NOTHING_TO_CHECK.total_seconds())
 
     async def _check_what_is_due(self) -> None:
-        before, after = instant_text(self._clock() - self._every), ("", "")
+        before, after = instant_text(self._time.clock() - self._every), ("", "")
         while True:
             page = await self._catalog.files(Files.to_check, _EVERYTHING, before, after, _AT_ONCE)
             for held in page:
@@ -123,10 +120,10 @@ class RollingCheck:
         examination = await off_loop(self._threads, self._examination, held, self._piece)
         with examination:
             while size := await off_loop(self._threads, examination.step):
-                await asyncio.sleep(self._throttle.delay(size))
+                await self._time.sleep(self._throttle.delay(size))
                 await self._until_idle()
             return await off_loop(self._threads, lambda: examination.seen)
 
     async def _until_idle(self) -> None:
-        while self._is_busy():  # noqa: ASYNC110 - nobody tells when the last download ends
-            await asyncio.sleep(_DOWNLOADS_LOOKED_AT_EVERY.total_seconds())
+        while self._is_busy():
+            await self._time.sleep(_DOWNLOADS_LOOKED_AT_EVERY.total_seconds())

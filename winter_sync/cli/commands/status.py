@@ -35,12 +35,13 @@ def status(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 async def _read(settings: Settings) -> Status:
     from winter_sync.catalog import Scope
-    from winter_sync.factory import now, open_existing_catalog
+    from winter_sync.core import utc_now
+    from winter_sync.factory import open_existing_catalog
     from winter_sync.monitoring import read_status, with_damaged
     from winter_sync.sync import look_at_newest
 
     async with open_existing_catalog(settings) as catalog:
-        found = await read_status(catalog, settings.selections, now())
+        found = await read_status(catalog, settings.selections, utc_now())
         damaged = await look_at_newest(
             catalog,
             settings.root,
