@@ -1,20 +1,24 @@
-"""The tables of the catalog, and how an older catalog becomes a newer one."""
+"""The tables of the catalog, and how an older catalog becomes a newer one.
+
+Each edition is a migration, recorded in the catalog under the name of its function: a name never
+changes once a version with it was released.
+"""
 
 from __future__ import annotations
 
+from contextlib import closing
+from functools import cache
 from typing import TYPE_CHECKING
 
-from winter_sync.catalog.sqlite import Migrations
+from winter_sync.catalog.sqlite import Database, Migrations
 from winter_sync.core import StorageError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from winter_sync.catalog.sqlite import Database
-
 migrations = Migrations("winter-sync")
 
-_FIRST = """
+_FIRST_TABLES = """
 CREATE TABLE mirror (
     id TEXT PRIMARY KEY,
     created_at TEXT NOT NULL
@@ -104,7 +108,16 @@ CREATE INDEX polls_by_selection ON polls (program, instrument, image_type, regio
 """
 
 
-_WHO_ASKED_AND_THE_QUEUE = """
+@migrations()
+def create_tables(db: Database) -> None:
+    """Create the first catalog.
+
+    Times are UTC, ISO 8601 with milliseconds, so that text order is time order.
+    """
+    _run(db, _FIRST_TABLES)
+
+
+_PROGRAM_ASKED_AND_QUEUE = """
 ALTER TABLE products ADD COLUMN refused_sha256 TEXT;
 ALTER TABLE products ADD COLUMN refused_at TEXT;
 ALTER TABLE listings ADD COLUMN progname TEXT;
@@ -121,20 +134,86 @@ CREATE INDEX polls_sweeps ON polls (program, instrument, image_type, region, at)
     WHERE sweep AND error IS NULL;
 """
 
-_WHAT_IS_WATCHED = """
+
+@migrations()
+def tell_who_asked_and_index_the_queue(db: Database) -> None:
+    """Record under which program a product was listed; find quickly what to fetch next.
+
+    `listings.program` is the program asked for, whose key we have; `progname` is what the row says
+    where that differs. `refused_sha256` is a content that was refused, though no data seem to be
+    missing in it, since `refused_at` (`winter_sync.formats.Fault`). The queue holds its products in
+    the order of fetching.
+    """
+    _run(db, _PROGRAM_ASKED_AND_QUEUE)
+
+
+_INDEXES_OF_STATUS = """
 CREATE INDEX products_withdrawn ON products (withdrawn_at) WHERE withdrawn_at IS NOT NULL;
 CREATE INDEX polls_successful ON polls (program, instrument, image_type, region, at)
     WHERE error IS NULL;
 """
 
-_WHAT_IS_COUNTED = """
+
+@migrations()
+def index_what_is_watched(db: Database) -> None:
+    """Answer what is asked all the time without reading every product and poll."""
+    _run(db, _INDEXES_OF_STATUS)
+
+
+_INDEX_OF_NIGHTS = """
 DROP INDEX products_by_night;
 CREATE INDEX products_by_night ON products (
     night, instrument, image_type, state, withdrawn_at, size
 );
 """
 
-_WHAT_IS_VERIFIED = """
+
+@migrations()
+def index_what_is_counted(db: Database) -> None:
+    """Count a whole mirror by night from an index alone."""
+    _run(db, _INDEX_OF_NIGHTS)
+
+
+_RECHECKS = """
+ALTER TABLE products ADD COLUMN recheck TEXT;
+CREATE INDEX products_recheck ON products (instrument, night, image_type, recheck, withdrawn_at)
+    WHERE recheck IS NOT NULL;
+"""
+
+
+@migrations()
+def keep_what_is_looked_at_again(db: Database) -> None:
+    """Record which products are fetched again only because their marks changed.
+
+    `recheck` is 'sample' for those that are fetched first, 'same' for those of them whose content
+    turned out to be the same, 'held' for the others of that night and type until it is known
+    whether the night was reprocessed; NULL for all other products.
+    """
+    _run(db, _RECHECKS)
+
+
+_UNCHECKABLE_PRODUCTS = """
+CREATE TEMP TABLE uncheckable AS SELECT instrument, savepath FROM products
+    WHERE state != 'published' AND revision = 0
+    AND filename NOT LIKE '%.fits' AND filename NOT LIKE '%.fits.fz'
+    AND filename NOT LIKE '%.fits.gz' AND filename NOT LIKE '%.avro';
+DELETE FROM listings WHERE (instrument, savepath) IN (SELECT instrument, savepath FROM uncheckable);
+DELETE FROM products WHERE (instrument, savepath) IN (SELECT instrument, savepath FROM uncheckable);
+DROP TABLE uncheckable
+"""
+
+
+@migrations()
+def forget_what_cannot_be_checked(db: Database) -> None:
+    """Forget products whose names are of no format that can be checked; none was ever published.
+
+    They were entered by editions that found out only after a download that the file could not be
+    checked, and requested them for ever. LIKE does not distinguish upper and lower case.
+    """
+    _run(db, _UNCHECKABLE_PRODUCTS)
+
+
+_VERIFICATION = """
 ALTER TABLE products ADD COLUMN mtime_ns INTEGER;
 ALTER TABLE products ADD COLUMN checked_at TEXT NOT NULL DEFAULT '';
 ALTER TABLE products ADD COLUMN damage TEXT CHECK (damage IN ('missing', 'changed'));
@@ -160,78 +239,6 @@ CREATE TABLE kept_files (
 """
 
 
-_WHAT_IS_LOOKED_AT_AGAIN = """
-ALTER TABLE products ADD COLUMN recheck TEXT;
-CREATE INDEX products_recheck ON products (instrument, night, image_type, recheck, withdrawn_at)
-    WHERE recheck IS NOT NULL;
-"""
-
-
-_WHAT_CAN_BE_CHECKED = """
-CREATE TEMP TABLE uncheckable AS SELECT instrument, savepath FROM products
-    WHERE state != 'published' AND revision = 0
-    AND filename NOT LIKE '%.fits' AND filename NOT LIKE '%.fits.fz'
-    AND filename NOT LIKE '%.fits.gz' AND filename NOT LIKE '%.avro';
-DELETE FROM listings WHERE (instrument, savepath) IN (SELECT instrument, savepath FROM uncheckable);
-DELETE FROM products WHERE (instrument, savepath) IN (SELECT instrument, savepath FROM uncheckable);
-DROP TABLE uncheckable
-"""
-
-
-@migrations()
-def create_tables(db: Database) -> None:
-    """Create the first catalog.
-
-    Times are UTC, ISO 8601 with milliseconds, so that text order is time order.
-    """
-    _run(db, _FIRST)
-
-
-@migrations()
-def tell_who_asked_and_index_the_queue(db: Database) -> None:
-    """Keep under which program a product was asked for; find quickly what is to be fetched.
-
-    `listings.program` is the program asked, whose key we have; `progname` is the row's own word
-    where that differs. `refused_sha256` is a content that was refused, though no data seem to be
-    missing in it, since `refused_at` (`winter_sync.formats.Fault`). The queue holds its products in
-    the order of fetching.
-    """
-    _run(db, _WHO_ASKED_AND_THE_QUEUE)
-
-
-@migrations()
-def index_what_is_watched(db: Database) -> None:
-    """Let what is asked all the time be answered without looking at every product and poll."""
-    _run(db, _WHAT_IS_WATCHED)
-
-
-@migrations()
-def index_what_is_counted(db: Database) -> None:
-    """Let a whole mirror be counted by night from an index alone."""
-    _run(db, _WHAT_IS_COUNTED)
-
-
-@migrations()
-def keep_what_is_looked_at_again(db: Database) -> None:
-    """Keep which products are fetched again only because their marks changed.
-
-    `recheck` is 'sample' of those that are fetched first, 'same' of those of them whose content
-    turned out to be the same, 'held' of the others of that night and type until it is known
-    whether the night was remade; null of all other products.
-    """
-    _run(db, _WHAT_IS_LOOKED_AT_AGAIN)
-
-
-@migrations()
-def forget_what_cannot_be_checked(db: Database) -> None:
-    """Forget products whose names are of no format that can be checked; none was ever published.
-
-    They were entered by editions that learnt only after a download that nothing could be done with
-    it, and asked for them for ever. LIKE takes upper and lower case for one.
-    """
-    _run(db, _WHAT_CAN_BE_CHECKED)
-
-
 @migrations()
 def record_what_is_verified(db: Database) -> None:
     """Record what a file looked like when published, when it was last read, and what was found.
@@ -240,24 +247,18 @@ def record_what_is_verified(db: Database) -> None:
     check, empty before the first of an older catalog. `damage` stays until the file is right
     again. `kept_files` are the files that were moved aside, relative to the root.
     """
-    _run(db, _WHAT_IS_VERIFIED)
+    _run(db, _VERIFICATION)
 
 
-_EDITIONS = frozenset(
-    {
-        create_tables.__name__,
-        tell_who_asked_and_index_the_queue.__name__,
-        index_what_is_watched.__name__,
-        index_what_is_counted.__name__,
-        keep_what_is_looked_at_again.__name__,
-        forget_what_cannot_be_checked.__name__,
-        record_what_is_verified.__name__,
-    }
-)
+@cache
+def editions() -> frozenset[str]:
+    """Return the names of all editions: of the migrations that an empty database lacks."""
+    with closing(Database(memory=True, execute_plugins=False)) as empty:
+        return frozenset(edition.name for edition in migrations.pending(empty))
 
 
 def refuse_others(db: Database, path: Path) -> None:
-    """Leave alone what a later edition of this program wrote, or another program.
+    """Refuse what a later edition of this program wrote, or another program.
 
     Raises
     ------
@@ -277,12 +278,12 @@ def refuse_others(db: Database, path: Path) -> None:
 
 
 def _is_newer(db: Database) -> bool:
-    """Tell whether a later edition of this program has changed the tables since."""
-    return any(one.name not in _EDITIONS for one in migrations.applied(db))
+    """Return whether a later edition of this program has changed the tables since."""
+    return any(edition.name not in editions() for edition in migrations.applied(db))
 
 
 def _is_foreign(db: Database) -> bool:
-    """Tell whether the tables in there are another program's; False of an empty database."""
+    """Return whether the tables are another program's; False of an empty database."""
     tables = set(db.table_names()) - {migrations.migrations_table}
     return bool(tables) and not migrations.applied(db)
 
