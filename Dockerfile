@@ -56,7 +56,7 @@ LABEL org.opencontainers.image.title="winter-sync" \
       org.opencontainers.image.version="${VERSION}"
 
 COPY --from=builder /opt/winter-sync /opt/winter-sync
-COPY --chmod=755 scripts/healthy.py /opt/winter-sync/bin/winter-sync-healthy
+COPY --chmod=755 tools/healthy.py /opt/winter-sync/bin/winter-sync-healthy
 COPY --chmod=644 config/winter-sync.toml /usr/share/doc/winter-sync/winter-sync.toml
 
 # As /tmp is: whoever the container is run as can begin a mirror on a new volume.

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from reliability.stage import staged
 from support.makers import PROGRAM, batch, candidate, evidence, product
+from support.stage import staged
 
 from winter_sync.catalog.listings import Listings
 from winter_sync.catalog.records import Poll

@@ -37,11 +37,11 @@ FILES = (
     ".dockerignore",
     "compose.yaml",
     "scripts/container",
-    "scripts/container_trial.py",
-    "scripts/healthy.py",
-    "scripts/trial.py",
+    "tools/container_trial.py",
+    "tools/healthy.py",
+    "tools/trial.py",
 )
-HEALTHY = CHECKOUT / "scripts/healthy.py"
+HEALTHY = CHECKOUT / "tools/healthy.py"
 Yaml = dict[str, Any]
 LABELS = ("title", "description", "licenses", "version")
 
@@ -262,7 +262,7 @@ def test_both_ask_for_health_in_the_same_way(service: Yaml) -> None:
     """The health check is the copied script, in exec form, in the image and in the service."""
     argv = only("HEALTHCHECK").argv
     assert service["healthcheck"]["test"] == ["CMD", *argv]
-    copied = f"--chmod=755 scripts/{HEALTHY.name} /opt/winter-sync/bin/{argv[0]}"
+    copied = f"--chmod=755 tools/{HEALTHY.name} /opt/winter-sync/bin/{argv[0]}"
     assert Instruction("COPY", copied) in stages()[-1]
     shown = dict(re.findall(r"--(\w+)-?(?:period)?=(\w+)", only("HEALTHCHECK").rest))
     described = {

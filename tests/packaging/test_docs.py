@@ -16,7 +16,7 @@ DOCUMENTS = sorted(
 )
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)")
 COMMAND = re.compile(r"winter-sync (?:--\S+ )*([a-z]+)\b")
-SCRIPT = re.compile(r"(?<![\w/.])((?:scripts|tests|\.ci)/[\w./-]+)(?:::(\w+))?")
+SCRIPT = re.compile(r"(?<![\w/.])((?:scripts|tools|tests|\.ci)/[\w./-]+)(?:::(\w+))?")
 CITATION = re.compile(r"""winter-api\.md\W+(?:s \(")?([^"]+)\"""")
 PROSE = {"keeps", "needs", "an"}
 """Words that follow the project's name in a sentence, not as a command."""

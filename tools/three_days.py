@@ -1,6 +1,6 @@
 """Live through three simulated days as the tests do, and print how they went.
 
-Run as `.venv/bin/python scripts/three_days.py`. It takes a minute.
+Run as `.venv/bin/python tools/three_days.py`. It takes a minute.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from daemon.test_three_days import lived
+from long.test_three_days import lived
 
 if TYPE_CHECKING:
     from datetime import timedelta

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from reliability.stage import PROGRAM, fault, staged
 from support.rig import path_of
+from support.stage import PROGRAM, fault, staged
 
 from winter_sync.archive.client import Api, Timeouts
 from winter_sync.core.clocks import Time
@@ -21,7 +21,7 @@ from winter_sync.simulator import DEFAULT_PASSWORD, DEFAULT_USER, key_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from reliability.stage import Stage
+    from support.stage import Stage
 
     from winter_sync.archive.client import Download
 

@@ -12,14 +12,14 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from crashes.sweep import kill_and_restart, random_instants
+from promises.kills import kill_and_restart, random_instants
 from support.disks import PACKAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from crashes.sweep import Nursery, Observatory
+    from promises.kills import ArchiveProcess, KillableMirrors
 
 STEPS = ("claim", "seal", "journal", "publish", "sync directory", "commit", "forget journal")
 INSTANTS = 60
@@ -72,15 +72,15 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
 
 
 def _cut_and_restart(
-    observatory: Observatory,
-    nursery: Nursery,
+    archive: ArchiveProcess,
+    mirrors: KillableMirrors,
     truth: Mapping[str, str],
     disk: Disk,
     **order: object,
 ) -> bool:
     root = disk.mount_point / "winter"
     order["mount"] = str(disk.mount_point)
-    cut = kill_and_restart(observatory, nursery, root, truth, meanwhile=disk.remount, **order)
+    cut = kill_and_restart(archive, mirrors, root, truth, meanwhile=disk.remount, **order)
     shutil.rmtree(root)
     return cut
 
@@ -94,31 +94,35 @@ def _cut_and_restart(
     kept="whatever had been published",
 )
 def test_power_fails_at_a_step(  # noqa: PLR0917 - fixtures
-    observatory: Observatory,
-    nursery: Nursery,
+    archive: ArchiveProcess,
+    mirrors: KillableMirrors,
     truth: Mapping[str, str],
     disk: Disk,
     step: str,
     moment: str,
 ) -> None:
     """Around each step at which something becomes durable."""
-    assert _cut_and_restart(observatory, nursery, truth, disk, step=step, moment=moment, times=2)
+    assert _cut_and_restart(archive, mirrors, truth, disk, step=step, moment=moment, times=2)
 
 
 def _cuts(
-    observatory: Observatory, nursery: Nursery, truth: Mapping[str, str], disk: Disk, count: int
+    archive: ArchiveProcess,
+    mirrors: KillableMirrors,
+    truth: Mapping[str, str],
+    disk: Disk,
+    count: int,
 ) -> int:
     return sum(
-        _cut_and_restart(observatory, nursery, truth, disk, after=instant)
-        for instant in random_instants(nursery, disk.mount_point / "whole", count)
+        _cut_and_restart(archive, mirrors, truth, disk, after=instant)
+        for instant in random_instants(mirrors, disk.mount_point / "whole", count)
     )
 
 
 def test_power_fails_at_random_instants(
-    observatory: Observatory, nursery: Nursery, truth: Mapping[str, str], disk: Disk
+    archive: ArchiveProcess, mirrors: KillableMirrors, truth: Mapping[str, str], disk: Disk
 ) -> None:
     """At instants that nobody chose; a short form."""
-    assert _cuts(observatory, nursery, truth, disk, INSTANTS_IN_SHORT) > 0
+    assert _cuts(archive, mirrors, truth, disk, INSTANTS_IN_SHORT) > 0
 
 
 @pytest.mark.slow
@@ -129,7 +133,7 @@ def test_power_fails_at_random_instants(
     kept="whatever had been published",
 )
 def test_power_fails_at_many_random_instants(
-    observatory: Observatory, nursery: Nursery, truth: Mapping[str, str], disk: Disk
+    archive: ArchiveProcess, mirrors: KillableMirrors, truth: Mapping[str, str], disk: Disk
 ) -> None:
     """At sixty of them."""
-    assert _cuts(observatory, nursery, truth, disk, INSTANTS) > INSTANTS // 2
+    assert _cuts(archive, mirrors, truth, disk, INSTANTS) > INSTANTS // 2

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import structlog
-from reliability.stage import THIRD, fault, staged
 from structlog.testing import LogCapture
 from support.rig import path_of
+from support.stage import THIRD, fault, staged
 
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.events import BatchEnded, Settled

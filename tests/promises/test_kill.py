@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from crashes.nursery import STEPS
-from crashes.sweep import Nursery, Observatory, kill_and_restart, look, random_instants
+from promises.killable import STEPS
+from promises.kills import ArchiveProcess, KillableMirrors, kill_and_restart, look, random_instants
 
 from winter_sync.core.filesystem import digest
 from winter_sync.core.layout import STATE_DIR
@@ -37,8 +37,8 @@ OF_TROUBLE = ("release",)
     kept="what was published, and fetched no more; nothing else is left",
 )
 def test_killed_at_a_step(  # noqa: PLR0917 - fixtures
-    observatory: Observatory,
-    nursery: Nursery,
+    archive: ArchiveProcess,
+    mirrors: KillableMirrors,
     truth: Mapping[str, str],
     tmp_path: Path,
     step: str,
@@ -48,7 +48,7 @@ def test_killed_at_a_step(  # noqa: PLR0917 - fixtures
     """Before and after each step between listing and commit, early and late in a run."""
     once = {"prepare", "recover"}
     killed = kill_and_restart(
-        observatory, nursery, tmp_path / "winter", truth, step=step, moment=moment, times=times
+        archive, mirrors, tmp_path / "winter", truth, step=step, moment=moment, times=times
     )
     assert killed or (times > 1 and step in once), "the step was never come to"
 
@@ -62,8 +62,8 @@ def test_killed_at_a_step(  # noqa: PLR0917 - fixtures
     kept="what was published, and fetched no more; nothing else is left",
 )
 def test_killed_in_a_recovery(  # noqa: PLR0917 - fixtures
-    observatory: Observatory,
-    nursery: Nursery,
+    archive: ArchiveProcess,
+    mirrors: KillableMirrors,
     truth: Mapping[str, str],
     tmp_path: Path,
     step: str,
@@ -71,8 +71,8 @@ def test_killed_in_a_recovery(  # noqa: PLR0917 - fixtures
 ) -> None:
     """A recovery that is killed itself is done again by the next start."""
     root = tmp_path / "winter"
-    assert nursery.run(root, step="commit", moment="before", times=2)
-    killed = kill_and_restart(observatory, nursery, root, truth, step=step, moment=moment, times=1)
+    assert mirrors.run(root, step="commit", moment="before", times=2)
+    killed = kill_and_restart(archive, mirrors, root, truth, step=step, moment=moment, times=1)
     assert killed
 
 
@@ -85,10 +85,13 @@ def test_killed_in_a_recovery(  # noqa: PLR0917 - fixtures
 )
 def test_killed_after_a_salvage(tmp_path: Path, moment: str) -> None:
     """What a broken download brought stays, and what it did not bring is nobody's lease."""
-    with Observatory(faults="end-between:x1@download") as broken, Nursery(broken.url) as nursery:
+    with (
+        ArchiveProcess(faults="end-between:x1@download") as broken,
+        KillableMirrors(broken.url) as mirrors,
+    ):
         root, truth = tmp_path / "winter", broken.truth()
         assert kill_and_restart(
-            broken, nursery, root, truth, step="release", moment=moment, times=1
+            broken, mirrors, root, truth, step="release", moment=moment, times=1
         )
 
 
@@ -101,7 +104,7 @@ def test_killed_after_a_salvage(tmp_path: Path, moment: str) -> None:
     kept="the older file, once",
 )
 def test_killed_while_keeping(
-    nursery: Nursery, truth: Mapping[str, str], tmp_path: Path, moment: str, times: int
+    mirrors: KillableMirrors, truth: Mapping[str, str], tmp_path: Path, moment: str, times: int
 ) -> None:
     """Each file that was there first is found once: in its place, or among the revisions."""
     root = tmp_path / "winter"
@@ -109,10 +112,10 @@ def test_killed_while_keeping(
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(f"mine: {path}")
     mine = look(root).digests
-    assert nursery.run(root, step="keep", moment=moment, times=times)
+    assert mirrors.run(root, step="keep", moment=moment, times=times)
     for path, found in look(root).digests.items():
         assert found in (truth[path], mine[path]), f"{path} is neither"
-    nursery.run(root)
+    mirrors.run(root)
     assert look(root).digests == dict(truth)
     kept = [digest(one) for one in (root / STATE_DIR / "revisions").rglob("*") if one.is_file()]
     assert sorted(kept) == sorted(mine.values())
@@ -120,24 +123,24 @@ def test_killed_while_keeping(
 
 
 def _sweep(
-    observatory: Observatory,
-    nursery: Nursery,
+    archive: ArchiveProcess,
+    mirrors: KillableMirrors,
     truth: Mapping[str, str],
     place: Path,
     count: int,
 ) -> int:
     """Kill so many mirrors at random instants of their life; gives how many died of it."""
     return sum(
-        kill_and_restart(observatory, nursery, place / str(number), truth, after=instant)
-        for number, instant in enumerate(random_instants(nursery, place / "whole", count))
+        kill_and_restart(archive, mirrors, place / str(number), truth, after=instant)
+        for number, instant in enumerate(random_instants(mirrors, place / "whole", count))
     )
 
 
 def test_killed_at_random_instants(
-    observatory: Observatory, nursery: Nursery, truth: Mapping[str, str], tmp_path: Path
+    archive: ArchiveProcess, mirrors: KillableMirrors, truth: Mapping[str, str], tmp_path: Path
 ) -> None:
     """At instants that nobody chose; a short form of the sweep."""
-    assert _sweep(observatory, nursery, truth, tmp_path, INSTANTS_IN_SHORT) > 0
+    assert _sweep(archive, mirrors, truth, tmp_path, INSTANTS_IN_SHORT) > 0
 
 
 @pytest.mark.slow
@@ -148,7 +151,7 @@ def test_killed_at_random_instants(
     kept="what was published, and fetched no more; nothing else is left",
 )
 def test_killed_at_many_random_instants(
-    observatory: Observatory, nursery: Nursery, truth: Mapping[str, str], tmp_path: Path
+    archive: ArchiveProcess, mirrors: KillableMirrors, truth: Mapping[str, str], tmp_path: Path
 ) -> None:
     """The whole sweep, of two hundred instants."""
-    assert _sweep(observatory, nursery, truth, tmp_path, INSTANTS) > INSTANTS // 2
+    assert _sweep(archive, mirrors, truth, tmp_path, INSTANTS) > INSTANTS // 2

@@ -13,7 +13,7 @@ import pytest
 import winter_sync
 
 CHECKOUT = Path(winter_sync.__file__).parent.parent
-SOAK = CHECKOUT / "tests" / "reliability" / "soak.py"
+SOAK = CHECKOUT / "tests" / "long" / "soak.py"
 
 
 @pytest.mark.parametrize(

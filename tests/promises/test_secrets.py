@@ -14,8 +14,8 @@ from urllib.parse import quote, quote_plus, urlencode
 
 import aiohttp
 import pytest
-from reliability.stage import PROGRAM, TYPES, PausingRig, Reacting
 from support.rig import path_of
+from support.stage import PROGRAM, TYPES, PausingRig, Reacting
 
 from winter_sync.catalog.thread import CatalogThread
 from winter_sync.config.credentials import read_credentials

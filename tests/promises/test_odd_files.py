@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from reliability.stage import PROGRAM, THIRD, Stage, fault, staged
 from support.rig import path_of
+from support.stage import PROGRAM, THIRD, Stage, fault, staged
 
 from winter_sync.core.downloads import Failed, Published
 from winter_sync.core.errors import ExitCode

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from daemon.three_days import EVENING, POLL_EVERY, Record, three_days
+from long.three_days import EVENING, POLL_EVERY, Record, three_days
 from support.driven import DrivenTime
 
 if TYPE_CHECKING:

@@ -5,27 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from crashes.sweep import Nursery, Observatory
+from promises.kills import ArchiveProcess, KillableMirrors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
 @pytest.fixture(scope="module")
-def observatory() -> Iterator[Observatory]:
+def archive() -> Iterator[ArchiveProcess]:
     """Give an archive that all kills of this module share."""
-    with Observatory() as running:
+    with ArchiveProcess() as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def truth(observatory: Observatory) -> Mapping[str, str]:
+def truth(archive: ArchiveProcess) -> Mapping[str, str]:
     """Give what must be in the tree in the end."""
-    return observatory.truth()
+    return archive.truth()
 
 
 @pytest.fixture(scope="module")
-def nursery(observatory: Observatory) -> Iterator[Nursery]:
+def mirrors(archive: ArchiveProcess) -> Iterator[KillableMirrors]:
     """Give the maker of mirrors that die."""
-    with Nursery(observatory.url) as running:
+    with KillableMirrors(archive.url) as running:
         yield running

@@ -28,7 +28,7 @@ TYPES = ["exposure", "raw", "science", "stack", "diff", "avro"]
 CHECKOUT = Path(__file__).parent.parent.parent
 
 
-class Observatory:
+class ArchiveProcess:
     """A simulated archive in a process of its own; a context manager."""
 
     def __init__(self, products: int = PRODUCTS, *, faults: str = "") -> None:
@@ -69,14 +69,14 @@ class Observatory:
         return sum(entry["gone"] for entry in self.ask("manifest")["products"])
 
 
-class Nursery:
+class KillableMirrors:
     """Makes mirrors that die; a context manager."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
         self._process = subprocess.Popen(  # noqa: S603 - our own script
-            [sys.executable, str(Path(__file__).with_name("nursery.py"))],
+            [sys.executable, str(Path(__file__).with_name("killable.py"))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -175,21 +175,21 @@ def check_after_restart(root: Path, truth: Mapping[str, str], before: Found) -> 
     assert held == dict(truth)
 
 
-def random_instants(nursery: Nursery, root: Path, count: int) -> list[float]:
+def random_instants(mirrors: KillableMirrors, root: Path, count: int) -> list[float]:
     """Draw instants, in seconds, out of the life of a mirror into this root that nobody disturbs.
 
     That life is measured first, so that on a machine of any speed most instants fall into it.
     """
     began = time.perf_counter()
-    nursery.run(root)
+    mirrors.run(root)
     life = time.perf_counter() - began
     chance = random.Random(1)  # noqa: S311 - instants, not secrets
     return [chance.uniform(0.001, life) for _ in range(count)]
 
 
 def kill_and_restart(
-    observatory: Observatory,
-    nursery: Nursery,
+    archive: ArchiveProcess,
+    mirrors: KillableMirrors,
     root: Path,
     truth: Mapping[str, str],
     *,
@@ -200,12 +200,12 @@ def kill_and_restart(
 
     What happens `meanwhile`, happens between the death and the first look at what it left.
     """
-    killed = nursery.run(root, **order)
+    killed = mirrors.run(root, **order)
     meanwhile()
     before = check_after_kill(root, truth)
-    nursery.run(root)
+    mirrors.run(root)
     check_after_restart(root, truth, before)
-    again = nursery.asked(root)
-    most = len(truth) - len(before.files) + observatory.gone()
+    again = mirrors.asked(root)
+    most = len(truth) - len(before.files) + archive.gone()
     assert again <= most, f"{again} products were asked for where {most} were not there"
     return killed

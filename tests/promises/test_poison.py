@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from reliability.stage import THIRD, TYPES, Stage, fault, staged
 from support.rig import path_of
+from support.stage import THIRD, TYPES, Stage, fault, staged
 
 from winter_sync.core.errors import ExitCode
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from reliability.stage import THIRD, fault, staged
+from support.stage import THIRD, fault, staged
 
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.events import RowsRefused, ServerUnwell, ServerWell

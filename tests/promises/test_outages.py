@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from reliability.stage import Reacting, Stage, fault, staged
+from support.stage import Reacting, Stage, fault, staged
 
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.events import BatchEnded, ServerUnwell, ServerWell

@@ -13,7 +13,7 @@ CHECKOUT = Path(winter_sync.__file__).parent.parent
 
 def test_the_page_is_not_stale() -> None:
     """Each row of docs/reliability.md stands for a test, and each fault has its row."""
-    script = CHECKOUT / "scripts" / "reliability_table.py"
+    script = CHECKOUT / "tools" / "reliability_table.py"
     ended = subprocess.run(  # noqa: S603 - our own code
         [sys.executable, script, "--check"],
         cwd=CHECKOUT,
