@@ -12,7 +12,8 @@ from support.command import USER, nobody
 from support.rig import Rig
 
 from winter_sync.cli.check import Finding, examine, show, worst
-from winter_sync.config.settings import Settings, holds_secret
+from winter_sync.config.files import holds_secret
+from winter_sync.config.settings import Settings
 from winter_sync.core.clocks import Time
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.layout import STATE_DIR

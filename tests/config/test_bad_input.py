@@ -160,19 +160,17 @@ CASES = {
         ("api.base_url", "no user and password in the address"),
         {"api": {"base_url": "http://observer:hush-hush@127.0.0.1:7000"}},
     ),
-    "no settings file": Case(
-        USAGE, ("there is no settings file", "--config"), before=drop_settings
-    ),
+    "no settings file": Case(USAGE, ("settings.toml: not found", "--config"), before=drop_settings),
     "no programs": Case(USAGE, ("no program is set", "[[programs]]"), text=without_programs),
     "no root": Case(USAGE, ("no directory for the mirror",), {"mirror": {"root": None}}),
     "a root that is a file": Case(
         STORAGE,
-        ("is no directory", "mirror.root"),
+        ("is not a directory", "mirror.root"),
         before=replace_root,
     ),
     "a root without its parent": Case(
         STORAGE,
-        ("there is no directory /nonexistent", "Create or mount it"),
+        ("/nonexistent does not exist, so the mirror root", "Create or mount it"),
         {"mirror": {"root": "/nonexistent/winter"}},
     ),
     "a root that cannot be written to": Case(
@@ -209,7 +207,7 @@ CASES = {
     ),
     "a missing secret": Case(
         USAGE,
-        ("the password is missing", "WINTER_API_PASSWORD"),
+        ("no password is set", "WINTER_API_PASSWORD"),
         {"api": {"password": None}},
     ),
     "an empty secret file": Case(
@@ -257,7 +255,7 @@ CASES = {
     ),
     "an unknown program for a backfill": Case(
         USAGE,
-        (f"program {OTHER_PROGRAM} is not in the settings", f"known are {PROGRAM}"),
+        (f"program {OTHER_PROGRAM} is not in the settings", f"configured programs: {PROGRAM}"),
         arguments=(*BACKFILL, "--to", "20251031", "--program", OTHER_PROGRAM),
     ),
     "an unknown command": Case(USAGE, ("No such command",), arguments=("synk",)),

@@ -104,9 +104,9 @@ def test_all_that_is_missing_is_told_at_once() -> None:
     with pytest.raises(UsageError) as raised:
         read_credentials(settings)
     for piece in (
-        "user is missing",
-        "password is missing",
-        f"key of program {PROGRAM} is missing",
+        "no user name is set",
+        "no password is set",
+        f"no API key of program {PROGRAM} is set",
         "api.password_file",
         "WINTER_API_USER",
         f"winter_api_key_{OTHER_PROGRAM}",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ByteSize, TypeAdapter
 
-from winter_sync.core.units import parse_duration, parse_size, show_duration, show_size
+from winter_sync.core.units import parse_duration, show_duration, show_size
 
 LETTERS = st.text("0123456789. smhdwkMGTiB-+eE\n\u0661\u00b2", max_size=12)
 
@@ -51,49 +53,11 @@ def test_a_duration_has_an_end(text: str) -> None:
         parse_duration(text)
 
 
-@pytest.mark.parametrize(
-    ("text", "size"),
-    [
-        ("0", 0),
-        ("4096", 4096),
-        ("1 b", 1),
-        ("500 MB", 500_000_000),
-        ("500mb", 500_000_000),
-        ("10 GiB", 10 * 1024**3),
-        ("1.5 KiB", 1536),
-        ("0.5TB", 500_000_000_000),
-        ("2tib", 2 * 1024**4),
-        ("7 kb", 7000),
-        ("3 MiB", 3 * 1024**2),
-        ("9 GB", 9_000_000_000),
-        (" 1 ", 1),
-        ("9007199254740993", 9_007_199_254_740_993),
-        ("0.1 GB", 100_000_000),
-    ],
-)
-def test_a_size_is_read_exactly(text: str, size: int) -> None:
-    """A number of bytes, or of a unit in powers of 1000 or 1024; case does not matter."""
-    assert parse_size(text) == size
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "GB", "-1", "1 G", "1 PB", "1e3", "1,5 GB", "1 GB GB", "1 kbit", "9" * 400, "\u0661"],
-)
-def test_what_is_no_size_is_refused(text: str) -> None:
-    """The error shows how a size is written, and what was written instead."""
-    with pytest.raises(ValueError, match=r'"10 GiB".*' + re.escape(repr(text))):
-        parse_size(text)
-
-
 @given(LETTERS)
 def test_any_text_is_read_or_refused(text: str) -> None:
     """Nothing but `ValueError` comes of any text."""
-    for parse in (parse_duration, parse_size):
-        try:
-            parse(text)
-        except ValueError:
-            continue
+    with suppress(ValueError):
+        parse_duration(text)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +90,7 @@ def test_a_shown_size_is_nearly_the_size(count: int) -> None:
     shown = show_size(count)
     assert re.fullmatch(r"\d{1,3}(\.\d+)? [kMGTP]?B", shown)
     if "PB" not in shown:
-        assert abs(parse_size(shown) - count) <= max(count, 1) * 0.005
+        assert abs(TypeAdapter(ByteSize).validate_python(shown) - count) <= max(count, 1) * 0.005
 
 
 @pytest.mark.parametrize(

@@ -306,7 +306,7 @@ def test_a_fault_of_its_own_is_loud(tmp_path: Path) -> None:
     [
         ("mirror", {"root": None}, 2, "no directory for the mirror is set"),
         ("http", {"listen": "192.0.2.1:80"}, 2, "cannot listen on 192.0.2.1:80: Cannot assign"),
-        ("mirror", {"root": "/nowhere/winter"}, 6, "there is no directory /nowhere"),
+        ("mirror", {"root": "/nowhere/winter"}, 6, "/nowhere does not exist"),
     ],
 )
 def test_what_cannot_begin_says_why(

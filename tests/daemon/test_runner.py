@@ -391,7 +391,7 @@ def test_a_root_that_is_not_there_at_the_start_is_told(play: Callable[..., None]
 
     async def scene(keeper: Keeper) -> None:
         keeper.root.write_text("in the way")
-        with pytest.raises(StorageError, match="no directory"):
+        with pytest.raises(StorageError, match="not a directory"):
             await keeper.service().run()
 
     play(scene)

@@ -9,14 +9,16 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import ByteSize, TypeAdapter
 from support.command import CHECKOUT
 
 from winter_sync.cli.process import INTERRUPTED, TERMINATED
 from winter_sync.config.credentials import read_credentials
+from winter_sync.config.files import FILE
 from winter_sync.config.sections import EXAMPLE, DaemonSettings
-from winter_sync.config.settings import FILE, load_settings
+from winter_sync.config.settings import load_settings
 from winter_sync.core.errors import ExitCode
-from winter_sync.core.units import parse_duration, parse_size
+from winter_sync.core.units import parse_duration
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +27,7 @@ DAEMON = (CHECKOUT / "systemd/winter-sync.service").read_text()
 BACKFILL = (CHECKOUT / "systemd/winter-sync-backfill@.service").read_text()
 UNITS = pytest.mark.parametrize("unit", [DAEMON, BACKFILL], ids=["daemon", "backfill"])
 INSTALL = (CHECKOUT / "docs/install.md").read_text()
+SIZE: TypeAdapter[int] = TypeAdapter(ByteSize)
 DIRECTIVE = re.compile(r"([A-Z][A-Za-z]+)=(.*)")
 SPEAK_FOR_THEMSELVES = {"Description", "ExecStart", "WantedBy"}
 THEIR_OWN = {
@@ -135,7 +138,9 @@ def test_no_core_dump_is_left(unit: str) -> None:
 @UNITS
 def test_it_is_slowed_down_before_it_is_killed(unit: str) -> None:
     """Memory has a soft limit below the hard one."""
-    soft, hard = (parse_size(f"{value(unit, name)}iB") for name in ("MemoryHigh", "MemoryMax"))
+    soft, hard = (
+        SIZE.validate_python(f"{value(unit, name)}iB") for name in ("MemoryHigh", "MemoryMax")
+    )
     assert soft < hard
 
 

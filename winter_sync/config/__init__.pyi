@@ -1,8 +1,10 @@
 from .choice import Choice
 from .credentials import read_credentials, secret_files
+from .files import find_file, holds_secret
 from .messages import nearest
+from .mirror_root import check_root
 from .permissions import exposure_of
-from .settings import Settings, check_root, find_file, holds_secret, load_settings
+from .settings import Settings, load_settings
 
 __all__ = [
     "Choice",

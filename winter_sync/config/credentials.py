@@ -1,10 +1,11 @@
-"""The secrets: the settings, files, the environment and credential directories may hold them.
+"""The secrets: from the settings, files, the environment or credential directories.
 
 They leave this module only inside `Credentials`, and are in none of its errors.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,14 +28,14 @@ _SECRET_DIRECTORY = Path("/run/secrets")
 def read_credentials(settings: Settings) -> Credentials:
     """Collect the secrets from the settings, secret files and the usual environment variables.
 
-    Each is taken from the first of: the settings themselves, the file the settings name,
+    Each is taken from the first of: the settings themselves, the file that they name,
     `WINTER_API_*` in the environment, a file in `$CREDENTIALS_DIRECTORY` or `/run/secrets`.
-    `WINTER_API_KEY` is that of `WINTER_API_PROGRAM`, or of the only program there is.
+    `WINTER_API_KEY` belongs to `WINTER_API_PROGRAM`, or to the only program there is.
 
     Raises
     ------
     UsageError
-        If some are missing or their files cannot be read, naming all of them.
+        If any are missing or their files cannot be read; all of them are named.
     """
     found: list[str] = []
     faults: list[UsageError] = []
@@ -53,15 +54,15 @@ def read_credentials(settings: Settings) -> Credentials:
 def secret_files(settings: Settings) -> tuple[Path, ...]:
     """Return the files that the settings name for secrets.
 
-    Those in `$CREDENTIALS_DIRECTORY` and `/run/secrets` are not among them: whoever made these
-    directories says who may look into them.
+    Those in `$CREDENTIALS_DIRECTORY` and `/run/secrets` are not included: whoever made these
+    directories decides who may read them.
     """
-    named = (settings.api.password_file, *(one.api_key_file for one in settings.programs))
+    named = (settings.api.password_file, *(table.api_key_file for table in settings.programs))
     return tuple(dict.fromkeys(path for path in named if path is not None))
 
 
 def _proxy(settings: Settings) -> tuple[str, ...]:
-    """Return the secrets of the proxy; none of one that cannot be used, as it never is."""
+    """Return the secrets of the proxy; none if it cannot be used, for then it never is."""
     try:
         proxy = settings.proxy
     except UsageError:
@@ -74,15 +75,15 @@ def _together(faults: list[UsageError]) -> UsageError:
         return faults[0]
     lines = [f"{fault.message}. {fault.remedy}" for fault in faults]
     return UsageError(
-        "secrets cannot be had:\n  " + "\n  ".join(lines),
-        remedy=f"{EXAMPLE} shows every place a secret may be in.",
+        "credentials are missing:\n  " + "\n  ".join(lines),
+        remedy=f"{EXAMPLE} shows all the places where a secret may be.",
     )
 
 
 def _secrets(settings: Settings) -> Iterator[_Secret]:
-    """Give the user, the password and the key of each program, in this order."""
+    """Yield the user name, the password and the key of each program, in this order."""
     api, programs = settings.api, settings.programs
-    yield _Secret("user", "api.user", api.user, None, "WINTER_API_USER", "winter_api_user")
+    yield _Secret("user name", "api.user", api.user, None, "WINTER_API_USER", "winter_api_user")
     yield _Secret(
         "password",
         "api.password_file",
@@ -106,7 +107,7 @@ def _secrets(settings: Settings) -> Iterator[_Secret]:
 
 @dataclass(frozen=True, slots=True)
 class _Secret:
-    """A secret and the places it can be in, in their order."""
+    """A secret and the places where it can be, in their order."""
 
     what: str
     setting: str
@@ -116,7 +117,13 @@ class _Secret:
     credential: str
 
     def find(self) -> str:
-        """Give the secret from the first place that has it."""
+        """Return the secret from the first place that has it.
+
+        Raises
+        ------
+        UsageError
+            If no place has it, two of the settings have it, or its file cannot be read.
+        """
         if self.value is not None and self.file is not None:
             raise UsageError(
                 f"the {self.what} is given both as a value and as a file",
@@ -124,43 +131,56 @@ class _Secret:
             )
         if self.value is not None and self.value.get_secret_value():
             return self.value.get_secret_value()
-        if self.file is not None:
-            return _read_secret(self.file, self.what)
-        if self.variable and (found := os.environ.get(self.variable)):
+        if self.variable and self.file is None and (found := os.environ.get(self.variable)):
             return found
-        for directory in _secret_directories(os.environ):
-            if os.path.lexists(directory / self.credential):
-                return _read_secret(directory / self.credential, self.what)
+        if (file := self.file or self._credential_file()) is not None:
+            return _read_secret(file, self.what)
         raise self._missing()
+
+    def _credential_file(self) -> Path | None:
+        """Return the file in a credential directory that has the secret; None if there is none."""
+        files = (directory / self.credential for directory in _secret_directories(os.environ))
+        return next((file for file in files if os.path.lexists(file)), None)
 
     def _missing(self) -> UsageError:
         places = f"{self.setting}, {self.variable}" if self.variable else self.setting
         return UsageError(
-            f"the {self.what} is missing",
+            f"no {self.what} is set",
             remedy=f"Give it as {places}, or as a file {self.credential} in "
             f"$CREDENTIALS_DIRECTORY or {_SECRET_DIRECTORY}.",
         )
 
 
 def _read_secret(path: Path, what: str) -> str:
-    """Read a file that holds one line, which is the secret."""
+    """Read a file that contains one line, which is the secret."""
     where = f"the file of the {what}, {path},"
-    text: str | None = None
     try:
-        text = read_regular(path, _LONGEST_SECRET, follow=True).decode("utf-8-sig").strip()
+        text = _text_of(path)
     except OSError as unreadable:
-        reason = unreadable.strerror
-    except UnicodeDecodeError:
-        reason = "it is not UTF-8"
-    if text is None:
         raise UsageError(
-            f"{where} cannot be read: {reason}",
+            f"{where} cannot be read: {unreadable.strerror}",
             remedy="Check its path, its owner and its mode (0400 for the service's user).",
-        )
+        ) from None
     if not text or len(text.splitlines()) > 1:
         fault = "has more than one line" if text else "is empty"
         raise UsageError(f"{where} {fault}", remedy="Put the secret into it, on one line.")
     return text
+
+
+def _text_of(path: Path) -> str:
+    """Read a small text file.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read or is not UTF-8. That error has none of the content in it.
+    """
+    content = read_regular(path, _LONGEST_SECRET, follow=True)
+    try:
+        return content.decode("utf-8-sig").strip()
+    except UnicodeDecodeError:
+        reason = "it is not UTF-8"
+    raise OSError(errno.EILSEQ, reason)
 
 
 def _secret_directories(environ: Mapping[str, str]) -> Iterator[Path]:

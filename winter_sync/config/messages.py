@@ -1,4 +1,4 @@
-"""What is wrong with the settings, said in the words of their file rather than of Python."""
+"""What is wrong with the settings, in the words of their file rather than of Python."""
 
 from __future__ import annotations
 
@@ -28,39 +28,39 @@ if TYPE_CHECKING:
 
 
 def explain(invalid: ValidationError, settings: type[BaseModel], path: Path | None) -> UsageError:
-    """Say all that pydantic found wrong, a line for each thing, without the value of a secret.
+    """Return an error with a line for each fault that pydantic found, and no value of a secret.
 
     Parameters
     ----------
     invalid
-        What it found.
+        The faults.
     settings
         The model of the whole file.
     path
-        The file that was read, if any was.
+        The file that was read, if any.
     """
     errors = invalid.errors(include_url=False)
     places = [error["loc"] for error in errors]
     lines = [
-        _complaint(error, settings)
+        _line(error, settings)
         for error in errors
         if not any(place[: len(error["loc"])] == error["loc"] != place for place in places)
     ]
     where = f"{path} or the environment" if path else "the environment"
     return UsageError(
         "the settings are wrong:\n  " + "\n  ".join(dict.fromkeys(lines)),
-        remedy=f"Mend them in {where}; {EXAMPLE} explains every key.",
+        remedy=f"Fix them in {where}; {EXAMPLE} explains every key.",
     )
 
 
-def _complaint(error: ErrorDetails, settings: type[BaseModel]) -> str:
+def _line(error: ErrorDetails, settings: type[BaseModel]) -> str:
     name = _dotted(error["loc"])
     fault = _fault(error, settings)
     return f"{name}: {fault}" if name else fault
 
 
 def _fault(error: ErrorDetails, settings: type[BaseModel]) -> str:
-    """Say what is wrong in words of the settings file rather than of Python."""
+    """Return what is wrong in words of the settings file rather than of Python."""
     kind, context = error["type"], error.get("ctx", {})
     if kind == "extra_forbidden":
         where = error["loc"]
@@ -77,25 +77,26 @@ def _fault(error: ErrorDetails, settings: type[BaseModel]) -> str:
 _ADDRESS = 'an address is written like "http://winter.caltech.edu:82"'
 _FAULTS = {
     "missing": "it is missing",
-    "string_type": 'a text is wanted, in "quotes"',
-    "path_type": 'a path is wanted, in "quotes"',
-    "tuple_type": "a list is wanted, in [brackets]; of tables, in [[double brackets]]",
-    "model_type": "a table is wanted",
-    "int_type": "a whole number is wanted",
-    "int_parsing": "a whole number is wanted",
-    "int_from_float": "a whole number is wanted",
-    "float_type": "a number is wanted",
-    "float_parsing": "a number is wanted",
-    "greater_than": "it must be more than {gt:g}",
-    "greater_than_equal": "it must be at least {ge:g}",
-    "less_than_equal": "it must be at most {le:g}",
-    "too_short": "at least one is wanted",
-    "string_too_short": "it is empty",
-    "string_too_long": "it has more than {max_length} characters",
+    "string_type": 'must be text, in "quotes"',
+    "path_type": 'must be a path, in "quotes"',
+    "tuple_type": 'must be a list, e.g. ["stack"]; tables are headed by [[double brackets]]',
+    "model_type": "must be a table",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "greater_than": "must be more than {gt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than_equal": "must be at most {le:g}",
+    "too_short": "must have at least one entry",
+    "string_too_short": "must not be empty",
+    "string_too_long": "must not have more than {max_length} characters",
     "url_parsing": _ADDRESS,
     "url_scheme": _ADDRESS,
     "url_type": _ADDRESS,
 }
+"""The faults of pydantic that can occur, in words of the settings file."""
 
 
 def _dotted(where: tuple[int | str, ...]) -> str:
@@ -106,7 +107,7 @@ def _dotted(where: tuple[int | str, ...]) -> str:
 
 
 def _siblings(where: tuple[int | str, ...], settings: type[BaseModel]) -> list[str]:
-    """Give the keys that are known beside an unknown one."""
+    """Return the known keys of the table that an unknown one is in."""
     tables: dict[str, type[BaseModel]] = {
         "api": ApiSettings,
         "mirror": MirrorSettings,
@@ -124,6 +125,6 @@ def _siblings(where: tuple[int | str, ...], settings: type[BaseModel]) -> list[s
 
 
 def nearest(word: str, known: list[str]) -> str:
-    """Give the end of a sentence about an unknown word: the known one it is most like, or all."""
+    """Return the end of a sentence about an unknown word: the most similar known one, or all."""
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"
+    return f"; did you mean {close[0]}?" if close else f"; it must be one of {', '.join(known)}"

@@ -1,4 +1,4 @@
-"""Which other users of the machine may read or change a file."""
+"""Other users of the machine who may read or change a file."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _ROOT = 0
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """What others may do to a file, and how to end that."""
+    """What others may do with a file, and how to prevent it."""
 
     said: str
     remedy: str
 
 
 def exposure_of(path: Path, *, secret: bool) -> Exposure | None:
-    """Return what others may do to a file that they should not; None if there is nothing.
+    """Return what others may do with a file that they should not; None if there is nothing.
 
     Nobody else should be able to change it, or to read it if it is `secret`; root always can. A
-    file of root that our own group may read is in order: there is no other way to give it to us. A
-    file that cannot be looked at has no exposure; reading it will fail.
+    file of root's that our own group may read is fine: there is no other way to give it to us. A
+    file whose mode cannot be read has no exposure; reading the file will fail.
     """
     try:
         found = path.stat()
@@ -54,7 +54,7 @@ def _others(found: os.stat_result, *, secret: bool) -> list[str]:
 
 
 def _act(mode: int, *, secret: bool) -> str:
-    """Return what the bits for everybody allow, of what matters."""
+    """Return what the mode allows everybody, as far as it matters."""
     if mode & stat.S_IWOTH:
         return "change"
     return "read" if secret and mode & stat.S_IROTH else ""

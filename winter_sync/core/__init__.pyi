@@ -128,7 +128,7 @@ from .proxies import SETTING, Proxy, choose_proxy, parse_proxy
 from .queries import Cone, Program, Query, Rectangle, Region, Rhythm, Selection, Subject, Target
 from .redaction import Redaction, redactor
 from .traits import DIRECTORIES, FETCH_ORDER, NOT_KEPT, SUFFIXES, FileFormat, ImageType, Instrument
-from .units import parse_duration, parse_size, show_duration, show_instant, show_size
+from .units import parse_duration, show_duration, show_instant, show_size
 
 __all__ = [
     "BUSY_CATALOG",
@@ -269,7 +269,6 @@ __all__ = [
     "opened",
     "parse_duration",
     "parse_proxy",
-    "parse_size",
     "parts_of",
     "printable",
     "read_own",

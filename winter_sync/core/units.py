@@ -1,31 +1,18 @@
-"""Durations and sizes as people write them: "10m", "1h30m", "10 GiB"."""
+"""Durations, sizes and instants as people write them: "10m", "1h30m", "52 MB"."""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, timedelta
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from datetime import datetime
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_BYTES = {
-    "b": 1,
-    "kb": 1000,
-    "mb": 1000**2,
-    "gb": 1000**3,
-    "tb": 1000**4,
-    "kib": 1024,
-    "mib": 1024**2,
-    "gib": 1024**3,
-    "tib": 1024**4,
-}
 _LONGEST_SECONDS = 10 * 366 * 86400.0
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)", re.ASCII)
 _DURATION = re.compile(rf"(?:{_DURATION_PART.pattern}\s*)+", re.ASCII)
-_SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,18})?)\s*([kmgt]i?b|b)?", re.ASCII | re.IGNORECASE)
 
 
 def parse_duration(text: str) -> timedelta:
@@ -44,20 +31,6 @@ def parse_duration(text: str) -> timedelta:
     if seconds > _LONGEST_SECONDS:
         raise ValueError(f"a duration is at most ten years, not {text!r}")
     return timedelta(seconds=seconds)
-
-
-def parse_size(text: str) -> int:
-    """Read "500 MB" (powers of 1000) or "10 GiB" (powers of 1024) or plain bytes, exactly.
-
-    Raises
-    ------
-    ValueError
-        If the text is anything else.
-    """
-    match = _SIZE.fullmatch(text.strip())
-    if match is None:
-        raise ValueError(f'a size is written like "500 MB" or "10 GiB", not {text!r}')
-    return int(Fraction(match[1]) * _BYTES[(match[2] or "b").lower()])
 
 
 def show_size(count: float) -> str:
