@@ -11,7 +11,8 @@ from rich.console import Console
 from support.command import USER, nobody
 from support.rig import Rig
 
-from winter_sync.cli.check import Finding, examine, show, worst
+from winter_sync.cli.check import examine, show, worst
+from winter_sync.cli.findings import Finding
 from winter_sync.config.files import holds_secret
 from winter_sync.config.settings import Settings
 from winter_sync.core.clocks import Time
@@ -63,7 +64,7 @@ async def _no_wait(seconds: float) -> None:
 
 def faults_in(findings: dict[str, Finding]) -> dict[str, ExitCode]:
     """Give what is wrong, with its exit code."""
-    return {what: finding.code for what, finding in findings.items() if not finding.good}
+    return {what: finding.code for what, finding in findings.items() if not finding.is_ok}
 
 
 async def test_all_that_is_right_is_told(rig: Rig) -> None:
@@ -74,8 +75,8 @@ async def test_all_that_is_right_is_told(rig: Rig) -> None:
     assert faults_in(findings) == {}
     assert worst(findings.values()) is ExitCode.DONE
     assert findings["clock"].mark == "ok"
-    assert "stack of winter" in findings["settings"].said
-    assert "2024-02-01 to" in findings["program 2024A000"].said
+    assert "stack of winter" in findings["settings"].message
+    assert "2024-02-01 to" in findings["program 2024A000"].message
 
 
 @pytest.mark.parametrize(
@@ -93,8 +94,8 @@ async def test_clocks_that_differ_are_a_warning(
     rig.observatory.clock.set(datetime.now(UTC) - behind)
     clock = (await found(made(rig)))["clock"]
     assert (clock.mark, clock.code) == ("warn", ExitCode.DONE)
-    assert clock.said.startswith("this machine's clock and the archive's differ by ")
-    assert clock.said.endswith(f"{differ}; check NTP here")
+    assert clock.message.startswith("this machine's clock and the archive's differ by ")
+    assert clock.message.endswith(f"{differ}; check NTP here")
     assert clock.remedy == f"Run `timedatectl`. Until then {used}."
 
 
@@ -102,7 +103,7 @@ async def test_an_archive_without_a_date(tmp_path: Path) -> None:
     """An archive whose `Date` header is none is not said to agree with us to the second."""
     async with Simulator(Observatory(demo_universe()), date="never") as simulator:
         clock = (await found(made(Rig(simulator, tmp_path / "winter"))))["clock"]
-    assert clock.said == "the archive does not tell its time; this machine's date is used"
+    assert clock.message == "the archive does not send its time; this machine's date is used"
     assert clock.mark == "ok"
 
 
@@ -135,7 +136,7 @@ async def test_files_that_others_may_read_are_a_warning(rig: Rig, tmp_path: Path
     for path in (password, key, file):
         path.chmod(0o644)
     findings = await told()
-    assert [one.said.split()[0] for one in findings] == [str(password), str(key)]
+    assert [one.message.split()[0] for one in findings] == [str(password), str(key)]
     assert {one.mark for one in findings} == {"warn"}
     assert [one.remedy for one in findings] == [
         f"Run `chmod 600 {path}`." for path in (password, key)
@@ -177,7 +178,7 @@ async def test_pages_that_others_may_reach_are_a_warning(rig: Rig, listen: str, 
     assert ("pages" in findings) is bool(mark)
     if mark:
         assert findings["pages"].mark == mark
-        assert listen in findings["pages"].said
+        assert listen in findings["pages"].message
         assert 'listen = "127.0.0.1:8765"' in findings["pages"].remedy
 
 
@@ -186,9 +187,9 @@ async def test_one_failure_hides_no_other(rig: Rig, tmp_path: Path) -> None:
     settings = made(rig, mirror={"root": tmp_path / "absent/winter"}, api={"password": None})
     findings = await found(settings)
     assert faults_in(findings) == {"disk": ExitCode.STORAGE, "secrets": ExitCode.USAGE}
-    assert findings["server"].good
+    assert findings["server"].is_ok
     assert worst(findings.values()) is ExitCode.STORAGE
-    assert all(finding.remedy for finding in findings.values() if not finding.good)
+    assert all(finding.remedy for finding in findings.values() if not finding.is_ok)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +213,7 @@ async def test_a_refused_program_is_told_by_name(rig: Rig) -> None:
     settings = Settings(**{**dict(settings), "programs": [*settings.programs, other]})
     findings = await found(settings)
     assert faults_in(findings) == {"program 2025B001": ExitCode.REFUSED}
-    assert findings["program 2024A000"].good
+    assert findings["program 2024A000"].is_ok
 
 
 async def test_a_server_that_does_not_answer_is_told(rig: Rig) -> None:
@@ -220,7 +221,7 @@ async def test_a_server_that_does_not_answer_is_told(rig: Rig) -> None:
     with nobody() as address:
         findings = await found(made(rig, api={"base_url": address}))
     assert faults_in(findings) == {"server": ExitCode.UNWELL}
-    assert address in findings["server"].said
+    assert address in findings["server"].message
     assert list(findings)[-1] == "server"
 
 
@@ -239,14 +240,14 @@ async def test_what_a_server_tells_is_shown_without_secrets(rig: Rig) -> None:
     """A server that sends a key back does not get it shown."""
     rig.simulator.faults = Gossip()
     findings = await found(made(rig))
-    assert "for [secret]" in findings["program 2024A000"].said
+    assert "for [secret]" in findings["program 2024A000"].message
 
 
 async def test_a_full_disk_is_told(rig: Rig) -> None:
     """Less free space than is to be left is a fault now, not in the middle of the night."""
     findings = await found(made(rig, mirror={"min_free": 10**18}))
     assert faults_in(findings) == {"disk": ExitCode.STORAGE}
-    assert "less than mirror.min_free" in findings["disk"].said
+    assert "less than mirror.min_free" in findings["disk"].message
 
 
 @pytest.mark.parametrize("state", ["state", "winter/.winter-sync"])
@@ -257,7 +258,7 @@ async def test_a_mirror_that_is_not_mounted_is_told(
     rig.changes["mirror"] = {"state": str(tmp_path / state)}
     await rig.sync()
     settings = made(rig, mirror={"state": tmp_path / state})
-    assert str(tmp_path / state) in (await found(settings))["mirror"].said
+    assert str(tmp_path / state) in (await found(settings))["mirror"].message
     (rig.root / STATE_DIR).rename(tmp_path / "elsewhere")
     if state == "state":
         monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "forgotten"))

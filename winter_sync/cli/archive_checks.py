@@ -1,0 +1,77 @@
+"""The checks that ask the archive: its server, the clock, the user, each program."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from winter_sync.cli.findings import Finding, asked
+from winter_sync.core import redactor, show_duration
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from winter_sync.archive import Api
+    from winter_sync.core import Credentials
+
+_CLOCK_TOLERANCE_SECONDS = 300.0
+
+
+async def check_archive(api: Api, credentials: Credentials | None) -> AsyncIterator[Finding]:
+    """Check the server and the clock, and the credentials if there are any.
+
+    Nothing else is asked of a server that does not answer.
+    """
+    server = await asked("server", lambda: _server(api))
+    yield server
+    if not server.is_ok:
+        return
+    yield _clock(api)
+    if credentials is not None:
+        async for finding in _credentials(api, credentials):
+            yield finding
+
+
+async def _credentials(api: Api, credentials: Credentials) -> AsyncIterator[Finding]:
+    """Check the user and, unless it is refused, each program."""
+    redact = redactor(credentials)
+    user = await asked("user", lambda: _user(api))
+    yield user
+    if user.is_ok:
+        for program in credentials.keys:
+            finding = await asked(f"program {program}", partial(_program, api, program))
+            yield replace(finding, message=redact(finding.message))
+
+
+async def _server(api: Api) -> str:
+    await api.ping()
+    return f"{api.base_url} answers"
+
+
+def _clock(api: Api) -> Finding:
+    if api.clock_offset is None:
+        return Finding("clock", "the archive does not send its time; this machine's date is used")
+    differ = abs(api.clock_offset.total_seconds())
+    message = f"this machine's clock and the archive's differ by {show_duration(differ)}"
+    if differ <= _CLOCK_TOLERANCE_SECONDS:
+        return Finding("clock", message)
+    used = (
+        "the archive's date is used" if api.clock_is_believed else "the archive's date is not used"
+    )
+    return Finding(
+        "clock",
+        f"{message}; check NTP here",
+        f"Run `timedatectl`. Until then {used}.",
+        warning=True,
+    )
+
+
+async def _user(api: Api) -> str:
+    await api.check_user()
+    return "user and password are accepted"
+
+
+async def _program(api: Api, name: str) -> str:
+    program = await api.program(name)
+    return f"the key is accepted; {program.title or name}, {program.start} to {program.end}"

@@ -1,0 +1,148 @@
+"""The checks that need no archive: settings, permissions, pages, disk, file system, mirror."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from winter_sync.catalog import Catalog
+from winter_sync.cli.findings import Finding, failed, found
+from winter_sync.config import check_root, exposure_of, holds_secret, secret_files
+from winter_sync.core import (
+    STATE_DIR,
+    ExitCode,
+    PagesOpen,
+    StorageError,
+    explained,
+    has_name,
+    is_directory,
+    is_there,
+    show_size,
+    space_of,
+    utc_now,
+)
+from winter_sync.factory import CATALOG
+from winter_sync.tree import (
+    Roots,
+    Tree,
+    lost,
+    memory_path,
+    refuse_other_root,
+    refuse_strangers,
+    try_out,
+)
+from winter_sync.web import open_addresses
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from winter_sync.config import Settings
+
+
+async def check_machine(settings: Settings, settings_file: Path | None) -> AsyncIterator[Finding]:
+    """Check all that needs no archive, yielding each finding as it is made."""
+    yield found("settings", lambda: _programs(settings))
+    for finding in _permissions(settings, settings_file):
+        yield finding
+    if await open_addresses(settings.http.listen):
+        yield _pages(settings.http.listen)
+    disk = found("disk", lambda: _disk(settings))
+    yield disk
+    if disk.is_ok:
+        for finding in _file_system(settings.root):
+            yield finding
+    yield found("mirror", lambda: _mirror(settings))
+
+
+def _programs(settings: Settings) -> str:
+    parts = [
+        f"{selection.program}: {', '.join(selection.image_types)} of "
+        f"{' and '.join(selection.instruments)}"
+        for selection in settings.selections
+    ]
+    return "; ".join(parts)
+
+
+def _permissions(settings: Settings, settings_file: Path | None) -> Iterator[Finding]:
+    """Find files that others may read or change; nothing is yielded for the others."""
+    files = dict.fromkeys(secret_files(settings), True)
+    if settings_file is not None:
+        files[settings_file] = holds_secret(settings_file)
+    for path, secret in files.items():
+        if (exposure := exposure_of(path, secret=secret)) is not None:
+            yield Finding("permissions", exposure.said, exposure.remedy, warning=True)
+
+
+def _pages(listen: str) -> Finding:
+    message = f"other machines may reach the pages on {listen}, which ask for no password"
+    return Finding("pages", message, PagesOpen(listen).remedy, warning=True)
+
+
+def _disk(settings: Settings) -> str:
+    """Make sure that the root, or the directory where it will be created, is writable."""
+    root = settings.root
+    check_root(root)
+    place = root if is_there(root) else root.parent
+    free = _free_where_writable(place)
+    if free < settings.mirror.min_free:
+        raise StorageError(
+            f"{root} has {show_size(free)} free, less than mirror.min_free, "
+            f"{show_size(settings.mirror.min_free)}",
+            remedy="Free some space or lower mirror.min_free.",
+        )
+    state = settings.state
+    if is_directory(state) and not state.is_relative_to(root):
+        _free_where_writable(state)
+    return f"{root} is writable, {show_size(free)} free"
+
+
+def _free_where_writable(place: Path) -> int:
+    """Create a file for a moment; return the free bytes there."""
+    with explained(place), tempfile.NamedTemporaryFile(dir=place, prefix=".winter-sync-check-"):
+        return space_of(place)
+
+
+def _file_system(root: Path) -> tuple[Finding, ...]:
+    """Try what publishing needs, where the mirror is or will be."""
+    what = "file system"
+    try:
+        abilities = try_out(_nearest(root))
+    except StorageError as error:
+        return (failed(what, error),)
+    findings = tuple(
+        Finding(what, lack.message, lack.remedy, ExitCode.STORAGE)
+        if lack.is_fatal
+        else Finding(what, lack.message, lack.remedy, warning=True)
+        for lack in abilities.lacks
+    )
+    if not abilities.has_links:
+        findings += (Finding(what, "no hard links: older revisions are copied instead"),)
+    return findings or (Finding(what, "renames, locks, links and syncs files and directories"),)
+
+
+def _nearest(root: Path) -> Path:
+    """Return the directory where files are staged, or else the nearest that exists."""
+    ours = [] if (root / STATE_DIR).is_symlink() else [root / STATE_DIR]
+    return next(path for path in [*ours, root, root.parent] if path.is_dir())
+
+
+def _mirror(settings: Settings) -> str:
+    """Make sure that an existing mirror is there, and not just its mount point."""
+    catalog, root = settings.state / CATALOG, settings.root
+    refuse_strangers(Tree(root), settings.state)
+    if has_name(catalog):
+        refuse_other_root(Tree(root), _name_in(catalog), catalog)
+    if Tree(root).name is not None:
+        return f"catalog: {catalog}"
+    if is_directory(root) and Roots(memory_path(os.environ)).mirror_in(root) is not None:
+        raise lost(root)
+    return "none yet; the first sync will create it"
+
+
+def _name_in(path: Path) -> str:
+    """Return the name of the mirror that a catalog belongs to."""
+    with closing(Catalog(path, utc_now, reading=True)) as catalog:
+        return catalog.mirror_name() or ""
