@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from winter_sync.config import Settings
-    from winter_sync.core import Credentials, Selection, Tell
+    from winter_sync.core import Credentials, Selection, Sink
     from winter_sync.tree import Session
 
 CATALOG = "catalog.sqlite3"
@@ -46,7 +46,7 @@ PATIENCE = 120.0
 async def open_api(
     settings: Settings,
     credentials: Credentials,
-    tell: Tell = lambda _: None,
+    emit: Sink = lambda _: None,
     *,
     patience: float = PATIENCE,
     time: Time = REAL_TIME,
@@ -66,7 +66,7 @@ async def open_api(
         ),
         time=time,
         patience=patience,
-        tell=tell,
+        emit=emit,
     ) as opened:
         yield opened
 
@@ -74,7 +74,7 @@ async def open_api(
 @asynccontextmanager
 async def open_mirror(  # noqa: PLR0913 - all by name
     settings: Settings,
-    tell: Tell,
+    emit: Sink,
     *,
     selections: Sequence[Selection] | None = None,
     credentials: Credentials | None = None,
@@ -88,7 +88,7 @@ async def open_mirror(  # noqa: PLR0913 - all by name
     ----------
     settings
         Checked settings.
-    tell
+    emit
         Hears what happens.
     selections
         What to mirror, where that is not all that the settings name.
@@ -120,7 +120,7 @@ async def open_mirror(  # noqa: PLR0913 - all by name
         open_api(
             settings,
             secrets,
-            tell,
+            emit,
             patience=patience,
             time=time,
         ) as api,
@@ -131,9 +131,9 @@ async def open_mirror(  # noqa: PLR0913 - all by name
             ThreadPoolExecutor(1, "comparison") as listings,
         ):
             for noticed in tree.untold():
-                tell(noticed)
+                emit(noticed)
             name = await catalog(Catalog.mirror_name)
-            parts = _Parts(settings, api, catalog, session, threads, listings, tell, name or "")
+            parts = _Parts(settings, api, catalog, session, threads, listings, emit, name or "")
             yield parts.mirror(chosen, time)
 
 
@@ -147,7 +147,7 @@ class _Parts:
     session: Session
     threads: Executor
     listings: Executor
-    tell: Tell
+    emit: Sink
     name: str
     """Of the mirror, as the catalog has it."""
 
@@ -163,7 +163,7 @@ class _Parts:
             threads=self.threads,
             selections=selections,
             connections=self.settings.api.connections,
-            tell=self.tell,
+            emit=self.emit,
         )
 
     def _poller(self, time: Time) -> Poller:
@@ -173,7 +173,7 @@ class _Parts:
             threads=self.listings,
             layout=self.settings.layout,
             rhythm=self.settings.rhythm,
-            tell=self.tell,
+            emit=self.emit,
             time=time,
         )
 
@@ -185,7 +185,7 @@ class _Parts:
             make_sure=partial(refuse_other_root, tree, self.name, self.settings.state / CATALOG),
             threads=self.threads,
             rhythm=self.settings.rhythm,
-            tell=self.tell,
+            emit=self.emit,
             time=time,
             follow_links=tree.follow_links,
         )
@@ -200,10 +200,10 @@ class _Parts:
                 session=self.session,
                 threads=self.threads,
                 keep=self.settings.mirror.on_change == "keep",
-                tell=self.tell,
+                emit=self.emit,
             ),
             threads=self.threads,
-            tell=self.tell,
+            emit=self.emit,
             time=time,
         )
 

@@ -25,7 +25,7 @@ class Server:
             probe=self.probe,
             time=Time(monotonic=lambda: self.now, sleep=self.sleep, random=lambda: 0.5),
             patience=patience,
-            tell=self.told.append,
+            emit=self.told.append,
         )
 
     async def probe(self) -> None:

@@ -104,10 +104,10 @@ def events_of(text: str) -> list[Event]:
 def test_a_log_for_people_has_a_printable_line_for_each_event(text: str) -> None:
     """Whatever a reason or a path holds, it begins no line of its own."""
     stream = io.StringIO()
-    tell = narrator(configure_logging(str, level="debug", form="human", stream=stream))
+    emit = narrator(configure_logging(str, level="debug", form="human", stream=stream))
     events = events_of(text)
     for event in events:
-        tell(event)
+        emit(event)
     reset_defaults()
     lines = stream.getvalue().split("\n")
     assert len(lines) == len(events) + 1

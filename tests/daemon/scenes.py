@@ -37,9 +37,9 @@ class Told:
 
     def __init__(self, keeper: Keeper) -> None:
         self._waiting: list[tuple[type, asyncio.Event]] = []
-        keeper.listeners.append(self._hear)
+        keeper.listeners.append(self._handle)
 
-    def _hear(self, event: Event) -> None:
+    def _handle(self, event: Event) -> None:
         for kind, flag in self._waiting:
             if isinstance(event, kind):
                 flag.set()

@@ -39,10 +39,10 @@ class Desk:
         self.now = START
         self.book = Daybook(lambda: self.now)
 
-    def tell(self, *events: Event) -> None:
+    def handle(self, *events: Event) -> None:
         """Let things happen."""
         for event in events:
-            self.book.tell(event)
+            self.book.handle(event)
 
 
 @pytest.fixture
@@ -53,8 +53,8 @@ def desk() -> Desk:
 
 def test_a_day_ends_once(desk: Desk) -> None:
     """With all that it brought; the next begins at nothing."""
-    desk.tell(POLLED, POLLED, PUBLISHED, PollFailed(QUERY, "no"))
-    desk.tell(Settled(Missing(ONE)), Settled(Failed(ONE, "no")), ServerWell(61.26))
+    desk.handle(POLLED, POLLED, PUBLISHED, PollFailed(QUERY, "no"))
+    desk.handle(Settled(Missing(ONE)), Settled(Failed(ONE, "no")), ServerWell(61.26))
     assert desk.book.turn() is None
     desk.now += timedelta(minutes=10)
     assert desk.book.turn() == DayEnded(
@@ -85,7 +85,7 @@ def test_days_go_on_after_a_clock_that_was_ahead(desk: Desk) -> None:
     """What was counted in days that never were belongs to the one it is."""
     desk.now += timedelta(days=400)
     assert desk.book.turn() is not None
-    desk.tell(POLLED)
+    desk.handle(POLLED)
     desk.now -= timedelta(days=400)
     assert desk.book.turn() is None
     desk.now += timedelta(minutes=10)
@@ -113,12 +113,12 @@ def troubled(ended: DayEnded | None) -> float:
 def test_an_outage_belongs_to_the_days_it_lasts(desk: Desk) -> None:
     """Each tells of its part when it ends, and not the last one of all."""
     desk.now += timedelta(minutes=5)
-    desk.tell(ServerUnwell("busy", 15.0))
+    desk.handle(ServerUnwell("busy", 15.0))
     desk.now += timedelta(minutes=5)
     assert troubled(desk.book.turn()) == 300
     desk.now += timedelta(days=1)
     assert troubled(desk.book.turn()) == 86_400
-    desk.tell(ServerWell(300 + 86_400 + 60))
+    desk.handle(ServerWell(300 + 86_400 + 60))
     desk.now += timedelta(days=1)
     assert troubled(desk.book.turn()) == 60
     desk.now += timedelta(days=1)
@@ -127,9 +127,9 @@ def test_an_outage_belongs_to_the_days_it_lasts(desk: Desk) -> None:
 
 def test_an_outage_over_a_reload_counts(desk: Desk) -> None:
     """What begins anew does not know of it; what was before is not forgotten."""
-    desk.tell(ServerUnwell("busy", 15.0))
+    desk.handle(ServerUnwell("busy", 15.0))
     desk.now += timedelta(minutes=4)
-    desk.tell(Started("/data/winter", ("2024A000",)), ServerUnwell("busy", 15.0))
+    desk.handle(Started("/data/winter", ("2024A000",)), ServerUnwell("busy", 15.0))
     desk.now += timedelta(minutes=6)
     assert troubled(desk.book.turn()) == 600
 
@@ -137,10 +137,10 @@ def test_an_outage_over_a_reload_counts(desk: Desk) -> None:
 @pytest.mark.parametrize("days", [-400, 400])
 def test_a_clock_that_is_set_makes_no_outage_of_years(desk: Desk, days: int) -> None:
     """No day has more of it than a day."""
-    desk.tell(ServerUnwell("busy", 15.0))
+    desk.handle(ServerUnwell("busy", 15.0))
     desk.now += timedelta(days=days)
     desk.book.turn()
-    desk.tell(ServerWell(60.0))
+    desk.handle(ServerWell(60.0))
     desk.now += timedelta(days=1)
     assert 0 <= troubled(desk.book.turn()) <= 86_400
 
@@ -148,40 +148,40 @@ def test_a_clock_that_is_set_makes_no_outage_of_years(desk: Desk, days: int) -> 
 def test_the_line_tells_troubles_first(desk: Desk) -> None:
     """Then when was polled, and how much has come."""
     assert desk.book.line == "no poll yet, 0 downloaded (0 B)"
-    desk.tell(POLLED, PUBLISHED)
+    desk.handle(POLLED, PUBLISHED)
     assert desk.book.line == "last poll 23:50 UTC, 1 downloaded (2 MB)"
-    desk.tell(ServerUnwell("busy", 15.0))
+    desk.handle(ServerUnwell("busy", 15.0))
     assert desk.book.line.startswith(
         "server not responding or returning errors since 23:50 UTC; last poll"
     )
-    desk.tell(Started("/data/winter", ("2024A000",)))
+    desk.handle(Started("/data/winter", ("2024A000",)))
     assert desk.book.line.startswith("last poll")
-    desk.tell(
+    desk.handle(
         ServerUnwell("busy", 15.0),
         ServerWell(20.0),
         StorageTrouble("the disk is full", "free some", 60.0),
     )
     assert desk.book.line.startswith("the disk is full; last poll")
-    desk.tell(POLLED)
+    desk.handle(POLLED)
     assert desk.book.line.startswith("last poll")
 
 
 def test_the_line_tells_who_is_refused_and_what_rests(desk: Desk) -> None:
     """Until the program is listed again, and until something comes."""
-    desk.tell(POLLED, ProgramRefused("2025B001", "wrong key", 60.0))
-    desk.tell(ProgramRefused("2024A000", "wrong key", 60.0), DownloadsRest("in vain", 300.0))
+    desk.handle(POLLED, ProgramRefused("2025B001", "wrong key", 60.0))
+    desk.handle(ProgramRefused("2024A000", "wrong key", 60.0), DownloadsRest("in vain", 300.0))
     assert desk.book.line.startswith(
         "credentials refused for 2025B001, 2024A000; downloads paused: nothing arrives; last poll"
     )
-    desk.tell(POLLED, PUBLISHED)
+    desk.handle(POLLED, PUBLISHED)
     assert desk.book.line.startswith("credentials refused for 2025B001; last poll")
-    desk.tell(Started("/data/winter", ("2024A000",)))
+    desk.handle(Started("/data/winter", ("2024A000",)))
     assert desk.book.line.startswith("last poll")
 
 
 def test_the_line_tells_the_day_of_what_is_long_ago(desk: Desk) -> None:
     """A poll of some days ago is not taken for one of today."""
-    desk.tell(POLLED, ServerUnwell("busy", 15.0))
+    desk.handle(POLLED, ServerUnwell("busy", 15.0))
     desk.now += timedelta(days=3)
     assert desk.book.line.startswith(
         "server not responding or returning errors since 2026-03-28 23:50 UTC; "
@@ -191,17 +191,17 @@ def test_the_line_tells_the_day_of_what_is_long_ago(desk: Desk) -> None:
 
 def test_the_line_tells_what_cannot_be_listed(desk: Desk) -> None:
     """A poll that failed since is not hidden by the time of one that succeeded before."""
-    desk.tell(PollFailed(QUERY, "no"))
+    desk.handle(PollFailed(QUERY, "no"))
     assert desk.book.line == (
         "polls of 2024A000 failing since 23:50 UTC; no poll has succeeded yet, 0 downloaded (0 B)"
     )
-    desk.tell(POLLED)
+    desk.handle(POLLED)
     desk.now += timedelta(minutes=5)
-    desk.tell(PollFailed(QUERY, "no"))
+    desk.handle(PollFailed(QUERY, "no"))
     desk.now += timedelta(minutes=1)
-    desk.tell(PollFailed(QUERY, "no"))
+    desk.handle(PollFailed(QUERY, "no"))
     assert desk.book.line.startswith(
         "polls of 2024A000 failing since 23:55 UTC; archive last answered 23:50 UTC, "
     )
-    desk.tell(POLLED)
+    desk.handle(POLLED)
     assert desk.book.line.startswith("last poll 23:56 UTC, ")

@@ -104,9 +104,9 @@ def polled(**counts: Any) -> Polled:  # noqa: ANN401 - by the names of its field
 def written(*events: Event, level: str = "debug") -> list[dict[str, Any]]:
     """Give what is logged of events, as a machine reads it."""
     stream = io.StringIO()
-    tell = narrator(configure_logging(REDACT, level=level, form="auto", stream=stream))
+    emit = narrator(configure_logging(REDACT, level=level, form="auto", stream=stream))
     for event in events:
-        tell(event)
+        emit(event)
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 

@@ -246,9 +246,9 @@ async def test_what_happens_is_counted(
 ) -> None:
     """Each event moves its numbers, and a second one moves them again where they are counted."""
     before = await page_of(metrics, tmp_path)
-    metrics.tell(event)
+    metrics.handle(event)
     after = await page_of(metrics, tmp_path)
-    metrics.tell(event)
+    metrics.handle(event)
     twice = await page_of(metrics, tmp_path)
     for name, (labels, value) in moves.items():
         assert (before.get(name, **labels) or 0) == 0, name
@@ -271,20 +271,20 @@ async def test_a_server_that_is_well_again_is_shown_so(
     metrics: Metrics, tmp_path: Path, end: Event
 ) -> None:
     """The gauge goes back to 0, on a reload as well; how often it was unwell stays."""
-    metrics.tell(ServerUnwell("down", 15.0))
-    metrics.tell(end)
+    metrics.handle(ServerUnwell("down", 15.0))
+    metrics.handle(end)
     page = await page_of(metrics, tmp_path)
     assert (page.get("server_unwell"), page.get("server_unwell_times_total")) == (0, 1)
 
 
 async def test_a_program_is_refused_until_it_is_listed(metrics: Metrics, tmp_path: Path) -> None:
     """Credentials that work again are shown so, and a program that is mirrored no more is not."""
-    metrics.tell(ProgramRefused(PROGRAM, "no", 60.0))
+    metrics.handle(ProgramRefused(PROGRAM, "no", 60.0))
     other = replace(SELECTION, program="2024B000")
     page = await page_of(metrics, tmp_path, other)
     assert page.get("program_refused", program=PROGRAM) is None
     assert page.get("program_refused", program="2024B000") == 0
-    metrics.tell(Polled(QUERY, 0, 0, 0, 0, 0, 0.1))
+    metrics.handle(Polled(QUERY, 0, 0, 0, 0, 0, 0.1))
     assert (await page_of(metrics, tmp_path)).get("program_refused", program=PROGRAM) == 0
 
 
@@ -325,7 +325,7 @@ async def test_of_several_regions_the_one_left_behind_counts(
 
 async def test_what_cannot_be_read_is_absent_and_told(metrics: Metrics, tmp_path: Path) -> None:
     """A broken catalog and a missing disk leave all that was counted on the page."""
-    metrics.tell(Retrying("it broke", 1.0))
+    metrics.handle(Retrying("it broke", 1.0))
     async with watched(tmp_path) as at:
         assert at.catalog is not None
         well = Page(await metrics.page(at))
@@ -346,7 +346,7 @@ async def test_what_cannot_be_read_is_absent_and_told(metrics: Metrics, tmp_path
 async def test_a_whole_sync_is_in_the_numbers(rig: Rig) -> None:
     """After a real sync they say what the archive had and the tree has."""
     metrics = Metrics(rig.observatory.clock.now)
-    rig.listeners.append(metrics.tell)
+    rig.listeners.append(metrics.handle)
     report = await rig.sync()
     selections = rig.settings().selections
     path = rig.root / ".winter-sync" / CATALOG
@@ -414,7 +414,7 @@ async def test_what_fails_is_counted_by_its_cause(
     (tmp_path / "stage").mkdir()
     async with staged(tmp_path / "stage", script) as stage:
         metrics = Metrics(stage.rig.observatory.clock.now)
-        stage.rig.listeners.append(metrics.tell)
+        stage.rig.listeners.append(metrics.handle)
         await stage.run()
     page = await page_of(metrics, tmp_path)
     family = page.families[f"winter_sync_{name}"].samples
@@ -437,7 +437,7 @@ def _total(page: Page, name: str, value: str = "") -> float:
 async def test_the_page_has_just_what_is_described(metrics: Metrics, tmp_path: Path) -> None:
     """Every metric has the labels, kind and words it is described with, and there is no other."""
     for event, _ in MOVES:
-        metrics.tell(event)
+        metrics.handle(event)
     page = await page_of(metrics, tmp_path)
     ours = {name for name in page.families if not name.startswith("process_")}
     assert ours == {one.full_name.removesuffix("_total") for one in METRICS}
@@ -452,7 +452,7 @@ async def test_the_page_has_just_what_is_described(metrics: Metrics, tmp_path: P
 async def test_the_page_does_not_grow_with_what_happens(metrics: Metrics, tmp_path: Path) -> None:
     """Other products, batches, reasons and nights make no other series."""
     for event, _ in MOVES:
-        metrics.tell(event)
+        metrics.handle(event)
     before = len((await page_of(metrics, tmp_path)).text.splitlines())
     for number in range(50):
         other = product(number, night=product().night.plus(number))
@@ -464,5 +464,5 @@ async def test_the_page_does_not_grow_with_what_happens(metrics: Metrics, tmp_pa
             Settled(Failed(candidate(other), f"reason {number}")),
             PollFailed(replace(QUERY, start=other.night.day), f"reason {number}"),
         ):
-            metrics.tell(event)
+            metrics.handle(event)
     assert len((await page_of(metrics, tmp_path)).text.splitlines()) == before

@@ -195,8 +195,8 @@ async def test_a_crowd_of_log_lines_is_a_bug(tmp_path: Path) -> None:
 def _logged(stage: Stage) -> _Lines:
     """Write a log of the runs as the command does, of all that is a warning or worse."""
     stream = io.StringIO()
-    tell = narrator(configure_logging(str, level="warning", form="json", stream=stream))
-    stage.rig.events = Reacting(tell)
+    emit = narrator(configure_logging(str, level="warning", form="json", stream=stream))
+    stage.rig.events = Reacting(emit)
     return _Lines(stream)
 
 

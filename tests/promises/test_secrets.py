@@ -249,7 +249,7 @@ async def test_no_secret_is_on_a_page(secret_rig: SecretRig) -> None:
     """In the middle of such a life neither the numbers nor the status tell one."""
     rig = secret_rig
     metrics = Metrics(rig.observatory.clock.now)
-    rig.listeners.append(metrics.tell)
+    rig.listeners.append(metrics.handle)
     pages: list[str] = []
     for _ in range(8):
         await rig.sync()

@@ -80,7 +80,7 @@ class Keeper:
         """Make a daemon."""
         return Service(
             self.configuration,
-            tell=self._hear,
+            emit=self._handle,
             notifier=notifier or SystemdNotifier(),
             time=self.time.bundle,
             end=self._end,
@@ -100,7 +100,7 @@ class Keeper:
             life.cancel()
             await asyncio.wait({life})
 
-    def _hear(self, event: Event) -> None:
+    def _handle(self, event: Event) -> None:
         self.events.append((self.time.true(), event))
         for listener in self.listeners:
             listener(event)

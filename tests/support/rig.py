@@ -113,7 +113,7 @@ class Rig:
         """Open the mirror."""
         return open_mirror(
             self.settings(),
-            self._hear,
+            self._handle,
             time=self.time,
             new_root=self.new_root,
         )
@@ -123,7 +123,7 @@ class Rig:
         """The mirror's time."""
         return Time(self.observatory.clock.now, lambda: self.elapsed, self._sleep)
 
-    def _hear(self, event: Event) -> None:
+    def _handle(self, event: Event) -> None:
         self.events.append(event)
         for listener in self.listeners:
             listener(event)

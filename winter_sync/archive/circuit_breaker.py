@@ -49,7 +49,7 @@ class Circuit:
         Its monotonic clock, how to wait, and chance: many mirrors must not come back in one moment.
     patience
         How many seconds a caller may be held before it is told to give up.
-    tell
+    emit
         Hears when it opens and when it closes: once each, however many requests are held.
     """
 
@@ -59,12 +59,12 @@ class Circuit:
         probe: Callable[[], Awaitable[object]],
         time: Time,
         patience: float,
-        tell: Callable[[Opened | Closed], None],
+        emit: Callable[[Opened | Closed], None],
     ) -> None:
         self._probe = probe
         self._time = time
         self._patience = patience
-        self._tell = tell
+        self._emit = emit
         self._failures = 0
         self._failed_probes = 0
         self._opened_at: float | None = None
@@ -132,7 +132,7 @@ class Circuit:
         self._failures = self._failed_probes = 0
         if self._opened_at is not None and not self._holding:
             opened, self._opened_at = self._opened_at, None
-            self._tell(Closed(self._time.monotonic() - opened))
+            self._emit(Closed(self._time.monotonic() - opened))
 
     def _next_pause(self) -> float:
         return UNWELL_SERVER.delay(self._failed_probes + 1, self._time.random()).total_seconds()
@@ -145,4 +145,4 @@ class Circuit:
         self._holding = True
         if self._opened_at is None:
             self._opened_at = self._time.monotonic()
-            self._tell(Opened(error.message, pause))
+            self._emit(Opened(error.message, pause))

@@ -54,8 +54,8 @@ from winter_sync.core import (
     ServerUnwell,
     ServerWell,
     SilentError,
+    Sink,
     Target,
-    Tell,
     Time,
     TransientError,
     WinterSyncError,
@@ -159,7 +159,7 @@ class Api:
         Clocks, how to wait, and chance, which spreads retries and probes of an unwell server.
     patience
         How many seconds a request may be held while the server is unwell.
-    tell
+    emit
         Hears when a request is tried again, and when the server is unwell and well again.
     """
 
@@ -174,7 +174,7 @@ class Api:
         timeouts: Timeouts = Timeouts(),
         time: Time = REAL_TIME,
         patience: float = 120.0,
-        tell: Tell = lambda _: None,
+        emit: Sink = lambda _: None,
     ) -> None:
         self.base_url = base_url
         self._credentials = credentials
@@ -185,12 +185,12 @@ class Api:
         self._timeouts = timeouts
         self._server_clock = ServerClock(time, self._tell_clocks_differ)
         self._time = time
-        self._tell = tell
+        self._emit = emit
         self._circuit = Circuit(
             probe=self.probe,
             time=time,
             patience=patience,
-            tell=self._tell_circuit,
+            emit=self._emit_circuit,
         )
         self._session: aiohttp.ClientSession | None = None
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="listing")
@@ -258,15 +258,15 @@ class Api:
         with suppress(BadAnswerError, RefusedError):
             await self._ask_once("/ping", {}, None, authorize=False)
 
-    def _tell_circuit(self, change: Opened | Closed) -> None:
+    def _emit_circuit(self, change: Opened | Closed) -> None:
         match change:
             case Opened(reason, pause):
-                self._tell(ServerUnwell(reason, pause))
+                self._emit(ServerUnwell(reason, pause))
             case Closed(seconds):
-                self._tell(ServerWell(seconds))
+                self._emit(ServerWell(seconds))
 
     def _tell_clocks_differ(self, offset: timedelta) -> None:
-        self._tell(ClocksDiffer(offset.total_seconds()))
+        self._emit(ClocksDiffer(offset.total_seconds()))
 
     async def check_user(self) -> None:
         """Make sure that user and password are accepted.
@@ -507,7 +507,7 @@ class Api:
 
     def _note_retry(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome is not None else None
-        self._tell(Retrying(str(error), state.upcoming_sleep))
+        self._emit(Retrying(str(error), state.upcoming_sleep))
 
 
 def query_body(query: Query) -> dict[str, object]:

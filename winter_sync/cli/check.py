@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from winter_sync.config import Settings
-    from winter_sync.core import Tell, Time
+    from winter_sync.core import Sink, Time
 
 _STYLES = {"ok": "green", "warn": "yellow", "FAIL": "bold red"}
 _NOBODY = Credentials("", "", {})
@@ -35,7 +35,7 @@ def worst(findings: Iterable[Finding]) -> ExitCode:
 
 async def examine(
     settings: Settings,
-    tell: Tell = lambda _: None,
+    emit: Sink = lambda _: None,
     *,
     settings_file: Path | None = None,
     time: Time = REAL_TIME,
@@ -49,7 +49,7 @@ async def examine(
     ----------
     settings
         What to check.
-    tell
+    emit
         Called with the events of the requests.
     settings_file
         The file that the settings come from, if they come from one.
@@ -68,7 +68,7 @@ async def examine(
         yield proxy
         if not proxy.is_ok:
             return
-    async with open_api(settings, credentials or _NOBODY, tell, time=time) as api:
+    async with open_api(settings, credentials or _NOBODY, emit, time=time) as api:
         async for finding in check_archive(api, credentials):
             yield finding
 

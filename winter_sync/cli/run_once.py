@@ -13,7 +13,7 @@ from winter_sync.cli.night_table import overview
 from winter_sync.cli.progress.display import Progress, ProgressLog, ProgressView, is_drawable
 from winter_sync.cli.screen import Screen
 from winter_sync.config import Choice, check_root
-from winter_sync.core import REAL_TIME, State, WinterSyncError, printable, show_size, tell_all
+from winter_sync.core import REAL_TIME, State, WinterSyncError, fan_out, printable, show_size
 from winter_sync.factory import open_mirror
 from winter_sync.monitoring import narrator
 
@@ -73,9 +73,9 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
     view = progress_of(aside, logger, nights)
     try:
         with view:
-            tell = tell_all(narrator(logger), view.handle)
+            emit = fan_out(narrator(logger), view.handle)
             async with open_mirror(
-                settings, tell, selections=selections, time=time, new_root=new_root
+                settings, emit, selections=selections, time=time, new_root=new_root
             ) as mirror:
                 report = await (mirror.sync() if nights is None else mirror.backfill(nights))
                 counts = await _counts(mirror, nights) if console.is_terminal else []

@@ -14,7 +14,7 @@ from winter_sync.cli.run_once import complaints
 from winter_sync.cli.screen import Screen
 from winter_sync.cli.verify_json import result_as_json
 from winter_sync.cli.verify_report import show
-from winter_sync.core import tell_all
+from winter_sync.core import fan_out
 from winter_sync.maintenance import verify
 from winter_sync.monitoring import narrator
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from winter_sync.config import Settings
-    from winter_sync.core import Tell
+    from winter_sync.core import Sink
     from winter_sync.maintenance import Request, Result
 
 
@@ -73,10 +73,10 @@ class VerifyDisplay:
             yield progress.add
 
     @contextmanager
-    def repairing(self) -> Iterator[Tell]:
+    def repairing(self) -> Iterator[Sink]:
         """Show the downloads of a repair, and write their events to the log."""
         with self._downloads() as progress:
-            yield tell_all(narrator(self.logger), progress.handle)
+            yield fan_out(narrator(self.logger), progress.handle)
 
     def _downloads(self) -> Progress:
         if is_drawable(self.console):

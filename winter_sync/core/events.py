@@ -408,14 +408,15 @@ Event = (
     | Resumed
     | PagesOpen
 )
-Tell = Callable[[Event], None]
+Sink = Callable[[Event], None]
+"""What takes events, one by one: a log, counters, a progress view. It never fails and is quick."""
 
 
-def tell_all(*listeners: Tell) -> Tell:
-    """Make one listener of several."""
+def fan_out(*sinks: Sink) -> Sink:
+    """Return a sink that hands each event to all of these, in their order."""
 
-    def tell(event: Event) -> None:
-        for listener in listeners:
-            listener(event)
+    def emit(event: Event) -> None:
+        for sink in sinks:
+            sink(event)
 
-    return tell
+    return emit

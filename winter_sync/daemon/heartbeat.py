@@ -26,7 +26,7 @@ from winter_sync.monitoring import Reach
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from winter_sync.core import DayEnded, Tell
+    from winter_sync.core import DayEnded, Sink
     from winter_sync.daemon.systemd import SystemdNotifier
     from winter_sync.daemon.watchdog import Watchdog
     from winter_sync.monitoring import Daybook, NightState
@@ -68,7 +68,7 @@ class Heartbeat:
         notifier: SystemdNotifier,
         summary: Daybook,
         last_night: Callable[[], Awaitable[NightState | None]],
-        emit: Tell,
+        emit: Sink,
         end: Callable[[int], NoReturn],
     ) -> None:
         self._watchdog = watchdog

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from winter_sync.core import Reloading, ReloadRefused, Tell, WinterSyncError, explained
+from winter_sync.core import Reloading, ReloadRefused, Sink, WinterSyncError, explained
 from winter_sync.daemon.lock import check_root_is_free
 from winter_sync.web import Sources, serving
 
@@ -43,7 +43,7 @@ class Reloader:
         load: Callable[[], Configuration],
         *,
         sources: Sources,
-        emit: Tell,
+        emit: Sink,
         notifier: SystemdNotifier,
         clock: Callable[[], datetime],
     ) -> None:

@@ -77,7 +77,7 @@ class Daemon:
         self._retry_refused_every = retry_refused_every
         self._watchdog = watchdog
         self._time = time
-        self._tell = mirror.tell
+        self._emit = mirror.emit
         self._rhythms = {
             subject: rhythm(subject).poll_every
             for selection in mirror.selections
@@ -143,7 +143,7 @@ class Daemon:
             is_busy=lambda: mirror.downloader.under_way > 0,
             follow_links=mirror.session.tree.follow_links,
             found_lost=self._work.wake,
-            tell=self._tell,
+            emit=self._emit,
             time=self._time,
         )
 
@@ -228,7 +228,7 @@ class Daemon:
             if subject.program == program:
                 self._mark_due(subject)
         self._expect_poll()
-        self._tell(ProgramRefused(program, refused.message, wait.total_seconds()))
+        self._emit(ProgramRefused(program, refused.message, wait.total_seconds()))
 
     def _is_admitted(self, program: str) -> bool:
         return self._time.monotonic() >= self._suspended.get(program, 0.0)
@@ -264,7 +264,7 @@ class Daemon:
                 self._rests = 0
             for error in report.errors:
                 self._rests += 1
-                self._tell(DownloadsRest(error.message, self._resting.total_seconds()))
+                self._emit(DownloadsRest(error.message, self._resting.total_seconds()))
 
     @property
     def _resting(self) -> timedelta:
@@ -306,7 +306,7 @@ class Daemon:
             passed = timedelta(seconds=self._time.monotonic() - steady)
             jump = self._time.clock() - wall - passed
             if abs(jump) > _JUMP:
-                self._tell(ClockJumped(jump.total_seconds()))
+                self._emit(ClockJumped(jump.total_seconds()))
                 self._schedule.all_now()
 
     async def _watch_server(self) -> None:

@@ -12,14 +12,14 @@ from winter_sync.core import (
     REAL_TIME,
     Event,
     PagesOpen,
+    Sink,
     Started,
     Stopping,
     StorageError,
     StorageTrouble,
-    Tell,
     Time,
     UsageError,
-    tell_all,
+    fan_out,
 )
 from winter_sync.daemon.failures import failure_of, is_being_cancelled, storage_error_of
 from winter_sync.daemon.heartbeat import Heartbeat
@@ -53,7 +53,7 @@ class Service:
     ----------
     load
         Reads the settings and checks them, at the start and on every reload.
-    tell
+    emit
         Receives every event.
     notifier
         Reports to systemd.
@@ -67,7 +67,7 @@ class Service:
         self,
         load: Callable[[], Configuration],
         *,
-        tell: Tell,
+        emit: Sink,
         notifier: SystemdNotifier,
         time: Time = REAL_TIME,
         end: Callable[[int], NoReturn] = os._exit,
@@ -89,8 +89,13 @@ class Service:
             emit=self._emit,
             end=end,
         )
-        sinks = (metrics.tell, self._summary.tell, self._watchdog.handle, self._heartbeat.handle)
-        self._tell = tell_all(tell, *sinks)
+        sinks = (
+            metrics.handle,
+            self._summary.handle,
+            self._watchdog.handle,
+            self._heartbeat.handle,
+        )
+        self._sink = fan_out(emit, *sinks)
         self._reloader = Reloader(
             configuration,
             load,
@@ -108,7 +113,7 @@ class Service:
         return self._reloader.configuration.settings
 
     def _emit(self, event: Event) -> None:
-        self._tell(event)
+        self._sink(event)
 
     @property
     def _grace(self) -> float:

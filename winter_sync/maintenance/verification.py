@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from winter_sync.config import Settings
-    from winter_sync.core import Selection, Tell
+    from winter_sync.core import Selection, Sink
     from winter_sync.maintenance.file_checker import Verified
     from winter_sync.maintenance.results import Request
 
@@ -40,7 +40,7 @@ class Display(Protocol):
         The function that is returned takes the numbers of files and bytes just checked.
         """
 
-    def repairing(self) -> AbstractContextManager[Tell]:
+    def repairing(self) -> AbstractContextManager[Sink]:
         """Show the downloads of a repair; the function that is returned takes their events."""
 
 
@@ -174,8 +174,8 @@ async def _repair(
 ) -> Repair:
     """Download again what is missing or changed, and nothing else."""
     programs = tuple(selection.program for selection in selections)
-    with display.repairing() as tell:
-        async with open_mirror(settings, tell, selections=selections) as mirror:
+    with display.repairing() as emit:
+        async with open_mirror(settings, emit, selections=selections) as mirror:
             damaged = await mirror.catalog.files(Files.damaged, request.scope, LISTED)
             await mirror.catalog.checks(Checks.want_damaged, request.scope)
             report = await mirror.fetch(Scope(programs, nights=request.nights, damaged=True))

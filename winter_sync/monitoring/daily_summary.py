@@ -76,7 +76,7 @@ class Daybook:
         self._downloads_rest = False
         self._trouble: str | None = None
 
-    def tell(self, event: Event) -> None:
+    def handle(self, event: Event) -> None:
         """Count what happened."""
         match event:
             case Polled():

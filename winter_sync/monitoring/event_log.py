@@ -42,12 +42,12 @@ from winter_sync.core import (
     ServerUnwell,
     ServerWell,
     Settled,
+    Sink,
     Stalled,
     Started,
     Stopped,
     Stopping,
     StorageTrouble,
-    Tell,
     Unchanged,
     WindowHalved,
     show_duration,
@@ -57,13 +57,13 @@ _NAMED = 5
 """How many of a multitude are named in one line; the rest are counted."""
 
 
-def narrator(logger: FilteringBoundLogger) -> Tell:
+def narrator(logger: FilteringBoundLogger) -> Sink:
     """Give a listener that writes what happens to a log."""
 
-    def tell(event: Event) -> None:
+    def emit(event: Event) -> None:
         _narrate(event, logger)
 
-    return tell
+    return emit
 
 
 @singledispatch

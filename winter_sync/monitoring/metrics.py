@@ -149,7 +149,7 @@ class Metrics:
         for damage in ("missing", "changed", "unreadable"):
             self._count(table.DAMAGED, damage, by=0)
 
-    def tell(self, event: Event) -> None:
+    def handle(self, event: Event) -> None:
         """Count what happened."""
         self._hear(event)
 

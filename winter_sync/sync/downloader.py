@@ -28,7 +28,7 @@ from winter_sync.core import (
     Outcome,
     RefusedError,
     Settled,
-    Tell,
+    Sink,
     Time,
     TransientError,
     WinterSyncError,
@@ -67,7 +67,7 @@ class Downloader:
         Brings a batch into the tree.
     threads
         Where the tree is read.
-    tell
+    emit
         Hears what happens.
     time
         A monotonic clock, and chance, which spreads retries.
@@ -81,7 +81,7 @@ class Downloader:
         session: Session,
         fetcher: Fetcher,
         threads: Executor,
-        tell: Tell,
+        emit: Sink,
         time: Time,
     ) -> None:
         self._api = api
@@ -89,7 +89,7 @@ class Downloader:
         self._session = session
         self._fetcher = fetcher
         self._threads = threads
-        self._tell = tell
+        self._emit = emit
         self._time = time
         self._claiming = asyncio.Lock()
         self._coming: dict[str, int] = {}
@@ -150,7 +150,7 @@ class Downloader:
     async def _work(self, batch: Batch, report: Report, work: Work) -> None:
         """Fetch a batch and commit what became of it."""
         began = self._time.monotonic()
-        self._tell(BatchBegun(batch))
+        self._emit(BatchBegun(batch))
         try:
             fetched = await self._fetch_or_fail(batch)
         except BaseException as error:
@@ -208,7 +208,7 @@ class Downloader:
             Failed(one, broken.message, cause=broken.cause) for one in batch.candidates
         )
         for outcome in outcomes:
-            self._tell(Settled(outcome))
+            self._emit(Settled(outcome))
         return Fetched(outcomes, trouble=broken.message, cause=broken.cause)
 
     async def _end(
@@ -226,7 +226,7 @@ class Downloader:
             trouble, cause = _trouble(error), _cause(error)
             raise
         finally:
-            self._tell(BatchEnded(batch, self._time.monotonic() - began, trouble, cause))
+            self._emit(BatchEnded(batch, self._time.monotonic() - began, trouble, cause))
 
     async def _give_back(self, batch: Batch) -> None:
         """Release a batch of which nothing was learnt; what it published before is adopted."""
@@ -244,7 +244,7 @@ class Downloader:
             await self._catalog.queue(Queue.release, fetched.again)
         self._session.committed(batch.identifier)
         if unchanged:
-            self._tell(FoundUnchanged(unchanged))
+            self._emit(FoundUnchanged(unchanged))
 
     def _when_again(self, attempts: int, outcome: Outcome) -> timedelta:
         if isinstance(outcome, Missing):

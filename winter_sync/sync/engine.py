@@ -16,8 +16,8 @@ from winter_sync.core import (
     PollsEnded,
     Recovered,
     RefusedError,
+    Sink,
     StorageError,
-    Tell,
     TransientError,
     WinterSyncError,
     off_loop,
@@ -53,7 +53,7 @@ class Mirror:
     """What is mirrored."""
     connections: int
     """How many downloads run at once."""
-    tell: Tell
+    emit: Sink
     """Hears everything that happens, always on the event loop."""
 
     # --- whole runs ----------------------------------------------------------------------------
@@ -102,7 +102,7 @@ class Mirror:
         await self._count_wanted(scope)
         work = Work(on_refused=lambda _, refused: report.errors.append(refused))
         work.end()
-        self.tell(PollsEnded())
+        self.emit(PollsEnded())
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(self.connections):
@@ -125,7 +125,7 @@ class Mirror:
         """Count what is wanted that nobody is fetching, and tell."""
         shares = await self.catalog.queue(Queue.wanted, scope)
         wanted = sum(share.products for share in shares)
-        self.tell(Backlog(wanted, shares))
+        self.emit(Backlog(wanted, shares))
         return wanted
 
     async def recover(self) -> None:
@@ -143,7 +143,7 @@ class Mirror:
         for name in dead:
             await off_loop(self.threads, tree.bury, name)
         if adopted or released:
-            self.tell(Recovered(adopted, released))
+            self.emit(Recovered(adopted, released))
 
     # --- polls ---------------------------------------------------------------------------------
 
@@ -166,7 +166,7 @@ class Mirror:
             await self.poller.record_unreachable(subjects, unwell.message)
         finally:
             work.end()
-            self.tell(PollsEnded())
+            self.emit(PollsEnded())
 
     async def _poll_selection(
         self, selection: Selection, nights: Nights | None, report: Report, work: Work

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from winter_sync.archive import Api, Download
-    from winter_sync.core import Tell
+    from winter_sync.core import Sink
     from winter_sync.tree import Session
 
 
@@ -77,7 +77,7 @@ class Fetcher:
         Where blocks are unpacked, checked and written.
     keep
         Whether the older revision of a product is kept.
-    tell
+    emit
         Hears of bytes and of single products, on the event loop.
     limits
         What no zip may exceed.
@@ -90,7 +90,7 @@ class Fetcher:
         session: Session,
         threads: Executor,
         keep: bool,
-        tell: Tell,
+        emit: Sink,
         limits: Limits = _LIMITS,
     ) -> None:
         self._api = api
@@ -98,7 +98,7 @@ class Fetcher:
         self._threads = threads
         self._keep = keep
         self._limits = limits
-        self._tell = tell
+        self._emit = emit
 
     async def fetch(self, batch: Batch) -> Fetched:
         """Download a batch into the tree.
@@ -116,7 +116,7 @@ class Fetcher:
         """
         blocked = await off_loop(self._threads, self._blocked, batch)
         for outcome in blocked:
-            self._tell(Settled(outcome))
+            self._emit(Settled(outcome))
         without = {outcome.candidate for outcome in blocked}
         free = tuple(one for one in batch.candidates if one not in without)
         if not free:
@@ -137,7 +137,7 @@ class Fetcher:
         loop = asyncio.get_running_loop()
 
         def settled(outcome: Outcome) -> None:
-            loop.call_soon_threadsafe(self._tell, Settled(self._told_safely(outcome)))
+            loop.call_soon_threadsafe(self._emit, Settled(self._told_safely(outcome)))
 
         intake = Intake(
             batch,
@@ -150,7 +150,7 @@ class Fetcher:
         with intake:
             fetched = await self._fetch_into(intake, batch)
         for noticed in self._session.tree.untold():
-            self._tell(noticed)
+            self._emit(noticed)
         outcomes = tuple(self._told_safely(outcome) for outcome in fetched.outcomes)
         trouble = self._api.redacted(fetched.trouble) if fetched.trouble else None
         return replace(fetched, outcomes=outcomes, trouble=trouble)
@@ -183,7 +183,7 @@ class Fetcher:
                     if work is not None:
                         await work
                     work = asyncio.create_task(off_loop(self._threads, intake.feed, block))
-                    self._tell(Received(batch, len(block)))
+                    self._emit(Received(batch, len(block)))
             finally:
                 if work is not None:
                     await work

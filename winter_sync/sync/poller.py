@@ -20,7 +20,7 @@ from winter_sync.core import (
     RejectedQueryError,
     RowsRefused,
     Share,
-    Tell,
+    Sink,
     TransientError,
     WindowHalved,
     WinterSyncError,
@@ -123,7 +123,7 @@ class Poller:
         Where products go.
     rhythm
         How far back to look at a subject, and how often at all of it.
-    tell
+    emit
         Hears what happens.
     threads
         Where listings are compared: tens of thousands of rows would hold the event loop up.
@@ -139,7 +139,7 @@ class Poller:
         threads: Executor,
         layout: Layout,
         rhythm: Callable[[Subject], Rhythm],
-        tell: Tell,
+        emit: Sink,
         time: Time,
     ) -> None:
         self._api = api
@@ -147,7 +147,7 @@ class Poller:
         self._threads = threads
         self._layout = layout
         self._rhythm = rhythm
-        self._tell = tell
+        self._emit = emit
         self._time = time
         self._programs: dict[str, tuple[datetime, Program]] = {}
         self._windows = FailedWindows(time.clock)
@@ -282,7 +282,7 @@ class Poller:
             await self._record_failure(query, error)
             look.failures.append(error)
             return
-        self._tell(WindowHalved(query, error.message))
+        self._emit(WindowHalved(query, error.message))
         if await self._ask_parts(halves, look):
             # Both were answered, so it was their size together: spare the server that next time.
             self._windows.was_too_long(query, self._api.today)
@@ -301,7 +301,7 @@ class Poller:
         parts = halves or split_by_date(query, today)
         await self._record(query, listing, look, whole=False, error=reason)
         listed = len(look.seen)
-        self._tell(WindowHalved(query, reason))
+        self._emit(WindowHalved(query, reason))
         in_full = await self._ask_parts(parts, look)
         if in_full and len(look.seen) == listed:
             await self._note_gap(query, look, reason)
@@ -364,7 +364,7 @@ class Poller:
         await self._catalog.listings(
             Listings.record_poll, Poll(query, sweep=False, error=error.message)
         )
-        self._tell(PollFailed(query, error.message, error.cause))
+        self._emit(PollFailed(query, error.message, error.cause))
 
     # --- one answer ----------------------------------------------------------------------------
 
@@ -426,9 +426,9 @@ class Poller:
         poll = replace(poll, new=poll.new - len(left_out))
         self._tell_poll(poll, _to_fetch(comparison, placed, left_out))
         if faults:
-            self._tell(RowsRefused(query, faults, untold))
+            self._emit(RowsRefused(query, faults, untold))
         if left_out:
-            self._tell(LeftOut(tuple(left_out)))
+            self._emit(LeftOut(tuple(left_out)))
         look.noted(poll)
         return unlisted
 
@@ -477,7 +477,7 @@ class Poller:
         return placed, (*listing.faults, *faults), listing.untold + refused - len(faults)
 
     def _tell_poll(self, poll: Poll, to_fetch: tuple[Share, ...]) -> None:
-        self._tell(
+        self._emit(
             Polled(
                 poll.query,
                 listed=poll.listed,

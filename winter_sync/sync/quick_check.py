@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from winter_sync.catalog import Check, Held
-    from winter_sync.core import Rhythm, Selection, Subject, Tell, Time
+    from winter_sync.core import Rhythm, Selection, Sink, Subject, Time
 
 _NAMED = 5
 """How many files are named when something is told of many."""
@@ -64,7 +64,7 @@ class QuickLook:
         Where files are looked at.
     rhythm
         How far back polls of a subject look.
-    tell
+    emit
         Hears what was found.
     time
         Clocks.
@@ -80,7 +80,7 @@ class QuickLook:
         make_sure: Callable[[], None],
         threads: Executor,
         rhythm: Callable[[Subject], Rhythm],
-        tell: Tell,
+        emit: Sink,
         time: Time,
         follow_links: bool = False,
     ) -> None:
@@ -89,7 +89,7 @@ class QuickLook:
         self._make_sure = make_sure
         self._threads = threads
         self._rhythm = rhythm
-        self._tell = tell
+        self._emit = emit
         self._time = time
         self._told_unreadable: tuple[str, ...] = ()
 
@@ -169,16 +169,16 @@ class QuickLook:
         self, lost: Sequence[Check], unlisted: Sequence[Check], changed: Sequence[Check]
     ) -> None:
         if lost:
-            self._tell(FilesLost(len(lost), len(unlisted), _paths(lost)))
+            self._emit(FilesLost(len(lost), len(unlisted), _paths(lost)))
         if changed:
-            self._tell(FilesChanged(len(changed), _paths(changed), changed[0].reason or ""))
+            self._emit(FilesChanged(len(changed), _paths(changed), changed[0].reason or ""))
 
     def _report_unreadable(self, seen: Sequence[Seen]) -> None:
         unreadable = [one for one in seen if one.unreadable is not None]
         if unreadable:
             paths = _paths([one.check for one in unreadable])
             if paths != self._told_unreadable:
-                self._tell(FilesUnreadable(len(unreadable), paths, unreadable[0].unreadable or ""))
+                self._emit(FilesUnreadable(len(unreadable), paths, unreadable[0].unreadable or ""))
             self._told_unreadable = paths
 
 

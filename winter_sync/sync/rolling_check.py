@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from winter_sync.catalog import Held
-    from winter_sync.core import Tell, Time
+    from winter_sync.core import Sink, Time
     from winter_sync.sync.file_check import Seen
     from winter_sync.sync.quick_check import QuickLook
 
@@ -49,7 +49,7 @@ class RollingCheck:
         Returns whether something is being downloaded.
     found_lost
         Called when products are wanted again.
-    tell
+    emit
         Hears of each file that was read.
     time
         Clocks, and how to wait.
@@ -68,7 +68,7 @@ class RollingCheck:
         every: timedelta,
         is_busy: Callable[[], bool],
         found_lost: Callable[[], None],
-        tell: Tell,
+        emit: Sink,
         time: Time,
         follow_links: bool = False,
     ) -> None:
@@ -79,7 +79,7 @@ class RollingCheck:
         self._every = every
         self._is_busy = is_busy
         self._found_lost = found_lost
-        self._tell = tell
+        self._emit = emit
         self._time = time
         self._throttle = Throttle(rate, time.monotonic)
         self._piece = bytearray(PIECE)
@@ -91,7 +91,7 @@ class RollingCheck:
                 await self._check_what_is_due()
             except StorageError as failed:
                 wait = FAILED_FILE_CHECK.delay(1).total_seconds()
-                self._tell(CheckPaused(failed.message, failed.remedy, wait))
+                self._emit(CheckPaused(failed.message, failed.remedy, wait))
                 await self._time.sleep(wait)
             else:
                 await self._time.sleep(_NOTHING_TO_CHECK.total_seconds())
@@ -112,7 +112,7 @@ class RollingCheck:
         if seen.unreadable is not None:
             await self._catalog.checks(Checks.postpone, held)
         looked = await self._quick_look.settle([seen], in_full=True)
-        self._tell(FileChecked(seen.size))
+        self._emit(FileChecked(seen.size))
         if looked.lost:
             self._found_lost()
 

@@ -39,7 +39,7 @@ def run(context: typer.Context) -> None:
     notifier = SystemdNotifier.from_environment(os.environ)
 
     async def serve() -> None:
-        service = Service(load, tell=narrator(logger), notifier=notifier)
+        service = Service(load, emit=narrator(logger), notifier=notifier)
         with service.signals.installed():
             await service.run()
 
