@@ -21,15 +21,15 @@ from winter_sync.cli.progress.drawing import drawn
 from winter_sync.cli.progress.tally import Tally
 from winter_sync.core.downloads import Failed
 from winter_sync.core.events import (
-    BatchBegun,
+    BatchStarted,
     Event,
     PollFailed,
     PollsEnded,
+    ProductFinished,
     Received,
     Retrying,
-    ServerUnwell,
-    ServerWell,
-    Settled,
+    ServerFailing,
+    ServerRecovered,
 )
 from winter_sync.monitoring.log_setup import configure_logging
 
@@ -75,9 +75,12 @@ def busy() -> tuple[Event, ...]:
         polled(*many, *some(20, NIGHTS[1])),
         PollsEnded(),
         settled("published", candidate(many[0])),
-        *(Settled(Failed(candidate(many[1]), f"broken\nin way {way}\x1b[2J")) for way in range(9)),
+        *(
+            ProductFinished(Failed(candidate(many[1]), f"broken\nin way {way}\x1b[2J"))
+            for way in range(9)
+        ),
         Received(ONE, 999_000_000_000),
-        BatchBegun(batch(*map(candidate, many[2:]))),
+        BatchStarted(batch(*map(candidate, many[2:]))),
         Retrying("the server answered 503", 2.0),
     )
 
@@ -121,9 +124,9 @@ def test_a_night_tells_what_failed_of_it() -> None:
     failed, *others = map(candidate, some(3))
     _, night, reason = lines(
         polled(*some(3)),
-        Settled(Failed(failed, "it was cut")),
-        Settled(Failed(failed, "it was cut")),
-        BatchBegun(batch(*others)),
+        ProductFinished(Failed(failed, "it was cut")),
+        ProductFinished(Failed(failed, "it was cut")),
+        BatchStarted(batch(*others)),
     )
     assert night == f"  {NIGHTS[0]} winter stack        0/3  2 failed"
     assert reason == "  failed 2 times: it was cut"
@@ -138,11 +141,11 @@ def test_it_fits_every_terminal(width: int, plain: bool) -> None:  # noqa: FBT00
     assert not plain or "".join(shown).isascii()
 
 
-@pytest.mark.parametrize("trouble", [Retrying("down", 2.0), ServerUnwell("down", 15.0)])
+@pytest.mark.parametrize("trouble", [Retrying("down", 2.0), ServerFailing("down", 15.0)])
 def test_it_tells_when_it_waits(trouble: Event) -> None:
     """While the server is unwell it says so and why, and stops saying so afterwards."""
     assert lines(trouble) == ["waiting for the server", "  down"]
-    assert lines(trouble, ServerWell(9.0)) == ["asking the archive"]
+    assert lines(trouble, ServerRecovered(9.0)) == ["asking the archive"]
 
 
 # --- on a terminal --------------------------------------------------------------------------------

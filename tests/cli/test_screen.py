@@ -18,7 +18,14 @@ from support.makers import candidate, product
 from winter_sync.cli.progress.display import ProgressView
 from winter_sync.cli.screen import Screen
 from winter_sync.core.downloads import Failed
-from winter_sync.core.events import Event, PollFailed, Retrying, RowsRefused, ServerUnwell, Settled
+from winter_sync.core.events import (
+    Event,
+    PollFailed,
+    ProductFinished,
+    Retrying,
+    RowsLeftOut,
+    ServerFailing,
+)
 from winter_sync.core.printable import printable
 from winter_sync.core.queries import Query, Subject
 from winter_sync.core.traits import ImageType, Instrument
@@ -94,9 +101,9 @@ def events_of(text: str) -> list[Event]:
     return [
         PollFailed(QUERY, text),
         Retrying(text, 1.0),
-        ServerUnwell(text, 1.0),
-        RowsRefused(QUERY, (text,)),
-        Settled(failed),
+        ServerFailing(text, 1.0),
+        RowsLeftOut(QUERY, (text,)),
+        ProductFinished(failed),
     ]
 
 

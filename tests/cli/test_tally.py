@@ -18,17 +18,17 @@ from winter_sync.cli.progress.tally import Tally
 from winter_sync.core.downloads import Candidate, Failed, Missing, Outcome, Published, Unchanged
 from winter_sync.core.events import (
     Backlog,
-    BatchBegun,
     BatchEnded,
+    BatchStarted,
     Event,
     Polled,
     PollFailed,
     PollsEnded,
+    ProductFinished,
     Received,
     Retrying,
-    ServerUnwell,
-    ServerWell,
-    Settled,
+    ServerFailing,
+    ServerRecovered,
     Share,
     shares,
 )
@@ -50,7 +50,7 @@ def polled(*products: Product) -> Polled:
     return Polled(QUERY, len(products), len(products), 0, 0, 0, 0.1, shares(products))
 
 
-def settled(outcome: str, one: Candidate) -> Settled:
+def settled(outcome: str, one: Candidate) -> ProductFinished:
     """Make the event that a product settles."""
     made: dict[str, Outcome] = {
         "published": Published(one, replace(evidence(one.product, b""), size=SIZE)),
@@ -58,7 +58,7 @@ def settled(outcome: str, one: Candidate) -> Settled:
         "missing": Missing(one),
         "failed": Failed(one, "it was cut"),
     }
-    return Settled(made[outcome])
+    return ProductFinished(made[outcome])
 
 
 def some(number: int, night: Night = NIGHTS[0]) -> list[Product]:
@@ -128,7 +128,7 @@ def runs(draw: st.DrawFn) -> tuple[list[History], list[Event]]:
     while any(queues):
         queue = draw(st.sampled_from([queue for queue in queues if queue]))
         late = len(queue) > 1 and isinstance(queue[0], Polled) and draw(st.booleans())
-        told.append(queue.pop(1 if late and isinstance(queue[1], Settled) else 0))
+        told.append(queue.pop(1 if late and isinstance(queue[1], ProductFinished) else 0))
     last_poll = max((at for at, one in enumerate(told) if isinstance(one, Polled)), default=0)
     told.insert(draw(st.integers(last_poll + 1, len(told))), PollsEnded())
     return products, told
@@ -196,7 +196,9 @@ anything = st.one_of(
     ),
     st.just(Backlog(0)),
     st.just(PollsEnded()),
-    st.builds(lambda first: BatchBegun(batch(*map(candidate, some(5)[first:]))), st.integers(0, 4)),
+    st.builds(
+        lambda first: BatchStarted(batch(*map(candidate, some(5)[first:]))), st.integers(0, 4)
+    ),
     st.builds(lambda size: Received(batch(candidate(product())), size), st.integers(0, 10**15)),
 )
 
@@ -229,8 +231,8 @@ def test_it_is_flat_over_years_of_nights() -> None:
     tally = heard(*(polled(product(0, night=night)) for night in nights), PollsEnded())
     for number, night in enumerate(nights):
         one = candidate(product(0, night=night))
-        tally.record(BatchBegun(batch(one, identifier=str(number))), 0.0)
-        tally.record(Settled(Failed(one, f"reason {number}")), 0.0)
+        tally.record(BatchStarted(batch(one, identifier=str(number))), 0.0)
+        tally.record(ProductFinished(Failed(one, f"reason {number}")), 0.0)
         tally.record(settled("published", replace(one, attempts=1)), 0.0)
         tally.record(BatchEnded(batch(one, identifier=str(number)), 1.0), 0.0)
     assert tally.overall == Counts(1461, 1461, size=1461 * SIZE)
@@ -256,7 +258,7 @@ def test_a_backlog_told_again_counts_what_others_fetched() -> None:
     told = heard(
         Backlog(10, (Share(NIGHTS[0], *KIND, 10),)),
         settled("published", candidate(first)),
-        BatchBegun(batch(candidate(second), candidate(third, attempts=2))),
+        BatchStarted(batch(candidate(second), candidate(third, attempts=2))),
         Backlog(3, (Share(NIGHTS[0], *KIND, 3, failed=1),)),
     )
     assert told.overall == Counts(1 + 2 + 3, 1, failed=1 + 1, size=SIZE)
@@ -278,7 +280,7 @@ def test_under_way_is_what_is_being_fetched() -> None:
     """The newest nights come first, a product that settled no longer counts, nor a batch's end."""
     wanted = [product(0, night=night) for night in NIGHTS]
     batches = [batch(candidate(one), identifier=one.night.name) for one in wanted]
-    tally = heard(polled(*wanted), *map(BatchBegun, batches))
+    tally = heard(polled(*wanted), *map(BatchStarted, batches))
     assert [night for night, _, _ in tally.under_way(6)] == NIGHTS[::-1]
     assert [night for night, _, _ in tally.under_way(2)] == NIGHTS[:0:-1]
     tally.record(settled("published", candidate(wanted[2])), 9.0)
@@ -310,8 +312,8 @@ def test_what_is_packed_small_travels_fast() -> None:
 def test_failures_are_told_by_reason() -> None:
     """The latest reason comes first, each with how often; the oldest of too many are forgotten."""
     one, numbers = candidate(product()), count()
-    tally = heard(Settled(Failed(one, "it was cut")), PollFailed(QUERY, "no answer"))
-    tally.record(Settled(Failed(one, "it was cut")), 3.0)
+    tally = heard(ProductFinished(Failed(one, "it was cut")), PollFailed(QUERY, "no answer"))
+    tally.record(ProductFinished(Failed(one, "it was cut")), 3.0)
     assert tally.failures == (("it was cut", 2), ("no answer", 1))
     for _ in range(100):
         tally.record(PollFailed(QUERY, f"reason {next(numbers)}"), 4.0)
@@ -334,9 +336,9 @@ def test_failures_alike_are_told_together() -> None:
     )
 
 
-@pytest.mark.parametrize("trouble", [Retrying("down", 2.0), ServerUnwell("down", 15.0)])
+@pytest.mark.parametrize("trouble", [Retrying("down", 2.0), ServerFailing("down", 15.0)])
 @pytest.mark.parametrize(
-    "sign", [ServerWell(9.0), polled(), Received(batch(candidate(product())), 1)]
+    "sign", [ServerRecovered(9.0), polled(), Received(batch(candidate(product())), 1)]
 )
 def test_it_knows_whether_the_server_is_well(trouble: Event, sign: Event) -> None:
     """From trouble to the next sign of life."""

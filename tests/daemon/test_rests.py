@@ -16,14 +16,14 @@ from daemon.scenes import NIGHT, TYPES, Slow, Told, here
 from winter_sync.catalog.queue import Queue
 from winter_sync.core.downloads import Failed
 from winter_sync.core.events import (
-    BatchBegun,
-    DownloadsRest,
+    BatchStarted,
+    DownloadsPaused,
     Polled,
     PollFailed,
+    ProductFinished,
     ProgramRefused,
     Received,
     Recovered,
-    Settled,
 )
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.traits import ImageType, Instrument
@@ -58,7 +58,7 @@ def test_one_download_may_come_while_the_others_rest(play: Callable[..., None]) 
         told = Told(keeper)
         async with keeper.keeping():
             await told.of(Received)
-            await told.of(DownloadsRest)
+            await told.of(DownloadsPaused)
             assert faults.begun > 1
             faults.go_on.set()
             await asyncio.sleep(3 * 3600)
@@ -83,11 +83,11 @@ def test_all_downloads_rest_together(play: Callable[..., None]) -> None:
         keeper.changes["api"] = {"connections": 3}
         async with keeper.keeping():
             await asyncio.sleep(12 * 3600)
-        begun = [at for at, event in keeper.events if isinstance(event, BatchBegun)]
+        begun = [at for at, event in keeper.events if isinstance(event, BatchStarted)]
         rests = [
             (at, at + timedelta(seconds=event.wait))
             for at, event in keeper.events
-            if isinstance(event, DownloadsRest)
+            if isinstance(event, DownloadsPaused)
         ]
         assert len(rests) > 5
         assert not [at for at in begun for since, until in rests if since < at < until]
@@ -227,14 +227,14 @@ def test_rests_are_short_again_after_a_success(play: Callable[..., None]) -> Non
     async def scene(keeper: Keeper) -> None:
         async with keeper.keeping():
             await asyncio.sleep(3 * 3600)
-            assert keeper.told(DownloadsRest)[-1].wait >= 2400
+            assert keeper.told(DownloadsPaused)[-1].wait >= 2400
             faults.moody = False
             await asyncio.sleep(6 * 3600)
             assert here(keeper, *map(ImageType, TYPES))
-            rests, faults.moody = len(keeper.told(DownloadsRest)), True
+            rests, faults.moody = len(keeper.told(DownloadsPaused)), True
             keeper.observatory.reprocess(NIGHT)
             await asyncio.sleep(6 * 3600)
-            assert keeper.told(DownloadsRest)[rests].wait == 300
+            assert keeper.told(DownloadsPaused)[rests].wait == 300
 
     play(scene, faults=faults)
 
@@ -247,7 +247,7 @@ def test_as_many_downloads_run_as_may(play: Callable[..., None]) -> None:
         keeper.changes["api"] = {"connections": 3, "silence_timeout": "10m"}
         async with keeper.keeping():
             await asyncio.sleep(60)
-            assert len(keeper.told(BatchBegun)) == 3
+            assert len(keeper.told(BatchStarted)) == 3
             slow.go_on.set()
 
     play(scene, faults=slow)
@@ -281,7 +281,7 @@ def test_a_product_is_tried_again_when_it_is_time(play: Callable[..., None]) -> 
 
 
 def _is_failure(event: Event, savepath: str) -> bool:
-    outcome = event.outcome if isinstance(event, Settled) else None
+    outcome = event.outcome if isinstance(event, ProductFinished) else None
     return isinstance(outcome, Failed) and outcome.candidate.product.savepath == savepath
 
 
@@ -301,7 +301,7 @@ def test_what_a_killed_process_had_is_taken_over_at_once(play: Callable[..., Non
             await asyncio.sleep(900)
             later = keeper.events[before:]
             (found,) = [at for at, event in later if isinstance(event, Recovered)]
-            begun = [at for at, event in later if isinstance(event, BatchBegun)]
+            begun = [at for at, event in later if isinstance(event, BatchStarted)]
             assert begun[0] - found < timedelta(seconds=5)
             assert here(keeper, *map(ImageType, TYPES))
 

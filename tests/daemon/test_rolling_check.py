@@ -17,7 +17,7 @@ from winter_sync.core.events import (
     FilesLost,
     FilesUnreadable,
     Stalled,
-    StorageTrouble,
+    StorageFailing,
 )
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.traits import ImageType
@@ -199,7 +199,7 @@ def test_a_catalog_that_cannot_be_written_pauses_it_only(play: Callable[..., Non
             await asyncio.sleep(3600)
             assert len(keeper.told(FileChecked)) >= len(files(keeper))
         assert len(keeper.told(CheckPaused)) <= paused + 1
-        assert not keeper.told(StorageTrouble)
+        assert not keeper.told(StorageFailing)
 
     play(scene)
 

@@ -15,21 +15,21 @@ from daemon.scenes import NIGHT, TYPES, Slow, Told, here
 from winter_sync.core.downloads import Published
 from winter_sync.core.errors import StalledError, StorageError, UsageError
 from winter_sync.core.events import (
-    BatchBegun,
     BatchEnded,
+    BatchStarted,
     ClockJumped,
     DayEnded,
-    DownloadsRest,
+    DownloadsPaused,
     Polled,
     PollFailed,
+    ProductFinished,
     ProgramRefused,
     Received,
     Reloading,
     ReloadRefused,
-    Settled,
     Stalled,
     Started,
-    StorageTrouble,
+    StorageFailing,
 )
 from winter_sync.core.traits import ImageType
 from winter_sync.simulator import Answer, Call, Faults
@@ -72,9 +72,9 @@ def test_everything_comes_and_then_nothing_more_is_asked_for(play: Callable[...,
         async with keeper.keeping():
             await asyncio.sleep(600)
             assert here(keeper, ImageType.STACK, ImageType.RAW)
-            before = len(keeper.told(BatchBegun))
+            before = len(keeper.told(BatchStarted))
             await asyncio.sleep(6 * 3600)
-            assert len(keeper.told(BatchBegun)) == before
+            assert len(keeper.told(BatchStarted)) == before
 
     play(scene)
 
@@ -126,7 +126,9 @@ def test_a_day_is_summed_up(play: Callable[..., None]) -> None:
             await asyncio.sleep(14 * 3600)
         (ended,) = keeper.told(DayEnded)
         assert ended.day == "2025-10-26"
-        published = [one for one in keeper.told(Settled) if isinstance(one.outcome, Published)]
+        published = [
+            one for one in keeper.told(ProductFinished) if isinstance(one.outcome, Published)
+        ]
         assert (ended.published, ended.new) == (len(published), len(published))
         assert ended.polls > 100
         assert ended.size == sum(one.outcome.evidence.size for one in published)
@@ -293,7 +295,7 @@ def test_an_end_waits_for_what_is_under_way(play: Callable[..., None]) -> None:
             await asyncio.sleep(10)
             assert service.pages.sources.readiness()
             slow.go_on.set()
-        assert len(keeper.told(BatchBegun)) == len(keeper.told(BatchEnded)) == 1
+        assert len(keeper.told(BatchStarted)) == len(keeper.told(BatchEnded)) == 1
         assert keeper.told(BatchEnded)[0].trouble is None
         assert keeper.files()
 
@@ -317,7 +319,7 @@ def test_an_end_does_not_wait_for_ever(play: Callable[..., None], signals: int) 
         assert took == pytest.approx(60 if signals == 1 else 0, abs=2)
         whole = keeper.files()
         assert whole
-        asked = len(keeper.told(BatchBegun))
+        asked = len(keeper.told(BatchStarted))
         assert asked == 1
         slow.go_on.set()
         async with keeper.keeping():
@@ -325,7 +327,7 @@ def test_an_end_does_not_wait_for_ever(play: Callable[..., None], signals: int) 
         assert here(keeper, ImageType.STACK, ImageType.RAW)
         again = [
             candidate.product
-            for event in keeper.told(BatchBegun)[1:]
+            for event in keeper.told(BatchStarted)[1:]
             for candidate in event.batch.candidates
         ]
         assert not keeper.truth(again).items() & whole.items()
@@ -368,7 +370,7 @@ def test_a_root_that_goes_away_is_waited_for(play: Callable[..., None]) -> None:
             keeper.root.rename(aside)
             keeper.root.mkdir()
             await asyncio.sleep(3600)
-            rests = keeper.told(StorageTrouble)
+            rests = keeper.told(StorageFailing)
             assert [rest.wait for rest in rests[:5]] == [60, 120, 240, 480, 900]
             assert service.pages.sources.readiness()
             assert not list(keeper.root.iterdir())
@@ -377,11 +379,11 @@ def test_a_root_that_goes_away_is_waited_for(play: Callable[..., None]) -> None:
             await asyncio.sleep(1800)
             assert not service.pages.sources.readiness()
             assert here(keeper, ImageType.STACK, ImageType.RAW)
-            before = len(keeper.told(StorageTrouble))
+            before = len(keeper.told(StorageFailing))
             keeper.root.rename(aside)
             keeper.root.mkdir()
             await asyncio.sleep(900)
-            assert keeper.told(StorageTrouble)[before].wait == 60
+            assert keeper.told(StorageFailing)[before].wait == 60
 
     play(scene)
 
@@ -414,10 +416,10 @@ def test_downloads_rest_where_none_succeeds(play: Callable[..., None]) -> None:
     async def scene(keeper: Keeper) -> None:
         async with keeper.keeping():
             await asyncio.sleep(6 * 3600)
-            waits = [rest.wait for rest in keeper.told(DownloadsRest)]
+            waits = [rest.wait for rest in keeper.told(DownloadsPaused)]
             assert waits[:3] == [300, 600, 1200]
             assert max(waits) <= 3600
-            assert len(keeper.told(BatchBegun)) < 50
+            assert len(keeper.told(BatchStarted)) < 50
             keeper.simulator.faults = Faults()
             await asyncio.sleep(12 * 3600)
             assert here(keeper, ImageType.STACK, ImageType.RAW)

@@ -16,14 +16,14 @@ from daemon.scenes import Slow, Told
 from winter_sync.archive.client import Api
 from winter_sync.core.errors import StorageError, UsageError
 from winter_sync.core.events import (
-    BatchBegun,
     BatchEnded,
+    BatchStarted,
     Polled,
     Received,
     Reloading,
     ReloadRefused,
     Started,
-    StorageTrouble,
+    StorageFailing,
 )
 from winter_sync.daemon.lock import root_lock
 from winter_sync.daemon.runner import Daemon
@@ -87,7 +87,7 @@ def test_what_is_broken_off_is_given_back(play: Callable[..., None], signals: in
             await asyncio.sleep(5)
             for _ in range(signals):
                 service.signals.stop()
-        assert len(keeper.told(BatchBegun)) == len(keeper.told(BatchEnded)) >= 1
+        assert len(keeper.told(BatchStarted)) == len(keeper.told(BatchEnded)) >= 1
         assert keeper.files()
         assert not keeper.leases()
         assert not list((keeper.root / ".winter-sync" / "staging").iterdir())
@@ -178,12 +178,12 @@ def test_a_reload_ends_a_rest(play: Callable[..., None], manager: Manager) -> No
             keeper.root.rename(aside)
             keeper.root.mkdir()
             await asyncio.sleep(3600)
-            rests = len(keeper.told(StorageTrouble))
+            rests = len(keeper.told(StorageFailing))
             manager.heard()
             service.signals.reload()
             await asyncio.sleep(5)
             assert manager.heard() == ["RELOADING", "READY"]
-            assert len(keeper.told(StorageTrouble)) == rests + 1
+            assert len(keeper.told(StorageFailing)) == rests + 1
             keeper.root.rmdir()
             aside.rename(keeper.root)
             service.signals.reload()
@@ -227,7 +227,7 @@ def test_a_rest_is_no_stall(play: Callable[..., None]) -> None:
             keeper.root.rename(aside)
             keeper.root.mkdir()
             await asyncio.sleep(3600)
-            assert len(keeper.told(StorageTrouble)) > 3
+            assert len(keeper.told(StorageFailing)) > 3
             keeper.root.rmdir()
             aside.rename(keeper.root)
             await asyncio.sleep(900)
@@ -247,7 +247,7 @@ def test_an_end_is_heard_in_a_rest(play: Callable[..., None]) -> None:
             await asyncio.sleep(3600)
             began = keeper.time.loop.now
         assert keeper.time.loop.now - began < 2
-        assert keeper.told(StorageTrouble)[-1].wait == 900
+        assert keeper.told(StorageFailing)[-1].wait == 900
 
     play(scene)
 
@@ -266,7 +266,7 @@ def test_another_mirror_is_told_and_left_alone(play: Callable[..., None]) -> Non
             keeper.changes["mirror"] = {"root": other, "state": usual / ".winter-sync"}
             service.signals.reload()
             await asyncio.sleep(3600)
-            assert all("another mirror" in rest.reason for rest in keeper.told(StorageTrouble))
+            assert all("another mirror" in rest.reason for rest in keeper.told(StorageFailing))
             assert "another mirror" in service.pages.sources.readiness()[0]
             del keeper.changes["mirror"]
             service.signals.reload()

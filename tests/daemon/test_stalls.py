@@ -13,14 +13,14 @@ from daemon.scenes import TYPES, Slow, Told, here
 from winter_sync.core.downloads import Failed
 from winter_sync.core.errors import StalledError
 from winter_sync.core.events import (
-    BatchBegun,
     BatchEnded,
+    BatchStarted,
     Polled,
     Resumed,
-    ServerUnwell,
+    ServerFailing,
     Stalled,
     Started,
-    StorageTrouble,
+    StorageFailing,
 )
 from winter_sync.core.traits import ImageType
 from winter_sync.daemon.schedule import Schedule
@@ -154,7 +154,7 @@ def test_a_stall_ends_it_though_the_disk_is_away(
         service.signals.stop()
         with pytest.raises(StalledError):
             await life
-        assert not keeper.told(StorageTrouble)
+        assert not keeper.told(StorageFailing)
 
     play(scene)
     gc.collect()
@@ -184,7 +184,7 @@ def test_a_download_that_does_not_hear_its_end_is_the_last(
         with pytest.raises(ExceptionGroup) as died:
             await keeper.service().run()
         assert died.group_contains(ZeroDivisionError)
-        assert len(keeper.told(BatchBegun)) == len(keeper.told(BatchEnded)) == 1
+        assert len(keeper.told(BatchStarted)) == len(keeper.told(BatchEnded)) == 1
 
     play(scene)
 
@@ -241,7 +241,7 @@ def test_a_server_that_is_silent_is_no_stall(play: Callable[..., None]) -> None:
         async with keeper.keeping():
             await asyncio.sleep(6 * 3600)
         assert not keeper.told(Stalled)
-        assert keeper.told(ServerUnwell)
+        assert keeper.told(ServerFailing)
 
     play(scene, faults=Silent())
 

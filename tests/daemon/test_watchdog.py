@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from support.makers import batch, candidate, product
 
 from winter_sync.core.events import (
-    BatchBegun,
     BatchEnded,
+    BatchStarted,
     Event,
     PollFailed,
     Received,
@@ -67,7 +67,7 @@ def test_idleness_is_no_stall(watched: Watched) -> None:
 
 def test_a_download_lives_by_what_comes_of_it(watched: Watched) -> None:
     """Every byte begins the time anew; without any it is stuck in the end."""
-    watched.watchdog.handle(BatchBegun(BATCH))
+    watched.watchdog.handle(BatchStarted(BATCH))
     for _ in range(10):
         assert not watched.later(STALL)
         watched.watchdog.handle(Received(BATCH, 1))
@@ -79,7 +79,7 @@ def test_a_download_lives_by_what_comes_of_it(watched: Watched) -> None:
 
 def test_trying_again_is_a_sign_of_life_for_a_while(watched: Watched) -> None:
     """It does not say of what: one that is stuck is not hidden for ever by others that are not."""
-    watched.watchdog.handle(BatchBegun(BATCH))
+    watched.watchdog.handle(BatchStarted(BATCH))
     for _ in range(5):
         assert not watched.later(STALL)
         watched.watchdog.handle(Retrying("busy", 1.0))
@@ -93,8 +93,8 @@ def test_trying_again_is_a_sign_of_life_for_a_while(watched: Watched) -> None:
 
 def test_one_that_goes_on_does_not_hide_one_that_is_stuck(watched: Watched) -> None:
     """Each download is watched for itself."""
-    watched.watchdog.handle(BatchBegun(BATCH))
-    watched.watchdog.handle(BatchBegun(OTHER))
+    watched.watchdog.handle(BatchStarted(BATCH))
+    watched.watchdog.handle(BatchStarted(OTHER))
     for _ in range(5):
         watched.later(STALL / 4)
         watched.watchdog.handle(Received(OTHER, 1000))
@@ -126,7 +126,7 @@ def test_a_poll_that_does_not_begin_is_missed(watched: Watched) -> None:
 
 def test_who_leaves_the_server_alone_is_not_stuck(watched: Watched) -> None:
     """Nothing can come meanwhile; afterwards the time begins anew."""
-    watched.watchdog.handle(BatchBegun(BATCH))
+    watched.watchdog.handle(BatchStarted(BATCH))
     watched.watchdog.expect_poll(0)
     watched.watchdog.held_until = lambda: 10_000.0
     assert not watched.later(10_000 + STALL)
@@ -141,7 +141,7 @@ def test_who_leaves_the_server_alone_is_not_stuck(watched: Watched) -> None:
 def test_who_was_stopped_is_not_stuck(before: float, stopped: float, expected: float) -> None:
     """However long it was, and when: all patience begins anew, and then ends as ever."""
     watched = Watched()
-    watched.watchdog.handle(BatchBegun(BATCH))
+    watched.watchdog.handle(BatchStarted(BATCH))
     watched.watchdog.expect_poll(expected)
     with watched.watchdog.polling("2024A000"):
         assert not watched.looked_at(before)
@@ -154,7 +154,7 @@ def test_who_was_stopped_is_not_stuck(before: float, stopped: float, expected: f
 
 def test_looks_that_come_a_little_late_hide_nothing(watched: Watched) -> None:
     """A machine that is busy is not one that was stopped."""
-    watched.watchdog.handle(BatchBegun(BATCH))
+    watched.watchdog.handle(BatchStarted(BATCH))
     for _ in range(10):
         assert watched.watchdog.expect_check(LOOKS) == 0
         watched.now += LOOKS + STALL / 10
@@ -164,7 +164,7 @@ def test_looks_that_come_a_little_late_hide_nothing(watched: Watched) -> None:
 def test_what_is_over_is_not_watched(watched: Watched) -> None:
     """What is told of it late does no harm."""
     with watched.watchdog.polling("2024A000"):
-        watched.watchdog.handle(BatchBegun(BATCH))
+        watched.watchdog.handle(BatchStarted(BATCH))
         watched.watchdog.handle(BatchEnded(BATCH, 1.0))
     watched.watchdog.handle(PollFailed(QUERY, "late"))
     watched.watchdog.handle(Received(BATCH, 1))

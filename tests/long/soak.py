@@ -24,7 +24,7 @@ import aiohttp
 from winter_sync.config import settings as settings_module
 from winter_sync.core.clocks import Time
 from winter_sync.core.downloads import Published
-from winter_sync.core.events import Retrying, ServerUnwell, Settled
+from winter_sync.core.events import ProductFinished, Retrying, ServerFailing
 from winter_sync.core.filesystem import digest
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.products import Night
@@ -86,7 +86,7 @@ class Life:
     def hear(self, event: Event) -> None:
         """Count what happens; look at the memory when a quarter is done."""
         self.told[type(event).__name__] += 1
-        if isinstance(event, Settled) and isinstance(event.outcome, Published):
+        if isinstance(event, ProductFinished) and isinstance(event.outcome, Published):
             self.published += 1
             if self.published == self.products // 4:
                 self.resident["quarter"] = resident()
@@ -216,7 +216,7 @@ async def live(nights: int, root: Path, source: Archive) -> dict[str, Any]:
         "products": len(truth),
         "runs": runs,
         "exit_codes": dict(codes),
-        "server_unwell": life.told[ServerUnwell.__name__],
+        "server_unwell": life.told[ServerFailing.__name__],
         "tried_again": life.told[Retrying.__name__],
         "resident_quarter": life.resident["quarter"],
         "resident_end": life.resident["end"],

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from support.keeper import Keeper, kept
 
 from winter_sync.core.downloads import Published
-from winter_sync.core.events import Polled, Settled
+from winter_sync.core.events import Polled, ProductFinished
 from winter_sync.core.products import Night
 from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.simulator import Answer, Call, Faults, Reset, Universe
@@ -147,7 +147,7 @@ def _record(keeper: Keeper, weather: Weather) -> Record:
         fetched_twice=sum(times > 1 for times in asked.values()),
     )
     for at, event in keeper.events:
-        if isinstance(event, Settled) and isinstance(event.outcome, Published):
+        if isinstance(event, ProductFinished) and isinstance(event.outcome, Published):
             product = event.outcome.candidate.product
             listed = keeper.observatory.entry(*product.identity).holding.listed_at
             if any(begin - timedelta(minutes=11) <= listed < end for begin, end in OUTAGES):

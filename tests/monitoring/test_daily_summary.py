@@ -10,26 +10,26 @@ from support.makers import candidate, evidence, product
 from winter_sync.core.downloads import Failed, Missing, Published
 from winter_sync.core.events import (
     DayEnded,
-    DownloadsRest,
+    DownloadsPaused,
     Event,
     Polled,
     PollFailed,
+    ProductFinished,
     ProgramRefused,
-    ServerUnwell,
-    ServerWell,
-    Settled,
+    ServerFailing,
+    ServerRecovered,
     Started,
-    StorageTrouble,
+    StorageFailing,
 )
 from winter_sync.core.queries import Query, Subject
 from winter_sync.core.traits import ImageType, Instrument
-from winter_sync.monitoring.daily_summary import Daybook
+from winter_sync.monitoring.daily_summary import DailySummary
 
 START = datetime(2026, 3, 28, 23, 50, tzinfo=UTC)
 QUERY = Query(Subject("2024A000", Instrument.WINTER, ImageType.STACK), date(2024, 1, 1))
 POLLED = Polled(QUERY, listed=9, new=3, changed=0, returned=0, withdrawn=0, seconds=0.1)
 ONE = candidate(product())
-PUBLISHED = Settled(Published(ONE, evidence(product(), b"x" * 2_000_000)))
+PUBLISHED = ProductFinished(Published(ONE, evidence(product(), b"x" * 2_000_000)))
 
 
 class Desk:
@@ -37,7 +37,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.now = START
-        self.book = Daybook(lambda: self.now)
+        self.book = DailySummary(lambda: self.now)
 
     def handle(self, *events: Event) -> None:
         """Let things happen."""
@@ -54,7 +54,9 @@ def desk() -> Desk:
 def test_a_day_ends_once(desk: Desk) -> None:
     """With all that it brought; the next begins at nothing."""
     desk.handle(POLLED, POLLED, PUBLISHED, PollFailed(QUERY, "no"))
-    desk.handle(Settled(Missing(ONE)), Settled(Failed(ONE, "no")), ServerWell(61.26))
+    desk.handle(
+        ProductFinished(Missing(ONE)), ProductFinished(Failed(ONE, "no")), ServerRecovered(61.26)
+    )
     assert desk.book.turn() is None
     desk.now += timedelta(minutes=10)
     assert desk.book.turn() == DayEnded(
@@ -113,12 +115,12 @@ def troubled(ended: DayEnded | None) -> float:
 def test_an_outage_belongs_to_the_days_it_lasts(desk: Desk) -> None:
     """Each tells of its part when it ends, and not the last one of all."""
     desk.now += timedelta(minutes=5)
-    desk.handle(ServerUnwell("busy", 15.0))
+    desk.handle(ServerFailing("busy", 15.0))
     desk.now += timedelta(minutes=5)
     assert troubled(desk.book.turn()) == 300
     desk.now += timedelta(days=1)
     assert troubled(desk.book.turn()) == 86_400
-    desk.handle(ServerWell(300 + 86_400 + 60))
+    desk.handle(ServerRecovered(300 + 86_400 + 60))
     desk.now += timedelta(days=1)
     assert troubled(desk.book.turn()) == 60
     desk.now += timedelta(days=1)
@@ -127,9 +129,9 @@ def test_an_outage_belongs_to_the_days_it_lasts(desk: Desk) -> None:
 
 def test_an_outage_over_a_reload_counts(desk: Desk) -> None:
     """What begins anew does not know of it; what was before is not forgotten."""
-    desk.handle(ServerUnwell("busy", 15.0))
+    desk.handle(ServerFailing("busy", 15.0))
     desk.now += timedelta(minutes=4)
-    desk.handle(Started("/data/winter", ("2024A000",)), ServerUnwell("busy", 15.0))
+    desk.handle(Started("/data/winter", ("2024A000",)), ServerFailing("busy", 15.0))
     desk.now += timedelta(minutes=6)
     assert troubled(desk.book.turn()) == 600
 
@@ -137,10 +139,10 @@ def test_an_outage_over_a_reload_counts(desk: Desk) -> None:
 @pytest.mark.parametrize("days", [-400, 400])
 def test_a_clock_that_is_set_makes_no_outage_of_years(desk: Desk, days: int) -> None:
     """No day has more of it than a day."""
-    desk.handle(ServerUnwell("busy", 15.0))
+    desk.handle(ServerFailing("busy", 15.0))
     desk.now += timedelta(days=days)
     desk.book.turn()
-    desk.handle(ServerWell(60.0))
+    desk.handle(ServerRecovered(60.0))
     desk.now += timedelta(days=1)
     assert 0 <= troubled(desk.book.turn()) <= 86_400
 
@@ -150,16 +152,16 @@ def test_the_line_tells_troubles_first(desk: Desk) -> None:
     assert desk.book.line == "no poll yet, 0 downloaded (0 B)"
     desk.handle(POLLED, PUBLISHED)
     assert desk.book.line == "last poll 23:50 UTC, 1 downloaded (2 MB)"
-    desk.handle(ServerUnwell("busy", 15.0))
+    desk.handle(ServerFailing("busy", 15.0))
     assert desk.book.line.startswith(
         "server not responding or returning errors since 23:50 UTC; last poll"
     )
     desk.handle(Started("/data/winter", ("2024A000",)))
     assert desk.book.line.startswith("last poll")
     desk.handle(
-        ServerUnwell("busy", 15.0),
-        ServerWell(20.0),
-        StorageTrouble("the disk is full", "free some", 60.0),
+        ServerFailing("busy", 15.0),
+        ServerRecovered(20.0),
+        StorageFailing("the disk is full", "free some", 60.0),
     )
     assert desk.book.line.startswith("the disk is full; last poll")
     desk.handle(POLLED)
@@ -169,7 +171,7 @@ def test_the_line_tells_troubles_first(desk: Desk) -> None:
 def test_the_line_tells_who_is_refused_and_what_rests(desk: Desk) -> None:
     """Until the program is listed again, and until something comes."""
     desk.handle(POLLED, ProgramRefused("2025B001", "wrong key", 60.0))
-    desk.handle(ProgramRefused("2024A000", "wrong key", 60.0), DownloadsRest("in vain", 300.0))
+    desk.handle(ProgramRefused("2024A000", "wrong key", 60.0), DownloadsPaused("in vain", 300.0))
     assert desk.book.line.startswith(
         "credentials refused for 2025B001, 2024A000; downloads paused: nothing arrives; last poll"
     )
@@ -181,7 +183,7 @@ def test_the_line_tells_who_is_refused_and_what_rests(desk: Desk) -> None:
 
 def test_the_line_tells_the_day_of_what_is_long_ago(desk: Desk) -> None:
     """A poll of some days ago is not taken for one of today."""
-    desk.handle(POLLED, ServerUnwell("busy", 15.0))
+    desk.handle(POLLED, ServerFailing("busy", 15.0))
     desk.now += timedelta(days=3)
     assert desk.book.line.startswith(
         "server not responding or returning errors since 2026-03-28 23:50 UTC; "

@@ -29,19 +29,19 @@ from winter_sync.core.downloads import (
 from winter_sync.core.events import (
     INTERRUPTED,
     Backlog,
-    BatchBegun,
     BatchEnded,
+    BatchStarted,
     Event,
-    LeftOut,
     Polled,
     PollFailed,
+    ProductFinished,
+    ProductsLeftOut,
     Received,
     Recovered,
     Retrying,
-    RowsRefused,
-    ServerUnwell,
-    ServerWell,
-    Settled,
+    RowsLeftOut,
+    ServerFailing,
+    ServerRecovered,
 )
 from winter_sync.core.marks import Marks
 from winter_sync.core.products import Night, Product
@@ -131,22 +131,22 @@ def test_a_poll_that_found_something_is_one_line() -> None:
     [
         (polled(), "debug", "polled"),
         (PollFailed(QUERY, "it broke"), "warning", "it broke"),
-        (RowsRefused(QUERY, ("no savepath",)), "warning", "no savepath"),
-        (LeftOut(PRODUCTS[:1]), "warning", PRODUCTS[0].savepath),
+        (RowsLeftOut(QUERY, ("no savepath",)), "warning", "no savepath"),
+        (ProductsLeftOut(PRODUCTS[:1]), "warning", PRODUCTS[0].savepath),
         (Retrying("it broke", 1.5), "info", "it broke"),
-        (ServerUnwell("it is down", 15.0), "warning", "it is down"),
-        (ServerWell(90.0), "info", "90"),
+        (ServerFailing("it is down", 15.0), "warning", "it is down"),
+        (ServerRecovered(90.0), "info", "90"),
         (Recovered(1, 2), "info", "after a crash"),
-        (BatchBegun(BATCH), "debug", "b1"),
+        (BatchStarted(BATCH), "debug", "b1"),
         (BatchEnded(BATCH, 1.0), "debug", "b1"),
         (BatchEnded(BATCH, 1.0, "it was cut"), "warning", "it was cut"),
         (BatchEnded(BATCH, 1.0, INTERRUPTED), "info", "b1"),
-        (Settled(Published(CANDIDATE, EVIDENCE)), "debug", CANDIDATE.path),
-        (Settled(Unchanged(CANDIDATE, EVIDENCE)), "debug", CANDIDATE.path),
-        (Settled(Missing(CANDIDATE)), "debug", PRODUCTS[0].savepath),
-        (Settled(Failed(CANDIDATE, "no FITS", blamed=True)), "info", "no FITS"),
-        (Settled(Failed(AGAIN_AND_AGAIN, "no FITS", blamed=True)), "warning", "no FITS"),
-        (Settled(Failed(CANDIDATE, "it was cut")), "debug", "it was cut"),
+        (ProductFinished(Published(CANDIDATE, EVIDENCE)), "debug", CANDIDATE.path),
+        (ProductFinished(Unchanged(CANDIDATE, EVIDENCE)), "debug", CANDIDATE.path),
+        (ProductFinished(Missing(CANDIDATE)), "debug", PRODUCTS[0].savepath),
+        (ProductFinished(Failed(CANDIDATE, "no FITS", blamed=True)), "info", "no FITS"),
+        (ProductFinished(Failed(AGAIN_AND_AGAIN, "no FITS", blamed=True)), "warning", "no FITS"),
+        (ProductFinished(Failed(CANDIDATE, "it was cut")), "debug", "it was cut"),
     ],
 )
 def test_what_happens_is_logged_as_gravely_as_it_is(event: Event, level: str, said: str) -> None:
@@ -164,8 +164,8 @@ def test_what_is_too_small_for_a_log_is_left_out() -> None:
 @pytest.mark.parametrize(
     ("event", "count"),
     [
-        (RowsRefused(QUERY, tuple(f"row {number}" for number in range(5000))), "rows"),
-        (LeftOut(PRODUCTS * 500), "products"),
+        (RowsLeftOut(QUERY, tuple(f"row {number}" for number in range(5000))), "rows"),
+        (ProductsLeftOut(PRODUCTS * 500), "products"),
     ],
 )
 def test_a_multitude_is_counted(event: Event, count: str) -> None:

@@ -19,14 +19,14 @@ from winter_sync.core.downloads import Failed, Missing, Published, Unchanged
 from winter_sync.core.errors import Cause
 from winter_sync.core.events import (
     Backlog,
-    BatchBegun,
     BatchEnded,
+    BatchStarted,
     CheckPaused,
     ClockJumped,
     ClocksDiffer,
     DayEnded,
     DirectoriesNotSynced,
-    DownloadsRest,
+    DownloadsPaused,
     Event,
     FileChecked,
     FilesChanged,
@@ -34,11 +34,12 @@ from winter_sync.core.events import (
     FilesUnreadable,
     FoundUnchanged,
     GroupNotGiven,
-    LeftOut,
     PagesOpen,
     Polled,
     PollFailed,
     PollsEnded,
+    ProductFinished,
+    ProductsLeftOut,
     ProgramRefused,
     Received,
     Recovered,
@@ -46,15 +47,14 @@ from winter_sync.core.events import (
     ReloadRefused,
     Resumed,
     Retrying,
-    RowsRefused,
-    ServerUnwell,
-    ServerWell,
-    Settled,
+    RowsLeftOut,
+    ServerFailing,
+    ServerRecovered,
     Stalled,
     Started,
     Stopped,
     Stopping,
-    StorageTrouble,
+    StorageFailing,
     WindowHalved,
 )
 from winter_sync.core.queries import Query, Selection, Subject, Target
@@ -150,9 +150,9 @@ MOVES: list[tuple[Event, Moves]] = [
         },
     ),
     (WindowHalved(QUERY, "too long"), {"windows_halved_total": (SUBJECT, 1)}),
-    (RowsRefused(QUERY, ("a", "b")), {"refused_rows_total": (SUBJECT, 2)}),
-    (LeftOut((product(), product(1))), {"left_out_products_total": ({}, 2)}),
-    (BatchBegun(BATCH), {"begun_downloads_total": ({}, 1)}),
+    (RowsLeftOut(QUERY, ("a", "b")), {"refused_rows_total": (SUBJECT, 2)}),
+    (ProductsLeftOut((product(), product(1))), {"left_out_products_total": ({}, 2)}),
+    (BatchStarted(BATCH), {"begun_downloads_total": ({}, 1)}),
     (Received(BATCH, 1234), {"received_bytes_total": (KIND, 1234)}),
     (
         BatchEnded(BATCH, 4.0),
@@ -167,22 +167,22 @@ MOVES: list[tuple[Event, Moves]] = [
         {"downloads_total": ({"result": "transient"}, 1)},
     ),
     (
-        Settled(Published(CANDIDATE, EVIDENCE)),
+        ProductFinished(Published(CANDIDATE, EVIDENCE)),
         {
             "settled_products_total": ({**KIND, "outcome": "published"}, 1),
             "published_bytes_total": (KIND, 5),
         },
     ),
     (
-        Settled(Unchanged(CANDIDATE, EVIDENCE)),
+        ProductFinished(Unchanged(CANDIDATE, EVIDENCE)),
         {"settled_products_total": ({**KIND, "outcome": "unchanged"}, 1)},
     ),
     (
-        Settled(Missing(CANDIDATE)),
+        ProductFinished(Missing(CANDIDATE)),
         {"settled_products_total": ({**KIND, "outcome": "missing"}, 1)},
     ),
     (
-        Settled(Failed(CANDIDATE, "no FITS", blamed=True, cause=Cause.DAMAGED)),
+        ProductFinished(Failed(CANDIDATE, "no FITS", blamed=True, cause=Cause.DAMAGED)),
         {
             "settled_products_total": ({**KIND, "outcome": "failed"}, 1),
             "failed_products_total": ({"cause": "damaged"}, 1),
@@ -190,7 +190,7 @@ MOVES: list[tuple[Event, Moves]] = [
     ),
     (Retrying("it broke", 1.5), {"retries_total": ({}, 1)}),
     (
-        ServerUnwell("down", 15.0),
+        ServerFailing("down", 15.0),
         {"server_unwell": ({}, 1), "server_unwell_times_total": ({}, 1)},
     ),
     (
@@ -200,8 +200,8 @@ MOVES: list[tuple[Event, Moves]] = [
             "program_refusals_total": ({"program": PROGRAM}, 1),
         },
     ),
-    (DownloadsRest("in vain", 60.0), {"download_rests_total": ({}, 1)}),
-    (StorageTrouble("full", "free some", 60.0), {"storage_troubles_total": ({}, 1)}),
+    (DownloadsPaused("in vain", 60.0), {"download_rests_total": ({}, 1)}),
+    (StorageFailing("full", "free some", 60.0), {"storage_troubles_total": ({}, 1)}),
     (FilesLost(3, 1, ("a",)), {"damaged_files_total": ({"damage": "missing"}, 3)}),
     (FilesChanged(2, ("a",), "cut"), {"damaged_files_total": ({"damage": "changed"}, 2)}),
     (FilesUnreadable(1, ("a",), "no"), {"damaged_files_total": ({"damage": "unreadable"}, 1)}),
@@ -260,18 +260,18 @@ async def test_what_happens_is_counted(
 def test_every_event_is_counted_or_left_out_on_purpose() -> None:
     """An event that is new must be thought of, here and in the log."""
     events = set(get_args(Event))
-    told = {type(event) for event, _ in MOVES} | {ServerWell, Started}
+    told = {type(event) for event, _ in MOVES} | {ServerRecovered, Started}
     heard = set(vars(Metrics)["_hear"].dispatcher.registry) - {object}
     assert heard == told == events - UNCOUNTED
     assert set(narrator._narrate.registry) - {object} == events - UNLOGGED
 
 
-@pytest.mark.parametrize("end", [ServerWell(90.0), Started("/data/winter", (PROGRAM,))])
+@pytest.mark.parametrize("end", [ServerRecovered(90.0), Started("/data/winter", (PROGRAM,))])
 async def test_a_server_that_is_well_again_is_shown_so(
     metrics: Metrics, tmp_path: Path, end: Event
 ) -> None:
     """The gauge goes back to 0, on a reload as well; how often it was unwell stays."""
-    metrics.handle(ServerUnwell("down", 15.0))
+    metrics.handle(ServerFailing("down", 15.0))
     metrics.handle(end)
     page = await page_of(metrics, tmp_path)
     assert (page.get("server_unwell"), page.get("server_unwell_times_total")) == (0, 1)
@@ -458,10 +458,10 @@ async def test_the_page_does_not_grow_with_what_happens(metrics: Metrics, tmp_pa
         other = product(number, night=product().night.plus(number))
         one = batch(candidate(other), identifier=f"b{number}")
         for event in (
-            BatchBegun(one),
+            BatchStarted(one),
             Received(one, number),
             BatchEnded(one, number, f"reason {number}"),
-            Settled(Failed(candidate(other), f"reason {number}")),
+            ProductFinished(Failed(candidate(other), f"reason {number}")),
             PollFailed(replace(QUERY, start=other.night.day), f"reason {number}"),
         ):
             metrics.handle(event)

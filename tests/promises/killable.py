@@ -22,7 +22,7 @@ from winter_sync.catalog.listings import Listings
 from winter_sync.catalog.outcomes import Outcomes
 from winter_sync.catalog.queue import Queue
 from winter_sync.config import settings
-from winter_sync.core.events import BatchBegun, Event
+from winter_sync.core.events import BatchStarted, Event
 from winter_sync.factory import open_mirror
 from winter_sync.sync import engine as mirror
 from winter_sync.tree import tree
@@ -95,7 +95,7 @@ def mirror_once(order: dict[str, Any]) -> None:
 
     def note(event: Event) -> None:
         nonlocal asked
-        if isinstance(event, BatchBegun):
+        if isinstance(event, BatchStarted):
             asked += len(event.batch.candidates)
 
     async def run() -> None:

@@ -13,7 +13,7 @@ from support.rig import path_of
 from support.stage import THIRD, fault, staged
 
 from winter_sync.core.errors import ExitCode
-from winter_sync.core.events import BatchEnded, Settled
+from winter_sync.core.events import BatchEnded, ProductFinished
 from winter_sync.formats.zip_stream import Limits
 from winter_sync.monitoring.event_log import narrator
 
@@ -73,7 +73,7 @@ async def test_an_answer_has_a_budget(
         assert stage.missed == {path_of(stage.stacks[2])}
         told = Counter[str]()
         for event in stage.rig.events:
-            if isinstance(event, Settled):
+            if isinstance(event, ProductFinished):
                 told[event.outcome.candidate.product.savepath] += 1
             if isinstance(event, BatchEnded):
                 assert not told or max(told.values()) == 1

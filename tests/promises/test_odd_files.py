@@ -12,7 +12,7 @@ from support.stage import PROGRAM, THIRD, Stage, fault, staged
 
 from winter_sync.core.downloads import Failed, Published
 from winter_sync.core.errors import ExitCode
-from winter_sync.core.events import Polled, RowsRefused, Settled
+from winter_sync.core.events import Polled, ProductFinished, RowsLeftOut
 from winter_sync.core.filesystem import digest
 from winter_sync.core.traits import ImageType
 
@@ -69,7 +69,7 @@ async def watched(stage: Stage, one: Product, span: timedelta = DAY_AND_A_QUARTE
 
 def settled(stage: Stage, one: Product) -> list[Published | Failed]:
     """Give what became of a product, each time it was told."""
-    outcomes = [event.outcome for event in stage.rig.events if isinstance(event, Settled)]
+    outcomes = [event.outcome for event in stage.rig.events if isinstance(event, ProductFinished)]
     return [
         outcome
         for outcome in outcomes
@@ -173,7 +173,7 @@ async def test_names_of_no_known_format_are_never_asked_for(tmp_path: Path) -> N
             stage.rig.events.clear()
             report = await stage.run()
             assert report.exit_code is ExitCode.DONE
-            refused = [one for one in stage.rig.events if isinstance(one, RowsRefused)]
+            refused = [one for one in stage.rig.events if isinstance(one, RowsLeftOut)]
             reasons = {reason for one in refused for reason in one.reasons}
             assert any("its name ends in .jpg, no format that can be checked" in r for r in reasons)
             assert all(".fits, .fits.fz, .fits.gz, .avro" in reason for reason in reasons)

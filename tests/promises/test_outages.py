@@ -14,7 +14,7 @@ import pytest
 from support.stage import Reacting, Stage, fault, staged
 
 from winter_sync.core.errors import ExitCode
-from winter_sync.core.events import BatchEnded, ServerUnwell, ServerWell
+from winter_sync.core.events import BatchEnded, ServerFailing, ServerRecovered
 from winter_sync.monitoring.event_log import narrator
 from winter_sync.monitoring.log_setup import configure_logging
 
@@ -151,7 +151,7 @@ async def test_a_server_that_comes_back(
         stage.misbehave(script, sleep=be_away)
         rig.in_waits = come_back
         report = await stage.run()
-        assert {ServerUnwell, ServerWell} <= set(map(type, rig.events))
+        assert {ServerFailing, ServerRecovered} <= set(map(type, rig.events))
         assert rig.elapsed >= back_at[0] >= 20
         assert report.exit_code is ExitCode.DONE
         assert not stage.missed

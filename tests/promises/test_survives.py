@@ -9,7 +9,7 @@ import pytest
 from support.stage import THIRD, fault, staged
 
 from winter_sync.core.errors import ExitCode
-from winter_sync.core.events import RowsRefused, ServerUnwell, ServerWell
+from winter_sync.core.events import RowsLeftOut, ServerFailing, ServerRecovered
 from winter_sync.simulator import Answer, Call, Faults, ZipStyle
 
 if TYPE_CHECKING:
@@ -224,12 +224,14 @@ async def test_a_fault_costs_no_product(
         assert not stage.missed
         _as_expected(stage.asked_again, expected["again"])
         events = stage.rig.events
-        assert any(isinstance(one, RowsRefused) for one in events) == expected.get("told", False)
+        assert any(isinstance(one, RowsLeftOut) for one in events) == expected.get("told", False)
         if wait := expected.get("waits"):
             assert wait in stage.rig.waits
-            assert [type(one) for one in events if isinstance(one, ServerUnwell | ServerWell)] == [
-                ServerUnwell,
-                ServerWell,
+            assert [
+                type(one) for one in events if isinstance(one, ServerFailing | ServerRecovered)
+            ] == [
+                ServerFailing,
+                ServerRecovered,
             ]
 
 

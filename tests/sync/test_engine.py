@@ -11,7 +11,7 @@ import pytest
 from support.rig import Noted, Rig, path_of
 
 from winter_sync.core.errors import ExitCode
-from winter_sync.core.events import Polled, RowsRefused, ServerUnwell, ServerWell
+from winter_sync.core.events import Polled, RowsLeftOut, ServerFailing, ServerRecovered
 from winter_sync.core.filesystem import digest
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.products import Night
@@ -341,8 +341,8 @@ async def test_an_unwell_server_is_waited_for(tmp_path: Path) -> None:
         rig = Rig(simulator, tmp_path / "winter")
         report = await rig.sync()
         assert [wait for wait in rig.waits if wait > 0] == [7, 7, 7]
-        assert sum(isinstance(event, ServerUnwell) for event in rig.events) == 1
-        assert sum(isinstance(event, ServerWell) for event in rig.events) == 1
+        assert sum(isinstance(event, ServerFailing) for event in rig.events) == 1
+        assert sum(isinstance(event, ServerRecovered) for event in rig.events) == 1
         assert rig.files() == rig.truth()
         assert report.exit_code is ExitCode.DONE
 
@@ -381,7 +381,7 @@ async def test_rows_that_make_no_sense_are_left_out(tmp_path: Path) -> None:
         rig = Rig(simulator, tmp_path / "winter")
         await rig.sync()
         assert rig.files() == rig.truth()
-        assert any(len(one.reasons) == 3 for one in rig.events if isinstance(one, RowsRefused))
+        assert any(len(one.reasons) == 3 for one in rig.events if isinstance(one, RowsLeftOut))
 
 
 class Emptied(Faults):
@@ -397,7 +397,7 @@ async def test_all_rows_that_are_left_out_are_counted(rig: Rig) -> None:
     """However many they are: only their reasons are told for the first of them."""
     rig.simulator.faults = Emptied()
     await rig.sync()
-    refused = [one for one in rig.events if isinstance(one, RowsRefused)]
+    refused = [one for one in rig.events if isinstance(one, RowsLeftOut)]
     assert {one.rows for one in refused} == {1000}
     assert max(len(one.reasons) for one in refused) < 100
 

@@ -14,7 +14,7 @@ from support.disks import as_root, mounted
 
 from winter_sync.core.downloads import Failed, Published
 from winter_sync.core.errors import ExitCode, StorageError
-from winter_sync.core.events import Settled
+from winter_sync.core.events import ProductFinished
 from winter_sync.core.filesystem import is_directory, is_file, is_there
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.traits import ImageType
@@ -60,7 +60,7 @@ def after(published: int, act: Callable[[], object]) -> Callable[[Event], None]:
 
     def listen(event: Event) -> None:
         nonlocal seen
-        if isinstance(event, Settled) and isinstance(event.outcome, Published):
+        if isinstance(event, ProductFinished) and isinstance(event.outcome, Published):
             seen += 1
             if seen == published:
                 act()
@@ -261,7 +261,7 @@ async def test_what_is_in_the_way_stops_no_other(
     }
     names = {path.rpartition("/")[2] for path in blocked}
     assert not names & {asked.rpartition("/")[2] for asked in noted.asked}
-    failures = [one.outcome for one in rig.events if isinstance(one, Settled)]
+    failures = [one.outcome for one in rig.events if isinstance(one, ProductFinished)]
     reasons = {one.reason for one in failures if isinstance(one, Failed)}
     assert all(str(below) in reason for reason in reasons)
     below.rmdir() if block is put_directory else below.unlink()

@@ -51,8 +51,8 @@ from winter_sync.core import (
     Rectangle,
     RefusedError,
     Retrying,
-    ServerUnwell,
-    ServerWell,
+    ServerFailing,
+    ServerRecovered,
     SilentError,
     Sink,
     Target,
@@ -261,9 +261,9 @@ class Api:
     def _emit_circuit(self, change: Opened | Closed) -> None:
         match change:
             case Opened(reason, pause):
-                self._emit(ServerUnwell(reason, pause))
+                self._emit(ServerFailing(reason, pause))
             case Closed(seconds):
-                self._emit(ServerWell(seconds))
+                self._emit(ServerRecovered(seconds))
 
     def _tell_clocks_differ(self, offset: timedelta) -> None:
         self._emit(ClocksDiffer(offset.total_seconds()))

@@ -67,7 +67,7 @@ class PollsEnded:
 
 
 @dataclass(frozen=True, slots=True)
-class RowsRefused:
+class RowsLeftOut:
     """Some rows of a listing made no sense and were left out; the others were used."""
 
     query: Query
@@ -99,7 +99,7 @@ class WindowHalved:
 
 
 @dataclass(frozen=True, slots=True)
-class BatchBegun:
+class BatchStarted:
     """A download was asked for."""
 
     batch: Batch
@@ -114,7 +114,7 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class ProductFinished:
     """It is known what became of a product."""
 
     outcome: Outcome
@@ -143,7 +143,7 @@ class Retrying:
 
 
 @dataclass(frozen=True, slots=True)
-class ServerUnwell:
+class ServerFailing:
     """Requests fail in a row, or the server asks for time: it is left alone, seconds at first."""
 
     reason: str
@@ -151,7 +151,7 @@ class ServerUnwell:
 
 
 @dataclass(frozen=True, slots=True)
-class ServerWell:
+class ServerRecovered:
     """The server answers again, after so many seconds."""
 
     seconds: float
@@ -173,7 +173,7 @@ class FoundUnchanged:
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class ProductsLeftOut:
     """New products that cannot have a place in the tree, because another has it."""
 
     products: tuple[Product, ...]
@@ -236,7 +236,7 @@ class ProgramRefused:
 
 
 @dataclass(frozen=True, slots=True)
-class DownloadsRest:
+class DownloadsPaused:
     """One download after the other brought nothing: none is asked for, for so many seconds."""
 
     reason: str
@@ -244,7 +244,7 @@ class DownloadsRest:
 
 
 @dataclass(frozen=True, slots=True)
-class StorageTrouble:
+class StorageFailing:
     """The disk or the catalog cannot do its part: all work rests for so many seconds."""
 
     reason: str
@@ -373,27 +373,27 @@ Event = (
     Backlog
     | Polled
     | PollsEnded
-    | RowsRefused
+    | RowsLeftOut
     | PollFailed
     | WindowHalved
-    | BatchBegun
+    | BatchStarted
     | Received
-    | Settled
+    | ProductFinished
     | BatchEnded
     | Retrying
-    | ServerUnwell
-    | ServerWell
+    | ServerFailing
+    | ServerRecovered
     | Recovered
     | FoundUnchanged
-    | LeftOut
+    | ProductsLeftOut
     | FilesLost
     | FilesChanged
     | FilesUnreadable
     | FileChecked
     | CheckPaused
     | ProgramRefused
-    | DownloadsRest
-    | StorageTrouble
+    | DownloadsPaused
+    | StorageFailing
     | Started
     | Stopping
     | Stopped

@@ -9,17 +9,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from winter_sync.core import (
-    DownloadsRest,
+    DownloadsPaused,
     Event,
     Polled,
     ProgramRefused,
     Resumed,
-    ServerUnwell,
-    ServerWell,
+    ServerFailing,
+    ServerRecovered,
     Stalled,
     StalledError,
     StorageError,
-    StorageTrouble,
+    StorageFailing,
 )
 from winter_sync.monitoring import Reach
 
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from winter_sync.core import DayEnded, Sink
     from winter_sync.daemon.systemd import SystemdNotifier
     from winter_sync.daemon.watchdog import Watchdog
-    from winter_sync.monitoring import Daybook, NightState
+    from winter_sync.monitoring import DailySummary, NightState
 
 _LONGEST_INTERVAL = 30.0
 """Longest time between two beats, seconds."""
 _SHOWN_AT_ONCE = (
-    *(Polled, ServerUnwell, ServerWell),
-    *(ProgramRefused, DownloadsRest, StorageTrouble),
+    *(Polled, ServerFailing, ServerRecovered),
+    *(ProgramRefused, DownloadsPaused, StorageFailing),
 )
 """Events that change the status line in a way that somebody who looks at it would ask for."""
 _END_AFTER_STALL = 20.0
@@ -66,7 +66,7 @@ class Heartbeat:
         *,
         watchdog: Watchdog,
         notifier: SystemdNotifier,
-        summary: Daybook,
+        summary: DailySummary,
         last_night: Callable[[], Awaitable[NightState | None]],
         emit: Sink,
         end: Callable[[int], NoReturn],

@@ -14,7 +14,7 @@ from winter_sync.core import (
     FUTILE_DOWNLOADS,
     BadAnswerError,
     ClockJumped,
-    DownloadsRest,
+    DownloadsPaused,
     ProgramRefused,
     RefusedError,
     TransientError,
@@ -264,7 +264,7 @@ class Daemon:
                 self._rests = 0
             for error in report.errors:
                 self._rests += 1
-                self._emit(DownloadsRest(error.message, self._resting.total_seconds()))
+                self._emit(DownloadsPaused(error.message, self._resting.total_seconds()))
 
     @property
     def _resting(self) -> timedelta:

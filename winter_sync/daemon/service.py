@@ -16,7 +16,7 @@ from winter_sync.core import (
     Started,
     Stopping,
     StorageError,
-    StorageTrouble,
+    StorageFailing,
     Time,
     UsageError,
     fan_out,
@@ -30,7 +30,7 @@ from winter_sync.daemon.runner import Daemon
 from winter_sync.daemon.signals import Signal, Signals
 from winter_sync.daemon.watchdog import Watchdog
 from winter_sync.factory import open_existing_catalog, open_mirror
-from winter_sync.monitoring import Daybook, Metrics
+from winter_sync.monitoring import DailySummary, Metrics
 from winter_sync.web import open_addresses, serving
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Service:
         self._notifier = notifier
         self._time = time
         configuration = load()
-        metrics, self._summary = Metrics(time.clock), Daybook(time.clock)
+        metrics, self._summary = Metrics(time.clock), DailySummary(time.clock)
         self._watchdog = Watchdog(_stall_after(configuration.settings), time.monotonic)
         self.pages = DaemonPages(
             lambda: self._settings, metrics, self._watchdog.troubles, time.clock
@@ -287,7 +287,7 @@ class Service:
         self.pages.not_ready = failed.message
         # Who asked for a reload waits until it is reported as done.
         self._notifier.ready()
-        self._emit(StorageTrouble(failed.message, failed.remedy, wait.total_seconds()))
+        self._emit(StorageFailing(failed.message, failed.remedy, wait.total_seconds()))
         until = self._time.monotonic() + wait.total_seconds()
         while await self._signal_until(until) is Signal.RELOAD:
             if await self._reloader.reload():

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from winter_sync.core import (
-    BatchBegun,
     BatchEnded,
+    BatchStarted,
     Event,
     Polled,
     PollFailed,
@@ -71,7 +71,7 @@ class Watchdog:
     def handle(self, event: Event) -> None:
         """Record the progress that an event reports."""
         match event:
-            case BatchBegun(batch):
+            case BatchStarted(batch):
                 self._begin(_download(batch.identifier))
             case Received(batch):
                 self._record_progress(_download(batch.identifier))

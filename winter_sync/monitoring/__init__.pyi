@@ -11,14 +11,14 @@ from .completeness import (
     remainder,
     when,
 )
-from .daily_summary import Daybook
+from .daily_summary import DailySummary
 from .event_log import narrator
 from .log_setup import configure_logging, take_over_logging
 from .metrics import Metrics, Watched
 from .status import Status, read_last_night, read_status, status_as_json, with_damaged
 
 __all__ = [
-    "Daybook",
+    "DailySummary",
     "Metrics",
     "NightState",
     "Numbers",

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 
 from winter_sync.core import (
     DayEnded,
-    DownloadsRest,
+    DownloadsPaused,
     Event,
     Failed,
     Missing,
     Polled,
     PollFailed,
+    ProductFinished,
     ProgramRefused,
     Published,
-    ServerUnwell,
-    ServerWell,
-    Settled,
+    ServerFailing,
+    ServerRecovered,
     Started,
     Stopped,
-    StorageTrouble,
+    StorageFailing,
     show_instant,
     show_size,
 )
@@ -51,7 +51,7 @@ class _Counts:
     troubled_seconds: float = 0.0
 
 
-class Daybook:
+class DailySummary:
     """Counts events by UTC day.
 
     Parameters
@@ -88,11 +88,11 @@ class Daybook:
             case PollFailed():
                 self._counts.failed_polls += 1
                 self._failing.setdefault(event.query.subject, self._clock())
-            case Settled(outcome):
+            case ProductFinished(outcome):
                 self._settle(outcome)
-            case ServerUnwell():
+            case ServerFailing():
                 self._unwell_since = self._clock()
-            case ServerWell(seconds):
+            case ServerRecovered(seconds):
                 self._count_outage(seconds)
                 self._end_outage()
             case Started():
@@ -107,11 +107,11 @@ class Daybook:
 
     def _worry(self, event: Event) -> None:
         match event:
-            case StorageTrouble(reason):
+            case StorageFailing(reason):
                 self._trouble = reason
             case ProgramRefused(program):
                 self._refused[program] = None
-            case DownloadsRest():
+            case DownloadsPaused():
                 self._downloads_rest = True
             case _:
                 pass

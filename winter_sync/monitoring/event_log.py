@@ -10,14 +10,14 @@ from winter_sync.core import (
     FAILED_DOWNLOAD,
     INTERRUPTED,
     Batch,
-    BatchBegun,
     BatchEnded,
+    BatchStarted,
     CheckPaused,
     ClockJumped,
     ClocksDiffer,
     DayEnded,
     DirectoriesNotSynced,
-    DownloadsRest,
+    DownloadsPaused,
     Event,
     Failed,
     FilesChanged,
@@ -25,11 +25,12 @@ from winter_sync.core import (
     FilesUnreadable,
     FoundUnchanged,
     GroupNotGiven,
-    LeftOut,
     Missing,
     PagesOpen,
     Polled,
     PollFailed,
+    ProductFinished,
+    ProductsLeftOut,
     ProgramRefused,
     Published,
     Query,
@@ -38,16 +39,15 @@ from winter_sync.core import (
     ReloadRefused,
     Resumed,
     Retrying,
-    RowsRefused,
-    ServerUnwell,
-    ServerWell,
-    Settled,
+    RowsLeftOut,
+    ServerFailing,
+    ServerRecovered,
     Sink,
     Stalled,
     Started,
     Stopped,
     Stopping,
-    StorageTrouble,
+    StorageFailing,
     Unchanged,
     WindowHalved,
     show_duration,
@@ -89,7 +89,7 @@ def _(event: WindowHalved, logger: FilteringBoundLogger) -> None:
 
 
 @_narrate.register
-def _(event: RowsRefused, logger: FilteringBoundLogger) -> None:
+def _(event: RowsLeftOut, logger: FilteringBoundLogger) -> None:
     reasons = list(dict.fromkeys(event.reasons))[:_NAMED]
     logger.warning("rows left out", **_about(event.query), rows=event.rows, reasons=reasons)
 
@@ -145,7 +145,7 @@ def _(event: CheckPaused, logger: FilteringBoundLogger) -> None:
 
 
 @_narrate.register
-def _(event: LeftOut, logger: FilteringBoundLogger) -> None:
+def _(event: ProductsLeftOut, logger: FilteringBoundLogger) -> None:
     logger.warning(
         "products left out: their path is taken",
         products=len(event.products),
@@ -171,12 +171,12 @@ def _(event: Retrying, logger: FilteringBoundLogger) -> None:
 
 
 @_narrate.register
-def _(event: ServerWell, logger: FilteringBoundLogger) -> None:
+def _(event: ServerRecovered, logger: FilteringBoundLogger) -> None:
     logger.info("server well again", after_seconds=round(event.seconds, 1))
 
 
 @_narrate.register
-def _(event: ServerUnwell, logger: FilteringBoundLogger) -> None:
+def _(event: ServerFailing, logger: FilteringBoundLogger) -> None:
     logger.warning("server unwell", reason=event.reason, wait_seconds=round(event.wait, 1))
 
 
@@ -193,7 +193,7 @@ def _(event: ProgramRefused, logger: FilteringBoundLogger) -> None:
 
 
 @_narrate.register
-def _(event: StorageTrouble, logger: FilteringBoundLogger) -> None:
+def _(event: StorageFailing, logger: FilteringBoundLogger) -> None:
     logger.error(
         "storage fails; all work rests",
         reason=event.reason,
@@ -203,7 +203,7 @@ def _(event: StorageTrouble, logger: FilteringBoundLogger) -> None:
 
 
 @_narrate.register
-def _(event: DownloadsRest, logger: FilteringBoundLogger) -> None:
+def _(event: DownloadsPaused, logger: FilteringBoundLogger) -> None:
     logger.warning("downloads rest", reason=event.reason, wait_seconds=event.wait)
 
 
@@ -303,7 +303,7 @@ def _(event: Polled, logger: FilteringBoundLogger) -> None:
 
 
 @_narrate.register
-def _(event: BatchBegun, logger: FilteringBoundLogger) -> None:
+def _(event: BatchStarted, logger: FilteringBoundLogger) -> None:
     logger.debug("download begins", **_contents(event.batch))
 
 
@@ -319,7 +319,7 @@ def _(event: BatchEnded, logger: FilteringBoundLogger) -> None:
 
 
 @_narrate.register
-def _(event: Settled, logger: FilteringBoundLogger) -> None:
+def _(event: ProductFinished, logger: FilteringBoundLogger) -> None:
     product = event.outcome.candidate.product
     fields = {"instrument": product.instrument.value, "savepath": product.savepath}
     match event.outcome:

@@ -22,23 +22,24 @@ from prometheus_client.registry import Collector
 from winter_sync import __version__
 from winter_sync.catalog import CatalogThread, Polls, Views
 from winter_sync.core import (
-    BatchBegun,
     BatchEnded,
+    BatchStarted,
     Cause,
     CheckPaused,
     ClockJumped,
     ClocksDiffer,
-    DownloadsRest,
+    DownloadsPaused,
     Event,
     Failed,
     FileChecked,
     FilesChanged,
     FilesLost,
     FilesUnreadable,
-    LeftOut,
     Outcome,
     Polled,
     PollFailed,
+    ProductFinished,
+    ProductsLeftOut,
     ProgramRefused,
     Published,
     Received,
@@ -46,13 +47,12 @@ from winter_sync.core import (
     Reloading,
     ReloadRefused,
     Retrying,
-    RowsRefused,
-    ServerUnwell,
-    ServerWell,
-    Settled,
+    RowsLeftOut,
+    ServerFailing,
+    ServerRecovered,
     Started,
     StorageError,
-    StorageTrouble,
+    StorageFailing,
     WindowHalved,
     space_of,
 )
@@ -182,15 +182,15 @@ class Metrics:
         self._count(table.HALVED, *_labels(event.query))
 
     @_hear.register
-    def _(self, event: RowsRefused) -> None:
+    def _(self, event: RowsLeftOut) -> None:
         self._count(table.ROWS_REFUSED, *_labels(event.query), by=event.rows)
 
     @_hear.register
-    def _(self, event: LeftOut) -> None:
+    def _(self, event: ProductsLeftOut) -> None:
         self._count(table.LEFT_OUT, by=len(event.products))
 
     @_hear.register
-    def _(self, event: BatchBegun) -> None:
+    def _(self, event: BatchStarted) -> None:
         del event
         self._count(table.BEGUN)
 
@@ -205,7 +205,7 @@ class Metrics:
         self._seconds[table.DOWNLOAD_SECONDS].observe(event.seconds)
 
     @_hear.register
-    def _(self, event: Settled) -> None:
+    def _(self, event: ProductFinished) -> None:
         outcome = event.outcome
         product = outcome.candidate.product
         kind = (product.instrument, product.image_type)
@@ -221,13 +221,13 @@ class Metrics:
         self._count(table.RETRIES)
 
     @_hear.register
-    def _(self, event: ServerUnwell) -> None:
+    def _(self, event: ServerFailing) -> None:
         del event
         self._gauges[table.UNWELL].set(1)
         self._count(table.UNWELL_TIMES)
 
     @_hear.register
-    def _(self, event: ServerWell) -> None:
+    def _(self, event: ServerRecovered) -> None:
         del event
         self._gauges[table.UNWELL].set(0)
 
@@ -242,12 +242,12 @@ class Metrics:
         self._count(table.REFUSALS, event.program)
 
     @_hear.register
-    def _(self, event: StorageTrouble) -> None:
+    def _(self, event: StorageFailing) -> None:
         del event
         self._count(table.STORAGE)
 
     @_hear.register
-    def _(self, event: DownloadsRest) -> None:
+    def _(self, event: DownloadsPaused) -> None:
         del event
         self._count(table.RESTS)
 

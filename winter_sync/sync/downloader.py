@@ -17,8 +17,8 @@ from winter_sync.core import (
     REFUSED_CONTENT,
     BadAnswerError,
     Batch,
-    BatchBegun,
     BatchEnded,
+    BatchStarted,
     Candidate,
     Cause,
     Failed,
@@ -26,8 +26,8 @@ from winter_sync.core import (
     LeftAloneError,
     Missing,
     Outcome,
+    ProductFinished,
     RefusedError,
-    Settled,
     Sink,
     Time,
     TransientError,
@@ -150,7 +150,7 @@ class Downloader:
     async def _work(self, batch: Batch, report: Report, work: Work) -> None:
         """Fetch a batch and commit what became of it."""
         began = self._time.monotonic()
-        self._emit(BatchBegun(batch))
+        self._emit(BatchStarted(batch))
         try:
             fetched = await self._fetch_or_fail(batch)
         except BaseException as error:
@@ -208,7 +208,7 @@ class Downloader:
             Failed(one, broken.message, cause=broken.cause) for one in batch.candidates
         )
         for outcome in outcomes:
-            self._emit(Settled(outcome))
+            self._emit(ProductFinished(outcome))
         return Fetched(outcomes, trouble=broken.message, cause=broken.cause)
 
     async def _end(

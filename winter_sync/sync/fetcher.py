@@ -17,10 +17,10 @@ from winter_sync.core import (
     DamagedError,
     Failed,
     Outcome,
+    ProductFinished,
     Published,
     Received,
     RefusedError,
-    Settled,
     TransientError,
     Unchanged,
     off_loop,
@@ -116,7 +116,7 @@ class Fetcher:
         """
         blocked = await off_loop(self._threads, self._blocked, batch)
         for outcome in blocked:
-            self._emit(Settled(outcome))
+            self._emit(ProductFinished(outcome))
         without = {outcome.candidate for outcome in blocked}
         free = tuple(one for one in batch.candidates if one not in without)
         if not free:
@@ -137,7 +137,7 @@ class Fetcher:
         loop = asyncio.get_running_loop()
 
         def settled(outcome: Outcome) -> None:
-            loop.call_soon_threadsafe(self._emit, Settled(self._told_safely(outcome)))
+            loop.call_soon_threadsafe(self._emit, ProductFinished(self._told_safely(outcome)))
 
         intake = Intake(
             batch,

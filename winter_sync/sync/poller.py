@@ -13,12 +13,12 @@ from winter_sync.core import (
     BadAnswerError,
     DamagedError,
     LeftAloneError,
-    LeftOut,
     Polled,
     PollFailed,
+    ProductsLeftOut,
     Query,
     RejectedQueryError,
-    RowsRefused,
+    RowsLeftOut,
     Share,
     Sink,
     TransientError,
@@ -426,9 +426,9 @@ class Poller:
         poll = replace(poll, new=poll.new - len(left_out))
         self._tell_poll(poll, _to_fetch(comparison, placed, left_out))
         if faults:
-            self._emit(RowsRefused(query, faults, untold))
+            self._emit(RowsLeftOut(query, faults, untold))
         if left_out:
-            self._emit(LeftOut(tuple(left_out)))
+            self._emit(ProductsLeftOut(tuple(left_out)))
         look.noted(poll)
         return unlisted
 

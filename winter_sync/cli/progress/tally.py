@@ -12,8 +12,8 @@ from winter_sync.cli.progress.forecast import Rate, Sizes
 from winter_sync.cli.progress.under_way import UnderWay
 from winter_sync.core import (
     Backlog,
-    BatchBegun,
     BatchEnded,
+    BatchStarted,
     Candidate,
     Event,
     Failed,
@@ -23,12 +23,12 @@ from winter_sync.core import (
     Polled,
     PollFailed,
     PollsEnded,
+    ProductFinished,
     Published,
     Received,
     Retrying,
-    ServerUnwell,
-    ServerWell,
-    Settled,
+    ServerFailing,
+    ServerRecovered,
     Share,
     State,
     Unchanged,
@@ -75,10 +75,10 @@ class Tally:
             case PollsEnded():
                 self.polling = False
                 return self._forget_complete()
-            case Settled(outcome):
+            case ProductFinished(outcome):
                 self._end(outcome)
                 return self._forget_complete(outcome.candidate)
-            case BatchBegun(batch):
+            case BatchStarted(batch):
                 self._under_way.begin(batch)
             case BatchEnded(batch):
                 self._under_way.end(batch)
@@ -179,9 +179,9 @@ class Tally:
                     self._counts.add(share.night, kind_of(share), wanted=share.products)
             case PollFailed():
                 self._failures.add(event.reason)
-            case Retrying() | ServerUnwell():
+            case Retrying() | ServerFailing():
                 self.unwell = event.reason
-            case ServerWell():
+            case ServerRecovered():
                 self.unwell = None
             case _:
                 pass

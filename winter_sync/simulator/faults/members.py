@@ -124,7 +124,7 @@ class Twice(Members):
         yield member
 
 
-class LeftOut(Members):
+class ProductsLeftOut(Members):
     """A member is not there, though `missing-images` counts it as served."""
 
     name = "left-out"
@@ -319,7 +319,7 @@ KINDS: tuple[type[Kind], ...] = (
     Bomb,
     Unasked,
     Twice,
-    LeftOut,
+    ProductsLeftOut,
     NameUp,
     NameAbsolute,
     NameWithNul,
