@@ -25,7 +25,14 @@ from winter_sync.core import (
     utc_now,
 )
 from winter_sync.sync import Downloader, Fetcher, Mirror, Poller, QuickLook, glances
-from winter_sync.tree import Roots, Tree, lost, memory_path, refuse_other_root, refuse_strangers
+from winter_sync.tree import (
+    KnownRoots,
+    Tree,
+    known_roots_path,
+    lost_mirror,
+    refuse_other_root,
+    refuse_other_writers,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -130,7 +137,7 @@ async def open_mirror(  # noqa: PLR0913 - all by name
             ThreadPoolExecutor(settings.api.connections, "intake") as threads,
             ThreadPoolExecutor(1, "comparison") as listings,
         ):
-            for noticed in tree.untold():
+            for noticed in tree.take_events():
                 emit(noticed)
             name = await catalog(Catalog.mirror_name)
             parts = _Parts(settings, api, catalog, session, threads, listings, emit, name or "")
@@ -237,8 +244,11 @@ async def open_existing_catalog(
 
 def _nothing_yet(root: Path) -> WinterSyncError:
     """Tell a root in which a mirror was from one in which none has begun."""
-    if Roots(memory_path(os.environ)).mirror_in(root) is not None and Tree(root).name is None:
-        return lost(root)
+    if (
+        KnownRoots(known_roots_path(os.environ)).mirror_in(root) is not None
+        and Tree(root).name is None
+    ):
+        return lost_mirror(root)
     return UsageError(
         f"there is no mirror in {root} yet",
         remedy="Run `winter-sync sync` first, or check mirror.root and mirror.state.",
@@ -250,8 +260,8 @@ async def _open_catalog(
     settings: Settings, tree: Tree, clock: Callable[[], datetime], *, new_root: bool
 ) -> AsyncIterator[CatalogThread]:
     path = settings.state / CATALOG
-    roots = Roots(memory_path(os.environ))
-    refuse_strangers(tree, settings.state)
+    roots = KnownRoots(known_roots_path(os.environ))
+    refuse_other_writers(tree, settings.state)
     if has_name(path):
         async with CatalogThread(path, clock) as catalog:
             yield await _reopened(catalog, path, tree, roots, new_root=new_root)
@@ -267,7 +277,7 @@ async def _open_catalog(
 
 
 async def _reopened(
-    catalog: CatalogThread, path: Path, tree: Tree, roots: Roots, *, new_root: bool
+    catalog: CatalogThread, path: Path, tree: Tree, roots: KnownRoots, *, new_root: bool
 ) -> CatalogThread:
     """Make sure that a catalog that was there belongs to the root; gives it back."""
     known = await catalog(Catalog.mirror_name)
@@ -294,11 +304,11 @@ async def _want_what_is_gone(catalog: CatalogThread, tree: Tree) -> None:
         await catalog.checks(Checks.want_lost, gone)
 
 
-def _beginning(tree: Tree, roots: Roots, *, new_root: bool) -> str:
+def _beginning(tree: Tree, roots: KnownRoots, *, new_root: bool) -> str:
     """Give the name of a mirror that may begin here, unless one was here and is gone."""
     roots.forget_removed()
     if tree.name is None and roots.mirror_in(tree.root) is not None and not new_root:
-        raise lost(tree.root)
+        raise lost_mirror(tree.root)
     return tree.prepare(uuid.uuid4().hex)
 
 

@@ -82,7 +82,7 @@ def assert_silent(error: WinterSyncError) -> None:
     shown = "\n".join(
         (
             *map(repr, chain),
-            *(str(error), repr(error), error.message, error.remedy, repr(error.fields)),
+            *(str(error), repr(error), error.message, error.remedy, repr(vars(error))),
             *traceback.format_exception(error),
             logging.Formatter().formatException((type(error), error, error.__traceback__)),
         )

@@ -164,7 +164,6 @@ def test_an_unsafe_savepath_is_refused_with_its_reason(savepath: str, why: str) 
     with pytest.raises(DamagedError, match=re.escape(why)) as caught:
         Layout().path(product(savepath))
     assert "all others are mirrored" in caught.value.remedy
-    assert caught.value.fields["savepath"] == savepath[:200]
 
 
 def test_the_longest_name_and_path_are_allowed() -> None:

@@ -25,7 +25,7 @@ from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winter_sync.core.errors import DamagedError
+from winter_sync.core.errors import DamagedFileError, Fault
 from winter_sync.core.traits import SUFFIXES
 from winter_sync.formats.avro import MAX_HEADER, AvroShape
 from winter_sync.formats.check import (
@@ -35,7 +35,6 @@ from winter_sync.formats.check import (
 )
 from winter_sync.formats.fits import MAX_HEADER_BLOCKS, FitsShape
 from winter_sync.formats.gzip_stream import MAX_INFLATED
-from winter_sync.formats.reader import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -52,9 +51,9 @@ def judged(content: bytes, filename: str, **options: Any) -> Verdict:  # noqa: A
         return check_file(file, filename, **options)
 
 
-def refusal(content: bytes, filename: str, **options: Any) -> DamagedError:  # noqa: ANN401 - as above
+def refusal(content: bytes, filename: str, **options: Any) -> DamagedFileError:  # noqa: ANN401 - as above
     """Give the error with which these bytes are refused."""
-    with pytest.raises(DamagedError) as caught:
+    with pytest.raises(DamagedFileError) as caught:
         judged(content, filename, **options)
     return caught.value
 
@@ -200,16 +199,16 @@ def fills(content: bytes) -> list[range]:
     return [range(one["datLoc"] + size, one["datLoc"] + one["datSpan"] + 1) for one, size in infos]
 
 
-def fault_of(error: DamagedError) -> Fault:
+def fault_of(error: DamagedFileError) -> Fault:
     """Give what kind of damage an error is about."""
-    return Fault(str(error.fields["fault"]))
+    return error.fault
 
 
 def fault_of_cut(content: bytes, cut: int) -> Fault | None:
     """Give with which fault a prefix is refused; None for one that passes."""
     try:
         judged(content[:cut], "a.fits")
-    except DamagedError as refused:
+    except DamagedFileError as refused:
         return fault_of(refused)
     return None
 
@@ -291,7 +290,7 @@ def test_what_follows_the_last_hdu_is_weighed(tail: bytes, fault: Fault, says: s
     """More zeros than fill, and any other bytes, are refused, and yet said to cost no data."""
     error = refusal(shape("exposure") + tail, "X_mef.fits", extensions=6)
     assert says in str(error)
-    assert error.fields["fault"] is fault
+    assert error.fault is fault
     assert fault.leaves_data_whole == (fault is not Fault.SHORT)
 
 
@@ -308,8 +307,8 @@ def test_a_wrong_sum_does_not_hide_that_data_are_missing(name: str) -> None:
     content = bytearray(shape(name))
     content[content.index(b"DATASUM") + 12] ^= 1
     error = refusal(bytes(content[: -3 * BLOCK]), "a.fits")
-    assert error.fields["fault"] is Fault.SHORT
-    assert refusal(bytes(content), "a.fits").fields["fault"] is Fault.CHECKSUM
+    assert error.fault is Fault.SHORT
+    assert refusal(bytes(content), "a.fits").fault is Fault.CHECKSUM
 
 
 @pytest.mark.parametrize(("name", "extensions"), [("exposure with NEXTEND", None), ("exposure", 6)])
@@ -319,7 +318,7 @@ def test_a_known_count_refuses_a_cut_between_hdus(name: str, extensions: int | N
     assert isinstance(judged(content, "X_mef.fits", extensions=extensions), FitsShape)
     for end in opened(content)[0][:-1]:
         error = refusal(content[:end], "X_mef.fits", extensions=extensions)
-        assert error.fields["fault"] is Fault.EXTENSIONS
+        assert error.fault is Fault.EXTENSIONS
 
 
 @pytest.mark.parametrize(
@@ -341,7 +340,7 @@ def test_another_number_of_extensions_is_noted_or_refused(
     content = written(exposure(3, **cards))
     if note is None:
         error = refusal(content, "X_mef.fits", extensions=usual)
-        assert error.fields["fault"] is Fault.EXTENSIONS
+        assert error.fault is Fault.EXTENSIONS
         assert "3 extensions where 6 should be" in str(error)
     else:
         verdict = judged(content, "X_mef.fits", extensions=usual)
@@ -352,7 +351,7 @@ def test_another_number_of_extensions_is_noted_or_refused(
 def test_an_exposure_without_a_board_is_never_noted_only() -> None:
     """NEXTEND = 0 announces nothing, which is what a primary header alone holds."""
     error = refusal(written(exposure(0, NEXTEND=0)), "X_mef.fits", extensions=6)
-    assert error.fields["fault"] is Fault.EXTENSIONS
+    assert error.fault is Fault.EXTENSIONS
 
 
 def test_the_callers_count_overrides_nextend() -> None:
@@ -366,7 +365,7 @@ def test_a_primary_header_alone_is_refused_when_extensions_may_follow() -> None:
     """An exposure cut after its primary header holds nothing, and EXTEND = T gives it away."""
     content = shape("exposure")
     error = refusal(content[: opened(content)[0][0]], "X_mef.fits")
-    assert error.fields["fault"] is Fault.EXTENSIONS
+    assert error.fault is Fault.EXTENSIONS
     assert "0 extensions where at least 1 should be" in str(error)
 
 
@@ -399,7 +398,7 @@ def test_any_damaged_byte_of_a_file_with_sums_is_refused() -> None:
         file.flush()
         for at, byte in enumerate(content):
             os.pwrite(file.fileno(), bytes([byte ^ 1]), at)
-            with pytest.raises(DamagedError):
+            with pytest.raises(DamagedFileError):
                 check_file(file, "a.fits")
             os.pwrite(file.fileno(), bytes([byte]), at)
         assert isinstance(check_file(file, "a.fits"), FitsShape)
@@ -433,14 +432,14 @@ def test_a_wrong_sum_says_which_hdu_and_which_sum() -> None:
     content[content.index(b"KEY7")] ^= 8
     error = refusal(bytes(content), "a.fits")
     assert "HDU 0 does not add up to its CHECKSUM" in str(error)
-    assert (error.fields["fault"], error.fields["at"]) == (Fault.CHECKSUM, 0)
+    assert (error.fault, error.at) == (Fault.CHECKSUM, 0)
 
 
 def test_sums_can_be_left_out() -> None:
     """A caller who knows the cards to be stale may judge by structure alone."""
     content = bytearray(shape("image with sums"))
     content[-BLOCK] ^= 8
-    assert refusal(bytes(content), "a.fits").fields["fault"] is Fault.CHECKSUM
+    assert refusal(bytes(content), "a.fits").fault is Fault.CHECKSUM
     verdict = judged(bytes(content), "a.fits", sums=False)
     assert isinstance(verdict, FitsShape)
     assert verdict.summed == 0
@@ -580,7 +579,7 @@ def test_what_is_not_whole_is_refused(content: bytes, fault: Fault, says: str) -
     """Half-written, overlong and impossible files are refused, each with its reason."""
     error = refusal(content, "a.fits")
     assert says in str(error)
-    assert error.fields["fault"] is fault
+    assert error.fault is fault
 
 
 @pytest.mark.parametrize("length", [10**18, 10**68, 2**63, 2**64])
@@ -589,7 +588,7 @@ def test_huge_axes_are_short_of_data(naxis: int, length: int) -> None:
     """Numbers beyond any machine word, 999 times over, neither overflow nor hang."""
     axes = [f"NAXIS{number:<3}= {length}" for number in range(1, naxis + 1)]
     error = refusal(header("BITPIX  = -64", f"NAXIS   = {naxis}", *axes), "a.fits")
-    assert error.fields["fault"] is Fault.SHORT
+    assert error.fault is Fault.SHORT
     assert len(str(error)) < 300
 
 
@@ -639,12 +638,12 @@ def test_any_cut_or_flip_of_gzip_is_refused(
     """Cut anywhere it is short; with a byte changed it is damaged, or the same comes out."""
     packed = gzip.compress(content, level)
     cut = data.draw(st.integers(0, len(packed) - 1))
-    assert refusal(packed[:cut], "a.fits.gz").fields["fault"] is Fault.SHORT
+    assert refusal(packed[:cut], "a.fits.gz").fault is Fault.SHORT
     damaged = bytearray(packed)
     damaged[data.draw(st.integers(0, len(packed) - 1))] ^= data.draw(st.integers(1, 255))
     try:
         judged(bytes(damaged), "a.fits.gz")
-    except DamagedError as error:
+    except DamagedFileError as error:
         assert not fault_of(error).leaves_data_whole  # noqa: PT017 - either is right
     else:
         assert gzip.decompress(bytes(damaged)) == content
@@ -664,7 +663,7 @@ def test_any_cut_or_flip_of_gzip_is_refused(
 def test_what_is_wrong_inside_gzip_is_told(inside: Callable[[], bytes], fault: Fault) -> None:
     """A file that was cut before it was packed has a right CRC-32, and is refused all the same."""
     error = refusal(gzip.compress(inside()), "X_mef.fits.gz", extensions=6)
-    assert error.fields["fault"] is fault
+    assert error.fault is fault
 
 
 def packed_by_hand(content: bytes, *, flags: int, header: bytes, crc: int, size: int) -> bytes:
@@ -710,7 +709,7 @@ def test_what_gzip_says_of_itself_must_be_right(
     """A wrong CRC-32 or length, and a header without end, are refused with their reason."""
     right = {"flags": 0, "header": b"", "crc": zlib.crc32(SMALL), "size": len(SMALL)}
     error = refusal(packed_by_hand(SMALL, **{**right, **packed}), "a.fits.gz")
-    assert error.fields["fault"] is fault
+    assert error.fault is fault
     assert says in str(error)
 
 
@@ -731,7 +730,7 @@ def test_what_follows_gzip_is_weighed(tail: bytes, note: str | None) -> None:
     """A few zeros are fill and noted; anything else is refused, and yet said to cost no data."""
     content = gzip.compress(SMALL) + tail
     if note is None:
-        assert refusal(content, "a.fits.gz").fields["fault"] is Fault.LONG
+        assert refusal(content, "a.fits.gz").fault is Fault.LONG
     else:
         verdict = judged(content, "a.fits.gz")
         assert isinstance(verdict, FitsShape)
@@ -869,7 +868,7 @@ def test_astropys_bad_files_are_refused(name: str) -> None:
     """Each is refused for what is wrong with it; where sums are, astropy complains too."""
     fault, why = REFUSED[name]
     content = shipped(name)
-    assert refusal(content, "a.fits").fields["fault"] is fault, why
+    assert refusal(content, "a.fits").fault is fault, why
     if fault is Fault.CHECKSUM:
         assert isinstance(judged(content, "a.fits", sums=False), FitsShape)
         assert complains_of_sums(content)
@@ -933,8 +932,8 @@ def test_a_prefix_passes_only_where_fastavro_reads_it() -> None:
     for cut in range(len(content)):
         try:
             judged(content[:cut], "a.avro")
-        except DamagedError as error:
-            assert error.fields["fault"] is Fault.SHORT  # noqa: PT017 - either outcome is right
+        except DamagedFileError as error:
+            assert error.fault is Fault.SHORT  # noqa: PT017 - either outcome is right
         else:
             passing.append(cut)
     assert passing == [cut for cut in range(len(content)) if read_by_fastavro(content[:cut])]
@@ -953,7 +952,7 @@ def test_junk_after_a_container_is_refused(junk: bytes) -> None:
 def test_zeros_after_a_container_cost_no_records(zeros: int) -> None:
     """Zeros to the very end are no block that was damaged: all records before them are there."""
     error = refusal(container() + bytes(zeros), "a.avro")
-    assert error.fields["fault"] is Fault.LONG
+    assert error.fault is Fault.LONG
     assert f"{zeros} zeros follow the last block" in str(error)
 
 
@@ -1098,8 +1097,8 @@ def test_what_came_instead_is_named_and_quoted(content: bytes, seems: str, filen
     assert f"it seems to be {seems} (byte 0 of {len(content)}: there is" in str(error)
     assert repr(content[:60]) in str(error)
     assert error.remedy
-    fields = {"filename": filename, "fault": Fault.FOREIGN, "at": 0, "size": len(content)}
-    assert error.fields == fields
+    assert (error.filename, error.fault) == (filename, Fault.FOREIGN)
+    assert (error.at, error.size) == (0, len(content))
 
 
 @pytest.mark.parametrize("filename", ["a.fits", "a.avro"])
@@ -1107,7 +1106,7 @@ def test_an_empty_file_is_nothing_at_all(filename: str) -> None:
     """A file of no bytes is called what it is."""
     error = refusal(b"", filename)
     assert "there is nothing at all (byte 0 of 0: the file ends there)" in str(error)
-    assert error.fields["fault"] is Fault.SHORT
+    assert error.fault is Fault.SHORT
 
 
 def test_one_format_under_the_name_of_the_other_is_refused() -> None:
@@ -1131,10 +1130,10 @@ def test_a_name_of_another_format_is_refused(filename: str) -> None:
     st.sampled_from(["a.fits", "a.avro", "a.fits.gz"]),
 )
 def test_any_bytes_are_accepted_or_damaged(start: bytes, rest: bytes, filename: str) -> None:
-    """Nothing but DamagedError ever comes out of a file, and its message has an end."""
+    """Nothing but DamagedFileError ever comes out of a file, and its message has an end."""
     try:
         judged(start + rest, filename)
-    except DamagedError as error:
+    except DamagedFileError as error:
         assert len(str(error)) < 700  # noqa: PT017 - either outcome is right
 
 
@@ -1145,15 +1144,15 @@ def test_any_bytes_are_accepted_or_damaged(start: bytes, rest: bytes, filename: 
 def test_any_mangled_file_is_accepted_or_damaged(
     name: str, patches: list[tuple[int, bytes]]
 ) -> None:
-    """A good file with any bytes written over it raises nothing but DamagedError."""
+    """A good file with any bytes written over it raises nothing but DamagedFileError."""
     content = bytearray(container() if name == "avro" else shape(name))
     for at, patch in patches:
         start = at % min(len(content), 2 * BLOCK)
         content[start : start + len(patch)] = patch
     try:
         judged(bytes(content), "a.avro" if name == "avro" else "a.fits")
-    except DamagedError as error:
-        assert isinstance(error.fields["fault"], Fault)  # noqa: PT017 - either outcome is right
+    except DamagedFileError as error:
+        assert isinstance(error.fault, Fault)  # noqa: PT017 - either outcome is right
 
 
 @given(
@@ -1170,7 +1169,7 @@ def test_any_mangled_file_is_accepted_or_damaged(
     ),
 )
 def test_any_cards_are_accepted_or_damaged(keywords: list[str], values: list[str]) -> None:
-    """Any value on any card that is read raises nothing but DamagedError."""
+    """Any value on any card that is read raises nothing but DamagedFileError."""
     images = [card(f"{k:8}= {v}")[:80] for k, v in zip(keywords, values, strict=False)]
     for content in (
         EMPTY[:80] + block_of(images),
@@ -1178,8 +1177,8 @@ def test_any_cards_are_accepted_or_damaged(keywords: list[str], values: list[str
     ):
         try:
             judged(content, "a.fits")
-        except DamagedError as error:
-            assert isinstance(error.fields["fault"], Fault)  # noqa: PT017 - either outcome is right
+        except DamagedFileError as error:
+            assert isinstance(error.fault, Fault)  # noqa: PT017 - either outcome is right
 
 
 def test_the_position_of_the_file_is_not_moved() -> None:

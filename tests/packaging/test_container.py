@@ -28,7 +28,7 @@ from winter_sync.config.files import FILE
 from winter_sync.config.sections import EXAMPLE, DaemonSettings, HttpSettings
 from winter_sync.config.settings import load_settings
 from winter_sync.core.units import parse_duration
-from winter_sync.tree.known_roots import memory_path
+from winter_sync.tree.known_roots import known_roots_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -172,7 +172,7 @@ def test_everything_it_writes_is_on_the_volume(monkeypatch: pytest.MonkeyPatch) 
         if name.startswith("WINTER_SYNC_"):
             monkeypatch.setenv(name, text)
     volume = Path(only("VOLUME").rest)
-    settings, memory = load_settings(), memory_path(environment())
+    settings, memory = load_settings(), known_roots_path(environment())
     assert settings.root.parent == volume
     assert settings.state.is_relative_to(volume)
     assert memory.is_relative_to(volume)

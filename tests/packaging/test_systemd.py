@@ -12,7 +12,6 @@ import pytest
 from pydantic import ByteSize, TypeAdapter
 from support.command import CHECKOUT
 
-from winter_sync.cli.process import INTERRUPTED, TERMINATED
 from winter_sync.config.credentials import read_credentials
 from winter_sync.config.files import FILE
 from winter_sync.config.sections import EXAMPLE, DaemonSettings
@@ -125,8 +124,10 @@ def test_what_stays_wrong_is_not_tried_again() -> None:
 
 def test_an_end_that_was_asked_for_is_no_failure() -> None:
     """Whether anything had begun or not."""
-    assert value(DAEMON, "SuccessExitStatus") == str(TERMINATED)
-    assert value(BACKFILL, "SuccessExitStatus") == f"{INTERRUPTED} {TERMINATED}"
+    assert value(DAEMON, "SuccessExitStatus") == str(ExitCode.TERMINATED.value)
+    assert (
+        value(BACKFILL, "SuccessExitStatus") == f"{ExitCode.INTERRUPTED:d} {ExitCode.TERMINATED:d}"
+    )
 
 
 @UNITS

@@ -25,12 +25,23 @@ from winter_sync.config import settings
 from winter_sync.core.events import BatchStarted, Event
 from winter_sync.factory import open_mirror
 from winter_sync.sync import engine as mirror
-from winter_sync.tree import tree
+from winter_sync.tree import (
+    directories,
+    journal,
+    publishing,
+    revisions,
+    root,
+    sessions,
+    staging,
+    tree,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 Step = tuple[Any, str]
+SYNCING = (directories, journal, publishing, revisions, root, sessions, tree)
+"""The modules that sync directories."""
 
 # EXT4_IOC_SHUTDOWN and EXT4_GOING_FLAGS_NOLOGFLUSH of Linux, fs/ext4/ext4.h: from now on the file
 # system is dead, and what was not forced to its disk is lost.
@@ -41,24 +52,27 @@ STEPS: dict[str, Step] = {
     "prepare": (tree.Tree, "prepare"),
     "poll": (Listings, "record_poll"),
     "claim": (Queue, "claim"),
-    "stage": (tree.Session, "stage"),
-    "write": (tree.Part, "write"),
-    "seal": (tree.Part, "seal"),
-    "directory": (tree.Tree, "make_directory"),
-    "publish": (tree.Session, "publish"),
-    "keep": (tree.Session, "_keep"),
-    "journal": (tree.Session, "_testify"),
-    "sync directory": (tree, "sync_directory"),
-    "discard": (tree.Part, "discard"),
+    "stage": (publishing.Session, "stage"),
+    "write": (staging.Part, "write"),
+    "seal": (staging.Part, "sync"),
+    "directory": (directories.Directories, "make"),
+    "publish": (publishing.Session, "publish"),
+    "keep": (revisions.Revisions, "keep"),
+    "journal": (journal, "append"),
+    "sync directory": (SYNCING, "sync_directory"),
+    "discard": (staging.Part, "discard"),
     "commit": (Outcomes, "commit"),
     "hold": (Outcomes, "_hold"),
-    "forget journal": (tree.Session, "committed"),
+    "forget journal": (publishing.Session, "forget_journal"),
     "release": (Queue, "release"),
     "recover": (mirror.Mirror, "recover"),
     "adopt": (Outcomes, "adopt"),
-    "bury": (tree.Tree, "bury"),
+    "bury": (sessions.Sessions, "remove"),
 }
-"""Every step between a listing and a commit, and of the recovery, by the function that does it."""
+"""Every step between a listing and a commit, and of the recovery, by the function that does it.
+
+It is looked up in a class or a module, or replaced in several modules.
+"""
 
 
 def die(mount: str | None) -> None:
@@ -71,8 +85,9 @@ def die(mount: str | None) -> None:
 
 def kill_at(step: str, moment: str, times: int, mount: str | None) -> None:
     """Arrange to be killed before or after the so-many-eth time a step is done."""
-    owner, name = STEPS[step]
-    original: Callable[..., Any] = getattr(owner, name)
+    found, name = STEPS[step]
+    owners = found if isinstance(found, tuple) else (found,)
+    original: Callable[..., Any] = getattr(owners[0], name)
     numbers = itertools.count(1)
 
     def counted(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever the step takes
@@ -84,7 +99,8 @@ def kill_at(step: str, moment: str, times: int, mount: str | None) -> None:
             die(mount)
         return result
 
-    setattr(owner, name, counted)
+    for owner in owners:
+        setattr(owner, name, counted)
 
 
 def mirror_once(order: dict[str, Any]) -> None:

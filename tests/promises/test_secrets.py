@@ -165,7 +165,7 @@ class Overheard:
         self.shown.append(repr(report))
         for error in report.errors:
             self.errors += traceback.format_exception(error)
-            self.errors.append(f"{error!s} {error!r} {error.remedy} {error.fields}")
+            self.errors.append(f"{error!s} {error!r} {error.remedy} {vars(error)}")
 
     def objects(self, *objects: object) -> None:
         """Keep how objects show themselves, and what is in them."""

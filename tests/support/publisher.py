@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from support.makers import evidence, fits, product
 
 from winter_sync.core.traits import ImageType
-from winter_sync.tree.tree import Session, Tree
+from winter_sync.tree.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from winter_sync.tree.publishing import Session
 
 OLD, NEW = fits(1), fits(2)
 FIRST, SECOND = product(0), product(0, ImageType.DIFF)
@@ -44,12 +46,12 @@ def publish(session: Session, reached: Callable[[str], None]) -> None:
             reached("stage")
             part.write(content)
             reached("write")
-            part.seal()
+            part.sync()
             reached("seal")
             session.publish(part, evidence(one, content), batch="batch", keep=True)
             reached("publish")
     (session.tree.root.parent / f"{session.tree.root.name}.{COMMITTED}").touch()
-    session.committed("batch")
+    session.forget_journal("batch")
     reached("commit")
 
 
@@ -60,7 +62,7 @@ def prepare(root: Path) -> Tree:
     with tree.session("before") as session, session.stage() as part:
         part.write(OLD)
         session.publish(part, evidence(FIRST, OLD), batch="batch", keep=True)
-        session.committed("batch")
+        session.forget_journal("batch")
     return tree
 
 

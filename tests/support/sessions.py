@@ -39,7 +39,7 @@ def judge(tree: Tree) -> None:
     """Tell who is dead, whenever asked."""
     say("ready")
     for _ in sys.stdin:
-        say(" ".join(name for name, alive in tree.sessions().items() if not alive))
+        say(" ".join(name for name, alive in tree.sessions.take_over_dead().items() if not alive))
 
 
 def prepare(tree: Tree, name: str) -> None:
@@ -52,10 +52,10 @@ def prepare(tree: Tree, name: str) -> None:
 def promise(tree: Tree, name: str, size: int) -> None:
     """Set space aside, and give back what the parent says."""
     with tree.session(name):
-        tree.room.promise(size)
+        tree.space.reserve(size)
         say("promised")
         for line in sys.stdin:
-            tree.room.redeem(int(line))
+            tree.space.release(int(line))
             say("redeemed")
 
 

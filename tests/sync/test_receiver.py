@@ -34,13 +34,14 @@ from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.formats.zip_stream import Limits
 from winter_sync.sync.receiver import Intake, budget, contradicts, largest
-from winter_sync.tree.tree import Session, Tree
+from winter_sync.tree.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from winter_sync.core.downloads import Candidate, Outcome
     from winter_sync.core.products import Product
+    from winter_sync.tree.publishing import Session
 
 STYLES = [(descriptors, deflate) for descriptors in (False, True) for deflate in (False, True)]
 FIRST, SECOND, THIRD = product(0), product(1), product(2)
@@ -53,7 +54,7 @@ ENDS = 22
 @pytest.fixture
 def tree(tmp_path: Path) -> Tree:
     """Give a prepared tree."""
-    tree = Tree(tmp_path / "winter", space=lambda _: 1_000_000_000)
+    tree = Tree(tmp_path / "winter", free_space=lambda _: 1_000_000_000)
     tree.prepare("mirror")
     return tree
 
@@ -61,11 +62,11 @@ def tree(tmp_path: Path) -> Tree:
 @pytest.fixture
 def session(tree: Tree) -> Iterator[Session]:
     """Give a session of work in the tree; everything it set aside is given back at its end."""
-    before = tree.room.free()
+    before = tree.space.free()
     with tree.session("session") as session:
         yield session
-    assert tree.room.free() == before
-    assert not list((tree.ours / "staging").rglob("*.part"))
+    assert tree.space.free() == before
+    assert not list((tree.own_directory / "staging").rglob("*.part"))
 
 
 @contextmanager
@@ -96,7 +97,7 @@ def published(tree: Tree) -> dict[str, bytes]:
 
 def revisions(tree: Tree) -> list[bytes]:
     """Give the contents of all older revisions."""
-    kept = sorted((tree.ours / "revisions").rglob("*"))
+    kept = sorted((tree.own_directory / "revisions").rglob("*"))
     return [path.read_bytes() for path in kept if path.is_file()]
 
 
@@ -147,9 +148,9 @@ def test_a_member_is_published_the_moment_it_ends(tree: Tree, session: Session) 
 def test_evidence_is_journalled_under_the_batch(tree: Tree, session: Session) -> None:
     """What a batch published can be proved until it is committed."""
     take(session, zipped([(FIRST.filename, ONE)]), candidate(FIRST))
-    assert session.testimony("batch") == [evidence(FIRST, ONE)]
-    session.committed("batch")
-    assert tree.testimony("session") == []
+    assert session.recover_evidence("batch") == [evidence(FIRST, ONE)]
+    session.forget_journal("batch")
+    assert tree.recover_evidence("session") == []
 
 
 def test_marks_are_those_of_the_candidate(session: Session) -> None:
@@ -194,7 +195,7 @@ def test_what_was_not_asked_for_never_touches_the_disk(
     with intake(session, candidate(FIRST), candidate(SECOND)) as taking:
         at = archive.index(TWO) + len(TWO)
         taking.feed(archive[:at])
-        assert not list((tree.ours / "staging").rglob("*.part"))
+        assert not list((tree.own_directory / "staging").rglob("*.part"))
         taking.feed(archive[at:])
         taking.finish()
         missing, other = sorted(taking.remainder(None), key=lambda one: type(one).__name__)
@@ -500,7 +501,7 @@ def test_the_same_content_is_not_published_again(
     )
     assert path.stat().st_ino == before.st_ino
     assert revisions(tree) == []
-    assert session.testimony("batch") == []
+    assert session.recover_evidence("batch") == []
 
 
 @pytest.mark.parametrize("there", [None, ONE[:-1], b"X" + ONE[1:]], ids=["gone", "cut", "altered"])
@@ -683,44 +684,44 @@ def test_only_a_winter_exposure_must_have_six_boards(
 
 def test_what_a_batch_expects_is_set_aside_and_given_back(tree: Tree, session: Session) -> None:
     """The space of a batch is reserved as long as it lasts, and used up by what arrives."""
-    before = tree.room.free()
+    before = tree.space.free()
     with intake(session, candidate(FIRST, size=50_000), candidate(SECOND, size=20_000)) as taking:
-        assert tree.room.free() == before - 70_000
+        assert tree.space.free() == before - 70_000
         taking.feed(zipped([(FIRST.filename, ONE)]))
-        assert tree.room.free() == before - 70_000 + len(ONE)
-    assert tree.room.free() == before
+        assert tree.space.free() == before - 70_000 + len(ONE)
+    assert tree.space.free() == before
     with pytest.raises(ZeroDivisionError), intake(session, candidate(FIRST)) as taking:
         taking.feed(zipped([(FIRST.filename, ONE)])[: 1 // len(taking.outcomes)])
-    assert tree.room.free() == before
+    assert tree.space.free() == before
 
 
 def test_a_batch_for_which_there_is_no_room_does_not_begin(tree: Tree, session: Session) -> None:
     """When less is free than the products are expected to have, nothing is staged at all."""
-    before = tree.room.free()
-    with pytest.raises(StorageError, match="has no room"):
+    before = tree.space.free()
+    with pytest.raises(StorageError, match="not enough space"):
         Intake(batch(candidate(FIRST, size=before + 1)), session, keep=True)
-    assert tree.room.free() == before
+    assert tree.space.free() == before
 
 
 def test_products_larger_than_expected_stop_at_the_reserve(tmp_path: Path) -> None:
     """A product that would eat into the space that must stay free is given up half-way."""
-    tree = Tree(tmp_path / "winter", min_free=1000, space=lambda _: 21_000)
+    tree = Tree(tmp_path / "winter", min_free=1000, free_space=lambda _: 21_000)
     tree.prepare("mirror")
     archive = zipped([(FIRST.filename, fits(1, blocks=100))])
     with tree.session("session") as session:
         with (
-            pytest.raises(StorageError, match="has no room"),
+            pytest.raises(StorageError, match="not enough space"),
             intake(session, candidate(FIRST, size=10)) as taking,
         ):
             taking.feed(archive)
-        assert not list((tree.ours / "staging").rglob("*.part"))
-    assert (published(tree), tree.room.free()) == ({}, 20_000)
+        assert not list((tree.own_directory / "staging").rglob("*.part"))
+    assert (published(tree), tree.space.free()) == ({}, 20_000)
 
 
 def test_a_disk_that_is_full_ends_the_batch(tmp_path: Path) -> None:
     """A real full disk in the middle of a member loses that member only; its part is removed."""
     with mounted("tmpfs", tmp_path) as disk:
-        tree = Tree(disk / "winter", space=lambda _: 10_000_000)
+        tree = Tree(disk / "winter", free_space=lambda _: 10_000_000)
         tree.prepare("mirror")
         members = [(FIRST.filename, ONE), (SECOND.filename, fits(2, blocks=500))]
         with tree.session("session") as session:
@@ -728,10 +729,10 @@ def test_a_disk_that_is_full_ends_the_batch(tmp_path: Path) -> None:
                 with pytest.raises(StorageError, match="No space left"):
                     taking.feed(zipped(members))
                 assert taking.outcomes == (Published(candidate(FIRST), evidence(FIRST, ONE)),)
-            assert not list((tree.ours / "staging").rglob("*.part"))
-            session.committed("batch")
+            assert not list((tree.own_directory / "staging").rglob("*.part"))
+            session.forget_journal("batch")
         assert published(tree) == {path_of(FIRST): ONE}
-        assert tree.room.free() == 10_000_000
+        assert tree.space.free() == 10_000_000
 
 
 @pytest.mark.parametrize("call", ["fsync", "rename", "pread", "unlink"])
@@ -743,7 +744,7 @@ def test_a_disk_that_fails_is_a_matter_of_storage(
     def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    before = tree.room.free()
+    before = tree.space.free()
     with monkeypatch.context() as patch:
         patch.setattr(os, call, refuse)
         with (
@@ -752,8 +753,8 @@ def test_a_disk_that_fails_is_a_matter_of_storage(
         ):
             taking.feed(zipped([(FIRST.filename, ONE)]))
     assert failed.value.remedy
-    assert tree.room.free() == before
-    session.committed("batch")
+    assert tree.space.free() == before
+    session.forget_journal("batch")
 
 
 def test_an_unfinished_part_is_discarded(tree: Tree, session: Session) -> None:
@@ -762,8 +763,8 @@ def test_an_unfinished_part_is_discarded(tree: Tree, session: Session) -> None:
     archive = zipped([(FIRST.filename, ONE)])
     with intake(session, candidate(FIRST)) as taking:
         taking.feed(archive[: len(archive) // 2])
-        assert list((tree.ours / "staging").rglob("*.part"))
-    assert not list((tree.ours / "staging").rglob("*.part"))
+        assert list((tree.own_directory / "staging").rglob("*.part"))
+    assert not list((tree.own_directory / "staging").rglob("*.part"))
     assert sum(1 for _ in Path("/proc/self/fd").iterdir()) == before
 
 

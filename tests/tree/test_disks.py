@@ -140,7 +140,7 @@ async def test_the_least_that_must_stay_free_stays_free(rig: Rig, tmp_path: Path
         rig.changes["mirror"] = {"min_free": "1 GiB"}
         report = await rig.sync()
         assert report.exit_code is ExitCode.STORAGE
-        assert "no room" in report.errors[-1].message
+        assert "not enough space" in report.errors[-1].message
         assert rig.files() == {}
 
 

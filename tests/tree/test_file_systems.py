@@ -176,7 +176,7 @@ with tree.session("session") as session:
             published = evidence(product(0), fits(seed))
             published = session.publish(part, published, batch="b", keep=True)
 print(published.kept)
-print(*(event for event in tree.untold()))
+print(*(event for event in tree.take_events()))
 """
 """Publishes a product and then a newer revision of it."""
 
@@ -224,7 +224,7 @@ def foreign_group() -> int:
 
 def group_directory(tree: Tree, group: int, mode: int) -> Path:
     """Make the directory of a product a group's own, as its owner would."""
-    directory = tree.place(evidence(STACK, b"").path).parent
+    directory = tree.directories.place(evidence(STACK, b"").path).parent
     directory.mkdir(parents=True)
     os.chown(directory, -1, group)
     directory.chmod(mode)
@@ -308,7 +308,7 @@ def publish(tree: Tree) -> None:
     with tree.session("session") as session, session.stage() as part:
         part.write(fits(1))
         session.publish(part, evidence(STACK, fits(1)), batch="b", keep=True)
-        session.committed("b")
+        session.forget_journal("b")
 
 
 def test_a_group_that_is_not_ours_is_no_reason_to_fail() -> None:

@@ -112,7 +112,7 @@ def put(tree: Tree, name: str = "session") -> None:
     with tree.session(name) as session, session.stage() as part:
         part.write(fits(1))
         session.publish(part, evidence(STACK, fits(1)), batch="batch", keep=True)
-        session.committed("batch")
+        session.forget_journal("batch")
 
 
 def test_no_product_goes_through_a_link(tmp_path: Path, victim: Path) -> None:
@@ -120,7 +120,7 @@ def test_no_product_goes_through_a_link(tmp_path: Path, victim: Path) -> None:
     tree = Tree(tmp_path / "winter")
     tree.prepare("mirror")
     night = link_night(tree.root, victim.parent)
-    obstacle = tree.obstacle(path_of(STACK))
+    obstacle = tree.directories.obstacle(path_of(STACK))
     assert obstacle is not None
     assert str(night) in obstacle.message
     assert "follow_links = true" in obstacle.remedy
@@ -136,7 +136,7 @@ def test_a_link_is_followed_where_that_is_set(tmp_path: Path) -> None:
     tree = Tree(tmp_path / "winter", follow_links=True)
     tree.prepare("mirror")
     link_night(tree.root, elsewhere)
-    assert tree.obstacle(path_of(STACK)) is None
+    assert tree.directories.obstacle(path_of(STACK)) is None
     put(tree)
     assert [path.read_bytes() for path in elsewhere.rglob("*.fits")] == [fits(1)]
     assert tree.holds(evidence(STACK, fits(1)))
@@ -193,7 +193,7 @@ def test_a_session_that_was_replaced_is_not_followed(tmp_path: Path, victim: Pat
     """What a session writes goes to the directory that it made, whatever has its name now."""
     tree = Tree(tmp_path / "winter")
     tree.prepare("mirror")
-    staging = tree.ours / "staging"
+    staging = tree.own_directory / "staging"
     for name in ("1.part", "batch.published"):
         (victim.parent / name).symlink_to(victim)
     with tree.session("session") as session:
@@ -202,7 +202,7 @@ def test_a_session_that_was_replaced_is_not_followed(tmp_path: Path, victim: Pat
         with session.stage() as part:
             part.write(fits(1))
             session.publish(part, evidence(STACK, fits(1)), batch="batch", keep=True)
-        session.committed("batch")
+        session.forget_journal("batch")
         (staging / "session").unlink()
         (staging / "aside").rename(staging / "session")
     assert victim.read_bytes() == SECRET
@@ -374,16 +374,16 @@ def test_a_state_of_another_user_is_refused(tmp_path: Path) -> None:
     tree = Tree(tmp_path / "winter")
     tree.prepare("mirror")
     os.chown(tree.root, -1, 54321)
-    tree.ours.chmod(0o2775)
+    tree.own_directory.chmod(0o2775)
     for uid, gid, refused in ((0, 54321, None), (0, 12345, "chmod g-w"), (12345, 54321, "chown")):
-        os.chown(tree.ours, uid, gid)
+        os.chown(tree.own_directory, uid, gid)
         if refused is None:
-            assert tree.sessions() == {}
+            assert tree.sessions.take_over_dead() == {}
             continue
         with pytest.raises(StorageError) as told:
             tree.prepare("mirror")
         assert f"{refused} " in told.value.remedy
-        assert tree.abandoned() == []
+        assert tree.sessions.abandoned() == []
 
 
 # --- forged content -------------------------------------------------------------------------------
@@ -403,7 +403,7 @@ def test_an_absurd_marker_is_told(content: str, tmp_path: Path) -> None:
     """A marker that no version writes is a matter of storage, with a command as the remedy."""
     tree = Tree(tmp_path / "winter")
     tree.prepare("mirror")
-    (tree.ours / "mirror.json").write_text(content)
+    (tree.own_directory / "mirror.json").write_text(content)
     with pytest.raises(StorageError) as told:
         tree.prepare("mirror")
     assert "`mv " in told.value.remedy
@@ -414,7 +414,7 @@ def test_an_absurd_journal_proves_nothing(tmp_path: Path, victim: Path) -> None:
     """Lines that no version writes are passed over, also those that lead out of the tree."""
     tree = Tree(tmp_path / "winter")
     tree.prepare("mirror")
-    dead = tree.ours / "staging" / "dead"
+    dead = tree.own_directory / "staging" / "dead"
     dead.mkdir()
     line = {
         "instrument": "winter",
@@ -438,10 +438,10 @@ def test_an_absurd_journal_proves_nothing(tmp_path: Path, victim: Path) -> None:
     )
     lines = [*ABSURD.values(), *(json.dumps(line | change) for change in forged)]
     (dead / "batch.published").write_text("\n".join(lines))
-    assert tree.sessions() == {"dead": False}
-    assert tree.testimony("dead") == []
-    tree.bury("dead")
-    assert tree.sessions() == {}
+    assert tree.sessions.take_over_dead() == {"dead": False}
+    assert tree.recover_evidence("dead") == []
+    tree.sessions.remove("dead")
+    assert tree.sessions.take_over_dead() == {}
 
 
 ROWS = {

@@ -11,7 +11,7 @@ from support.command import run, served, settings_file
 
 from winter_sync.catalog.queue import Queue
 from winter_sync.core.errors import ExitCode, StorageError
-from winter_sync.tree.known_roots import Roots, memory_path
+from winter_sync.tree.known_roots import KnownRoots, known_roots_path
 
 if TYPE_CHECKING:
     from support.rig import Noted, Rig
@@ -83,8 +83,8 @@ async def test_a_new_root_that_was_another_mirrors_is_refused(rig: Rig) -> None:
 
 
 def test_a_memory_keeps_what_is_there(tmp_path: Path) -> None:
-    """Roots are remembered; those that are no directories any more can be forgotten."""
-    roots = Roots(tmp_path / "deep" / "roots.json")
+    """KnownRoots are remembered; those that are no directories any more can be forgotten."""
+    roots = KnownRoots(tmp_path / "deep" / "roots.json")
     here, gone = tmp_path / "here", tmp_path / "gone"
     here.mkdir()
     gone.mkdir()
@@ -99,7 +99,7 @@ def test_a_memory_keeps_what_is_there(tmp_path: Path) -> None:
 
 def test_what_cannot_be_looked_at_is_not_forgotten(tmp_path: Path) -> None:
     """A place that the system says nothing of may be a mirror still, and hinders no other."""
-    roots, unknown = Roots(tmp_path / "roots.json"), tmp_path / ("x" * 300)
+    roots, unknown = KnownRoots(tmp_path / "roots.json"), tmp_path / ("x" * 300)
     roots.remember(unknown, "a")
     roots.forget_removed()
     assert roots.mirror_in(unknown) == "a"
@@ -110,7 +110,7 @@ def test_a_memory_that_makes_no_sense_is_none(tmp_path: Path, content: str) -> N
     """A file that is damaged is as good as none, and is replaced."""
     path = tmp_path / "roots.json"
     path.write_text(content)
-    roots = Roots(path)
+    roots = KnownRoots(path)
     assert roots.mirror_in(Path("/a")) is None
     roots.remember(tmp_path, "a")
     assert roots.mirror_in(tmp_path) == "a"
@@ -119,16 +119,16 @@ def test_a_memory_that_makes_no_sense_is_none(tmp_path: Path, content: str) -> N
 def test_a_memory_without_a_place_forgets(tmp_path: Path) -> None:
     """Where nothing can be written, nothing fails."""
     (tmp_path / "file").touch()
-    roots = Roots(tmp_path / "file" / "roots.json")
+    roots = KnownRoots(tmp_path / "file" / "roots.json")
     roots.remember(tmp_path, "a")
     assert roots.mirror_in(tmp_path) is None
 
 
 def test_where_roots_are_remembered() -> None:
     """A service remembers in its state directory, a person in the usual place."""
-    assert memory_path({"STATE_DIRECTORY": "/var/lib/a:/b"}) == Path("/var/lib/a/roots.json")
-    assert memory_path({"XDG_STATE_HOME": "/s"}) == Path("/s/winter-sync/roots.json")
-    assert memory_path({"HOME": "/h"}) == Path("/h/.local/state/winter-sync/roots.json")
+    assert known_roots_path({"STATE_DIRECTORY": "/var/lib/a:/b"}) == Path("/var/lib/a/roots.json")
+    assert known_roots_path({"XDG_STATE_HOME": "/s"}) == Path("/s/winter-sync/roots.json")
+    assert known_roots_path({"HOME": "/h"}) == Path("/h/.local/state/winter-sync/roots.json")
 
 
 COMMANDS = (

@@ -25,13 +25,15 @@ from support.publisher import COMMITTED, FIRST, MOMENTS, NEW, OLD, SECOND
 from winter_sync.core.errors import StorageError
 from winter_sync.core.filesystem import digest, explained, space_of
 from winter_sync.core.layout import STATE_DIR
-from winter_sync.tree.tree import Part, Reserve, Session, Tree
+from winter_sync.tree.staging import Part, Reservation
+from winter_sync.tree.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from winter_sync.core.downloads import Evidence
     from winter_sync.core.products import Product
+    from winter_sync.tree.publishing import Session
 
 SUPPORT = Path(__file__).parent.parent / "support"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{SUPPORT.parents[1]}:{SUPPORT.parent}"}
@@ -76,13 +78,15 @@ def published(tree: Tree) -> list[str]:
 
 def revisions(tree: Tree) -> list[bytes]:
     """Give the contents of all older revisions."""
-    kept = sorted((tree.ours / "revisions").rglob("*"))
+    kept = sorted((tree.own_directory / "revisions").rglob("*"))
     return [path.read_bytes() for path in kept if path.is_file()]
 
 
 def staged(tree: Tree) -> list[str]:
     """Give the names of what is staged."""
-    return sorted(path.name for path in (tree.ours / "staging").rglob("*") if path.is_file())
+    return sorted(
+        path.name for path in (tree.own_directory / "staging").rglob("*") if path.is_file()
+    )
 
 
 def target(tree: Tree, one: Product = STACK) -> Path:
@@ -249,9 +253,9 @@ def test_descriptors_are_given_back(tree: Tree) -> None:
             put(session, b"content", SECOND)
         with pytest.raises(StorageError), tree.session("one"):
             pass
-    assert tree.sessions() == {"one": False}
-    assert tree.testimony("one") == [evidence(STACK, b"content")]
-    tree.bury("one")
+    assert tree.sessions.take_over_dead() == {"one": False}
+    assert tree.recover_evidence("one") == [evidence(STACK, b"content")]
+    tree.sessions.remove("one")
     assert open_files() == before
 
 
@@ -357,15 +361,15 @@ def test_a_copy_takes_no_more_than_may_be_taken(
 ) -> None:
     """Where there is no room for a copy the older file stays where it is, and the error says so."""
     refuse_links(monkeypatch, errno.EPERM)
-    tree = Tree(tmp_path / "winter", space=lambda _: 1000)
+    tree = Tree(tmp_path / "winter", free_space=lambda _: 1000)
     tree.prepare("mirror")
     with tree.session("session") as session:
         put(session, b"x" * 1001)
-        with pytest.raises(StorageError, match="has no room: 1001 bytes"):
+        with pytest.raises(StorageError, match=r"not enough space in .*: 1 kB needed"):
             put(session, b"two")
-        session.committed("batch")
+        session.forget_journal("batch")
     assert target(tree).read_bytes() == b"x" * 1001
-    assert (revisions(tree), tree.room.free()) == ([], 1000)
+    assert (revisions(tree), tree.space.free()) == ([], 1000)
 
 
 def test_any_other_refusal_to_link_is_an_error(
@@ -425,10 +429,10 @@ def publisher(*arguments: str | Path) -> int:
 def recovered(tree: Tree) -> list[Evidence]:
     """Recover a tree as a new process does; gives the testimony of the dead."""
     heard: list[Evidence] = []
-    for name, alive in tree.sessions().items():
+    for name, alive in tree.sessions.take_over_dead().items():
         assert not alive
-        heard += tree.testimony(name)
-        tree.bury(name)
+        heard += tree.recover_evidence(name)
+        tree.sessions.remove(name)
     return heard
 
 
@@ -478,7 +482,9 @@ def check_killed(tree: Tree) -> int:
 
 
 def _has_links(tree: Tree) -> bool:
-    return any(path.stat().st_nlink > 1 for path in (tree.ours / "revisions").rglob("*.fits"))
+    return any(
+        path.stat().st_nlink > 1 for path in (tree.own_directory / "revisions").rglob("*.fits")
+    )
 
 
 def test_publishing_again_after_a_kill_keeps_the_old_one_once(tmp_path: Path) -> None:
@@ -488,7 +494,7 @@ def test_publishing_again_after_a_kill_keeps_the_old_one_once(tmp_path: Path) ->
     recovered(tree)
     with tree.session("session") as session:
         assert put(session, NEW, FIRST).kept is not None
-        session.committed("batch")
+        session.forget_journal("batch")
     assert revisions(tree) == [OLD]
 
 
@@ -496,11 +502,11 @@ def test_a_journal_of_the_version_before_is_believed(tree: Tree) -> None:
     """Its lines have no modification time: the file's own is taken, and all else counts."""
     with tree.session("earlier") as session:
         put(session, b"one")
-        (journal,) = (tree.ours / "staging" / "earlier").glob("*.published")
+        (journal,) = (tree.own_directory / "staging" / "earlier").glob("*.published")
         fields = json.loads(journal.read_text())
         del fields["mtime_ns"]
         journal.write_text(json.dumps(fields) + "\n")
-        (held,) = session.testimony("batch")
+        (held,) = session.recover_evidence("batch")
     assert held == evidence(STACK, b"one")
     assert held.mtime_ns == (tree.root / held.path).stat().st_mtime_ns
 
@@ -508,14 +514,14 @@ def test_a_journal_of_the_version_before_is_believed(tree: Tree) -> None:
 def test_a_line_cut_short_proves_nothing_and_spoils_nothing(tree: Tree, session: Session) -> None:
     """Of a journal with torn and foreign lines, every whole line is still heard."""
     put(session, b"one")
-    journal = tree.ours / "staging" / "session" / "batch.published"
+    journal = tree.own_directory / "staging" / "session" / "batch.published"
     line = journal.read_text().strip()
     with journal.open("a") as file:
         file.write(line[:70])
     put(session, b"two", SECOND)
     with journal.open("ab") as file:
         file.write(b'[1]\n{"instrument": "moon"}\n\xff\xfe\nnull\n')
-    heard = session.testimony("batch")
+    heard = session.recover_evidence("batch")
     assert heard == [evidence(STACK, b"one"), evidence(SECOND, b"two")]
 
 
@@ -531,7 +537,7 @@ def test_testimony_is_only_of_what_is_there(tree: Tree, session: Session, what: 
             target(tree).write_bytes(b"cont")
         case "directory":
             target(tree).mkdir()
-    assert session.testimony("batch") == []
+    assert session.recover_evidence("batch") == []
 
 
 def test_what_is_vouched_for_is_durable(
@@ -540,7 +546,7 @@ def test_what_is_vouched_for_is_durable(
     """A publication that was killed before its last sync is synced before it is testified to."""
     put(session, b"content")
     calls = Recorder(monkeypatch)
-    assert session.testimony("batch")
+    assert session.recover_evidence("batch")
     assert calls.at("fsync", target(tree).name) < calls.at("fsync", "final")
 
 
@@ -548,12 +554,12 @@ def test_evidence_is_forgotten_once_committed(tree: Tree, session: Session) -> N
     """A committed batch has no journal, another batch keeps its own; saying it twice is no harm."""
     put(session, b"one", batch="one")
     put(session, b"two", SECOND, batch="two")
-    session.committed("one")
-    session.committed("one")
-    assert session.testimony("one") == []
-    assert session.testimony("two") == [evidence(SECOND, b"two")]
-    assert tree.testimony("session") == [evidence(SECOND, b"two")]
-    session.committed("two")
+    session.forget_journal("one")
+    session.forget_journal("one")
+    assert session.recover_evidence("one") == []
+    assert session.recover_evidence("two") == [evidence(SECOND, b"two")]
+    assert tree.recover_evidence("session") == [evidence(SECOND, b"two")]
+    session.forget_journal("two")
 
 
 # --- sessions ------------------------------------------------------------------------------------
@@ -595,13 +601,13 @@ def tell(process: subprocess.Popen[str], line: str = "") -> None:
 def test_the_living_and_the_dead_are_told_apart(tree: Tree) -> None:
     """A session lives as long as its process; killed, it is dead, and burying removes it."""
     with tree.session("ours"), running(tree.root, "hold", "theirs") as process:
-        assert tree.sessions() == {"ours": True, "theirs": True}
+        assert tree.sessions.take_over_dead() == {"ours": True, "theirs": True}
         process.kill()
         process.wait()
-        assert tree.sessions() == {"ours": True, "theirs": False}
-        tree.bury("theirs")
-        assert tree.sessions() == {"ours": True}
-    assert tree.sessions() == {}
+        assert tree.sessions.take_over_dead() == {"ours": True, "theirs": False}
+        tree.sessions.remove("theirs")
+        assert tree.sessions.take_over_dead() == {"ours": True}
+    assert tree.sessions.take_over_dead() == {}
 
 
 def test_a_dead_session_is_recovered_by_one_process_only(tree: Tree) -> None:
@@ -610,12 +616,12 @@ def test_a_dead_session_is_recovered_by_one_process_only(tree: Tree) -> None:
         dying.kill()
         dying.wait()
     with running(tree.root, "judge") as other:
-        assert tree.sessions() == {"theirs": False}
+        assert tree.sessions.take_over_dead() == {"theirs": False}
         assert ask(other) == ""
-        assert tree.sessions() == {"theirs": False}
-        tree.bury("theirs")
+        assert tree.sessions.take_over_dead() == {"theirs": False}
+        tree.sessions.remove("theirs")
         assert ask(other) == ""
-    assert tree.sessions() == {}
+    assert tree.sessions.take_over_dead() == {}
 
 
 def test_a_recovering_process_that_dies_leaves_the_dead_to_the_next(tree: Tree) -> None:
@@ -625,20 +631,20 @@ def test_a_recovering_process_that_dies_leaves_the_dead_to_the_next(tree: Tree) 
         dying.wait()
     with running(tree.root, "judge") as other:
         assert ask(other) == "theirs"
-        assert tree.sessions() == {"theirs": True}
+        assert tree.sessions.take_over_dead() == {"theirs": True}
         other.kill()
         other.wait()
-        assert tree.sessions() == {"theirs": False}
-        tree.bury("theirs")
+        assert tree.sessions.take_over_dead() == {"theirs": False}
+        tree.sessions.remove("theirs")
 
 
 def test_the_living_cannot_be_buried(tree: Tree) -> None:
     """Burying a session that lives, or that is not there, does nothing."""
     with tree.session("ours") as session:
-        tree.bury("ours")
-        tree.bury("nobody")
+        tree.sessions.remove("ours")
+        tree.sessions.remove("nobody")
         put(session, b"content")
-        session.committed("batch")
+        session.forget_journal("batch")
 
 
 def test_nobody_is_taken_for_dead_while_beginning_or_ending(tree: Tree) -> None:
@@ -646,28 +652,28 @@ def test_nobody_is_taken_for_dead_while_beginning_or_ending(tree: Tree) -> None:
     seen: set[str] = set()
     with running(tree.root, "spin") as process:
         while len(seen) < 50:
-            found = tree.sessions()
+            found = tree.sessions.take_over_dead()
             assert all(found.values())
             seen |= set(found)
         process.communicate()
         assert process.returncode == 0
-    assert tree.sessions() == {}
+    assert tree.sessions.take_over_dead() == {}
 
 
 def test_a_session_with_evidence_stays_for_the_next_start(tree: Tree) -> None:
     """A session that ends before its batch is committed leaves its journal, and is then dead."""
     with tree.session("one") as session:
         put(session, b"content")
-    assert tree.sessions() == {"one": False}
+    assert tree.sessions.take_over_dead() == {"one": False}
     assert recovered(tree) == [evidence(STACK, b"content")]
-    assert tree.sessions() == {}
+    assert tree.sessions.take_over_dead() == {}
 
 
 def test_a_session_without_evidence_goes_with_all_it_staged(tree: Tree) -> None:
     """A session that ends takes its directory with it, also where a part was left in it."""
     with tree.session("one") as session:
         session.stage().close()
-    assert tree.sessions() == {}
+    assert tree.sessions.take_over_dead() == {}
     assert staged(tree) == []
 
 
@@ -677,8 +683,8 @@ def test_two_sessions_cannot_have_one_name(tree: Tree) -> None:
         with pytest.raises(StorageError, match="File exists"), tree.session("one"):
             pass
         put(session, b"content")
-        session.committed("batch")
-    assert tree.sessions() == {}
+        session.forget_journal("batch")
+    assert tree.sessions.take_over_dead() == {}
 
 
 # --- the root and its marker ---------------------------------------------------------------------
@@ -724,7 +730,7 @@ def test_processes_that_begin_together_agree_on_the_name(tmp_path: Path) -> None
 def test_a_root_whose_parent_is_missing_is_refused(tmp_path: Path) -> None:
     """Only the root itself is made: a missing parent may be a disk that is not mounted."""
     tree = Tree(tmp_path / "disk" / "winter")
-    with pytest.raises(StorageError, match=f"there is no directory {tmp_path}/disk") as refused:
+    with pytest.raises(StorageError, match=f"{tmp_path}/disk does not exist") as refused:
         tree.prepare("mirror")
     assert "mount" in refused.value.remedy
     assert list(tmp_path.iterdir()) == []
@@ -733,7 +739,7 @@ def test_a_root_whose_parent_is_missing_is_refused(tmp_path: Path) -> None:
 def test_a_root_below_a_file_is_refused(tmp_path: Path) -> None:
     """A file where the root's parent should be is named."""
     (tmp_path / "disk").write_bytes(b"mine")
-    with pytest.raises(StorageError, match=f"there is no directory {tmp_path}/disk"):
+    with pytest.raises(StorageError, match=f"{tmp_path}/disk is not a directory"):
         Tree(tmp_path / "disk" / "winter").prepare("mirror")
 
 
@@ -757,7 +763,7 @@ def test_a_root_that_is_no_directory_is_refused(tmp_path: Path, kind: str) -> No
 )
 def test_a_broken_marker_is_told(tree: Tree, marker: bytes) -> None:
     """A marker that cannot be read is neither replaced nor ignored."""
-    path = tree.ours / "mirror.json"
+    path = tree.own_directory / "mirror.json"
     path.write_bytes(marker)
     with pytest.raises(StorageError, match="cannot be read") as broken:
         tree.prepare("another")
@@ -767,7 +773,7 @@ def test_a_broken_marker_is_told(tree: Tree, marker: bytes) -> None:
 
 def test_a_newer_mirror_is_left_alone(tree: Tree) -> None:
     """A mirror of a newer edition is told apart from a broken one."""
-    (tree.ours / "mirror.json").write_text(json.dumps({"format": 2, "id": "x"}))
+    (tree.own_directory / "mirror.json").write_text(json.dumps({"format": 2, "id": "x"}))
     with pytest.raises(StorageError, match="newer winter-sync"):
         _ = tree.name
 
@@ -809,7 +815,7 @@ def test_every_error_of_the_disk_has_a_path_and_a_remedy(code: int, remedy: str)
         raise OSError(code, os.strerror(code))
     assert failed.value.message == f"/some/where: {os.strerror(code)}"
     assert remedy in failed.value.remedy
-    assert failed.value.fields == {"errno": code}
+    assert failed.value.errno == code
 
 
 AS_NOBODY = """
@@ -872,31 +878,31 @@ def disk() -> Disk:
 @pytest.fixture
 def small_tree(tmp_path: Path, disk: Disk) -> Tree:
     """Give a tree on that disk, of which 100 bytes must stay free."""
-    tree = Tree(tmp_path / "winter", min_free=100, space=disk)
+    tree = Tree(tmp_path / "winter", min_free=100, free_space=disk)
     tree.prepare("mirror")
     return tree
 
 
 def test_free_space_is_what_may_still_be_written(small_tree: Tree, disk: Disk) -> None:
     """Free is what the disk has, less the minimum, less what is promised."""
-    assert small_tree.room.free() == 900
-    small_tree.room.promise(300)
-    assert small_tree.room.free() == 600
+    assert small_tree.space.free() == 900
+    small_tree.space.reserve(300)
+    assert small_tree.space.free() == 600
     disk.left = 350
-    assert small_tree.room.free() == -50
-    small_tree.room.redeem(300)
-    assert small_tree.room.free() == 250
+    assert small_tree.space.free() == -50
+    small_tree.space.release(300)
+    assert small_tree.space.free() == 250
 
 
 def test_no_more_is_promised_than_there_is(small_tree: Tree) -> None:
     """A promise beyond what is free is refused, says the figures, and changes nothing."""
-    small_tree.room.promise(500)
-    with pytest.raises(StorageError, match="401 bytes are needed and 400 are free") as refused:
-        small_tree.room.promise(401)
+    small_tree.space.reserve(500)
+    with pytest.raises(StorageError, match="401 B needed; 400 B is free") as refused:
+        small_tree.space.reserve(401)
     assert str(small_tree.root) in refused.value.message
-    assert refused.value.fields["errno"] == errno.ENOSPC
-    small_tree.room.promise(400)
-    assert small_tree.room.free() == 0
+    assert refused.value.errno == errno.ENOSPC
+    small_tree.space.reserve(400)
+    assert small_tree.space.free() == 0
 
 
 @pytest.fixture
@@ -908,67 +914,67 @@ def part(small_tree: Tree) -> Iterator[Part]:
 
 def test_a_reserve_is_used_up_and_given_back(small_tree: Tree, disk: Disk, part: Part) -> None:
     """What is written comes off the reserve and off the disk; the rest is given back at the end."""
-    with Reserve(small_tree, 300) as reserve:
+    with Reservation(small_tree.space, 300) as reserve:
         reserve.write(part, b"x" * 100)
         disk.left -= 100
-        assert small_tree.room.free() == 600
-    assert small_tree.room.free() == 800
+        assert small_tree.space.free() == 600
+    assert small_tree.space.free() == 800
 
 
 def test_a_reserve_grows_by_what_is_needed(small_tree: Tree, disk: Disk, part: Part) -> None:
     """Products larger than expected are written as long as there is room, to the last byte."""
-    with Reserve(small_tree, 10) as reserve:
+    with Reservation(small_tree.space, 10) as reserve:
         for _ in range(9):
             reserve.write(part, b"x" * 100)
             disk.left -= 100
-        assert small_tree.room.free() == 0
-        with pytest.raises(StorageError, match="has no room: 1 bytes"):
+        assert small_tree.space.free() == 0
+        with pytest.raises(StorageError, match=r"not enough space in .*: 1 B needed"):
             reserve.write(part, b"x")
-    assert (part.size, small_tree.room.free()) == (900, 0)
+    assert (part.size, small_tree.space.free()) == (900, 0)
 
 
 def test_a_reserve_does_not_take_what_is_promised_to_another(small_tree: Tree, part: Part) -> None:
     """Growth of one batch stops before the space set aside for another."""
-    with Reserve(small_tree, 800), Reserve(small_tree, 50) as reserve:
+    with Reservation(small_tree.space, 800), Reservation(small_tree.space, 50) as reserve:
         reserve.write(part, b"x" * 50)
-        with pytest.raises(StorageError, match="has no room"):
+        with pytest.raises(StorageError, match="not enough space"):
             reserve.write(part, b"x" * 101)
         reserve.write(part, b"x" * 100)
-    assert small_tree.room.free() == 900
+    assert small_tree.space.free() == 900
 
 
 def test_a_failed_write_keeps_no_space(small_tree: Tree, part: Part) -> None:
     """When the disk refuses a write, ending the reserve gives everything back."""
     part.close()
-    with pytest.raises(StorageError), Reserve(small_tree, 10) as reserve:
+    with pytest.raises(StorageError), Reservation(small_tree.space, 10) as reserve:
         reserve.write(part, b"x" * 200)
-    assert small_tree.room.free() == 900
+    assert small_tree.space.free() == 900
 
 
 def test_a_reserve_that_cannot_begin_takes_nothing(small_tree: Tree) -> None:
     """A batch for which there is no room leaves the accounts as they were."""
     with pytest.raises(StorageError):
-        Reserve(small_tree, 901)
-    assert small_tree.room.free() == 900
+        Reservation(small_tree.space, 901)
+    assert small_tree.space.free() == 900
 
 
 @given(st.lists(st.tuples(st.integers(0, 400), st.lists(st.integers(0, 200), max_size=6))))
 def test_accounts_always_balance(batches: list[tuple[int, list[int]]]) -> None:
     """Whatever is reserved, written or refused, the minimum stays free and accounts end at nil."""
     disk = Disk(1000)
-    tree = Tree(Path("/nowhere"), min_free=100, space=disk)
+    tree = Tree(Path("/nowhere"), min_free=100, free_space=disk)
     for expected, writes in batches:
         with pytest.raises(StorageError) if expected > disk.left - 100 else nullcontext():
             write_all(tree, disk, expected, writes)
         assert disk.left >= 100
-        assert tree.room.free() == disk.left - 100
+        assert tree.space.free() == disk.left - 100
 
 
 def write_all(tree: Tree, disk: Disk, expected: int, writes: list[int]) -> None:
     """Write through a reserve as much as it lets us."""
     with (
         tempfile.TemporaryDirectory() as name,
-        Reserve(tree, expected) as reserve,
+        Reservation(tree.space, expected) as reserve,
         Part(Path(name, "1.part")) as part,
     ):
         for size in writes:
@@ -993,11 +999,11 @@ def test_two_threads_never_share_the_last_room(tmp_path: Path) -> None:
                 both.wait(0.1)
             return Free(int(self) - less)
 
-    crowded = Tree(tmp_path, space=lambda _: Free(1000))
+    crowded = Tree(tmp_path, free_space=lambda _: Free(1000))
 
     def want_all() -> None:
         try:
-            crowded.room.promise(1000)
+            crowded.space.reserve(1000)
         except StorageError as full:
             refused.append(full.message)
 
@@ -1006,7 +1012,7 @@ def test_two_threads_never_share_the_last_room(tmp_path: Path) -> None:
     want_all()
     other.join()
     assert len(refused) == 1
-    assert crowded.room.free() == 0
+    assert crowded.space.free() == 0
 
 
 @pytest.mark.fault(
@@ -1018,58 +1024,58 @@ def test_two_threads_never_share_the_last_room(tmp_path: Path) -> None:
 def test_what_another_process_promised_is_not_free(small_tree: Tree) -> None:
     """It counts as long as it is promised, and after a kill until the session is buried."""
     with running(small_tree.root, "promise", "other", "300") as other:
-        assert small_tree.room.free() == 600
-        with pytest.raises(StorageError, match="601 bytes are needed and 600 are free"):
-            small_tree.room.promise(601)
+        assert small_tree.space.free() == 600
+        with pytest.raises(StorageError, match="601 B needed; 600 B is free"):
+            small_tree.space.reserve(601)
         assert ask(other, "100") == "redeemed"
-        assert small_tree.room.free() == 700
+        assert small_tree.space.free() == 700
         other.kill()
         other.wait()
-        assert small_tree.room.free() == 700
-    assert small_tree.sessions() == {"other": False}
-    small_tree.bury("other")
-    assert small_tree.room.free() == 900
+        assert small_tree.space.free() == 700
+    assert small_tree.sessions.take_over_dead() == {"other": False}
+    small_tree.sessions.remove("other")
+    assert small_tree.space.free() == 900
 
 
 def test_what_is_promised_is_told_to_others(small_tree: Tree, tmp_path: Path, disk: Disk) -> None:
     """As long as the session lasts another tree sees what is promised and not yet written."""
-    other = Tree(tmp_path / "winter", min_free=100, space=disk)
+    other = Tree(tmp_path / "winter", min_free=100, free_space=disk)
     with small_tree.session("session") as session, session.stage() as part:
-        with Reserve(small_tree, 300) as reserve:
+        with Reservation(small_tree.space, 300) as reserve:
             reserve.write(part, b"x" * 100)
-            assert (small_tree.room.free(), other.room.free()) == (700, 700)
-        assert (small_tree.room.free(), other.room.free()) == (900, 900)
-        small_tree.room.promise(50)
-        assert other.room.free() == 850
-    assert other.room.free() == 900
+            assert (small_tree.space.free(), other.space.free()) == (700, 700)
+        assert (small_tree.space.free(), other.space.free()) == (900, 900)
+        small_tree.space.reserve(50)
+        assert other.space.free() == 850
+    assert other.space.free() == 900
 
 
 def test_two_processes_never_share_the_last_room(tmp_path: Path) -> None:
     """One that wants all that is free just when another looks whether it may have it is refused."""
-    greedy = Tree(tmp_path / "winter", space=lambda _: 1000)
+    greedy = Tree(tmp_path / "winter", free_space=lambda _: 1000)
     greedy.prepare("mirror")
 
     def looked_at(_: Path) -> int:
-        with pytest.raises(StorageError, match="1000 bytes are needed and 0 are free"):
-            greedy.room.promise(1000)
+        with pytest.raises(StorageError, match="1000 B needed; 0 B is free"):
+            greedy.space.reserve(1000)
         return 1000
 
-    first = Tree(tmp_path / "winter", space=looked_at)
+    first = Tree(tmp_path / "winter", free_space=looked_at)
     with first.session("first"), greedy.session("greedy"):
-        first.room.promise(1000)
-        assert greedy.room.free() == 0
+        first.space.reserve(1000)
+        assert greedy.space.free() == 0
 
 
 def test_an_account_that_cannot_be_kept_is_no_reason_to_stop(small_tree: Tree) -> None:
     """On a disk that is full to the last block, what was set aside is still given back."""
     with small_tree.session("session"):
-        (descriptor,) = small_tree.room._accounts.values()
+        (descriptor,) = small_tree.space._records.values()
         unwritable = os.open("/dev/full", os.O_WRONLY)
         os.dup2(unwritable, descriptor)
         os.close(unwritable)
-        small_tree.room.promise(300)
-        small_tree.room.redeem(300)
-        assert small_tree.room.free() == 900
+        small_tree.space.reserve(300)
+        small_tree.space.release(300)
+        assert small_tree.space.free() == 900
 
 
 @pytest.mark.parametrize("account", [b"", b"nonsense"])
@@ -1078,15 +1084,15 @@ def test_an_account_that_says_nothing_counts_for_nothing(small_tree: Tree, accou
     session = small_tree.root / STATE_DIR / "staging" / "other"
     session.mkdir()
     (session / "promised").write_bytes(account)
-    assert small_tree.room.free() == 900
+    assert small_tree.space.free() == 900
 
 
 def test_the_space_of_a_real_file_system(tmp_path: Path) -> None:
     """Without a disk of our own the system's own figure counts, and a missing root is told."""
     assert space_of(tmp_path) > 0
-    assert Tree(tmp_path).room.free() > 0
+    assert Tree(tmp_path).space.free() > 0
     with pytest.raises(StorageError, match="No such file") as missing:
-        Tree(tmp_path / "gone").room.free()
+        Tree(tmp_path / "gone").space.free()
     assert "mounted" in missing.value.remedy
 
 
@@ -1107,7 +1113,7 @@ def full_tree(small_disk: Path) -> Iterator[tuple[Tree, Session, Path]]:
     tree.prepare("mirror")
     with tree.session("session") as session:
         put(session, b"one")
-        session.committed("batch")
+        session.forget_journal("batch")
         yield tree, session, small_disk
 
 
@@ -1116,7 +1122,9 @@ def check_nothing_happened(tree: Tree, session: Session, content: bytes = b"one"
     assert published(tree) == [path_of(STACK)]
     assert target(tree).read_bytes() == content
     assert not [name for name in staged(tree) if name.endswith(".part")]
-    assert [one for one in session.testimony("batch") if one.savepath != STACK.savepath] == []
+    assert [
+        one for one in session.recover_evidence("batch") if one.savepath != STACK.savepath
+    ] == []
 
 
 @pytest.mark.fault(
@@ -1144,11 +1152,11 @@ def test_full_when_a_part_is_opened(full_tree: tuple[Tree, Session, Path]) -> No
 def test_full_in_the_middle_of_a_file(full_tree: tuple[Tree, Session, Path]) -> None:
     """A file for which there is no room half-way is given up, and its space with it."""
     tree, session, _ = full_tree
-    before = tree.room.free()
+    before = tree.space.free()
     with pytest.raises(StorageError, match="No space left"), session.stage() as part:
         write_for_ever(part.write, bytes(100_000))
     check_nothing_happened(tree, session)
-    assert tree.room.free() == before
+    assert tree.space.free() == before
 
 
 @pytest.mark.fault(
@@ -1191,13 +1199,13 @@ def test_full_when_evidence_is_written(full_tree: tuple[Tree, Session, Path]) ->
     ballast.unlink()
     put(session, b"three")
     check_nothing_happened(tree, session, b"three")
-    assert session.testimony("batch") == [
+    assert session.recover_evidence("batch") == [
         replace(
             evidence(STACK, b"three"),
             kept=f"{STATE_DIR}/revisions/{path_of(STACK)[:-5]}.1.fits",
         )
     ]
-    session.committed("batch")
+    session.forget_journal("batch")
 
 
 @pytest.mark.fault(
@@ -1216,7 +1224,7 @@ def test_a_disk_that_refuses_late(
     Network file systems tell a full disk only then; a local one has no way to be made to.
     """
     put(session, b"one")
-    session.committed("batch")
+    session.forget_journal("batch")
 
     def refuse(*_: object, **__: object) -> None:
         raise OSError(code, os.strerror(code))
@@ -1236,7 +1244,7 @@ def test_a_file_system_that_became_read_only(small_disk: Path) -> None:
         held = put(session, b"content")
     as_root(["mount", "-o", "remount,ro", str(small_disk)])
     begin = tree.session("next")
-    for step in (lambda: tree.prepare("mirror"), begin.__enter__, tree.sessions):
+    for step in (lambda: tree.prepare("mirror"), begin.__enter__, tree.sessions.take_over_dead):
         with pytest.raises(StorageError, match="Read-only file system") as refused:
             step()
         assert "remount" in refused.value.remedy
@@ -1253,7 +1261,7 @@ def test_a_directory_on_another_disk_is_told(small_disk: Path, tmp_path: Path) -
     with tree.session("session") as session:
         with pytest.raises(StorageError, match="cross-device") as refused:
             put(session, b"content")
-        session.committed("batch")
+        session.forget_journal("batch")
     assert "one file system" in refused.value.remedy
     assert staged(tree) == []
 
@@ -1264,13 +1272,13 @@ def test_a_directory_on_another_disk_is_told(small_disk: Path, tmp_path: Path) -
 def test_a_file_is_held_only_byte_for_byte(tree: Tree, session: Session) -> None:
     """The tree has what it is said to have only where size and digest are those of the file."""
     held = put(session, b"content")
-    session.committed("batch")
+    session.forget_journal("batch")
     assert tree.holds(held)
-    assert tree.has(held.path, held.sha256)
+    assert tree.has_content(held.path, held.sha256)
     assert not tree.holds(replace(held, size=6))
     assert not tree.holds(replace(held, sha256=sha256(b"CONTENT")))
     assert not tree.holds(replace(held, path="winter/20240130/final/other.fits"))
-    assert not tree.has("winter/20240130/final", held.sha256)
+    assert not tree.has_content("winter/20240130/final", held.sha256)
 
 
 def test_a_digest_is_that_of_the_whole_file(tmp_path: Path) -> None:

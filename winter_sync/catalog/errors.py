@@ -58,5 +58,4 @@ def explained(path: Path) -> Iterator[None]:
             remedy=_REMEDIES.get(
                 code & 0xFF, f"Check the space and the permissions of its directory; {_SAFE}"
             ),
-            sqlite=getattr(broken, "sqlite_errorname", None),
         ) from broken

@@ -139,5 +139,4 @@ def _unreadable(path: Path, broken: sqlite3.Error) -> StorageError:
         f"the catalog {path} cannot be read by this user: {broken}",
         remedy="Give this user permission to read it and the files beside it. If winter-sync was "
         "killed, let the user who runs it run `winter-sync status` once: that tidies up.",
-        sqlite=getattr(broken, "sqlite_errorname", None),
     )

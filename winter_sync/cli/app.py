@@ -19,8 +19,8 @@ from winter_sync.cli.commands.status import status
 from winter_sync.cli.commands.sync import sync
 from winter_sync.cli.commands.verify import verify
 from winter_sync.cli.options import FORMATS, LEVELS, CommonOptions, choice_of
-from winter_sync.cli.process import TERMINATED, fail, say, streams
-from winter_sync.core import ExitCode, StorageError, WinterSyncError
+from winter_sync.cli.process import fail, say, streams
+from winter_sync.core import ExitCode, StorageError, WinterSyncError, describe_exit_codes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,9 +28,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="winter-sync",
     help="Keep a local, trustworthy mirror of WINTER and SPRING data, by night.",
-    epilog="Exit codes: 0 done, 1 an internal fault, 2 usage or settings, 3 credentials refused, "
-    "4 server unreachable or unwell, 5 some products could not be downloaded (they will be "
-    "retried), or verify found something wrong, 6 storage.",
+    epilog=f"Exit codes: {describe_exit_codes()}.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,  # they would print local variables, secrets among them
@@ -111,7 +109,7 @@ def common(
 def main() -> NoReturn:
     """Run the command line and exit with the code that the contract gives."""
     # The first process of a container never receives SIGTERM unless it installs a handler.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.TERMINATED))
     streams.take_over()
     try:
         _run_command()

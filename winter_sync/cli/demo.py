@@ -40,7 +40,7 @@ from winter_sync.simulator import (
     DEFAULT_USER,
     key_of,
 )
-from winter_sync.tree import Roots, memory_path
+from winter_sync.tree import KnownRoots, known_roots_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,7 +100,7 @@ def _refuse_used(root: Path) -> None:
         used = root.is_dir() and any(root.iterdir())
     if used:
         raise UsageError(f"{root} is not empty", remedy="Give an empty directory, or a new one.")
-    if root.is_dir() and Roots(memory_path(os.environ)).mirror_in(root) is not None:
+    if root.is_dir() and KnownRoots(known_roots_path(os.environ)).mirror_in(root) is not None:
         raise StorageError(
             f"{root} used to contain a mirror, but is now empty",
             remedy="Is its file system mounted? Otherwise give another --root.",

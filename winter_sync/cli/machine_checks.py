@@ -25,13 +25,13 @@ from winter_sync.core import (
 )
 from winter_sync.factory import CATALOG
 from winter_sync.tree import (
-    Roots,
+    KnownRoots,
     Tree,
-    lost,
-    memory_path,
+    known_roots_path,
+    lost_mirror,
+    probe_file_system,
     refuse_other_root,
-    refuse_strangers,
-    try_out,
+    refuse_other_writers,
 )
 from winter_sync.web import open_addresses
 
@@ -109,16 +109,16 @@ def _file_system(root: Path) -> tuple[Finding, ...]:
     """Try what publishing needs, where the mirror is or will be."""
     what = "file system"
     try:
-        abilities = try_out(_nearest(root))
+        report = probe_file_system(_nearest(root))
     except StorageError as error:
         return (failed(what, error),)
     findings = tuple(
-        Finding(what, lack.message, lack.remedy, ExitCode.STORAGE)
-        if lack.is_fatal
-        else Finding(what, lack.message, lack.remedy, warning=True)
-        for lack in abilities.lacks
+        Finding(what, limitation.message, limitation.remedy, ExitCode.STORAGE)
+        if limitation.is_fatal
+        else Finding(what, limitation.message, limitation.remedy, warning=True)
+        for limitation in report.limitations
     )
-    if not abilities.has_links:
+    if not report.has_hard_links:
         findings += (Finding(what, "no hard links: older revisions are copied instead"),)
     return findings or (Finding(what, "renames, locks, links and syncs files and directories"),)
 
@@ -132,13 +132,13 @@ def _nearest(root: Path) -> Path:
 def _mirror(settings: Settings) -> str:
     """Make sure that an existing mirror is there, and not just its mount point."""
     catalog, root = settings.state / CATALOG, settings.root
-    refuse_strangers(Tree(root), settings.state)
+    refuse_other_writers(Tree(root), settings.state)
     if has_name(catalog):
         refuse_other_root(Tree(root), _name_in(catalog), catalog)
     if Tree(root).name is not None:
         return f"catalog: {catalog}"
-    if is_directory(root) and Roots(memory_path(os.environ)).mirror_in(root) is not None:
-        raise lost(root)
+    if is_directory(root) and KnownRoots(known_roots_path(os.environ)).mirror_in(root) is not None:
+        raise lost_mirror(root)
     return "none yet; the first sync will create it"
 
 

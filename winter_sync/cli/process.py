@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 import typer
 
 from winter_sync.cli.streams import Streams
-from winter_sync.core import WinterSyncError, printable
+from winter_sync.core import ExitCode, WinterSyncError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -20,14 +20,8 @@ if TYPE_CHECKING:
     from winter_sync.cli.options import CommonOptions
     from winter_sync.cli.screen import Screen
     from winter_sync.config import Settings
-    from winter_sync.core import ExitCode
 
 T = TypeVar("T")
-
-INTERRUPTED = 130
-"""The exit code of a command stopped by SIGINT or SIGTERM; shells use it for the former."""
-TERMINATED = 143
-"""The exit code after SIGTERM before a command has begun, as shells have it."""
 
 streams = Streams()
 """Standard output and error of this process; `main` takes them over."""
@@ -72,7 +66,7 @@ def run_until_interrupted(work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(interruptible())
     except (KeyboardInterrupt, asyncio.CancelledError):
         say("winter-sync: interrupted; run it again to resume.", sys.stderr)
-        sys.exit(INTERRUPTED)
+        sys.exit(ExitCode.INTERRUPTED)
 
 
 def prepare(

@@ -17,10 +17,13 @@ from .concurrency import off_loop, to_the_end
 from .credentials import Credentials
 from .downloads import Batch, Candidate, Evidence, Failed, Missing, Outcome, Published, Unchanged
 from .errors import (
+    EXIT_CODES,
     BadAnswerError,
     Cause,
     DamagedError,
+    DamagedFileError,
     ExitCode,
+    Fault,
     LeftAloneError,
     MisconfiguredError,
     RefusedError,
@@ -31,6 +34,7 @@ from .errors import (
     TransientError,
     UsageError,
     WinterSyncError,
+    describe_exit_codes,
     gravest,
 )
 from .events import (
@@ -135,6 +139,7 @@ __all__ = [
     "DEFAULT_LAYOUT",
     "DIRECTORIES",
     "DOUBTFUL_CONTENT",
+    "EXIT_CODES",
     "FAILED_DOWNLOAD",
     "FAILED_FILE_CHECK",
     "FAILED_POLL",
@@ -171,6 +176,7 @@ __all__ = [
     "Credentials",
     "Damage",
     "DamagedError",
+    "DamagedFileError",
     "DayEnded",
     "DirectoriesNotSynced",
     "DownloadsPaused",
@@ -178,6 +184,7 @@ __all__ = [
     "Evidence",
     "ExitCode",
     "Failed",
+    "Fault",
     "FileChecked",
     "FileFormat",
     "FilesChanged",
@@ -248,6 +255,7 @@ __all__ = [
     "WinterSyncError",
     "all_marks",
     "choose_proxy",
+    "describe_exit_codes",
     "digest",
     "digest_of",
     "explained",

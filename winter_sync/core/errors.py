@@ -1,29 +1,30 @@
 """What can go wrong, split by what to do about it.
 
-Every error says what happened and, in `remedy`, what to do now. `fields` go to the log. None of
-them may ever hold a secret: no URL with a query string, no header, no request body.
+Every error says what happened and, in `remedy`, what to do now. Neither these texts nor any other
+attribute may ever hold a secret: no URL with a query string, no header, no request body.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Iterable, Mapping
 
 
 class Cause(StrEnum):
-    """Why something could not be had, by what there is to do about it; for counting."""
+    """Why something could not be downloaded, by what to do about it; for counting."""
 
     TRANSIENT = "transient"
-    """The server or the wire failed."""
+    """The server or the connection failed."""
     REFUSED = "refused"
     """A credential was not accepted."""
     BAD_ANSWER = "bad_answer"
     """The answer was not what the archive's contract says."""
     DAMAGED = "damaged"
-    """What came was not whole, or not what it says it is."""
+    """What arrived was not whole, or not what it says it is."""
     STORAGE = "storage"
     """The disk or the catalog could not do its part."""
     OTHER = "other"
@@ -40,20 +41,79 @@ class ExitCode(IntEnum):
     UNWELL = 4
     INCOMPLETE = 5
     STORAGE = 6
+    INTERRUPTED = 130
+    """After SIGINT or SIGTERM, as shells have it for the former."""
+    TERMINATED = 143
+    """After SIGTERM while nothing is begun, as shells have it."""
 
 
-_GRAVEST_FIRST = (
-    ExitCode.STORAGE,
-    ExitCode.USAGE,
-    ExitCode.REFUSED,
-    ExitCode.UNWELL,
-    ExitCode.INCOMPLETE,
-)
+@dataclass(frozen=True, slots=True)
+class ExitMeaning:
+    """What an exit code means, and how grave it is: of several codes the highest is told."""
+
+    meaning: str
+    gravity: int
 
 
-def gravest(codes: Collection[ExitCode]) -> ExitCode:
-    """Choose what to tell the caller when several things went wrong; DONE if nothing did."""
-    return next((code for code in _GRAVEST_FIRST if code in codes), ExitCode.DONE)
+EXIT_CODES: Mapping[ExitCode, ExitMeaning] = {
+    ExitCode.DONE: ExitMeaning("done", 0),
+    ExitCode.FAULT: ExitMeaning("an internal fault", 6),
+    ExitCode.USAGE: ExitMeaning("usage or settings", 4),
+    ExitCode.REFUSED: ExitMeaning("credentials refused", 3),
+    ExitCode.UNWELL: ExitMeaning("server unreachable or unwell", 2),
+    ExitCode.INCOMPLETE: ExitMeaning(
+        "some products could not be downloaded (they will be retried), or `verify` found "
+        "something wrong",
+        1,
+    ),
+    ExitCode.STORAGE: ExitMeaning("storage", 5),
+    ExitCode.INTERRUPTED: ExitMeaning("interrupted", 7),
+    ExitCode.TERMINATED: ExitMeaning("interrupted before work began", 8),
+}
+"""Every exit code. Precedence, `--help` and the README follow from this table."""
+
+
+def describe_exit_codes(separator: str = ", ") -> str:
+    """Return all exit codes and their meanings, in one line."""
+    return separator.join(f"{code:d} {told.meaning}" for code, told in EXIT_CODES.items())
+
+
+def gravest(codes: Iterable[ExitCode]) -> ExitCode:
+    """Return what to tell the caller when several things went wrong; DONE if nothing did.
+
+    Raises
+    ------
+    KeyError
+        If `EXIT_CODES` does not list one of them.
+    """
+    return max(codes, key=lambda code: EXIT_CODES[code].gravity, default=ExitCode.DONE)
+
+
+class Fault(StrEnum):
+    """What kind of damage was found in a file, for the caller to weigh."""
+
+    FOREIGN = "foreign"
+    """Another format than the name says, or a name of no format we know."""
+    SHORT = "short"
+    """The file ends before what it announces: data or headers are missing."""
+    MALFORMED = "malformed"
+    """It says what the format does not allow, so nothing tells what is missing."""
+    LONG = "long"
+    """Something follows the end."""
+    CHECKSUM = "checksum"
+    """The bytes do not add up to what a checksum card says."""
+    EXTENSIONS = "extensions"
+    """Whole HDUs, but not as many as announced or expected."""
+
+    @property
+    def leaves_data_whole(self) -> bool:
+        """Whether the structure is whole all the same, so that no data seem to be missing.
+
+        The file then only contradicts a card, which its writer may have copied from another file,
+        or something follows it. When the archive sends the very same bytes again much later, that
+        is what it holds.
+        """
+        return self in {Fault.LONG, Fault.CHECKSUM, Fault.EXTENSIONS}
 
 
 class WinterSyncError(Exception):
@@ -65,22 +125,19 @@ class WinterSyncError(Exception):
         What happened, in one line.
     remedy
         What the reader can do now, in one line.
-    **fields
-        Facts for the log, each safe to print.
     """
 
     exit_code: ClassVar[ExitCode] = ExitCode.UNWELL
     cause: ClassVar[Cause] = Cause.OTHER
     """What it counts as."""
 
-    def __init__(self, message: str, *, remedy: str = "", **fields: object) -> None:
+    def __init__(self, message: str, *, remedy: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.remedy = remedy
-        self.fields = fields
 
     def __str__(self) -> str:
-        """Give the message alone; the remedy is shown apart."""
+        """Return the message alone; the remedy is shown apart."""
         return self.message
 
 
@@ -98,22 +155,20 @@ class RefusedError(WinterSyncError):
 
 
 class TransientError(WinterSyncError):
-    """The server or the wire failed; the same request may succeed later.
+    """The server or the connection failed; the same request may succeed later.
 
-    `retry_after` is the wait the server asked for, in seconds, when it did.
+    `retry_after` is the wait that the server asked for, in seconds; None if it asked for none.
     """
 
     cause = Cause.TRANSIENT
 
-    def __init__(
-        self, message: str, *, remedy: str = "", retry_after: float | None = None, **fields: object
-    ) -> None:
-        super().__init__(message, remedy=remedy, **fields)
+    def __init__(self, message: str, *, remedy: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message, remedy=remedy)
         self.retry_after = retry_after
 
 
 class LeftAloneError(TransientError):
-    """The server is unwell and is not asked at all for now."""
+    """The server is not responding, and no request is sent for now."""
 
 
 class SilentError(TransientError):
@@ -140,14 +195,50 @@ class DamagedError(BadAnswerError):
     cause = Cause.DAMAGED
 
 
+class DamagedFileError(DamagedError):
+    """A file is not whole, or not what its name says.
+
+    Parameters
+    ----------
+    message
+        What happened, in one line.
+    remedy
+        What the reader can do now, in one line.
+    filename
+        The name of the file.
+    fault
+        What kind of damage it is.
+    at
+        The byte where it was found.
+    size
+        How many bytes the file has.
+    """
+
+    def __init__(  # noqa: PLR0913 - all by name
+        self, message: str, *, remedy: str, filename: str, fault: Fault, at: int, size: int
+    ) -> None:
+        super().__init__(message, remedy=remedy)
+        self.filename = filename
+        self.fault = fault
+        self.at = at
+        self.size = size
+
+
 class StorageError(WinterSyncError):
-    """The disk or the catalog cannot take what we have."""
+    """The disk or the catalog cannot take what we have.
+
+    `errno` is the number of the system's error; None if it was another fault.
+    """
 
     exit_code = ExitCode.STORAGE
     cause = Cause.STORAGE
 
+    def __init__(self, message: str, *, remedy: str = "", errno: int | None = None) -> None:
+        super().__init__(message, remedy=remedy)
+        self.errno = errno
+
 
 class StalledError(WinterSyncError):
-    """Nothing comes of the daemon's work any more; it has to be started again."""
+    """The daemon makes no progress any more; it has to be started again."""
 
     exit_code = ExitCode.FAULT

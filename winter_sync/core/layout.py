@@ -67,7 +67,7 @@ class Layout:
             image_type=product.image_type.value,
         )
         if (fault := _fault(path)) is not None:
-            raise _unsafe(product, fault)
+            raise _unsafe(fault)
         return PurePosixPath(path)
 
 
@@ -123,11 +123,10 @@ def _short(part: str) -> str:
     return repr(part) if len(part) <= _SHOWN else f"{part[:_SHOWN]!r}..."
 
 
-def _unsafe(product: Product, why: str) -> DamagedError:
+def _unsafe(why: str) -> DamagedError:
     return DamagedError(
         f"the archive lists a savepath that makes no safe path: {why}",
         remedy="Tell the observatory; the product is left out, all others are mirrored.",
-        savepath=product.savepath[:200],
     )
 
 

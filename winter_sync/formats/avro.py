@@ -16,10 +16,12 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.formats.reader import Fault, Pieces
+from winter_sync.core import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from winter_sync.formats.reader import Pieces
 
 MAGIC = b"Obj\x01"
 """How every container begins."""
@@ -59,7 +61,7 @@ def check(pieces: Pieces) -> AvroShape:
 
     Raises
     ------
-    DamagedError
+    DamagedFileError
         If the file is not a container, not whole, or more than whole.
     """
     header = _Front(pieces, 0, MAX_HEADER, "the header")

@@ -11,12 +11,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
-from winter_sync.core import SUFFIXES, FileFormat
+from winter_sync.core import SUFFIXES, Fault, FileFormat
 from winter_sync.formats import avro, fits, gzip_stream
 from winter_sync.formats.avro import AvroShape
 from winter_sync.formats.fits import FitsShape
 from winter_sync.formats.gzip_stream import Inflated
-from winter_sync.formats.reader import Fault, Pieces
+from winter_sync.formats.reader import Pieces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,8 +95,8 @@ def check_file(
 
     Raises
     ------
-    DamagedError
-        If it is anything else, or not whole; its field `fault` is a `Fault`.
+    DamagedFileError
+        If it is anything else, or not whole.
     OSError
         If the disk fails to read.
     """

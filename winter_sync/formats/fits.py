@@ -23,10 +23,12 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING
 
-from winter_sync.formats.reader import Fault, Pieces
+from winter_sync.core import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from winter_sync.formats.reader import Pieces
 
 MAGIC = b"SIMPLE  ="
 """How every FITS file begins (4.4.1.1)."""
@@ -163,7 +165,7 @@ def check(pieces: Pieces, *, extensions: int | None = None, sums: bool = True) -
 
     Raises
     ------
-    DamagedError
+    DamagedFileError
         If the file is not FITS or not whole. Where all that its headers announce is there, its
         fault says so, and it is raised only once the last HDU has been looked at.
     """

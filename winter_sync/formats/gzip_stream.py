@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from isal import igzip_lib, isal_zlib
 
-from winter_sync.formats.reader import Fault, Pieces
+from winter_sync.core import Fault
+from winter_sync.formats.reader import Pieces
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -55,7 +56,7 @@ class Inflated(Pieces):
 
     Raises
     ------
-    DamagedError
+    DamagedFileError
         If the stream is cut, its data are broken, its CRC-32 or length is not what it says, or
         more comes out than may.
     """
@@ -99,7 +100,7 @@ class Inflated(Pieces):
 
         Raises
         ------
-        DamagedError
+        DamagedFileError
             If it is anything but a few zeros; the data inside are whole then.
         """
         at = self._end_of_streams

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from winter_sync.core import DamagedError
+from winter_sync.core import DamagedFileError, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,33 +18,6 @@ _LOOKED_THROUGH = 64 * 1024
 """Bytes read at once where a tail is looked through."""
 _REMEDY = "Fetch it again; if the same bytes come, the archive's own copy is at fault."
 _REMEDY_WHOLE = "Fetch it again after an hour; if the same bytes come, the archive has no others."
-
-
-class Fault(StrEnum):
-    """What kind of damage was found; in `DamagedError.fields["fault"]`, for the caller to weigh."""
-
-    FOREIGN = "foreign"
-    """Another format than the name says, or a name of no format we know."""
-    SHORT = "short"
-    """The file ends before what it announces: data or headers are missing."""
-    MALFORMED = "malformed"
-    """It says what the format does not allow, so nothing tells what is missing."""
-    LONG = "long"
-    """Something follows the end."""
-    CHECKSUM = "checksum"
-    """The bytes do not add up to what a checksum card says."""
-    EXTENSIONS = "extensions"
-    """Whole HDUs, but not as many as announced or asked for."""
-
-    @property
-    def leaves_data_whole(self) -> bool:
-        """Whether the structure is whole all the same, so that no data seem to be missing.
-
-        The file then only contradicts a card, which its writer may have copied from another file,
-        or something follows it. When the archive sends the very same bytes again much later, that
-        is what it holds.
-        """
-        return self in {Fault.LONG, Fault.CHECKSUM, Fault.EXTENSIONS}
 
 
 class Pieces:
@@ -74,11 +46,11 @@ class Pieces:
             for start in range(at, self.size, _LOOKED_THROUGH)
         )
 
-    def damaged(self, fault: Fault, at: int, what: str) -> DamagedError:
+    def damaged(self, fault: Fault, at: int, what: str) -> DamagedFileError:
         """Make the error that says what is wrong, at which byte, and quotes what stands there."""
         found = self.read(at, _LOOKED_AT)
         there = f"there is {self._quoted(found)}" if found else "the file ends there"
-        return DamagedError(
+        return DamagedFileError(
             f"{self.filename}: {what} (byte {at} of {self.size}: {there})",
             remedy=_REMEDY_WHOLE if fault.leaves_data_whole else _REMEDY,
             filename=self.filename,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from winter_sync.catalog import Files
 from winter_sync.maintenance.file_checker import LISTED
 from winter_sync.maintenance.results import Strays
-from winter_sync.tree import REVISIONS, Tree, Walk, abandoned, of_nights
+from winter_sync.tree import REVISIONS, FileWalk, Tree, abandoned_files, paths_of_nights
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,9 +23,9 @@ async def find_strays(root: Path, catalog: CatalogThread, request: Request) -> S
     if request.programs:
         return Strays()
     nights = {night.name for night in request.nights}
-    walk, foreign = Walk(root), _Paths()
-    while paths := await asyncio.to_thread(walk.some):
-        chosen = of_nights(paths, nights)
+    walk, foreign = FileWalk(root), _Paths()
+    while paths := await asyncio.to_thread(walk.next_paths):
+        chosen = paths_of_nights(paths, nights)
         known = await catalog.files(Files.known_paths, chosen)
         foreign.add(path for path in chosen if path not in known)
     if nights:
@@ -35,12 +35,12 @@ async def find_strays(root: Path, catalog: CatalogThread, request: Request) -> S
     return Strays(foreign.listed, foreign.files, orphaned.listed, orphaned.files, closed)
 
 
-async def _find_orphaned(root: Path, catalog: CatalogThread) -> tuple[Walk, _Paths]:
-    walk, orphaned = Walk(root, REVISIONS), _Paths()
-    while paths := await asyncio.to_thread(walk.some):
+async def _find_orphaned(root: Path, catalog: CatalogThread) -> tuple[FileWalk, _Paths]:
+    walk, orphaned = FileWalk(root, REVISIONS), _Paths()
+    while paths := await asyncio.to_thread(walk.next_paths):
         known = await catalog.files(Files.known_kept, paths)
         orphaned.add(path for path in paths if path not in known)
-    orphaned.add(await asyncio.to_thread(abandoned, Tree(root)))
+    orphaned.add(await asyncio.to_thread(abandoned_files, Tree(root)))
     return walk, orphaned
 
 

@@ -137,7 +137,7 @@ class Downloader:
         candidates = await self._candidates(scope, _CANDIDATES)
         if not candidates:
             return ()
-        room = await off_loop(self._threads, self._session.tree.room.free)
+        room = await off_loop(self._threads, self._session.tree.space.free)
         room -= sum(self._coming.values())
         chosen = work.choose(candidates, room)
         if not chosen and len(candidates) == _CANDIDATES:
@@ -230,11 +230,11 @@ class Downloader:
 
     async def _give_back(self, batch: Batch) -> None:
         """Release a batch of which nothing was learnt; what it published before is adopted."""
-        evidence = await off_loop(self._threads, self._session.testimony, batch.identifier)
+        evidence = await off_loop(self._threads, self._session.recover_evidence, batch.identifier)
         for one in evidence:
             await self._catalog.outcomes(Outcomes.adopt, one)
         await self._catalog.queue(Queue.release, batch.candidates)
-        self._session.committed(batch.identifier)
+        self._session.forget_journal(batch.identifier)
 
     async def _commit(self, batch: Batch, fetched: Fetched) -> None:
         unchanged = await self._catalog.outcomes(
@@ -242,7 +242,7 @@ class Downloader:
         )
         if fetched.again:
             await self._catalog.queue(Queue.release, fetched.again)
-        self._session.committed(batch.identifier)
+        self._session.forget_journal(batch.identifier)
         if unchanged:
             self._emit(FoundUnchanged(unchanged))
 

@@ -132,16 +132,16 @@ class Mirror:
         """Put in order what killed processes left: adopt what they published, free the rest."""
         tree = self.session.tree
         claimants = await self.catalog.queue(Queue.claimants)
-        sessions = await off_loop(self.threads, tree.sessions)
+        sessions = await off_loop(self.threads, tree.sessions.take_over_dead)
         dead = [name for name, is_alive in sessions.items() if not is_alive]
         adopted = 0
         for name in dead:
-            for evidence in await off_loop(self.threads, tree.testimony, name):
+            for evidence in await off_loop(self.threads, tree.recover_evidence, name):
                 adopted += await self.catalog.outcomes(Outcomes.adopt, evidence)
         alive = set(sessions) - set(dead)
         released = await self.catalog.queue(Queue.release_sessions, alive, claimants)
         for name in dead:
-            await off_loop(self.threads, tree.bury, name)
+            await off_loop(self.threads, tree.sessions.remove, name)
         if adopted or released:
             self.emit(Recovered(adopted, released))
 

@@ -126,7 +126,9 @@ class Fetcher:
 
     def _blocked(self, batch: Batch) -> tuple[Failed, ...]:
         """Let those have failed that cannot be put into the tree."""
-        found = ((one, self._session.tree.obstacle(one.path)) for one in batch.candidates)
+        found = (
+            (one, self._session.tree.directories.obstacle(one.path)) for one in batch.candidates
+        )
         return tuple(
             Failed(one, f"{why.message}. {why.remedy}", blamed=True, cause=why.cause)
             for one, why in found
@@ -149,7 +151,7 @@ class Fetcher:
         )
         with intake:
             fetched = await self._fetch_into(intake, batch)
-        for noticed in self._session.tree.untold():
+        for noticed in self._session.tree.take_events():
             self._emit(noticed)
         outcomes = tuple(self._told_safely(outcome) for outcome in fetched.outcomes)
         trouble = self._api.redacted(fetched.trouble) if fetched.trouble else None

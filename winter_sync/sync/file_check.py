@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from winter_sync.catalog import Check
-from winter_sync.core import Beneath, Damage, DamagedError, LinkError, kind_of
-from winter_sync.formats import Fault, check_file
+from winter_sync.core import Beneath, Damage, DamagedFileError, Fault, LinkError, kind_of
+from winter_sync.formats import check_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -170,9 +170,8 @@ class Examination:
         product = self._held.product
         try:
             check_file(self._descriptor, product.filename, sums=False)
-        except DamagedError as broken:
-            fault = broken.fields.get("fault")
-            return _STRUCTURE[Fault(str(fault))] if fault else "its structure is broken"
+        except DamagedFileError as broken:
+            return _STRUCTURE[broken.fault]
         except OSError as failed:
             return f"its structure could not be read: {failed.strerror}"
         return None

@@ -18,6 +18,7 @@ from winter_sync.core import (
     Candidate,
     Cause,
     DamagedError,
+    DamagedFileError,
     Evidence,
     Failed,
     Missing,
@@ -27,8 +28,8 @@ from winter_sync.core import (
     Unchanged,
     explained,
 )
-from winter_sync.formats import Fault, Limits, MemberEnd, MemberStart, Output, Unzipper, check_file
-from winter_sync.tree import Part, Reserve, Session
+from winter_sync.formats import Limits, MemberEnd, MemberStart, Output, Unzipper, check_file
+from winter_sync.tree import Part, Reservation, Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,7 +98,7 @@ class Intake:
         self._unzipper = Unzipper(budget(batch, limits))
         self._current: Candidate | None = None
         self._part: Part | None = None
-        self._reserve = Reserve(session.tree, batch.expected_size)
+        self._reserve = Reservation(session.tree.space, batch.expected_size)
 
     def __enter__(self) -> Self:
         return self
@@ -210,24 +211,26 @@ class Intake:
             return Failed(candidate, reason, blamed=True, cause=Cause.DAMAGED)
         try:
             note = _judge(part, candidate, self._redact)
-        except DamagedError as refused:
+        except DamagedFileError as refused:
             return Failed(
                 candidate,
                 refused.message,
                 blamed=True,
-                sha256=part.sha256 if _leaves_data_whole(refused) else None,
+                sha256=part.sha256 if refused.fault.leaves_data_whole else None,
                 cause=refused.cause,
                 refused=True,
             )
         evidence = _evidence(candidate, part)
-        if self._session.tree.confirmed([evidence]):
+        if self._session.tree.make_durable([evidence]):
             return Unchanged(candidate, evidence)
         return Published(candidate, self._publish(part, evidence, candidate), note)
 
     def _publish(self, part: Part, evidence: Evidence, candidate: Candidate) -> Evidence:
         """Publish; a file that is not what the catalog knows of is a person's and is kept."""
         ours = candidate.published_sha256
-        keep = self._keep or ours is None or not self._session.tree.has(candidate.path, ours)
+        keep = (
+            self._keep or ours is None or not self._session.tree.has_content(candidate.path, ours)
+        )
         return self._session.publish(part, evidence, batch=self._batch.identifier, keep=keep)
 
     def _settle(self, candidate: Candidate, outcome: Outcome) -> None:
@@ -296,17 +299,12 @@ def _judge(part: Part, candidate: Candidate, redact: Callable[[str], str]) -> st
             verdict = check_file(
                 part.descriptor, product.filename, extensions=extensions, redact=redact
             )
-        except DamagedError as refused:
+        except DamagedFileError as refused:
             accepted = {candidate.refused_sha256, candidate.published_sha256}
-            if not _leaves_data_whole(refused) or part.sha256 not in accepted:
+            if not refused.fault.leaves_data_whole or part.sha256 not in accepted:
                 raise
             return f"the archive sent the same content again, and yet {refused.message}"
     return "; ".join(verdict.notes) or None
-
-
-def _leaves_data_whole(refused: DamagedError) -> bool:
-    fault = refused.fields.get("fault")
-    return isinstance(fault, Fault) and fault.leaves_data_whole
 
 
 def _evidence(candidate: Candidate, part: Part) -> Evidence:

@@ -1,22 +1,25 @@
-from .abilities import try_out
-from .identity import lost, refuse_other_root, refuse_strangers
-from .known_roots import Roots, memory_path
-from .tree import Part, Reserve, Session, Tree
-from .unknown_files import REVISIONS, Walk, abandoned, of_nights
+from .file_system_probe import probe_file_system
+from .identity import lost_mirror, refuse_other_root, refuse_other_writers
+from .known_roots import KnownRoots, known_roots_path
+from .publishing import Session
+from .revisions import REVISIONS
+from .staging import Part, Reservation
+from .tree import Tree
+from .unknown_files import FileWalk, abandoned_files, paths_of_nights
 
 __all__ = [
     "REVISIONS",
+    "FileWalk",
+    "KnownRoots",
     "Part",
-    "Reserve",
-    "Roots",
+    "Reservation",
     "Session",
     "Tree",
-    "Walk",
-    "abandoned",
-    "lost",
-    "memory_path",
-    "of_nights",
+    "abandoned_files",
+    "known_roots_path",
+    "lost_mirror",
+    "paths_of_nights",
+    "probe_file_system",
     "refuse_other_root",
-    "refuse_strangers",
-    "try_out",
+    "refuse_other_writers",
 ]

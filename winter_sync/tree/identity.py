@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from winter_sync.core import StorageError, explained, open_root, opened, refuse_shared
+from winter_sync.core import StorageError, explained, is_directory, open_root, opened, refuse_shared
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 EMPTIED = (
     "Is its file system mounted? Nothing was changed. If you emptied it on purpose, run "
-    "`winter-sync sync --new-root` once: it begins anew there and downloads everything again."
+    "`winter-sync sync --new-root` once: it starts a new mirror there and downloads everything "
+    "again."
 )
 """The remedy for a root that lost its mirror."""
 
@@ -30,7 +31,7 @@ def refuse_other_root(tree: Tree, name: str, catalog: Path) -> None:
     """
     found = tree.name
     if found is None:
-        raise lost(tree.root, catalog)
+        raise lost_mirror(tree.root, catalog)
     if found != name:
         raise StorageError(
             f"{catalog} is the catalog of another mirror than the one in {tree.root}",
@@ -38,8 +39,8 @@ def refuse_other_root(tree: Tree, name: str, catalog: Path) -> None:
         )
 
 
-def refuse_strangers(tree: Tree, state: Path) -> None:
-    """Make sure that nobody but us can have written what is recorded of a mirror.
+def refuse_other_writers(tree: Tree, state: Path) -> None:
+    """Make sure that nobody but us can have written the records of a mirror.
 
     Parameters
     ----------
@@ -53,19 +54,19 @@ def refuse_strangers(tree: Tree, state: Path) -> None:
     StorageError
         If one of them belongs to another user, or may be written by others.
     """
-    tree.refuse_strangers()
-    if state == tree.ours:
+    tree.refuse_other_writers()
+    if state == tree.own_directory:
         return
     with (
         explained(state),
         suppress(FileNotFoundError, NotADirectoryError),
         opened(open_root(state)) as directory,
     ):
-        group = tree.root.stat().st_gid if tree.root.is_dir() else os.getegid()
+        group = tree.root.stat().st_gid if is_directory(tree.root) else os.getegid()
         refuse_shared(directory, state, group)
 
 
-def lost(root: Path, catalog: Path | None = None) -> StorageError:
+def lost_mirror(root: Path, catalog: Path | None = None) -> StorageError:
     """Return the error for a root that is known to have held a mirror, and holds none.
 
     Parameters
@@ -80,10 +81,10 @@ def lost(root: Path, catalog: Path | None = None) -> StorageError:
 
 
 def _now(root: Path) -> str:
-    if not root.is_dir():
-        return "but does not exist now"
     try:
+        if not is_directory(root):
+            return "but does not exist now"
         is_empty = not any(root.iterdir())
-    except OSError:
-        is_empty = False
+    except OSError as failed:
+        return f"and cannot be read now: {failed.strerror}"
     return "but is now empty" if is_empty else "but the file that identifies it is missing"

@@ -1,7 +1,7 @@
 """Which directories are known to hold a mirror, remembered outside of them.
 
-A mirror's own marker vanishes with its file system when that is not mounted. What is remembered
-here tells such an empty mount point from a place where a mirror is to begin.
+A mirror's own marker vanishes with its file system when that is not mounted. What is recorded here
+tells such an empty mount point from a directory in which a new mirror can begin.
 """
 
 from __future__ import annotations
@@ -20,39 +20,41 @@ if TYPE_CHECKING:
 _LONGEST = 1024 * 1024
 
 
-def memory_path(environ: Mapping[str, str]) -> Path:
-    """Give where roots are remembered: the service's state directory, else the user's."""
+def known_roots_path(environ: Mapping[str, str]) -> Path:
+    """Return the file of known roots: in the service's state directory, otherwise the user's."""
     if given := environ.get("STATE_DIRECTORY"):
         return Path(given.split(":")[0], "roots.json")
     home = environ.get("XDG_STATE_HOME") or Path(environ.get("HOME", "/"), ".local/state")
     return Path(home, "winter-sync", "roots.json")
 
 
-class Roots:
-    """A memory of roots, kept as well as can be: without a place to write it forgets.
+class KnownRoots:
+    """The roots that held a mirror when they were last seen.
+
+    Kept as well as possible: where the file cannot be written, they are forgotten.
 
     Parameters
     ----------
     path
-        The file of the memory; created when there is something to remember.
+        The file; created when there is something to remember.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def mirror_in(self, root: Path) -> str | None:
-        """Give the name of the mirror that was last seen in a root; None if none was."""
+        """Return the name of the mirror that was last seen in a root; None if none was."""
         return self._read().get(str(root))
 
     def remember(self, root: Path, name: str) -> None:
-        """Note that a root holds a mirror."""
+        """Record that a root holds a mirror."""
         if self.mirror_in(root) != name:
             self._write({**self._read(), str(root): name})
 
     def forget_removed(self) -> None:
-        """Forget roots that are no directories any more: a mount point would be there."""
+        """Forget roots that are not directories any more: a mount point would be there."""
         known = self._read()
-        kept = {place: name for place, name in known.items() if _may_be_there(Path(place))}
+        kept = {root: name for root, name in known.items() if _may_be_there(Path(root))}
         if kept != known:
             self._write(kept)
 
@@ -72,12 +74,12 @@ class Roots:
         except (OSError, ValueError, RecursionError):
             return {}
         pairs = found.items() if isinstance(found, dict) else ()
-        return {place: name for place, name in pairs if isinstance(name, str)}
+        return {root: name for root, name in pairs if isinstance(name, str)}
 
 
-def _may_be_there(place: Path) -> bool:
-    """Return whether a place is a directory, as far as it can be known: a disk may fail."""
+def _may_be_there(root: Path) -> bool:
+    """Return whether a root is a directory, or may be one: a disk may fail."""
     try:
-        return is_directory(place)
+        return is_directory(root)
     except OSError:
         return True

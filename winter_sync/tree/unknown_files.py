@@ -1,4 +1,4 @@
-"""Files in a root that no product accounts for: foreign ones in the tree, orphaned ones of ours."""
+"""Files in a root that belong to no product: foreign ones in the tree, orphaned ones of ours."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ if TYPE_CHECKING:
 
 _AT_A_TIME = 400
 _LOST_AND_FOUND = "lost+found"
-"""At the top of a file system of its own; nobody but root can look into it."""
-REVISIONS = f"{STATE_DIR}/revisions"
+"""At the top of a file system of its own; nobody but root can list it."""
 
 
-class Walk:
-    """All files below a directory of a root, a few hundred at a time; links are not followed.
+class FileWalk:
+    """The files below a directory of a root, a few hundred at a time; links are not followed.
 
     Parameters
     ----------
@@ -34,11 +33,11 @@ class Walk:
 
     def __init__(self, root: Path, below: str = "") -> None:
         self.unreadable: list[str] = []
-        """Directories, relative to the root, that could not be looked into."""
+        """Directories, relative to the root, that could not be listed."""
         self._root = root
         self._names = self._files(below)
 
-    def some(self) -> list[str]:
+    def next_paths(self) -> list[str]:
         """Return the next paths, relative to the root; none when all were returned."""
         return [path for path, _ in zip(self._names, range(_AT_A_TIME), strict=False)]
 
@@ -61,8 +60,8 @@ class Walk:
         yield from chain.from_iterable(map(self._files, below))
 
 
-def of_nights(paths: Collection[str], nights: Collection[str]) -> list[str]:
-    """Return the paths that lie in a directory of one of these nights; all if there are none."""
+def paths_of_nights(paths: Collection[str], nights: Collection[str]) -> list[str]:
+    """Return the paths that lie in a directory of one of these nights; all if no night is given."""
     if not nights:
         return list(paths)
     return [
@@ -72,11 +71,11 @@ def of_nights(paths: Collection[str], nights: Collection[str]) -> list[str]:
     ]
 
 
-def abandoned(tree: Tree) -> list[str]:
+def abandoned_files(tree: Tree) -> list[str]:
     """Return the files, relative to the root, that killed processes left; none is touched."""
     return [
         str(path.relative_to(tree.root))
-        for directory in tree.abandoned()
+        for directory in tree.sessions.abandoned()
         for path in sorted(directory.iterdir())
         if path.name != "lock"
     ]

@@ -6,28 +6,24 @@ import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from winter_sync.core import NO_HARD_LINKS, StorageError, explained, sync_directory, take_lock
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 _ELSEWHERE = "Mount it with options that allow this, or set another mirror.root."
 
 
 @dataclass(frozen=True, slots=True)
-class Lack:
+class Limitation:
     """Something that a file system cannot do.
 
     Parameters
     ----------
     message
-        What is lacking.
+        What it cannot do.
     remedy
         What to do about it.
     is_fatal
-        Whether no mirror can live without it.
+        Whether no mirror can do without it.
     """
 
     message: str
@@ -36,14 +32,14 @@ class Lack:
 
 
 @dataclass(frozen=True, slots=True)
-class Abilities:
-    """What was found: what is lacking, and whether an older file can be kept by a hard link."""
+class FileSystemReport:
+    """What a file system cannot do, and whether an older file can be kept by a hard link."""
 
-    lacks: tuple[Lack, ...]
-    has_links: bool
+    limitations: tuple[Limitation, ...]
+    has_hard_links: bool
 
 
-def try_out(place: Path) -> Abilities:
+def probe_file_system(place: Path) -> FileSystemReport:
     """Do in a directory what publishing does, in a temporary one that is removed afterwards.
 
     Raises
@@ -58,29 +54,24 @@ def try_out(place: Path) -> Abilities:
         directory = Path(name)
         (directory / "staging").mkdir()
         (directory / "night").mkdir()
-        tried = (_sync_file, _rename, _lock, _sync_directory)
-        lacks = tuple(lack for attempt in tried for lack in _tried(attempt, directory))
-        return Abilities(lacks, _can_link(directory))
+        probes = (_sync_file, _rename, _lock, _sync_directory)
+        found = [probe(directory) for probe in probes]
+        limitations = tuple(limitation for limitation in found if limitation is not None)
+        return FileSystemReport(limitations, _can_link(directory))
 
 
-def _tried(attempt: Callable[[Path], Lack | None], directory: Path) -> Iterator[Lack]:
-    lack = attempt(directory)
-    if lack is not None:
-        yield lack
-
-
-def _sync_file(directory: Path) -> Lack | None:
+def _sync_file(directory: Path) -> Limitation | None:
     with (directory / "file").open("wb") as file:
         file.write(b"x")
         file.flush()
         try:
             os.fsync(file.fileno())
         except OSError as refused:
-            return Lack(f"files cannot be synced (fsync): {refused.strerror}", _ELSEWHERE)
+            return Limitation(f"files cannot be synced (fsync): {refused.strerror}", _ELSEWHERE)
     return None
 
 
-def _rename(directory: Path) -> Lack | None:
+def _rename(directory: Path) -> Limitation | None:
     """Put a file into another directory, and a second one in its place."""
     target = directory / "night" / "file"
     try:
@@ -93,31 +84,30 @@ def _rename(directory: Path) -> Lack | None:
         said = "the older file stays"
     except OSError as refused:
         said = refused.strerror or str(refused)
-    return Lack(f"a file cannot be renamed over another one: {said}", _ELSEWHERE)
+    return Limitation(f"a file cannot be renamed over another one: {said}", _ELSEWHERE)
 
 
-def _lock(directory: Path) -> Lack | None:
-    """Lock a file, and see that nobody else can."""
+def _lock(directory: Path) -> Limitation | None:
+    """Lock a file, and try to lock it again."""
     path = directory / "lock"
     try:
         first = take_lock(path)
     except StorageError as refused:
-        code = refused.fields["errno"]
-        said = os.strerror(code) if isinstance(code, int) else refused.message
-        return Lack(f"files cannot be locked (flock): {said}", refused.remedy)
+        said = os.strerror(refused.errno) if refused.errno else refused.message
+        return Limitation(f"files cannot be locked (flock): {said}", refused.remedy)
     try:
         os.close(take_lock(path))
     except BlockingIOError:
         return None
     finally:
         os.close(first)
-    return Lack("locks of files (flock) exclude nobody", _ELSEWHERE)
+    return Limitation("locks of files (flock) have no effect", _ELSEWHERE)
 
 
-def _sync_directory(directory: Path) -> Lack | None:
+def _sync_directory(directory: Path) -> Limitation | None:
     if sync_directory(directory):
         return None
-    return Lack(
+    return Limitation(
         "directories cannot be synced: after a power failure the files downloaded last may be "
         "missing",
         "Run `winter-sync verify --quick --repair` after a power failure.",

@@ -1,0 +1,152 @@
+"""Directories of the tree: where a product's path leads, made durably, and what blocks it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from winter_sync.core import (
+    STATE_DIR,
+    StorageError,
+    explained,
+    make_directory,
+    open_directory,
+    open_root,
+    parts_of,
+    sync_directory,
+)
+
+if TYPE_CHECKING:
+    from winter_sync.tree.root import Root
+
+_OBSTACLES = frozenset({errno.ENOTDIR, errno.EISDIR, errno.EXDEV, errno.ELOOP, errno.ENAMETOOLONG})
+"""What the system says where something blocks one path, and others are free."""
+
+
+class Directories:
+    """The directories of one mirror. Thread-safe.
+
+    Parameters
+    ----------
+    root
+        The root of the mirror.
+    follow_links
+        Whether directories of products may be symbolic links. Our own never are.
+    """
+
+    def __init__(self, root: Root, *, follow_links: bool) -> None:
+        self._root = root
+        self._follow_links = follow_links
+        self._durable: set[PurePosixPath] = set()
+
+    def place(self, path: str) -> Path:
+        """Return where a path of the catalog is, which never leads out of the tree.
+
+        Raises
+        ------
+        StorageError
+            If no product can be there.
+        """
+        try:
+            parts = parts_of(path)
+            if parts[0] == STATE_DIR:
+                raise ValueError(f"{path!r} is a place of our own")  # noqa: TRY301 - said as below
+            return self._root.path.joinpath(*parts)
+        except ValueError as wrong:
+            raise StorageError(
+                f"no product can be there: {wrong}",
+                remedy="Restore the catalog from a backup; nothing outside "
+                f"{self._root.path} was touched.",
+            ) from None
+
+    def obstacle(self, path: str) -> StorageError | None:
+        """Return the error of what blocks a file's path, before it is downloaded; None if nothing.
+
+        That is a fault of this one path, which says nothing of others: a file where a directory
+        should be or the other way round, a link, or another file system.
+        """
+        place = self.place(path)
+        try:
+            with explained(place):
+                self._walk_to(place)
+        except StorageError as refused:
+            if refused.errno in _OBSTACLES:
+                return refused
+        return None
+
+    def _walk_to(self, place: Path) -> None:
+        """Raise the error of whatever blocks the way to a place."""
+        descriptor, where = open_root(self._root.path, look=True), self._root.path
+        try:
+            device = os.fstat(descriptor).st_dev
+            for part in place.parent.relative_to(self._root.path).parts:
+                where /= part
+                below = self._open_next(descriptor, where)
+                if below is None:
+                    return
+                os.close(descriptor)
+                descriptor = below
+                if os.fstat(descriptor).st_dev != device:
+                    raise system_error(errno.EXDEV, where)
+            if stat.S_ISDIR(mode_of(place.name, descriptor)):
+                raise system_error(errno.EISDIR, place)
+        finally:
+            os.close(descriptor)
+
+    def _open_next(self, above: int, where: Path) -> int | None:
+        """Open the next directory on the way; None if there is none yet."""
+        try:
+            return open_directory(where.name, above, where, follow=self._follow_links, look=True)
+        except FileNotFoundError:
+            if stat.S_ISLNK(mode_of(where.name, above)):
+                raise system_error(errno.ENOTDIR, where) from None
+            return None
+
+    def make(self, directory: PurePosixPath) -> int:
+        """Make a directory of the tree, and every name on the way to it durable.
+
+        Also those that are there already: another thread or process may have made them and not
+        synced them yet. Returns its descriptor.
+        """
+        descriptor, where = self._root.open(), PurePosixPath()
+        for part in directory.parts:
+            where /= part
+            try:
+                below = self._make_below(descriptor, where)
+            finally:
+                os.close(descriptor)
+            descriptor = below
+        return descriptor
+
+    def _make_below(self, above: int, where: PurePosixPath) -> int:
+        ours = where.parts[0] == STATE_DIR
+        follow = self._follow_links and not ours
+        place = self._root.path / where
+        if where in self._durable:
+            with suppress(FileNotFoundError):
+                return open_directory(where.name, above, place, follow=follow, ours=ours)
+        made = make_directory(where.name, above, place, follow=follow, ours=ours)
+        try:
+            sync_directory(above)
+        except BaseException:
+            os.close(made)
+            raise
+        self._durable.add(where)
+        return made
+
+
+def mode_of(name: str, directory: int) -> int:
+    """Return the mode of what has a name in a directory; 0 if nothing has."""
+    try:
+        return os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
+    except FileNotFoundError:
+        return 0
+
+
+def system_error(code: int, path: Path) -> OSError:
+    """Return the system's error of this number about a path."""
+    return OSError(code, os.strerror(code), str(path))

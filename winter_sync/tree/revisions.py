@@ -1,0 +1,125 @@
+"""Older revisions: a file that is about to be replaced is given a second name first."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from contextlib import suppress
+from itertools import count
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from winter_sync.core import NO_HARD_LINKS, STATE_DIR, open_own, opened, sync_directory
+from winter_sync.tree.directories import mode_of, system_error
+from winter_sync.tree.staging import Reservation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from winter_sync.tree.directories import Directories
+    from winter_sync.tree.space import Space
+    from winter_sync.tree.staging import Part
+
+REVISIONS = f"{STATE_DIR}/revisions"
+"""Where older revisions are kept, relative to the root."""
+_PIECE = 1024 * 1024
+_LONGEST_NAME = 255
+
+
+class Revisions:
+    """The older revisions of one mirror.
+
+    Parameters
+    ----------
+    directories
+        The directories of the tree.
+    space
+        The space of its file system, where a revision must be copied.
+    """
+
+    def __init__(self, directories: Directories, space: Space) -> None:
+        self._directories = directories
+        self._space = space
+
+    def keep(self, path: str, directory: int, stage: Callable[[], Part]) -> str:
+        """Give a file a second name among the revisions, so that it outlives its replacement.
+
+        Parameters
+        ----------
+        path
+            Its path, relative to the root.
+        directory
+            The descriptor of the directory that it is in.
+        stage
+            Opens an empty part, where the file system has no hard links.
+
+        Returns
+        -------
+        str
+            The second name, relative to the root.
+        """
+        place = PurePosixPath(REVISIONS, path)
+        with opened(self._directories.make(place.parent)) as revisions:
+            for number in count(1):
+                kept = place.with_name(_numbered(place.name, number))
+                if self._link(place.name, directory, kept.name, revisions, stage):
+                    break
+            sync_directory(revisions)
+        return str(kept)
+
+    def _link(
+        self, name: str, directory: int, kept: str, revisions: int, stage: Callable[[], Part]
+    ) -> bool:
+        """Give a file a second name, or see that it has it; False if that is another file's."""
+        try:
+            os.link(name, kept, src_dir_fd=directory, dst_dir_fd=revisions, follow_symlinks=False)
+        except FileExistsError:
+            return os.path.samestat(_lstat(name, directory), _lstat(kept, revisions))
+        except OSError as refused:
+            if refused.errno not in NO_HARD_LINKS:
+                raise
+            return self._copy(name, directory, kept, revisions, stage)
+        return True
+
+    def _copy(
+        self, name: str, directory: int, kept: str, revisions: int, stage: Callable[[], Part]
+    ) -> bool:
+        """Copy a file that cannot be linked; it is never absent this way.
+
+        Anything but a file, which nobody reads as a product, is moved. False if the second name
+        is taken.
+        """
+        if mode_of(kept, revisions):
+            return False
+        found = _lstat(name, directory)
+        if stat.S_ISDIR(found.st_mode):
+            raise system_error(errno.EISDIR, Path(name))
+        if not stat.S_ISREG(found.st_mode):
+            os.rename(name, kept, src_dir_fd=directory, dst_dir_fd=revisions)
+            return True
+        with stage() as part, opened(open_own(Path(name), os.O_RDONLY, directory)) as file:
+            self._copy_content(file, part, found)
+            part.rename(kept, revisions)
+        return True
+
+    def _copy_content(self, file: int, part: Part, found: os.stat_result) -> None:
+        with Reservation(self._space, found.st_size) as reservation:
+            while piece := os.read(file, _PIECE):
+                reservation.write(part, piece)
+            with suppress(OSError):  # not every file system without links has modes
+                os.utime(part.descriptor, ns=(found.st_atime_ns, found.st_mtime_ns))
+                os.fchmod(part.descriptor, stat.S_IMODE(found.st_mode))
+            part.sync()
+
+
+def _lstat(name: str, directory: int) -> os.stat_result:
+    return os.stat(name, dir_fd=directory, follow_symlinks=False)
+
+
+def _numbered(name: str, number: int) -> str:
+    """Put a number before the last suffix of a file name, within what a name may have."""
+    path = PurePosixPath(name)
+    tail = f".{number}{path.suffix}"
+    room = _LONGEST_NAME - len(tail.encode())
+    return path.stem.encode()[:room].decode(errors="ignore") + tail
