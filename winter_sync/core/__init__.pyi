@@ -17,7 +17,6 @@ from .concurrency import off_loop, to_the_end
 from .credentials import Credentials
 from .downloads import Batch, Candidate, Evidence, Failed, Missing, Outcome, Published, Unchanged
 from .errors import (
-    EXIT_CODES,
     BadAnswerError,
     Cause,
     DamagedError,
@@ -139,7 +138,6 @@ __all__ = [
     "DEFAULT_LAYOUT",
     "DIRECTORIES",
     "DOUBTFUL_CONTENT",
-    "EXIT_CODES",
     "FAILED_DOWNLOAD",
     "FAILED_FILE_CHECK",
     "FAILED_POLL",
