@@ -20,8 +20,8 @@ from winter_sync.core import (
     Time,
     UsageError,
     WinterSyncError,
-    explained,
     has_name,
+    storage_errors_explained,
     utc_now,
 )
 from winter_sync.sync import Downloader, Fetcher, Mirror, Poller, QuickLook, glances
@@ -313,5 +313,5 @@ def _beginning(tree: Tree, roots: KnownRoots, *, new_root: bool) -> str:
 
 
 def _make_state(directory: Path) -> None:
-    with explained(directory):
+    with storage_errors_explained(directory):
         directory.mkdir(parents=True, exist_ok=True)

@@ -30,7 +30,7 @@ from winter_sync.core.downloads import Failed, Missing, Outcome, Published, Unch
 from winter_sync.core.errors import StorageError
 from winter_sync.core.events import Share
 from winter_sync.core.marks import Marks
-from winter_sync.core.products import Known, State
+from winter_sync.core.products import KnownProduct, State
 from winter_sync.core.queries import Cone, Query, Region, Subject, Target
 from winter_sync.core.traits import FETCH_ORDER, ImageType, Instrument
 
@@ -530,7 +530,7 @@ def test_what_is_known_is_told(catalog: Catalog) -> None:
     """The state of a product, its settled marks and whether it is withdrawn are known."""
     poll(catalog, [STACK])
     publish(catalog, STACK, b"content")
-    expected = Known(
+    expected = KnownProduct(
         product=STACK,
         state=State.PUBLISHED,
         settled_marks=Marks("2024-02-01T00:00:00", "1.0"),

@@ -26,7 +26,7 @@ from winter_sync.core.events import (
     RowsLeftOut,
     ServerFailing,
 )
-from winter_sync.core.printable import printable
+from winter_sync.core.printable import escape_unprintable
 from winter_sync.core.queries import Query, Subject
 from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.monitoring.event_log import narrator
@@ -51,9 +51,9 @@ class Terminal(io.StringIO):
 @given(texts)
 def test_printable_text_is_printable_and_stays_so(text: str) -> None:
     """No character is left that does not print; what prints is not changed."""
-    shown = printable(text)
+    shown = escape_unprintable(text)
     assert shown.isprintable()
-    assert printable(shown) == shown
+    assert escape_unprintable(shown) == shown
     assert not text.isprintable() or shown == text
 
 
@@ -63,7 +63,7 @@ def test_printable_text_is_printable_and_stays_so(text: str) -> None:
 )
 def test_what_does_not_print_is_written_out(text: str, shown: str) -> None:
     """A reader can see what was there."""
-    assert printable(text) == shown
+    assert escape_unprintable(text) == shown
 
 
 @given(texts)

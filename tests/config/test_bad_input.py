@@ -28,7 +28,7 @@ from winter_sync.cli.run_once import run_once
 from winter_sync.config.settings import load_settings
 from winter_sync.core.clocks import Time
 from winter_sync.core.errors import ExitCode
-from winter_sync.core.filesystem import digest
+from winter_sync.core.filesystem import sha256_of_file
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.monitoring.log_setup import configure_logging
 
@@ -289,7 +289,7 @@ def home(mirrored: Path, tmp_path: Path) -> Path:
 def files(root: Path) -> dict[str, str]:
     """Give the SHA-256 of everything that was published."""
     return {
-        str(path.relative_to(root)): digest(path)
+        str(path.relative_to(root)): sha256_of_file(path)
         for path in root.rglob("*")
         if path.is_file() and STATE_DIR not in path.parts
     }

@@ -25,7 +25,7 @@ from winter_sync.config.sections import (
 from winter_sync.config.settings import Settings, load_settings
 from winter_sync.core.errors import UsageError
 from winter_sync.core.products import Night
-from winter_sync.core.queries import Cone, Rhythm, Subject, Target
+from winter_sync.core.queries import Cone, PollSchedule, Subject, Target
 from winter_sync.core.traits import ImageType, Instrument
 
 if TYPE_CHECKING:
@@ -312,15 +312,15 @@ types = { raw = { sweep_every = "3d" }, diff = { poll_every = "1m" } }
 @pytest.mark.parametrize(
     ("program", "image_type", "expected"),
     [
-        ("2024A000", ImageType.STACK, Rhythm(timedelta(minutes=10), 7, timedelta(days=1))),
-        ("2024A000", ImageType.RAW, Rhythm(timedelta(hours=1), 5, timedelta(days=1))),
-        ("2024A111", ImageType.STACK, Rhythm(timedelta(minutes=2), 7, timedelta(days=1))),
-        ("2024A111", ImageType.DIFF, Rhythm(timedelta(minutes=1), 7, timedelta(days=1))),
-        ("2024A111", ImageType.RAW, Rhythm(timedelta(minutes=2), 5, timedelta(days=3))),
+        ("2024A000", ImageType.STACK, PollSchedule(timedelta(minutes=10), 7, timedelta(days=1))),
+        ("2024A000", ImageType.RAW, PollSchedule(timedelta(hours=1), 5, timedelta(days=1))),
+        ("2024A111", ImageType.STACK, PollSchedule(timedelta(minutes=2), 7, timedelta(days=1))),
+        ("2024A111", ImageType.DIFF, PollSchedule(timedelta(minutes=1), 7, timedelta(days=1))),
+        ("2024A111", ImageType.RAW, PollSchedule(timedelta(minutes=2), 5, timedelta(days=3))),
     ],
 )
 def test_the_nearest_rhythm_counts(
-    tmp_path: Path, program: str, image_type: ImageType, expected: Rhythm
+    tmp_path: Path, program: str, image_type: ImageType, expected: PollSchedule
 ) -> None:
     """A type of a program goes before the program, that before the type, and that before all."""
     file = tmp_path / "winter-sync.toml"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from winter_sync.core.concurrency import off_loop
+from winter_sync.core.concurrency import run_in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +51,7 @@ async def test_the_result_comes_back(executor: ThreadPoolExecutor) -> None:
     def work(a: int, *, b: int) -> tuple[int, int]:
         return a - b, threading.get_ident()
 
-    result, thread = await off_loop(executor, work, 5, b=3)
+    result, thread = await run_in_thread(executor, work, 5, b=3)
     assert result == 2
     assert thread != threading.get_ident()
 
@@ -59,13 +59,13 @@ async def test_the_result_comes_back(executor: ThreadPoolExecutor) -> None:
 async def test_a_failure_comes_back(executor: ThreadPoolExecutor) -> None:
     """What the work raises, the caller gets."""
     with pytest.raises(ZeroDivisionError):
-        await off_loop(executor, lambda: 1 // 0)
+        await run_in_thread(executor, lambda: 1 // 0)
 
 
 async def test_the_loop_goes_on_meanwhile(executor: ThreadPoolExecutor) -> None:
     """Other coroutines run while a thread is at work."""
     work = Work()
-    task = asyncio.create_task(off_loop(executor, work))
+    task = asyncio.create_task(run_in_thread(executor, work))
     await asyncio.to_thread(work.begun.wait, 30)
     await turns()
     assert not task.done()
@@ -79,7 +79,7 @@ async def test_a_cancelled_caller_waits_for_the_work(
 ) -> None:
     """However often it is cancelled, the caller is told only when the work has ended."""
     work = Work()
-    task = asyncio.create_task(off_loop(executor, work))
+    task = asyncio.create_task(run_in_thread(executor, work))
     await asyncio.to_thread(work.begun.wait, 30)
     for _ in range(times):
         task.cancel()
@@ -97,8 +97,8 @@ async def test_work_that_waits_for_a_thread_is_done_too(executor: ThreadPoolExec
     """Cancelled before a thread took it up, the work is still done before the caller goes on."""
     first, second = Work(), Work()
     second.go.set()
-    busy = asyncio.create_task(off_loop(executor, first))
-    task = asyncio.create_task(off_loop(executor, second))
+    busy = asyncio.create_task(run_in_thread(executor, first))
+    task = asyncio.create_task(run_in_thread(executor, second))
     await asyncio.to_thread(first.begun.wait, 30)
     task.cancel()
     await turns()
@@ -118,7 +118,7 @@ async def test_a_failure_after_cancelling_is_told_as_its_cause(
     asyncio.get_running_loop().set_exception_handler(lambda _, about: complaints.append(about))
     failure = OSError("no space")
     work = Work(failure)
-    task = asyncio.create_task(off_loop(executor, work))
+    task = asyncio.create_task(run_in_thread(executor, work))
     await asyncio.to_thread(work.begun.wait, 30)
     task.cancel()
     await turns()
@@ -135,7 +135,7 @@ async def test_a_time_limit_takes_effect_after_the_work(executor: ThreadPoolExec
 
     async def limited() -> str:
         async with asyncio.timeout(0):
-            return await off_loop(executor, work)
+            return await run_in_thread(executor, work)
 
     task = asyncio.create_task(limited())
     await asyncio.to_thread(work.begun.wait, 30)
@@ -152,4 +152,4 @@ async def test_a_closed_executor_is_an_error_at_once() -> None:
     executor = ThreadPoolExecutor(1)
     executor.shutdown()
     with pytest.raises(RuntimeError):
-        await off_loop(executor, Work())
+        await run_in_thread(executor, Work())

@@ -33,7 +33,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from support.rig import Rig  # noqa: E402 - found by the line above
 from support.wires import ABSURD_DATES, listening  # noqa: E402 - the same
 
-from winter_sync.core.filesystem import digest  # noqa: E402 - the same
+from winter_sync.core.filesystem import sha256_of_file  # noqa: E402 - the same
 from winter_sync.simulator import (  # noqa: E402 - the same
     DEMO_NIGHT,
     Observatory,
@@ -317,7 +317,7 @@ async def _watched(rig: Rig, relay: Relay, answers: int) -> Findings:
         most_seconds = max(most_seconds, time.process_time() - began)
         most_events = max(most_events, len(rig.events))
         downloaded += report.published
-        found = {digest(rig.root / path) for path in rig.files()}
+        found = {sha256_of_file(rig.root / path) for path in rig.files()}
         assert found <= contents, "a file that the archive does not have"
         assert _outside(rig.root) == before, "something outside of the root"
         assert most_events <= MOST_EVENTS, f"{most_events} events in one run"

@@ -25,7 +25,7 @@ from winter_sync.config import settings as settings_module
 from winter_sync.core.clocks import Time
 from winter_sync.core.downloads import Published
 from winter_sync.core.events import ProductFinished, Retrying, ServerFailing
-from winter_sync.core.filesystem import digest
+from winter_sync.core.filesystem import sha256_of_file
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.products import Night
 from winter_sync.core.traits import ImageType, Instrument
@@ -227,7 +227,7 @@ async def live(nights: int, root: Path, source: Archive) -> dict[str, Any]:
 def files_of(root: Path) -> dict[str, str]:
     """Give the SHA-256 of every file in the tree."""
     return {
-        str(path.relative_to(root)): digest(path)
+        str(path.relative_to(root)): sha256_of_file(path)
         for path in root.rglob("*")
         if path.is_file() and STATE_DIR not in path.parts
     }

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from winter_sync.core.filesystem import digest
+from winter_sync.core.filesystem import sha256_of_file
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.simulator import DEFAULT_PASSWORD, DEFAULT_USER, key_of
 
@@ -144,7 +144,7 @@ def look(root: Path) -> Found:
     """Read every file of a tree."""
     return Found(
         {
-            str(path.relative_to(root)): (digest(path), path.stat().st_ino)
+            str(path.relative_to(root)): (sha256_of_file(path), path.stat().st_ino)
             for path in root.rglob("*")
             if path.is_file() and STATE_DIR not in path.parts
         }

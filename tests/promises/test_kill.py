@@ -8,7 +8,7 @@ import pytest
 from promises.killable import STEPS
 from promises.kills import ArchiveProcess, KillableMirrors, kill_and_restart, look, random_instants
 
-from winter_sync.core.filesystem import digest
+from winter_sync.core.filesystem import sha256_of_file
 from winter_sync.core.layout import STATE_DIR
 
 if TYPE_CHECKING:
@@ -117,7 +117,9 @@ def test_killed_while_keeping(
         assert found in (truth[path], mine[path]), f"{path} is neither"
     mirrors.run(root)
     assert look(root).digests == dict(truth)
-    kept = [digest(one) for one in (root / STATE_DIR / "revisions").rglob("*") if one.is_file()]
+    kept = [
+        sha256_of_file(one) for one in (root / STATE_DIR / "revisions").rglob("*") if one.is_file()
+    ]
     assert sorted(kept) == sorted(mine.values())
     assert not [one for one in (root / STATE_DIR / "staging").rglob("*") if one.is_file()]
 

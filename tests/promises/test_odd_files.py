@@ -13,7 +13,7 @@ from support.stage import PROGRAM, THIRD, Stage, fault, staged
 from winter_sync.core.downloads import Failed, Published
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.events import Polled, ProductFinished, RowsLeftOut
-from winter_sync.core.filesystem import digest
+from winter_sync.core.filesystem import sha256_of_file
 from winter_sync.core.traits import ImageType
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ async def test_an_odd_file_that_lacks_nothing_is_taken(
         assert [type(one) for one in refusals] == [Failed] * (expected["downloads"] - 1)
         assert isinstance(taken, Published)
         assert taken.note
-        assert digest(stage.rig.root / path_of(odd)) == taken.evidence.sha256
+        assert sha256_of_file(stage.rig.root / path_of(odd)) == taken.evidence.sha256
         strange = {path_of(one) for one in chosen if one == odd or kind is ImageType.EXPOSURE}
         others = {path: sha for path, sha in stage.rig.files().items() if path not in strange}
         assert others.items() <= stage.rig.truth(stage.products).items()

@@ -15,7 +15,7 @@ from support.rig import Noted, Rig
 from winter_sync.cli.run_once import not_asked, summary
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.events import FoundUnchanged, Polled, PollFailed, WindowHalved
-from winter_sync.core.marks import SAMPLE, marks, spread
+from winter_sync.core.marks import REFETCH_SAMPLE, evenly_spread, parse_marks
 from winter_sync.core.products import Night
 from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.simulator import (
@@ -217,16 +217,16 @@ def writings(instant: datetime) -> list[str]:
 @given(st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001 - the zone is given apart
 def test_the_same_instant_is_the_same_mark(instant: datetime) -> None:
     """However it is written; another second is another mark."""
-    meanings = {marks(text, None) for text in writings(instant)}
+    meanings = {parse_marks(text, None) for text in writings(instant)}
     assert len(meanings) == 1
-    assert marks((instant + timedelta(seconds=1)).isoformat(), None) not in meanings
+    assert parse_marks((instant + timedelta(seconds=1)).isoformat(), None) not in meanings
 
 
 @given(st.text() | st.none(), st.text() | st.none())
 def test_no_mark_is_too_strange(lastmodified: str | None, pipeversion: str | None) -> None:
     """Whatever is written there has a meaning, the same each time, and covers itself."""
-    meaning = marks(lastmodified, pipeversion)
-    assert marks(meaning.lastmodified, meaning.pipeversion) == meaning
+    meaning = parse_marks(lastmodified, pipeversion)
+    assert parse_marks(meaning.lastmodified, meaning.pipeversion) == meaning
     assert meaning.cover(meaning)
     assert meaning.united(meaning) == meaning
 
@@ -234,7 +234,7 @@ def test_no_mark_is_too_strange(lastmodified: str | None, pipeversion: str | Non
 @given(st.lists(st.integers(), max_size=50), st.integers(-1, 60))
 def test_a_sample_is_spread_evenly(ordered: list[int], count: int) -> None:
     """It has the size asked for, or all there is, each once and in order."""
-    places = spread(list(range(len(ordered))), count)
+    places = evenly_spread(list(range(len(ordered))), count)
     assert len(places) == min(max(count, 0), len(ordered))
     assert places == sorted(set(places))
 
@@ -289,17 +289,17 @@ async def test_a_night_that_was_only_logged_again_costs_a_sample(archive: Rig) -
     await archive.sync()
     night = stacks(archive)[0].night
     many = [each for each in stacks(archive) if each.night == night]
-    assert len(many) > SAMPLE
+    assert len(many) > REFETCH_SAMPLE
     before, asked = archive.files(), Counter(faults(archive).asked)
     archive.observatory.reprocess(night, ())
     archive.observatory.clock.advance(timedelta(hours=1))
     report = await archive.sync()
     again = faults(archive).asked - asked
-    assert (report.changed, report.unchanged, report.published) == (len(many), SAMPLE, 0)
-    assert sum(again.values()) == SAMPLE
+    assert (report.changed, report.unchanged, report.published) == (len(many), REFETCH_SAMPLE, 0)
+    assert sum(again.values()) == REFETCH_SAMPLE
     assert report.exit_code is ExitCode.DONE
     (unchanged,) = told(archive, FoundUnchanged)
-    assert [share.products for share in unchanged.shares] == [len(many) - SAMPLE]
+    assert [share.products for share in unchanged.shares] == [len(many) - REFETCH_SAMPLE]
     archive.observatory.clock.advance(timedelta(days=1))
     assert (await archive.sync()).changed == 0
     assert archive.files() == before
@@ -321,13 +321,13 @@ async def test_a_sample_that_cannot_be_had_is_replaced(archive: Rig) -> None:
     await archive.sync()
     night = stacks(archive)[0].night
     many = [each for each in stacks(archive) if each.night == night]
-    for lost in spread(many, SAMPLE):
+    for lost in evenly_spread(many, REFETCH_SAMPLE):
         archive.observatory.remove_file(lost)
     archive.observatory.reprocess(night, ())
     archive.observatory.clock.advance(timedelta(hours=1))
     report = await archive.sync()
-    assert (report.missing, report.left) == (SAMPLE, 0)
-    assert told(archive, FoundUnchanged) or len(many) <= 2 * SAMPLE
+    assert (report.missing, report.left) == (REFETCH_SAMPLE, 0)
+    assert told(archive, FoundUnchanged) or len(many) <= 2 * REFETCH_SAMPLE
 
 
 # --- by hand means now ---------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from support.rig import path_of
 
 from winter_sync.catalog.catalog import Catalog
 from winter_sync.config import settings as settings_module
-from winter_sync.core.filesystem import digest
+from winter_sync.core.filesystem import sha256_of_file
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.daemon import Configuration, Service
 from winter_sync.daemon.systemd import SystemdNotifier
@@ -115,7 +115,7 @@ class Keeper:
     def files(self) -> dict[str, str]:
         """Give the SHA-256 of every file in the tree, by its path below the root."""
         return {
-            str(path.relative_to(self.root)): digest(path)
+            str(path.relative_to(self.root)): sha256_of_file(path)
             for path in sorted(self.root.rglob("*"))
             if path.is_file() and STATE_DIR not in path.parts
         }

@@ -12,7 +12,7 @@ from support.rig import Noted, Rig, path_of
 
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.events import Polled, RowsLeftOut, ServerFailing, ServerRecovered
-from winter_sync.core.filesystem import digest
+from winter_sync.core.filesystem import sha256_of_file
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.products import Night
 from winter_sync.core.traits import ImageType, Instrument
@@ -205,7 +205,9 @@ async def test_a_reprocessed_night_is_fetched_again(rig: Rig) -> None:
     changed = {path for path in before if before[path] != after.get(path)}
     assert changed
     kept = {
-        digest(path) for path in (rig.root / STATE_DIR / "revisions").rglob("*") if path.is_file()
+        sha256_of_file(path)
+        for path in (rig.root / STATE_DIR / "revisions").rglob("*")
+        if path.is_file()
     }
     assert kept == {before[path] for path in changed}
 

@@ -19,8 +19,8 @@ from winter_sync.core.backoff import (
     REFUSED_CONTENT,
 )
 from winter_sync.core.downloads import Candidate
-from winter_sync.core.marks import Marks, marks_of
-from winter_sync.core.products import Known, Night, Product, Row, State
+from winter_sync.core.marks import Marks, marks_of_row
+from winter_sync.core.products import KnownProduct, Night, Product, Row, State
 from winter_sync.core.queries import Program, Query, Selection, Subject
 from winter_sync.core.traits import FETCH_ORDER, ImageType, Instrument
 from winter_sync.sync.batching import (
@@ -56,9 +56,9 @@ def row(of: Product, marks: Marks = OLD, program: str = PROGRAM) -> Row:
 
 def known(
     of: Product, state: State = State.PUBLISHED, marks: Marks = OLD, *, withdrawn: bool = False
-) -> Known:
+) -> KnownProduct:
     """Give what the catalog knows of a product."""
-    return Known(of, state, marks, withdrawn=withdrawn)
+    return KnownProduct(of, state, marks, withdrawn=withdrawn)
 
 
 def candidate(
@@ -94,9 +94,9 @@ def test_two_rows_of_one_product_count_as_one_with_the_marks_of_both() -> None:
     one = product()
     for rows in ([row(one), row(one, NEW)], [row(one, NEW), row(one)]):
         (changed,) = compare(rows, [known(one)], [one]).changed
-        assert marks_of(changed).cover(OLD)
-        assert marks_of(changed).cover(NEW)
-        assert compare(rows, [known(one, marks=marks_of(changed))], [one]).changed == []
+        assert marks_of_row(changed).cover(OLD)
+        assert marks_of_row(changed).cover(NEW)
+        assert compare(rows, [known(one, marks=marks_of_row(changed))], [one]).changed == []
 
 
 def test_a_basename_is_no_identity() -> None:
@@ -527,7 +527,8 @@ class MirrorLife(RuleBasedStateMachine):
             if mine(one) and program in self.programs[one]
         ]
         facts = [
-            Known(one, kept.state, kept.settled, kept.withdrawn) for one, kept in self.kept.items()
+            KnownProduct(one, kept.state, kept.settled, kept.withdrawn)
+            for one, kept in self.kept.items()
         ]
         expected = [one for name, one in self.listings if name == program and mine(one)]
         before = {one: replace(kept) for one, kept in self.kept.items()}

@@ -23,7 +23,7 @@ from support.makers import evidence, fits, path_of, product, sha256
 from support.publisher import COMMITTED, FIRST, MOMENTS, NEW, OLD, SECOND
 
 from winter_sync.core.errors import StorageError
-from winter_sync.core.filesystem import digest, explained, space_of
+from winter_sync.core.filesystem import free_space, sha256_of_file, storage_errors_explained
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.tree.staging import Part, Reservation
 from winter_sync.tree.tree import Tree
@@ -399,7 +399,7 @@ def test_a_reader_never_finds_the_file_absent_or_torn(
     def read() -> None:
         try:
             while not done.is_set():
-                found.add(digest(target(tree)))
+                found.add(sha256_of_file(target(tree)))
         except OSError as absent:
             found.add(str(absent))
 
@@ -811,7 +811,7 @@ def test_something_in_the_way_is_named(tree: Tree, session: Session) -> None:
 )
 def test_every_error_of_the_disk_has_a_path_and_a_remedy(code: int, remedy: str) -> None:
     """What the system says becomes one line with the path, and one with what to do."""
-    with pytest.raises(StorageError) as failed, explained(Path("/some/where")):
+    with pytest.raises(StorageError) as failed, storage_errors_explained(Path("/some/where")):
         raise OSError(code, os.strerror(code))
     assert failed.value.message == f"/some/where: {os.strerror(code)}"
     assert remedy in failed.value.remedy
@@ -1089,7 +1089,7 @@ def test_an_account_that_says_nothing_counts_for_nothing(small_tree: Tree, accou
 
 def test_the_space_of_a_real_file_system(tmp_path: Path) -> None:
     """Without a disk of our own the system's own figure counts, and a missing root is told."""
-    assert space_of(tmp_path) > 0
+    assert free_space(tmp_path) > 0
     assert Tree(tmp_path).space.free() > 0
     with pytest.raises(StorageError, match="No such file") as missing:
         Tree(tmp_path / "gone").space.free()
@@ -1286,4 +1286,4 @@ def test_a_digest_is_that_of_the_whole_file(tmp_path: Path) -> None:
     content = fits(3, blocks=1000)
     (tmp_path / "x.fits").write_bytes(content)
     assert len(content) > 2 * 1024 * 1024
-    assert digest(tmp_path / "x.fits") == sha256(content)
+    assert sha256_of_file(tmp_path / "x.fits") == sha256(content)

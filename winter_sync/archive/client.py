@@ -59,9 +59,9 @@ from winter_sync.core import (
     Time,
     TransientError,
     WinterSyncError,
-    off_loop,
-    printable,
+    escape_unprintable,
     redactor,
+    run_in_thread,
 )
 
 if TYPE_CHECKING:
@@ -299,7 +299,7 @@ class Api:
 
     def _shown(self, value: object) -> str | None:
         """Return a value of the archive's as it may be shown; None if there is none."""
-        return printable(self.redacted(str(value)), _LONGEST_DETAIL) if value else None
+        return escape_unprintable(self.redacted(str(value)), _LONGEST_DETAIL) if value else None
 
     async def query(self, query: Query) -> Listing:
         """Ask for a listing.
@@ -328,12 +328,12 @@ class Api:
             [query_body(query)],
             authorize=True,
         )
-        return await off_loop(self._reader, self._listing, content, path, query)
+        return await run_in_thread(self._reader, self._listing, content, path, query)
 
     def _listing(self, content: bytes, path: str, query: Query) -> Listing:
         """Understand a listing; off the event loop, as tens of thousands of rows take seconds."""
         listing = read_listing(self._parse(content, path), query)
-        shown = (printable(self.redacted(fault)) for fault in listing.faults)
+        shown = (escape_unprintable(self.redacted(fault)) for fault in listing.faults)
         return replace(listing, faults=tuple(shown))
 
     @asynccontextmanager
@@ -446,12 +446,12 @@ class Api:
             return self._quoted(content) if content else "nothing more"
         if isinstance(detail, list):
             detail = "; ".join(str(one.get("msg", "")) for one in detail if isinstance(one, dict))
-        return printable(self.redacted(str(detail)), _LONGEST_DETAIL)
+        return escape_unprintable(self.redacted(str(detail)), _LONGEST_DETAIL)
 
     def _quoted(self, content: bytes) -> str:
         """Show how an answer begins; secrets are taken out before it is shortened."""
         text = content[:_LOOKED_AT].decode(errors="backslashreplace")
-        return f'"{printable(self.redacted(text), _QUOTED)}"'
+        return f'"{escape_unprintable(self.redacted(text), _QUOTED)}"'
 
     def redacted(self, text: str) -> str:
         """Give a text without our secrets: what the server sends may repeat what we sent."""

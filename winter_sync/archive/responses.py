@@ -38,7 +38,7 @@ from winter_sync.core import (
     SilentError,
     TransientError,
     WinterSyncError,
-    printable,
+    escape_unprintable,
 )
 
 if TYPE_CHECKING:
@@ -233,7 +233,7 @@ def refuse_encoding(response: aiohttp.ClientResponse) -> None:
     if encoding not in _PLAIN:
         raise BadAnswerError(
             "the server compressed its answer in a way that we did not ask for "
-            f"(Content-Encoding: {printable(encoding, 40)})",
+            f"(Content-Encoding: {escape_unprintable(encoding, 40)})",
             remedy=f"{TRY_LATER} If it stays so, a proxy in between may do it.",
         )
 

@@ -19,12 +19,12 @@ from urllib.parse import urljoin, urlsplit
 import aiohttp
 
 from winter_sync.core import (
-    SETTING,
+    PROXY_SETTING,
     BadAnswerError,
     MisconfiguredError,
     TransientError,
     WinterSyncError,
-    printable,
+    escape_unprintable,
 )
 
 if TYPE_CHECKING:
@@ -230,7 +230,7 @@ def proxy_wants_credentials(proxy: Proxy) -> WinterSyncError:
     address = f"{scheme}://USER:PASSWORD@{place}"
     remedy = (
         f'Write proxy = "{address}" under [api], with %-escapes for :, @ and / in them.'
-        if proxy.source == SETTING
+        if proxy.source == PROXY_SETTING
         else f"Set {proxy.source}={address}, with %-escapes for :, @ and / in them."
     )
     return MisconfiguredError(f"the proxy {proxy.address} {refused} (407)", remedy=remedy)
@@ -416,7 +416,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _words(text: str) -> str:
-    return printable(text.strip().rstrip("."), 200)
+    return escape_unprintable(text.strip().rstrip("."), 200)
 
 
 def _port(scheme: str) -> int:

@@ -17,7 +17,7 @@ from winter_sync.catalog.schema import migrations, refuse_others
 from winter_sync.catalog.scopes import parameters
 from winter_sync.catalog.sqlite import Database
 from winter_sync.core import BUSY_CATALOG, StorageError
-from winter_sync.core import explained as explained_files
+from winter_sync.core import storage_errors_explained as explained_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from winter_sync.catalog.connection import Connection
     from winter_sync.catalog.records import Poll
-    from winter_sync.core import Known, Product, Query, Row
+    from winter_sync.core import KnownProduct, Product, Query, Row
 
 
 class Listings:
@@ -40,7 +40,7 @@ class Listings:
     FROM products WHERE instrument = :instrument AND savepath IN ({savepaths})
     """
 
-    def known(self, identities: Iterable[tuple[Instrument, str]]) -> list[Known]:
+    def known(self, identities: Iterable[tuple[Instrument, str]]) -> list[KnownProduct]:
         """Return what is known of these products; nothing of those that were never listed."""
         rows = self._connection.rows_about(self._KNOWN, identities)
         return self._connection.converted(known_of, rows)

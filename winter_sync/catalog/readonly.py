@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.core import StorageError, kind_of
+from winter_sync.core import StorageError, file_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +74,7 @@ def refuse_odd(path: Path) -> None:
             if not stat.S_ISREG(mode):
                 quoted = shlex.quote(str(beside))
                 raise StorageError(
-                    f"the catalog {path} cannot be used: {beside} is {kind_of(mode)}",
+                    f"the catalog {path} cannot be used: {beside} is {file_kind(mode)}",
                     remedy=f"Nothing of ours is like that: `mv {quoted} {quoted}.aside`, then "
                     "restore the catalog from a backup; nothing in the tree is affected.",
                 )

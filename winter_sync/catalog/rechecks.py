@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from winter_sync.catalog.rows import group_values, settled_mark_columns, settled_marks_of
-from winter_sync.core import SAMPLE, Instrument, Share, State, marks, spread
+from winter_sync.core import REFETCH_SAMPLE, Instrument, Share, State, evenly_spread, parse_marks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,8 +57,10 @@ class Rechecks:
     def _proceed(self, group: dict[str, str], product: Product) -> Share | None:
         (counts,) = self._connection.rows(self._COUNT, group)
         held = self._connection.rows(self._HELD_BACK, group) if counts["held"] else []
-        if held and counts["same"] < SAMPLE:
-            self._add_to_sample(spread(held, SAMPLE - counts["same"] - counts["sample"]))
+        if held and counts["same"] < REFETCH_SAMPLE:
+            self._add_to_sample(
+                evenly_spread(held, REFETCH_SAMPLE - counts["same"] - counts["sample"])
+            )
             return None
         for row in held:
             self._take_as_same(row)
@@ -88,7 +90,9 @@ class Rechecks:
         (listed,) = self._connection.rows(
             self._LISTED_MARKS, {"instrument": identity[0], "savepath": identity[1]}
         )
-        settled = settled_marks_of(row).united(marks(listed["lastmodified"], listed["pipeversion"]))
+        settled = settled_marks_of(row).united(
+            parse_marks(listed["lastmodified"], listed["pipeversion"])
+        )
         self._connection.update_product(
             identity,
             {"state": State.PUBLISHED.value, "recheck": None, **settled_mark_columns(settled)},

@@ -26,7 +26,7 @@ from winter_sync.core import (
     Evidence,
     ImageType,
     Instrument,
-    Known,
+    KnownProduct,
     Marks,
     Night,
     Product,
@@ -38,7 +38,7 @@ from winter_sync.core import (
     State,
     Subject,
     Target,
-    marks,
+    parse_marks,
 )
 
 if TYPE_CHECKING:
@@ -192,9 +192,9 @@ def _path_of(row: dict[str, Any]) -> str:
     return path
 
 
-def known_of(row: dict[str, Any]) -> Known:
+def known_of(row: dict[str, Any]) -> KnownProduct:
     """Read what is known of a product."""
-    return Known(
+    return KnownProduct(
         product=product_of(row),
         state=State(row["state"]),
         settled_marks=settled_marks_of(row),
@@ -204,7 +204,7 @@ def known_of(row: dict[str, Any]) -> Known:
 
 def settled_marks_of(row: dict[str, Any]) -> Marks:
     """Read the marks under which a product was fetched; earlier versions kept them as listed."""
-    return marks(row["settled_lastmodified"], row["settled_pipeversion"])
+    return parse_marks(row["settled_lastmodified"], row["settled_pipeversion"])
 
 
 def candidate_of(row: dict[str, Any]) -> Candidate:
@@ -214,7 +214,7 @@ def candidate_of(row: dict[str, Any]) -> Candidate:
         product=product,
         program=row["program"],
         attempts=row["attempts"],
-        marks=marks(row["lastmodified"], row["pipeversion"]),
+        marks=parse_marks(row["lastmodified"], row["pipeversion"]),
         expected_size=int(
             row["size"] or row["usual_size"] or product.image_type.traits.typical_size
         ),

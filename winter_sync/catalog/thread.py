@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Concatenate, Generic, ParamSpec, Self, TypeVar
 
 from winter_sync.catalog.catalog import Catalog
-from winter_sync.core import off_loop
+from winter_sync.core import run_in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +42,7 @@ class CatalogThread:
 
     async def __aenter__(self) -> Self:
         try:
-            self._catalog = await off_loop(
+            self._catalog = await run_in_thread(
                 self._executor, Catalog, self._path, self._clock, reading=self._reading
             )
         except BaseException:
@@ -66,7 +66,7 @@ class CatalogThread:
         """
         if self._catalog is None:
             raise RuntimeError("the catalog is not open")
-        return await off_loop(self._executor, method, self._catalog, *args, **kwargs)
+        return await run_in_thread(self._executor, method, self._catalog, *args, **kwargs)
 
 
 class PartOnThread(Generic[Part]):

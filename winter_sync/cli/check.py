@@ -12,7 +12,14 @@ from winter_sync.cli.archive_checks import check_archive
 from winter_sync.cli.findings import Finding, failed
 from winter_sync.cli.machine_checks import check_machine
 from winter_sync.config import read_credentials
-from winter_sync.core import REAL_TIME, Credentials, ExitCode, UsageError, gravest, printable
+from winter_sync.core import (
+    REAL_TIME,
+    Credentials,
+    ExitCode,
+    UsageError,
+    escape_unprintable,
+    gravest,
+)
 from winter_sync.factory import open_api
 
 if TYPE_CHECKING:
@@ -88,9 +95,9 @@ def show(console: Console, finding: Finding) -> None:
     """Print a finding; on a terminal, long lines are wrapped and indented."""
     head = f"{finding.mark:4}  {finding.what:<16}  "
     indent = " " * len(head)
-    lines = [head + printable(finding.message)]
+    lines = [head + escape_unprintable(finding.message)]
     if finding.remedy:
-        lines.append(indent + printable(finding.remedy))
+        lines.append(indent + escape_unprintable(finding.remedy))
     if console.is_terminal:
         wrap = partial(textwrap.fill, width=console.width, subsequent_indent=indent)
         lines = [wrap(line, break_long_words=False, break_on_hyphens=False) for line in lines]

@@ -27,10 +27,10 @@ from winter_sync.core import (
     StorageError,
     UsageError,
     WinterSyncError,
-    digest,
-    explained,
+    sha256_of_file,
     show_duration,
     show_size,
+    storage_errors_explained,
 )
 from winter_sync.factory import open_existing_catalog
 from winter_sync.monitoring import end_of, read_status
@@ -96,7 +96,7 @@ async def demonstrate(root: Path, logger: FilteringBoundLogger, console: Console
 
 
 def _refuse_used(root: Path) -> None:
-    with explained(root):
+    with storage_errors_explained(root):
         used = root.is_dir() and any(root.iterdir())
     if used:
         raise UsageError(f"{root} is not empty", remedy="Give an empty directory, or a new one.")
@@ -195,7 +195,7 @@ async def _prove(url: str, root: Path) -> Proof:
 def _differs(root: Path, entry: dict[str, str]) -> bool:
     below = entry["savepath"].split(f"/{entry['instrument']}/", 1)[1]
     try:
-        return digest(root / entry["instrument"] / below) != entry["sha256"]
+        return sha256_of_file(root / entry["instrument"] / below) != entry["sha256"]
     except OSError:
         return True
 

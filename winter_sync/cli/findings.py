@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from winter_sync.core import ExitCode, WinterSyncError, explained
+from winter_sync.core import ExitCode, WinterSyncError, storage_errors_explained
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -37,7 +37,7 @@ class Finding:
 def found(what: str, check: Callable[[], str]) -> Finding:
     """Run a check of this machine; what it returns is the message."""
     try:
-        with explained(Path(what)):
+        with storage_errors_explained(Path(what)):
             return Finding(what, check())
     except WinterSyncError as error:
         return failed(what, error)

@@ -15,12 +15,12 @@ from winter_sync.core import (
     ExitCode,
     PagesOpen,
     StorageError,
-    explained,
+    free_space,
     has_name,
     is_directory,
     is_there,
     show_size,
-    space_of,
+    storage_errors_explained,
     utc_now,
 )
 from winter_sync.factory import CATALOG
@@ -101,8 +101,11 @@ def _disk(settings: Settings) -> str:
 
 def _free_where_writable(place: Path) -> int:
     """Create a file for a moment; return the free bytes there."""
-    with explained(place), tempfile.NamedTemporaryFile(dir=place, prefix=".winter-sync-check-"):
-        return space_of(place)
+    with (
+        storage_errors_explained(place),
+        tempfile.NamedTemporaryFile(dir=place, prefix=".winter-sync-check-"),
+    ):
+        return free_space(place)
 
 
 def _file_system(root: Path) -> tuple[Finding, ...]:

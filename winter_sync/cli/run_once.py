@@ -13,7 +13,14 @@ from winter_sync.cli.night_table import overview
 from winter_sync.cli.progress.display import Progress, ProgressLog, ProgressView, is_drawable
 from winter_sync.cli.screen import Screen
 from winter_sync.config import Choice, check_root
-from winter_sync.core import REAL_TIME, State, WinterSyncError, fan_out, printable, show_size
+from winter_sync.core import (
+    REAL_TIME,
+    State,
+    WinterSyncError,
+    escape_unprintable,
+    fan_out,
+    show_size,
+)
 from winter_sync.factory import open_mirror
 from winter_sync.monitoring import narrator
 
@@ -114,7 +121,7 @@ def _show(
     if is_drawable(aside):
         for reason, times in progress.tally.failures[:_REASONS_SHOWN]:
             often = "Failed once" if times == 1 else f"Failed {times} times"
-            aside.print(Text(f"{often}: {printable(reason)}", style="red"))
+            aside.print(Text(f"{often}: {escape_unprintable(reason)}", style="red"))
 
 
 def _say_how_far(aside: Console, progress: Progress) -> None:
@@ -127,8 +134,8 @@ def _say_how_far(aside: Console, progress: Progress) -> None:
 def complaints(errors: Iterable[WinterSyncError]) -> tuple[str, ...]:
     """Tell each thing that went wrong once, with its remedy."""
     told = (
-        f"winter-sync: {printable(error.message)}"
-        + (f"\n  {printable(error.remedy)}" if error.remedy else "")
+        f"winter-sync: {escape_unprintable(error.message)}"
+        + (f"\n  {escape_unprintable(error.remedy)}" if error.remedy else "")
         for error in errors
     )
     return tuple(dict.fromkeys(told))

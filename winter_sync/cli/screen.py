@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.segment import Segment
 
-from winter_sync.core import printable
+from winter_sync.core import escape_unprintable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,4 +38,4 @@ class Screen(Console):
             if segment.control or segment.text.isprintable():
                 yield segment
             else:
-                yield Segment(printable(segment.text, keep="\n"), segment.style)
+                yield Segment(escape_unprintable(segment.text, keep="\n"), segment.style)

@@ -15,7 +15,7 @@ from winter_sync.core import (
     ImageType,
     Instrument,
     State,
-    printable,
+    escape_unprintable,
     show_duration,
     show_instant,
     show_size,
@@ -83,7 +83,7 @@ def _show_damaged(console: Console, damaged: Sequence[Damaged]) -> None:
 def _say(console: Console, text: str, style: str = "") -> None:
     """Print a sentence, broken between words where the terminal is too narrow for it."""
     lines = textwrap.wrap(
-        printable(text),
+        escape_unprintable(text),
         max(console.width, 20),
         subsequent_indent=_INDENT,
         break_long_words=False,
@@ -337,7 +337,9 @@ def _is_missing(trouble: Trouble) -> bool:
 def _name_products(console: Console, troubles: Sequence[Trouble]) -> None:
     if len(troubles) <= _PRODUCTS_NAMED:
         for trouble in troubles:
-            name = f"{_INDENT}{trouble.product.night} {printable(trouble.product.filename)}"
+            name = (
+                f"{_INDENT}{trouble.product.night} {escape_unprintable(trouble.product.filename)}"
+            )
             console.print(Text(name), soft_wrap=True)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from winter_sync.core import Damage, State, printable, show_size
+from winter_sync.core import Damage, State, escape_unprintable, show_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,8 +24,8 @@ _UNLISTED = "the archive no longer lists it, so it cannot be downloaded again"
 def show(console: Console, result: Result) -> None:
     """Print what was found, kind by kind, and a summary in the last line."""
     for line in _lines(result):
-        console.print(Text(printable(line)))
-    console.print(Text(printable(summary(result))))
+        console.print(Text(escape_unprintable(line)))
+    console.print(Text(escape_unprintable(summary(result))))
 
 
 def _lines(result: Result) -> Iterator[str]:

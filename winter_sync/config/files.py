@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from winter_sync.config.sections import EXAMPLE
-from winter_sync.core import KindError, TooLargeError, UsageError, kind_of, read_regular
+from winter_sync.core import NotRegularFileError, TooLargeError, UsageError, file_kind, read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,7 +67,7 @@ def _obstacle(path: Path) -> str | None:
         return None
     if stat.S_ISDIR(mode):
         return "is a directory"
-    return f"cannot be read: this is {kind_of(mode)}, not a regular file"
+    return f"cannot be read: this is {file_kind(mode)}, not a regular file"
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def _read(path: Path) -> bytes:
     try:
         return read_regular(path, _LONGEST_FILE, follow=True)
     except OSError as unreadable:
-        odd = isinstance(unreadable, KindError | TooLargeError)
+        odd = isinstance(unreadable, NotRegularFileError | TooLargeError)
         raise UsageError(
             f"{path} cannot be read: {unreadable.strerror}",
             remedy=f"{_COPY_THE_EXAMPLE}." if odd else "Check its owner and mode.",

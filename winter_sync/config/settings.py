@@ -29,7 +29,7 @@ from winter_sync.config.sections import (
     ProgramSettings,
     ScheduleSettings,
 )
-from winter_sync.core import STATE_DIR, Layout, Rhythm, Selection, UsageError, choose_proxy
+from winter_sync.core import STATE_DIR, Layout, PollSchedule, Selection, UsageError, choose_proxy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -148,7 +148,7 @@ class Settings(BaseSettings):
             )
         return tuple(program.selection for program in self.programs)
 
-    def rhythm(self, subject: Subject) -> Rhythm:
+    def rhythm(self, subject: Subject) -> PollSchedule:
         """Return how often and how far back to poll a subject.
 
         The setting for its type in its program comes first, then that for its program, for its
@@ -162,7 +162,7 @@ class Settings(BaseSettings):
         def first(key: str) -> Any:  # noqa: ANN401 - as the keys are
             return next(value for table in written if (value := getattr(table, key)) is not None)
 
-        return Rhythm(first("poll_every"), first("lookback_nights"), first("sweep_every"))
+        return PollSchedule(first("poll_every"), first("lookback_nights"), first("sweep_every"))
 
 
 def load_settings(

@@ -9,8 +9,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, HttpUrl, SecretStr
 
-from winter_sync.core import SETTING as PROXY_SETTING
-from winter_sync.core import Night, parse_duration, parse_proxy
+from winter_sync.core import PROXY_SETTING, Night, parse_duration, parse_proxy
 
 _LAST_PORT = 65535
 _SIZE = re.compile(r"\d{1,18}(\.\d{1,18})?\s*(([kmgt]i?)?b)?", re.ASCII | re.IGNORECASE)

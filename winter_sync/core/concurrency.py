@@ -1,4 +1,4 @@
-"""Work that is never abandoned half-way: in threads, and in tasks of its own."""
+"""Work that is always waited for to its end: in threads, and in tasks of its own."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-async def off_loop(
+async def run_in_thread(
     executor: Executor, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
 ) -> T:
-    """Run blocking work in a thread and give its result.
+    """Run blocking work in a thread of an executor and return its result.
 
-    As `to_the_end` waits for it, what the thread uses can be closed when this returns or raises,
-    without pulling it away from under its hands.
+    As `wait_until_done` waits for it, what the thread uses can safely be closed when this returns
+    or raises.
     """
     loop = asyncio.get_running_loop()
-    return await to_the_end(loop.run_in_executor(executor, lambda: work(*args, **kwargs)))
+    return await wait_until_done(loop.run_in_executor(executor, lambda: work(*args, **kwargs)))
 
 
-async def to_the_end(future: asyncio.Future[T]) -> T:
-    """Wait until something has ended, and give its result.
+async def wait_until_done(future: asyncio.Future[T]) -> T:
+    """Wait until work has ended, and return its result.
 
-    A caller that is cancelled, even again and again, is told so only then. If the work failed,
-    that is the cause of the cancellation it is told.
+    A caller that is cancelled, even repeatedly, gets its `CancelledError` only then. If the work
+    failed, that failure is the cause of the `CancelledError`.
     """
     cancelled: asyncio.CancelledError | None = None
     while not future.done():
         try:
             await asyncio.wait({future})
-        except asyncio.CancelledError as told:
-            cancelled = told
+        except asyncio.CancelledError as error:
+            cancelled = error
     if cancelled is not None:
         raise cancelled from None if future.cancelled() else future.exception()
     return future.result()

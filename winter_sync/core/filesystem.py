@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from winter_sync.core.errors import StorageError
 from winter_sync.core.nofollow import (
-    KindError,
-    LinkError,
+    NotRegularFileError,
+    SymbolicLinkError,
     TooLargeError,
     open_directory,
     open_regular,
@@ -67,7 +67,7 @@ _READABLE, _REACHABLE = stat.S_IRGRP, stat.S_IRGRP | stat.S_IXGRP
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
+def storage_errors_explained(path: Path) -> Iterator[None]:
     """Turn what the system says of a path into a `StorageError` with a remedy."""
     try:
         yield
@@ -82,9 +82,9 @@ def explained(path: Path) -> Iterator[None]:
 
 
 def _remedy(failed: OSError) -> str:
-    if isinstance(failed, LinkError) and not failed.ours:
+    if isinstance(failed, SymbolicLinkError) and not failed.ours:
         return _FOLLOW_LINKS
-    if isinstance(failed, LinkError | KindError | TooLargeError):
+    if isinstance(failed, SymbolicLinkError | NotRegularFileError | TooLargeError):
         odd = shlex.quote(str(failed.filename))
         return (
             f"Nothing of ours is like that: `mv {odd} {odd}.aside`; everything published is safe."
@@ -133,19 +133,19 @@ def _mode(path: Path) -> int:
         raise
 
 
-def space_of(path: Path) -> int:
+def free_space(path: Path) -> int:
     """Give how many bytes an ordinary user may still write on the file system of a path."""
     found = os.statvfs(path)
     return found.f_bavail * found.f_frsize
 
 
-def digest(path: Path) -> str:
+def sha256_of_file(path: Path) -> str:
     """Give the SHA-256 of a file, hexadecimal, reading it in pieces."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def digest_of(descriptor: int) -> str:
+def sha256_of_descriptor(descriptor: int) -> str:
     """Return the SHA-256 of an open file, hexadecimal.
 
     Raises
@@ -171,16 +171,16 @@ def take_lock(path: Path, within: int | None = None) -> int:
     StorageError
         If the file system has no locks.
     """
-    descriptor = open_own(path, os.O_RDWR | os.O_CREAT, within)
+    descriptor = open_own_file(path, os.O_RDWR | os.O_CREAT, within)
     try:
-        lock(descriptor, path, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock_file(descriptor, path, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
 
 
-def open_own(path: Path, flags: int, within: int | None = None) -> int:
+def open_own_file(path: Path, flags: int, within: int | None = None) -> int:
     """Open a file of ours, which is a regular one; see `nofollow.open_regular`.
 
     Raises
@@ -195,8 +195,8 @@ def open_own(path: Path, flags: int, within: int | None = None) -> int:
         raise
 
 
-def read_own(path: Path, limit: int, within: int) -> bytes:
-    """Return the content of a file of ours of at most `limit` bytes; see `open_own`."""
+def read_own_file(path: Path, limit: int, within: int) -> bytes:
+    """Return the content of a file of ours of at most `limit` bytes; see `open_own_file`."""
     try:
         return read_regular(path.name, limit, within=within)
     except OSError as failed:
@@ -204,7 +204,7 @@ def read_own(path: Path, limit: int, within: int) -> bytes:
         raise
 
 
-def lock(descriptor: int, path: Path, operation: int = fcntl.LOCK_EX) -> None:
+def lock_file(descriptor: int, path: Path, operation: int = fcntl.LOCK_EX) -> None:
     """Lock an open file, as flock(2) does.
 
     Raises
@@ -291,11 +291,11 @@ def make_directory(
         raise
     made = open_directory(name, within, where, ours=ours)
     with suppress(OSError):  # some file systems have no modes to change
-        share(made, within, _REACHABLE)
+        share_with_group(made, within, _REACHABLE)
     return made
 
 
-def share(new: int, directory: int, access: int = _READABLE) -> bool:
+def share_with_group(new: int, directory: int, access: int = _READABLE) -> bool:
     """Give a new file what a set-group-ID directory gives to files that are made in it.
 
     That is its group, and leave for the group to read the file if it may read the directory,
@@ -332,7 +332,7 @@ def share(new: int, directory: int, access: int = _READABLE) -> bool:
     return found.st_gid != above.st_gid or wanted != mode
 
 
-def refuse_shared(directory: int, path: Path, group: int) -> None:
+def refuse_writable_by_others(directory: int, path: Path, group: int) -> None:
     """Make sure that nobody but us and root can change what is in a directory of ours.
 
     Parameters

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SAMPLE = 3
+REFETCH_SAMPLE = 3
 """So many products of a night and type are fetched again to see whether new marks mean new content:
 the marks are set for every exposure of a night when it is merely logged again (winter-api.md,
 "What changes after it was listed")."""
@@ -62,12 +62,12 @@ def _joined(*several: list[str]) -> str | None:
     return "\n".join(values[-_MARKS_KEPT:]) or None
 
 
-def marks_of(row: Row) -> Marks:
+def marks_of_row(row: Row) -> Marks:
     """Return the marks of a row, by their meaning."""
-    return marks(row.lastmodified, row.pipeversion)
+    return parse_marks(row.lastmodified, row.pipeversion)
 
 
-def marks(lastmodified: str | None, pipeversion: str | None) -> Marks:
+def parse_marks(lastmodified: str | None, pipeversion: str | None) -> Marks:
     """Return marks by their meaning; each text may hold several values, one a line."""
     return Marks(
         _each(lastmodified, _instant),
@@ -75,10 +75,10 @@ def marks(lastmodified: str | None, pipeversion: str | None) -> Marks:
     )
 
 
-def all_marks(rows: Iterable[Row]) -> Marks:
+def united_marks(rows: Iterable[Row]) -> Marks:
     """Return the marks of several rows of one product, whatever their order."""
     found = Marks()
-    for each in sorted((marks_of(row) for row in rows), key=repr):
+    for each in sorted((marks_of_row(row) for row in rows), key=repr):
         found = found.united(each)
     return found
 
@@ -113,7 +113,7 @@ def _version(text: str) -> str:
     return " ".join(text.split())
 
 
-def spread(ordered: Sequence[T], count: int) -> list[T]:
+def evenly_spread(ordered: Sequence[T], count: int) -> list[T]:
     """Return the given number of elements, or all if they are fewer, evenly from the whole."""
     count = min(max(count, 0), len(ordered))
     return [ordered[(2 * at + 1) * len(ordered) // (2 * count)] for at in range(count)]

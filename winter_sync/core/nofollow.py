@@ -33,7 +33,7 @@ _NOT_OPENED = frozenset({errno.ELOOP, errno.ENXIO, errno.EISDIR, errno.EMLINK})
 """The result of opening a link, a socket or a directory as a file; BSD says EMLINK of a link."""
 
 
-class LinkError(OSError):
+class SymbolicLinkError(OSError):
     """A symbolic link stands where a directory should be, and is not followed.
 
     `ours` tells whether it is a directory of our own, which is never a link.
@@ -44,7 +44,7 @@ class LinkError(OSError):
         self.ours = ours
 
 
-class KindError(OSError):
+class NotRegularFileError(OSError):
     """Something stands where a regular file of ours should be."""
 
     def __init__(self, path: Path | str, kind: str) -> None:
@@ -58,7 +58,7 @@ class TooLargeError(OSError):
         super().__init__(errno.EFBIG, f"this has more than {limit} bytes", str(path))
 
 
-def kind_of(mode: int) -> str:
+def file_kind(mode: int) -> str:
     """Return what a mode of `stat` is the mode of, like "a pipe"."""
     return next((name for test, name in _KINDS if test(mode)), "a device")
 
@@ -100,7 +100,7 @@ def open_regular(
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)
-        raise KindError(path, kind_of(mode))
+        raise NotRegularFileError(path, file_kind(mode))
     return descriptor
 
 
@@ -108,7 +108,7 @@ def _refuse_odd(path: Path | str, within: int | None) -> None:
     with suppress(FileNotFoundError):
         mode = os.stat(path, dir_fd=within, follow_symlinks=False).st_mode
         if not stat.S_ISREG(mode):
-            raise KindError(path, kind_of(mode)) from None
+            raise NotRegularFileError(path, file_kind(mode)) from None
 
 
 def read_regular(
@@ -169,16 +169,16 @@ def open_directory(  # noqa: PLR0913 - all by name
         if not follow and failed.errno in {errno.ENOTDIR, errno.ELOOP, errno.EMLINK}:
             with suppress(FileNotFoundError):
                 if stat.S_ISLNK(os.stat(name, dir_fd=within, follow_symlinks=False).st_mode):
-                    raise LinkError(where, ours=ours) from None
+                    raise SymbolicLinkError(where, ours=ours) from None
         raise type(failed)(failed.errno, failed.strerror, str(where)) from None
 
 
-def open_root(root: Path, *, look: bool = False) -> int:
+def open_root_directory(root: Path, *, look: bool = False) -> int:
     """Open the top of a tree, which may be a link; return its descriptor."""
     return os.open(root, _DIRECTORY | (_LOOK if look else os.O_RDONLY))
 
 
-class Beneath:
+class TreeFiles:
     """The files of a tree, looked at without leaving it. For one thread.
 
     The directory looked into last stays open, because files are looked at directory by directory.
@@ -217,7 +217,7 @@ class Beneath:
         return os.open(name, os.O_RDONLY | _REGULAR, dir_fd=self._descriptor)
 
     def _enter(self, path: str) -> str:
-        *parents, name = parts_of(path)
+        *parents, name = path_parts(path)
         if self._parent != tuple(parents):
             self.close()
             self._descriptor = self._walk(parents)
@@ -225,7 +225,7 @@ class Beneath:
         return name
 
     def _walk(self, parents: list[str]) -> int:
-        descriptor, where = open_root(self._root, look=True), self._root
+        descriptor, where = open_root_directory(self._root, look=True), self._root
         for part in parents:
             where /= part
             try:
@@ -248,7 +248,7 @@ class Beneath:
         self.close()
 
 
-def parts_of(path: str) -> tuple[str, ...]:
+def path_parts(path: str) -> tuple[str, ...]:
     """Return the parts of a path below the root.
 
     Raises
@@ -263,7 +263,7 @@ def parts_of(path: str) -> tuple[str, ...]:
 
 
 @contextmanager
-def opened(descriptor: int) -> Iterator[int]:
+def closing_descriptor(descriptor: int) -> Iterator[int]:
     """Close a descriptor at the end."""
     try:
         yield descriptor

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def printable(text: str, longest: int | None = None, *, keep: str = "") -> str:
+def escape_unprintable(text: str, longest: int | None = None, *, keep: str = "") -> str:
     r"""Return a text with every character that does not print written as an escape.
 
     ESC becomes ``\x1b``, a newline ``\n``, a right-to-left override ``\u202e``. So no text can

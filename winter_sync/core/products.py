@@ -183,7 +183,7 @@ class Damage(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownProduct:
     """What the catalog knows of a product that a poll may have listed."""
 
     product: Product

@@ -17,7 +17,7 @@ from winter_sync.core.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SETTING = "api.proxy"
+PROXY_SETTING = "api.proxy"
 EXAMPLE = 'proxy = "http://proxy.example.org:3128"'
 _DEFAULT_PORTS = {"http": 1080, "https": 443}
 """curl's: a proxy's port is 1080 unless it is written."""
@@ -65,7 +65,7 @@ def choose_proxy(base_url: str, setting: str | None, environ: Mapping[str, str])
     if setting == "" or _is_exempt(target.hostname or "", _first(environ, "no_proxy", "NO_PROXY")):
         return None
     if setting is not None:
-        return _named(SETTING, setting)
+        return _named(PROXY_SETTING, setting)
     names = ("http_proxy",) if target.scheme == "http" else ("https_proxy", "HTTPS_PROXY")
     for name in (*names, "all_proxy", "ALL_PROXY"):
         if environ.get(name):

@@ -68,7 +68,7 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class Rhythm:
+class PollSchedule:
     """How often to look at a subject, how many nights back, and how often at all of it."""
 
     poll_every: timedelta

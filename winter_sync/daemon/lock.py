@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from winter_sync.core import (
     STATE_DIR,
     UsageError,
-    explained,
+    closing_descriptor,
     is_there,
     open_directory,
-    open_own,
-    open_root,
-    opened,
+    open_own_file,
+    open_root_directory,
+    storage_errors_explained,
 )
 
 if TYPE_CHECKING:
@@ -44,13 +44,13 @@ def root_lock(root: Path, since: datetime) -> Iterator[None]:
     """
     path = root / STATE_DIR / _LOCK
     with (
-        explained(path),
-        opened(open_root(root)) as top,
-        opened(open_directory(STATE_DIR, top, root / STATE_DIR, ours=True)) as ours,
+        storage_errors_explained(path),
+        closing_descriptor(open_root_directory(root)) as top,
+        closing_descriptor(open_directory(STATE_DIR, top, root / STATE_DIR, ours=True)) as ours,
     ):
-        descriptor = open_own(path, os.O_RDWR | os.O_CREAT, ours)
+        descriptor = open_own_file(path, os.O_RDWR | os.O_CREAT, ours)
     try:
-        with explained(path):
+        with storage_errors_explained(path):
             _lock(descriptor, root)
             _write_holder(descriptor, since)
         yield

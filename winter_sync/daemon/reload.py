@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from winter_sync.core import Reloading, ReloadRefused, Sink, WinterSyncError, explained
+from winter_sync.core import (
+    Reloading,
+    ReloadRefused,
+    Sink,
+    WinterSyncError,
+    storage_errors_explained,
+)
 from winter_sync.daemon.lock import check_root_is_free
 from winter_sync.web import Sources, serving
 
@@ -62,7 +68,7 @@ class Reloader:
         """Read the configuration again; return False if it is wrong, and the old one stays."""
         self._notifier.reloading()
         try:
-            with explained(self._settings.root):
+            with storage_errors_explained(self._settings.root):
                 configuration = self._load()
             self._check_root(configuration.settings.root)
             await self._check_listening(configuration.settings.http.listen)

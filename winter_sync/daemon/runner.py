@@ -25,7 +25,7 @@ from winter_sync.sync import Report, RollingCheck, Work
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from winter_sync.core import Rhythm, Selection, Subject, Time
+    from winter_sync.core import PollSchedule, Selection, Subject, Time
     from winter_sync.daemon.watchdog import Watchdog
     from winter_sync.sync import Mirror
 
@@ -66,7 +66,7 @@ class Daemon:
         self,
         mirror: Mirror,
         *,
-        rhythm: Callable[[Subject], Rhythm],
+        rhythm: Callable[[Subject], PollSchedule],
         retry_refused_every: timedelta,
         check_rate: int = 0,
         check_every: timedelta = timedelta(days=30),

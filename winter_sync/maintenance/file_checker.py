@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from winter_sync.catalog import CatalogThread, Checks, Files
-from winter_sync.core import Beneath, Damage
+from winter_sync.core import Damage, TreeFiles
 from winter_sync.sync import PIECE, Examination, Throttle, glance
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ class FileChecker:
     # --- in threads ----------------------------------------------------------------------------
 
     def _glance_at_all(self, products: Sequence[Held]) -> list[Seen]:
-        with Beneath(self._root, follow_links=self._follow_links) as files:
+        with TreeFiles(self._root, follow_links=self._follow_links) as files:
             return [glance(files, held) for held in products]
 
     def _read_all(self, products: Sequence[Held]) -> list[Seen]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, TextIO, cast
 
 import structlog
 
-from winter_sync.core import printable
+from winter_sync.core import escape_unprintable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -140,7 +140,7 @@ def _people_first(*, colors: bool) -> Processor:
 def _printable(_: WrappedLogger, __: str, fields: EventDict) -> EventDict:
     """Write out what would steer a terminal, or begin a line that nobody logged."""
     return {
-        key: printable(value, keep="\n" if key in _MANY_LINES else "")
+        key: escape_unprintable(value, keep="\n" if key in _MANY_LINES else "")
         if isinstance(value, str)
         else value
         for key, value in fields.items()

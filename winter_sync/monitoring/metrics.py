@@ -54,7 +54,7 @@ from winter_sync.core import (
     StorageError,
     StorageFailing,
     WindowHalved,
-    space_of,
+    free_space,
 )
 from winter_sync.monitoring import metric_definitions as table
 from winter_sync.monitoring.status import read_last_night
@@ -351,7 +351,7 @@ async def _from_catalog(
 async def _from_disk(watched: Watched) -> Sequence[Family]:
     """Ask the file system, in a thread: one that is far away and gone may never answer."""
     try:
-        free = await asyncio.to_thread(space_of, watched.root)
+        free = await asyncio.to_thread(free_space, watched.root)
     except OSError:
         return ()
     return _gauge(table.FREE, {(): free}), _gauge(table.MIN_FREE, {(): watched.min_free})

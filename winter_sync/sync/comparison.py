@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from winter_sync.core import (
     Instrument,
-    Known,
+    KnownProduct,
     Product,
     Row,
     State,
-    all_marks,
-    marks_of,
+    marks_of_row,
+    united_marks,
 )
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ class Comparison:
         return Comparison(new, changed, returned, same, self.withdrawn)
 
 
-def compare(rows: Iterable[Row], known: Iterable[Known], expected: Iterable[Product]) -> Comparison:
+def compare(
+    rows: Iterable[Row], known: Iterable[KnownProduct], expected: Iterable[Product]
+) -> Comparison:
     """Return what is new, changed, back or gone; the order of the rows does not matter.
 
     Parameters
@@ -78,12 +80,12 @@ def one_row_each(rows: Iterable[Row]) -> list[Row]:
 
 
 def _merged(rows: Sequence[Row]) -> Row:
-    marks = all_marks(rows)
+    marks = united_marks(rows)
     chosen = max(rows, key=repr)
     return replace(chosen, lastmodified=marks.lastmodified, pipeversion=marks.pipeversion)
 
 
-def _bin(result: Comparison, row: Row, known: Known | None) -> list[Row]:
+def _bin(result: Comparison, row: Row, known: KnownProduct | None) -> list[Row]:
     if known is None:
         return result.new
     if is_reprocessed(row, known):
@@ -91,7 +93,7 @@ def _bin(result: Comparison, row: Row, known: Known | None) -> list[Row]:
     return result.returned if known.withdrawn else result.same
 
 
-def is_reprocessed(row: Row, known: Known) -> bool:
+def is_reprocessed(row: Row, known: KnownProduct) -> bool:
     """Return whether a listing says that a product's content may no longer be what we hold.
 
     The marks belong to the exposure and are set when the pipeline ingests it. An exposure is the
@@ -101,4 +103,4 @@ def is_reprocessed(row: Row, known: Known) -> bool:
     """
     if known.state is State.WANTED or not row.product.image_type.traits.may_be_reprocessed:
         return False
-    return not known.settled_marks.cover(marks_of(row))
+    return not known.settled_marks.cover(marks_of_row(row))

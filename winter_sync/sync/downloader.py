@@ -32,8 +32,8 @@ from winter_sync.core import (
     Time,
     TransientError,
     WinterSyncError,
-    off_loop,
-    to_the_end,
+    run_in_thread,
+    wait_until_done,
 )
 from winter_sync.sync.fetcher import Fetched, Fetcher
 
@@ -137,7 +137,7 @@ class Downloader:
         candidates = await self._candidates(scope, _CANDIDATES)
         if not candidates:
             return ()
-        room = await off_loop(self._threads, self._session.tree.space.free)
+        room = await run_in_thread(self._threads, self._session.tree.space.free)
         room -= sum(self._coming.values())
         chosen = work.choose(candidates, room)
         if not chosen and len(candidates) == _CANDIDATES:
@@ -155,7 +155,7 @@ class Downloader:
             fetched = await self._fetch_or_fail(batch)
         except BaseException as error:
             ending = self._end(batch, began, self._give_back(batch), _trouble(error), _cause(error))
-            await to_the_end(asyncio.create_task(ending))
+            await wait_until_done(asyncio.create_task(ending))
             if isinstance(error, RefusedError):
                 work.refuse(batch.program, error)
             elif not isinstance(error, TransientError):
@@ -165,7 +165,7 @@ class Downloader:
             return
         committing = self._commit(batch, fetched)
         ending = self._end(batch, began, committing, fetched.trouble, fetched.cause)
-        await to_the_end(asyncio.create_task(ending))
+        await wait_until_done(asyncio.create_task(ending))
         report.count(fetched.outcomes)
         if fetched.refused is not None and len(batch.candidates) > 1:
             work.refuse(batch.program, fetched.refused)
@@ -230,7 +230,9 @@ class Downloader:
 
     async def _give_back(self, batch: Batch) -> None:
         """Release a batch of which nothing was learnt; what it published before is adopted."""
-        evidence = await off_loop(self._threads, self._session.recover_evidence, batch.identifier)
+        evidence = await run_in_thread(
+            self._threads, self._session.recover_evidence, batch.identifier
+        )
         for one in evidence:
             await self._catalog.outcomes(Outcomes.adopt, one)
         await self._catalog.queue(Queue.release, batch.candidates)

@@ -20,7 +20,7 @@ from winter_sync.core import (
     StorageError,
     TransientError,
     WinterSyncError,
-    off_loop,
+    run_in_thread,
 )
 from winter_sync.sync.coordination import Work
 from winter_sync.sync.report import Report
@@ -132,16 +132,16 @@ class Mirror:
         """Put in order what killed processes left: adopt what they published, free the rest."""
         tree = self.session.tree
         claimants = await self.catalog.queue(Queue.claimants)
-        sessions = await off_loop(self.threads, tree.sessions.take_over_dead)
+        sessions = await run_in_thread(self.threads, tree.sessions.take_over_dead)
         dead = [name for name, is_alive in sessions.items() if not is_alive]
         adopted = 0
         for name in dead:
-            for evidence in await off_loop(self.threads, tree.recover_evidence, name):
+            for evidence in await run_in_thread(self.threads, tree.recover_evidence, name):
                 adopted += await self.catalog.outcomes(Outcomes.adopt, evidence)
         alive = set(sessions) - set(dead)
         released = await self.catalog.queue(Queue.release_sessions, alive, claimants)
         for name in dead:
-            await off_loop(self.threads, tree.sessions.remove, name)
+            await run_in_thread(self.threads, tree.sessions.remove, name)
         if adopted or released:
             self.emit(Recovered(adopted, released))
 

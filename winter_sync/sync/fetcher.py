@@ -23,7 +23,7 @@ from winter_sync.core import (
     RefusedError,
     TransientError,
     Unchanged,
-    off_loop,
+    run_in_thread,
 )
 from winter_sync.formats import Limits
 from winter_sync.sync.receiver import Intake
@@ -114,7 +114,7 @@ class Fetcher:
         StorageError
             If the disk cannot take it.
         """
-        blocked = await off_loop(self._threads, self._blocked, batch)
+        blocked = await run_in_thread(self._threads, self._blocked, batch)
         for outcome in blocked:
             self._emit(ProductFinished(outcome))
         without = {outcome.candidate for outcome in blocked}
@@ -184,7 +184,7 @@ class Fetcher:
                 async for block in download.blocks():
                     if work is not None:
                         await work
-                    work = asyncio.create_task(off_loop(self._threads, intake.feed, block))
+                    work = asyncio.create_task(run_in_thread(self._threads, intake.feed, block))
                     self._emit(Received(batch, len(block)))
             finally:
                 if work is not None:

@@ -15,7 +15,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from winter_sync.catalog import Check
-from winter_sync.core import Beneath, Damage, DamagedFileError, Fault, LinkError, kind_of
+from winter_sync.core import (
+    Damage,
+    DamagedFileError,
+    Fault,
+    SymbolicLinkError,
+    TreeFiles,
+    file_kind,
+)
 from winter_sync.formats import check_file
 
 if TYPE_CHECKING:
@@ -59,7 +66,7 @@ class Seen:
     size: int = 0
 
 
-def glance(files: Beneath, held: Held) -> Seen:
+def glance(files: TreeFiles, held: Held) -> Seen:
     """Return what can be told of a file without opening it: one `lstat`."""
     try:
         found = files.lstat(held.path)
@@ -74,7 +81,7 @@ def glances(root: Path, some: Iterable[Held], *, follow_links: bool = False) -> 
     What was found wrong before and looks right now is told, too. Content that was found wrong is
     not: a glance cannot take that back.
     """
-    with Beneath(root, follow_links=follow_links) as files:
+    with TreeFiles(root, follow_links=follow_links) as files:
         seen = (glance(files, held) for held in some)
         return [one for one in seen if _is_news(one)]
 
@@ -115,7 +122,7 @@ class Examination:
         self._descriptor = -1
         self._found: os.stat_result | None = None
         self._early: Seen | None = None
-        with Beneath(root, follow_links=follow_links) as files:
+        with TreeFiles(root, follow_links=follow_links) as files:
             try:
                 self._descriptor = files.open(held.path)
                 self._found = os.fstat(self._descriptor)
@@ -230,7 +237,7 @@ def _differs(
 
 
 def _kind(found: os.stat_result) -> str:
-    return f"{kind_of(found.st_mode)} has its name"
+    return f"{file_kind(found.st_mode)} has its name"
 
 
 def _same_time(found: int, published: int | None) -> bool:
@@ -240,9 +247,9 @@ def _same_time(found: int, published: int | None) -> bool:
     return found % _SECOND == 0 and abs(found - published) < _COARSE
 
 
-def _not_opened(files: Beneath, held: Held, failed: OSError) -> Seen:
+def _not_opened(files: TreeFiles, held: Held, failed: OSError) -> Seen:
     """Tell a file that is not regular from one that cannot be read."""
-    if failed.errno in _NOT_REGULAR and not isinstance(failed, LinkError):
+    if failed.errno in _NOT_REGULAR and not isinstance(failed, SymbolicLinkError):
         try:
             return Seen(Check(held, *_differs(files.lstat(held.path), held, times=False)))
         except OSError as gone:
@@ -253,6 +260,6 @@ def _not_opened(files: Beneath, held: Held, failed: OSError) -> Seen:
 def _failed(held: Held, failed: OSError) -> Seen:
     if failed.errno in _GONE:
         return Seen(Check(held, Damage.MISSING, _NO_FILE))
-    if isinstance(failed, LinkError):
+    if isinstance(failed, SymbolicLinkError):
         return Seen(Check(held), unreadable=f"{failed.filename}: {_LINK}")
     return Seen(Check(held), unreadable=failed.strerror or str(failed))

@@ -24,7 +24,7 @@ from winter_sync.core import (
     TransientError,
     WindowHalved,
     WinterSyncError,
-    off_loop,
+    run_in_thread,
     shares,
 )
 from winter_sync.formats import unknown_suffix
@@ -46,12 +46,12 @@ if TYPE_CHECKING:
     from winter_sync.archive import Api, Listing
     from winter_sync.core import (
         Instrument,
-        Known,
+        KnownProduct,
         Layout,
         Night,
+        PollSchedule,
         Product,
         Program,
-        Rhythm,
         Row,
         Selection,
         Subject,
@@ -138,7 +138,7 @@ class Poller:
         catalog: CatalogThread,
         threads: Executor,
         layout: Layout,
-        rhythm: Callable[[Subject], Rhythm],
+        rhythm: Callable[[Subject], PollSchedule],
         emit: Sink,
         time: Time,
     ) -> None:
@@ -226,7 +226,7 @@ class Poller:
             await self._record_failure(Query(subject, self._api.today), error)
             raise
 
-    async def _sweep_is_due(self, subject: Subject, rhythm: Rhythm) -> bool:
+    async def _sweep_is_due(self, subject: Subject, rhythm: PollSchedule) -> bool:
         last = await self._catalog.polls(Polls.last_sweep, subject)
         return last is None or not timedelta(0) <= self._time.clock() - last < rhythm.sweep_every
 
@@ -401,7 +401,7 @@ class Poller:
         if query.subject.region is not None:
             unlisted = comparison.withdrawn
             comparison = replace(comparison, withdrawn=[])
-        placed, faults, untold = await off_loop(
+        placed, faults, untold = await run_in_thread(
             self._threads, self._place, list(comparison.rows), listing
         )
         poll = Poll(
@@ -440,7 +440,7 @@ class Poller:
             Listings.known, [row.product.identity for row in listing.rows]
         )
         expected = await self._expected(query, listing, look) if whole else []
-        return await off_loop(self._threads, _comparison, listing, known, expected, look)
+        return await run_in_thread(self._threads, _comparison, listing, known, expected, look)
 
     async def _expected(self, query: Query, listing: Listing, look: _Look) -> list[Product]:
         """Return what an answer must list; of a second look, only what the first did not."""
@@ -513,7 +513,7 @@ def _refuse_unknown_format(product: Product, redact: Callable[[str], str]) -> No
 
 
 def _comparison(
-    listing: Listing, known: Sequence[Known], expected: Sequence[Product], look: _Look
+    listing: Listing, known: Sequence[KnownProduct], expected: Sequence[Product], look: _Look
 ) -> Comparison:
     """Return what an answer means for what is known, less the rows that are not looked for."""
     comparison = compare(listing.rows, known, expected)

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog import CatalogThread, Checks, Damaged, Files, Listings, Polls, Scope, Views
-from winter_sync.core import Damage, FilesChanged, FilesLost, FilesUnreadable, Night, off_loop
+from winter_sync.core import Damage, FilesChanged, FilesLost, FilesUnreadable, Night, run_in_thread
 from winter_sync.sync.file_check import Seen, glances
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from winter_sync.catalog import Check, Held
-    from winter_sync.core import Rhythm, Selection, Sink, Subject, Time
+    from winter_sync.core import PollSchedule, Selection, Sink, Subject, Time
 
 _NAMED = 5
 """How many files are named when something is told of many."""
@@ -79,7 +79,7 @@ class QuickLook:
         root: Path,
         make_sure: Callable[[], None],
         threads: Executor,
-        rhythm: Callable[[Subject], Rhythm],
+        rhythm: Callable[[Subject], PollSchedule],
         emit: Sink,
         time: Time,
         follow_links: bool = False,
@@ -135,7 +135,7 @@ class QuickLook:
         looked = Looked()
         for night in await self._catalog.files(Files.held_nights, scope):
             held = await self._catalog.files(Files.held, scope, night)
-            seen = await off_loop(self._threads, self._glances, held)
+            seen = await run_in_thread(self._threads, self._glances, held)
             known = sum(1 for one in _changed_before(held, seen))
             looked += await self.settle(seen) + Looked(changed=known)
             went_on()
@@ -153,7 +153,7 @@ class QuickLook:
         """
         lost = [one.check for one in seen if one.check.damage is Damage.MISSING]
         if lost:
-            await off_loop(self._threads, self._make_sure)
+            await run_in_thread(self._threads, self._make_sure)
             lost = await self._catalog.checks(Checks.want_lost, lost)
         record = Checks.record if in_full else Checks.record_quick
         others = [one.check for one in seen if _is_to_record(one, in_full=in_full)]

@@ -26,7 +26,7 @@ from winter_sync.core import (
     Product,
     Published,
     Unchanged,
-    explained,
+    storage_errors_explained,
 )
 from winter_sync.formats import Limits, MemberEnd, MemberStart, Output, Unzipper, check_file
 from winter_sync.tree import Part, Reservation, Session
@@ -294,7 +294,7 @@ def _judge(part: Part, candidate: Candidate, redact: Callable[[str], str]) -> st
     """
     product = candidate.product
     extensions = product.image_type.for_camera(product.instrument).extensions
-    with explained(part.path):
+    with storage_errors_explained(part.path):
         try:
             verdict = check_file(
                 part.descriptor, product.filename, extensions=extensions, redact=redact

@@ -7,7 +7,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog import CatalogThread, Checks, Files, Scope, instant_text
-from winter_sync.core import FAILED_FILE_CHECK, CheckPaused, FileChecked, StorageError, off_loop
+from winter_sync.core import (
+    FAILED_FILE_CHECK,
+    CheckPaused,
+    FileChecked,
+    StorageError,
+    run_in_thread,
+)
 from winter_sync.sync.file_check import PIECE, Examination, Throttle
 
 if TYPE_CHECKING:
@@ -117,12 +123,12 @@ class RollingCheck:
             self._found_lost()
 
     async def _read(self, held: Held) -> Seen:
-        examination = await off_loop(self._threads, self._examination, held, self._piece)
+        examination = await run_in_thread(self._threads, self._examination, held, self._piece)
         with examination:
-            while size := await off_loop(self._threads, examination.step):
+            while size := await run_in_thread(self._threads, examination.step):
                 await self._time.sleep(self._throttle.delay(size))
                 await self._until_idle()
-            return await off_loop(self._threads, lambda: examination.seen)
+            return await run_in_thread(self._threads, lambda: examination.seen)
 
     async def _until_idle(self) -> None:
         while self._is_busy():

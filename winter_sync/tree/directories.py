@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from winter_sync.core import (
     STATE_DIR,
     StorageError,
-    explained,
     make_directory,
     open_directory,
-    open_root,
-    parts_of,
+    open_root_directory,
+    path_parts,
+    storage_errors_explained,
     sync_directory,
 )
 
@@ -52,7 +52,7 @@ class Directories:
             If no product can be there.
         """
         try:
-            parts = parts_of(path)
+            parts = path_parts(path)
             if parts[0] == STATE_DIR:
                 raise ValueError(f"{path!r} is a place of our own")  # noqa: TRY301 - said as below
             return self._root.path.joinpath(*parts)
@@ -71,7 +71,7 @@ class Directories:
         """
         place = self.place(path)
         try:
-            with explained(place):
+            with storage_errors_explained(place):
                 self._walk_to(place)
         except StorageError as refused:
             if refused.errno in _OBSTACLES:
@@ -80,7 +80,7 @@ class Directories:
 
     def _walk_to(self, place: Path) -> None:
         """Raise the error of whatever blocks the way to a place."""
-        descriptor, where = open_root(self._root.path, look=True), self._root.path
+        descriptor, where = open_root_directory(self._root.path, look=True), self._root.path
         try:
             device = os.fstat(descriptor).st_dev
             for part in place.parent.relative_to(self._root.path).parts:

@@ -7,7 +7,13 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from winter_sync.core import NO_HARD_LINKS, StorageError, explained, sync_directory, take_lock
+from winter_sync.core import (
+    NO_HARD_LINKS,
+    StorageError,
+    storage_errors_explained,
+    sync_directory,
+    take_lock,
+)
 
 _ELSEWHERE = "Mount it with options that allow this, or set another mirror.root."
 
@@ -48,7 +54,7 @@ def probe_file_system(place: Path) -> FileSystemReport:
         If not even files can be written there.
     """
     with (
-        explained(place),
+        storage_errors_explained(place),
         tempfile.TemporaryDirectory(dir=place, prefix=".winter-sync-check-") as name,
     ):
         directory = Path(name)

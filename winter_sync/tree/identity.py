@@ -6,7 +6,14 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from winter_sync.core import StorageError, explained, is_directory, open_root, opened, refuse_shared
+from winter_sync.core import (
+    StorageError,
+    closing_descriptor,
+    is_directory,
+    open_root_directory,
+    refuse_writable_by_others,
+    storage_errors_explained,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,12 +65,12 @@ def refuse_other_writers(tree: Tree, state: Path) -> None:
     if state == tree.own_directory:
         return
     with (
-        explained(state),
+        storage_errors_explained(state),
         suppress(FileNotFoundError, NotADirectoryError),
-        opened(open_root(state)) as directory,
+        closing_descriptor(open_root_directory(state)) as directory,
     ):
         group = tree.root.stat().st_gid if is_directory(tree.root) else os.getegid()
-        refuse_shared(directory, state, group)
+        refuse_writable_by_others(directory, state, group)
 
 
 def lost_mirror(root: Path, catalog: Path | None = None) -> StorageError:

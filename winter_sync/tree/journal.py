@@ -11,10 +11,10 @@ from winter_sync.core import (
     Evidence,
     Instrument,
     Marks,
-    open_own,
-    opened,
-    parts_of,
-    read_own,
+    closing_descriptor,
+    open_own_file,
+    path_parts,
+    read_own_file,
     sync_directory,
     write_all,
 )
@@ -50,7 +50,7 @@ def append(evidence: Evidence, journal: Path, session: int) -> None:
     """
     record = f"\n{json.dumps(asdict(evidence))}\n".encode()
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-    with opened(open_own(journal, flags, session)) as file:
+    with closing_descriptor(open_own_file(journal, flags, session)) as file:
         is_new = os.fstat(file).st_size == 0
         write_all(file, record)
         os.fsync(file)
@@ -61,7 +61,7 @@ def append(evidence: Evidence, journal: Path, session: int) -> None:
 def read(journal: Path, session: int) -> list[Evidence]:
     """Return what was journalled; a line that a crash cut short proves nothing."""
     try:
-        content = read_own(journal, _LONGEST, session)
+        content = read_own_file(journal, _LONGEST, session)
     except FileNotFoundError:
         return []
     found = map(_evidence_in, content.decode(errors="replace").splitlines())
@@ -75,8 +75,8 @@ def _evidence_in(line: str) -> Evidence | None:
         fields["instrument"] = Instrument(fields["instrument"])
         fields["marks"] = Marks(**fields["marks"])
         evidence = Evidence(**fields)
-        parts_of(evidence.path)
-        parts_of(evidence.kept or evidence.path)
+        path_parts(evidence.path)
+        path_parts(evidence.kept or evidence.path)
     except (ValueError, TypeError, KeyError, RecursionError, AttributeError):
         return None
     return evidence if _has_right_types(evidence) else None

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from winter_sync.core import is_directory, open_regular, opened, read_regular, write_all
+from winter_sync.core import closing_descriptor, is_directory, open_regular, read_regular, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +64,7 @@ class KnownRoots:
             temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}")
             temporary.unlink(missing_ok=True)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-            with opened(open_regular(temporary, flags)) as file:
+            with closing_descriptor(open_regular(temporary, flags)) as file:
                 write_all(file, f"{json.dumps(known, indent=2)}\n".encode())
             temporary.rename(self.path)
 

@@ -8,7 +8,13 @@ import shlex
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from winter_sync.core import StorageError, open_own, opened, read_own, write_all
+from winter_sync.core import (
+    StorageError,
+    closing_descriptor,
+    open_own_file,
+    read_own_file,
+    write_all,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +41,7 @@ def read_marker(path: Path, directory: int) -> str:
     FileNotFoundError
         If there is none.
     """
-    content = read_own(path, _LONGEST, directory)
+    content = read_own_file(path, _LONGEST, directory)
     try:
         edition, name = _fields_of(json.loads(content))
     except (ValueError, KeyError, TypeError, RecursionError) as broken:
@@ -61,7 +67,9 @@ def write_marker(path: Path, name: str, directory: int) -> None:
     temporary = path.with_suffix(".new")
     with suppress(FileNotFoundError):
         os.unlink(temporary.name, dir_fd=directory)
-    with opened(open_own(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, directory)) as file:
+    with closing_descriptor(
+        open_own_file(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, directory)
+    ) as file:
         write_all(file, f"{json.dumps({'format': _FORMAT, 'id': name})}\n".encode())
         os.fsync(file)
     os.rename(temporary.name, path.name, src_dir_fd=directory, dst_dir_fd=directory)

@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from winter_sync.core import explained, opened, sync_directory
+from winter_sync.core import closing_descriptor, storage_errors_explained, sync_directory
 from winter_sync.tree import journal
 from winter_sync.tree.directories import mode_of
 from winter_sync.tree.staging import Part
@@ -44,7 +44,7 @@ class Session:
     def stage(self) -> Part:
         """Open an empty part."""
         path = self._directory / f"{next(self._numbers)}.part"
-        with explained(path):
+        with storage_errors_explained(path):
             return Part(path, self._descriptor)
 
     def publish(self, part: Part, evidence: Evidence, *, batch: str, keep: bool) -> Evidence:
@@ -69,7 +69,10 @@ class Session:
         """
         target = self.tree.directories.place(evidence.path)
         parent = PurePosixPath(evidence.path).parent
-        with explained(target), opened(self.tree.directories.make(parent)) as directory:
+        with (
+            storage_errors_explained(target),
+            closing_descriptor(self.tree.directories.make(parent)) as directory,
+        ):
             self.tree.share_with_group(part, directory, target.parent)
             part.sync()
             if keep and mode_of(target.name, directory):
@@ -84,13 +87,13 @@ class Session:
     def recover_evidence(self, batch: str) -> list[Evidence]:
         """Return what a batch has put into the tree so far, made durable."""
         path = self._journal(batch)
-        with explained(path):
+        with storage_errors_explained(path):
             journalled = journal.read(path, self._descriptor)
         return self.tree.make_durable(journalled)
 
     def forget_journal(self, batch: str) -> None:
         """Remove the journal of a batch; call it once the catalog holds all its publications."""
-        with explained(self._directory), suppress(FileNotFoundError):
+        with storage_errors_explained(self._directory), suppress(FileNotFoundError):
             os.unlink(self._journal(batch).name, dir_fd=self._descriptor)
 
     def _journal(self, batch: str) -> Path:

@@ -10,7 +10,13 @@ from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from winter_sync.core import NO_HARD_LINKS, STATE_DIR, open_own, opened, sync_directory
+from winter_sync.core import (
+    NO_HARD_LINKS,
+    STATE_DIR,
+    closing_descriptor,
+    open_own_file,
+    sync_directory,
+)
 from winter_sync.tree.directories import mode_of, system_error
 from winter_sync.tree.staging import Reservation
 
@@ -60,7 +66,7 @@ class Revisions:
             The second name, relative to the root.
         """
         place = PurePosixPath(REVISIONS, path)
-        with opened(self._directories.make(place.parent)) as revisions:
+        with closing_descriptor(self._directories.make(place.parent)) as revisions:
             for number in count(1):
                 kept = place.with_name(_numbered(place.name, number))
                 if self._link(place.name, directory, kept.name, revisions, stage):
@@ -98,7 +104,10 @@ class Revisions:
         if not stat.S_ISREG(found.st_mode):
             os.rename(name, kept, src_dir_fd=directory, dst_dir_fd=revisions)
             return True
-        with stage() as part, opened(open_own(Path(name), os.O_RDONLY, directory)) as file:
+        with (
+            stage() as part,
+            closing_descriptor(open_own_file(Path(name), os.O_RDONLY, directory)) as file,
+        ):
             self._copy_content(file, part, found)
             part.rename(kept, revisions)
         return True

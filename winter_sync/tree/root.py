@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 from winter_sync.core import (
     STATE_DIR,
     StorageError,
-    explained,
+    closing_descriptor,
     is_directory,
-    lock,
+    lock_file,
     make_directory,
     open_directory,
-    open_own,
-    open_root,
-    opened,
-    refuse_shared,
+    open_own_file,
+    open_root_directory,
+    refuse_writable_by_others,
+    storage_errors_explained,
     sync_directory,
 )
 from winter_sync.tree.marker import MARKER, read_marker, write_marker
@@ -54,7 +54,7 @@ class Root:
 
     def open(self) -> int:
         """Open the root, which must stay the same one as long as a session works in it."""
-        descriptor = open_root(self.path)
+        descriptor = open_root_directory(self.path)
         if self._identity not in {None, _identity(descriptor)}:
             os.close(descriptor)
             said = "this is not the directory any more that it was when work began"
@@ -63,7 +63,7 @@ class Root:
 
     def pin(self) -> None:
         """Refuse, from now on, another directory in the place of the root."""
-        with opened(self.open()) as root:
+        with closing_descriptor(self.open()) as root:
             self._identity = _identity(root)
 
     def unpin(self) -> None:
@@ -72,10 +72,10 @@ class Root:
 
     def open_own(self) -> int:
         """Open our own directory, unless others could change what is in it."""
-        with opened(self.open()) as root:
+        with closing_descriptor(self.open()) as root:
             descriptor = self._enter_own(root)
             try:
-                refuse_shared(descriptor, self.own_directory, os.fstat(root).st_gid)
+                refuse_writable_by_others(descriptor, self.own_directory, os.fstat(root).st_gid)
             except BaseException:
                 os.close(descriptor)
                 raise
@@ -97,11 +97,11 @@ class Root:
         """
         path = self.own_directory / _SESSIONS_LOCK
         with (
-            opened(self.open_own()) as own,
-            opened(open_own(path, os.O_RDWR | os.O_CREAT, own)) as file,
+            closing_descriptor(self.open_own()) as own,
+            closing_descriptor(open_own_file(path, os.O_RDWR | os.O_CREAT, own)) as file,
         ):
-            lock(file, path)
-            with opened(self.open_staging(own)) as staging:
+            lock_file(file, path)
+            with closing_descriptor(self.open_staging(own)) as staging:
                 yield staging
 
     def _enter_own(self, root: int) -> int:
@@ -112,9 +112,12 @@ class Root:
     def mirror_name(self) -> str | None:
         """Return the name of the mirror that is here, from its marker; None if there is none."""
         path = self.own_directory / MARKER
-        with explained(path):
+        with storage_errors_explained(path):
             try:
-                with opened(open_root(self.path)) as root, opened(self._enter_own(root)) as own:
+                with (
+                    closing_descriptor(open_root_directory(self.path)) as root,
+                    closing_descriptor(self._enter_own(root)) as own,
+                ):
                     return read_marker(path, own)
             except (FileNotFoundError, NotADirectoryError):
                 return None
@@ -128,11 +131,11 @@ class Root:
             The name of the mirror, which is the proposed one if there was none, and whether the
             file system can sync directories.
         """
-        with explained(self.path):
+        with storage_errors_explained(self.path):
             _make_root(self.path)
-            with opened(self.open()) as root:
+            with closing_descriptor(self.open()) as root:
                 os.close(make_directory(STATE_DIR, root, self.own_directory, ours=True))
-                with opened(self.open_own()) as own:
+                with closing_descriptor(self.open_own()) as own:
                     os.close(make_directory(_STAGING, own, self.staging, ours=True))
                     name = self._name_or_mark(proposed, own)
                     return name, sync_directory(own) and sync_directory(root)
@@ -152,7 +155,10 @@ class Root:
         StorageError
             If it is a link, belongs to another user, or may be written by others.
         """
-        with explained(self.own_directory), suppress(FileNotFoundError, NotADirectoryError):
+        with (
+            storage_errors_explained(self.own_directory),
+            suppress(FileNotFoundError, NotADirectoryError),
+        ):
             os.close(self.open_own())
 
 

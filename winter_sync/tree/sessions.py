@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from winter_sync.core import (
     Evidence,
     StorageError,
-    explained,
-    opened,
+    closing_descriptor,
+    storage_errors_explained,
     sync_directory,
     take_lock,
 )
@@ -56,7 +56,7 @@ class Sessions:
         """
         directory = self.directory(name)
         with ExitStack() as stack:
-            with explained(directory), self._root.sessions_locked() as staging:
+            with storage_errors_explained(directory), self._root.sessions_locked() as staging:
                 os.mkdir(name, dir_fd=staging)
                 descriptor = self._root.open_session(name, staging)
                 stack.callback(os.close, descriptor)
@@ -68,7 +68,10 @@ class Sessions:
 
     def _end(self, name: str, descriptor: int) -> None:
         """Remove the directory of a session, or leave it to the next start for its evidence."""
-        with explained(self.directory(name)), self._root.sessions_locked() as staging:
+        with (
+            storage_errors_explained(self.directory(name)),
+            self._root.sessions_locked() as staging,
+        ):
             if not journal.journals_in(descriptor):
                 _remove(name, staging)
         self._root.unpin()
@@ -79,7 +82,7 @@ class Sessions:
         A dead one stays locked until `remove`: other processes take it for alive meanwhile, so
         that no two recover it at once.
         """
-        with explained(self._root.staging), self._root.sessions_locked() as staging:
+        with storage_errors_explained(self._root.staging), self._root.sessions_locked() as staging:
             return {name: not self._take_over(name, staging) for name in _directories_in(staging)}
 
     def abandoned(self) -> list[Path]:
@@ -90,7 +93,10 @@ class Sessions:
         found = []
         with suppress(OSError, StorageError), self._root.sessions_locked() as staging:
             for name in _directories_in(staging):
-                with suppress(OSError), opened(self._root.open_session(name, staging)) as directory:
+                with (
+                    suppress(OSError),
+                    closing_descriptor(self._root.open_session(name, staging)) as directory,
+                ):
                     os.close(take_lock(self.directory(name) / _LOCK, directory))
                     found.append(self.directory(name))
         return found
@@ -98,7 +104,7 @@ class Sessions:
     def _take_over(self, name: str, staging: int) -> bool:
         """Lock the directory of a dead session; False if its process lives."""
         if name not in self._taken_over:
-            with opened(self._root.open_session(name, staging)) as directory:
+            with closing_descriptor(self._root.open_session(name, staging)) as directory:
                 try:
                     self._taken_over[name] = take_lock(self.directory(name) / _LOCK, directory)
                 except BlockingIOError:
@@ -108,17 +114,22 @@ class Sessions:
     def journalled(self, name: str) -> list[Evidence]:
         """Return what a session wrote down, whether or not it came about."""
         path, found = self.directory(name), list[Evidence]()
-        with explained(path), suppress(FileNotFoundError), ExitStack() as stack:
-            own = stack.enter_context(opened(self._root.open_own()))
-            staging = stack.enter_context(opened(self._root.open_staging(own)))
-            directory = stack.enter_context(opened(self._root.open_session(name, staging)))
+        with storage_errors_explained(path), suppress(FileNotFoundError), ExitStack() as stack:
+            own = stack.enter_context(closing_descriptor(self._root.open_own()))
+            staging = stack.enter_context(closing_descriptor(self._root.open_staging(own)))
+            directory = stack.enter_context(
+                closing_descriptor(self._root.open_session(name, staging))
+            )
             for file in journal.journals_in(directory):
                 found += journal.read(path / file, directory)
         return found
 
     def remove(self, name: str) -> None:
         """Remove what a dead session left, once its evidence was read."""
-        with explained(self.directory(name)), self._root.sessions_locked() as staging:
+        with (
+            storage_errors_explained(self.directory(name)),
+            self._root.sessions_locked() as staging,
+        ):
             if name in _directories_in(staging) and self._take_over(name, staging):
                 _remove(name, staging)
             if name in self._taken_over:

@@ -12,7 +12,14 @@ import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from winter_sync.core import NO_SPACE, StorageError, explained, open_own, read_regular, show_size
+from winter_sync.core import (
+    NO_SPACE,
+    StorageError,
+    open_own_file,
+    read_regular,
+    show_size,
+    storage_errors_explained,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,8 +64,8 @@ class Space:
         `within` is the descriptor of its directory.
         """
         path = session / _RECORD
-        with explained(path):
-            self._records[path] = open_own(path, os.O_WRONLY | os.O_CREAT, within)
+        with storage_errors_explained(path):
+            self._records[path] = open_own_file(path, os.O_WRONLY | os.O_CREAT, within)
         try:
             yield
         finally:
@@ -66,7 +73,7 @@ class Space:
 
     def free(self) -> int:
         """Return how many bytes can still be reserved; negative where others took too much."""
-        with explained(self._root):
+        with storage_errors_explained(self._root):
             free = self._free_space(self._root)
         return free - self._min_free - self._reserved - self._reserved_by_others()
 

@@ -7,7 +7,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
-from winter_sync.core import explained, write_all
+from winter_sync.core import storage_errors_explained, write_all
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,14 +52,14 @@ class Part:
         """Append bytes."""
         self._is_synced = False
         self._digest.update(data)
-        with explained(self.path):
+        with storage_errors_explained(self.path):
             write_all(self._descriptor, data)
         self.size += len(data)
 
     def sync(self) -> None:
         """Make the file durable, unless it is already."""
         if not self._is_synced:
-            with explained(self.path):
+            with storage_errors_explained(self.path):
                 os.fsync(self._descriptor)
             self._is_synced = True
 
@@ -81,7 +81,7 @@ class Part:
     def discard(self) -> None:
         """Remove the file, if it was not published."""
         self.close()
-        with explained(self.path), suppress(FileNotFoundError):
+        with storage_errors_explained(self.path), suppress(FileNotFoundError):
             os.unlink(self._name, dir_fd=self._within)
 
     def __enter__(self) -> Self:

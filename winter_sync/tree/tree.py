@@ -15,17 +15,17 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from winter_sync.core import (
-    Beneath,
     DirectoriesNotSynced,
     Event,
     Evidence,
     GroupNotGiven,
-    digest_of,
-    explained,
-    open_own,
-    opened,
-    share,
-    space_of,
+    TreeFiles,
+    closing_descriptor,
+    free_space,
+    open_own_file,
+    sha256_of_descriptor,
+    share_with_group,
+    storage_errors_explained,
     sync_directory,
 )
 from winter_sync.tree.directories import Directories
@@ -69,7 +69,7 @@ class Tree:
         root: Path,
         *,
         min_free: int = 0,
-        free_space: Callable[[Path], int] = space_of,
+        free_space: Callable[[Path], int] = free_space,
         follow_links: bool = False,
     ) -> None:
         self._root = Root(root)
@@ -136,7 +136,7 @@ class Tree:
         It does not have what cannot be read.
         """
         try:
-            with Beneath(self.root, follow_links=self.follow_links) as files:
+            with TreeFiles(self.root, follow_links=self.follow_links) as files:
                 has_size = files.lstat(evidence.path).st_size == evidence.size
         except (OSError, ValueError):
             return False
@@ -146,10 +146,10 @@ class Tree:
         """Return whether a regular file is there, no link, and has this digest."""
         try:
             with (
-                Beneath(self.root, follow_links=self.follow_links) as files,
-                opened(files.open(path)) as file,
+                TreeFiles(self.root, follow_links=self.follow_links) as files,
+                closing_descriptor(files.open(path)) as file,
             ):
-                return digest_of(file) == sha256
+                return sha256_of_descriptor(file) == sha256
         except (OSError, ValueError):
             return False
 
@@ -163,8 +163,11 @@ class Tree:
     def _made_durable(self, evidence: Evidence) -> Evidence:
         path = self.directories.place(evidence.path)
         parent = PurePosixPath(evidence.path).parent
-        with explained(path), opened(self.directories.make(parent)) as directory:
-            with opened(open_own(path, os.O_RDONLY, directory)) as file:
+        with (
+            storage_errors_explained(path),
+            closing_descriptor(self.directories.make(parent)) as directory,
+        ):
+            with closing_descriptor(open_own_file(path, os.O_RDONLY, directory)) as file:
                 os.fsync(file)
             sync_directory(directory)
             return replace(evidence, mtime_ns=mtime_ns(path.name, directory))
@@ -175,7 +178,7 @@ class Tree:
         Staged elsewhere, it did not get that when it was made. Where that is refused it stays ours.
         """
         try:
-            if share(part.descriptor, directory):
+            if share_with_group(part.descriptor, directory):
                 part.mark_changed()
         except OSError:
             group = os.fstat(directory).st_gid

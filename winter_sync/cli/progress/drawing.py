@@ -8,7 +8,7 @@ from rich.progress import Task, TaskID
 from rich.text import Text
 
 from winter_sync.cli.progress.columns import render_line
-from winter_sync.core import printable
+from winter_sync.core import escape_unprintable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ def drawn(tally: Tally, now: float, width: int, *, plain: bool = False) -> Itera
     """Draw a tally in lines of at most this many columns; `plain` keeps to ASCII."""
     yield _cropped(render_line(_task(tally, now), width, ascii_only=plain), width)
     for text, style in _details(tally):
-        yield _cropped(Text(printable(text), style), width)
+        yield _cropped(Text(escape_unprintable(text), style), width)
 
 
 def _task(tally: Tally, now: float) -> Task:
