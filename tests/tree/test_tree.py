@@ -1056,7 +1056,7 @@ def test_two_processes_never_share_the_last_room(tmp_path: Path) -> None:
     greedy.prepare("mirror")
 
     def looked_at(_: Path) -> int:
-        with pytest.raises(StorageError, match="1000 B needed; 0 B is free"):
+        with pytest.raises(StorageError, match="1 kB needed; nothing is free"):
             greedy.space.reserve(1000)
         return 1000
 
