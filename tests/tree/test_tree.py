@@ -23,8 +23,9 @@ from support.makers import evidence, fits, path_of, product, sha256
 from support.publisher import COMMITTED, FIRST, MOMENTS, NEW, OLD, SECOND
 
 from winter_sync.core.errors import StorageError
-from winter_sync.core.filesystem import free_space, sha256_of_file, storage_errors_explained
+from winter_sync.core.filesystem import free_space, sha256_of_file
 from winter_sync.core.layout import STATE_DIR
+from winter_sync.core.storage_errors import storage_errors_explained
 from winter_sync.tree.staging import Part, Reservation
 from winter_sync.tree.tree import Tree
 

@@ -27,6 +27,7 @@ from winter_sync.core import (
     StorageError,
     UsageError,
     WinterSyncError,
+    is_directory,
     sha256_of_file,
     show_duration,
     show_size,
@@ -97,10 +98,11 @@ async def demonstrate(root: Path, logger: FilteringBoundLogger, console: Console
 
 def _refuse_used(root: Path) -> None:
     with storage_errors_explained(root):
-        used = root.is_dir() and any(root.iterdir())
-    if used:
+        is_there = is_directory(root)
+        is_used = is_there and any(root.iterdir())
+    if is_used:
         raise UsageError(f"{root} is not empty", remedy="Give an empty directory, or a new one.")
-    if root.is_dir() and KnownRoots(known_roots_path(os.environ)).mirror_in(root) is not None:
+    if is_there and KnownRoots(known_roots_path(os.environ)).mirror_in(root) is not None:
         raise StorageError(
             f"{root} used to contain a mirror, but is now empty",
             remedy="Is its file system mounted? Otherwise give another --root.",

@@ -128,8 +128,9 @@ def _file_system(root: Path) -> tuple[Finding, ...]:
 
 def _nearest(root: Path) -> Path:
     """Return the directory where files are staged, or else the nearest that exists."""
-    ours = [] if (root / STATE_DIR).is_symlink() else [root / STATE_DIR]
-    return next(path for path in [*ours, root, root.parent] if path.is_dir())
+    own = [] if (root / STATE_DIR).is_symlink() else [root / STATE_DIR]
+    with storage_errors_explained(root):
+        return next(path for path in [*own, root, root.parent] if is_directory(path))
 
 
 def _mirror(settings: Settings) -> str:

@@ -83,7 +83,6 @@ from .events import (
 )
 from .filesystem import (
     NO_HARD_LINKS,
-    NO_SPACE,
     free_space,
     has_name,
     is_directory,
@@ -92,11 +91,8 @@ from .filesystem import (
     make_directory,
     open_own_file,
     read_own_file,
-    refuse_writable_by_others,
     sha256_of_descriptor,
     sha256_of_file,
-    share_with_group,
-    storage_errors_explained,
     sync_directory,
     take_lock,
     write_all,
@@ -116,6 +112,7 @@ from .nofollow import (
     path_parts,
     read_regular,
 )
+from .permissions import refuse_writable_by_others, share_with_group
 from .printable import escape_unprintable
 from .products import (
     NO_SURVEY_FIELD,
@@ -140,6 +137,7 @@ from .queries import (
     Target,
 )
 from .redaction import Redaction, redactor
+from .storage_errors import NO_SPACE, storage_errors_explained
 from .traits import DIRECTORIES, FETCH_ORDER, NOT_KEPT, SUFFIXES, FileFormat, ImageType, Instrument
 from .units import parse_duration, show_duration, show_instant, show_size
 

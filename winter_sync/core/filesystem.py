@@ -1,4 +1,4 @@
-"""Files and directories: what is done to them durably, and what the system says, with a remedy."""
+"""Files and directories: what is there, and what is written there durably."""
 
 from __future__ import annotations
 
@@ -6,56 +6,17 @@ import errno
 import fcntl
 import hashlib
 import os
-import shlex
 import stat
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from winter_sync.core.errors import StorageError
-from winter_sync.core.nofollow import (
-    NotRegularFileError,
-    SymbolicLinkError,
-    TooLargeError,
-    open_directory,
-    open_regular,
-    read_regular,
-)
+from winter_sync.core.nofollow import open_directory, open_regular, read_regular
+from winter_sync.core.permissions import REACHABLE, share_with_group
+from winter_sync.core.storage_errors import NO_LOCKS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-_WRITABLE = "Give the user who runs winter-sync write permission there."
-_INCAPABLE = "`winter-sync check` tries what the file system can do. Or set another mirror.root."
-_NO_LOCKS = "Mount the file system with file locks, or set another mirror.root and mirror.state."
-_IN_THE_WAY = "Something that is not ours has that name: move it away."
-_FOLLOW_LINKS = (
-    "Move it away. If it is yours, and leads to a directory on the same file system, set "
-    "`follow_links = true` under [mirror]."
-)
-NO_SPACE = "Free some space, or mirror less; everything published is safe."
-"""What to do about a file system that is full, or nearly."""
-_REMEDIES = {
-    errno.ENOSPC: NO_SPACE,
-    errno.EDQUOT: "Your quota is used up: free some space, or mirror less.",
-    errno.EROFS: "The file system is read-only: remount it, or set another mirror.root.",
-    errno.EACCES: _WRITABLE,
-    errno.EPERM: _WRITABLE,
-    errno.ENOTDIR: _IN_THE_WAY,
-    errno.EISDIR: _IN_THE_WAY,
-    errno.EEXIST: _IN_THE_WAY,
-    errno.ENOENT: "Is its file system mounted?",
-    errno.ELOOP: _IN_THE_WAY,
-    errno.ENAMETOOLONG: "Set a shorter mirror.layout, or another mirror.root.",
-    errno.ESTALE: "Is its file system mounted?",
-    errno.EXDEV: "The mirror must lie on one file system: no mounts or links out of it.",
-    errno.EIO: "The disk is failing: see the kernel's log, and check the disk.",
-    errno.ENOLCK: _NO_LOCKS,
-    errno.ENOSYS: _INCAPABLE,
-    errno.EOPNOTSUPP: _INCAPABLE,
-    errno.EINVAL: _INCAPABLE,
-    errno.EMFILE: "Raise the limit of open files (ulimit -n), or lower api.connections.",
-}
 
 NO_HARD_LINKS = frozenset(
     {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV, errno.EACCES}
@@ -63,33 +24,6 @@ NO_HARD_LINKS = frozenset(
 """What a file system says that has none, or none more for this file, or not for us."""
 _NO_DIRECTORY_SYNC = frozenset({errno.EINVAL, errno.EBADF, errno.EOPNOTSUPP, errno.ENOSYS})
 """What file systems say that cannot sync a directory: FUSE, CIFS and NFS differ (fsync(2))."""
-_READABLE, _REACHABLE = stat.S_IRGRP, stat.S_IRGRP | stat.S_IXGRP
-
-
-@contextmanager
-def storage_errors_explained(path: Path) -> Iterator[None]:
-    """Turn what the system says of a path into a `StorageError` with a remedy."""
-    try:
-        yield
-    except OSError as failed:
-        named = failed.filename
-        where = named if isinstance(named, str) and os.path.isabs(named) else path  # noqa: PTH117
-        raise StorageError(
-            f"{where}: {failed.strerror or failed}",
-            remedy=_remedy(failed),
-            errno=failed.errno,
-        ) from failed
-
-
-def _remedy(failed: OSError) -> str:
-    if isinstance(failed, SymbolicLinkError) and not failed.ours:
-        return _FOLLOW_LINKS
-    if isinstance(failed, SymbolicLinkError | NotRegularFileError | TooLargeError):
-        odd = shlex.quote(str(failed.filename))
-        return (
-            f"Nothing of ours is like that: `mv {odd} {odd}.aside`; everything published is safe."
-        )
-    return _REMEDIES.get(failed.errno or 0, "Check that path; everything published is safe.")
 
 
 def is_directory(path: Path) -> bool:
@@ -220,7 +154,7 @@ def lock_file(descriptor: int, path: Path, operation: int = fcntl.LOCK_EX) -> No
         raise
     except OSError as refused:
         raise StorageError(
-            f"{path} cannot be locked: {refused.strerror}", remedy=_NO_LOCKS, errno=refused.errno
+            f"{path} cannot be locked: {refused.strerror}", remedy=NO_LOCKS, errno=refused.errno
         ) from refused
 
 
@@ -291,97 +225,5 @@ def make_directory(
         raise
     made = open_directory(name, within, where, ours=ours)
     with suppress(OSError):  # some file systems have no modes to change
-        share_with_group(made, within, _REACHABLE)
+        share_with_group(made, within, REACHABLE)
     return made
-
-
-def share_with_group(new: int, directory: int, access: int = _READABLE) -> bool:
-    """Give a new file what a set-group-ID directory gives to files that are made in it.
-
-    That is its group, and leave for the group to read the file if it may read the directory,
-    whatever the umask. In any other directory nothing is changed.
-
-    Parameters
-    ----------
-    new
-        The descriptor of the file, or of a directory.
-    directory
-        That of the directory it goes to.
-    access
-        The permissions of the group that it may get.
-
-    Returns
-    -------
-    bool
-        Whether anything was changed.
-
-    Raises
-    ------
-    OSError
-        If we are not in that group, or the file system has no groups or modes.
-    """
-    above, found = os.fstat(directory), os.fstat(new)
-    if not above.st_mode & stat.S_ISGID:
-        return False
-    mode = stat.S_IMODE(found.st_mode)
-    wanted = mode | (above.st_mode & access)
-    if found.st_gid != above.st_gid:
-        os.fchown(new, -1, above.st_gid)
-    if wanted != mode:
-        os.fchmod(new, wanted)
-    return found.st_gid != above.st_gid or wanted != mode
-
-
-def refuse_writable_by_others(directory: int, path: Path, group: int) -> None:
-    """Make sure that nobody but us and root can change what is in a directory of ours.
-
-    Parameters
-    ----------
-    directory
-        Its descriptor.
-    path
-        Its path, for messages.
-    group
-        The group of the mirror, which may write there.
-
-    Raises
-    ------
-    StorageError
-        If it belongs to somebody else, or others may write in it.
-    """
-    found, quoted = os.fstat(directory), shlex.quote(str(path))
-    if found.st_uid not in {0, os.geteuid()} and found.st_uid != _owner_given(directory):
-        raise StorageError(
-            f"{path} belongs to another user (number {found.st_uid}), who could change what is "
-            "recorded there",
-            remedy=f"Run winter-sync as that user. If it is to be yours: "
-            f"`sudo chown -R {os.geteuid()} {quoted}`.",
-        )
-    if found.st_mode & stat.S_IWOTH:
-        raise _writable(path, "every user", f"chmod o-w {quoted}")
-    if found.st_mode & stat.S_IWGRP and found.st_gid not in {group, os.getegid()}:
-        who = f"another group (number {found.st_gid}) than the mirror's"
-        raise _writable(path, who, f"chmod g-w {quoted}")
-
-
-def _owner_given(directory: int) -> int:
-    """Return whom new files of ours belong to there: some network file systems rename users."""
-    name = f".winter-sync-{os.urandom(8).hex()}"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-    try:
-        descriptor = os.open(name, flags, 0o600, dir_fd=directory)
-    except OSError:
-        return os.geteuid()
-    try:
-        return os.fstat(descriptor).st_uid
-    finally:
-        os.close(descriptor)
-        os.unlink(name, dir_fd=directory)
-
-
-def _writable(path: Path, who: str, command: str) -> StorageError:
-    return StorageError(
-        f"{path} may be written by {who}, who could change what is recorded there",
-        remedy=f"`{command}`. Where that changes nothing, mount the file system with other modes "
-        "(umask=022), or set another mirror.root and mirror.state.",
-    )
