@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from winter_sync.catalog.records import NightCount
-from winter_sync.cli.night_table import MOST_NIGHTS, overview
+from winter_sync.cli.night_table import MOST_NIGHTS, night_table
 from winter_sync.core.products import Night
 from winter_sync.core.traits import ImageType, Instrument
 
@@ -36,7 +36,7 @@ def count(
 def shown(counts: Iterable[NightCount], width: int = 100) -> list[list[str]]:
     """Give the words of each line."""
     stream = io.StringIO()
-    Console(file=stream, width=width).print(overview(tuple(counts)), crop=False)
+    Console(file=stream, width=width).print(night_table(tuple(counts)), crop=False)
     return [line.split() for line in stream.getvalue().splitlines()]
 
 
@@ -90,7 +90,7 @@ def test_columns_move_together_where_there_is_little_room() -> None:
     """Lines break only where there is no other way."""
     stream = io.StringIO()
     counts = [count(image_type=kind, published=300, wanted=10) for kind in ImageType]
-    Console(file=stream, width=80).print(overview(counts), crop=False)
+    Console(file=stream, width=80).print(night_table(counts), crop=False)
     lines = stream.getvalue().splitlines()
     assert len({len(line) for line in lines}) == 1
     assert len(lines[0]) <= 80

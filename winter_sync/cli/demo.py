@@ -1,4 +1,4 @@
-"""The whole thing shown in a minute: a simulated observatory, a mirror of one of its nights."""
+"""A demonstration in a minute: a simulated observatory, and a mirror of one of its nights."""
 
 from __future__ import annotations
 
@@ -67,19 +67,19 @@ class Proof:
 
 
 async def demonstrate(root: Path, logger: FilteringBoundLogger, console: Console) -> ExitCode:
-    """Mirror a simulated night of two programs and two cameras, show it, and prove it right.
+    """Mirror a simulated night of two programs and two cameras, show it, and verify it.
 
     Parameters
     ----------
     root
         An empty or new directory for the tree.
     logger, console
-        Where it is told and shown.
+        Where events are logged, and results printed.
 
     Raises
     ------
     UsageError
-        If there is something in the root: what is simulated must never come among real data.
+        If the root is not empty: simulated data must never be mixed with real data.
     """
     check_root(root)
     _refuse_used(root)
@@ -91,7 +91,7 @@ async def demonstrate(root: Path, logger: FilteringBoundLogger, console: Console
         await _show_status(console, settings)
         proof = await _prove(url, root)
         _show_proof(console, proof)
-        console.print(Text("\nOnce more, to see that nothing is fetched twice:"))
+        console.print(Text("\nOnce more, to see that nothing is downloaded twice:"))
         again = await run_once(settings, logger, console)
     return ExitCode.INCOMPLETE if proof.different or again.published else code
 
@@ -110,7 +110,7 @@ def _refuse_used(root: Path) -> None:
 
 
 async def _mirror(settings: Settings, logger: FilteringBoundLogger, console: Console) -> ExitCode:
-    """Run once and say what it took."""
+    """Run once, and print the time and memory that it took."""
     console.print(Text(f"Mirroring into {settings.root} ..."))
     began = time.monotonic()
     report = await run_once(settings, logger, console)
@@ -129,7 +129,7 @@ async def _show_status(console: Console, settings: Settings) -> None:
 
 @contextmanager
 def _observatory() -> Iterator[str]:
-    """Run a simulated observatory in a process of its own; gives its URL."""
+    """Run a simulated observatory in a process of its own; yield its URL."""
     command = [sys.executable, "-m", "winter_sync", "simulate", "--port", "0", "--night", _NIGHT]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - ourselves
         try:
@@ -142,7 +142,7 @@ def _observatory() -> Iterator[str]:
 
 
 def demo_settings(url: str, root: Path) -> Settings:
-    """Give settings of their own, with nothing of the user's file and environment in them."""
+    """Return settings that contain nothing of the user's file and environment."""
     named = [{"name": name, "api_key": key_of(name), **_EVERYTHING} for name in DEFAULT_PROGRAMS]
     given: dict[str, Any] = {
         "api": {
@@ -153,7 +153,7 @@ def demo_settings(url: str, root: Path) -> Settings:
             "proxy": "",
         },
         "mirror": {"root": root, "min_free": 0},
-        # The night is long past: only a sweep looks at it again, so every poll is one.
+        # The night is long past, and only sweeps cover it: every poll is a sweep.
         "schedule": {"sweep_every": 0},
         "programs": named,
     }
@@ -161,7 +161,7 @@ def demo_settings(url: str, root: Path) -> Settings:
 
 
 def _tree_view(root: Path) -> TreeView:
-    """Draw the tree: every directory of a night with how many files it has and how large."""
+    """Return a drawing of the tree: each directory with its number and size of files."""
     view = TreeView(Text(str(root)))
     for instrument in _directories(root):
         branch = view.add(instrument.name)
@@ -174,7 +174,9 @@ def _tree_view(root: Path) -> TreeView:
 
 
 def _directories(path: Path) -> list[Path]:
-    return sorted(one for one in path.iterdir() if one.is_dir() and not one.name.startswith("."))
+    return sorted(
+        entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")
+    )
 
 
 def _counted(name: str, files: list[Path]) -> str:
@@ -190,7 +192,9 @@ async def _prove(url: str, root: Path) -> Proof:
     ):
         entries = json.loads(await answer.read())["products"]
     here = [entry for entry in entries if not entry["gone"]]
-    different = [one["savepath"] for one in here if await asyncio.to_thread(_differs, root, one)]
+    different = [
+        entry["savepath"] for entry in here if await asyncio.to_thread(_differs, root, entry)
+    ]
     return Proof(len(here) - len(different), tuple(different), len(entries) - len(here))
 
 

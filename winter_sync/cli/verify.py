@@ -10,7 +10,7 @@ from rich.text import Text
 
 from winter_sync.cli.progress.check_progress import CheckProgress
 from winter_sync.cli.progress.display import Progress, ProgressLog, ProgressView, is_drawable
-from winter_sync.cli.run_once import complaints
+from winter_sync.cli.run_report import error_lines
 from winter_sync.cli.screen import Screen
 from winter_sync.cli.verify_json import result_as_json
 from winter_sync.cli.verify_report import show
@@ -54,7 +54,7 @@ async def verify_and_show(
         console.print(Text(result_as_json(result)), soft_wrap=True)
     else:
         show(console, result)
-    for line in complaints(result.repair.report.errors if result.repair.report else ()):
+    for line in error_lines(result.repair.report.errors if result.repair.report else ()):
         aside.print(Text(line))
     return result
 

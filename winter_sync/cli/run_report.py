@@ -1,0 +1,95 @@
+"""The report of a run in words: its errors, what it found in the tree, and a summary line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from winter_sync.core import State, WinterSyncError, escape_unprintable, show_size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from winter_sync.sync import Report
+
+
+def error_lines(errors: Iterable[WinterSyncError]) -> tuple[str, ...]:
+    """Return each error once, with its remedy."""
+    lines = (
+        f"winter-sync: {escape_unprintable(error.message)}"
+        + (f"\n  {escape_unprintable(error.remedy)}" if error.remedy else "")
+        for error in errors
+    )
+    return tuple(dict.fromkeys(lines))
+
+
+def about_files(report: Report) -> tuple[str, ...]:
+    """Return a line for each kind of damage that was found in the tree."""
+    lines = []
+    if report.lost:
+        files = _counted(report.lost, "file that was deleted is", "files that were deleted are")
+        lines.append(f"winter-sync: {files} downloaded again")
+    if report.unlisted:
+        lines.append(
+            f"winter-sync: {_counted(report.unlisted, 'deleted file is', 'deleted files are')} no "
+            "longer listed by the archive and cannot be downloaded again"
+        )
+    if report.altered:
+        lines.append(
+            f"winter-sync: {_counted(report.altered, 'file was', 'files were')} changed after the "
+            "download and left as they are\n  `winter-sync verify --repair` keeps them aside and "
+            "downloads the products again."
+        )
+    return tuple(lines)
+
+
+def summary(report: Report) -> str:
+    """Return in one line what a run did."""
+    done = []
+    if report.published:
+        done.append(f"{report.published} downloaded, {show_size(report.size)}")
+    if report.unchanged:
+        done.append(f"{report.unchanged} unchanged")
+    if report.missing:
+        done.append(f"{report.missing} missing on the server")
+    if report.left:
+        done.append(f"{report.left} not downloaded yet{_next(report, State.WANTED)}")
+    if not done:
+        done.append("nothing downloaded" if report.errors else _nothing(report))
+    done += _not_asked_again(report)
+    text = "; ".join(done)
+    asked = f"{_counted(report.queries, 'query', 'queries')}, {report.listed} listed"
+    return f"{text[:1].upper()}{text[1:]} ({asked})."
+
+
+def _nothing(report: Report) -> str:
+    """Return what a run that downloaded nothing has seen."""
+    if not report.queries:
+        return "no query was sent"
+    return "nothing new" if report.listed else "the archive lists nothing of what was asked for"
+
+
+def _next(report: Report, state: State) -> str:
+    """Return when products of a state are next retried, if that is later."""
+    soonest = [waiting.soonest for waiting in report.waiting if waiting.state is state]
+    return f", next {min(soonest):%d %b %H:%M} UTC" if soonest else ""
+
+
+def _not_asked_again(report: Report) -> list[str]:
+    """Return how many products are missing since an earlier run, and were not asked for again."""
+    lacking = sum(waiting.products for waiting in report.waiting if waiting.state is State.MISSING)
+    if lacking <= report.missing:
+        return []
+    others = lacking - report.missing
+    return [f"{others} still missing{_next(report, State.MISSING)}"]
+
+
+def not_asked(report: Report) -> tuple[str, ...]:
+    """Return a line for each program for which no query was sent."""
+    return tuple(
+        f"winter-sync: no query was sent for {program}: {why}"
+        for program, why in report.not_asked.items()
+    )
+
+
+def _counted(number: int, singular: str, plural: str) -> str:
+    return f"{number} {singular if number == 1 else plural}"
