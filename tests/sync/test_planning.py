@@ -99,6 +99,30 @@ def test_two_rows_of_one_product_count_as_one_with_the_marks_of_both() -> None:
         assert compare(rows, [known(one, marks=marks_of_row(changed))], [one]).changed == []
 
 
+def test_the_marks_of_all_rows_of_a_product_count() -> None:
+    """Rows that disagree in the version alone leave the product with both versions."""
+    one = product()
+    older, newer = Marks("2024-02-12T00:00:00", "0.9"), Marks("2024-02-12T00:00:00", "1.0")
+    (new,) = compare([row(one, older), row(one, newer)], [], []).new
+    assert marks_of_row(new) == Marks("2024-02-12T00:00:00", "0.9\n1.0")
+
+
+def test_a_row_that_stands_alone_is_kept_as_it_is() -> None:
+    """What the archive wrote is not rewritten, however odd its marks are."""
+    odd = row(product(), Marks(" 2024-02-12T00:00:00Z ", "v1.0 "))
+    assert compare([odd], [], []).new == [odd]
+
+
+def test_some_of_a_comparison_keeps_what_each_row_is() -> None:
+    """Leaving rows out moves none from new to changed, and forgets nothing that is withdrawn."""
+    names = [product(name) for name in "abcdefgh"]
+    new, changed, returned, same = ([row(one) for one in names[n : n + 2]] for n in range(0, 8, 2))
+    gone = [product("gone")]
+    firsts = [rows[0] for rows in (new, changed, returned, same)]
+    some = Comparison(new, changed, returned, same, gone).only(lambda row: row in firsts)
+    assert some == Comparison(new[:1], changed[:1], returned[:1], same[:1], gone)
+
+
 def test_a_basename_is_no_identity() -> None:
     """Neither another directory nor another camera makes a product known."""
     one = product("final/a.fits")
@@ -267,6 +291,16 @@ def test_no_date_is_too_wild(
         assert all(query.start >= date(2019, 12, 31) for query in queries)
 
 
+@pytest.mark.parametrize("days", [1, 2, 3, 4, 364, 365, 366, 367, 368, 730, 731, 732])
+def test_no_window_is_inside_another(days: int) -> None:
+    """A span is cut into as few windows as its length needs; each adds dates of its own."""
+    span = Span(TODAY - timedelta(days - 1), None)
+    queries = poll_queries(SUBJECT, span, TODAY, lookback=None)
+    ends = [query.end or TODAY for query in queries]
+    assert len(queries) == max(1, -(-(days - 2) // 364))
+    assert all(earlier < later for earlier, later in pairwise(ends))
+
+
 def test_the_span_begins_where_the_user_or_the_program_does() -> None:
     """The first night asked for comes before the program's start; without either, all is asked."""
     selection = Selection(PROGRAM, (ImageType.STACK,))
@@ -372,6 +406,26 @@ def test_a_batch_is_filled() -> None:
     assert len(choose_batch(huge)) == 1
 
 
+def test_what_cannot_come_along_keeps_nothing_behind_it_from_coming() -> None:
+    """What is too large, has the same name or another kind is passed over, not a last one."""
+    first, last = candidate(product("a/1")), candidate(product("a/2"))
+    for between in (
+        candidate(product("a/3"), size=10**9),
+        candidate(product("b/1")),
+        candidate(product("a/3", ImageType.DIFF)),
+    ):
+        assert choose_batch([first, between, last], room=10**8) == (first, last)
+
+
+def test_room_is_used_to_the_last_byte() -> None:
+    """What fits exactly is taken; one byte less, and it is not."""
+    small = [candidate(product(str(n)), size=1000) for n in range(3)]
+    assert choose_batch(small, room=3000) == tuple(small)
+    assert choose_batch(small, room=2999) == tuple(small[:2])
+    assert choose_batch(small, room=1000) == tuple(small[:1])
+    assert choose_batch(small, room=999) == ()
+
+
 def test_a_probe_is_one_product_of_what_is_not_in_doubt() -> None:
     """Whether the server serves is tried with what it did not just fail to serve, if it can be."""
     stack, diff = candidate(product()), candidate(product(image_type=ImageType.DIFF))
@@ -391,8 +445,7 @@ def test_failures_make_batches_smaller(attempts: int) -> None:
     """Each failure shrinks the company, until a product stands alone."""
     limit, next_limit = batch_limit(attempts), batch_limit(attempts + 1)
     assert next_limit < limit or next_limit == limit == 1
-    assert batch_limit(0) == BATCH_PRODUCTS
-    assert batch_limit(3) == 1
+    assert [batch_limit(times) for times in range(4)] == [32, 8, 2, 1]
 
 
 # --- trying again ---------------------------------------------------------------------------------
