@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
-from support.rig import Noted, Rig
+from support.rig import DownloadLog, Rig
 
 from winter_sync.simulator import Observatory, Simulator, demo_universe
 
@@ -44,13 +44,13 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def noted() -> Noted:
+def download_log() -> DownloadLog:
     """Give a note of what was downloaded from `rig`."""
-    return Noted()
+    return DownloadLog()
 
 
 @pytest.fixture
-async def rig(tmp_path: Path, noted: Noted) -> AsyncIterator[Rig]:
+async def rig(tmp_path: Path, download_log: DownloadLog) -> AsyncIterator[Rig]:
     """Give a mirror, yet empty, of the demonstration night, settled, at a tiny scale."""
-    async with Simulator(Observatory(demo_universe()), faults=noted) as simulator:
+    async with Simulator(Observatory(demo_universe()), faults=download_log) as simulator:
         yield Rig(simulator, tmp_path / "winter")

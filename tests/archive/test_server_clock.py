@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.daemon_rig import daemon_rig
 from support.driven import DrivenTime
-from support.keeper import kept
 from support.rig import Rig
 from support.wires import ABSURD_DATES
 
@@ -141,13 +141,13 @@ def test_a_daemon_outlives_an_absurd_date(header: str, tmp_path: Path) -> None:
     time = DrivenTime(NOW)
 
     async def watch() -> None:
-        async with kept(time, demo_universe(), tmp_path, date=header) as keeper:
-            async with keeper.keeping():
+        async with daemon_rig(time, demo_universe(), tmp_path, date=header) as rig:
+            async with rig.running():
                 await time.until(NOW + timedelta(hours=2))
-            stacks = keeper.observatory.products("2024A000", Instrument.WINTER, ImageType.STACK)
-            assert keeper.files() == keeper.truth(stacks)
-            assert len(keeper.told(ClocksDiffer)) == 1
-            assert not keeper.ends
+            stacks = rig.observatory.products("2024A000", Instrument.WINTER, ImageType.STACK)
+            assert rig.files() == rig.truth(stacks)
+            assert len(rig.emitted(ClocksDiffer)) == 1
+            assert not rig.exits
 
     time.run(watch())
 

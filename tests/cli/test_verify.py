@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from support.rig import Noted
+    from support.rig import DownloadLog
 
 STACKS = [{"name": name, "image_types": ["stack"]} for name in ("2024A000", "2025B001")]
 
@@ -235,28 +235,28 @@ async def test_what_is_wrong_is_got_back(here: Rig, harm: Harm) -> None:
         assert again.exit_code is ExitCode.DONE, told(again)
 
 
-async def test_a_repair_asks_for_nothing_else(here: Rig, noted: Noted) -> None:
+async def test_a_repair_asks_for_nothing_else(here: Rig, download_log: DownloadLog) -> None:
     """Of hundreds of files, only the wrong ones are downloaded; of new ones it knows nothing."""
-    before = len(noted.downloads)
+    before = len(download_log.downloads)
     wrong = some(here, 3)
     for path in wrong:
         (here.root / path).unlink()
     here.programs = [{**one, "image_types": ["stack", "diff"]} for one in here.programs]
     await verify(here, repair=True)
-    asked = [path for paths in noted.downloads[before:] for path in paths]
+    asked = [path for paths in download_log.downloads[before:] for path in paths]
     assert sorted(path.rpartition("/")[2] for path in asked) == sorted(
         path.rpartition("/")[2] for path in wrong
     )
 
 
-async def test_a_touched_file_is_not_downloaded_again(here: Rig, noted: Noted) -> None:
+async def test_a_touched_file_is_not_downloaded_again(here: Rig, download_log: DownloadLog) -> None:
     """A new time alone is reported at a glance; the content decides, and the time is learnt."""
     path = some(here, 1)[0]
     os.utime(here.root / path, ns=(0, 12_345_678_901))
-    before = len(noted.downloads)
+    before = len(download_log.downloads)
     assert names(told(await verify(here, quick=True))["changed"]) == {path}
     assert (await verify(here, quick=True, repair=True)).exit_code is ExitCode.DONE
-    assert len(noted.downloads) == before
+    assert len(download_log.downloads) == before
     assert (await verify(here, quick=True)).exit_code is ExitCode.DONE
 
 
@@ -393,18 +393,20 @@ async def test_a_withdrawn_product_that_was_deleted_is_told_once(here: Rig) -> N
     assert path_of(product) in here.files()
 
 
-async def test_a_product_of_two_programs_is_repaired_once(here: Rig, noted: Noted) -> None:
+async def test_a_product_of_two_programs_is_repaired_once(
+    here: Rig, download_log: DownloadLog
+) -> None:
     """Whichever program is verified, it is one file, and one download."""
     product = here.observatory.products("2024A000", Instrument.WINTER, ImageType.STACK)[0]
     here.observatory.list_also_under(product, "2025B001")
     await here.sync()
     (here.root / path_of(product)).unlink()
-    asked = noted.asked[product.savepath]
+    asked = download_log.asked[product.savepath]
     for program in ("2024A000", "2025B001"):
         found = told(await verify(here, programs=(program,)))
         assert names(found["missing"]) == {path_of(product)}
     assert (await verify(here, programs=("2025B001",), repair=True)).exit_code is ExitCode.DONE
-    assert noted.asked[product.savepath] == asked + 1
+    assert download_log.asked[product.savepath] == asked + 1
 
 
 async def test_another_content_at_the_archive_is_a_new_revision(here: Rig) -> None:
@@ -611,16 +613,18 @@ async def test_deleted_files_are_downloaded_in_the_next_run(here: Rig, how: str)
     assert sorted(path for event in lost for path in event.paths) == gone
 
 
-async def test_changed_files_are_reported_once_and_left_alone(here: Rig, noted: Noted) -> None:
+async def test_changed_files_are_reported_once_and_left_alone(
+    here: Rig, download_log: DownloadLog
+) -> None:
     """A run does not overwrite what a person wrote, and every report counts it."""
     path = some(here, 1)[0]
     (here.root / path).write_bytes(b"my own work")
-    asked = len(noted.downloads)
+    asked = len(download_log.downloads)
     here.events.clear()
     reports = [await here.sync(), await here.sync()]
     assert (here.root / path).read_bytes() == b"my own work"
     assert [report.altered for report in reports] == [1, 1]
-    assert len(noted.downloads) == asked
+    assert len(download_log.downloads) == asked
     (event,) = [event for event in here.events if isinstance(event, FilesChanged)]
     assert event.paths == (path,)
 

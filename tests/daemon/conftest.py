@@ -1,13 +1,13 @@
-"""Scenes of a daemon's life, played on driven time."""
+"""Scenarios of a daemon, run on driven time."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from daemon.scenes import MORNING, NIGHT, TYPES
+from daemon.scenarios import MORNING, NIGHT, TYPES
+from support.daemon_rig import DaemonRig, daemon_rig
 from support.driven import DrivenTime
-from support.keeper import Keeper, kept
 
 from winter_sync.simulator import Faults, Universe
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    Scene = Callable[[Keeper], Coroutine[Any, Any, None]]
+    Scenario = Callable[[DaemonRig], Coroutine[Any, Any, None]]
 
 
 @pytest.fixture
-def play(tmp_path: Path) -> Callable[..., None]:
-    """Play a scene with an archive of one night, settled unless told otherwise."""
+def run_scenario(tmp_path: Path) -> Callable[..., None]:
+    """Return a function that runs a scenario with an archive of one night, by default settled."""
 
-    def played(scene: Scene, *, start: datetime = MORNING, faults: Faults | None = None) -> None:
+    def run(scenario: Scenario, *, start: datetime = MORNING, faults: Faults | None = None) -> None:
         time = DrivenTime(start)
 
-        async def whole() -> None:
+        async def live() -> None:
             universe = Universe(nights=(NIGHT,), gone_fraction=0)
-            async with kept(time, universe, tmp_path, faults=faults) as keeper:
-                keeper.changes["programs"] = [{"name": "2024A000", "image_types": TYPES}]
-                await scene(keeper)
+            async with daemon_rig(time, universe, tmp_path, faults=faults) as rig:
+                rig.programs = [{"name": "2024A000", "image_types": TYPES}]
+                await scenario(rig)
 
-        time.run(whole())
+        time.run(live())
 
-    return played
+    return run

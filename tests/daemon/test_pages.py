@@ -11,14 +11,14 @@ from winter_sync.core.events import Reloading
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from support.keeper import Keeper
+    from support.daemon_rig import DaemonRig
 
 
-def test_pages_are_there_or_say_why_not(play: Callable[..., None]) -> None:
+def test_pages_are_there_or_say_why_not(run_scenario: Callable[..., None]) -> None:
     """Whoever asks in the moment of a reload gets an answer or a reason, and no fault of ours."""
 
-    async def scene(keeper: Keeper) -> None:
-        async with keeper.keeping() as service:
+    async def scenario(rig: DaemonRig) -> None:
+        async with rig.running() as service:
             await asyncio.sleep(60)
             sources, answers = service.pages.sources, 0
 
@@ -35,6 +35,6 @@ def test_pages_are_there_or_say_why_not(play: Callable[..., None]) -> None:
                         await asyncio.sleep(0.01)
 
             await asyncio.gather(*(ask() for _ in range(3)))
-        assert len(keeper.told(Reloading)) > 5
+        assert len(rig.emitted(Reloading)) > 5
 
-    play(scene)
+    run_scenario(scenario)

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
-from daemon.scenes import NIGHT, TYPES, Slow, Told, here
+from daemon.scenarios import NIGHT, TYPES, EventWaiter, Slow, is_mirrored
 
 from winter_sync.catalog.queue import Queue
 from winter_sync.core.downloads import Failed
@@ -33,13 +33,13 @@ from winter_sync.simulator import Answer, Call, Faults
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from support.keeper import Keeper
+    from support.daemon_rig import DaemonRig
 
     from winter_sync.catalog.records import Scope
     from winter_sync.core.events import Event
 
 
-def test_one_download_may_come_while_the_others_rest(play: Callable[..., None]) -> None:
+def test_one_download_may_come_while_the_others_rest(run_scenario: Callable[..., None]) -> None:
     """What was under way when downloads were given up comes whole, and ends nothing."""
 
     class OneOnly(Slow):
@@ -53,21 +53,21 @@ def test_one_download_may_come_while_the_others_rest(play: Callable[..., None]) 
 
     faults = OneOnly()
 
-    async def scene(keeper: Keeper) -> None:
-        keeper.changes["api"] = {"connections": 2, "silence_timeout": "10m"}
-        told = Told(keeper)
-        async with keeper.keeping():
-            await told.of(Received)
-            await told.of(DownloadsPaused)
+    async def scenario(rig: DaemonRig) -> None:
+        rig.changes["api"] = {"connections": 2, "silence_timeout": "10m"}
+        waiter = EventWaiter(rig)
+        async with rig.running():
+            await waiter.wait_for(Received)
+            await waiter.wait_for(DownloadsPaused)
             assert faults.begun > 1
             faults.go_on.set()
             await asyncio.sleep(3 * 3600)
-            assert here(keeper, *map(ImageType, TYPES))
+            assert is_mirrored(rig, *map(ImageType, TYPES))
 
-    play(scene, faults=faults)
+    run_scenario(scenario, faults=faults)
 
 
-def test_all_downloads_rest_together(play: Callable[..., None]) -> None:
+def test_all_downloads_rest_together(run_scenario: Callable[..., None]) -> None:
     """However many connections there are, nothing is asked for until the rest is over."""
 
     class Slowly(Faults):
@@ -79,44 +79,46 @@ def test_all_downloads_rest_together(play: Callable[..., None]) -> None:
             await asyncio.sleep(100 * (self.begun % 3))
             return Answer(200, b"<html>", "text/html")
 
-    async def scene(keeper: Keeper) -> None:
-        keeper.changes["api"] = {"connections": 3}
-        async with keeper.keeping():
+    async def scenario(rig: DaemonRig) -> None:
+        rig.changes["api"] = {"connections": 3}
+        async with rig.running():
             await asyncio.sleep(12 * 3600)
-        begun = [at for at, event in keeper.events if isinstance(event, BatchStarted)]
+        begun = [at for at, event in rig.timed_events if isinstance(event, BatchStarted)]
         rests = [
             (at, at + timedelta(seconds=event.wait))
-            for at, event in keeper.events
+            for at, event in rig.timed_events
             if isinstance(event, DownloadsPaused)
         ]
         assert len(rests) > 5
         assert not [at for at in begun for since, until in rests if since < at < until]
 
-    play(scene, faults=Slowly())
+    run_scenario(scenario, faults=Slowly())
 
 
-def test_a_refused_program_is_tried_again_by_true_time(play: Callable[..., None]) -> None:
+def test_a_refused_program_is_tried_again_by_true_time(run_scenario: Callable[..., None]) -> None:
     """A clock that runs ahead a little, or a rhythm of days, does not put that off."""
 
-    async def scene(keeper: Keeper) -> None:
+    async def scenario(rig: DaemonRig) -> None:
         slow = {"poll_every": "3d"}
-        keeper.changes["programs"] = [
+        rig.programs = [
             {"name": "2024A000", "api_key": "wrong", "schedule": slow},
             {"name": "2025B001", "image_types": ["stack"]},
         ]
-        async with keeper.keeping():
+        async with rig.running():
             for hours in range(1, 24):
                 await asyncio.sleep(3600)
-                keeper.time.ahead = timedelta(seconds=hours)
-        told = [at for at, event in keeper.events if isinstance(event, ProgramRefused)]
+                rig.driven.ahead = timedelta(seconds=hours)
+        told = [at for at, event in rig.timed_events if isinstance(event, ProgramRefused)]
         waits = [(after - before).total_seconds() for before, after in pairwise(told)]
         assert waits == pytest.approx([6 * 3600] * 3, abs=60)
-        assert len([one for one in keeper.simulator.requests if one.program == "2024A000"]) == 4
+        assert len([one for one in rig.simulator.requests if one.program == "2024A000"]) == 4
 
-    play(scene)
+    run_scenario(scenario)
 
 
-def test_a_program_that_is_accepted_again_is_fetched_from(play: Callable[..., None]) -> None:
+def test_a_program_that_is_accepted_again_is_fetched_from(
+    run_scenario: Callable[..., None],
+) -> None:
     """When the archive takes its key once more, it is polled in its rhythm, and fetched from."""
 
     class Forgetful(Faults):
@@ -124,19 +126,19 @@ def test_a_program_that_is_accepted_again_is_fetched_from(play: Callable[..., No
             refused = call.path != "/ping" and not asyncio.get_running_loop().time() > 3 * 3600
             return Answer(401, b"{}") if refused else None
 
-    async def scene(keeper: Keeper) -> None:
-        async with keeper.keeping():
+    async def scenario(rig: DaemonRig) -> None:
+        async with rig.running():
             await asyncio.sleep(6.1 * 3600)
-            assert here(keeper, *map(ImageType, TYPES))
-            polls = len(keeper.told(Polled))
+            assert is_mirrored(rig, *map(ImageType, TYPES))
+            polls = len(rig.emitted(Polled))
             await asyncio.sleep(3600)
-            assert len(keeper.told(Polled)) - polls >= 10
-        assert len(keeper.told(ProgramRefused)) == 1
+            assert len(rig.emitted(Polled)) - polls >= 10
+        assert len(rig.emitted(ProgramRefused)) == 1
 
-    play(scene, faults=Forgetful())
+    run_scenario(scenario, faults=Forgetful())
 
 
-def test_a_key_that_is_good_for_lists_only_is_told_once(play: Callable[..., None]) -> None:
+def test_a_key_that_is_good_for_lists_only_is_told_once(run_scenario: Callable[..., None]) -> None:
     """Downloads that are refused, several at a time, stop a program as a refused poll does."""
 
     class ListsOnly(Faults):
@@ -144,20 +146,22 @@ def test_a_key_that_is_good_for_lists_only_is_told_once(play: Callable[..., None
             refused = call.path == "/images/download_list"
             return Answer(403, b"{}") if refused else None
 
-    async def scene(keeper: Keeper) -> None:
-        async with keeper.keeping():
+    async def scenario(rig: DaemonRig) -> None:
+        async with rig.running():
             await asyncio.sleep(5 * 3600)
-            assert len(keeper.told(ProgramRefused)) == 1
-            asked = len(keeper.simulator.requests)
+            assert len(rig.emitted(ProgramRefused)) == 1
+            asked = len(rig.simulator.requests)
             assert asked < 15
-            keeper.simulator.faults = Faults()
+            rig.simulator.faults = Faults()
             await asyncio.sleep(1.1 * 3600)
-            assert here(keeper, *map(ImageType, TYPES))
+            assert is_mirrored(rig, *map(ImageType, TYPES))
 
-    play(scene, faults=ListsOnly())
+    run_scenario(scenario, faults=ListsOnly())
 
 
-def test_a_poll_that_fails_is_tried_sooner_and_ever_later(play: Callable[..., None]) -> None:
+def test_a_poll_that_fails_is_tried_sooner_and_ever_later(
+    run_scenario: Callable[..., None],
+) -> None:
     """A minute later, then two, up to an hour; when it succeeds, the count begins anew."""
 
     class Confused(Faults):
@@ -169,32 +173,32 @@ def test_a_poll_that_fails_is_tried_sooner_and_ever_later(play: Callable[..., No
 
     faults = Confused()
 
-    async def scene(keeper: Keeper) -> None:
-        keeper.changes["schedule"] = {"poll_every": "12h"}
-        keeper.changes["programs"] = [{"name": "2024A000", "image_types": ["stack"]}]
-        async with keeper.keeping():
+    async def scenario(rig: DaemonRig) -> None:
+        rig.changes["schedule"] = {"poll_every": "12h"}
+        rig.programs = [{"name": "2024A000", "image_types": ["stack"]}]
+        async with rig.running():
             await asyncio.sleep(3 * 3600)
-            asked = [at for at, event in keeper.events if isinstance(event, PollFailed)]
+            asked = [at for at, event in rig.timed_events if isinstance(event, PollFailed)]
             minutes = [
                 round((after - before) / timedelta(minutes=1)) for before, after in pairwise(asked)
             ]
             assert minutes == [1, 2, 4, 8, 16, 32, 60]
             faults.failing = False
             await asyncio.sleep(3600)
-            assert here(keeper, ImageType.STACK)
+            assert is_mirrored(rig, ImageType.STACK)
             faults.failing, before = True, len(asked)
             await asyncio.sleep(12 * 3600)
-            asked = [at for at, event in keeper.events if isinstance(event, PollFailed)][before:]
+            asked = [at for at, event in rig.timed_events if isinstance(event, PollFailed)][before:]
             assert asked[1] - asked[0] == pytest.approx(
                 timedelta(minutes=1), abs=timedelta(seconds=5)
             )
 
-    play(scene, faults=faults)
+    run_scenario(scenario, faults=faults)
 
 
 @pytest.mark.parametrize("answer", [Answer(404, b"{}"), Answer(200, b"<html>", "text/html")])
 def test_a_program_without_a_span_is_a_failed_poll(
-    play: Callable[..., None], answer: Answer
+    run_scenario: Callable[..., None], answer: Answer
 ) -> None:
     """Where the archive does not say what a program is, nothing is polled, and that is told."""
 
@@ -202,17 +206,17 @@ def test_a_program_without_a_span_is_a_failed_poll(
         async def before(self, call: Call) -> Answer | None:
             return answer if call.path == "/validation/program" else None
 
-    async def scene(keeper: Keeper) -> None:
-        async with keeper.keeping() as service:
+    async def scenario(rig: DaemonRig) -> None:
+        async with rig.running() as service:
             await asyncio.sleep(3600)
-            assert len(keeper.told(PollFailed)) >= 5
+            assert len(rig.emitted(PollFailed)) >= 5
             (polls, *_) = json.loads(await service.pages.sources.status())["polls"]
             assert "/validation/program" in polls["error"] or "404" in polls["error"]
 
-    play(scene, faults=Unsaid())
+    run_scenario(scenario, faults=Unsaid())
 
 
-def test_rests_are_short_again_after_a_success(play: Callable[..., None]) -> None:
+def test_rests_are_short_again_after_a_success(run_scenario: Callable[..., None]) -> None:
     """The hours of the last trouble are not those of the next."""
 
     class Moody(Faults):
@@ -224,36 +228,36 @@ def test_rests_are_short_again_after_a_success(play: Callable[..., None]) -> Non
 
     faults = Moody()
 
-    async def scene(keeper: Keeper) -> None:
-        async with keeper.keeping():
+    async def scenario(rig: DaemonRig) -> None:
+        async with rig.running():
             await asyncio.sleep(3 * 3600)
-            assert keeper.told(DownloadsPaused)[-1].wait >= 2400
+            assert rig.emitted(DownloadsPaused)[-1].wait >= 2400
             faults.moody = False
             await asyncio.sleep(6 * 3600)
-            assert here(keeper, *map(ImageType, TYPES))
-            rests, faults.moody = len(keeper.told(DownloadsPaused)), True
-            keeper.observatory.reprocess(NIGHT)
+            assert is_mirrored(rig, *map(ImageType, TYPES))
+            rests, faults.moody = len(rig.emitted(DownloadsPaused)), True
+            rig.observatory.reprocess(NIGHT)
             await asyncio.sleep(6 * 3600)
-            assert keeper.told(DownloadsPaused)[rests].wait == 300
+            assert rig.emitted(DownloadsPaused)[rests].wait == 300
 
-    play(scene, faults=faults)
+    run_scenario(scenario, faults=faults)
 
 
-def test_as_many_downloads_run_as_may(play: Callable[..., None]) -> None:
+def test_as_many_downloads_run_as_may(run_scenario: Callable[..., None]) -> None:
     """Each connection that is allowed is used, and no more."""
     slow = Slow()
 
-    async def scene(keeper: Keeper) -> None:
-        keeper.changes["api"] = {"connections": 3, "silence_timeout": "10m"}
-        async with keeper.keeping():
+    async def scenario(rig: DaemonRig) -> None:
+        rig.changes["api"] = {"connections": 3, "silence_timeout": "10m"}
+        async with rig.running():
             await asyncio.sleep(60)
-            assert len(keeper.told(BatchStarted)) == 3
+            assert len(rig.emitted(BatchStarted)) == 3
             slow.go_on.set()
 
-    play(scene, faults=slow)
+    run_scenario(scenario, faults=slow)
 
 
-def test_a_product_is_tried_again_when_it_is_time(play: Callable[..., None]) -> None:
+def test_a_product_is_tried_again_when_it_is_time(run_scenario: Callable[..., None]) -> None:
     """To the second, and not when somebody happens to look: a minute after the last try at once."""
 
     class Poisoned(Faults):
@@ -265,19 +269,19 @@ def test_a_product_is_tried_again_when_it_is_time(play: Callable[..., None]) -> 
 
     faults = Poisoned()
 
-    async def scene(keeper: Keeper) -> None:
-        stacks = keeper.observatory.products("2024A000", Instrument.WINTER, ImageType.STACK)
+    async def scenario(rig: DaemonRig) -> None:
+        stacks = rig.observatory.products("2024A000", Instrument.WINTER, ImageType.STACK)
         faults.poison = stacks[0].savepath
-        keeper.changes["schedule"] = {"poll_every": "1d"}
-        async with keeper.keeping():
+        rig.changes["schedule"] = {"poll_every": "1d"}
+        async with rig.running():
             await asyncio.sleep(1800)
-        failed = [at for at, event in keeper.events if _is_failure(event, faults.poison)]
+        failed = [at for at, event in rig.timed_events if _is_failure(event, faults.poison)]
         waits = [(after - before).total_seconds() for before, after in pairwise(failed)]
         assert all(wait < 20 for wait in waits[:3])
         assert 45 <= waits[3] <= 80
         assert 90 <= waits[4] <= 155
 
-    play(scene, faults=faults)
+    run_scenario(scenario, faults=faults)
 
 
 def _is_failure(event: Event, savepath: str) -> bool:
@@ -285,31 +289,31 @@ def _is_failure(event: Event, savepath: str) -> bool:
     return isinstance(outcome, Failed) and outcome.candidate.product.savepath == savepath
 
 
-def test_what_a_killed_process_had_is_taken_over_at_once(play: Callable[..., None]) -> None:
+def test_what_a_killed_process_had_is_taken_over_at_once(run_scenario: Callable[..., None]) -> None:
     """As soon as it is found that its leases are nobody's, what they were for is fetched."""
 
-    async def scene(keeper: Keeper) -> None:
-        keeper.changes["schedule"] = {"poll_every": "1d"}
-        async with keeper.keeping():
+    async def scenario(rig: DaemonRig) -> None:
+        rig.changes["schedule"] = {"poll_every": "1d"}
+        async with rig.running():
             await asyncio.sleep(60)
             with (
-                closing(sqlite3.connect(keeper.root / STATE_DIR / CATALOG)) as catalog,
+                closing(sqlite3.connect(rig.root / STATE_DIR / CATALOG)) as catalog,
                 catalog,
             ):
                 catalog.execute("UPDATE products SET state = 'wanted', claimed_by = 'killed'")
-            before = len(keeper.events)
+            before = len(rig.timed_events)
             await asyncio.sleep(900)
-            later = keeper.events[before:]
+            later = rig.timed_events[before:]
             (found,) = [at for at, event in later if isinstance(event, Recovered)]
             begun = [at for at, event in later if isinstance(event, BatchStarted)]
             assert begun[0] - found < timedelta(seconds=5)
-            assert here(keeper, *map(ImageType, TYPES))
+            assert is_mirrored(rig, *map(ImageType, TYPES))
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_what_is_refused_is_not_looked_for(
-    play: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    run_scenario: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a refused program still wants keeps nobody busy."""
     looks = 0
@@ -325,11 +329,11 @@ def test_what_is_refused_is_not_looked_for(
             refused = call.path == "/images/download_list"
             return Answer(403, b"{}") if refused else None
 
-    async def scene(keeper: Keeper) -> None:
-        keeper.changes["api"] = {"connections": 1}
+    async def scenario(rig: DaemonRig) -> None:
+        rig.changes["api"] = {"connections": 1}
         monkeypatch.setattr(Queue, "next_retry", counted)
-        async with keeper.keeping():
+        async with rig.running():
             await asyncio.sleep(3600)
         assert looks < 30
 
-    play(scene, faults=ListsOnly())
+    run_scenario(scenario, faults=ListsOnly())

@@ -8,7 +8,7 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from daemon.scenes import here
+from daemon.scenarios import is_mirrored
 
 from winter_sync.core.events import (
     CheckPaused,
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from support.keeper import Keeper
+    from support.daemon_rig import DaemonRig
 
 
 ALL = (ImageType.STACK, ImageType.RAW)
 
 
-def seldom(keeper: Keeper, **daemon: Any) -> None:  # noqa: ANN401 - settings
+def seldom(rig: DaemonRig, **daemon: Any) -> None:  # noqa: ANN401 - settings
     """Let polls be rare and short of reach, so that only the slow check finds anything."""
-    keeper.changes["schedule"] = {"poll_every": "7d", "lookback_nights": 1, "sweep_every": "60d"}
-    keeper.changes["daemon"] = {"check_every": "1h", **daemon}
+    rig.changes["schedule"] = {"poll_every": "7d", "lookback_nights": 1, "sweep_every": "60d"}
+    rig.changes["daemon"] = {"check_every": "1h", **daemon}
 
 
 def flip(path: Path) -> None:
@@ -49,25 +49,27 @@ def flip(path: Path) -> None:
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
-def files(keeper: Keeper) -> list[Path]:
+def files(rig: DaemonRig) -> list[Path]:
     """Give all files of the tree."""
-    return [keeper.root / path for path in sorted(keeper.files())]
+    return [rig.root / path for path in sorted(rig.files())]
 
 
-async def mirrored(keeper: Keeper) -> None:
+async def mirrored(rig: DaemonRig) -> None:
     """Wait until everything is here."""
-    while not here(keeper, *ALL):  # noqa: ASYNC110 - as a person looks
+    while not is_mirrored(rig, *ALL):  # noqa: ASYNC110 - as a person looks
         await asyncio.sleep(10)
 
 
-def test_what_is_wrong_is_found_and_what_is_gone_comes_back(play: Callable[..., None]) -> None:
+def test_what_is_wrong_is_found_and_what_is_gone_comes_back(
+    run_scenario: Callable[..., None],
+) -> None:
     """A deleted file is downloaded again without a poll; a changed one is told and left alone."""
 
-    async def scene(keeper: Keeper) -> None:
-        seldom(keeper)
-        async with keeper.keeping() as service:
-            await mirrored(keeper)
-            gone, changed, *_ = files(keeper)
+    async def scenario(rig: DaemonRig) -> None:
+        seldom(rig)
+        async with rig.running() as service:
+            await mirrored(rig)
+            gone, changed, *_ = files(rig)
             gone.unlink()
             flip(changed)
             wrong = changed.read_bytes()
@@ -75,47 +77,47 @@ def test_what_is_wrong_is_found_and_what_is_gone_comes_back(play: Callable[..., 
             assert gone.exists()
             assert changed.read_bytes() == wrong
             page = (await service.pages.sources.metrics()).decode()
-        (lost,) = keeper.told(FilesLost)
-        assert lost.paths == (str(gone.relative_to(keeper.root)),)
-        (told,) = keeper.told(FilesChanged)
-        assert told.paths == (str(changed.relative_to(keeper.root)),)
+        (lost,) = rig.emitted(FilesLost)
+        assert lost.paths == (str(gone.relative_to(rig.root)),)
+        (told,) = rig.emitted(FilesChanged)
+        assert told.paths == (str(changed.relative_to(rig.root)),)
         assert 'winter_sync_products{state="damaged"} 1.0' in page
         assert 'winter_sync_damaged_files_total{damage="missing"} 1.0' in page
         assert 'winter_sync_damaged_files_total{damage="changed"} 1.0' in page
 
-    play(scene)
+    run_scenario(scenario)
 
 
-def test_every_file_is_read_in_its_turn_and_no_sooner(play: Callable[..., None]) -> None:
+def test_every_file_is_read_in_its_turn_and_no_sooner(run_scenario: Callable[..., None]) -> None:
     """In an hour without polls each file is read once, at no more than the rate that is set."""
 
-    async def scene(keeper: Keeper) -> None:
-        seldom(keeper, check_rate="20 kB/s", check_every="1d")
-        async with keeper.keeping():
-            await mirrored(keeper)
-            number = len(files(keeper))
-            size = sum(path.stat().st_size for path in files(keeper))
+    async def scenario(rig: DaemonRig) -> None:
+        seldom(rig, check_rate="20 kB/s", check_every="1d")
+        async with rig.running():
+            await mirrored(rig)
+            number = len(files(rig))
+            size = sum(path.stat().st_size for path in files(rig))
             await asyncio.sleep(26 * 3600)
-        reads = [at for at, event in keeper.events if isinstance(event, FileChecked)]
+        reads = [at for at, event in rig.timed_events if isinstance(event, FileChecked)]
         assert len(reads) == number
-        last = max(event.size for event in keeper.told(FileChecked))
+        last = max(event.size for event in rig.emitted(FileChecked))
         assert (reads[-1] - reads[0]).total_seconds() >= (size - 2 * last) / 20_000
-        assert not keeper.told(Stalled)
+        assert not rig.emitted(Stalled)
 
-    play(scene)
+    run_scenario(scenario)
 
 
-def test_it_can_be_turned_off(play: Callable[..., None]) -> None:
+def test_it_can_be_turned_off(run_scenario: Callable[..., None]) -> None:
     """With a rate of 0 nothing is read."""
 
-    async def scene(keeper: Keeper) -> None:
-        seldom(keeper, check_rate=0)
-        async with keeper.keeping():
-            await mirrored(keeper)
+    async def scenario(rig: DaemonRig) -> None:
+        seldom(rig, check_rate=0)
+        async with rig.running():
+            await mirrored(rig)
             await asyncio.sleep(6 * 3600)
-        assert not keeper.told(FileChecked)
+        assert not rig.emitted(FileChecked)
 
-    play(scene)
+    run_scenario(scenario)
 
 
 class Held(Faults):
@@ -132,119 +134,119 @@ class Held(Faults):
             await self.go_on.wait()
 
 
-def test_it_pauses_while_anything_is_downloaded(play: Callable[..., None]) -> None:
+def test_it_pauses_while_anything_is_downloaded(run_scenario: Callable[..., None]) -> None:
     """Downloads come first: as long as one is under way, no file is read."""
     faults = Held()
 
-    async def scene(keeper: Keeper) -> None:
-        seldom(keeper, stall_after="1d")
-        keeper.changes["api"] = {"first_byte_timeout": "10h"}
-        async with keeper.keeping():
-            await mirrored(keeper)
+    async def scenario(rig: DaemonRig) -> None:
+        seldom(rig, stall_after="1d")
+        rig.changes["api"] = {"first_byte_timeout": "10h"}
+        async with rig.running():
+            await mirrored(rig)
             faults.hold = True
-            files(keeper)[0].unlink()
+            files(rig)[0].unlink()
             await asyncio.sleep(3 * 3600)
-            before = len(keeper.told(FileChecked))
-            assert keeper.told(FilesLost)
+            before = len(rig.emitted(FileChecked))
+            assert rig.emitted(FilesLost)
             await asyncio.sleep(2 * 3600)
-            assert len(keeper.told(FileChecked)) == before
+            assert len(rig.emitted(FileChecked)) == before
             faults.go_on.set()
             faults.hold = False
             await asyncio.sleep(3 * 3600)
-            assert len(keeper.told(FileChecked)) > before
-            assert here(keeper, *ALL)
+            assert len(rig.emitted(FileChecked)) > before
+            assert is_mirrored(rig, *ALL)
 
-    play(scene, faults=faults)
+    run_scenario(scenario, faults=faults)
 
 
-def test_an_unreadable_file_stops_no_other(play: Callable[..., None]) -> None:
+def test_an_unreadable_file_stops_no_other(run_scenario: Callable[..., None]) -> None:
     """It is told once in its turn, and all others are read."""
 
-    async def scene(keeper: Keeper) -> None:
-        seldom(keeper)
-        async with keeper.keeping():
-            await mirrored(keeper)
-            number = len(files(keeper))
-            loop = files(keeper)[0].parent
+    async def scenario(rig: DaemonRig) -> None:
+        seldom(rig)
+        async with rig.running():
+            await mirrored(rig)
+            number = len(files(rig))
+            loop = files(rig)[0].parent
             aside = loop.with_name("aside")
             loop.rename(aside)
             loop.symlink_to(loop.name)
             await asyncio.sleep(3600 + 1800)
-            assert len(keeper.told(FileChecked)) == number
-            assert keeper.told(FilesUnreadable)
-            assert not keeper.told(FilesLost)
+            assert len(rig.emitted(FileChecked)) == number
+            assert rig.emitted(FilesUnreadable)
+            assert not rig.emitted(FilesLost)
             loop.unlink()
             aside.rename(loop)
 
-    play(scene)
+    run_scenario(scenario)
 
 
-def test_a_catalog_that_cannot_be_written_pauses_it_only(play: Callable[..., None]) -> None:
+def test_a_catalog_that_cannot_be_written_pauses_it_only(run_scenario: Callable[..., None]) -> None:
     """It says so, downloads go on, and later it takes up where it was."""
 
-    async def scene(keeper: Keeper) -> None:
-        seldom(keeper)
-        async with keeper.keeping():
-            await mirrored(keeper)
-            with closing(sqlite3.connect(keeper.root / STATE_DIR / CATALOG)) as db:
+    async def scenario(rig: DaemonRig) -> None:
+        seldom(rig)
+        async with rig.running():
+            await mirrored(rig)
+            with closing(sqlite3.connect(rig.root / STATE_DIR / CATALOG)) as db:
                 db.execute(
                     "CREATE TRIGGER full BEFORE UPDATE OF checked_at ON products WHEN"
                     " old.state = 'published' BEGIN SELECT RAISE(ABORT, 'disk full'); END"
                 )
                 await asyncio.sleep(3600 + 1200)
-                paused = len(keeper.told(CheckPaused))
+                paused = len(rig.emitted(CheckPaused))
                 assert paused
-                assert not keeper.told(FileChecked)
+                assert not rig.emitted(FileChecked)
                 db.execute("DROP TRIGGER full")
             await asyncio.sleep(3600)
-            assert len(keeper.told(FileChecked)) >= len(files(keeper))
-        assert len(keeper.told(CheckPaused)) <= paused + 1
-        assert not keeper.told(StorageFailing)
+            assert len(rig.emitted(FileChecked)) >= len(files(rig))
+        assert len(rig.emitted(CheckPaused)) <= paused + 1
+        assert not rig.emitted(StorageFailing)
 
-    play(scene)
+    run_scenario(scenario)
 
 
-def test_a_root_that_goes_away_makes_nothing_wanted(play: Callable[..., None]) -> None:
+def test_a_root_that_goes_away_makes_nothing_wanted(run_scenario: Callable[..., None]) -> None:
     """A file system that is unmounted under the check has not lost its files."""
 
-    async def scene(keeper: Keeper) -> None:
-        seldom(keeper)
-        keeper.changes["mirror"] = {"state": keeper.root.with_name("state")}
-        async with keeper.keeping():
-            await mirrored(keeper)
-            aside = keeper.root.with_name("aside")
-            keeper.root.rename(aside)
-            keeper.root.mkdir()
+    async def scenario(rig: DaemonRig) -> None:
+        seldom(rig)
+        rig.changes["mirror"] = {"state": rig.root.with_name("state")}
+        async with rig.running():
+            await mirrored(rig)
+            aside = rig.root.with_name("aside")
+            rig.root.rename(aside)
+            rig.root.mkdir()
             await asyncio.sleep(3600 + 1200)
-            assert not keeper.told(FilesLost)
-            for path in keeper.root.iterdir():
+            assert not rig.emitted(FilesLost)
+            for path in rig.root.iterdir():
                 path.rmdir()
-            keeper.root.rmdir()
-            aside.rename(keeper.root)
+            rig.root.rmdir()
+            aside.rename(rig.root)
             await asyncio.sleep(3 * 3600)
-            assert keeper.told(FileChecked)
-            assert not keeper.told(FilesLost)
-            assert not keeper.told(Stalled)
+            assert rig.emitted(FileChecked)
+            assert not rig.emitted(FilesLost)
+            assert not rig.emitted(Stalled)
 
-    play(scene)
+    run_scenario(scenario)
 
 
-def test_deleted_files_come_back_with_the_next_poll(play: Callable[..., None]) -> None:
+def test_deleted_files_come_back_with_the_next_poll(run_scenario: Callable[..., None]) -> None:
     """A poll looks whether the files of its nights are there, and what is gone is downloaded."""
 
-    async def scene(keeper: Keeper) -> None:
-        keeper.changes["daemon"] = {"check_rate": 0}
-        async with keeper.keeping():
-            await mirrored(keeper)
-            whole = keeper.files()
-            for path in files(keeper)[:5]:
+    async def scenario(rig: DaemonRig) -> None:
+        rig.changes["daemon"] = {"check_rate": 0}
+        async with rig.running():
+            await mirrored(rig)
+            whole = rig.files()
+            for path in files(rig)[:5]:
                 path.unlink()
-            changed = files(keeper)[-1]
+            changed = files(rig)[-1]
             changed.write_bytes(b"mine")
             await asyncio.sleep(1800)
             assert changed.read_bytes() == b"mine"
-            assert len(keeper.files()) == len(whole)
-        assert sum(event.files for event in keeper.told(FilesLost)) == 5
-        assert len(keeper.told(FilesChanged)) == 1
+            assert len(rig.files()) == len(whole)
+        assert sum(event.files for event in rig.emitted(FilesLost)) == 5
+        assert len(rig.emitted(FilesChanged)) == 1
 
-    play(scene)
+    run_scenario(scenario)

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from daemon.scenes import NIGHT, TYPES, Slow, Told, here
+from daemon.scenarios import NIGHT, TYPES, EventWaiter, Slow, is_mirrored
 
 from winter_sync.core.downloads import Published
 from winter_sync.core.errors import StalledError, StorageError, UsageError
@@ -39,44 +39,46 @@ from winter_sync.sync.poller import Poller
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from support.keeper import Keeper
+    from support.daemon_rig import DaemonRig
 
 # --- the schedule ---------------------------------------------------------------------------------
 
 
-def test_it_polls_at_once_and_then_in_its_rhythm(play: Callable[..., None]) -> None:
+def test_it_polls_at_once_and_then_in_its_rhythm(run_scenario: Callable[..., None]) -> None:
     """The first poll of each type is at the start; the next follow, with some jitter."""
 
-    async def scene(keeper: Keeper) -> None:
-        keeper.changes["schedule"] = {"types": {"raw": {"poll_every": "1h"}}}
-        async with keeper.keeping():
+    async def scenario(rig: DaemonRig) -> None:
+        rig.changes["schedule"] = {"types": {"raw": {"poll_every": "1h"}}}
+        async with rig.running():
             await asyncio.sleep(4 * 3600)
         polls = defaultdict(list)
-        for at, event in keeper.events:
+        for at, event in rig.timed_events:
             if isinstance(event, Polled) and event.query.end is None:
                 polls[event.query.subject.image_type].append(at)
         for kind, every in ((ImageType.STACK, 600), (ImageType.RAW, 3600)):
             gaps = [(after - before).total_seconds() for before, after in pairwise(polls[kind])]
-            assert polls[kind][0] - keeper.time.start < timedelta(seconds=10)
+            assert polls[kind][0] - rig.driven.start < timedelta(seconds=10)
             assert len(gaps) >= 4 * 3600 / every - 2
             assert all(0.89 * every <= gap <= 1.11 * every for gap in gaps), gaps
             assert len({round(gap) for gap in gaps}) > 1
 
-    play(scene)
+    run_scenario(scenario)
 
 
-def test_everything_comes_and_then_nothing_more_is_asked_for(play: Callable[..., None]) -> None:
+def test_everything_comes_and_then_nothing_more_is_asked_for(
+    run_scenario: Callable[..., None],
+) -> None:
     """A day of polls that find nothing makes no download."""
 
-    async def scene(keeper: Keeper) -> None:
-        async with keeper.keeping():
+    async def scenario(rig: DaemonRig) -> None:
+        async with rig.running():
             await asyncio.sleep(600)
-            assert here(keeper, ImageType.STACK, ImageType.RAW)
-            before = len(keeper.told(BatchStarted))
+            assert is_mirrored(rig, ImageType.STACK, ImageType.RAW)
+            before = len(rig.emitted(BatchStarted))
             await asyncio.sleep(6 * 3600)
-            assert len(keeper.told(BatchStarted)) == before
+            assert len(rig.emitted(BatchStarted)) == before
 
-    play(scene)
+    run_scenario(scenario)
 
 
 @pytest.mark.parametrize("jump", [timedelta(days=400), timedelta(days=-400), timedelta(hours=1)])
@@ -86,48 +88,52 @@ def test_everything_comes_and_then_nothing_more_is_asked_for(play: Callable[...,
     outcome="everything is looked at at once, and then in its rhythm",
     kept="everything",
 )
-def test_a_clock_that_is_set_stops_nothing(play: Callable[..., None], jump: timedelta) -> None:
+def test_a_clock_that_is_set_stops_nothing(
+    run_scenario: Callable[..., None], jump: timedelta
+) -> None:
     """Whichever way it goes, polls go on at once, and what appears is had."""
 
-    async def scene(keeper: Keeper) -> None:
-        async with keeper.keeping():
+    async def scenario(rig: DaemonRig) -> None:
+        async with rig.running():
             await asyncio.sleep(300)
-            keeper.time.ahead = jump
-            set_at = keeper.time.true()
+            rig.driven.ahead = jump
+            set_at = rig.driven.true()
             await asyncio.sleep(1800)
-            (jumped,) = keeper.told(ClockJumped)
+            (jumped,) = rig.emitted(ClockJumped)
             assert jumped.seconds == pytest.approx(jump.total_seconds(), abs=1)
-            polls = [at for at, event in keeper.events if isinstance(event, Polled) and at > set_at]
+            polls = [
+                at for at, event in rig.timed_events if isinstance(event, Polled) and at > set_at
+            ]
             assert polls[0] - set_at < timedelta(minutes=1)
             assert len(polls) >= 5
-            assert not keeper.told(PollFailed)
+            assert not rig.emitted(PollFailed)
 
-    play(scene)
+    run_scenario(scenario)
 
 
-def test_midnight_and_a_clock_ahead_are_no_trouble(play: Callable[..., None]) -> None:
+def test_midnight_and_a_clock_ahead_are_no_trouble(run_scenario: Callable[..., None]) -> None:
     """The archive refuses dates that are not yet by its own clock: it is never asked for one."""
 
-    async def scene(keeper: Keeper) -> None:
-        keeper.time.ahead = timedelta(hours=5)
-        async with keeper.keeping():
+    async def scenario(rig: DaemonRig) -> None:
+        rig.driven.ahead = timedelta(hours=5)
+        async with rig.running():
             await asyncio.sleep(8 * 3600)
-        assert not keeper.told(PollFailed)
-        assert len(keeper.told(Polled)) > 80
+        assert not rig.emitted(PollFailed)
+        assert len(rig.emitted(Polled)) > 80
 
-    play(scene, start=datetime(2025, 10, 25, 20, tzinfo=UTC))
+    run_scenario(scenario, start=datetime(2025, 10, 25, 20, tzinfo=UTC))
 
 
-def test_a_day_is_summed_up(play: Callable[..., None]) -> None:
+def test_a_day_is_summed_up(run_scenario: Callable[..., None]) -> None:
     """Soon after midnight, once, with what it brought."""
 
-    async def scene(keeper: Keeper) -> None:
-        async with keeper.keeping():
+    async def scenario(rig: DaemonRig) -> None:
+        async with rig.running():
             await asyncio.sleep(14 * 3600)
-        (ended,) = keeper.told(DayEnded)
+        (ended,) = rig.emitted(DayEnded)
         assert ended.day == "2025-10-26"
         published = [
-            one for one in keeper.told(ProductFinished) if isinstance(one.outcome, Published)
+            one for one in rig.emitted(ProductFinished) if isinstance(one.outcome, Published)
         ]
         assert (ended.published, ended.new) == (len(published), len(published))
         assert ended.polls > 100
@@ -136,28 +142,28 @@ def test_a_day_is_summed_up(play: Callable[..., None]) -> None:
         assert ended.last_night_complete is False
         assert ended.last_answer.startswith("2025-10-26T23:")
 
-    play(scene)
+    run_scenario(scenario)
 
 
-def test_the_summary_of_a_day_tells_of_its_last_night(play: Callable[..., None]) -> None:
+def test_the_summary_of_a_day_tells_of_its_last_night(run_scenario: Callable[..., None]) -> None:
     """A night that was all here when its day ended is said to be."""
 
-    async def scene(keeper: Keeper) -> None:
-        async with keeper.keeping():
+    async def scenario(rig: DaemonRig) -> None:
+        async with rig.running():
             await asyncio.sleep(3 * 3600)
-        (ended,) = keeper.told(DayEnded)
+        (ended,) = rig.emitted(DayEnded)
         assert ended.last_night == NIGHT.name
-        assert ended.last_night_here == ended.last_night_listed == len(keeper.files()) > 0
+        assert ended.last_night_here == ended.last_night_listed == len(rig.files()) > 0
         assert ended.last_night_complete is True
 
-    play(scene, start=datetime(2025, 10, 21, 22, tzinfo=UTC))
+    run_scenario(scenario, start=datetime(2025, 10, 21, 22, tzinfo=UTC))
 
 
-def test_an_archive_that_is_away_is_in_the_catalog(play: Callable[..., None]) -> None:
+def test_an_archive_that_is_away_is_in_the_catalog(run_scenario: Callable[..., None]) -> None:
     """Polls wait for it and do not fail; whoever looks sees since when it does not answer."""
 
-    async def scene(keeper: Keeper) -> None:
-        async with keeper.keeping() as service:
+    async def scenario(rig: DaemonRig) -> None:
+        async with rig.running() as service:
 
             async def told() -> dict[str, Any]:
                 found: dict[str, Any] = json.loads(await service.pages.sources.status())["archive"]
@@ -166,21 +172,21 @@ def test_an_archive_that_is_away_is_in_the_catalog(play: Callable[..., None]) ->
             await asyncio.sleep(3600)
             well = await told()
             assert (well["failing_since"], well["error"]) == (None, None)
-            usual = keeper.simulator.faults
-            keeper.simulator.faults = parse_script("503").faults()
-            began = keeper.time.true()
+            usual = rig.simulator.faults
+            rig.simulator.faults = parse_script("503").faults()
+            began = rig.driven.true()
             await asyncio.sleep(5 * 3600)
             away = await told()
             assert datetime.fromisoformat(away["last_answer"]) <= began
             since = datetime.fromisoformat(away["failing_since"])
             assert began <= since <= began + timedelta(minutes=20)
             assert "503" in away["error"]
-            assert len(keeper.told(PollFailed)) < 20
-            keeper.simulator.faults = usual
+            assert len(rig.emitted(PollFailed)) < 20
+            rig.simulator.faults = usual
             await asyncio.sleep(3600)
             assert (await told())["failing_since"] is None
 
-    play(scene)
+    run_scenario(scenario)
 
 
 # --- programs that are refused --------------------------------------------------------------------
@@ -192,163 +198,163 @@ def test_an_archive_that_is_away_is_in_the_catalog(play: Callable[..., None]) ->
     outcome="it is reported, left alone, and tried again every six hours and on a reload",
     kept="the other programs go on",
 )
-def test_a_refused_program_stops_alone(play: Callable[..., None]) -> None:
+def test_a_refused_program_stops_alone(run_scenario: Callable[..., None]) -> None:
     """It is told, left alone for hours, and tried again; the other goes on meanwhile."""
 
-    async def scene(keeper: Keeper) -> None:
+    async def scenario(rig: DaemonRig) -> None:
         wrong = {"name": "2025B001", "image_types": TYPES, "api_key": "wrong"}
-        keeper.changes["programs"] = [{"name": "2024A000", "image_types": TYPES}, wrong]
-        async with keeper.keeping():
+        rig.programs = [{"name": "2024A000", "image_types": TYPES}, wrong]
+        async with rig.running():
             await asyncio.sleep(5 * 3600)
-            assert here(keeper, ImageType.STACK, ImageType.RAW)
-            (refused,) = keeper.told(ProgramRefused)
+            assert is_mirrored(rig, ImageType.STACK, ImageType.RAW)
+            (refused,) = rig.emitted(ProgramRefused)
             assert (refused.program, refused.wait) == ("2025B001", 6 * 3600)
-            asked = [one for one in keeper.simulator.requests if one.program == "2025B001"]
+            asked = [one for one in rig.simulator.requests if one.program == "2025B001"]
             assert len(asked) == 1
             await asyncio.sleep(1.5 * 3600)
-            assert len(keeper.told(ProgramRefused)) == 2
+            assert len(rig.emitted(ProgramRefused)) == 2
 
-    play(scene)
+    run_scenario(scenario)
 
 
-def test_a_reload_tries_a_refused_program_at_once(play: Callable[..., None]) -> None:
+def test_a_reload_tries_a_refused_program_at_once(run_scenario: Callable[..., None]) -> None:
     """Whoever mends a key need not wait for hours."""
 
-    async def scene(keeper: Keeper) -> None:
-        keeper.changes["programs"] = [
-            {"name": "2024A000", "image_types": TYPES, "api_key": "wrong"}
-        ]
-        async with keeper.keeping() as service:
+    async def scenario(rig: DaemonRig) -> None:
+        rig.programs = [{"name": "2024A000", "image_types": TYPES, "api_key": "wrong"}]
+        async with rig.running() as service:
             await asyncio.sleep(600)
-            keeper.changes["programs"] = [{"name": "2024A000", "image_types": TYPES}]
+            rig.programs = [{"name": "2024A000", "image_types": TYPES}]
             service.signals.reload()
             await asyncio.sleep(60)
-            assert here(keeper, ImageType.STACK, ImageType.RAW)
+            assert is_mirrored(rig, ImageType.STACK, ImageType.RAW)
 
-    play(scene)
+    run_scenario(scenario)
 
 
 # --- reloads --------------------------------------------------------------------------------------
 
 
-def test_a_reload_adds_and_removes_programs(play: Callable[..., None]) -> None:
+def test_a_reload_adds_and_removes_programs(run_scenario: Callable[..., None]) -> None:
     """What is new is there within a minute; what is gone is asked for no more."""
 
-    async def scene(keeper: Keeper) -> None:
-        async with keeper.keeping() as service:
+    async def scenario(rig: DaemonRig) -> None:
+        async with rig.running() as service:
             await asyncio.sleep(600)
-            keeper.changes["programs"] = [{"name": "2025B001", "image_types": TYPES}]
+            rig.programs = [{"name": "2025B001", "image_types": TYPES}]
             service.signals.reload()
             await asyncio.sleep(60)
-            assert here(keeper, *map(ImageType, TYPES), program="2025B001")
-            reloaded = len(keeper.simulator.requests)
+            assert is_mirrored(rig, *map(ImageType, TYPES), program="2025B001")
+            reloaded = len(rig.simulator.requests)
             await asyncio.sleep(3600)
-            later = keeper.simulator.requests[reloaded:]
+            later = rig.simulator.requests[reloaded:]
             assert {one.program for one in later} == {"2025B001"}
-        assert [one.programs for one in keeper.told(Started)] == [("2024A000",), ("2025B001",)]
-        assert len(keeper.told(Reloading)) == 1
+        assert [one.programs for one in rig.emitted(Started)] == [("2024A000",), ("2025B001",)]
+        assert len(rig.emitted(Reloading)) == 1
 
-    play(scene)
+    run_scenario(scenario)
 
 
-def test_wrong_settings_are_refused_and_the_old_ones_kept(play: Callable[..., None]) -> None:
+def test_wrong_settings_are_refused_and_the_old_ones_kept(
+    run_scenario: Callable[..., None],
+) -> None:
     """Nothing is interrupted, and the log says what is wrong."""
 
-    async def scene(keeper: Keeper) -> None:
-        async with keeper.keeping() as service:
+    async def scenario(rig: DaemonRig) -> None:
+        async with rig.running() as service:
             await asyncio.sleep(600)
             for wrong in (
                 {"schedule": {"poll_every": "often"}},
-                {"mirror": {"root": keeper.root / "not" / "there"}},
+                {"mirror": {"root": rig.root / "not" / "there"}},
                 {"http": {"listen": "192.0.2.1:1"}},
-                {"http": {"listen": keeper.simulator.url.removeprefix("http://")}},
+                {"http": {"listen": rig.simulator.url.removeprefix("http://")}},
             ):
-                keeper.changes.update(wrong)
+                rig.changes.update(wrong)
                 service.signals.reload()
                 await asyncio.sleep(60)
                 for name in wrong:
-                    del keeper.changes[name]
-            polls = len(keeper.told(Polled))
+                    del rig.changes[name]
+            polls = len(rig.emitted(Polled))
             await asyncio.sleep(1800)
-            assert len(keeper.told(Polled)) > polls
-        assert len(keeper.told(ReloadRefused)) == 4
-        assert "poll_every" in keeper.told(ReloadRefused)[0].reason
-        assert len(keeper.told(Started)) == 1
+            assert len(rig.emitted(Polled)) > polls
+        assert len(rig.emitted(ReloadRefused)) == 4
+        assert "poll_every" in rig.emitted(ReloadRefused)[0].reason
+        assert len(rig.emitted(Started)) == 1
 
-    play(scene)
+    run_scenario(scenario)
 
 
 # --- ends -----------------------------------------------------------------------------------------
 
 
-def test_an_end_waits_for_what_is_under_way(play: Callable[..., None]) -> None:
+def test_an_end_waits_for_what_is_under_way(run_scenario: Callable[..., None]) -> None:
     """A download that goes on within the grace comes whole; no other is begun."""
     slow = Slow()
 
-    async def scene(keeper: Keeper) -> None:
-        keeper.changes["api"] = {"connections": 1}
-        told = Told(keeper)
-        async with keeper.keeping() as service:
-            await told.of(Received)
+    async def scenario(rig: DaemonRig) -> None:
+        rig.changes["api"] = {"connections": 1}
+        waiter = EventWaiter(rig)
+        async with rig.running() as service:
+            await waiter.wait_for(Received)
             assert not service.pages.sources.readiness()
             service.signals.stop()
             await asyncio.sleep(10)
             assert service.pages.sources.readiness()
             slow.go_on.set()
-        assert len(keeper.told(BatchStarted)) == len(keeper.told(BatchEnded)) == 1
-        assert keeper.told(BatchEnded)[0].trouble is None
-        assert keeper.files()
+        assert len(rig.emitted(BatchStarted)) == len(rig.emitted(BatchEnded)) == 1
+        assert rig.emitted(BatchEnded)[0].trouble is None
+        assert rig.files()
 
-    play(scene, faults=slow)
+    run_scenario(scenario, faults=slow)
 
 
 @pytest.mark.parametrize("signals", [1, 2])
-def test_an_end_does_not_wait_for_ever(play: Callable[..., None], signals: int) -> None:
+def test_an_end_does_not_wait_for_ever(run_scenario: Callable[..., None], signals: int) -> None:
     """After the grace, or a second signal, it ends; what had come whole is kept and known."""
     slow = Slow()
 
-    async def scene(keeper: Keeper) -> None:
-        keeper.changes["api"] = {"connections": 1, "silence_timeout": "10m"}
-        told = Told(keeper)
-        async with keeper.keeping() as service:
-            await told.of(Received)
-            began = keeper.time.loop.now
+    async def scenario(rig: DaemonRig) -> None:
+        rig.changes["api"] = {"connections": 1, "silence_timeout": "10m"}
+        waiter = EventWaiter(rig)
+        async with rig.running() as service:
+            await waiter.wait_for(Received)
+            began = rig.driven.loop.now
             for _ in range(signals):
                 service.signals.stop()
-        took = keeper.time.loop.now - began
+        took = rig.driven.loop.now - began
         assert took == pytest.approx(60 if signals == 1 else 0, abs=2)
-        whole = keeper.files()
+        whole = rig.files()
         assert whole
-        asked = len(keeper.told(BatchStarted))
+        asked = len(rig.emitted(BatchStarted))
         assert asked == 1
         slow.go_on.set()
-        async with keeper.keeping():
+        async with rig.running():
             await asyncio.sleep(60)
-        assert here(keeper, ImageType.STACK, ImageType.RAW)
+        assert is_mirrored(rig, ImageType.STACK, ImageType.RAW)
         again = [
             candidate.product
-            for event in keeper.told(BatchStarted)[1:]
+            for event in rig.emitted(BatchStarted)[1:]
             for candidate in event.batch.candidates
         ]
-        assert not keeper.truth(again).items() & whole.items()
+        assert not rig.truth(again).items() & whole.items()
 
-    play(scene, faults=slow)
+    run_scenario(scenario, faults=slow)
 
 
-def test_an_end_in_an_outage_is_at_once(play: Callable[..., None]) -> None:
+def test_an_end_in_an_outage_is_at_once(run_scenario: Callable[..., None]) -> None:
     """Who waits for a server that is away has nothing to finish."""
 
     class Away(Faults):
         async def before(self, call: Call) -> Answer | None:
             return Answer(503, b"{}", headers={"Retry-After": "3600"}) if call.number > 3 else None
 
-    async def scene(keeper: Keeper) -> None:
-        async with keeper.keeping():
+    async def scenario(rig: DaemonRig) -> None:
+        async with rig.running():
             await asyncio.sleep(600)
-            began = keeper.time.loop.now
-        assert keeper.time.loop.now - began < 2
+            began = rig.driven.loop.now
+        assert rig.driven.loop.now - began < 2
 
-    play(scene, faults=Away())
+    run_scenario(scenario, faults=Away())
 
 
 # --- what goes wrong ------------------------------------------------------------------------------
@@ -360,43 +366,43 @@ def test_an_end_in_an_outage_is_at_once(play: Callable[..., None]) -> None:
     outcome="all work rests, the empty directory stays empty, and it goes on when the root is back",
     kept="all that was published",
 )
-def test_a_root_that_goes_away_is_waited_for(play: Callable[..., None]) -> None:
+def test_a_root_that_goes_away_is_waited_for(run_scenario: Callable[..., None]) -> None:
     """All work rests, it says so, and when the disk is back it goes on by itself."""
 
-    async def scene(keeper: Keeper) -> None:
-        aside = keeper.root.with_name("unmounted")
-        async with keeper.keeping() as service:
+    async def scenario(rig: DaemonRig) -> None:
+        aside = rig.root.with_name("unmounted")
+        async with rig.running() as service:
             await asyncio.sleep(60)
-            keeper.root.rename(aside)
-            keeper.root.mkdir()
+            rig.root.rename(aside)
+            rig.root.mkdir()
             await asyncio.sleep(3600)
-            rests = keeper.told(StorageFailing)
+            rests = rig.emitted(StorageFailing)
             assert [rest.wait for rest in rests[:5]] == [60, 120, 240, 480, 900]
             assert service.pages.sources.readiness()
-            assert not list(keeper.root.iterdir())
-            keeper.root.rmdir()
-            aside.rename(keeper.root)
+            assert not list(rig.root.iterdir())
+            rig.root.rmdir()
+            aside.rename(rig.root)
             await asyncio.sleep(1800)
             assert not service.pages.sources.readiness()
-            assert here(keeper, ImageType.STACK, ImageType.RAW)
-            before = len(keeper.told(StorageFailing))
-            keeper.root.rename(aside)
-            keeper.root.mkdir()
+            assert is_mirrored(rig, ImageType.STACK, ImageType.RAW)
+            before = len(rig.emitted(StorageFailing))
+            rig.root.rename(aside)
+            rig.root.mkdir()
             await asyncio.sleep(900)
-            assert keeper.told(StorageFailing)[before].wait == 60
+            assert rig.emitted(StorageFailing)[before].wait == 60
 
-    play(scene)
+    run_scenario(scenario)
 
 
-def test_a_root_that_is_not_there_at_the_start_is_told(play: Callable[..., None]) -> None:
+def test_a_root_that_is_not_there_at_the_start_is_told(run_scenario: Callable[..., None]) -> None:
     """A daemon that never began says so at once, and does not wait for somebody to look."""
 
-    async def scene(keeper: Keeper) -> None:
-        keeper.root.write_text("in the way")
+    async def scenario(rig: DaemonRig) -> None:
+        rig.root.write_text("in the way")
         with pytest.raises(StorageError, match="not a directory"):
-            await keeper.service().run()
+            await rig.service().run()
 
-    play(scene)
+    run_scenario(scenario)
 
 
 @pytest.mark.fault(
@@ -405,7 +411,7 @@ def test_a_root_that_is_not_there_at_the_start_is_told(play: Callable[..., None]
     outcome="downloads rest, ever longer up to an hour; polls go on",
     kept="all listings",
 )
-def test_downloads_rest_where_none_succeeds(play: Callable[..., None]) -> None:
+def test_downloads_rest_where_none_succeeds(run_scenario: Callable[..., None]) -> None:
     """Polls go on; downloads are tried ever more rarely, and come when the server is mended."""
 
     class Empty(Faults):
@@ -413,18 +419,18 @@ def test_downloads_rest_where_none_succeeds(play: Callable[..., None]) -> None:
             del call
             return Answer(200, b"<html>maintenance</html>", "text/html")
 
-    async def scene(keeper: Keeper) -> None:
-        async with keeper.keeping():
+    async def scenario(rig: DaemonRig) -> None:
+        async with rig.running():
             await asyncio.sleep(6 * 3600)
-            waits = [rest.wait for rest in keeper.told(DownloadsPaused)]
+            waits = [rest.wait for rest in rig.emitted(DownloadsPaused)]
             assert waits[:3] == [300, 600, 1200]
             assert max(waits) <= 3600
-            assert len(keeper.told(BatchStarted)) < 50
-            keeper.simulator.faults = Faults()
+            assert len(rig.emitted(BatchStarted)) < 50
+            rig.simulator.faults = Faults()
             await asyncio.sleep(12 * 3600)
-            assert here(keeper, ImageType.STACK, ImageType.RAW)
+            assert is_mirrored(rig, ImageType.STACK, ImageType.RAW)
 
-    play(scene, faults=Empty())
+    run_scenario(scenario, faults=Empty())
 
 
 @pytest.mark.fault(
@@ -434,21 +440,21 @@ def test_downloads_rest_where_none_succeeds(play: Callable[..., None]) -> None:
     kept="everything",
 )
 def test_a_part_that_dies_takes_all_down(
-    play: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    run_scenario: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Better no daemon than half a daemon: the fault comes out, and the catalog is closed."""
 
     async def die(*_: object) -> None:
         raise ZeroDivisionError
 
-    async def scene(keeper: Keeper) -> None:
-        service = keeper.service()
+    async def scenario(rig: DaemonRig) -> None:
+        service = rig.service()
         monkeypatch.setattr(Poller, "poll", die)
         with pytest.raises(ExceptionGroup) as died:
             await service.run()
         assert died.group_contains(ZeroDivisionError)
 
-    play(scene)
+    run_scenario(scenario)
 
 
 @pytest.mark.fault(
@@ -458,57 +464,57 @@ def test_a_part_that_dies_takes_all_down(
     kept="everything",
 )
 def test_a_part_that_hangs_is_noticed(
-    play: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    run_scenario: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where nothing comes of work for too long, health says so and the daemon ends itself."""
 
     async def hang(*_: object) -> None:
         await asyncio.get_running_loop().create_future()
 
-    async def scene(keeper: Keeper) -> None:
-        service = keeper.service()
+    async def scenario(rig: DaemonRig) -> None:
+        service = rig.service()
         monkeypatch.setattr(Poller, "poll", hang)
         with pytest.raises(StalledError, match="the polls of 2024A000") as stalled:
             await service.run()
         assert stalled.value.exit_code == 1
-        assert 900 <= keeper.time.loop.now <= 960
-        assert len(keeper.told(Stalled)) == 1
+        assert 900 <= rig.driven.loop.now <= 960
+        assert len(rig.emitted(Stalled)) == 1
         await asyncio.sleep(60)
-        assert keeper.ends == [1]
+        assert rig.exits == [1]
 
-    play(scene)
+    run_scenario(scenario)
 
 
-def test_an_outage_is_no_stall(play: Callable[..., None]) -> None:
+def test_an_outage_is_no_stall(run_scenario: Callable[..., None]) -> None:
     """However long the server is away, the daemon lives, and goes on when it is back."""
 
     class Away(Faults):
         async def before(self, call: Call) -> Answer | None:
             return Answer(503, b"{}", headers={"Retry-After": "7200"}) if call.number > 3 else None
 
-    async def scene(keeper: Keeper) -> None:
-        async with keeper.keeping() as service:
+    async def scenario(rig: DaemonRig) -> None:
+        async with rig.running() as service:
             await asyncio.sleep(10 * 3600)
             assert not service.pages.sources.health()
-            keeper.simulator.faults = Faults()
+            rig.simulator.faults = Faults()
             await asyncio.sleep(3 * 3600)
-            assert here(keeper, ImageType.STACK, ImageType.RAW)
-        assert not keeper.told(Stalled)
-        assert len(keeper.simulator.requests) < 200
-        assert len(keeper.told(PollFailed)) + len(keeper.told(BatchEnded)) < 10
+            assert is_mirrored(rig, ImageType.STACK, ImageType.RAW)
+        assert not rig.emitted(Stalled)
+        assert len(rig.simulator.requests) < 200
+        assert len(rig.emitted(PollFailed)) + len(rig.emitted(BatchEnded)) < 10
 
-    play(scene, faults=Away())
+    run_scenario(scenario, faults=Away())
 
 
-def test_a_second_daemon_says_who_is_first(play: Callable[..., None]) -> None:
+def test_a_second_daemon_says_who_is_first(run_scenario: Callable[..., None]) -> None:
     """It leaves, and disturbs nothing."""
 
-    async def scene(keeper: Keeper) -> None:
-        async with keeper.keeping():
+    async def scenario(rig: DaemonRig) -> None:
+        async with rig.running():
             await asyncio.sleep(600)
             with pytest.raises(UsageError, match=r"another daemon keeps .* process \d+ on .* UTC"):
-                await keeper.service().run()
+                await rig.service().run()
             await asyncio.sleep(600)
-            assert len(keeper.told(Started)) == 1
+            assert len(rig.emitted(Started)) == 1
 
-    play(scene)
+    run_scenario(scenario)

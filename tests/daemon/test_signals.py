@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from daemon.scenes import Slow, Told
+from daemon.scenarios import EventWaiter, Slow
 
 from winter_sync.archive.client import Api
 from winter_sync.core.errors import StorageError, UsageError
@@ -36,63 +36,63 @@ from winter_sync.tree.tree import Tree
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from support.keeper import Keeper
+    from support.daemon_rig import DaemonRig
 
 
-def test_many_reloads_at_once_are_one(play: Callable[..., None]) -> None:
+def test_many_reloads_at_once_are_one(run_scenario: Callable[..., None]) -> None:
     """What comes before the settings are read is answered by reading them."""
 
-    async def scene(keeper: Keeper) -> None:
-        async with keeper.keeping() as service:
+    async def scenario(rig: DaemonRig) -> None:
+        async with rig.running() as service:
             await asyncio.sleep(600)
             for _ in range(50):
                 service.signals.reload()
             await asyncio.sleep(600)
-        assert len(keeper.told(Reloading)) == 1
-        assert len(keeper.told(Started)) == 2
+        assert len(rig.emitted(Reloading)) == 1
+        assert len(rig.emitted(Started)) == 2
 
-    play(scene)
+    run_scenario(scenario)
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "kept"])
-def test_a_root_that_cannot_be_had_is_refused(play: Callable[..., None], name: str) -> None:
+def test_a_root_that_cannot_be_had_is_refused(run_scenario: Callable[..., None], name: str) -> None:
     """Whether the system has no such name or another daemon keeps it, the old root is kept on."""
 
-    async def scene(keeper: Keeper) -> None:
-        other = keeper.root.with_name("kept")
+    async def scenario(rig: DaemonRig) -> None:
+        other = rig.root.with_name("kept")
         (other / ".winter-sync").mkdir(parents=True)
-        with root_lock(other, keeper.time.start):
-            async with keeper.keeping() as service:
+        with root_lock(other, rig.driven.start):
+            async with rig.running() as service:
                 await asyncio.sleep(60)
-                keeper.changes["mirror"] = {"root": keeper.root.with_name(name)}
+                rig.changes["mirror"] = {"root": rig.root.with_name(name)}
                 service.signals.reload()
                 await asyncio.sleep(3600)
-        assert len(keeper.told(ReloadRefused)) == 1
-        assert len(keeper.told(Started)) == 1
-        assert len(keeper.told(Polled)) > 10
+        assert len(rig.emitted(ReloadRefused)) == 1
+        assert len(rig.emitted(Started)) == 1
+        assert len(rig.emitted(Polled)) > 10
 
-    play(scene)
+    run_scenario(scenario)
 
 
 @pytest.mark.parametrize("signals", [1, 2])
-def test_what_is_broken_off_is_given_back(play: Callable[..., None], signals: int) -> None:
+def test_what_is_broken_off_is_given_back(run_scenario: Callable[..., None], signals: int) -> None:
     """An end that cannot wait leaves no lease and no journal behind, and tells of each download."""
     slow = Slow()
 
-    async def scene(keeper: Keeper) -> None:
-        keeper.changes["api"] = {"connections": 2, "silence_timeout": "10m"}
-        told = Told(keeper)
-        async with keeper.keeping() as service:
-            await told.of(Received)
+    async def scenario(rig: DaemonRig) -> None:
+        rig.changes["api"] = {"connections": 2, "silence_timeout": "10m"}
+        waiter = EventWaiter(rig)
+        async with rig.running() as service:
+            await waiter.wait_for(Received)
             await asyncio.sleep(5)
             for _ in range(signals):
                 service.signals.stop()
-        assert len(keeper.told(BatchStarted)) == len(keeper.told(BatchEnded)) >= 1
-        assert keeper.files()
-        assert not keeper.leases()
-        assert not list((keeper.root / ".winter-sync" / "staging").iterdir())
+        assert len(rig.emitted(BatchStarted)) == len(rig.emitted(BatchEnded)) >= 1
+        assert rig.files()
+        assert not rig.leases()
+        assert not list((rig.root / ".winter-sync" / "staging").iterdir())
 
-    play(scene, faults=slow)
+    run_scenario(scenario, faults=slow)
 
 
 class Dripping(Faults):
@@ -110,32 +110,32 @@ class Dripping(Faults):
                 await asyncio.sleep(1.9)
 
 
-def hasten(keeper: Keeper) -> None:
+def hasten(rig: DaemonRig) -> None:
     """Let what takes a quarter of an hour to be taken for a stall take seconds."""
-    keeper.changes["daemon"] = {"grace": "12h", "stall_after": "11s"}
-    keeper.changes["schedule"] = {"poll_every": "5s"}
-    keeper.changes["api"] = {
+    rig.changes["daemon"] = {"grace": "12h", "stall_after": "11s"}
+    rig.changes["schedule"] = {"poll_every": "5s"}
+    rig.changes["api"] = {
         "connections": 1,
         "first_byte_timeout": "4s",
         "query_timeout": "2s",
     }
 
 
-def test_a_long_grace_is_no_stall(play: Callable[..., None]) -> None:
+def test_a_long_grace_is_no_stall(run_scenario: Callable[..., None]) -> None:
     """A download that comes slowly may go on; that nothing is polled meanwhile is meant so."""
 
-    async def scene(keeper: Keeper) -> None:
-        hasten(keeper)
-        keeper.changes["programs"] = [{"name": "2024A000", "image_types": ["exposure"]}]
-        told = Told(keeper)
-        async with keeper.keeping(SystemdNotifier(watchdog_interval=1)) as service:
-            await told.of(Received)
-            began = keeper.time.loop.now
+    async def scenario(rig: DaemonRig) -> None:
+        hasten(rig)
+        rig.programs = [{"name": "2024A000", "image_types": ["exposure"]}]
+        waiter = EventWaiter(rig)
+        async with rig.running(SystemdNotifier(watchdog_interval=1)) as service:
+            await waiter.wait_for(Received)
+            began = rig.driven.loop.now
             service.signals.stop()
-        assert keeper.time.loop.now - began > 25
-        assert [one.trouble for one in keeper.told(BatchEnded)] == [None]
+        assert rig.driven.loop.now - began > 25
+        assert [one.trouble for one in rig.emitted(BatchEnded)] == [None]
 
-    play(scene, faults=Dripping())
+    run_scenario(scenario, faults=Dripping())
 
 
 class Manager:
@@ -168,153 +168,153 @@ def manager(tmp_path: Path) -> Iterator[Manager]:
     manager.close()
 
 
-def test_a_reload_ends_a_rest(play: Callable[..., None], manager: Manager) -> None:
+def test_a_reload_ends_a_rest(run_scenario: Callable[..., None], manager: Manager) -> None:
     """Whoever says that the disk is mended is heard at once, and told so, even where it is not."""
 
-    async def scene(keeper: Keeper) -> None:
-        aside = keeper.root.with_name("unmounted")
-        async with keeper.keeping(manager.notifier) as service:
+    async def scenario(rig: DaemonRig) -> None:
+        aside = rig.root.with_name("unmounted")
+        async with rig.running(manager.notifier) as service:
             await asyncio.sleep(60)
-            keeper.root.rename(aside)
-            keeper.root.mkdir()
+            rig.root.rename(aside)
+            rig.root.mkdir()
             await asyncio.sleep(3600)
-            rests = len(keeper.told(StorageFailing))
+            rests = len(rig.emitted(StorageFailing))
             manager.heard()
             service.signals.reload()
             await asyncio.sleep(5)
             assert manager.heard() == ["RELOADING", "READY"]
-            assert len(keeper.told(StorageFailing)) == rests + 1
-            keeper.root.rmdir()
-            aside.rename(keeper.root)
+            assert len(rig.emitted(StorageFailing)) == rests + 1
+            rig.root.rmdir()
+            aside.rename(rig.root)
             service.signals.reload()
             await asyncio.sleep(5)
             assert manager.heard() == ["RELOADING", "READY"]
-            assert len(keeper.told(Started)) == len(keeper.told(Reloading)) == 2
+            assert len(rig.emitted(Started)) == len(rig.emitted(Reloading)) == 2
 
-    play(scene)
+    run_scenario(scenario)
 
 
-def test_a_rest_goes_on_after_a_reload_that_is_refused(play: Callable[..., None]) -> None:
+def test_a_rest_goes_on_after_a_reload_that_is_refused(run_scenario: Callable[..., None]) -> None:
     """Wrong settings are told, and the disk is still looked at when it was to be."""
 
-    async def scene(keeper: Keeper) -> None:
-        aside = keeper.root.with_name("unmounted")
-        async with keeper.keeping() as service:
+    async def scenario(rig: DaemonRig) -> None:
+        aside = rig.root.with_name("unmounted")
+        async with rig.running() as service:
             await asyncio.sleep(60)
-            keeper.root.rename(aside)
-            keeper.root.mkdir()
+            rig.root.rename(aside)
+            rig.root.mkdir()
             await asyncio.sleep(3600)
-            keeper.root.rmdir()
-            aside.rename(keeper.root)
-            keeper.changes["schedule"] = {"poll_every": "often"}
+            rig.root.rmdir()
+            aside.rename(rig.root)
+            rig.changes["schedule"] = {"poll_every": "often"}
             service.signals.reload()
             await asyncio.sleep(5)
-            assert len(keeper.told(ReloadRefused)) == len(keeper.told(Started)) == 1
+            assert len(rig.emitted(ReloadRefused)) == len(rig.emitted(Started)) == 1
             await asyncio.sleep(900)
-            assert len(keeper.told(Started)) == 2
+            assert len(rig.emitted(Started)) == 2
 
-    play(scene)
+    run_scenario(scenario)
 
 
-def test_a_rest_is_no_stall(play: Callable[..., None]) -> None:
+def test_a_rest_is_no_stall(run_scenario: Callable[..., None]) -> None:
     """Nothing is polled while the disk is away, and that is meant so."""
 
-    async def scene(keeper: Keeper) -> None:
-        hasten(keeper)
-        aside = keeper.root.with_name("unmounted")
-        async with keeper.keeping(SystemdNotifier(watchdog_interval=1)) as service:
+    async def scenario(rig: DaemonRig) -> None:
+        hasten(rig)
+        aside = rig.root.with_name("unmounted")
+        async with rig.running(SystemdNotifier(watchdog_interval=1)) as service:
             await asyncio.sleep(60)
-            keeper.root.rename(aside)
-            keeper.root.mkdir()
+            rig.root.rename(aside)
+            rig.root.mkdir()
             await asyncio.sleep(3600)
-            assert len(keeper.told(StorageFailing)) > 3
-            keeper.root.rmdir()
-            aside.rename(keeper.root)
+            assert len(rig.emitted(StorageFailing)) > 3
+            rig.root.rmdir()
+            aside.rename(rig.root)
             await asyncio.sleep(900)
             assert not service.pages.sources.readiness()
 
-    play(scene)
+    run_scenario(scenario)
 
 
-def test_an_end_is_heard_in_a_rest(play: Callable[..., None]) -> None:
+def test_an_end_is_heard_in_a_rest(run_scenario: Callable[..., None]) -> None:
     """At once."""
 
-    async def scene(keeper: Keeper) -> None:
-        async with keeper.keeping():
+    async def scenario(rig: DaemonRig) -> None:
+        async with rig.running():
             await asyncio.sleep(60)
-            keeper.root.rename(keeper.root.with_name("unmounted"))
-            keeper.root.mkdir()
+            rig.root.rename(rig.root.with_name("unmounted"))
+            rig.root.mkdir()
             await asyncio.sleep(3600)
-            began = keeper.time.loop.now
-        assert keeper.time.loop.now - began < 2
-        assert keeper.told(StorageFailing)[-1].wait == 900
+            began = rig.driven.loop.now
+        assert rig.driven.loop.now - began < 2
+        assert rig.emitted(StorageFailing)[-1].wait == 900
 
-    play(scene)
+    run_scenario(scenario)
 
 
-def test_another_mirror_is_told_and_left_alone(play: Callable[..., None]) -> None:
+def test_another_mirror_is_told_and_left_alone(run_scenario: Callable[..., None]) -> None:
     """A reload that mixes two mirrors up stops all work, and says so, until it is right."""
 
-    async def scene(keeper: Keeper) -> None:
-        other = keeper.root.with_name("other")
-        usual, keeper.root = keeper.root, other
-        async with keeper.keeping():
+    async def scenario(rig: DaemonRig) -> None:
+        other = rig.root.with_name("other")
+        usual, rig.root = rig.root, other
+        async with rig.running():
             await asyncio.sleep(60)
-        files, keeper.root = keeper.files(), usual
-        async with keeper.keeping() as service:
+        files, rig.root = rig.files(), usual
+        async with rig.running() as service:
             await asyncio.sleep(60)
-            keeper.changes["mirror"] = {"root": other, "state": usual / ".winter-sync"}
+            rig.changes["mirror"] = {"root": other, "state": usual / ".winter-sync"}
             service.signals.reload()
             await asyncio.sleep(3600)
-            assert all("another mirror" in rest.reason for rest in keeper.told(StorageFailing))
+            assert all("another mirror" in rest.reason for rest in rig.emitted(StorageFailing))
             assert "another mirror" in service.pages.sources.readiness()[0]
-            del keeper.changes["mirror"]
+            del rig.changes["mirror"]
             service.signals.reload()
             await asyncio.sleep(60)
             assert not service.pages.sources.readiness()
-        keeper.root = other
-        assert keeper.files() == files
+        rig.root = other
+        assert rig.files() == files
 
-    play(scene)
+    run_scenario(scenario)
 
 
-def test_what_cannot_be_opened_at_the_start_is_told(play: Callable[..., None]) -> None:
+def test_what_cannot_be_opened_at_the_start_is_told(run_scenario: Callable[..., None]) -> None:
     """A rest is for what was there before: who begins on an empty mount point wants to know."""
 
-    async def scene(keeper: Keeper) -> None:
-        async with keeper.keeping():
+    async def scenario(rig: DaemonRig) -> None:
+        async with rig.running():
             await asyncio.sleep(60)
-        keeper.root.rename(keeper.root.with_name("unmounted"))
-        keeper.root.mkdir()
+        rig.root.rename(rig.root.with_name("unmounted"))
+        rig.root.mkdir()
         with pytest.raises(StorageError, match="used to contain a mirror"):
-            await asyncio.wait_for(keeper.service().run(), 60)
+            await asyncio.wait_for(rig.service().run(), 60)
 
-    play(scene)
+    run_scenario(scenario)
 
 
-def test_who_takes_its_root_meanwhile_may_have_it(play: Callable[..., None]) -> None:
+def test_who_takes_its_root_meanwhile_may_have_it(run_scenario: Callable[..., None]) -> None:
     """One that rests waits for another daemon on its root as for a disk: it was there first."""
 
-    async def scene(keeper: Keeper) -> None:
-        aside = keeper.root.with_name("unmounted")
-        async with keeper.keeping() as service:
+    async def scenario(rig: DaemonRig) -> None:
+        aside = rig.root.with_name("unmounted")
+        async with rig.running() as service:
             await asyncio.sleep(60)
-            keeper.root.rename(aside)
-            keeper.root.mkdir()
+            rig.root.rename(aside)
+            rig.root.mkdir()
             await asyncio.sleep(3600)
-            keeper.root.rmdir()
-            aside.rename(keeper.root)
-            with root_lock(keeper.root, keeper.time.start):
+            rig.root.rmdir()
+            aside.rename(rig.root)
+            with root_lock(rig.root, rig.driven.start):
                 await asyncio.sleep(1800)
                 assert "another daemon" in service.pages.sources.readiness()[0]
             await asyncio.sleep(1800)
             assert not service.pages.sources.readiness()
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_an_end_is_heard_while_it_puts_things_in_order(
-    play: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    run_scenario: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What crashes left is put in order yet, and then nothing is begun."""
     recover = Mirror.recover
@@ -323,37 +323,39 @@ def test_an_end_is_heard_while_it_puts_things_in_order(
         await asyncio.sleep(30)
         await recover(mirror)
 
-    async def scene(keeper: Keeper) -> None:
+    async def scenario(rig: DaemonRig) -> None:
         monkeypatch.setattr(Mirror, "recover", slowly)
-        async with keeper.keeping():
+        async with rig.running():
             await asyncio.sleep(10)
-        assert keeper.time.loop.now == pytest.approx(30, abs=1)
-        assert not keeper.simulator.requests
+        assert rig.driven.loop.now == pytest.approx(30, abs=1)
+        assert not rig.simulator.requests
 
-    play(scene)
+    run_scenario(scenario)
 
 
-def test_a_second_daemon_of_the_same_settings_says_who_is_first(play: Callable[..., None]) -> None:
+def test_a_second_daemon_of_the_same_settings_says_who_is_first(
+    run_scenario: Callable[..., None],
+) -> None:
     """And not just that the address of its pages is taken."""
 
-    async def scene(keeper: Keeper) -> None:
+    async def scenario(rig: DaemonRig) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        keeper.changes["http"] = {"listen": f"127.0.0.1:{port}"}
-        async with keeper.keeping():
+        rig.changes["http"] = {"listen": f"127.0.0.1:{port}"}
+        async with rig.running():
             await asyncio.sleep(60)
             with pytest.raises(UsageError, match="another daemon"):
-                await keeper.service().run()
+                await rig.service().run()
 
-    play(scene)
+    run_scenario(scenario)
 
 
-def test_reloads_leave_nothing_behind(play: Callable[..., None]) -> None:
+def test_reloads_leave_nothing_behind(run_scenario: Callable[..., None]) -> None:
     """However often the settings are read again, no timer, file or part of the old work stays."""
 
-    async def scene(keeper: Keeper) -> None:
-        async with keeper.keeping() as service:
+    async def scenario(rig: DaemonRig) -> None:
+        async with rig.running() as service:
             left = []
             for _ in range(6):
                 await asyncio.sleep(60)
@@ -362,7 +364,7 @@ def test_reloads_leave_nothing_behind(play: Callable[..., None]) -> None:
                 left.append(_alive())
             assert left[-1] == left[-2] == left[2]
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def _alive() -> tuple[list[int], int]:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from daemon.scenes import TYPES, Slow, Told, here
+from daemon.scenarios import TYPES, EventWaiter, Slow, is_mirrored
 
 from winter_sync.core.downloads import Failed
 from winter_sync.core.errors import StalledError
@@ -32,7 +32,7 @@ from winter_sync.sync.poller import Poller
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from support.keeper import Keeper
+    from support.daemon_rig import DaemonRig
 
     from winter_sync.core.downloads import Batch
     from winter_sync.core.queries import Subject
@@ -44,22 +44,22 @@ async def hang(*_: object) -> None:
 
 
 def test_a_beginning_that_hangs_is_noticed(
-    play: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    run_scenario: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What crashes left may take an hour to put in order, but not for ever."""
 
-    async def scene(keeper: Keeper) -> None:
-        service = keeper.service()
+    async def scenario(rig: DaemonRig) -> None:
+        service = rig.service()
         monkeypatch.setattr(Mirror, "recover", hang)
         with pytest.raises(StalledError, match="a poll was due"):
             await asyncio.wait_for(service.run(), 6 * 3600)
-        assert 3600 <= keeper.time.loop.now <= 3600 + 960
+        assert 3600 <= rig.driven.loop.now <= 3600 + 960
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_a_beginning_may_take_long(
-    play: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    run_scenario: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Half an hour of putting in order is no stall, at the start or later."""
     recover = Mirror.recover
@@ -68,17 +68,17 @@ def test_a_beginning_may_take_long(
         await asyncio.sleep(1800)
         await recover(mirror)
 
-    async def scene(keeper: Keeper) -> None:
+    async def scenario(rig: DaemonRig) -> None:
         monkeypatch.setattr(Mirror, "recover", slowly)
-        async with keeper.keeping():
+        async with rig.running():
             await asyncio.sleep(4 * 3600)
-        assert not keeper.told(Stalled)
+        assert not rig.emitted(Stalled)
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_one_that_hangs_is_not_hidden_by_others_that_are_retried(
-    play: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    run_scenario: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that stumbles now and then does not keep what is stuck alive."""
 
@@ -93,21 +93,21 @@ def test_one_that_hangs_is_not_hidden_by_others_that_are_retried(
             await hang()
         await poll(*arguments)
 
-    async def scene(keeper: Keeper) -> None:
-        keeper.changes["programs"] = [
+    async def scenario(rig: DaemonRig) -> None:
+        rig.programs = [
             {"name": name, "image_types": ["stack"]} for name in ("2024A000", "2025B001")
         ]
         monkeypatch.setattr(Poller, "poll", stick)
-        service = keeper.service()
+        service = rig.service()
         with pytest.raises(StalledError, match="the polls of 2025B001"):
             await asyncio.wait_for(service.run(), 6 * 3600)
 
-    play(scene, faults=Stumbling())
+    run_scenario(scenario, faults=Stumbling())
 
 
 @pytest.mark.parametrize("part", [(Poller, "poll"), (Mirror, "recover")])
 def test_a_reload_that_cannot_end_the_old_work_is_noticed(
-    play: Callable[..., None], monkeypatch: pytest.MonkeyPatch, part: tuple[type, str]
+    run_scenario: Callable[..., None], monkeypatch: pytest.MonkeyPatch, part: tuple[type, str]
 ) -> None:
     """Work that hangs and cannot be ended is a stall, whatever was ordered meanwhile."""
     released = asyncio.Event()
@@ -117,52 +117,54 @@ def test_a_reload_that_cannot_end_the_old_work_is_noticed(
             with suppress(asyncio.CancelledError):
                 await released.wait()
 
-    async def scene(keeper: Keeper) -> None:
-        told = Told(keeper)
-        service = keeper.service()
+    async def scenario(rig: DaemonRig) -> None:
+        waiter = EventWaiter(rig)
+        service = rig.service()
         life = asyncio.create_task(service.run())
-        await told.of(Started)
+        await waiter.wait_for(Started)
         await asyncio.sleep(60)
         monkeypatch.setattr(*part, stuck)
         await asyncio.sleep(660)
         service.signals.reload()
         with suppress(TimeoutError):
-            await asyncio.wait_for(told.of(Stalled), 2 * 3600)
+            await asyncio.wait_for(waiter.wait_for(Stalled), 2 * 3600)
         await asyncio.sleep(30)
         released.set()
         service.signals.stop()
-        assert keeper.ends == [1]
+        assert rig.exits == [1]
         with pytest.raises(StalledError):
             await life
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_a_stall_ends_it_though_the_disk_is_away(
-    play: Callable[..., None], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    run_scenario: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """What cannot be closed in order is no reason to rest and go on."""
 
-    async def scene(keeper: Keeper) -> None:
+    async def scenario(rig: DaemonRig) -> None:
         monkeypatch.setattr(Poller, "poll", hang)
-        service = keeper.service()
+        service = rig.service()
         life = asyncio.create_task(service.run())
         await asyncio.sleep(300)
-        keeper.root.rename(keeper.root.with_name("unmounted"))
+        rig.root.rename(rig.root.with_name("unmounted"))
         monkeypatch.setattr(Mirror, "recover", hang)
         await asyncio.wait({life}, timeout=3600)
         service.signals.stop()
         with pytest.raises(StalledError):
             await life
-        assert not keeper.told(StorageFailing)
+        assert not rig.emitted(StorageFailing)
 
-    play(scene)
+    run_scenario(scenario)
     gc.collect()
     assert not [one for one in caplog.messages if "never retrieved" in one]
 
 
 def test_a_download_that_does_not_hear_its_end_is_the_last(
-    play: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    run_scenario: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When a part of the daemon dies, no other part begins anything, whatever it was doing."""
     poll = Poller.poll
@@ -177,20 +179,20 @@ def test_a_download_that_does_not_hear_its_end_is_the_last(
             await hang()
         return Fetched(tuple(Failed(one, "it was ended") for one in batch.candidates))
 
-    async def scene(keeper: Keeper) -> None:
-        keeper.changes["api"] = {"connections": 1}
+    async def scenario(rig: DaemonRig) -> None:
+        rig.changes["api"] = {"connections": 1}
         monkeypatch.setattr(Poller, "poll", die)
         monkeypatch.setattr(Fetcher, "fetch", deaf)
         with pytest.raises(ExceptionGroup) as died:
-            await keeper.service().run()
+            await rig.service().run()
         assert died.group_contains(ZeroDivisionError)
-        assert len(keeper.told(BatchStarted)) == len(keeper.told(BatchEnded)) == 1
+        assert len(rig.emitted(BatchStarted)) == len(rig.emitted(BatchEnded)) == 1
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_ticks_that_cease_are_noticed(
-    play: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    run_scenario: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A schedule that dies without a word would else be taken for idleness."""
     tick = Schedule._tick
@@ -199,34 +201,34 @@ def test_ticks_that_cease_are_noticed(
         if asyncio.get_running_loop().time() < 3600:
             await tick(schedule, subject)
 
-    async def scene(keeper: Keeper) -> None:
-        keeper.changes["schedule"] = {"types": {"raw": {"poll_every": "1d"}}}
+    async def scenario(rig: DaemonRig) -> None:
+        rig.changes["schedule"] = {"types": {"raw": {"poll_every": "1d"}}}
         monkeypatch.setattr(Schedule, "_tick", cease)
         with pytest.raises(StalledError, match=r"a poll was due 9\d\d s ago and has not begun"):
-            await asyncio.wait_for(keeper.service().run(), 12 * 3600)
-        assert keeper.time.loop.now < 3600 + 600 + 960
+            await asyncio.wait_for(rig.service().run(), 12 * 3600)
+        assert rig.driven.loop.now < 3600 + 600 + 960
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_a_tick_that_fails_ends_it(
-    play: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    run_scenario: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The fault comes out at once, and is not just a line in a log."""
 
     async def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    async def scene(keeper: Keeper) -> None:
+    async def scenario(rig: DaemonRig) -> None:
         monkeypatch.setattr(Schedule, "_tick", fail)
         with pytest.raises(ExceptionGroup) as died:
-            await asyncio.wait_for(keeper.service().run(), 60)
+            await asyncio.wait_for(rig.service().run(), 60)
         assert died.group_contains(ZeroDivisionError)
 
-    play(scene)
+    run_scenario(scenario)
 
 
-def test_a_server_that_is_silent_is_no_stall(play: Callable[..., None]) -> None:
+def test_a_server_that_is_silent_is_no_stall(run_scenario: Callable[..., None]) -> None:
     """Neither a question nor the probe after it gets an answer: each may wait as long as it may."""
 
     class Silent(Faults):
@@ -236,61 +238,63 @@ def test_a_server_that_is_silent_is_no_stall(play: Callable[..., None]) -> None:
             await asyncio.sleep(1200)
             raise Reset
 
-    async def scene(keeper: Keeper) -> None:
-        keeper.changes["api"] = {"query_timeout": "10m"}
-        async with keeper.keeping():
+    async def scenario(rig: DaemonRig) -> None:
+        rig.changes["api"] = {"query_timeout": "10m"}
+        async with rig.running():
             await asyncio.sleep(6 * 3600)
-        assert not keeper.told(Stalled)
-        assert keeper.told(ServerFailing)
+        assert not rig.emitted(Stalled)
+        assert rig.emitted(ServerFailing)
 
-    play(scene, faults=Silent())
+    run_scenario(scenario, faults=Silent())
 
 
 @pytest.mark.parametrize("at", [5, 90, 601])
-def test_who_was_stopped_goes_on(play: Callable[..., None], at: int) -> None:
+def test_who_was_stopped_goes_on(run_scenario: Callable[..., None], at: int) -> None:
     """A pause far longer than its patience, in a download or between two polls, ends nothing."""
     slow = Slow()
 
-    async def scene(keeper: Keeper) -> None:
-        async with keeper.keeping():
+    async def scenario(rig: DaemonRig) -> None:
+        async with rig.running():
             await asyncio.sleep(at)
             for _ in range(3):
-                keeper.time.loop.now += 5 * 3600
+                rig.driven.loop.now += 5 * 3600
                 await asyncio.sleep(60)
                 slow.go_on.set()
                 await asyncio.sleep(3600)
-        assert not keeper.told(Stalled)
-        assert [round(one.seconds, -3) for one in keeper.told(Resumed)] == [18000] * 3
-        assert here(keeper, *map(ImageType, TYPES))
+        assert not rig.emitted(Stalled)
+        assert [round(one.seconds, -3) for one in rig.emitted(Resumed)] == [18000] * 3
+        assert is_mirrored(rig, *map(ImageType, TYPES))
 
-    play(scene, faults=slow)
+    run_scenario(scenario, faults=slow)
 
 
-def test_what_became_due_while_it_was_stopped_is_polled_at_once(play: Callable[..., None]) -> None:
+def test_what_became_due_while_it_was_stopped_is_polled_at_once(
+    run_scenario: Callable[..., None],
+) -> None:
     """Nobody waits for the next tick after a pause."""
 
-    async def scene(keeper: Keeper) -> None:
-        async with keeper.keeping():
+    async def scenario(rig: DaemonRig) -> None:
+        async with rig.running():
             await asyncio.sleep(60)
-            polled = len(keeper.told(Polled))
-            keeper.time.loop.now += 5 * 3600
+            polled = len(rig.emitted(Polled))
+            rig.driven.loop.now += 5 * 3600
             await asyncio.sleep(20)
-            assert len(keeper.told(Polled)) == polled + len(TYPES)
+            assert len(rig.emitted(Polled)) == polled + len(TYPES)
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_who_was_stopped_and_is_stuck_is_found_out(
-    play: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    run_scenario: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A pause puts the end of what hangs off, and no more than that."""
 
-    async def scene(keeper: Keeper) -> None:
+    async def scenario(rig: DaemonRig) -> None:
         monkeypatch.setattr(Poller, "poll", hang)
-        life = asyncio.create_task(keeper.service().run())
+        life = asyncio.create_task(rig.service().run())
         await asyncio.sleep(600)
-        keeper.time.loop.now += 5 * 3600
+        rig.driven.loop.now += 5 * 3600
         with pytest.raises(StalledError):
             await asyncio.wait_for(life, 960)
 
-    play(scene)
+    run_scenario(scenario)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from support.keeper import Keeper, kept
+from support.daemon_rig import DaemonRig, daemon_rig
 
 from winter_sync.core.downloads import Published
 from winter_sync.core.events import Polled, ProductFinished
@@ -100,23 +100,21 @@ class Record:
 async def three_days(time: DrivenTime, directory: Path) -> Record:
     """Live through the three days."""
     weather = Weather(time)
-    async with kept(time, Universe(nights=NIGHTS), directory, faults=weather) as keeper:
-        keeper.changes["programs"] = [FIRST]
-        async with keeper.keeping() as service:
+    async with daemon_rig(time, Universe(nights=NIGHTS), directory, faults=weather) as rig:
+        rig.programs = [FIRST]
+        async with rig.running() as service:
             await time.until(RELOAD)
-            keeper.changes["programs"] = [NARROWED, SECOND]
+            rig.programs = [NARROWED, SECOND]
             service.signals.reload()
             await time.until(RESTART)
-        async with keeper.keeping():
+        async with rig.running():
             await time.until(END)
-        return _record(keeper, weather)
+        return _record(rig, weather)
 
 
-def wanted(keeper: Keeper) -> list[Product]:
+def wanted(rig: DaemonRig) -> list[Product]:
     """Give what must be here: what the settings of its time asked for, listed long enough."""
-    entries = [
-        entry for entry in keeper.observatory.entries() if entry.holding.listed_at <= SETTLED
-    ]
+    entries = [entry for entry in rig.observatory.entries() if entry.holding.listed_at <= SETTLED]
     return [
         entry.product
         for entry in entries
@@ -134,39 +132,39 @@ def _is_asked_for(program: str, product: Product, listed_at: datetime) -> bool:
     return kind is ImageType.STACK
 
 
-def _record(keeper: Keeper, weather: Weather) -> Record:
-    products = wanted(keeper)
+def _record(rig: DaemonRig, weather: Weather) -> Record:
+    products = wanted(rig)
     asked = Counter(path for paths in weather.downloads for path in paths)
     record = Record(
-        files=keeper.files(),
-        truth=keeper.truth(products),
-        requests=Counter(one.path for one in keeper.simulator.requests),
-        due=_due(keeper),
+        files=rig.files(),
+        truth=rig.truth(products),
+        requests=Counter(one.path for one in rig.simulator.requests),
+        due=_due(rig),
         overlaps=weather.overlaps,
         in_vain=weather.in_vain,
         fetched_twice=sum(times > 1 for times in asked.values()),
     )
-    for at, event in keeper.events:
+    for at, event in rig.timed_events:
         if isinstance(event, ProductFinished) and isinstance(event.outcome, Published):
             product = event.outcome.candidate.product
-            listed = keeper.observatory.entry(*product.identity).holding.listed_at
+            listed = rig.observatory.entry(*product.identity).holding.listed_at
             if any(begin - timedelta(minutes=11) <= listed < end for begin, end in OUTAGES):
                 record.latencies_in_outages.append(at - listed)
-            elif listed >= _asked_since(keeper, product):
+            elif listed >= _asked_since(rig, product):
                 record.latencies.append(at - listed)
     return record
 
 
-def _asked_since(keeper: Keeper, product: Product) -> datetime:
-    entry = keeper.observatory.entry(*product.identity)
+def _asked_since(rig: DaemonRig, product: Product) -> datetime:
+    entry = rig.observatory.entry(*product.identity)
     return EVENING if entry.program == FIRST["name"] else RELOAD
 
 
-def _due(keeper: Keeper) -> Counter[str]:
+def _due(rig: DaemonRig) -> Counter[str]:
     """Count the polls that were due while the archive was there, and what they found to fetch."""
     subjects = (3, 4)  # before the reload, and after it
     away = [end - begin for begin, end in OUTAGES]
     spans = (RELOAD - EVENING - away[0], END - RELOAD - away[1])
     due = sum(number * (span // POLL_EVERY) for number, span in zip(subjects, spans, strict=True))
-    found = sum(bool(poll.new + poll.changed) for poll in keeper.told(Polled))
+    found = sum(bool(poll.new + poll.changed) for poll in rig.emitted(Polled))
     return Counter({"/images/query": due, "/images/download_list": found})

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from support.faulty_rig import faulty_rig
 from support.makers import PROGRAM, batch, candidate, evidence, product
-from support.stage import staged
 
 from winter_sync.catalog.listings import Listings
 from winter_sync.catalog.records import Poll
@@ -412,10 +412,10 @@ async def test_what_fails_is_counted_by_its_cause(
 ) -> None:
     """From the fault of a server to the number: what there is to do about it is not lost."""
     (tmp_path / "stage").mkdir()
-    async with staged(tmp_path / "stage", script) as stage:
-        metrics = Metrics(stage.rig.observatory.clock.now)
-        stage.rig.listeners.append(metrics.handle)
-        await stage.run()
+    async with faulty_rig(tmp_path / "stage", script) as rig:
+        metrics = Metrics(rig.observatory.clock.now)
+        rig.listeners.append(metrics.handle)
+        await rig.run()
     page = await page_of(metrics, tmp_path)
     family = page.families[f"winter_sync_{name}"].samples
     counted = {one.labels.get("cause") or one.labels["result"] for one in family if one.value}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.command import Keyboard, Said, run, run_on_terminal, served, settings_file
-from support.rig import Noted
+from support.rig import DownloadLog
 
 from winter_sync.cli.progress.counts import Counts
 from winter_sync.cli.progress.tally import Tally
@@ -59,7 +59,7 @@ def plain(said: Said) -> str:
     return CONTROL.sub("", said.out)
 
 
-class Interrupter(Noted):
+class Interrupter(DownloadLog):
     """Holds a download, and presses Ctrl-C while it is held."""
 
     def __init__(self, keyboard: Keyboard, at: int) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import structlog
 from structlog.testing import LogCapture
+from support.faulty_rig import THIRD, fault, faulty_rig
 from support.rig import path_of
-from support.stage import THIRD, fault, staged
 
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.events import BatchEnded, ProductFinished
@@ -58,21 +58,21 @@ async def test_an_answer_has_a_budget(
     tmp_path: Path, script: str, expected: dict[str, Any]
 ) -> None:
     """A run says little of it and writes little; each product is told once in each download."""
-    async with staged(tmp_path, script) as stage:
+    async with faulty_rig(tmp_path, script) as rig:
         lines = LogCapture()
         logger = structlog.wrap_logger(None, processors=[lines])
-        stage.rig.listeners.append(narrator(logger))
-        stage.rig.limits = Limits(member_size=9 * MEGABYTE)
+        rig.listeners.append(narrator(logger))
+        rig.limits = Limits(member_size=9 * MEGABYTE)
         before = written_by_us()
-        report = await stage.run()
+        report = await rig.run()
         # What the simulator sent counts, too: it is in this process.
-        written = written_by_us() - before - stage.sent
-        asked = sum(stage.stacks[2].savepath in paths for paths in stage.downloads)
+        written = written_by_us() - before - rig.sent
+        asked = sum(rig.stacks[2].savepath in paths for paths in rig.downloads)
         assert written <= asked * expected["written"]
         assert report.exit_code is ExitCode.INCOMPLETE
-        assert stage.missed == {path_of(stage.stacks[2])}
+        assert rig.missed == {path_of(rig.stacks[2])}
         told = Counter[str]()
-        for event in stage.rig.events:
+        for event in rig.events:
             if isinstance(event, ProductFinished):
                 told[event.outcome.candidate.product.savepath] += 1
             if isinstance(event, BatchEnded):

@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.faulty_rig import PROGRAM, THIRD, FaultyRig, fault, faulty_rig
 from support.rig import path_of
-from support.stage import PROGRAM, THIRD, Stage, fault, staged
 
 from winter_sync.core.downloads import Failed, Published
 from winter_sync.core.errors import ExitCode
@@ -50,26 +50,26 @@ CUT = [
 ]
 
 
-async def watched(stage: Stage, one: Product, span: timedelta = DAY_AND_A_QUARTER) -> list[float]:
+async def watched(rig: FaultyRig, one: Product, span: timedelta = DAY_AND_A_QUARTER) -> list[float]:
     """Run the mirror whenever a product may be asked for, as a daemon does, and every two hours.
 
     Gives after how many minutes each download of it was.
     """
-    clock = stage.rig.observatory.clock
+    clock = rig.observatory.clock
     began, downloads = clock.now(), list[float]()
     while (since := clock.now() - began) < span:
-        seen = len(stage.downloads)
-        await stage.rig.sync()
-        asked = sum(one.savepath in paths for paths in stage.downloads[seen:])
+        seen = len(rig.downloads)
+        await rig.sync()
+        asked = sum(one.savepath in paths for paths in rig.downloads[seen:])
         downloads += [since / timedelta(minutes=1)] * asked
-        wait = stage.waits_until(one.savepath)[1] - clock.now() + timedelta(seconds=1)
+        wait = rig.retry_of(one.savepath)[1] - clock.now() + timedelta(seconds=1)
         clock.advance(wait if timedelta(0) < wait < _LOOKS else _LOOKS)
     return downloads
 
 
-def settled(stage: Stage, one: Product) -> list[Published | Failed]:
+def settled(rig: FaultyRig, one: Product) -> list[Published | Failed]:
     """Give what became of a product, each time it was told."""
-    outcomes = [event.outcome for event in stage.rig.events if isinstance(event, ProductFinished)]
+    outcomes = [event.outcome for event in rig.events if isinstance(event, ProductFinished)]
     return [
         outcome
         for outcome in outcomes
@@ -82,27 +82,27 @@ async def test_an_odd_file_that_lacks_nothing_is_taken(
     tmp_path: Path, script: str, expected: dict[str, Any]
 ) -> None:
     """In thirty hours it is downloaded once or twice; then it rests, and the note tells why."""
-    async with staged(tmp_path, script) as stage:
+    async with faulty_rig(tmp_path, script) as rig:
         kind = ImageType.EXPOSURE if "boards" in script else ImageType.STACK
-        chosen = [one for one in stage.products if one.image_type is kind]
+        chosen = [one for one in rig.products if one.image_type is kind]
         odd = chosen[2] if kind is ImageType.STACK else chosen[0]
-        downloads = await watched(stage, odd)
+        downloads = await watched(rig, odd)
         assert len(downloads) == expected["downloads"], downloads
         assert all(60 <= since <= 70 for since in downloads[1:])
-        *refusals, taken = settled(stage, odd)
+        *refusals, taken = settled(rig, odd)
         assert [type(one) for one in refusals] == [Failed] * (expected["downloads"] - 1)
         assert isinstance(taken, Published)
         assert taken.note
-        assert sha256_of_file(stage.rig.root / path_of(odd)) == taken.evidence.sha256
+        assert sha256_of_file(rig.root / path_of(odd)) == taken.evidence.sha256
         strange = {path_of(one) for one in chosen if one == odd or kind is ImageType.EXPOSURE}
-        others = {path: sha for path, sha in stage.rig.files().items() if path not in strange}
-        assert others.items() <= stage.rig.truth(stage.products).items()
-        content = (stage.rig.root / path_of(odd)).read_bytes()
-        truth = stage.rig.observatory.content(odd.instrument, odd.savepath)
+        others = {path: sha for path, sha in rig.files().items() if path not in strange}
+        assert others.items() <= rig.truth(rig.products).items()
+        content = (rig.root / path_of(odd)).read_bytes()
+        truth = rig.observatory.content(odd.instrument, odd.savepath)
         assert content != truth
         if "wrong-sum" not in script:
             assert content.startswith(truth) or truth.startswith(content)
-        report = await stage.rig.sync()
+        report = await rig.sync()
         assert (report.exit_code, report.left) == (ExitCode.DONE, 0)
 
 
@@ -111,14 +111,14 @@ async def test_a_file_that_stays_cut_is_asked_for_ever_more_rarely(
     tmp_path: Path, script: str, expected: dict[str, Any]
 ) -> None:
     """In thirty hours it is downloaded seven times, and never published; once whole it comes."""
-    async with staged(tmp_path, script) as stage:
-        cut = stage.stacks[2]
-        downloads = await watched(stage, cut)
+    async with faulty_rig(tmp_path, script) as rig:
+        cut = rig.stacks[2]
+        downloads = await watched(rig, cut)
         assert len(downloads) == expected["downloads"], downloads
-        assert stage.missed == {path_of(cut)}
-        stage.misbehave("")
-        assert (await stage.run_after(timedelta(hours=24))).exit_code is ExitCode.DONE
-        assert not stage.missed
+        assert rig.missed == {path_of(cut)}
+        rig.inject("")
+        assert (await rig.run_after(timedelta(hours=24))).exit_code is ExitCode.DONE
+        assert not rig.missed
 
 
 @pytest.mark.fault(
@@ -129,19 +129,19 @@ async def test_a_file_that_stays_cut_is_asked_for_ever_more_rarely(
 )
 async def test_files_packed_with_gzip_are_checked_and_kept_packed(tmp_path: Path) -> None:
     """Every FITS product is in the tree as .fits.gz, holds what the archive has, and rests."""
-    async with staged(tmp_path, "gzipped") as stage:
+    async with faulty_rig(tmp_path, "gzipped") as rig:
         for _ in range(3):
-            assert (await stage.rig.sync()).exit_code is ExitCode.DONE
-            stage.rig.observatory.clock.advance(timedelta(hours=8))
-        for one in stage.products:
-            content = stage.rig.observatory.content(one.instrument, one.savepath)
-            path = stage.rig.root / path_of(one)
+            assert (await rig.sync()).exit_code is ExitCode.DONE
+            rig.observatory.clock.advance(timedelta(hours=8))
+        for one in rig.products:
+            content = rig.observatory.content(one.instrument, one.savepath)
+            path = rig.root / path_of(one)
             if one.image_type is ImageType.AVRO:
                 assert path.read_bytes() == content
             else:
                 assert gzip.decompress(path.with_name(f"{path.name}.gz").read_bytes()) == content
-        asked = [path for paths in stage.downloads for path in paths]
-        assert len(asked) == len(set(asked)) == len(stage.products)
+        asked = [path for paths in rig.downloads for path in paths]
+        assert len(asked) == len(set(asked)) == len(rig.products)
 
 
 @pytest.mark.fault(
@@ -152,12 +152,12 @@ async def test_files_packed_with_gzip_are_checked_and_kept_packed(tmp_path: Path
 )
 async def test_a_gzip_file_that_is_cut_is_refused(tmp_path: Path) -> None:
     """What is inside may not even be looked at: it never comes into the tree."""
-    async with staged(tmp_path, f"gzipped,half@{THIRD}.gz") as stage:
-        report = await stage.rig.sync()
+    async with faulty_rig(tmp_path, f"gzipped,half@{THIRD}.gz") as rig:
+        report = await rig.sync()
         assert report.exit_code is ExitCode.INCOMPLETE
-        name = f"{path_of(stage.stacks[2])}.gz"
-        assert name not in stage.rig.files()
-        assert len(stage.rig.files()) == len(stage.products) - 1
+        name = f"{path_of(rig.stacks[2])}.gz"
+        assert name not in rig.files()
+        assert len(rig.files()) == len(rig.products) - 1
 
 
 @pytest.mark.fault(
@@ -168,34 +168,34 @@ async def test_a_gzip_file_that_is_cut_is_refused(tmp_path: Path) -> None:
 )
 async def test_names_of_no_known_format_are_never_asked_for(tmp_path: Path) -> None:
     """They are told as rows that are left out, count as new at no poll, and block nothing."""
-    async with staged(tmp_path, "other-names") as stage:
+    async with faulty_rig(tmp_path, "other-names") as rig:
         for _ in range(3):
-            stage.rig.events.clear()
-            report = await stage.run()
+            rig.events.clear()
+            report = await rig.run()
             assert report.exit_code is ExitCode.DONE
-            refused = [one for one in stage.rig.events if isinstance(one, RowsLeftOut)]
+            refused = [one for one in rig.events if isinstance(one, RowsLeftOut)]
             reasons = {reason for one in refused for reason in one.reasons}
             assert any("its name ends in .jpg, no format that can be checked" in r for r in reasons)
             assert all(".fits, .fits.fz, .fits.gz, .avro" in reason for reason in reasons)
             assert sum(one.rows for one in refused) == 4 * len(
-                [one for one in stage.products if one.image_type is not ImageType.AVRO]
+                [one for one in rig.products if one.image_type is not ImageType.AVRO]
             )
-            stage.rig.observatory.clock.advance(timedelta(hours=8))
-        assert sum(one.new for one in stage.rig.events if isinstance(one, Polled)) == 0
-        assert not stage.missed
-        asked = {path for paths in stage.downloads for path in paths}
-        assert asked == {one.savepath for one in stage.products}
+            rig.observatory.clock.advance(timedelta(hours=8))
+        assert sum(one.new for one in rig.events if isinstance(one, Polled)) == 0
+        assert not rig.missed
+        asked = {path for paths in rig.downloads for path in paths}
+        assert asked == {one.savepath for one in rig.products}
 
 
 async def test_what_has_no_place_is_new_at_no_poll(tmp_path: Path) -> None:
     """Products whose path another has, and rows whose path is unsafe, are not counted as new."""
-    async with staged(tmp_path, "odd-rows") as stage:
-        stage.rig.changes["mirror"] = {"layout": "{instrument}/{night}/{image_type}/{filename}"}
-        await stage.rig.sync()
-        stage.rig.observatory.clock.advance(timedelta(hours=8))
-        stage.rig.events.clear()
-        await stage.rig.sync()
-        polls = [one for one in stage.rig.events if isinstance(one, Polled)]
+    async with faulty_rig(tmp_path, "odd-rows") as rig:
+        rig.changes["mirror"] = {"layout": "{instrument}/{night}/{image_type}/{filename}"}
+        await rig.sync()
+        rig.observatory.clock.advance(timedelta(hours=8))
+        rig.events.clear()
+        await rig.sync()
+        polls = [one for one in rig.events if isinstance(one, Polled)]
         assert polls
         assert sum(one.new for one in polls) == 0
         assert PROGRAM in {one.query.subject.program for one in polls}

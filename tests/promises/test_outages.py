@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from support.stage import Reacting, Stage, fault, staged
+from support.faulty_rig import FaultyRig, fault, faulty_rig
 
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.events import BatchEnded, ServerFailing, ServerRecovered
@@ -84,36 +84,36 @@ async def test_an_outage_from_the_start(
 
     One line says that the server is unwell, unless queries succeed meanwhile: then one for each.
     """
-    async with staged(tmp_path, script) as stage:
-        lines = _logged(stage)
-        report = await stage.run()
+    async with faulty_rig(tmp_path, script) as rig:
+        lines = _logged(rig)
+        report = await rig.run()
         assert report.exit_code is ExitCode.UNWELL
-        assert len(stage.rig.simulator.requests) <= MOST_REQUESTS
+        assert len(rig.simulator.requests) <= MOST_REQUESTS
         grave = Counter(line["event"] for line in lines())
         assert grave["server unwell"] <= expected["told"]
         assert grave.total() <= 30
-        stage.misbehave("")
-        await stage.run_after(timedelta(minutes=10))
-        assert not stage.missed
+        rig.inject("")
+        await rig.run_after(timedelta(minutes=10))
+        assert not rig.missed
 
 
 @pytest.mark.parametrize("script", ["500", "reset", "html@download", "500@download"])
 async def test_an_outage_in_the_middle(tmp_path: Path, script: str) -> None:
     """What came before is kept and not asked for again; the rest comes when it can."""
-    async with staged(tmp_path, connections=1) as stage:
+    async with faulty_rig(tmp_path, connections=1) as rig:
 
         def break_down(event: Event) -> None:
             if isinstance(event, BatchEnded) and event.trouble is None:
-                stage.misbehave(script)
+                rig.inject(script)
 
-        stage.rig.events = Reacting(break_down)
-        report = await stage.run()
+        rig.listeners.append(break_down)
+        report = await rig.run()
         assert report.exit_code is ExitCode.UNWELL
-        assert 0 < len(stage.missed) < len(stage.products)
-        stage.rig.events = []
-        stage.misbehave("")
-        await stage.run_after(timedelta(minutes=10))
-        assert not stage.missed
+        assert 0 < len(rig.missed) < len(rig.products)
+        rig.listeners.clear()
+        rig.inject("")
+        await rig.run_after(timedelta(minutes=10))
+        assert not rig.missed
 
 
 REFUSED = fault(
@@ -135,8 +135,8 @@ async def test_a_server_that_comes_back(
     tmp_path: Path, script: str, _expected: dict[str, object]
 ) -> None:
     """Twenty seconds without a server cost a wait and nothing else."""
-    async with staged(tmp_path, connections=1) as stage:
-        rig, over = stage.rig, asyncio.Event()
+    async with faulty_rig(tmp_path, connections=1) as rig:
+        over = asyncio.Event()
         back_at: list[float] = []
 
         async def be_away(seconds: float) -> None:
@@ -148,13 +148,13 @@ async def test_a_server_that_comes_back(
                 over.set()
                 await rig.simulator._absence
 
-        stage.misbehave(script, sleep=be_away)
+        rig.inject(script, sleep=be_away)
         rig.in_waits = come_back
-        report = await stage.run()
+        report = await rig.run()
         assert {ServerFailing, ServerRecovered} <= set(map(type, rig.events))
         assert rig.elapsed >= back_at[0] >= 20
         assert report.exit_code is ExitCode.DONE
-        assert not stage.missed
+        assert not rig.missed
 
 
 @pytest.mark.parametrize(("_how", "_expected"), [GONE])
@@ -162,41 +162,41 @@ async def test_a_server_that_stays_away(
     tmp_path: Path, _how: str, _expected: dict[str, object]
 ) -> None:
     """The run ends after some minutes, says so in one line, and the next one goes on."""
-    async with staged(tmp_path) as stage:
-        lines = _logged(stage)
-        async with _stopped(stage):
-            report = await stage.run()
+    async with faulty_rig(tmp_path) as rig:
+        lines = _logged(rig)
+        async with _stopped(rig):
+            report = await rig.run()
             assert report.exit_code is ExitCode.UNWELL
             assert "refused" in report.errors[0].message.lower()
-        assert stage.rig.elapsed <= timedelta(minutes=10).total_seconds()
+        assert rig.elapsed <= timedelta(minutes=10).total_seconds()
         assert [line["event"] for line in lines()].count("server unwell") <= 1
-        await stage.run_after(timedelta(minutes=10))
-        assert not stage.missed
+        await rig.run_after(timedelta(minutes=10))
+        assert not rig.missed
 
 
 async def test_a_refusal_of_one_program_stops_no_other(tmp_path: Path) -> None:
     """A key that is refused from some moment on stops its program; the other's products come."""
-    async with staged(tmp_path, "401@2025B001") as stage:
-        stage.rig.programs.append({"name": "2025B001", "image_types": ["stack"]})
-        report = await stage.run()
+    async with faulty_rig(tmp_path, "401@2025B001") as rig:
+        rig.programs.append({"name": "2025B001", "image_types": ["stack"]})
+        report = await rig.run()
         assert report.exit_code is ExitCode.REFUSED
-        assert not stage.missed
+        assert not rig.missed
 
 
 async def test_a_crowd_of_log_lines_is_a_bug(tmp_path: Path) -> None:
     """Nothing is said of the many small failures that a run gets over by itself."""
-    async with staged(tmp_path, "500:x3,reset:x2,503:x2@query") as stage:
-        lines = _logged(stage)
-        await stage.run()
-        assert not stage.missed
+    async with faulty_rig(tmp_path, "500:x3,reset:x2,503:x2@query") as rig:
+        lines = _logged(rig)
+        await rig.run()
+        assert not rig.missed
         assert len(lines()) <= 1
 
 
-def _logged(stage: Stage) -> _Lines:
+def _logged(rig: FaultyRig) -> _Lines:
     """Write a log of the runs as the command does, of all that is a warning or worse."""
     stream = io.StringIO()
     emit = narrator(configure_logging(str, level="warning", form="json", stream=stream))
-    stage.rig.events = Reacting(emit)
+    rig.listeners.append(emit)
     return _Lines(stream)
 
 
@@ -209,9 +209,9 @@ class _Lines:
 
 
 @asynccontextmanager
-async def _stopped(stage: Stage) -> AsyncIterator[None]:
+async def _stopped(rig: FaultyRig) -> AsyncIterator[None]:
     """Have no server for a while, and then the same again."""
-    simulator = stage.rig.simulator
+    simulator = rig.simulator
     await simulator.__aexit__(None, None, None)
     yield
     await simulator.__aenter__()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.faulty_rig import PROGRAM, fault, faulty_rig
 from support.rig import path_of
-from support.stage import PROGRAM, fault, staged
 
 from winter_sync.archive.client import Api, Timeouts
 from winter_sync.core.clocks import Time
@@ -21,7 +21,7 @@ from winter_sync.simulator import DEFAULT_PASSWORD, DEFAULT_USER, key_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from support.stage import Stage
+    from support.faulty_rig import FaultyRig
 
     from winter_sync.archive.client import Download
 
@@ -81,24 +81,24 @@ async def test_silence_has_an_end(tmp_path: Path, script: str, expected: dict[st
     That is real time: nothing else tells that nothing comes. A second is long for our loop.
     """
     names = ("query_timeout", "first_byte_timeout", "silence_timeout")
-    async with staged(tmp_path, script) as stage:
-        stage.rig.changes["api"] = dict.fromkeys(names, "1s")
-        report = await stage.run()
+    async with faulty_rig(tmp_path, script) as rig:
+        rig.changes["api"] = dict.fromkeys(names, "1s")
+        report = await rig.run()
         assert report.exit_code is ExitCode.DONE
-        assert not stage.missed
-        assert stage.asked_again in expected["again"]
-        assert stage.faults.happened.total() == 1
+        assert not rig.missed
+        assert rig.asked_again in expected["again"]
+        assert rig.faults.happened.total() == 1
 
 
 @pytest.mark.parametrize(("script", "expected"), DRIPS)
 async def test_a_drip_has_an_end(tmp_path: Path, script: str, expected: dict[str, Any]) -> None:
     """A download below the floor is broken off; one above it is not, however long it takes."""
-    async with staged(tmp_path, script, connections=1) as stage:
-        report = await stage.run()
+    async with faulty_rig(tmp_path, script, connections=1) as rig:
+        report = await rig.run()
         assert report.exit_code is ExitCode.DONE
-        assert not stage.missed
-        assert stage.asked_again in expected["again"]
-        ended = [one.trouble for one in stage.rig.events if isinstance(one, BatchEnded)]
+        assert not rig.missed
+        assert rig.asked_again in expected["again"]
+        ended = [one.trouble for one in rig.events if isinstance(one, BatchEnded)]
         assert any("too slowly" in (why or "") for why in ended) == expected["troubled"]
 
 
@@ -117,62 +117,62 @@ async def test_what_never_ends_is_ended(
     tmp_path: Path, script: str, _expected: dict[str, Any]
 ) -> None:
     """No more is taken than a member may have, and then the connection is closed."""
-    async with staged(tmp_path, script) as stage:
-        stage.rig.limits = Limits(member_size=4_000_000)
-        report = await stage.run()
+    async with faulty_rig(tmp_path, script) as rig:
+        rig.limits = Limits(member_size=4_000_000)
+        report = await rig.run()
         assert report.exit_code is ExitCode.DONE
-        assert not stage.missed
-        (endless,) = [one for one in stage.rig.simulator.requests if not one.complete]
+        assert not rig.missed
+        (endless,) = [one for one in rig.simulator.requests if not one.complete]
         assert 4_000_000 <= endless.sent < 40_000_000
 
 
 async def test_our_own_slowness_is_not_the_servers(tmp_path: Path) -> None:
     """Hours between two blocks, spent by us, are no reason to break a download off."""
-    async with staged(tmp_path, "trickle=2000") as stage:
-        stacks, now = _stacks(stage), 0.0
+    async with faulty_rig(tmp_path, "trickle=2000") as rig:
+        stacks, now = _stacks(rig), 0.0
 
         def monotonic() -> float:
-            return now + stage.rig.elapsed
+            return now + rig.elapsed
 
         async with (
-            _api(stage, monotonic) as api,
+            _api(rig, monotonic) as api,
             api.download(stacks) as download,
         ):
             body = b""
             async for block in download.blocks():
                 body += block
                 now += 3600.0
-                stage.rig.events.append(Received(stacks, len(block)))
+                rig.events.append(Received(stacks, len(block)))
         assert b"PK\5\6" in body
 
 
 async def test_only_time_that_is_ours_to_wait_counts(tmp_path: Path) -> None:
     """The same download with the same hours on the server's side is broken off."""
-    async with staged(tmp_path, "trickle=20") as stage:
-        stacks = _stacks(stage)
+    async with faulty_rig(tmp_path, "trickle=20") as rig:
+        stacks = _stacks(rig)
         async with (
-            _api(stage, lambda: stage.rig.elapsed) as api,
+            _api(rig, lambda: rig.elapsed) as api,
             api.download(stacks) as download,
         ):
             with pytest.raises(TransientError, match="too slowly"):
-                await _take(stage, stacks, download)
-        assert stage.rig.elapsed >= Timeouts().window
+                await _take(rig, stacks, download)
+        assert rig.elapsed >= Timeouts().window
 
 
-def _api(stage: Stage, monotonic: Any) -> Api:  # noqa: ANN401 - a clock
+def _api(rig: FaultyRig, monotonic: Any) -> Api:  # noqa: ANN401 - a clock
     credentials = Credentials(DEFAULT_USER, DEFAULT_PASSWORD, {PROGRAM: key_of(PROGRAM)})
-    return Api(stage.rig.simulator.url, credentials, interval=0, time=Time(monotonic=monotonic))
+    return Api(rig.simulator.url, credentials, interval=0, time=Time(monotonic=monotonic))
 
 
-async def _take(stage: Stage, batch: Batch, download: Download) -> None:
+async def _take(rig: FaultyRig, batch: Batch, download: Download) -> None:
     async for block in download.blocks():
-        stage.rig.events.append(Received(batch, len(block)))
+        rig.events.append(Received(batch, len(block)))
 
 
-def _stacks(stage: Stage) -> Batch:
+def _stacks(rig: FaultyRig) -> Batch:
     candidates = (
         Candidate(one, PROGRAM, path_of(one), attempts=0, marks=Marks(), expected_size=1)
-        for one in stage.stacks
+        for one in rig.stacks
     )
     return Batch("stacks", tuple(candidates))
 
@@ -192,17 +192,17 @@ async def test_a_listing_that_forgets_costs_no_file(
     tmp_path: Path, script: str, _expected: dict[str, Any]
 ) -> None:
     """What vanishes from all listings at once is told and stays, and comes back without a fetch."""
-    async with staged(tmp_path) as stage:
-        await stage.run()
+    async with faulty_rig(tmp_path) as rig:
+        await rig.run()
         for faults, told in ((script, "withdrawn"), ("", "returned")):
-            stage.misbehave(faults)
-            stage.rig.events.clear()
-            report = await stage.run_after()
+            rig.inject(faults)
+            rig.events.clear()
+            report = await rig.run_after()
             assert report.exit_code is ExitCode.DONE
-            polled = [one for one in stage.rig.events if isinstance(one, Polled)]
-            assert sum(getattr(one, told) for one in polled) == len(stage.products)
-            assert not stage.missed
-        assert stage.asked_again == 0
+            polled = [one for one in rig.events if isinstance(one, Polled)]
+            assert sum(getattr(one, told) for one in polled) == len(rig.products)
+            assert not rig.missed
+        assert rig.asked_again == 0
 
 
 @pytest.mark.parametrize(
@@ -226,15 +226,15 @@ async def test_a_listing_that_is_cut_short_withdraws_nothing(
     tmp_path: Path, script: str, _expected: dict[str, Any]
 ) -> None:
     """What is not in an answer that says it is not whole is still listed."""
-    async with staged(tmp_path) as stage:
-        await stage.run()
-        stage.misbehave(script)
-        stage.rig.events.clear()
-        report = await stage.run_after()
+    async with faulty_rig(tmp_path) as rig:
+        await rig.run()
+        rig.inject(script)
+        rig.events.clear()
+        report = await rig.run_after()
         assert report.exit_code is ExitCode.UNWELL
         assert "the archive found" in str(report.errors[0])
-        polled = [one for one in stage.rig.events if isinstance(one, Polled)]
+        polled = [one for one in rig.events if isinstance(one, Polled)]
         assert sum(one.withdrawn for one in polled) == 0
-        stage.misbehave("")
-        assert (await stage.run_after()).exit_code is ExitCode.DONE
-        assert stage.asked_again == 0
+        rig.inject("")
+        assert (await rig.run_after()).exit_code is ExitCode.DONE
+        assert rig.asked_again == 0

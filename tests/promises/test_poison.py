@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.faulty_rig import THIRD, TYPES, FaultyRig, fault, faulty_rig
 from support.rig import path_of
-from support.stage import THIRD, TYPES, Stage, fault, staged
 
 from winter_sync.core.errors import ExitCode
 
@@ -65,32 +65,32 @@ async def test_a_poisoned_product_waits_alone(
     tmp_path: Path, script: str, expected: dict[str, Any]
 ) -> None:
     """All others come in the first run; this one is asked for alone, later and later."""
-    async with staged(tmp_path, script, **expected.get("api", {})) as stage:
-        poisoned = stage.stacks[2]
-        report = await stage.run()
-        assert stage.missed == {path_of(poisoned)}
+    async with faulty_rig(tmp_path, script, **expected.get("api", {})) as rig:
+        poisoned = rig.stacks[2]
+        report = await rig.run()
+        assert rig.missed == {path_of(poisoned)}
         assert (report.exit_code, report.left) == (ExitCode.INCOMPLETE, 1)
-        assert expected.get("strikes") in (None, stage.faults.happened.total())
-        pauses = [await _next_pause(stage, poisoned.savepath) for _ in range(3)]
+        assert expected.get("strikes") in (None, rig.faults.happened.total())
+        pauses = [await _next_pause(rig, poisoned.savepath) for _ in range(3)]
         assert timedelta(seconds=45) <= pauses[0] < pauses[1] < pauses[2]
-        stage.misbehave("")
-        assert (await stage.run_after()).exit_code is ExitCode.DONE
-        assert not stage.missed
+        rig.inject("")
+        assert (await rig.run_after()).exit_code is ExitCode.DONE
+        assert not rig.missed
 
 
-async def _next_pause(stage: Stage, savepath: str) -> timedelta:
+async def _next_pause(rig: FaultyRig, savepath: str) -> timedelta:
     """Make sure that it is left alone until its time has come, and is then asked for alone.
 
     Gives how long it had to wait.
     """
-    before, not_before = stage.waits_until(savepath)
-    pause = not_before - stage.rig.observatory.clock.now()
-    downloads = len(stage.downloads)
-    await stage.run_after(pause - timedelta(seconds=2))
-    assert len(stage.downloads) == downloads
-    await stage.run_after(timedelta(seconds=3))
-    assert set(stage.downloads[downloads:]) == {(savepath,)}
-    assert stage.waits_until(savepath)[0] == before + 1
+    before, not_before = rig.retry_of(savepath)
+    pause = not_before - rig.observatory.clock.now()
+    downloads = len(rig.downloads)
+    await rig.run_after(pause - timedelta(seconds=2))
+    assert len(rig.downloads) == downloads
+    await rig.run_after(timedelta(seconds=3))
+    assert set(rig.downloads[downloads:]) == {(savepath,)}
+    assert rig.retry_of(savepath)[0] == before + 1
     return pause
 
 
@@ -102,45 +102,45 @@ async def _next_pause(stage: Stage, savepath: str) -> timedelta:
 )
 async def test_a_product_that_may_not_be_read_stops_no_other(tmp_path: Path) -> None:
     """It is singled out run by run; then it waits alone, and its program is not left alone."""
-    async with staged(tmp_path, f"403@{THIRD}") as stage:
-        poisoned = stage.stacks[2]
-        report = await stage.run()
-        while report.exit_code is ExitCode.REFUSED and len(stage.reports) < 10:
-            report = await stage.run_after()
-        assert stage.missed == {path_of(poisoned)}
+    async with faulty_rig(tmp_path, f"403@{THIRD}") as rig:
+        poisoned = rig.stacks[2]
+        report = await rig.run()
+        while report.exit_code is ExitCode.REFUSED and len(rig.reports) < 10:
+            report = await rig.run_after()
+        assert rig.missed == {path_of(poisoned)}
         assert (report.exit_code, report.left) == (ExitCode.INCOMPLETE, 1)
-        stage.misbehave("")
-        assert (await stage.run_after()).exit_code is ExitCode.DONE
-        assert not stage.missed
+        rig.inject("")
+        assert (await rig.run_after()).exit_code is ExitCode.DONE
+        assert not rig.missed
 
 
 async def test_refused_credentials_are_held_against_no_product(tmp_path: Path) -> None:
     """Once they are accepted again, all that was wanted is asked for in the same company."""
-    async with staged(tmp_path, "500@download") as stage:
-        await stage.run()
-        before = [stage.waits_until(one.savepath)[0] for one in stage.stacks]
-        stage.misbehave("401@download+program")
-        report = await stage.run_after()
+    async with faulty_rig(tmp_path, "500@download") as rig:
+        await rig.run()
+        before = [rig.retry_of(one.savepath)[0] for one in rig.stacks]
+        rig.inject("401@download+program")
+        report = await rig.run_after()
         assert report.exit_code is ExitCode.REFUSED
-        assert [stage.waits_until(one.savepath)[0] for one in stage.stacks] == before
+        assert [rig.retry_of(one.savepath)[0] for one in rig.stacks] == before
 
 
 async def test_what_a_broken_download_did_not_bring_is_innocent(tmp_path: Path) -> None:
     """Downloads that break again and again, and bring a little each, are told from failures."""
-    async with staged(tmp_path, "end-between@stack+diff+avro+exposure") as stage:
-        report = await stage.run()
-        assert stage.faults.happened.total() > len(TYPES)
+    async with faulty_rig(tmp_path, "end-between@stack+diff+avro+exposure") as rig:
+        report = await rig.run()
+        assert rig.faults.happened.total() > len(TYPES)
         assert (report.exit_code, report.failed) == (ExitCode.DONE, 0)
-        assert not stage.missed
+        assert not rig.missed
 
 
 async def test_several_poisoned_products_cost_no_other(tmp_path: Path) -> None:
     """Each of several is told apart, in whatever company it was, and each in its own way."""
     script = "500@*mef_1_0_0_stack.fits,poison@*mef_2_0_0_stack.diff.fits,half@*mef_5_0_0_stack.*"
-    async with staged(tmp_path, script) as stage:
+    async with faulty_rig(tmp_path, script) as rig:
         for _ in range(3):
-            report = await stage.run()
-        assert len(stage.missed) == 4
+            report = await rig.run()
+        assert len(rig.missed) == 4
         assert report.exit_code is ExitCode.INCOMPLETE
         assert report.left == 4
 
@@ -152,21 +152,21 @@ async def test_many_poisoned_products_cost_no_other(tmp_path: Path, kind: str) -
     More products than are tried alone in vain are poisoned; what comes in between tells that it is
     not the server. One connection, so that they come in a known order.
     """
-    async with staged(tmp_path, f"{kind}@*_mef_[135]_0_0_stack*", connections=1) as stage:
-        await stage.run()
-        assert all(path.split("_mef_")[1][0] in "135" for path in stage.missed)
-        assert len(stage.missed) > ALONE_IN_VAIN
+    async with faulty_rig(tmp_path, f"{kind}@*_mef_[135]_0_0_stack*", connections=1) as rig:
+        await rig.run()
+        assert all(path.split("_mef_")[1][0] in "135" for path in rig.missed)
+        assert len(rig.missed) > ALONE_IN_VAIN
 
 
 async def test_products_that_are_always_damaged_never_look_like_a_dead_server(
     tmp_path: Path,
 ) -> None:
     """Once each waits by itself, runs that meet nothing else say that some are left, not more."""
-    async with staged(tmp_path, "flip@*_mef_[135]_0_0_stack*", connections=1) as stage:
-        await stage.run()
-        damaged = [one.savepath for one in stage.products if path_of(one) in stage.missed]
-        while any(stage.waits_until(one)[0] < AT_ONCE for one in damaged):
-            await stage.run_after()
-        assert len(stage.missed) == len(damaged) > ALONE_IN_VAIN
+    async with faulty_rig(tmp_path, "flip@*_mef_[135]_0_0_stack*", connections=1) as rig:
+        await rig.run()
+        damaged = [one.savepath for one in rig.products if path_of(one) in rig.missed]
+        while any(rig.retry_of(one)[0] < AT_ONCE for one in damaged):
+            await rig.run_after()
+        assert len(rig.missed) == len(damaged) > ALONE_IN_VAIN
         for _ in range(3):
-            assert (await stage.run_after()).exit_code is ExitCode.INCOMPLETE
+            assert (await rig.run_after()).exit_code is ExitCode.INCOMPLETE

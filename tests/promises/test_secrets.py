@@ -14,8 +14,8 @@ from urllib.parse import quote, quote_plus, urlencode
 
 import aiohttp
 import pytest
+from support.faulty_rig import PROGRAM, TYPES, FaultyRig
 from support.rig import path_of
-from support.stage import PROGRAM, TYPES, PausingRig, Reacting
 
 from winter_sync.catalog.thread import CatalogThread
 from winter_sync.config.credentials import read_credentials
@@ -173,7 +173,7 @@ class Overheard:
             self.shown += [repr(one), str(one), repr(getattr(one, "__dict__", ""))]
 
 
-class SecretRig(PausingRig):
+class SecretRig(FaultyRig):
     """A rig with secrets that are hard to hide, and a log as the command writes it."""
 
     def __init__(self, simulator: Simulator, root: Path) -> None:
@@ -184,7 +184,7 @@ class SecretRig(PausingRig):
         redact = redactor(read_credentials(self.settings()))
         out = self.overheard.stream
         logger = configure_logging(redact, level="debug", form="json", stream=out)
-        self.events = Reacting(narrator(logger))
+        self.listeners.append(narrator(logger))
 
     async def sync(self) -> Report:
         """Run one sync, and overhear it."""

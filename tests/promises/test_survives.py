@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.stage import THIRD, fault, staged
+from support.faulty_rig import THIRD, fault, faulty_rig
 
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.events import RowsLeftOut, ServerFailing, ServerRecovered
@@ -215,18 +215,18 @@ async def test_a_fault_costs_no_product(
     tmp_path: Path, script: str, expected: dict[str, Any]
 ) -> None:
     """The first run ends as it should; at the end all is here, and what was whole came once."""
-    async with staged(tmp_path, script) as stage:
-        report = await stage.run()
-        assert stage.faults.happened.total() >= 1
+    async with faulty_rig(tmp_path, script) as rig:
+        report = await rig.run()
+        assert rig.faults.happened.total() >= 1
         assert report.exit_code is expected.get("first", ExitCode.DONE)
         if report.exit_code is not ExitCode.DONE:
-            await stage.run_after()
-        assert not stage.missed
-        _as_expected(stage.asked_again, expected["again"])
-        events = stage.rig.events
+            await rig.run_after()
+        assert not rig.missed
+        _as_expected(rig.asked_again, expected["again"])
+        events = rig.events
         assert any(isinstance(one, RowsLeftOut) for one in events) == expected.get("told", False)
         if wait := expected.get("waits"):
-            assert wait in stage.rig.waits
+            assert wait in rig.waits
             assert [
                 type(one) for one in events if isinstance(one, ServerFailing | ServerRecovered)
             ] == [
@@ -264,12 +264,12 @@ EVERY_OTHER = ",".join(
 @pytest.mark.parametrize("style", STYLES, ids=str)
 async def test_all_faults_of_a_zip_at_once(tmp_path: Path, style: ZipStyle) -> None:
     """With all of these at work together, in zips of other styles, the products still come."""
-    async with staged(tmp_path, EVERY_OTHER, style=style) as stage:
-        await stage.run()
-        while stage.missed and len(stage.reports) < 30:
-            await stage.run_after()
-        assert not stage.missed
-        assert stage.faults.happened.total() >= 5
+    async with faulty_rig(tmp_path, EVERY_OTHER, style=style) as rig:
+        await rig.run()
+        while rig.missed and len(rig.reports) < 30:
+            await rig.run_after()
+        assert not rig.missed
+        assert rig.faults.happened.total() >= 5
 
 
 WAITS = (
@@ -306,10 +306,10 @@ class OddHeaders(Faults):
 )
 async def test_headers_that_make_no_sense(tmp_path: Path) -> None:
     """No header, however odd, stops a run, and none is taken for what it is not."""
-    async with staged(tmp_path) as stage:
-        odd = stage.rig.simulator.faults = OddHeaders()
-        while odd.waits or stage.missed:
-            await stage.rig.sync()
-            stage.rig.observatory.clock.advance(timedelta(hours=8))
+    async with faulty_rig(tmp_path) as rig:
+        odd = rig.simulator.faults = OddHeaders()
+        while odd.waits or rig.missed:
+            await rig.sync()
+            rig.observatory.clock.advance(timedelta(hours=8))
         assert len(odd.counts) < len(COUNTS)
-        assert stage.rig.files() == stage.rig.truth(stage.products)
+        assert rig.files() == rig.truth(rig.products)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.rig import Noted, Rig
+from support.rig import DownloadLog, Rig
 
 from winter_sync.cli.run_report import not_asked, summary
 from winter_sync.core.errors import ExitCode
@@ -37,7 +37,7 @@ PROGRAM = "2024A000"
 AN_INSTANT = datetime(2025, 10, 24, 12, 52, 16, 785000, tzinfo=UTC)
 
 
-class Rewritten(Noted):
+class Rewritten(DownloadLog):
     """An archive that lists its true rows after they went through a function."""
 
     def __init__(self) -> None:
@@ -354,7 +354,7 @@ async def test_a_program_without_a_start_is_looked_at_from_the_beginning(tmp_pat
     universe = Universe(nights=(Night("20250105"),), products_a_night=100, gone_fraction=0)
     now = SimulatedClock(datetime(2026, 10, 28, 12, tzinfo=UTC))
 
-    class Undated(Noted):
+    class Undated(DownloadLog):
         """An archive that does not know when its programs began."""
 
         async def before(self, call: Call) -> Answer | None:

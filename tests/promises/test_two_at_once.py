@@ -23,7 +23,7 @@ from winter_sync.simulator import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from support.rig import Noted, Rig
+    from support.rig import DownloadLog, Rig
 
 SETTINGS = """
 [api]
@@ -44,11 +44,11 @@ instruments = ["winter", "spring"]
 """
 
 
-async def test_two_runs_share_the_work(rig: Rig, noted: Noted) -> None:
+async def test_two_runs_share_the_work(rig: Rig, download_log: DownloadLog) -> None:
     """A sync and a backfill, begun together, ask for each product once between them."""
     reports = await asyncio.gather(rig.sync(), rig.backfill(DEMO_NIGHT, DEMO_NIGHT), rig.sync())
     assert rig.files() == rig.truth()
-    assert set(noted.asked.values()) == {1}
+    assert set(download_log.asked.values()) == {1}
     assert sum(report.published for report in reports) == len(rig.truth())
     assert {report.exit_code for report in reports} == {ExitCode.DONE}
 
@@ -59,7 +59,9 @@ async def test_two_runs_share_the_work(rig: Rig, noted: Noted) -> None:
     outcome="neither fails, and nothing is fetched twice",
     kept="everything",
 )
-async def test_two_processes_share_the_work(rig: Rig, noted: Noted, tmp_path: Path) -> None:
+async def test_two_processes_share_the_work(
+    rig: Rig, download_log: DownloadLog, tmp_path: Path
+) -> None:
     """The same with the real command, in processes of their own, which have the real time."""
     rig.observatory.clock.set(datetime.now(UTC))
     config = tmp_path / "winter-sync.toml"
@@ -73,7 +75,7 @@ async def test_two_processes_share_the_work(rig: Rig, noted: Noted, tmp_path: Pa
     ended = [await run.communicate() for run in runs]
     assert [run.returncode for run in runs] == [0, 0], ended
     assert rig.files() == rig.truth()
-    assert set(noted.asked.values()) == {1}
+    assert set(download_log.asked.values()) == {1}
 
 
 async def _start(config: Path, *arguments: str) -> asyncio.subprocess.Process:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.faulty_rig import fault
 from support.rig import Rig
-from support.stage import fault
 
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.events import PollFailed, WindowHalved

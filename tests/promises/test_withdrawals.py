@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from support.rig import Noted, Rig
+from support.rig import DownloadLog, Rig
 
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.events import Polled
@@ -78,7 +78,7 @@ WRITINGS = (str, as_blank, as_zulu, as_pacific, as_header)
 
 
 @dataclass
-class Mood(Noted):
+class Mood(DownloadLog):
     """What the archive does to its true answers at present; it also notes every download."""
 
     cap: int | None = None

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from support.rig import Noted, Rig, path_of
+from support.rig import DownloadLog, Rig, path_of
 
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.events import Polled, RowsLeftOut, ServerFailing, ServerRecovered
@@ -59,31 +59,31 @@ async def test_a_night_arrives_byte_for_byte(rig: Rig) -> None:
     assert report.exit_code is ExitCode.DONE
 
 
-async def test_nothing_is_asked_for_twice(rig: Rig, noted: Noted) -> None:
+async def test_nothing_is_asked_for_twice(rig: Rig, download_log: DownloadLog) -> None:
     """One run asks for each product once, in requests that never name a file twice."""
     await rig.sync()
-    assert set(noted.asked.values()) == {1}
-    for savepaths in noted.downloads:
+    assert set(download_log.asked.values()) == {1}
+    for savepaths in download_log.downloads:
         names = [path.rpartition("/")[2] for path in savepaths]
         assert len(names) == len(set(names))
 
 
-async def test_a_second_run_only_asks(rig: Rig, noted: Noted) -> None:
+async def test_a_second_run_only_asks(rig: Rig, download_log: DownloadLog) -> None:
     """With nothing new, a run makes its queries and downloads nothing."""
     await rig.sync()
-    downloads = len(noted.downloads)
+    downloads = len(download_log.downloads)
     report = await rig.sync()
-    assert len(noted.downloads) == downloads
+    assert len(download_log.downloads) == downloads
     assert report.queries > 0
     assert (report.new, report.changed, report.published) == (0, 0, 0)
 
 
 async def test_a_later_run_fetches_exactly_what_is_new(tmp_path: Path) -> None:
     """As the archive's day goes on, each run asks for what appeared since, and for nothing else."""
-    noted = Noted()
+    download_log = DownloadLog()
     evening = SimulatedClock(EVENING)
     observatory = Observatory(demo_universe(), clock=evening)
-    async with Simulator(observatory, faults=noted) as simulator:
+    async with Simulator(observatory, faults=download_log) as simulator:
         rig = Rig(simulator, tmp_path / "winter")
         before: set[str] = set()
         growth = []
@@ -91,13 +91,13 @@ async def test_a_later_run_fetches_exactly_what_is_new(tmp_path: Path) -> None:
             await rig.sync()
             listed = {product.savepath for product in observatory.products()}
             assert rig.files() == rig.truth()
-            assert set(noted.asked) == listed
+            assert set(download_log.asked) == listed
             growth.append(len(listed - before))
             before = listed
             evening.advance(timedelta(hours=3))
         assert sum(count > 0 for count in growth) >= 4
         gone = {one.savepath for one in observatory.products() if path_of(one) not in rig.truth()}
-        assert {path for path, count in noted.asked.items() if count > 1} <= gone
+        assert {path for path, count in download_log.asked.items() if count > 1} <= gone
 
 
 SUPERNOVA = "SN2024wex"
@@ -176,7 +176,7 @@ class NoDownloads(Faults):
     outcome="no failure: it is shown as missing, and asked for again after hours, ever later",
     kept="every other product",
 )
-async def test_a_missing_file_waits_and_comes(rig: Rig, noted: Noted) -> None:
+async def test_a_missing_file_waits_and_comes(rig: Rig, download_log: DownloadLog) -> None:
     """What the archive lists but does not have is asked for again hours later, and then comes."""
     lost = rig.observatory.products(image_type=ImageType.STACK)[0]
     rig.observatory.remove_file(lost)
@@ -185,10 +185,10 @@ async def test_a_missing_file_waits_and_comes(rig: Rig, noted: Noted) -> None:
     assert report.exit_code is ExitCode.DONE
     rig.observatory.restore_file(lost)
     await rig.sync()
-    assert noted.asked[lost.savepath] == 1
+    assert download_log.asked[lost.savepath] == 1
     rig.observatory.clock.advance(timedelta(hours=2))
     await rig.sync()
-    assert noted.asked[lost.savepath] == 2
+    assert download_log.asked[lost.savepath] == 2
     assert rig.files() == rig.truth()
 
 
@@ -253,12 +253,12 @@ async def test_a_renamed_stack_comes_under_its_new_name(rig: Rig) -> None:
     assert {path_of(stack), path_of(renamed)} <= set(rig.files())
 
 
-async def test_a_product_of_two_programs_is_one_file(rig: Rig, noted: Noted) -> None:
+async def test_a_product_of_two_programs_is_one_file(rig: Rig, download_log: DownloadLog) -> None:
     """A product listed under two programs is fetched once and kept once."""
     stack = rig.observatory.products("2024A000", Instrument.WINTER, ImageType.STACK)[0]
     rig.observatory.list_also_under(stack, "2025B001")
     await rig.sync()
-    assert noted.asked[stack.savepath] == 1
+    assert download_log.asked[stack.savepath] == 1
     assert rig.files() == rig.truth()
 
 
@@ -272,7 +272,7 @@ async def test_every_style_of_zip(tmp_path: Path, style: ZipStyle) -> None:
         assert rig.files() == rig.truth()
 
 
-class CutOnce(Noted):
+class CutOnce(DownloadLog):
     """Cuts the first download of stacks after so many bytes."""
 
     def __init__(self, after: int) -> None:

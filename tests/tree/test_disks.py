@@ -22,7 +22,7 @@ from winter_sync.core.traits import ImageType
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from support.rig import Noted, Rig
+    from support.rig import DownloadLog, Rig
 
     from winter_sync.core.events import Event
 
@@ -109,7 +109,9 @@ async def test_full_in_the_middle_of_a_run(rig: Rig, tmp_path: Path) -> None:
     outcome="what fits is downloaded, few products at a time",
     kept="everything",
 )
-async def test_a_nearly_full_disk_takes_what_fits(rig: Rig, noted: Noted, tmp_path: Path) -> None:
+async def test_a_nearly_full_disk_takes_what_fits(
+    rig: Rig, download_log: DownloadLog, tmp_path: Path
+) -> None:
     """With room for two products of the usual size all come, though not all at once."""
     with roomy_disk(tmp_path) as disk:
         rig.root = disk / "winter"
@@ -124,7 +126,7 @@ async def test_a_nearly_full_disk_takes_what_fits(rig: Rig, noted: Noted, tmp_pa
             each for kind in types for each in rig.observatory.products("2024A000", None, kind)
         ]
         assert rig.files() == rig.truth(each for each in products if "/winter/" in each.savepath)
-        assert len(noted.downloads[0]) * ImageType.STACK.traits.typical_size <= 120 * 1000**2
+        assert len(download_log.downloads[0]) * ImageType.STACK.traits.typical_size <= 120 * 1000**2
 
 
 @pytest.mark.fault(
@@ -244,7 +246,7 @@ def put_link_out(place: Path) -> None:
     ids=lambda block: block.__name__,
 )
 async def test_what_is_in_the_way_stops_no_other(
-    rig: Rig, noted: Noted, block: Callable[[Path], None]
+    rig: Rig, download_log: DownloadLog, block: Callable[[Path], None]
 ) -> None:
     """What cannot be put into its place costs no other product and no request."""
     truth = rig.truth()
@@ -260,7 +262,7 @@ async def test_what_is_in_the_way_stops_no_other(
         path: sha for path, sha in truth.items() if path not in blocked
     }
     names = {path.rpartition("/")[2] for path in blocked}
-    assert not names & {asked.rpartition("/")[2] for asked in noted.asked}
+    assert not names & {asked.rpartition("/")[2] for asked in download_log.asked}
     failures = [one.outcome for one in rig.events if isinstance(one, ProductFinished)]
     reasons = {one.reason for one in failures if isinstance(one, Failed)}
     assert all(str(below) in reason for reason in reasons)

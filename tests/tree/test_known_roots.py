@@ -14,7 +14,7 @@ from winter_sync.core.errors import ExitCode, StorageError
 from winter_sync.tree.known_roots import KnownRoots, known_roots_path
 
 if TYPE_CHECKING:
-    from support.rig import Noted, Rig
+    from support.rig import DownloadLog, Rig
 
 
 @pytest.mark.fault(
@@ -199,13 +199,15 @@ def test_a_flag_does_not_take_another_mirrors_root(tmp_path: Path) -> None:
             assert "another mirror" in said.out + said.err
 
 
-async def test_files_that_are_still_there_are_not_downloaded_again(rig: Rig, noted: Noted) -> None:
+async def test_files_that_are_still_there_are_not_downloaded_again(
+    rig: Rig, download_log: DownloadLog
+) -> None:
     """When only our own directory was deleted, the flag wants just what is gone."""
     rig.programs = rig.programs[:1]
     rig.changes["mirror"] = {"state": rig.root.with_name("state")}
     await rig.sync()
     before = rig.files()
-    asked = sum(noted.asked.values())
+    asked = sum(download_log.asked.values())
     shutil.rmtree(rig.root / ".winter-sync")
     gone = sorted(before)[:2]
     for path in gone:
@@ -218,7 +220,7 @@ async def test_files_that_are_still_there_are_not_downloaded_again(rig: Rig, not
         assert sum(share.products for share in shares) == 2
     await rig.sync()
     assert rig.files() == before
-    assert sum(noted.asked.values()) == asked + 2
+    assert sum(download_log.asked.values()) == asked + 2
 
 
 def test_a_demo_is_not_made_where_a_mirror_was(tmp_path: Path) -> None:

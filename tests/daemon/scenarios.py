@@ -1,4 +1,4 @@
-"""What scenes of a daemon's life are made of: an archive of one night, and ways to wait in them."""
+"""Scenarios of a daemon: an archive of one night, what must be mirrored, and ways to wait."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.simulator import Faults
 
 if TYPE_CHECKING:
-    from support.keeper import Keeper
+    from support.daemon_rig import DaemonRig
 
     from winter_sync.core.events import Event
     from winter_sync.simulator import Call
@@ -22,29 +22,29 @@ MORNING = datetime(2025, 10, 26, 12, tzinfo=UTC)
 TYPES = ["stack", "raw"]
 
 
-def here(keeper: Keeper, *types: ImageType, program: str = "2024A000") -> bool:
-    """Tell whether all of these types of a program are in the tree."""
+def is_mirrored(rig: DaemonRig, *types: ImageType, program: str = "2024A000") -> bool:
+    """Return whether all products of these types of a program are in the tree."""
     products = [
         product
-        for one in types
-        for product in keeper.observatory.products(program, Instrument.WINTER, one)
+        for image_type in types
+        for product in rig.observatory.products(program, Instrument.WINTER, image_type)
     ]
-    return keeper.truth(products).items() <= keeper.files().items()
+    return rig.truth(products).items() <= rig.files().items()
 
 
-class Told:
-    """Waits for something to be told."""
+class EventWaiter:
+    """Waits for events."""
 
-    def __init__(self, keeper: Keeper) -> None:
+    def __init__(self, rig: DaemonRig) -> None:
         self._waiting: list[tuple[type, asyncio.Event]] = []
-        keeper.listeners.append(self._handle)
+        rig.listeners.append(self._handle)
 
     def _handle(self, event: Event) -> None:
         for kind, flag in self._waiting:
             if isinstance(event, kind):
                 flag.set()
 
-    async def of(self, kind: type) -> None:
+    async def wait_for(self, kind: type) -> None:
         """Wait for the next event of a kind."""
         flag = asyncio.Event()
         self._waiting.append((kind, flag))
@@ -52,7 +52,7 @@ class Told:
 
 
 class Slow(Faults):
-    """Sends a zip up to a place, and then nothing until told to."""
+    """Sends a zip up to a place, and then nothing until `go_on` is set."""
 
     def __init__(self, after: int = 20_000) -> None:
         self.go_on = asyncio.Event()
