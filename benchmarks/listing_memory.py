@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from winter_sync.cli.demo import demo_settings
+from winter_sync.core.events import Event, Polled
 from winter_sync.core.products import Night
 from winter_sync.factory import open_mirror
 from winter_sync.sync.poller import Nights
@@ -27,7 +28,6 @@ from winter_sync.sync.poller import Nights
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from winter_sync.catalog.records import Poll
 
 FIRST = Night("20240201")
 """When the first of the simulated programs begins; the other adds to what is listed later on."""
@@ -51,17 +51,18 @@ async def listed(url: str, root: Path, nights: Nights, *, whole: bool) -> list[i
     """Poll all nights and give the rows of each answer."""
     counts: list[int] = []
 
-    def note(poll: Poll) -> None:
-        counts.append(poll.listed)
+    def note(event: Event) -> None:
+        if isinstance(event, Polled):
+            counts.append(event.listed)
 
-    async with open_mirror(demo_settings(url, root), lambda _: None) as mirror:
+    async with open_mirror(demo_settings(url, root), note) as mirror:
         await mirror.api.ping()  # tells the simulated date
         for selection in mirror.selections:
             for subject in selection.subjects:
                 if whole:
-                    await mirror.poller.poll(selection, subject, note)
+                    await mirror.poller.poll(selection, subject)
                 else:
-                    await mirror.poller.poll_nights(selection, subject, nights, note)
+                    await mirror.poller.poll_nights(selection, subject, nights)
     return counts
 
 

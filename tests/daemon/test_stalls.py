@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from winter_sync.core.downloads import Batch
     from winter_sync.core.queries import Subject
+    from winter_sync.sync.results import PollResult
 
 
 async def hang(*_: object) -> None:
@@ -88,10 +89,10 @@ def test_one_that_hangs_is_not_hidden_by_others_that_are_retried(
 
     poll = Poller.poll
 
-    async def stick(*arguments: Any) -> None:  # noqa: ANN401 - as they come
+    async def stick(*arguments: Any) -> PollResult:  # noqa: ANN401 - as they come
         if arguments[1].program == "2025B001":
             await hang()
-        await poll(*arguments)
+        return await poll(*arguments)
 
     async def scenario(rig: DaemonRig) -> None:
         rig.programs = [
@@ -169,10 +170,11 @@ def test_a_download_that_does_not_hear_its_end_is_the_last(
     """When a part of the daemon dies, no other part begins anything, whatever it was doing."""
     poll = Poller.poll
 
-    async def die(*arguments: Any) -> None:  # noqa: ANN401 - as they come
-        await poll(*arguments)
+    async def die(*arguments: Any) -> PollResult:  # noqa: ANN401 - as they come
+        result = await poll(*arguments)
         if asyncio.get_running_loop().time() > 300:
             raise ZeroDivisionError
+        return result
 
     async def deaf(_: object, batch: Batch) -> Fetched:
         with suppress(asyncio.CancelledError):

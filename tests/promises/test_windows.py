@@ -151,7 +151,7 @@ async def looks(rig: Rig, most: Iterable[int], pause: timedelta) -> list[int]:
         for nights in most:
             rig.simulator.faults = Weak(most=nights)
             before = rig.requests["/images/query"]
-            await mirror.poller.poll(selection, selection.subjects[0], lambda _: None)
+            await mirror.poller.poll(selection, selection.subjects[0])
             queries.append(rig.requests["/images/query"] - before)
             rig.observatory.clock.advance(pause)
     return queries
@@ -170,7 +170,7 @@ async def _sweeps(rig: Rig, most: Iterable[int]) -> list[int]:
         for nights in most:
             rig.simulator.faults = Weak(most=nights)
             before = rig.requests["/images/query"]
-            await mirror.poller.poll(selection, selection.subjects[0], lambda _: None)
+            await mirror.poller.poll(selection, selection.subjects[0])
             queries.append(rig.requests["/images/query"] - before)
             rig.observatory.clock.advance(timedelta(days=1, hours=1))
     return queries

@@ -12,22 +12,27 @@ from winter_sync.catalog import Queue
 from winter_sync.core import (
     FAILED_POLL,
     FUTILE_DOWNLOADS,
-    BadAnswerError,
     ClockJumped,
     DownloadsPaused,
     ProgramRefused,
+    Published,
     RefusedError,
-    TransientError,
 )
 from winter_sync.daemon.schedule import Schedule
-from winter_sync.sync import Report, RollingCheck, Work
+from winter_sync.sync import (
+    Coordination,
+    DownloadBreaker,
+    DownloadLoop,
+    RefusedPrograms,
+    RollingCheck,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from winter_sync.core import PollSchedule, Selection, Subject, Time
+    from winter_sync.core import PollSchedule, Selection, Subject, Time, WinterSyncError
     from winter_sync.daemon.watchdog import Watchdog
-    from winter_sync.sync import Mirror
+    from winter_sync.sync import BatchResult, Mirror
 
 _PUT_IN_ORDER_EVERY = timedelta(minutes=10)
 _LOOK_FOR_WORK_EVERY = timedelta(minutes=5)
@@ -85,13 +90,15 @@ class Daemon:
         }
         self._check_rate, self._check_every = check_rate, check_every
         self._schedule = Schedule(self._rhythms, self._mark_due, self._take_down, time)
-        self._work = Work(on_refused=self._suspend)
+        self._coordination = Coordination()
+        self._breaker = DownloadBreaker()
+        self._refused = RefusedPrograms(self._suspend)
         self._due: dict[str, dict[Subject, None]] = defaultdict(dict)
         self._became_due: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._suspended: dict[str, float] = {}
         self._failures: Counter[Subject] = Counter()
-        self._rests = 0
-        self._is_resting = False
+        self._pauses = 0
+        self._is_paused = False
         self._broken: asyncio.Future[None] | None = None
         self._tasks: dict[bool, list[asyncio.Task[None]]] = {False: [], True: []}
 
@@ -114,7 +121,7 @@ class Daemon:
             await self._schedule.stop()
 
     def _begin(self, group: asyncio.TaskGroup) -> None:
-        if self._work.closed:
+        if self._coordination.closed:
             return
 
         def begin(work: Callable[[], Awaitable[None]], *, may_finish: bool = False) -> None:
@@ -122,8 +129,9 @@ class Daemon:
 
         for selection in self._mirror.selections:
             begin(partial(self._poll, selection))
+        loop = self._download_loop()
         for _ in range(self._mirror.connections):
-            begin(self._download, may_finish=True)
+            begin(loop.run, may_finish=True)
         begin(self._keep_in_order)
         begin(self._watch_clock)
         begin(self._watch_server)
@@ -142,7 +150,7 @@ class Daemon:
             every=self._check_every,
             is_busy=lambda: mirror.downloader.under_way > 0,
             follow_links=mirror.session.tree.follow_links,
-            found_lost=self._work.wake,
+            found_lost=self._coordination.wake,
             emit=self._emit,
             time=self._time,
         )
@@ -152,14 +160,14 @@ class Daemon:
         try:
             await work()
         finally:
-            self._work.close()
+            self._coordination.close()
 
     def close(self) -> None:
         """Begin nothing new: polls end at once, downloads when what is under way has come.
 
         While the server is being left alone nothing comes, so those that wait for it end too.
         """
-        self._work.close()
+        self._coordination.close()
         for task in self._tasks[False]:
             task.cancel()
         if self._mirror.api.is_held:
@@ -192,24 +200,23 @@ class Daemon:
     async def _poll_subject(self, selection: Selection, subject: Subject) -> None:
         self._expect_poll()
         with self._watchdog.polling(subject.program):
-            try:
-                await self._mirror.quick_look.before_poll(
-                    selection,
-                    subject,
-                    partial(self._watchdog.record_poll_progress, subject.program),
-                )
-                await self._mirror.poller.poll(selection, subject, Report().note)
-            except RefusedError as refused:
-                others = [one for one in selection.subjects if one != subject]
-                await self._mirror.poller.record_unreachable(others, refused.message)
-                self._work.refuse(subject.program, refused)
-            except (TransientError, BadAnswerError):
+            progress = partial(self._watchdog.record_poll_progress, subject.program)
+            await self._mirror.quick_look.before_poll(selection, subject, progress)
+            result = await self._mirror.poller.poll(selection, subject)
+            if isinstance(result.error, RefusedError):
+                others = [other for other in selection.subjects if other != subject]
+                await self._mirror.poller.record_unreachable(others, result.error.message)
+                self._refused.add(subject.program, result.error)
+            elif result.error is not None:
                 self._poll_again(subject)
             else:
-                del self._failures[subject]
-                if self._is_admitted(subject.program):
-                    self._work.admit(subject.program)
-        self._work.wake()
+                self._record_success(subject)
+        self._coordination.wake()
+
+    def _record_success(self, subject: Subject) -> None:
+        del self._failures[subject]
+        if self._is_admitted(subject.program):
+            self._refused.remove(subject.program)
 
     def _poll_again(self, subject: Subject) -> None:
         """Look again sooner than the rhythm says, but ever later while that fails."""
@@ -240,7 +247,7 @@ class Daemon:
 
     def _expect_poll(self) -> None:
         """Expect the next poll when the quickest rhythm of an admitted program says so."""
-        if self._work.closed:
+        if self._coordination.closed:
             return
         waits = [
             every.total_seconds()
@@ -251,43 +258,50 @@ class Daemon:
 
     # --- downloads -----------------------------------------------------------------------------
 
-    async def _download(self) -> None:
-        """Work batches off as long as there are some, and wait for more."""
-        work, downloader = self._work, self._mirror.downloader
-        while not work.closed:
-            seen, report = work.changes, Report()
-            if work.given_up:
-                await self._rest(seen)
-            elif not await downloader.work_one(self._mirror.scope, report, work):
-                await self._wait_for_work(seen)
-            if report.published:
-                self._rests = 0
-            for error in report.errors:
-                self._rests += 1
-                self._emit(DownloadsPaused(error.message, self._resting.total_seconds()))
+    def _download_loop(self) -> DownloadLoop:
+        return DownloadLoop(
+            downloader=self._mirror.downloader,
+            scope=self._mirror.scope,
+            coordination=self._coordination,
+            breaker=self._breaker,
+            refused=self._refused,
+            when_idle=self._wait_for_work,
+            when_open=self._pause_downloads,
+            on_result=self._record_result,
+        )
+
+    def _record_result(self, result: BatchResult, failure: WinterSyncError | None) -> None:
+        if any(isinstance(outcome, Published) for outcome in result.outcomes):
+            self._pauses = 0
+        if failure is not None:
+            self._pauses += 1
+            self._emit(DownloadsPaused(failure.message, self._pause.total_seconds()))
 
     @property
-    def _resting(self) -> timedelta:
-        return FUTILE_DOWNLOADS.delay(self._rests)
+    def _pause(self) -> timedelta:
+        return FUTILE_DOWNLOADS.delay(self._pauses)
 
-    async def _rest(self, seen: int) -> None:
-        """Leave downloads alone for a while, all together: one after the other brought nothing."""
-        if self._is_resting:
-            await self._work.more(seen)
-            return
-        self._is_resting = True
-        await self._work.rest(self._resting)
-        self._is_resting = False
-        self._work.resume()
+    async def _pause_downloads(self, seen: int) -> bool:
+        """Pause all downloads together for a while: one after the other brought nothing."""
+        if self._is_paused:
+            await self._coordination.wait_for_change(seen)
+            return True
+        self._is_paused = True
+        await self._coordination.pause(self._pause)
+        self._is_paused = False
+        self._breaker.close()
+        self._coordination.wake()
+        return True
 
-    async def _wait_for_work(self, seen: int) -> None:
+    async def _wait_for_work(self, seen: int) -> bool:
         """Wait until a poll brings something, or until something may be tried again."""
-        scope = self._work.without_refused(self._mirror.scope)
+        scope = self._refused.without(self._mirror.scope)
         retry = await self._mirror.catalog.queue(Queue.next_retry, scope)
         wait = _LOOK_FOR_WORK_EVERY
         if retry is not None:
             wait = min(max(retry - self._time.clock(), _A_MOMENT), wait)
-        await self._work.more_within(seen, wait)
+        await self._coordination.wait_for_change_within(seen, wait)
+        return True
 
     # --- watching ------------------------------------------------------------------------------
 
@@ -296,7 +310,7 @@ class Daemon:
         while True:
             await self._time.sleep(_PUT_IN_ORDER_EVERY.total_seconds())
             await self._mirror.recover()
-            self._work.wake()
+            self._coordination.wake()
 
     async def _watch_clock(self) -> None:
         """Look at everything at once when the clock was set, or the machine slept."""

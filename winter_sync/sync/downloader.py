@@ -1,4 +1,4 @@
-"""The queue worked off: products claimed in batches, fetched, and what became of them committed."""
+"""One batch of the queue: products claimed, downloaded, and what became of them committed."""
 
 from __future__ import annotations
 
@@ -36,17 +36,18 @@ from winter_sync.core import (
     wait_until_done,
 )
 from winter_sync.sync.fetcher import Fetched, Fetcher
+from winter_sync.sync.results import BatchResult, Served
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable, Sequence
     from concurrent.futures import Executor
     from datetime import timedelta
 
     from winter_sync.archive import Api
     from winter_sync.catalog import Scope
-    from winter_sync.sync.coordination import Work
-    from winter_sync.sync.report import Report
     from winter_sync.tree import Session
+
+    Choose = Callable[[Sequence[Candidate], int], tuple[Candidate, ...]]
 
 _CANDIDATES = 256
 """How many are looked at to make one batch: several batches' worth."""
@@ -55,7 +56,7 @@ _MANY_CANDIDATES = 8192
 
 
 class Downloader:
-    """Works batches off, each from its claim to its commit; several may be under way at once.
+    """Downloads batches, each from its claim to its commit; several may be under way at once.
 
     Parameters
     ----------
@@ -92,43 +93,55 @@ class Downloader:
         self._emit = emit
         self._time = time
         self._claiming = asyncio.Lock()
-        self._coming: dict[str, int] = {}
-        """How many batches are being downloaded."""
+        self._under_way: dict[str, int] = {}
+        """The expected size of each batch that is being downloaded, bytes."""
 
-    async def work_one(self, scope: Scope, report: Report, work: Work) -> bool:
-        """Work one batch off; False if there is nothing to fetch now.
+    async def download_batch(self, scope: Scope, choose: Choose) -> BatchResult | None:
+        """Download one batch of a scope and commit what became of it.
+
+        Parameters
+        ----------
+        scope
+            What may be downloaded.
+        choose
+            Chooses a batch of candidates, in their order, that is no larger than the room on the
+            disk, bytes.
+
+        Returns
+        -------
+        BatchResult or None
+            What the batch came to; None if there is nothing to download now.
 
         Raises
         ------
         StorageError
             If the disk or the catalog cannot do its part; the batch was given back.
         """
-        batch = await self._claim(work.without_refused(scope), work)
+        batch = await self._claim(scope, choose)
         if batch is None:
-            return False
+            return None
         try:
-            await self._work(batch, report, work)
+            return await self._download(batch)
         finally:
-            del self._coming[batch.identifier]
-        return True
+            del self._under_way[batch.identifier]
 
     @property
     def under_way(self) -> int:
-        """How many batches are being worked off."""
-        return len(self._coming)
+        """How many batches are being downloaded."""
+        return len(self._under_way)
 
-    async def _claim(self, scope: Scope, work: Work) -> Batch | None:
+    async def _claim(self, scope: Scope, choose: Choose) -> Batch | None:
         async with self._claiming:
-            chosen = await self._choose(scope, work)
+            chosen = await self._choose(scope, choose)
             if not chosen:
                 return None
             taken = await self._catalog.queue(Queue.claim, chosen, self._session.name)
             batch = Batch(uuid4().hex, taken)
             if taken:
-                self._coming[batch.identifier] = batch.expected_size
-        return batch if taken else await self._claim(scope, work)
+                self._under_way[batch.identifier] = batch.expected_size
+        return batch if taken else await self._claim(scope, choose)
 
-    async def _choose(self, scope: Scope, work: Work) -> tuple[Candidate, ...]:
+    async def _choose(self, scope: Scope, choose: Choose) -> tuple[Candidate, ...]:
         """Choose a batch that the disk can take beside those under way.
 
         On a disk that is nearly full single products may fit, also behind many that do not. What
@@ -138,16 +151,16 @@ class Downloader:
         if not candidates:
             return ()
         room = await run_in_thread(self._threads, self._session.tree.space.free)
-        room -= sum(self._coming.values())
-        chosen = work.choose(candidates, room)
+        room -= sum(self._under_way.values())
+        chosen = choose(candidates, room)
         if not chosen and len(candidates) == _CANDIDATES:
-            chosen = work.choose(await self._candidates(scope, _MANY_CANDIDATES), room)
-        return chosen or (() if self._coming else tuple(candidates[:1]))
+            chosen = choose(await self._candidates(scope, _MANY_CANDIDATES), room)
+        return chosen or (() if self._under_way else tuple(candidates[:1]))
 
     async def _candidates(self, scope: Scope, limit: int) -> list[Candidate]:
         return await self._catalog.queue(Queue.candidates, scope, FETCH_ORDER, limit)
 
-    async def _work(self, batch: Batch, report: Report, work: Work) -> None:
+    async def _download(self, batch: Batch) -> BatchResult:
         """Fetch a batch and commit what became of it."""
         began = self._time.monotonic()
         self._emit(BatchStarted(batch))
@@ -157,21 +170,14 @@ class Downloader:
             ending = self._end(batch, began, self._give_back(batch), _trouble(error), _cause(error))
             await wait_until_done(asyncio.create_task(ending))
             if isinstance(error, RefusedError):
-                work.refuse(batch.program, error)
-            elif not isinstance(error, TransientError):
-                raise
-            elif work.is_down():
-                report.errors.append(error)
-            return
+                return BatchResult(batch, Served.REFUSED, error=error)
+            if isinstance(error, TransientError):
+                return BatchResult(batch, Served.UNWELL, error=error)
+            raise
         committing = self._commit(batch, fetched)
         ending = self._end(batch, began, committing, fetched.trouble, fetched.cause)
         await wait_until_done(asyncio.create_task(ending))
-        report.count(fetched.outcomes)
-        if fetched.refused is not None and len(batch.candidates) > 1:
-            work.refuse(batch.program, fetched.refused)
-        elif work.learn(batch, fetched):
-            report.errors.append(_in_vain(fetched.why_nothing))
-        work.wake()
+        return result_of(batch, fetched)
 
     async def _fetch_or_fail(self, batch: Batch) -> Fetched:
         """Fetch a batch; one that does not begin, from a server that is well, has failed itself.
@@ -264,6 +270,20 @@ def _trouble(error: BaseException) -> str:
 
 def _cause(error: BaseException) -> Cause:
     return error.cause if isinstance(error, WinterSyncError) else Cause.OTHER
+
+
+def result_of(batch: Batch, fetched: Fetched) -> BatchResult:
+    """Return what a batch came to that was committed.
+
+    One product alone that may not be read is no fault of its program's credentials.
+    """
+    if fetched.refused is not None and len(batch.candidates) > 1:
+        return BatchResult(batch, Served.REFUSED, fetched.outcomes, fetched.refused)
+    if not fetched.was_asked:
+        return BatchResult(batch, Served.NOT_ASKED, fetched.outcomes)
+    if fetched.brought_something:
+        return BatchResult(batch, Served.PRODUCTS, fetched.outcomes)
+    return BatchResult(batch, Served.NOTHING, fetched.outcomes, _in_vain(fetched.why_nothing))
 
 
 def _in_vain(why: str) -> TransientError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from winter_sync.core import (
     PollFailed,
     ProductsLeftOut,
     Query,
+    RefusedError,
     RejectedQueryError,
     RowsLeftOut,
     Share,
@@ -30,6 +32,7 @@ from winter_sync.core import (
 from winter_sync.formats import unknown_suffix
 from winter_sync.sync.comparison import Comparison, compare
 from winter_sync.sync.failed_windows import FailedWindows
+from winter_sync.sync.results import PollResult
 from winter_sync.sync.windows import (
     backfill_queries,
     poll_queries,
@@ -40,7 +43,7 @@ from winter_sync.sync.windows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from concurrent.futures import Executor
 
     from winter_sync.archive import Api, Listing
@@ -81,9 +84,8 @@ class Nights:
 
 @dataclass(slots=True)
 class _Look:
-    """One look at a subject: what it is for, and what failed of it so far."""
+    """One look at a subject: what it is for, and what it came to so far."""
 
-    noted: Callable[[Poll], None]
     nights: Nights | None = None
     """For a backfill: of other nights nothing new is recorded."""
     unlisted: tuple[Subject, frozenset[tuple[Instrument, str]]] | None = None
@@ -93,8 +95,17 @@ class _Look:
     failures: list[WinterSyncError] = field(default_factory=list)
     gaps: list[WinterSyncError] = field(default_factory=list)
     """FailedWindows that no question got all rows of; those that came were used."""
+    result: PollResult = field(default_factory=PollResult)
     seen: set[str] | None = None
     """The savepaths listed while the parts of a cut answer are asked for."""
+
+    @contextmanager
+    def failing(self) -> Iterator[None]:
+        """Keep as the result's error what a poll may fail of."""
+        try:
+            yield
+        except (RefusedError, TransientError, BadAnswerError) as error:
+            self.result = replace(self.result, error=error)
 
     @property
     def is_over(self) -> bool:
@@ -157,56 +168,66 @@ class Poller:
         self,
         selection: Selection,
         subject: Subject,
-        noted: Callable[[Poll], None],
         *,
         by_hand: bool = False,
-    ) -> str | None:
-        """Look at the last nights of a subject, or at its whole span when a sweep is due.
+    ) -> PollResult:
+        """Poll the last nights of a subject, or its whole span when a sweep is due.
 
-        A sweep counts as one when all of it is in. `noted` hears of every listing. A program that
-        ended long ago is looked at only in a sweep, or `by_hand`.
+        A sweep counts as one when all of it is in. A program that ended long ago is polled only in
+        a sweep, or `by_hand`.
 
         Returns
         -------
-        str or None
-            Why nothing was asked, if nothing was.
-
-        Raises
-        ------
-        RefusedError
-            If the program's credentials are.
-        TransientError
-            If the server is not well.
-        BadAnswerError
-            If it is, and yet does not answer some of it; the rest was looked at.
+        PollResult
+            What it came to. Its error is a `RefusedError` if the program's credentials are
+            refused, a `TransientError` if the server is unwell, and a `BadAnswerError` if it is
+            well and yet does not answer some of the poll; the rest was polled.
         """
+        look = _Look()
+        with look.failing():
+            await self._poll(selection, subject, look, by_hand=by_hand)
+        return look.result
+
+    async def _poll(
+        self, selection: Selection, subject: Subject, look: _Look, *, by_hand: bool
+    ) -> None:
         program = await self._program_for(subject)
         span, today = span_of(selection, program), self._api.today
         rhythm = self._rhythm(subject)
-        sweep = await self._sweep_is_due(subject, rhythm)
-        lookback = None if sweep else rhythm.lookback_nights
+        look.sweep = await self._sweep_is_due(subject, rhythm)
+        lookback = None if look.sweep else rhythm.lookback_nights
         queries = poll_queries(subject, span, today, lookback=lookback)
-        if not queries and by_hand and not sweep:
-            sweep, queries = True, poll_queries(subject, span, today, lookback=None)
-        await self._ask_all(queries, _Look(noted, sweep=sweep))
-        return None if queries else why_not_asked(span, today)
+        if not queries and by_hand and not look.sweep:
+            look.sweep, queries = True, poll_queries(subject, span, today, lookback=None)
+        if not queries:
+            look.result = replace(look.result, not_asked=why_not_asked(span, today))
+        await self._ask_all(queries, look)
 
     async def poll_nights(
         self,
         selection: Selection,
         subject: Subject,
         nights: Nights,
-        noted: Callable[[Poll], None],
-    ) -> str | None:
-        """Look at given nights of a subject; returns and raises as `poll` does."""
-        today = self._api.today
-        span = span_of(selection, await self.program(selection.program))
-        queries = backfill_queries(subject, span, today, nights.first, nights.last)
-        await self._ask_all(queries, _Look(noted, nights))
-        return None if queries else why_not_asked(span, today, nights.first)
+    ) -> PollResult:
+        """Poll the given nights of a subject; return as `poll` does."""
+        look = _Look(nights)
+        with look.failing():
+            await self._poll_nights(selection, subject, nights, look)
+        return look.result
 
-    async def program(self, name: str) -> Program:
-        """Give a program's span; it is asked for again every day, as programs are prolonged.
+    async def _poll_nights(
+        self, selection: Selection, subject: Subject, nights: Nights, look: _Look
+    ) -> None:
+        today = self._api.today
+        span = span_of(selection, await self.look_up_program(selection.program))
+        queries = backfill_queries(subject, span, today, nights.first, nights.last)
+        if not queries:
+            why = why_not_asked(span, today, nights.first)
+            look.result = replace(look.result, not_asked=why)
+        await self._ask_all(queries, look)
+
+    async def look_up_program(self, name: str) -> Program:
+        """Return a program's span; ask for it again every day, as programs are prolonged.
 
         Raises
         ------
@@ -221,7 +242,7 @@ class Poller:
 
     async def _program_for(self, subject: Subject) -> Program:
         try:
-            return await self.program(subject.program)
+            return await self.look_up_program(subject.program)
         except WinterSyncError as error:
             await self._record_failure(Query(subject, self._api.today), error)
             raise
@@ -377,7 +398,11 @@ class Poller:
             # It may have left the region only: a target or a position was corrected.
             program_wide = replace(query, subject=replace(query.subject, region=None))
             missed = frozenset(product.identity for product in unlisted)
-            await self._ask_all([program_wide], _Look(look.noted, unlisted=(query.subject, missed)))
+            second = _Look(unlisted=(query.subject, missed), result=look.result)
+            try:
+                await self._ask_all([program_wide], second)
+            finally:
+                look.result = second.result
 
     async def _record(
         self,
@@ -429,7 +454,7 @@ class Poller:
             self._emit(RowsLeftOut(query, faults, untold))
         if left_out:
             self._emit(ProductsLeftOut(tuple(left_out)))
-        look.noted(poll)
+        look.result = look.result.with_listing(poll)
         return unlisted
 
     async def _compare(

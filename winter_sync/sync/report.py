@@ -1,8 +1,8 @@
-"""What a run did, counted."""
+"""What a run did: one frozen report, built from the results of its polls and downloads."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from winter_sync.core import (
@@ -17,15 +17,17 @@ from winter_sync.core import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from winter_sync.catalog import Poll, Waiting
+    from winter_sync.catalog import Waiting
+    from winter_sync.sync.quick_check import Looked
+    from winter_sync.sync.results import PollResult
 
 _KEPT_NAMED = 10_000
-"""So many are named; a reprocessed archive would fill the memory."""
+"""At most this many are named; a reprocessed archive would fill the memory."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Report:
     """What a run did."""
 
@@ -40,51 +42,58 @@ class Report:
     """How many times a product failed; it may have succeeded later in the run."""
     left: int = 0
     """How many products are still wanted at the end."""
-    waiting: list[Waiting] = field(default_factory=list)
+    waiting: Sequence[Waiting] = ()
     """What was not asked for because its next attempt is later."""
     size: int = 0
-    not_asked: dict[str, str] = field(default_factory=dict)
-    """Programs of which no question was asked, and why."""
+    """Bytes published."""
+    not_asked: Mapping[str, str] = field(default_factory=dict)
+    """Programs of which nothing was queried, and why."""
     lost: int = 0
     """How many files were found deleted and are wanted again."""
     unlisted: int = 0
     """How many files were found deleted that the archive no longer lists."""
     altered: int = 0
     """How many files are not as they were downloaded, and were left so."""
-    kept: list[tuple[str, str]] = field(default_factory=list)
+    kept: tuple[tuple[str, str], ...] = ()
     """Where files that stood in the place of a download were moved: (path, new path)."""
-    errors: list[WinterSyncError] = field(default_factory=list)
+    errors: tuple[WinterSyncError, ...] = ()
 
-    def note(self, poll: Poll) -> None:
-        """Add what a listing brought."""
-        self.queries += 1
-        self.listed += poll.listed
-        self.new += poll.new
-        self.changed += poll.changed
+    def with_poll(self, program: str, result: PollResult) -> Report:
+        """Return this report with what polling a subject of a program came to."""
+        why = {} if result.not_asked is None else {program: result.not_asked}
+        return replace(
+            self,
+            queries=self.queries + result.queries,
+            listed=self.listed + result.listed,
+            new=self.new + result.new,
+            changed=self.changed + result.changed,
+            not_asked={**self.not_asked, **why},
+        )
 
-    def count(self, outcomes: Iterable[Outcome]) -> None:
-        """Add what became of a batch."""
-        for outcome in outcomes:
-            match outcome:
-                case Published(_, evidence):
-                    self.published += 1
-                    self.size += evidence.size
-                    if evidence.kept is not None:
-                        self._keep(evidence.path, evidence.kept)
-                case Unchanged():
-                    self.unchanged += 1
-                case Missing():
-                    self.missing += 1
-                case Failed():
-                    self.failed += 1
+    def with_outcomes(self, outcomes: Sequence[Outcome]) -> Report:
+        """Return this report with what became of a batch."""
+        published = [outcome for outcome in outcomes if isinstance(outcome, Published)]
+        return replace(
+            self,
+            published=self.published + len(published),
+            size=self.size + sum(outcome.evidence.size for outcome in published),
+            unchanged=self.unchanged + _count(outcomes, Unchanged),
+            missing=self.missing + _count(outcomes, Missing),
+            failed=self.failed + _count(outcomes, Failed),
+            kept=(*self.kept, *_moved(published))[:_KEPT_NAMED],
+        )
 
-    def _keep(self, path: str, kept: str) -> None:
-        if len(self.kept) < _KEPT_NAMED:
-            self.kept.append((path, kept))
+    def with_files(self, looked: Looked) -> Report:
+        """Return this report with what was found of the files in the tree."""
+        return replace(self, lost=looked.lost, unlisted=looked.unlisted, altered=looked.changed)
+
+    def with_error(self, error: WinterSyncError) -> Report:
+        """Return this report with one more error."""
+        return replace(self, errors=(*self.errors, error))
 
     @property
     def exit_code(self) -> ExitCode:
-        """What the run has to tell its caller: the gravest of what went wrong.
+        """The exit code of the run: the gravest of what went wrong.
 
         A run that asked nothing has done nothing, whatever the reason.
         """
@@ -94,3 +103,14 @@ class Report:
         if not self.queries and not self.errors:
             codes.append(ExitCode.USAGE)
         return gravest(codes)
+
+
+def _count(outcomes: Sequence[Outcome], kind: type[object]) -> int:
+    return sum(isinstance(outcome, kind) for outcome in outcomes)
+
+
+def _moved(published: Iterable[Published]) -> Iterable[tuple[str, str]]:
+    """Yield where files were moved that stood in the place of a download."""
+    for outcome in published:
+        if outcome.evidence.kept is not None:
+            yield outcome.evidence.path, outcome.evidence.kept

@@ -1,4 +1,4 @@
-"""What workers learn of each other: when to give up, and when to go on."""
+"""What downloads show of the server: when to stop, and when to try again."""
 
 from __future__ import annotations
 
@@ -8,15 +8,12 @@ from support.makers import batch, candidate, evidence, product
 
 from winter_sync.core.downloads import Batch, Candidate, Failed, Missing, Unchanged
 from winter_sync.core.errors import Cause
-from winter_sync.sync.coordination import Work
+from winter_sync.sync.download_breaker import DownloadBreaker
+from winter_sync.sync.downloader import result_of
 from winter_sync.sync.fetcher import Fetched
+from winter_sync.sync.results import BatchResult, Served
 
 ALONE_IN_VAIN = 5
-
-
-def work() -> Work:
-    """Give the work of nobody yet."""
-    return Work(on_refused=lambda _, __: None)
 
 
 def alone(number: int) -> Batch:
@@ -24,9 +21,10 @@ def alone(number: int) -> Batch:
     return batch(candidate(product(number)))
 
 
-def in_vain(asked: Batch) -> Fetched:
-    """Give what a download brought that brought nothing."""
-    return Fetched(tuple(Failed(one, "no", cause=Cause.OTHER) for one in asked.candidates))
+def in_vain(asked: Batch) -> BatchResult:
+    """Return the result of a download that brought nothing."""
+    failed = (Failed(one, "no", cause=Cause.OTHER) for one in asked.candidates)
+    return result_of(asked, Fetched(tuple(failed)))
 
 
 def _unchanged(one: Candidate) -> Unchanged:
@@ -35,69 +33,70 @@ def _unchanged(one: Candidate) -> Unchanged:
 
 def test_what_is_asked_for_again_and_again_is_kept_once() -> None:
     """A product that cannot be had for years takes no more memory, and blames no server."""
-    learning = work()
+    breaker = DownloadBreaker()
     for turn in range(10_000):
         asked = alone(turn % 2)
-        assert not learning.learn(asked, in_vain(asked))
-    assert len(learning._in_vain) == 2
+        assert not breaker.record(in_vain(asked))
+    assert len(breaker._in_vain) == 2
 
 
 def test_several_products_in_vain_are_the_servers_fault() -> None:
     """Told once; after a rest one more is enough, and each rest is told."""
-    learning = work()
-    told = [learning.learn(alone(one), in_vain(alone(one))) for one in range(ALONE_IN_VAIN + 1)]
+    breaker = DownloadBreaker()
+    told = [breaker.record(in_vain(alone(one))) for one in range(ALONE_IN_VAIN + 1)]
     assert told == [False] * (ALONE_IN_VAIN - 1) + [True, False]
     for number in range(10, 20):
-        learning.resume()
-        assert not learning.given_up
-        assert learning.learn(alone(number), in_vain(alone(number)))
-    assert len(learning._in_vain) <= ALONE_IN_VAIN
+        breaker.close()
+        assert not breaker.is_open
+        assert breaker.record(in_vain(alone(number)))
+    assert len(breaker._in_vain) <= ALONE_IN_VAIN
 
 
 def test_damage_that_comes_clears_no_server() -> None:
     """One product after the other that arrives damaged is as good as none."""
-    learning = work()
+    breaker = DownloadBreaker()
     for number in range(ALONE_IN_VAIN):
         (one,) = alone(number).candidates
         damaged = Failed(one, "its CRC is wrong", blamed=True, cause=Cause.DAMAGED)
-        given_up = learning.learn(alone(number), Fetched((damaged,)))
+        given_up = breaker.record(result_of(alone(number), Fetched((damaged,))))
     assert given_up
     assert Fetched((damaged,)).why_nothing == "its CRC is wrong"
 
 
 def test_what_has_often_failed_tells_nothing_of_the_server() -> None:
     """Some products that can never be had do not let the others wait, however long that lasts."""
-    learning = work()
+    breaker = DownloadBreaker()
     for turn in range(10 * ALONE_IN_VAIN):
         notorious = batch(replace(candidate(product(turn)), attempts=4))
-        assert not learning.learn(notorious, in_vain(notorious))
-    assert not learning._in_vain
+        assert not breaker.record(in_vain(notorious))
+    assert not breaker._in_vain
 
 
 def test_what_was_not_asked_for_tells_nothing_of_the_server() -> None:
     """Neither good nor bad: what has something in the way on our own disk is not asked for."""
-    learning = work()
+    breaker = DownloadBreaker()
     blocked = Failed(alone(9).candidates[0], "in the way", blamed=True, cause=Cause.STORAGE)
     for number in range(ALONE_IN_VAIN):
-        given_up = learning.learn(alone(number), in_vain(alone(number)))
-        assert not learning.learn(alone(9), Fetched((blocked,), was_asked=False))
+        given_up = breaker.record(in_vain(alone(number)))
+        assert not breaker.record(result_of(alone(9), Fetched((blocked,), was_asked=False)))
     assert given_up
 
 
 def test_what_comes_clears_the_server() -> None:
     """Also what it says it does not have, or what was here already."""
     for brings in (Missing, _unchanged):
-        learning = work()
+        breaker = DownloadBreaker()
         for number in range(ALONE_IN_VAIN - 1):
-            learning.learn(alone(number), in_vain(alone(number)))
-        learning.learn(alone(9), Fetched((brings(alone(9).candidates[0]),)))
-        told = [learning.learn(alone(one), in_vain(alone(one))) for one in range(ALONE_IN_VAIN)]
+            breaker.record(in_vain(alone(number)))
+        breaker.record(result_of(alone(9), Fetched((brings(alone(9).candidates[0]),))))
+        told = [breaker.record(in_vain(alone(one))) for one in range(ALONE_IN_VAIN)]
         assert told == [False] * (ALONE_IN_VAIN - 1) + [True]
 
 
 def test_a_dead_server_is_given_up_anew_after_a_rest() -> None:
     """Three downloads that find it dead are enough, each time."""
-    learning = work()
+    breaker = DownloadBreaker()
+    unwell = BatchResult(alone(0), Served.UNWELL)
     for _ in range(3):
-        assert [learning.is_down() for _ in range(4)] == [False, False, True, False]
-        learning.resume()
+        assert [breaker.record(unwell) for _ in range(4)] == [False, False, True, False]
+        breaker.close()

@@ -1,0 +1,34 @@
+"""Programs whose credentials are refused: nothing of theirs is downloaded meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from winter_sync.catalog import Scope
+    from winter_sync.core import RefusedError
+
+
+@dataclass(slots=True)
+class RefusedPrograms:
+    """The programs that are left out; `on_refused` is called for each, with the reason."""
+
+    on_refused: Callable[[str, RefusedError], None]
+    _names: set[str] = field(default_factory=set)
+
+    def add(self, program: str, refused: RefusedError) -> None:
+        """Leave a program out."""
+        self._names.add(program)
+        self.on_refused(program, refused)
+
+    def remove(self, program: str) -> None:
+        """Let a program that was left out take part again."""
+        self._names.discard(program)
+
+    def without(self, scope: Scope) -> Scope:
+        """Return a scope less the refused programs."""
+        accepted = tuple(name for name in scope.programs if name not in self._names)
+        return replace(scope, programs=accepted)

@@ -1,0 +1,62 @@
+"""What a poll and a batch of downloads came to: frozen results, folded by their callers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from winter_sync.catalog import Poll
+    from winter_sync.core import Batch, Outcome, RefusedError, TransientError, WinterSyncError
+
+
+@dataclass(frozen=True, slots=True)
+class PollResult:
+    """What polling a subject came to."""
+
+    queries: int = 0
+    listed: int = 0
+    new: int = 0
+    changed: int = 0
+    not_asked: str | None = None
+    """Why no query was sent, if none was."""
+    error: WinterSyncError | None = None
+    """Why not everything was listed: refused credentials, an unwell server, or a bad answer."""
+
+    def with_listing(self, poll: Poll) -> PollResult:
+        """Return this result with one more listing."""
+        return replace(
+            self,
+            queries=self.queries + 1,
+            listed=self.listed + poll.listed,
+            new=self.new + poll.new,
+            changed=self.changed + poll.changed,
+        )
+
+
+class Served(Enum):
+    """What the server did with the request for a batch."""
+
+    NOT_ASKED = "not asked"
+    """No product could be put into the tree, so nothing was requested."""
+    PRODUCTS = "products"
+    """It sent at least one product complete, or said that it has none of it."""
+    NOTHING = "nothing"
+    """It sent nothing, or nothing but damage."""
+    UNWELL = "unwell"
+    """It is unwell; nothing was learnt of the batch, which was given back."""
+    REFUSED = "refused"
+    """It refused the program, or a batch of several products of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """What a batch came to: committed outcomes, and what the server did."""
+
+    batch: Batch
+    served: Served
+    outcomes: tuple[Outcome, ...] = ()
+    """Empty where the batch was given back."""
+    error: RefusedError | TransientError | None = None
+    """Why the server served nothing, where it did not: to report if that is the server's fault."""

@@ -1,0 +1,203 @@
+"""A run that ends: everything polled once and downloaded, both at the same time, and reported."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from winter_sync.catalog import Queue
+from winter_sync.core import (
+    Backlog,
+    BadAnswerError,
+    PollsEnded,
+    RefusedError,
+    StorageError,
+    TransientError,
+    WinterSyncError,
+)
+from winter_sync.sync.coordination import Coordination
+from winter_sync.sync.download_breaker import DownloadBreaker
+from winter_sync.sync.download_loop import DownloadLoop
+from winter_sync.sync.refused_programs import RefusedPrograms
+from winter_sync.sync.report import Report
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Sequence
+
+    from winter_sync.catalog import Scope
+    from winter_sync.core import Selection, Subject
+    from winter_sync.sync.engine import Mirror
+    from winter_sync.sync.poller import Nights
+    from winter_sync.sync.results import BatchResult, PollResult
+
+
+class Run:
+    """One run of a mirror over a scope.
+
+    Parameters
+    ----------
+    mirror, scope
+        The mirror, and what is to be downloaded.
+    nights
+        For a backfill: which nights are polled.
+    """
+
+    def __init__(self, mirror: Mirror, scope: Scope, nights: Nights | None = None) -> None:
+        self._mirror = mirror
+        self._scope = scope
+        self._nights = nights
+        self._report = Report()
+        self._coordination = Coordination()
+        self._refused = RefusedPrograms(lambda _, refused: self._add_error(refused))
+
+    async def sync(self) -> Report:
+        """Poll and download."""
+        mirror = self._mirror
+        await mirror.recover()
+        if self._nights is not None:
+            # Whoever asks by hand wants to know now.
+            await mirror.catalog.queue(Queue.retry_now, self._scope)
+        await self._check_files()
+        await self._count_wanted()
+        await self._work(self._poll_all(), self._download())
+        left = await self._count_wanted()
+        waiting = await mirror.catalog.queue(Queue.waiting, self._scope)
+        return replace(self._report, left=left, waiting=waiting)
+
+    async def download(self) -> Report:
+        """Download what is wanted, without asking what the archive lists."""
+        await self._mirror.recover()
+        await self._count_wanted()
+        self._end_polls()
+        await self._work(self._download())
+        return replace(self._report, left=await self._count_wanted())
+
+    async def _work(self, *parts: Coroutine[Any, Any, None]) -> None:
+        """Do parts of the work side by side; of several errors that end it, report the worst."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for part in parts:
+                    group.create_task(part)
+        except* WinterSyncError as errors:
+            self._add_error(_worst(_leaves(errors)))
+
+    async def _check_files(self) -> None:
+        """Want what was deleted of the nights that this run covers."""
+        quick_look = self._mirror.quick_look
+        if self._nights is None:
+            looked = await quick_look.before_polls(self._mirror.selections)
+        else:
+            looked = await quick_look.look(self._scope)
+        self._report = self._report.with_files(looked)
+
+    async def _count_wanted(self) -> int:
+        """Return how many products are wanted that nobody is downloading, and emit it."""
+        shares = await self._mirror.catalog.queue(Queue.wanted, self._scope)
+        wanted = sum(share.products for share in shares)
+        self._mirror.emit(Backlog(wanted, shares))
+        return wanted
+
+    def _add_error(self, error: WinterSyncError) -> None:
+        self._report = self._report.with_error(error)
+
+    # --- polls ---------------------------------------------------------------------------------
+
+    async def _poll_all(self) -> None:
+        """Poll every selection; one that fails for its own reason does not stop the others.
+
+        When the server is unwell the rest is left to the next run: asking on would not help it.
+        """
+        selections = list(self._mirror.selections)
+        try:
+            while selections:
+                await self._poll_selection(selections.pop(0))
+        except TransientError as unwell:
+            self._add_error(unwell)
+            subjects = [subject for selection in selections for subject in selection.subjects]
+            await self._mirror.poller.record_unreachable(subjects, unwell.message)
+        finally:
+            self._end_polls()
+
+    def _end_polls(self) -> None:
+        self._coordination.end()
+        self._mirror.emit(PollsEnded())
+
+    async def _poll_selection(self, selection: Selection) -> None:
+        """Poll a program; what is not asked because of how it fails is recorded as failed, too.
+
+        Raises
+        ------
+        TransientError
+            If the server is unwell.
+        """
+        poller, subjects = self._mirror.poller, list(selection.subjects)
+        try:
+            await poller.look_up_program(selection.program)
+            while subjects:
+                await self._poll_subject(selection, subjects.pop(0))
+                self._coordination.wake()
+        except BadAnswerError as bad:
+            self._add_error(bad)
+            await poller.record_unreachable(subjects, bad.message)
+        except RefusedError as refused:
+            await poller.record_unreachable(subjects, refused.message)
+            self._refused.add(selection.program, refused)
+        except TransientError as unwell:
+            await poller.record_unreachable(subjects, unwell.message)
+            raise
+
+    async def _poll_subject(self, selection: Selection, subject: Subject) -> None:
+        """Poll a subject; raise what keeps the others of its program from being polled."""
+        result = await self._poll(selection, subject)
+        self._report = self._report.with_poll(selection.program, result)
+        if isinstance(result.error, BadAnswerError):
+            self._add_error(result.error)
+        elif result.error is not None:
+            raise result.error
+
+    async def _poll(self, selection: Selection, subject: Subject) -> PollResult:
+        poller = self._mirror.poller
+        if self._nights is None:
+            return await poller.poll(selection, subject, by_hand=True)
+        return await poller.poll_nights(selection, subject, self._nights)
+
+    # --- downloads -----------------------------------------------------------------------------
+
+    async def _download(self) -> None:
+        """Download until nothing may be downloaded and no poll can bring more."""
+        loop = DownloadLoop(
+            downloader=self._mirror.downloader,
+            scope=self._scope,
+            coordination=self._coordination,
+            breaker=DownloadBreaker(),
+            refused=self._refused,
+            when_idle=self._coordination.wait_for_change,
+            when_open=_give_up,
+            on_result=self._add_result,
+        )
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self._mirror.connections):
+                group.create_task(loop.run())
+
+    def _add_result(self, result: BatchResult, failure: WinterSyncError | None) -> None:
+        self._report = self._report.with_outcomes(result.outcomes)
+        if failure is not None:
+            self._add_error(failure)
+
+
+async def _give_up(_: int) -> bool:
+    """Download no more: the next run may find the server well."""
+    return False
+
+
+def _leaves(group: BaseExceptionGroup[WinterSyncError]) -> list[WinterSyncError]:
+    found: list[WinterSyncError] = []
+    for error in group.exceptions:
+        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found
+
+
+def _worst(errors: Sequence[WinterSyncError]) -> WinterSyncError:
+    """Choose the error to report of several that ended a run: storage before all others."""
+    return next((error for error in errors if isinstance(error, StorageError)), errors[0])
