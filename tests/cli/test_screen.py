@@ -29,7 +29,7 @@ from winter_sync.core.events import (
 from winter_sync.core.printable import escape_unprintable
 from winter_sync.core.queries import Query, Subject
 from winter_sync.core.traits import ImageType, Instrument
-from winter_sync.monitoring.event_log import narrator
+from winter_sync.monitoring.event_log import log_events
 from winter_sync.monitoring.log_setup import configure_logging
 
 texts = st.text(
@@ -111,7 +111,7 @@ def events_of(text: str) -> list[Event]:
 def test_a_log_for_people_has_a_printable_line_for_each_event(text: str) -> None:
     """Whatever a reason or a path holds, it begins no line of its own."""
     stream = io.StringIO()
-    emit = narrator(configure_logging(str, level="debug", form="human", stream=stream))
+    emit = log_events(configure_logging(str, level="debug", form="human", stream=stream))
     events = events_of(text)
     for event in events:
         emit(event)

@@ -169,7 +169,7 @@ def test_a_process_that_was_stopped_goes_on(tmp_path: Path) -> None:
             schedule={"poll_every": "5s", "sweep_every": "5s"},
         )
         with running(tmp_path, file, WATCHDOG_USEC="2000000") as daemon:
-            daemon.logged("download begins")
+            daemon.logged("download started")
             daemon.process.send_signal(signal.SIGSTOP)
             os.waitid(os.P_PID, daemon.process.pid, os.WSTOPPED | os.WNOWAIT)
             daemon.told_so_far()
@@ -177,7 +177,7 @@ def test_a_process_that_was_stopped_goes_on(tmp_path: Path) -> None:
             go_on.wait(patience + 2)
             daemon.process.send_signal(signal.SIGCONT)
             assert "WATCHDOG=1" in daemon.told_next()
-            resumed = daemon.logged("this process was stopped, and resumes")
+            resumed = daemon.logged("resumed after being suspended")
             assert resumed["seconds"] > patience
             go_on.set()
             daemon.logged("polled")
@@ -209,12 +209,12 @@ def test_a_reload_is_told(tmp_path: Path) -> None:
             daemon.process.send_signal(signal.SIGHUP)
             heard = daemon.told("READY=1")
             assert any(re.search(r"^RELOADING=1\nMONOTONIC_USEC=\d+$", one) for one in heard)
-            refused = daemon.logged("new settings refused; the old ones stay")
+            refused = daemon.logged("new settings refused; the old ones stay in use")
             assert "nonsense" in refused["reason"]
             file.write_text(right)
             daemon.process.send_signal(signal.SIGHUP)
             daemon.told("READY=1")
-            daemon.logged("settings read again")
+            daemon.logged("settings reloaded")
             assert daemon.end() == 0
 
 
@@ -256,9 +256,9 @@ def test_a_reload_while_it_begins_is_put_off(tmp_path: Path) -> None:
         file = settings_of(simulator, tmp_path)
         path = f"{tmp_path}:{CHECKOUT}"
         with running(tmp_path, file, PYTHONPATH=path) as daemon:
-            daemon.logged("settings read again")
+            daemon.logged("settings reloaded")
             assert daemon.end() == 0
-    assert [line["event"] for line in daemon.lines].count("settings read again") == 1
+    assert [line["event"] for line in daemon.lines].count("settings reloaded") == 1
 
 
 @pytest.mark.fault(

@@ -48,7 +48,7 @@ from winter_sync.core.products import Night, Product
 from winter_sync.core.queries import Query, Subject
 from winter_sync.core.redaction import redactor
 from winter_sync.core.traits import ImageType, Instrument
-from winter_sync.monitoring.event_log import narrator
+from winter_sync.monitoring.event_log import log_events
 from winter_sync.monitoring.log_setup import LogFormat, configure_logging, take_over_logging
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def polled(**counts: Any) -> Polled:  # noqa: ANN401 - by the names of its field
 def written(*events: Event, level: str = "debug") -> list[dict[str, Any]]:
     """Give what is logged of events, as a machine reads it."""
     stream = io.StringIO()
-    emit = narrator(configure_logging(REDACT, level=level, form="auto", stream=stream))
+    emit = log_events(configure_logging(REDACT, level=level, form="auto", stream=stream))
     for event in events:
         emit(event)
     return [json.loads(line) for line in stream.getvalue().splitlines()]
@@ -136,7 +136,7 @@ def test_a_poll_that_found_something_is_one_line() -> None:
         (Retrying("it broke", 1.5), "info", "it broke"),
         (ServerFailing("it is down", 15.0), "warning", "it is down"),
         (ServerRecovered(90.0), "info", "90"),
-        (Recovered(1, 2), "info", "after a crash"),
+        (Recovered(1, 2), "info", "recovered after crash"),
         (BatchStarted(BATCH), "debug", "b1"),
         (BatchEnded(BATCH, 1.0), "debug", "b1"),
         (BatchEnded(BATCH, 1.0, "it was cut"), "warning", "it was cut"),
@@ -196,7 +196,7 @@ def test_people_read_lines_and_machines_read_json(
 ) -> None:
     """A terminal gets lines for people, all else JSON, unless one of them is asked for."""
     out = stream()
-    narrator(configure_logging(REDACT, form=form, stream=out))(polled(new=3))
+    log_events(configure_logging(REDACT, form=form, stream=out))(polled(new=3))
     assert out.getvalue().startswith("{") is is_json
     assert out.getvalue().count("\n") == 1
 

@@ -60,10 +60,12 @@ from winter_sync.core.events import (
 from winter_sync.core.queries import Query, Selection, Subject, Target
 from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.factory import CATALOG
-from winter_sync.monitoring import event_log as narrator
 from winter_sync.monitoring.completeness import end_of, last_night
+from winter_sync.monitoring.event_log import LINES
+from winter_sync.monitoring.metric_changes import EFFECTS
 from winter_sync.monitoring.metric_definitions import METRICS
-from winter_sync.monitoring.metrics import Metrics, Watched
+from winter_sync.monitoring.metric_sources import Watched
+from winter_sync.monitoring.metrics import Metrics
 from winter_sync.monitoring.status import read_status
 from winter_sync.simulator import DEMO_NIGHT
 
@@ -261,9 +263,8 @@ def test_every_event_is_counted_or_left_out_on_purpose() -> None:
     """An event that is new must be thought of, here and in the log."""
     events = set(get_args(Event))
     told = {type(event) for event, _ in MOVES} | {ServerRecovered, Started}
-    heard = set(vars(Metrics)["_hear"].dispatcher.registry) - {object}
-    assert heard == told == events - UNCOUNTED
-    assert set(narrator._narrate.registry) - {object} == events - UNLOGGED
+    assert EFFECTS.kinds == told == events - UNCOUNTED
+    assert LINES.kinds == events - UNLOGGED
 
 
 @pytest.mark.parametrize("end", [ServerRecovered(90.0), Started("/data/winter", (PROGRAM,))])

@@ -15,7 +15,7 @@ from support.rig import path_of
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.events import BatchEnded, ProductFinished
 from winter_sync.formats.zip_stream import Limits
-from winter_sync.monitoring.event_log import narrator
+from winter_sync.monitoring.event_log import log_events
 
 BROKEN_OFF = "it is broken off; the product is singled out and waits alone (exit code 5)"
 SPARED = "what is more is not looked at; the product is singled out and waits alone (exit code 5)"
@@ -61,7 +61,7 @@ async def test_an_answer_has_a_budget(
     async with faulty_rig(tmp_path, script) as rig:
         lines = LogCapture()
         logger = structlog.wrap_logger(None, processors=[lines])
-        rig.listeners.append(narrator(logger))
+        rig.listeners.append(log_events(logger))
         rig.limits = Limits(member_size=9 * MEGABYTE)
         before = written_by_us()
         report = await rig.run()

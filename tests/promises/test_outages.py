@@ -15,7 +15,7 @@ from support.faulty_rig import FaultyRig, fault, faulty_rig
 
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.events import BatchEnded, ServerFailing, ServerRecovered
-from winter_sync.monitoring.event_log import narrator
+from winter_sync.monitoring.event_log import log_events
 from winter_sync.monitoring.log_setup import configure_logging
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ async def test_an_outage_from_the_start(
         assert report.exit_code is ExitCode.UNWELL
         assert len(rig.simulator.requests) <= MOST_REQUESTS
         grave = Counter(line["event"] for line in lines())
-        assert grave["server unwell"] <= expected["told"]
+        assert grave["server not responding or returning errors"] <= expected["told"]
         assert grave.total() <= 30
         rig.inject("")
         await rig.run_after(timedelta(minutes=10))
@@ -169,7 +169,9 @@ async def test_a_server_that_stays_away(
             assert report.exit_code is ExitCode.UNWELL
             assert "refused" in report.errors[0].message.lower()
         assert rig.elapsed <= timedelta(minutes=10).total_seconds()
-        assert [line["event"] for line in lines()].count("server unwell") <= 1
+        assert [line["event"] for line in lines()].count(
+            "server not responding or returning errors"
+        ) <= 1
         await rig.run_after(timedelta(minutes=10))
         assert not rig.missed
 
@@ -195,7 +197,7 @@ async def test_a_crowd_of_log_lines_is_a_bug(tmp_path: Path) -> None:
 def _logged(rig: FaultyRig) -> _Lines:
     """Write a log of the runs as the command does, of all that is a warning or worse."""
     stream = io.StringIO()
-    emit = narrator(configure_logging(str, level="warning", form="json", stream=stream))
+    emit = log_events(configure_logging(str, level="warning", form="json", stream=stream))
     rig.listeners.append(emit)
     return _Lines(stream)
 

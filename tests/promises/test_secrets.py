@@ -22,9 +22,10 @@ from winter_sync.config.credentials import read_credentials
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.redaction import redactor
 from winter_sync.factory import CATALOG
-from winter_sync.monitoring.event_log import narrator
+from winter_sync.monitoring.event_log import log_events
 from winter_sync.monitoring.log_setup import configure_logging
-from winter_sync.monitoring.metrics import Metrics, Watched
+from winter_sync.monitoring.metric_sources import Watched
+from winter_sync.monitoring.metrics import Metrics
 from winter_sync.monitoring.status import read_status, status_as_json
 from winter_sync.simulator import (
     DEMO_NIGHT,
@@ -184,7 +185,7 @@ class SecretRig(FaultyRig):
         redact = redactor(read_credentials(self.settings()))
         out = self.overheard.stream
         logger = configure_logging(redact, level="debug", form="json", stream=out)
-        self.listeners.append(narrator(logger))
+        self.listeners.append(log_events(logger))
 
     async def sync(self) -> Report:
         """Run one sync, and overhear it."""

@@ -14,9 +14,9 @@ from winter_sync.cli.progress.display import Progress, ProgressLog, ProgressView
 from winter_sync.cli.run_report import about_files, error_lines, not_asked, summary
 from winter_sync.cli.screen import Screen
 from winter_sync.config import Choice, check_root
-from winter_sync.core import REAL_TIME, escape_unprintable, fan_out, show_size
+from winter_sync.core import REAL_TIME, escape_unprintable, show_size
 from winter_sync.factory import open_mirror
-from winter_sync.monitoring import narrator
+from winter_sync.monitoring import log_events
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +74,7 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
     view = progress_of(aside, logger, nights)
     try:
         with view:
-            emit = fan_out(narrator(logger), view.handle)
+            emit = log_events(logger, view.handle)
             async with open_mirror(
                 settings, emit, selections=selections, time=time, new_root=new_root
             ) as mirror:

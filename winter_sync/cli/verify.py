@@ -14,9 +14,8 @@ from winter_sync.cli.run_report import error_lines
 from winter_sync.cli.screen import Screen
 from winter_sync.cli.verify_json import result_as_json
 from winter_sync.cli.verify_report import show
-from winter_sync.core import fan_out
 from winter_sync.maintenance import verify
-from winter_sync.monitoring import narrator
+from winter_sync.monitoring import log_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -76,7 +75,7 @@ class VerifyDisplay:
     def repairing(self) -> Iterator[Sink]:
         """Show the downloads of a repair, and write their events to the log."""
         with self._downloads() as progress:
-            yield fan_out(narrator(self.logger), progress.handle)
+            yield log_events(self.logger, progress.handle)
 
     def _downloads(self) -> Progress:
         if is_drawable(self.console):

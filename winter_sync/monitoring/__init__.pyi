@@ -12,9 +12,10 @@ from .completeness import (
     when,
 )
 from .daily_summary import DailySummary
-from .event_log import narrator
+from .event_log import log_events
 from .log_setup import configure_logging, take_over_logging
-from .metrics import Metrics, Watched
+from .metric_sources import Watched
+from .metrics import Metrics
 from .status import Status, read_last_night, read_status, status_as_json, with_damaged
 
 __all__ = [
@@ -31,7 +32,7 @@ __all__ = [
     "end_of",
     "failing",
     "headline",
-    "narrator",
+    "log_events",
     "never_answered",
     "read_last_night",
     "read_status",

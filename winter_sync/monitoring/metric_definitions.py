@@ -1,4 +1,4 @@
-"""The table of our metrics: the name of each, what it tells, and its labels.
+"""The table of our metrics: the name of each, what it means, and its labels.
 
 Labels have few values: programs, instruments and types come from the settings, all else is
 listed here. docs/monitoring.md shows the same table.
@@ -21,7 +21,7 @@ _DOWNLOAD_BUCKETS = (0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric: its name without the namespace, what it tells, and its labels.
+    """A metric: its name without the namespace, what it means, and its labels.
 
     A counter's name is written with `_total` behind it. `buckets` are a histogram's upper
     bounds.
@@ -39,18 +39,18 @@ class Metric:
         return f"{NAMESPACE}_{self.name}" + ("_total" if self.kind == "counter" else "")
 
 
-POLLS = Metric("counter", "polls", "Listings asked for, by what came of it.", (*SUBJECT, "result"))
+POLLS = Metric("counter", "polls", "Listings requested, by result.", (*SUBJECT, "result"))
 POLL_SECONDS = Metric(
     "histogram",
     "poll_seconds",
-    "Seconds from a question to what it changed in the catalog.",
+    "Seconds from a query to the commit of its result.",
     buckets=_POLL_BUCKETS,
 )
 HALVED = Metric(
-    "counter", "windows_halved", "Listings too long for the server, asked for by halves.", SUBJECT
+    "counter", "windows_halved", "Listings too long for the server, requested in halves.", SUBJECT
 )
 ROWS = Metric("counter", "listed_rows", "Rows of listings that were read.", SUBJECT)
-ROWS_REFUSED = Metric(
+ROWS_LEFT_OUT = Metric(
     "counter", "refused_rows", "Rows of listings that made no sense and were left out.", SUBJECT
 )
 CHANGES = Metric(
@@ -60,25 +60,29 @@ CHANGES = Metric(
     (*SUBJECT, "change"),
 )
 LEFT_OUT = Metric(
-    "counter", "left_out_products", "Products that have no place: another has their path."
+    "counter", "left_out_products", "Products left out because another has their path."
 )
 RECEIVED = Metric("counter", "received_bytes", "Bytes of downloads, as on the wire.", KIND)
 PUBLISHED = Metric("counter", "published_bytes", "Bytes put into the tree.", KIND)
 SETTLED = Metric(
-    "counter", "settled_products", "Products asked for, by what became of them.", (*KIND, "outcome")
+    "counter", "settled_products", "Products requested, by outcome.", (*KIND, "outcome")
 )
-FAILURES = Metric("counter", "failed_products", "Products that did not come.", ("cause",))
-BEGUN = Metric("counter", "begun_downloads", "Downloads asked for.")
+FAILURES = Metric("counter", "failed_products", "Products that did not arrive.", ("cause",))
+BEGUN = Metric("counter", "begun_downloads", "Downloads started.")
 DOWNLOADS = Metric("counter", "downloads", "Downloads that ended, by how.", ("result",))
 DOWNLOAD_SECONDS = Metric(
     "histogram",
     "download_seconds",
-    "Seconds from asking for a batch to its end.",
+    "Seconds from the request of a batch to its end.",
     buckets=_DOWNLOAD_BUCKETS,
 )
-RETRIES = Metric("counter", "retries", "Requests tried again for a passing reason.")
-UNWELL = Metric("gauge", "server_unwell", "1 while the server is being left alone, else 0.")
-UNWELL_TIMES = Metric("counter", "server_unwell_times", "Times the server became unwell.")
+RETRIES = Metric("counter", "retries", "Requests retried after a transient failure.")
+SERVER_FAILING = Metric(
+    "gauge", "server_unwell", "1 while requests to the server are paused, otherwise 0."
+)
+SERVER_FAILURES = Metric(
+    "counter", "server_unwell_times", "Times the server stopped responding or returned errors."
+)
 REFUSED = Metric(
     "gauge", "program_refused", "1 while the program's credentials are refused.", ("program",)
 )
@@ -86,17 +90,15 @@ REFUSALS = Metric(
     "counter", "program_refusals", "Times a program's credentials were refused.", ("program",)
 )
 STORAGE = Metric("counter", "storage_troubles", "Times the disk or the catalog failed.")
-RESTS = Metric("counter", "download_rests", "Times downloads were given up for a while.")
+PAUSES = Metric("counter", "download_rests", "Times downloads were paused.")
 RELOADS = Metric("counter", "reloads", "Times the settings were read again.", ("result",))
 JUMPS = Metric("counter", "clock_jumps", "Times the clock jumped, or the machine slept.")
 CLOCKS = Metric(
     "counter",
     "clock_disagreements",
-    "Times the archive's clock came to be more than a day from this machine's.",
+    "Times the archive's clock was found more than a day from this machine's.",
 )
-RECOVERED = Metric(
-    "counter", "recovered_products", "Products put in order after a crash.", ("how",)
-)
+RECOVERED = Metric("counter", "recovered_products", "Products recovered after a crash.", ("how",))
 BUILD = Metric("gauge", "build_info", "Always 1; what is running.", ("version", "python"))
 PRODUCTS = Metric(
     "gauge",
@@ -138,7 +140,7 @@ NIGHT_PRODUCTS = Metric(
 NIGHT_COMPLETE = Metric(
     "gauge",
     "last_night_is_complete",
-    "1 when all listed of that night is here, by listings made after it ended; else 0.",
+    "1 when all listed of that night is here, by listings made after it ended; otherwise 0.",
 )
 DAMAGED = Metric(
     "counter",
@@ -154,15 +156,15 @@ MIN_FREE = Metric("gauge", "min_free_bytes", "Bytes that are always left free th
 UNREADABLE = Metric(
     "gauge",
     "unreadable",
-    "1 if the part could not be read just now; what it tells is absent then.",
+    "1 if the part could not be read just now; its metrics are absent then.",
     ("part",),
 )
 METRICS = (
-    *(POLLS, POLL_SECONDS, HALVED, ROWS, ROWS_REFUSED, CHANGES, LEFT_OUT),
+    *(POLLS, POLL_SECONDS, HALVED, ROWS, ROWS_LEFT_OUT, CHANGES, LEFT_OUT),
     *(BEGUN, DOWNLOADS, DOWNLOAD_SECONDS, RECEIVED, PUBLISHED, SETTLED, FAILURES),
-    *(RETRIES, UNWELL, UNWELL_TIMES, REFUSED, REFUSALS, STORAGE, JUMPS, CLOCKS),
+    *(RETRIES, SERVER_FAILING, SERVER_FAILURES, REFUSED, REFUSALS, STORAGE, JUMPS, CLOCKS),
     RECOVERED,
-    *(RESTS, RELOADS, DAMAGED, CHECKED, CHECKED_BYTES, CHECKS_PAUSED),
+    *(PAUSES, RELOADS, DAMAGED, CHECKED, CHECKED_BYTES, CHECKS_PAUSED),
     *(PRODUCTS, SUCCESS, AGE, LAST_NIGHT, LAST_COMPLETE),
     *(CALENDAR_NIGHT, NIGHT_PRODUCTS, NIGHT_COMPLETE, FREE, MIN_FREE, UNREADABLE),
     BUILD,

@@ -19,7 +19,7 @@ def check(context: typer.Context) -> None:
     """
     from winter_sync.cli.check import examine, show, worst
     from winter_sync.config import find_file
-    from winter_sync.monitoring import narrator
+    from winter_sync.monitoring import log_events
 
     settings, logger = prepare(context.obj, secrets=False)
     file = find_file(context.obj.config)
@@ -27,7 +27,7 @@ def check(context: typer.Context) -> None:
 
     async def check_and_show() -> ExitCode:
         findings = []
-        async for finding in examine(settings, narrator(logger), settings_file=file):
+        async for finding in examine(settings, log_events(logger), settings_file=file):
             show(screen, finding)
             findings.append(finding)
         return worst(findings)

@@ -25,7 +25,7 @@ def run(context: typer.Context) -> None:
     from winter_sync.config import load_settings
     from winter_sync.core import Redaction
     from winter_sync.daemon import Configuration, Service, SystemdNotifier
-    from winter_sync.monitoring import narrator
+    from winter_sync.monitoring import log_events
 
     forbid_core_dumps()
     redaction = Redaction()
@@ -39,7 +39,7 @@ def run(context: typer.Context) -> None:
     notifier = SystemdNotifier.from_environment(os.environ)
 
     async def serve() -> None:
-        service = Service(load, emit=narrator(logger), notifier=notifier)
+        service = Service(load, emit=log_events(logger), notifier=notifier)
         with service.signals.installed():
             await service.run()
 

@@ -1,0 +1,131 @@
+"""The metrics that are read when somebody asks: from the catalog and from the disk."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from prometheus_client.core import GaugeMetricFamily
+
+from winter_sync.catalog import CatalogThread, Polls, Views
+from winter_sync.core import StorageError, free_space
+from winter_sync.monitoring.metric_definitions import (
+    AGE,
+    CALENDAR_NIGHT,
+    FREE,
+    LAST_COMPLETE,
+    LAST_NIGHT,
+    MIN_FREE,
+    NIGHT_COMPLETE,
+    NIGHT_PRODUCTS,
+    PRODUCTS,
+    SUCCESS,
+    Metric,
+)
+from winter_sync.monitoring.status import read_last_night
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from prometheus_client import Metric as Family
+
+    from winter_sync.catalog import Standing
+    from winter_sync.core import Night, Selection, Subject
+    from winter_sync.monitoring.completeness import NightState
+
+_NEVER = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What is read when somebody asks for the metrics.
+
+    Parameters
+    ----------
+    catalog
+        Preferably one that only reads (`CatalogThread(..., reading=True)`): the mirror need not
+        wait for it then. None while there is none.
+    selections
+        What is mirrored.
+    root
+        A directory on the file system of the tree.
+    min_free
+        Bytes that are always left free there.
+    """
+
+    catalog: CatalogThread | None
+    selections: Sequence[Selection]
+    root: Path
+    min_free: int
+
+    @property
+    def programs(self) -> list[str]:
+        """The programs that are mirrored, sorted."""
+        return sorted({selection.program for selection in self.selections})
+
+
+async def from_catalog(watched: Watched, now: datetime) -> Sequence[Family]:
+    """Read the metrics of the catalog; nothing if it cannot be read."""
+    if watched.catalog is None:
+        return ()
+    subjects = [subject for selection in watched.selections for subject in selection.subjects]
+    try:
+        standing = await watched.catalog.views(Views.standing, watched.programs)
+        successes = await watched.catalog.polls(Polls.last_successes, subjects)
+        night = await read_last_night(watched.catalog, watched.selections, now)
+    except StorageError:
+        return ()
+    return (*_standing(standing), *_last_night(night), *_successes(subjects, successes, now))
+
+
+async def from_disk(watched: Watched) -> Sequence[Family]:
+    """Read the metrics of the disk in a thread: a remote file system may never answer."""
+    try:
+        free = await asyncio.to_thread(free_space, watched.root)
+    except OSError:
+        return ()
+    return gauge(FREE, {(): free}), gauge(MIN_FREE, {(): watched.min_free})
+
+
+def gauge(metric: Metric, values: dict[tuple[str, ...], float]) -> Family:
+    """Return a gauge with a value for each tuple of labels."""
+    family = GaugeMetricFamily(metric.full_name, metric.about, labels=metric.labels)
+    for labels, value in values.items():
+        family.add_metric(labels, value)
+    return family
+
+
+def _standing(standing: Standing) -> Iterator[Family]:
+    states = ("wanted", "claimed", "missing", "published", "damaged", "withdrawn")
+    yield gauge(PRODUCTS, {(state,): getattr(standing, state) for state in states})
+    yield gauge(LAST_NIGHT, {(): _number(standing.last_night)})
+    yield gauge(LAST_COMPLETE, {(): _number(standing.last_complete_night)})
+
+
+def _last_night(state: NightState) -> Iterator[Family]:
+    parts = ("here", "pending", "missing", "damaged", "not_kept")
+    yield gauge(CALENDAR_NIGHT, {(): _number(state.night)})
+    yield gauge(NIGHT_PRODUCTS, {(part,): getattr(state.numbers, part) for part in parts})
+    yield gauge(NIGHT_COMPLETE, {(): state.is_complete})
+
+
+def _successes(
+    subjects: Sequence[Subject], successes: dict[Subject, datetime], now: datetime
+) -> Iterator[Family]:
+    """Yield when the last region of each program, instrument and type to succeed did so."""
+    oldest: dict[tuple[str, ...], datetime | None] = {}
+    for subject in subjects:
+        labels = (subject.program, subject.instrument.value, subject.image_type.value)
+        at, other = successes.get(subject), oldest.get(labels, now)
+        oldest[labels] = min(at, other) if at and other else None
+    times = {labels: at.timestamp() if at else 0 for labels, at in oldest.items()}
+    yield gauge(SUCCESS, times)
+    ages = {labels: (now - at).total_seconds() if at else _NEVER for labels, at in oldest.items()}
+    yield gauge(AGE, ages)
+
+
+def _number(night: Night | None) -> int:
+    return int(night.name) if night else 0
