@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from winter_sync.archive import Api, Timeouts
+from winter_sync.archive import ArchiveClient, Timeouts
 from winter_sync.catalog import Catalog, CatalogThread, Checks, Files, Scope, may_write
 from winter_sync.config import read_credentials
 from winter_sync.core import (
@@ -57,10 +57,10 @@ async def open_api(
     *,
     patience: float = PATIENCE,
     time: Time = REAL_TIME,
-) -> AsyncIterator[Api]:
+) -> AsyncIterator[ArchiveClient]:
     """Open a client of the archive that the settings name."""
     api = settings.api
-    async with Api(
+    async with ArchiveClient(
         settings.base_url,
         credentials,
         proxy=settings.proxy,
@@ -149,7 +149,7 @@ class _Parts:
     """What is opened for a mirror."""
 
     settings: Settings
-    api: Api
+    api: ArchiveClient
     catalog: CatalogThread
     session: Session
     threads: Executor

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from winter_sync.archive.circuit_breaker import Circuit, Closed, Opened
+from winter_sync.archive.circuit_breaker import CircuitBreaker, Closed, Opened
 from winter_sync.core.clocks import Time
 from winter_sync.core.errors import TransientError
 
@@ -21,7 +21,7 @@ class Server:
         self.well = False
         self.probes: list[float] = []
         self.told: list[Opened | Closed] = []
-        self.circuit = Circuit(
+        self.circuit = CircuitBreaker(
             probe=self.probe,
             time=Time(monotonic=lambda: self.now, sleep=self.sleep, random=lambda: 0.5),
             patience=patience,
@@ -42,7 +42,7 @@ class Server:
     def fail(self, times: int, error: TransientError = BUSY) -> None:
         """Meet so many failures."""
         for _ in range(times):
-            self.circuit.failed(error)
+            self.circuit.record_failure(error)
 
 
 async def test_a_few_failures_hold_nobody() -> None:
@@ -50,8 +50,8 @@ async def test_a_few_failures_hold_nobody() -> None:
     server = Server()
     for _ in range(10):
         server.fail(4)
-        server.circuit.succeeded()
-    await server.circuit.passage()
+        server.circuit.record_success()
+    await server.circuit.wait_until_allowed()
     assert (server.now, server.told) == (0.0, [])
 
 
@@ -59,8 +59,8 @@ async def test_failures_in_a_row_hold_everybody_until_a_probe_succeeds() -> None
     """Once open, all wait together; one probes at a time, ever more seldom; told once each way."""
     server = Server()
     server.fail(20)
-    await asyncio.gather(*(server.circuit.passage() for _ in range(10)))
-    server.circuit.succeeded()
+    await asyncio.gather(*(server.circuit.wait_until_allowed() for _ in range(10)))
+    server.circuit.record_success()
     pauses = [
         after - before for before, after in zip([0.0, *server.probes], server.probes, strict=False)
     ]
@@ -76,10 +76,10 @@ async def test_a_server_that_only_answers_probes_is_not_well() -> None:
     for _ in range(4):
         server.fail(5)
         assert server.circuit.is_open
-        await server.circuit.passage()
+        await server.circuit.wait_until_allowed()
     assert server.probes == [15.0, 30.0, 45.0, 60.0]
     assert server.told == [Opened("busy", 15.0)]
-    server.circuit.succeeded()
+    server.circuit.record_success()
     assert server.told[1:] == [Closed(60.0)]
 
 
@@ -88,7 +88,7 @@ async def test_the_pause_has_a_limit() -> None:
     server = Server()
     server.fail(5)
     server.circuit._failed_probes = 6
-    await server.circuit.passage()
+    await server.circuit.wait_until_allowed()
     assert server.probes[-1] - server.probes[-2] == 900.0
 
 
@@ -97,7 +97,7 @@ async def test_a_server_that_asks_for_time_gets_it() -> None:
     server = Server()
     server.well = True
     server.fail(1, TransientError("busy", retry_after=77.0))
-    await server.circuit.passage()
+    await server.circuit.wait_until_allowed()
     assert server.probes == [77.0]
 
 
@@ -106,7 +106,7 @@ async def test_no_server_can_ask_for_ever() -> None:
     server = Server()
     server.well = True
     server.fail(1, TransientError("busy", retry_after=float("inf")))
-    await server.circuit.passage()
+    await server.circuit.wait_until_allowed()
     assert server.probes == [86_400.0]
 
 
@@ -115,7 +115,7 @@ async def test_patience_ends() -> None:
     server = Server(patience=10.0)
     server.fail(5)
     with pytest.raises(TransientError, match="left alone: busy"):
-        await server.circuit.passage()
+        await server.circuit.wait_until_allowed()
     assert (server.now, server.probes) == (0.0, [])
 
 
@@ -124,8 +124,8 @@ async def test_a_cancelled_prober_leaves_the_probe_to_another() -> None:
     server = Server()
     server.well = True
     server.fail(5)
-    first = asyncio.create_task(server.circuit.passage())
-    second = asyncio.create_task(server.circuit.passage())
+    first = asyncio.create_task(server.circuit.wait_until_allowed())
+    second = asyncio.create_task(server.circuit.wait_until_allowed())
     await asyncio.sleep(0)
     first.cancel()
     await second

@@ -18,8 +18,10 @@ from support.driven import DrivenTime
 from support.rig import path_of
 from support.wires import ABSURD_DATES, OK, abort, listening, request_of, saying
 
-from winter_sync.archive.client import Api, Timeouts, query_body
+from winter_sync.archive.client import ArchiveClient
 from winter_sync.archive.listing import MOST_ROWS
+from winter_sync.archive.queries import query_body
+from winter_sync.archive.requests import Timeouts
 from winter_sync.core.clocks import Time, utc_now
 from winter_sync.core.credentials import Credentials
 from winter_sync.core.downloads import Batch, Candidate
@@ -78,13 +80,13 @@ async def answering(handler: Handler) -> AsyncIterator[str]:
 
 
 class Options(TypedDict, total=False):
-    """What of an `Api` a test may choose."""
+    """What of an `ArchiveClient` a test may choose."""
 
     timeouts: Timeouts
 
 
 class Client:
-    """An `Api` whose waits take no time and are noted."""
+    """An `ArchiveClient` whose waits take no time and are noted."""
 
     def __init__(
         self,
@@ -94,7 +96,7 @@ class Client:
         **options: Unpack[Options],
     ) -> None:
         self.waits: list[float] = []
-        self.api = Api(
+        self.api = ArchiveClient(
             url,
             credentials,
             interval=0,
@@ -577,7 +579,7 @@ def test_our_own_patience_is_no_silence_of_the_server() -> None:
     async def ask_twice() -> None:
         async with (
             answering(answer) as url,
-            Api(url, GOOD, interval=3600, time=Time(monotonic=time.loop.time)) as api,
+            ArchiveClient(url, GOOD, interval=3600, time=Time(monotonic=time.loop.time)) as api,
         ):
             async with asyncio.TaskGroup() as group:
                 for _ in range(2):
@@ -630,7 +632,7 @@ async def test_silence_has_limits(simulator: Simulator) -> None:
         await _meets_silence(client.api, batch)
 
 
-async def _meets_silence(api: Api, batch: Batch) -> None:
+async def _meets_silence(api: ArchiveClient, batch: Batch) -> None:
     async with api.download(batch) as download:
         blocks = download.blocks()
         assert await anext(blocks) == b"PK\x03\x04"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winter_sync.archive.rate_limit import Pace
+from winter_sync.archive.rate_limit import RateLimit
 from winter_sync.core.clocks import Time
 
 
@@ -41,38 +41,38 @@ def time() -> DrivenTime:
 
 async def test_the_first_caller_does_not_wait(time: DrivenTime) -> None:
     """Nothing came before the first request."""
-    await Pace(5, time.bundle).turn()
+    await RateLimit(5, time.bundle).wait_turn()
     assert time.slept == []
 
 
 async def test_starts_are_kept_apart(time: DrivenTime) -> None:
     """Each further request starts an interval after the one before."""
-    pace, starts = Pace(5, time.bundle), []
+    pace, starts = RateLimit(5, time.bundle), []
     for _ in range(4):
-        await pace.turn()
+        await pace.wait_turn()
         starts.append(time.now)
     assert starts == [100, 105, 110, 115]
 
 
 async def test_what_has_passed_is_not_waited_for(time: DrivenTime) -> None:
     """Time that a request took counts, and a long rest earns no burst."""
-    pace = Pace(5, time.bundle)
-    await pace.turn()
+    pace = RateLimit(5, time.bundle)
+    await pace.wait_turn()
     time.now += 3
-    await pace.turn()
+    await pace.wait_turn()
     assert time.slept == [2]
     time.now += 1000
-    await pace.turn()
-    await pace.turn()
+    await pace.wait_turn()
+    await pace.wait_turn()
     assert time.slept == [2, 5]
 
 
 async def test_callers_are_served_in_their_order(time: DrivenTime) -> None:
     """Who asks first starts first, also when many ask at once."""
-    pace, served = Pace(1, time.bundle), list[tuple[int, float]]()
+    pace, served = RateLimit(1, time.bundle), list[tuple[int, float]]()
 
     async def call(number: int) -> None:
-        await pace.turn()
+        await pace.wait_turn()
         served.append((number, time.now))
 
     await asyncio.gather(*(call(number) for number in range(5)))
@@ -89,11 +89,11 @@ async def test_a_caller_that_gives_up_takes_no_turn(time: DrivenTime) -> None:
             await asyncio.Event().wait()
         await time.sleep(seconds)
 
-    pace = Pace(5, replace(time.bundle, sleep=sleep))
-    await pace.turn()
-    waiting = asyncio.create_task(pace.turn())
+    pace = RateLimit(5, replace(time.bundle, sleep=sleep))
+    await pace.wait_turn()
+    waiting = asyncio.create_task(pace.wait_turn())
     await asleep.wait()
-    following = asyncio.create_task(pace.turn())
+    following = asyncio.create_task(pace.wait_turn())
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
@@ -103,9 +103,9 @@ async def test_a_caller_that_gives_up_takes_no_turn(time: DrivenTime) -> None:
 
 async def test_no_interval_is_no_wait(time: DrivenTime) -> None:
     """An interval of zero lets every request start at once."""
-    pace = Pace(0, time.bundle)
+    pace = RateLimit(0, time.bundle)
     for _ in range(3):
-        await pace.turn()
+        await pace.wait_turn()
     assert time.slept == []
 
 
@@ -115,9 +115,9 @@ def test_starts_are_never_closer_than_the_interval(interval: float, works: list[
 
     async def run() -> list[float]:
         time, starts = DrivenTime(), list[float]()
-        pace = Pace(interval, time.bundle)
+        pace = RateLimit(interval, time.bundle)
         for seconds in works:
-            await pace.turn()
+            await pace.wait_turn()
             starts.append(time.now)
             time.now += seconds
         assert all(0 < slept <= interval + 1e-9 for slept in time.slept)

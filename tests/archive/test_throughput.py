@@ -7,7 +7,7 @@ from itertools import accumulate, pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winter_sync.archive.throughput import Flow
+from winter_sync.archive.throughput import Throughput
 
 FLOOR, WINDOW = 1000.0, 60.0
 WAITS = st.floats(0, 59.9)
@@ -16,10 +16,10 @@ COMING = st.lists(st.tuples(st.integers(0, 1_000_000), WAITS), max_size=50)
 
 def judged(coming: list[tuple[int, float]]) -> list[bool]:
     """Give the verdict after each block."""
-    flow, verdicts = Flow(FLOOR, WINDOW), []
+    flow, verdicts = Throughput(FLOOR, WINDOW), []
     for size, waited in coming:
-        flow.came(size, waited)
-        verdicts.append(flow.too_slow)
+        flow.record(size, waited)
+        verdicts.append(flow.is_too_slow)
     return verdicts
 
 

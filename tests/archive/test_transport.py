@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 from support.wires import AUTHORITY, OK, ProxyServer, abort, listening, saying
 
-from winter_sync.archive.client import Api, Timeouts
+from winter_sync.archive.client import ArchiveClient
+from winter_sync.archive.requests import Timeouts
 from winter_sync.core.clocks import Time
 from winter_sync.core.credentials import Credentials
 from winter_sync.core.errors import BadAnswerError, TransientError, WinterSyncError
@@ -65,7 +66,7 @@ async def failure(
     url: str, proxy: Proxy | None = None, timeouts: Timeouts = USUAL
 ) -> WinterSyncError:
     """Ask a server for a listing; give how it failed, which shows no secret anywhere."""
-    async with Api(
+    async with ArchiveClient(
         url, SECRET, proxy=proxy, interval=0, time=Time(sleep=no_wait), timeouts=timeouts
     ) as api:
         with pytest.raises(WinterSyncError) as failed:
@@ -349,7 +350,9 @@ async def test_a_connection_that_does_not_come() -> None:
 async def test_no_free_file_descriptor() -> None:
     """A machine that has no descriptor left is not called an archive that is down."""
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    async with Api("http://127.0.0.1:82", SECRET, interval=0, time=Time(sleep=no_wait)) as api:
+    async with ArchiveClient(
+        "http://127.0.0.1:82", SECRET, interval=0, time=Time(sleep=no_wait)
+    ) as api:
         resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
         try:
             with pytest.raises(TransientError) as failed:
@@ -420,7 +423,9 @@ async def test_a_trusted_certificate_is_enough() -> None:
     """With the authority in SSL_CERT_FILE the archive is reached in TLS."""
     async with (
         listening(saying(OK), "good") as port,
-        Api(f"https://127.0.0.1:{port}", SECRET, interval=0, time=Time(sleep=no_wait)) as api,
+        ArchiveClient(
+            f"https://127.0.0.1:{port}", SECRET, interval=0, time=Time(sleep=no_wait)
+        ) as api,
     ):
         await api.ping()
 
@@ -515,7 +520,7 @@ async def test_a_proxy_forwards_plain_http() -> None:
     proxy, seen = ProxyServer(), ProxyServer(refuses=b"HTTP/1.1 200 OK")
     async with listening(proxy.answer) as port, listening(seen.answer) as archive:
         url = f"http://127.0.0.1:{archive}"
-        async with Api(url, SECRET, proxy=proxy_at(port), interval=0) as api:
+        async with ArchiveClient(url, SECRET, proxy=proxy_at(port), interval=0) as api:
             await api.ping()
     (head,) = proxy.heads
     assert head.startswith(f"GET {url}/ping HTTP/1.1\r\n".encode())
@@ -529,7 +534,7 @@ async def test_a_proxy_tunnels_tls() -> None:
     proxy = ProxyServer()
     async with listening(proxy.answer) as port, listening(saying(OK), "good") as archive:
         url = f"https://127.0.0.1:{archive}"
-        async with Api(url, SECRET, proxy=proxy_at(port), interval=0) as api:
+        async with ArchiveClient(url, SECRET, proxy=proxy_at(port), interval=0) as api:
             await api.check_user()
     (head,) = proxy.heads
     assert head.startswith(f"CONNECT 127.0.0.1:{archive} HTTP/1.1\r\n".encode())
@@ -546,7 +551,7 @@ async def test_a_proxy_may_speak_tls_itself(certificate: str | None) -> None:
     async with (
         listening(proxy.answer, "good") as port,
         listening(seen.answer, certificate) as archive,
-        Api(
+        ArchiveClient(
             f"http{'s' if certificate else ''}://127.0.0.1:{archive}",
             SECRET,
             proxy=parse_proxy(f"https://127.0.0.1:{port}", "https_proxy"),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from daemon.scenarios import EventWaiter, Slow
 
-from winter_sync.archive.client import Api
+from winter_sync.archive.client import ArchiveClient
 from winter_sync.core.errors import StorageError, UsageError
 from winter_sync.core.events import (
     BatchEnded,
@@ -371,5 +371,5 @@ def _alive() -> tuple[list[int], int]:
     """Count the parts of a daemon that are there, and the open files of this process."""
     gc.collect()
     kinds = Counter(type(one) for one in gc.get_objects())
-    parts = [kinds[one] for one in (Daemon, Schedule, Api, Tree, asyncio.Task)]
+    parts = [kinds[one] for one in (Daemon, Schedule, ArchiveClient, Tree, asyncio.Task)]
     return parts, len(list(Path("/proc/self/fd").iterdir()))

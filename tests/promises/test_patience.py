@@ -8,7 +8,8 @@ import pytest
 from support.faulty_rig import PROGRAM, fault, faulty_rig
 from support.rig import path_of
 
-from winter_sync.archive.client import Api, Timeouts
+from winter_sync.archive.client import ArchiveClient
+from winter_sync.archive.requests import Timeouts
 from winter_sync.core.clocks import Time
 from winter_sync.core.credentials import Credentials
 from winter_sync.core.downloads import Batch, Candidate
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from support.faulty_rig import FaultyRig
 
-    from winter_sync.archive.client import Download
+    from winter_sync.archive.download import Download
 
 SMALLER = "broken off when its time is over, and asked for again in smaller company"
 REST = "broken off when its time is over, and the rest is asked for again"
@@ -159,9 +160,9 @@ async def test_only_time_that_is_ours_to_wait_counts(tmp_path: Path) -> None:
         assert rig.elapsed >= Timeouts().window
 
 
-def _api(rig: FaultyRig, monotonic: Any) -> Api:  # noqa: ANN401 - a clock
+def _api(rig: FaultyRig, monotonic: Any) -> ArchiveClient:  # noqa: ANN401 - a clock
     credentials = Credentials(DEFAULT_USER, DEFAULT_PASSWORD, {PROGRAM: key_of(PROGRAM)})
-    return Api(rig.simulator.url, credentials, interval=0, time=Time(monotonic=monotonic))
+    return ArchiveClient(rig.simulator.url, credentials, interval=0, time=Time(monotonic=monotonic))
 
 
 async def _take(rig: FaultyRig, batch: Batch, download: Download) -> None:

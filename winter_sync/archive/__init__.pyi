@@ -1,9 +1,11 @@
-from .client import Api, Download, Timeouts
+from .client import ArchiveClient
+from .download import Download
 from .listing import MOST_TOLD, Listing
+from .requests import Timeouts
 
 __all__ = [
     "MOST_TOLD",
-    "Api",
+    "ArchiveClient",
     "Download",
     "Listing",
     "Timeouts",

@@ -34,7 +34,7 @@ class Closed:
     seconds: float
 
 
-class Circuit:
+class CircuitBreaker:
     """Lets requests pass while the server is well, and holds all of them while it is not.
 
     While open, one caller at a time probes the server after a pause, which doubles with each probe
@@ -88,7 +88,7 @@ class Circuit:
         """Why requests are being held; empty while they are not."""
         return self._reason if self._holding else ""
 
-    async def passage(self) -> None:
+    async def wait_until_allowed(self) -> None:
         """Return when a request may be made.
 
         Raises
@@ -118,7 +118,7 @@ class Circuit:
             self._holding = False
             self._failures = 0
 
-    def failed(self, error: TransientError) -> None:
+    def record_failure(self, error: TransientError) -> None:
         """Count a failure that may be the server's.
 
         A server that asks for time gets it at once, and from everybody.
@@ -127,7 +127,7 @@ class Circuit:
         if self._failures >= _FAILURES or error.retry_after:
             self._hold(error)
 
-    def succeeded(self) -> None:
+    def record_success(self) -> None:
         """Note that the server answered as it should."""
         self._failures = self._failed_probes = 0
         if self._opened_at is not None and not self._holding:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from winter_sync.core import Time
 
 
-class Pace:
+class RateLimit:
     """Keeps the starts of requests apart.
 
     Parameters
@@ -26,7 +26,7 @@ class Pace:
         self._next = time.monotonic()
         self._turn = asyncio.Lock()
 
-    async def turn(self) -> None:
+    async def wait_turn(self) -> None:
         """Return when the next request may start; callers are served in their order."""
         async with self._turn:
             wait = self._next - self._time.monotonic()

@@ -24,7 +24,7 @@ from winter_sync.archive.transport_errors import (
     MOST_HEADERS,
     TRY_LATER,
     Route,
-    explain,
+    explain_transport_error,
     moved,
     proxy_wants_credentials,
     too_many_informational,
@@ -67,7 +67,7 @@ class _Handler(ResponseHandler):
 
     informational = 0
 
-    async def read(self) -> tuple[RawResponseMessage, aiohttp.StreamReader]:
+    async def read_available(self) -> tuple[RawResponseMessage, aiohttp.StreamReader]:
         message, payload = await super().read()
         is_informational = HTTPStatus.CONTINUE <= message.code < HTTPStatus.OK
         self.informational = self.informational + 1 if is_informational else 0
@@ -77,7 +77,7 @@ class _Handler(ResponseHandler):
 
 
 class _TooManyInformationalError(aiohttp.ClientError):
-    """Raised below aiohttp, which closes the connection; `wire` says it in words."""
+    """Raised below aiohttp, which closes the connection; `TransportErrors` explains it."""
 
 
 class _Connector(aiohttp.TCPConnector):
@@ -119,7 +119,7 @@ def open_session(route: Route, connections: int, user_agent: str) -> aiohttp.Cli
     return session
 
 
-def basic(user: str, password: str) -> str:
+def basic_authorization(user: str, password: str) -> str:
     """Return the value of a header for Basic authorization (RFC 7617)."""
     return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
 
@@ -132,14 +132,16 @@ def proxy_authorization(route: Route) -> dict[str, str]:
     proxy = route.proxy
     if proxy is None or not proxy.user:
         return {}
-    return {"Proxy-Authorization": basic(proxy.user, proxy.password)}
+    return {"Proxy-Authorization": basic_authorization(proxy.user, proxy.password)}
 
 
-async def read(response: aiohttp.ClientResponse, silence: float | None, route: Route) -> bytes:
+async def read_available(
+    response: aiohttp.ClientResponse, silence: float | None, route: Route
+) -> bytes:
     """Read whatever has arrived, waiting at most `silence` seconds for more; empty at the end."""
     try:
-        async with in_time(silence, "anything more of a download"):
-            with wire(route):
+        async with time_limit(silence, "anything more of a download"):
+            with TransportErrors(route):
                 return await response.content.readany()
     except TransientError:
         response.close()
@@ -147,7 +149,7 @@ async def read(response: aiohttp.ClientResponse, silence: float | None, route: R
 
 
 @asynccontextmanager
-async def in_time(
+async def time_limit(
     seconds: float | None, what: str, error: type[TransientError] = TransientError
 ) -> AsyncIterator[None]:
     """Wait this many seconds for what the server sends, for ever when None; then raise an error."""
@@ -176,7 +178,7 @@ async def read_whole(response: aiohttp.ClientResponse, route: Route) -> bytes:
         refuse_encoding(response)
     inflater = zlib.decompressobj(_GZIP)
     content = bytearray()
-    while block := await read(response, None, route):
+    while block := await read_available(response, None, route):
         content += _inflated(inflater, block, len(content)) if is_gzip else block
         if len(content) > _LARGEST_ANSWER:
             raise _too_much(f"{_LARGEST_ANSWER} bytes")
@@ -212,7 +214,7 @@ def _broken_gzip() -> BadAnswerError:
 
 async def read_beginning(response: aiohttp.ClientResponse, longest: int, route: Route) -> bytes:
     """Read the beginning of an answer that is an error, decompressed where that can be done."""
-    with wire(route):
+    with TransportErrors(route):
         content = await response.content.read(longest)
     if _encoding(response) != "gzip":
         return content
@@ -242,7 +244,7 @@ def _encoding(response: aiohttp.ClientResponse) -> str:
     return ", ".join(response.headers.getall("Content-Encoding", ())).strip().lower()
 
 
-class wire:  # noqa: N801 - reads as a word at its calls
+class TransportErrors:
     """Turns what aiohttp raises into our errors, leaving its text, and so any secret, behind."""
 
     def __init__(self, route: Route) -> None:
@@ -257,7 +259,7 @@ class wire:  # noqa: N801 - reads as a word at its calls
         if isinstance(error, _TooManyInformationalError):
             said: WinterSyncError | None = too_many_informational(self._route, _MOST_INFORMATIONAL)
         else:
-            said = explain(error, self._route)
+            said = explain_transport_error(error, self._route)
         if said is None:
             return
         try:
@@ -270,8 +272,8 @@ def _too_much(limit: str) -> BadAnswerError:
     return BadAnswerError(f"the server's answer has more than {limit}", remedy=TRY_LATER)
 
 
-def may_pass(error: BaseException) -> bool:
-    """Tell whether the same request, made again soon, may succeed."""
+def is_worth_retrying(error: BaseException) -> bool:
+    """Return whether the same request, made again soon, may succeed."""
     hopeless = isinstance(error, LeftAloneError | SilentError | MisconfiguredError)
     return isinstance(error, TransientError) and not hopeless
 

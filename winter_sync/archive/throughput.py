@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Flow:
+class Throughput:
     """Judges, window by window, whether bytes still come fast enough.
 
     Only the time that we waited for bytes counts: what we did with them meanwhile, such as waiting
@@ -25,7 +25,7 @@ class Flow:
         self.rate: float | None = None
         """Bytes a second in the last full window; None before the first is full."""
 
-    def came(self, size: int, waited: float) -> None:
+    def record(self, size: int, waited: float) -> None:
         """Note that so many bytes came after a wait of so many seconds."""
         self._size += size
         self._waited += waited
@@ -34,6 +34,6 @@ class Flow:
             self._size, self._waited = 0, 0.0
 
     @property
-    def too_slow(self) -> bool:
+    def is_too_slow(self) -> bool:
         """Whether the last full window was below the floor."""
         return self.rate is not None and self.rate < self._floor

@@ -90,7 +90,7 @@ class Route:
         return f" through the proxy {self.proxy.address}" if self.proxy else ""
 
 
-def explain(error: BaseException, route: Route) -> WinterSyncError | None:  # noqa: PLR0911 - one a kind
+def explain_transport_error(error: BaseException, route: Route) -> WinterSyncError | None:  # noqa: PLR0911 - one a kind
     """Return the error that says in words what aiohttp raised; None if it is none of the wire."""
     match error:
         case aiohttp.ClientHttpProxyError():

@@ -12,13 +12,15 @@ from winter_sync.core import redactor, show_duration
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from winter_sync.archive import Api
+    from winter_sync.archive import ArchiveClient
     from winter_sync.core import Credentials
 
 _CLOCK_TOLERANCE_SECONDS = 300.0
 
 
-async def check_archive(api: Api, credentials: Credentials | None) -> AsyncIterator[Finding]:
+async def check_archive(
+    api: ArchiveClient, credentials: Credentials | None
+) -> AsyncIterator[Finding]:
     """Check the server and the clock, and the credentials if there are any.
 
     Nothing else is asked of a server that does not answer.
@@ -33,7 +35,7 @@ async def check_archive(api: Api, credentials: Credentials | None) -> AsyncItera
             yield finding
 
 
-async def _credentials(api: Api, credentials: Credentials) -> AsyncIterator[Finding]:
+async def _credentials(api: ArchiveClient, credentials: Credentials) -> AsyncIterator[Finding]:
     """Check the user and, unless it is refused, each program."""
     redact = redactor(credentials)
     user = await asked("user", lambda: _user(api))
@@ -44,12 +46,12 @@ async def _credentials(api: Api, credentials: Credentials) -> AsyncIterator[Find
             yield replace(finding, message=redact(finding.message))
 
 
-async def _server(api: Api) -> str:
+async def _server(api: ArchiveClient) -> str:
     await api.ping()
     return f"{api.base_url} answers"
 
 
-def _clock(api: Api) -> Finding:
+def _clock(api: ArchiveClient) -> Finding:
     if api.clock_offset is None:
         return Finding("clock", "the archive does not send its time; this machine's date is used")
     differ = abs(api.clock_offset.total_seconds())
@@ -67,11 +69,11 @@ def _clock(api: Api) -> Finding:
     )
 
 
-async def _user(api: Api) -> str:
+async def _user(api: ArchiveClient) -> str:
     await api.check_user()
     return "user and password are accepted"
 
 
-async def _program(api: Api, name: str) -> str:
+async def _program(api: ArchiveClient, name: str) -> str:
     program = await api.program(name)
     return f"the key is accepted; {program.title or name}, {program.start} to {program.end}"

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from datetime import timedelta
 
-    from winter_sync.archive import Api
+    from winter_sync.archive import ArchiveClient
     from winter_sync.catalog import Scope
     from winter_sync.tree import Session
 
@@ -77,7 +77,7 @@ class Downloader:
     def __init__(  # noqa: PLR0913 - all by name
         self,
         *,
-        api: Api,
+        api: ArchiveClient,
         catalog: CatalogThread,
         session: Session,
         fetcher: Fetcher,

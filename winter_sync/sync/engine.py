@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from concurrent.futures import Executor
 
-    from winter_sync.archive import Api
+    from winter_sync.archive import ArchiveClient
     from winter_sync.core import Selection, Sink
     from winter_sync.sync.downloader import Downloader
     from winter_sync.sync.poller import Nights, Poller
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class Mirror:
     """One mirror and its parts; made by the factory."""
 
-    api: Api
+    api: ArchiveClient
     catalog: CatalogThread
     session: Session
     poller: Poller

@@ -31,7 +31,7 @@ from winter_sync.sync.receiver import Intake
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from winter_sync.archive import Api, Download
+    from winter_sync.archive import ArchiveClient, Download
     from winter_sync.core import Sink
     from winter_sync.tree import Session
 
@@ -86,7 +86,7 @@ class Fetcher:
     def __init__(  # noqa: PLR0913 - all by name
         self,
         *,
-        api: Api,
+        api: ArchiveClient,
         session: Session,
         threads: Executor,
         keep: bool,

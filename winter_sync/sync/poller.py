@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from concurrent.futures import Executor
 
-    from winter_sync.archive import Api, Listing
+    from winter_sync.archive import ArchiveClient, Listing
     from winter_sync.core import (
         Instrument,
         KnownProduct,
@@ -145,7 +145,7 @@ class Poller:
     def __init__(  # noqa: PLR0913 - all by name
         self,
         *,
-        api: Api,
+        api: ArchiveClient,
         catalog: CatalogThread,
         threads: Executor,
         layout: Layout,

@@ -1,0 +1,81 @@
+"""The answer to a download request: what its headers say, and its bytes while they arrive."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from winter_sync.archive.responses import read_available
+from winter_sync.archive.throughput import Throughput
+from winter_sync.archive.transport_errors import TRY_LATER, Route
+from winter_sync.core import TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    import aiohttp
+
+    from winter_sync.archive.requests import Timeouts
+
+_LONGEST_COUNT = 9
+
+
+class Download:
+    """The answer to a batch.
+
+    Parameters
+    ----------
+    response
+        The answer, its status and headers checked.
+    first
+        The first bytes of it.
+    route
+        How it came.
+    timeouts
+        The longest waits.
+    monotonic
+        Returns a time in seconds that never goes back.
+    """
+
+    def __init__(
+        self,
+        response: aiohttp.ClientResponse,
+        first: bytes,
+        route: Route,
+        timeouts: Timeouts,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self.missing = _count(response.headers.get("missing-images"))
+        """How many of the products the server says it does not have; None if it does not say."""
+        self._response = response
+        self._first = first
+        self._route = route
+        self._silence = timeouts.silence
+        self._throughput = Throughput(timeouts.floor, timeouts.window)
+        self._monotonic = monotonic
+
+    async def blocks(self) -> AsyncIterator[bytes]:
+        """Yield the bytes as they arrive, in blocks of up to a megabyte.
+
+        Raises
+        ------
+        TransientError
+            If the connection breaks, falls silent or is too slow.
+        """
+        block = self._first
+        while block:
+            yield block
+            began = self._monotonic()
+            block = await read_available(self._response, self._silence, self._route)
+            self._throughput.record(len(block), self._monotonic() - began)
+            if block and self._throughput.is_too_slow:
+                self._response.close()
+                raise TransientError(
+                    f"the download was too slow to go on: {self._throughput.rate:.0f} bytes a "
+                    "second",
+                    remedy=TRY_LATER,
+                )
+
+
+def _count(header: str | None) -> int | None:
+    given = (header or "").strip()
+    return int(given) if given.isdecimal() and len(given) <= _LONGEST_COUNT else None

@@ -1,0 +1,42 @@
+"""What the archive's API wants to be asked, and how it writes dates."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+from winter_sync.core import Cone, Rectangle, Target
+
+if TYPE_CHECKING:
+    from winter_sync.core import Query
+
+
+def query_body(query: Query) -> dict[str, object]:
+    """Return a query as the server's models name it (winter-api.md, "Endpoints")."""
+    body: dict[str, object] = {
+        "program_name": query.subject.program,
+        "start_date": _whole_date(query.start),
+        "image_type": query.subject.image_type.value,
+    }
+    if query.end is not None:
+        body["end_date"] = _whole_date(query.end)
+    match query.subject.region:
+        case Target(name):
+            body["target_name"] = name
+        case Cone(ra, dec, radius):
+            body |= {"ra": ra, "dec": dec, "radius_deg": radius}
+        case Rectangle(ra_min, ra_max, dec_min, dec_max):
+            body |= {"ra_min": ra_min, "ra_max": ra_max, "dec_min": dec_min, "dec_max": dec_max}
+    return body
+
+
+def _whole_date(day: date) -> int:
+    return int(f"{day:%Y%m%d}")
+
+
+def read_date(value: object) -> date | None:
+    """Return the date that a text of the archive begins with; None if it does not."""
+    try:
+        return date.fromisoformat(str(value)[:10])
+    except ValueError:
+        return None
