@@ -19,8 +19,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from winter_sync.core.errors import DamagedError
-from winter_sync.formats import zip_stream as unzip
-from winter_sync.formats.zip_stream import Limits, MemberEnd, MemberStart, Unzipper
+from winter_sync.formats import zip_members
+from winter_sync.formats.zip_members import Limits, MemberEnd, MemberStart
+from winter_sync.formats.zip_stream import ZipReader
 from winter_sync.simulator.packing.zips import Member, ZipStyle, pack, zipped
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def read(
     archive: bytes, sizes: Sequence[int] = (1 << 30,), limits: Limits | None = None
 ) -> Reading:
     """Read an archive in blocks of these sizes, over and over, and check the order of events."""
-    unzipper = Unzipper(limits or Limits())
+    unzipper = ZipReader(limits or Limits())
     found: list[Found] = []
     events, largest, damage = 0, 0, None
     try:
@@ -123,8 +124,8 @@ def blocks(archive: bytes, sizes: Sequence[int]) -> Iterator[bytes]:
 def pieces(packed: int, inflated: int) -> Iterator[None]:
     """Make the inflater work in pieces of these sizes, so that small archives cross them."""
     with (
-        mock.patch.object(unzip, "_INPUT_PIECE", packed),
-        mock.patch.object(unzip, "_OUTPUT_PIECE", inflated),
+        mock.patch.object(zip_members, "_INPUT_PIECE", packed),
+        mock.patch.object(zip_members, "_OUTPUT_PIECE", inflated),
     ):
         yield
 
@@ -339,7 +340,7 @@ def test_an_answer_that_is_no_zip_is_refused_without_quoting_it(content: bytes) 
 
 def test_damage_is_told_again() -> None:
     """A reader that has lost its way says so at every further block."""
-    unzipper = Unzipper()
+    unzipper = ZipReader()
     for _ in range(3):
         with pytest.raises(DamagedError, match="not a zip"):
             list(unzipper.feed(b"<html>"))
@@ -618,7 +619,7 @@ def test_a_bomb_is_stopped_by_the_limit(*, known: bool) -> None:
         bomb = local(flags=LATE, method=8) + squeezed + descriptor(content, len(squeezed))
     del content
     archive = bomb + plain() + ending(2)
-    unzipper, out, biggest = Unzipper(Limits(member_size=limit)), 0, 0
+    unzipper, out, biggest = ZipReader(Limits(member_size=limit)), 0, 0
     faults: list[str | None] = []
     tracemalloc.start()
     try:
@@ -713,16 +714,16 @@ def test_a_member_can_be_bounded_when_it_begins() -> None:
     packed = deflated(content)
     late = local(flags=LATE, method=8) + packed + descriptor(content, len(packed))
     for first, told in ((plain(content), "claims 100 bytes, where at most 99"), (late, "than 99")):
-        unzipper, faults = Unzipper(Limits()), list[str | None]()
+        unzipper, faults = ZipReader(Limits()), list[str | None]()
         with suppress(DamagedError):
             for event in unzipper.feed(first + plain(content) + ending(2)):
                 if isinstance(event, MemberStart) and not faults:
-                    unzipper.bound(99)
+                    unzipper.limit_member(99)
                 if isinstance(event, MemberEnd):
                     faults.append(event.fault)
         if first is late:
             assert faults == [], "its end cannot be found"
-            assert told in str(unzipper._damage)
+            assert told in str(unzipper._buffer.damage)
         else:
             assert told in str(faults[0])
             assert faults[1:] == [None]
@@ -737,11 +738,11 @@ def test_a_member_that_nobody_wants_is_passed_over(flags: int, sizes: list[int])
     crc = zlib.crc32(content)
     member = local(method=8, flags=flags, packed=len(packed), size=100, crc=crc) + packed
     member += descriptor(content, len(packed)) if flags else b""
-    unzipper, found = Unzipper(), list[object]()
+    unzipper, found = ZipReader(), list[object]()
     for block in blocks(member + plain() + ending(2), sizes):
         for event in unzipper.feed(block):
             if isinstance(event, MemberStart) and event.name == "a":
-                unzipper.pass_over()
+                unzipper.skip_member()
             found.append(bytes(event) if isinstance(event, memoryview) else event)
     assert found[:2] == [MemberStart("a", 100), MemberEnd("a", 0, "it is not wanted")]
     assert b"".join(one for one in found if isinstance(one, bytes)) == b"good"
@@ -813,7 +814,7 @@ def test_more_members_than_sixteen_bits_count() -> None:
     many = plain(b"", b"") * 65_537
     end = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 1, 1, 0, 0, 0)
     for closing in (end, zip64_ending(65_537)):
-        unzipper = Unzipper()
+        unzipper = ZipReader()
         assert (
             sum(isinstance(event, MemberEnd) for event in unzipper.feed(many + closing)) == 65_537
         )
@@ -887,7 +888,7 @@ def test_a_late_member_may_have_its_sizes_marked_as_absent() -> None:
 def test_offset_and_members_count_what_was_read() -> None:
     """The offset is that of the bytes read, and members those that ended."""
     archive = plain() * 3 + ending(3)
-    unzipper = Unzipper()
+    unzipper = ZipReader()
     for block in blocks(archive, [9]):
         list(unzipper.feed(block))
     assert unzipper.offset == len(archive)

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 atheris = importlib.import_module("atheris")
 with atheris.instrument_imports(include=["winter_sync"]):
     from winter_sync.core.errors import DamagedError
-    from winter_sync.formats import zip_stream as unzip
-    from winter_sync.formats.zip_stream import Limits, MemberEnd, MemberStart, Unzipper
+    from winter_sync.formats import zip_members
+    from winter_sync.formats.zip_members import Limits, MemberEnd, MemberStart
+    from winter_sync.formats.zip_stream import ZipReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +70,7 @@ class Reading:
 
 def read(archive: bytes, sizes: tuple[int, ...]) -> Reading:
     """Read an archive in blocks of these sizes, over and over."""
-    unzipper, reading = Unzipper(LIMITS), Reading()
+    unzipper, reading = ZipReader(LIMITS), Reading()
     try:
         for block in blocks(archive, sizes):
             for event in unzipper.feed(block):
@@ -80,7 +81,7 @@ def read(archive: bytes, sizes: tuple[int, ...]) -> Reading:
     return reading
 
 
-def take(event: unzip.Output, unzipper: Unzipper, reading: Reading, block: int) -> None:
+def take(event: zip_members.Output, unzipper: ZipReader, reading: Reading, block: int) -> None:
     """Note one event, and make sure that it may come now."""
     match event:
         case MemberStart(name):
@@ -91,7 +92,7 @@ def take(event: unzip.Output, unzipper: Unzipper, reading: Reading, block: int) 
             last.end = event
             reading.behind = unzipper.offset
         case data:
-            assert 0 < len(data) <= max(unzip._OUTPUT_PIECE, block + LOOKED_AHEAD)
+            assert 0 < len(data) <= max(zip_members._OUTPUT_PIECE, block + LOOKED_AHEAD)
             assert reading.members[-1].end is None
             reading.members[-1].content += data
 
@@ -243,6 +244,6 @@ def plant(corpus: Path) -> None:
 if __name__ == "__main__":
     if (corpus := Path(sys.argv[-1])).is_dir():
         plant(corpus)
-    unzip._INPUT_PIECE, unzip._OUTPUT_PIECE = PIECES
+    zip_members._INPUT_PIECE, zip_members._OUTPUT_PIECE = PIECES
     atheris.Setup(sys.argv, check)
     atheris.Fuzz()

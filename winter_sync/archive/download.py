@@ -70,8 +70,8 @@ class Download:
             if block and self._throughput.is_too_slow:
                 self._response.close()
                 raise TransientError(
-                    f"the download was too slow to go on: {self._throughput.rate:.0f} bytes a "
-                    "second",
+                    "the download arrived too slowly to go on: "
+                    f"{self._throughput.rate:.0f} bytes a second",
                     remedy=TRY_LATER,
                 )
 

@@ -67,7 +67,7 @@ class _Handler(ResponseHandler):
 
     informational = 0
 
-    async def read_available(self) -> tuple[RawResponseMessage, aiohttp.StreamReader]:
+    async def read(self) -> tuple[RawResponseMessage, aiohttp.StreamReader]:
         message, payload = await super().read()
         is_informational = HTTPStatus.CONTINUE <= message.code < HTTPStatus.OK
         self.informational = self.informational + 1 if is_informational else 0

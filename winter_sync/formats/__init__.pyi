@@ -1,12 +1,13 @@
 from .check import check_file, unknown_suffix
-from .zip_stream import Limits, MemberEnd, MemberStart, Output, Unzipper
+from .zip_members import Limits, MemberEnd, MemberStart, Output
+from .zip_stream import ZipReader
 
 __all__ = [
     "Limits",
     "MemberEnd",
     "MemberStart",
     "Output",
-    "Unzipper",
+    "ZipReader",
     "check_file",
     "unknown_suffix",
 ]

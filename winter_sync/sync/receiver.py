@@ -28,7 +28,7 @@ from winter_sync.core import (
     Unchanged,
     storage_errors_explained,
 )
-from winter_sync.formats import Limits, MemberEnd, MemberStart, Output, Unzipper, check_file
+from winter_sync.formats import Limits, MemberEnd, MemberStart, Output, ZipReader, check_file
 from winter_sync.tree import Part, Reservation, Session
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Intake:
         self._outcomes: dict[str, Outcome] = {}
         self._tries: Counter[str] = Counter()
         self._told: set[str] = set()
-        self._unzipper = Unzipper(budget(batch, limits))
+        self._unzipper = ZipReader(budget(batch, limits))
         self._current: Candidate | None = None
         self._part: Part | None = None
         self._reserve = Reservation(session.tree.space, batch.expected_size)
@@ -175,9 +175,9 @@ class Intake:
     def _begin(self, member: MemberStart) -> None:
         candidate = self._match(member.name)
         if candidate is None:
-            self._unzipper.pass_over()
+            self._unzipper.skip_member()
             return
-        self._unzipper.bound(largest(candidate))
+        self._unzipper.limit_member(largest(candidate))
         self._tries[candidate.product.filename] += 1
         self._part = self._session.stage()
         self._current = candidate
