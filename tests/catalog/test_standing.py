@@ -19,7 +19,8 @@ from winter_sync.core.downloads import Failed, Missing, Published
 from winter_sync.core.products import Night
 from winter_sync.core.queries import Query, Selection, Subject, Target
 from winter_sync.core.traits import ImageType, Instrument
-from winter_sync.monitoring.status import Status, _look, status_as_json
+from winter_sync.monitoring.status import Status, _read
+from winter_sync.monitoring.status_json import status_as_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -70,7 +71,7 @@ class Filled:
     def look(self, *programs: str, kinds: tuple[ImageType, ...] = (STACK,)) -> Status:
         """Look at programs."""
         selections = [Selection(program, kinds) for program in programs]
-        return _look(self.catalog, selections, self.clock())
+        return _read(self.catalog, selections, self.clock())
 
 
 def arrived(one: Product) -> Outcome:
@@ -290,7 +291,7 @@ def test_of_several_targets_the_one_that_fails_is_told(filled: Filled) -> None:
     filled.poll(FIRST, target=bad, error="it broke")
     filled.poll(FIRST, target=good)
     selection = replace(Selection(FIRST, (STACK,)), regions=(good, bad))
-    states = _look(filled.catalog, [selection], filled.clock()).states
+    states = _read(filled.catalog, [selection], filled.clock()).states
     assert [one.failing_since is None for one in states] == [True, False]
 
 

@@ -44,7 +44,7 @@ from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.factory import CATALOG, open_existing_catalog, open_mirror
 from winter_sync.maintenance import Request, Result
 from winter_sync.maintenance import verify as verify_files
-from winter_sync.monitoring import status
+from winter_sync.monitoring import status, status_json
 from winter_sync.monitoring.completeness import end_of
 from winter_sync.simulator import DEMO_NIGHT
 from winter_sync.sync.quick_check import look_at_newest
@@ -666,7 +666,7 @@ async def stood(rig: Rig) -> tuple[dict[str, Any], str]:
     found = status.with_damaged(found, damaged)
     stream = io.StringIO()
     show(Console(file=stream, width=80), found)
-    read: dict[str, Any] = json.loads(status.status_as_json(found))
+    read: dict[str, Any] = json.loads(status_json.status_as_json(found))
     return read, " ".join(stream.getvalue().split())
 
 

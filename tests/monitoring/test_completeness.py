@@ -14,17 +14,15 @@ from winter_sync.core.products import Night
 from winter_sync.core.queries import Subject
 from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.monitoring.completeness import (
+    ArchiveState,
     NightState,
     Numbers,
-    Reach,
     all_here,
     end_of,
-    headline,
     last_night,
-    remainder,
     tonight,
-    when,
 )
+from winter_sync.monitoring.status_text import headline, remainder, when
 
 PALOMAR = ZoneInfo("America/Los_Angeles")
 NOW = datetime(2024, 2, 29, 18, tzinfo=UTC)
@@ -162,7 +160,7 @@ def test_the_night_at(now: str, night: str, under_way: str | None) -> None:
 @given(some.lists(poll_states(), max_size=6))
 def test_an_archive_is_said_to_fail_only_when_all_of_it_does(states: list[PollState]) -> None:
     """While anything that was asked is listed it is not; its last answer is the newest."""
-    reach = Reach.of(states)
+    reach = ArchiveState.of(states)
     answers = [one.answered_at for one in states if one.answered_at]
     assert reach.last_answer == max(answers, default=None)
     asked = [one for one in states if one.answered_at or one.failing_since]
@@ -182,8 +180,10 @@ def test_it_fails_since_the_first_failure_after_the_last_answer() -> None:
         times = [NOW - timedelta(minutes=ago) for ago in (answered, answered, failing)]
         return PollState(subject, times[0], times[1], times[2], f"down for {failing}", times[2])
 
-    reach = Reach.of([at(70, 60), at(50, 40), at(55, 30)])
-    assert reach == Reach(NOW - timedelta(minutes=50), NOW - timedelta(minutes=40), "down for 30")
+    reach = ArchiveState.of([at(70, 60), at(50, 40), at(55, 30)])
+    assert reach == ArchiveState(
+        NOW - timedelta(minutes=50), NOW - timedelta(minutes=40), "down for 30"
+    )
 
 
 @pytest.mark.parametrize(

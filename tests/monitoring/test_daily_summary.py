@@ -33,21 +33,21 @@ PUBLISHED = ProductFinished(Published(ONE, evidence(product(), b"x" * 2_000_000)
 
 
 class Desk:
-    """A daybook on a clock that a test sets."""
+    """A daily summary on a clock that a test sets."""
 
     def __init__(self) -> None:
         self.now = START
-        self.book = DailySummary(lambda: self.now)
+        self.summary = DailySummary(lambda: self.now)
 
     def handle(self, *events: Event) -> None:
-        """Let things happen."""
+        """Handle events."""
         for event in events:
-            self.book.handle(event)
+            self.summary.handle(event)
 
 
 @pytest.fixture
 def desk() -> Desk:
-    """Give an empty daybook."""
+    """Return an empty summary."""
     return Desk()
 
 
@@ -57,9 +57,9 @@ def test_a_day_ends_once(desk: Desk) -> None:
     desk.handle(
         ProductFinished(Missing(ONE)), ProductFinished(Failed(ONE, "no")), ServerRecovered(61.26)
     )
-    assert desk.book.turn() is None
+    assert desk.summary.end_day() is None
     desk.now += timedelta(minutes=10)
-    assert desk.book.turn() == DayEnded(
+    assert desk.summary.end_day() == DayEnded(
         day="2026-03-28",
         polls=2,
         failed_polls=1,
@@ -70,9 +70,9 @@ def test_a_day_ends_once(desk: Desk) -> None:
         missing=1,
         troubled_seconds=61.3,
     )
-    assert desk.book.turn() is None
+    assert desk.summary.end_day() is None
     desk.now += timedelta(days=1)
-    ended = desk.book.turn()
+    ended = desk.summary.end_day()
     assert ended is not None
     assert (ended.day, ended.polls, ended.published) == ("2026-03-29", 0, 0)
 
@@ -80,18 +80,18 @@ def test_a_day_ends_once(desk: Desk) -> None:
 def test_a_clock_that_is_set_back_ends_no_day(desk: Desk) -> None:
     """The day goes on until it is really over."""
     desk.now -= timedelta(days=30)
-    assert desk.book.turn() is None
+    assert desk.summary.end_day() is None
 
 
 def test_days_go_on_after_a_clock_that_was_ahead(desk: Desk) -> None:
     """What was counted in days that never were belongs to the one it is."""
     desk.now += timedelta(days=400)
-    assert desk.book.turn() is not None
+    assert desk.summary.end_day() is not None
     desk.handle(POLLED)
     desk.now -= timedelta(days=400)
-    assert desk.book.turn() is None
+    assert desk.summary.end_day() is None
     desk.now += timedelta(minutes=10)
-    ended = desk.book.turn()
+    ended = desk.summary.end_day()
     assert ended is not None
     assert (ended.day, ended.polls) == ("2026-03-28", 1)
 
@@ -99,15 +99,15 @@ def test_days_go_on_after_a_clock_that_was_ahead(desk: Desk) -> None:
 def test_a_clock_set_back_over_midnight_ends_no_day_twice(desk: Desk) -> None:
     """An hour more or less is no other day."""
     desk.now += timedelta(minutes=20)
-    assert desk.book.turn() is not None
+    assert desk.summary.end_day() is not None
     desk.now -= timedelta(minutes=20)
-    assert desk.book.turn() is None
+    assert desk.summary.end_day() is None
     desk.now += timedelta(minutes=20)
-    assert desk.book.turn() is None
+    assert desk.summary.end_day() is None
 
 
 def troubled(ended: DayEnded | None) -> float:
-    """Give for how long the server was left alone in a day that is over."""
+    """Return how long the server was failing in a day that is over, in seconds."""
     assert ended is not None
     return ended.troubled_seconds
 
@@ -117,14 +117,14 @@ def test_an_outage_belongs_to_the_days_it_lasts(desk: Desk) -> None:
     desk.now += timedelta(minutes=5)
     desk.handle(ServerFailing("busy", 15.0))
     desk.now += timedelta(minutes=5)
-    assert troubled(desk.book.turn()) == 300
+    assert troubled(desk.summary.end_day()) == 300
     desk.now += timedelta(days=1)
-    assert troubled(desk.book.turn()) == 86_400
+    assert troubled(desk.summary.end_day()) == 86_400
     desk.handle(ServerRecovered(300 + 86_400 + 60))
     desk.now += timedelta(days=1)
-    assert troubled(desk.book.turn()) == 60
+    assert troubled(desk.summary.end_day()) == 60
     desk.now += timedelta(days=1)
-    assert troubled(desk.book.turn()) == 0
+    assert troubled(desk.summary.end_day()) == 0
 
 
 def test_an_outage_over_a_reload_counts(desk: Desk) -> None:
@@ -133,7 +133,7 @@ def test_an_outage_over_a_reload_counts(desk: Desk) -> None:
     desk.now += timedelta(minutes=4)
     desk.handle(Started("/data/winter", ("2024A000",)), ServerFailing("busy", 15.0))
     desk.now += timedelta(minutes=6)
-    assert troubled(desk.book.turn()) == 600
+    assert troubled(desk.summary.end_day()) == 600
 
 
 @pytest.mark.parametrize("days", [-400, 400])
@@ -141,51 +141,51 @@ def test_a_clock_that_is_set_makes_no_outage_of_years(desk: Desk, days: int) -> 
     """No day has more of it than a day."""
     desk.handle(ServerFailing("busy", 15.0))
     desk.now += timedelta(days=days)
-    desk.book.turn()
+    desk.summary.end_day()
     desk.handle(ServerRecovered(60.0))
     desk.now += timedelta(days=1)
-    assert 0 <= troubled(desk.book.turn()) <= 86_400
+    assert 0 <= troubled(desk.summary.end_day()) <= 86_400
 
 
 def test_the_line_tells_troubles_first(desk: Desk) -> None:
     """Then when was polled, and how much has come."""
-    assert desk.book.line == "no poll yet, 0 downloaded (0 B)"
+    assert desk.summary.status_line == "no poll yet, 0 downloaded (0 B)"
     desk.handle(POLLED, PUBLISHED)
-    assert desk.book.line == "last poll 23:50 UTC, 1 downloaded (2 MB)"
+    assert desk.summary.status_line == "last poll 23:50 UTC, 1 downloaded (2 MB)"
     desk.handle(ServerFailing("busy", 15.0))
-    assert desk.book.line.startswith(
+    assert desk.summary.status_line.startswith(
         "server not responding or returning errors since 23:50 UTC; last poll"
     )
     desk.handle(Started("/data/winter", ("2024A000",)))
-    assert desk.book.line.startswith("last poll")
+    assert desk.summary.status_line.startswith("last poll")
     desk.handle(
         ServerFailing("busy", 15.0),
         ServerRecovered(20.0),
         StorageFailing("the disk is full", "free some", 60.0),
     )
-    assert desk.book.line.startswith("the disk is full; last poll")
+    assert desk.summary.status_line.startswith("the disk is full; last poll")
     desk.handle(POLLED)
-    assert desk.book.line.startswith("last poll")
+    assert desk.summary.status_line.startswith("last poll")
 
 
 def test_the_line_tells_who_is_refused_and_what_rests(desk: Desk) -> None:
     """Until the program is listed again, and until something comes."""
     desk.handle(POLLED, ProgramRefused("2025B001", "wrong key", 60.0))
     desk.handle(ProgramRefused("2024A000", "wrong key", 60.0), DownloadsPaused("in vain", 300.0))
-    assert desk.book.line.startswith(
+    assert desk.summary.status_line.startswith(
         "credentials refused for 2025B001, 2024A000; downloads paused: nothing arrives; last poll"
     )
     desk.handle(POLLED, PUBLISHED)
-    assert desk.book.line.startswith("credentials refused for 2025B001; last poll")
+    assert desk.summary.status_line.startswith("credentials refused for 2025B001; last poll")
     desk.handle(Started("/data/winter", ("2024A000",)))
-    assert desk.book.line.startswith("last poll")
+    assert desk.summary.status_line.startswith("last poll")
 
 
 def test_the_line_tells_the_day_of_what_is_long_ago(desk: Desk) -> None:
     """A poll of some days ago is not taken for one of today."""
     desk.handle(POLLED, ServerFailing("busy", 15.0))
     desk.now += timedelta(days=3)
-    assert desk.book.line.startswith(
+    assert desk.summary.status_line.startswith(
         "server not responding or returning errors since 2026-03-28 23:50 UTC; "
         "last poll 2026-03-28 23:50 UTC"
     )
@@ -194,7 +194,7 @@ def test_the_line_tells_the_day_of_what_is_long_ago(desk: Desk) -> None:
 def test_the_line_tells_what_cannot_be_listed(desk: Desk) -> None:
     """A poll that failed since is not hidden by the time of one that succeeded before."""
     desk.handle(PollFailed(QUERY, "no"))
-    assert desk.book.line == (
+    assert desk.summary.status_line == (
         "polls of 2024A000 failing since 23:50 UTC; no poll has succeeded yet, 0 downloaded (0 B)"
     )
     desk.handle(POLLED)
@@ -202,8 +202,8 @@ def test_the_line_tells_what_cannot_be_listed(desk: Desk) -> None:
     desk.handle(PollFailed(QUERY, "no"))
     desk.now += timedelta(minutes=1)
     desk.handle(PollFailed(QUERY, "no"))
-    assert desk.book.line.startswith(
+    assert desk.summary.status_line.startswith(
         "polls of 2024A000 failing since 23:55 UTC; archive last answered 23:50 UTC, "
     )
     desk.handle(POLLED)
-    assert desk.book.line.startswith("last poll 23:56 UTC, ")
+    assert desk.summary.status_line.startswith("last poll 23:56 UTC, ")

@@ -17,8 +17,10 @@ from winter_sync.core.products import Night, Product, State
 from winter_sync.core.queries import Subject
 from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.factory import open_existing_catalog
-from winter_sync.monitoring.completeness import Numbers, Reach, by_program, headline, remainder
-from winter_sync.monitoring.status import Status, read_status, status_as_json
+from winter_sync.monitoring.completeness import ArchiveState, Numbers, by_program
+from winter_sync.monitoring.status import Status, read_status
+from winter_sync.monitoring.status_json import status_as_json
+from winter_sync.monitoring.status_text import headline, remainder
 from winter_sync.simulator.faults.script import parse_script
 
 if TYPE_CHECKING:
@@ -450,8 +452,8 @@ async def test_a_refused_program_and_a_server_that_is_away_are_told(rig: Rig) ->
     refused_at = rig.observatory.clock.now()
     await rig.sync()
     states = by_program((await read()).states)
-    assert Reach.of(states[first["name"]]).failing_since is None
-    reach = Reach.of(states[second["name"]])
+    assert ArchiveState.of(states[first["name"]]).failing_since is None
+    reach = ArchiveState.of(states[second["name"]])
     assert reach.failing_since == refused_at
     assert "refuses our credentials" in str(reach.error)
     rig.programs = [first, second]

@@ -26,7 +26,8 @@ from winter_sync.monitoring.event_log import log_events
 from winter_sync.monitoring.log_setup import configure_logging
 from winter_sync.monitoring.metric_sources import Watched
 from winter_sync.monitoring.metrics import Metrics
-from winter_sync.monitoring.status import read_status, status_as_json
+from winter_sync.monitoring.status import read_status
+from winter_sync.monitoring.status_json import status_as_json
 from winter_sync.simulator import (
     DEMO_NIGHT,
     Account,

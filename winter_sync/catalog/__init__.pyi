@@ -20,7 +20,7 @@ from .records import (
     Trouble,
     Waiting,
 )
-from .rows import instant_text
+from .rows import format_instant
 from .thread import CatalogThread
 from .views import Views
 
@@ -46,6 +46,6 @@ __all__ = [
     "Trouble",
     "Views",
     "Waiting",
-    "instant_text",
+    "format_instant",
     "may_write",
 ]

@@ -12,7 +12,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay
 
 from winter_sync.catalog.errors import explained, is_busy, rows_explained
 from winter_sync.catalog.readonly import Reader, connect, refuse_odd
-from winter_sync.catalog.rows import check_row, instant_text, plain
+from winter_sync.catalog.rows import check_row, format_instant, plain
 from winter_sync.catalog.schema import migrations, refuse_others
 from winter_sync.catalog.scopes import parameters
 from winter_sync.catalog.sqlite import Database
@@ -205,11 +205,11 @@ class Connection:
 
     def now(self) -> str:
         """Return the current time as the catalog writes it."""
-        return instant_text(self.clock())
+        return format_instant(self.clock())
 
     def at(self, offset: timedelta) -> str:
         """Return the time so long after now (before, if negative), as the catalog writes it."""
-        return instant_text(self.clock() + offset)
+        return format_instant(self.clock() + offset)
 
 
 def chunks(texts: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -116,7 +116,7 @@ def region_name(region: Region | None) -> str:
             return f"rectangle {ra_min!r} {ra_max!r} {dec_min!r} {dec_max!r}"
 
 
-def instant_text(instant: datetime) -> str:
+def format_instant(instant: datetime) -> str:
     """Write an instant: in UTC and to the millisecond, so that texts sort as instants do."""
     return instant.astimezone(UTC).isoformat(timespec="milliseconds")
 

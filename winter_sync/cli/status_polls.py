@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from winter_sync.cli.grouping import grouped
 from winter_sync.cli.sentences import print_sentence
 from winter_sync.core import show_duration
-from winter_sync.monitoring import Reach, by_program, failing, never_answered
+from winter_sync.monitoring import ArchiveState, by_program, failing, never_answered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ _MINUTE = timedelta(minutes=1)
 
 def show_polls(console: Console, status: Status) -> None:
     """Print when the archive last answered, what fails, and what was never polled."""
-    reach = Reach.of(status.states)
+    reach = ArchiveState.of(status.states)
     now = status.now
     if reach.last_answer is None:
         print_sentence(console, "The archive has not answered yet: no listing was ever read.")
@@ -49,7 +49,7 @@ def _full(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M} UTC"
 
 
-def _ago(reach: Reach, now: datetime) -> str:
+def _ago(reach: ArchiveState, now: datetime) -> str:
     minutes = (now - reach.last_answer) // _MINUTE if reach.last_answer else 0
     if minutes < 1:
         return ""

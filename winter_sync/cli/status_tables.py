@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from winter_sync.cli.table import Table
 from winter_sync.core import ImageType, Instrument, show_size
-from winter_sync.monitoring import Numbers, Reach, by_program
+from winter_sync.monitoring import ArchiveState, Numbers, by_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -105,15 +105,17 @@ def programs_table(status: Status) -> Table:
     rows = [["program", "last night", "all nights", "pending", "missing", "last answer"]]
     for program in status.programs:
         name = str(program.program)
-        reach = Reach.of(states.get(name, []))
+        reach = ArchiveState.of(states.get(name, []))
         numbers = Numbers.of_program(nights[program.program]), Numbers.of_program(program)
         rows.append([name, *_program_cells(*numbers, reach, status.now)])
     together = status.last.numbers, status.numbers
-    rows.append(["together", *_program_cells(*together, Reach.of(status.states), status.now)])
+    rows.append(
+        ["together", *_program_cells(*together, ArchiveState.of(status.states), status.now)]
+    )
     return Table(rows)
 
 
-def _program_cells(night: Numbers, every: Numbers, reach: Reach, now: datetime) -> list[str]:
+def _program_cells(night: Numbers, every: Numbers, reach: ArchiveState, now: datetime) -> list[str]:
     return [
         *(f"{span.here}/{span.listed}" if span.listed else "-" for span in (night, every)),
         *(str(number or "-") for number in (every.pending, every.missing)),
@@ -121,7 +123,7 @@ def _program_cells(night: Numbers, every: Numbers, reach: Reach, now: datetime) 
     ]
 
 
-def _answered(reach: Reach, now: datetime) -> str:
+def _answered(reach: ArchiveState, now: datetime) -> str:
     """Return when the archive last answered for a program, in eleven columns, UTC."""
     at = reach.last_answer
     if at is None:

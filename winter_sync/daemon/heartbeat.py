@@ -21,7 +21,7 @@ from winter_sync.core import (
     StorageError,
     StorageFailing,
 )
-from winter_sync.monitoring import Reach
+from winter_sync.monitoring import ArchiveState
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -87,7 +87,7 @@ class Heartbeat:
     def handle(self, event: Event) -> None:
         """Show at once in the status line what an event changes."""
         if isinstance(event, _SHOWN_AT_ONCE):
-            self._notifier.status(self._summary.line)
+            self._notifier.status(self._summary.status_line)
 
     async def run(self) -> None:
         """Beat until cancelled.
@@ -112,8 +112,8 @@ class Heartbeat:
         if troubles := self._watchdog.troubles():
             self._give_up(troubles)
         self._notifier.watchdog()
-        self._notifier.status(self._summary.line)
-        if (ended := self._summary.turn()) is not None:
+        self._notifier.status(self._summary.status_line)
+        if (ended := self._summary.end_day()) is not None:
             # A catalog that answers slowly must not keep the beats back.
             self._summing_up = asyncio.create_task(self._sum_up(ended))
 
@@ -139,7 +139,7 @@ class Heartbeat:
 
 
 def _night_fields(state: NightState) -> dict[str, Any]:
-    answer = Reach.of(state.states).last_answer
+    answer = ArchiveState.of(state.states).last_answer
     return {
         "last_night": state.night.name,
         "last_night_listed": state.numbers.listed,

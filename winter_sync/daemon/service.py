@@ -231,7 +231,7 @@ class Service:
         self._emit(Started(str(self._settings.root), programs))
         self._has_begun, self.pages.not_ready = True, None
         self._notifier.ready()
-        self._notifier.status(self._summary.line)
+        self._notifier.status(self._summary.status_line)
 
     async def _run_daemon(self, daemon: Daemon) -> None:
         """Run a daemon until it fails or a signal ends it."""

@@ -1,29 +1,28 @@
 from .completeness import (
+    ArchiveState,
     NightState,
     Numbers,
-    Reach,
     all_here,
     by_program,
     end_of,
     failing,
-    headline,
     never_answered,
-    remainder,
-    when,
 )
 from .daily_summary import DailySummary
 from .event_log import log_events
 from .log_setup import configure_logging, take_over_logging
 from .metric_sources import Watched
 from .metrics import Metrics
-from .status import Status, read_last_night, read_status, status_as_json, with_damaged
+from .status import Status, read_last_night, read_status, with_damaged
+from .status_json import status_as_json
+from .status_text import headline, remainder, when
 
 __all__ = [
+    "ArchiveState",
     "DailySummary",
     "Metrics",
     "NightState",
     "Numbers",
-    "Reach",
     "Status",
     "Watched",
     "all_here",

@@ -1,6 +1,6 @@
-"""What may be said of a night and of the archive: pure decisions from counts, polls and the time.
+"""Whether a night is complete and the archive answers: pure decisions from counts and polls.
 
-The night directory of Palomar runs from 16:00 UTC to 15:59 (`models.Night.at`). The sun sets there
+The night directory of Palomar runs from 16:00 UTC to 15:59 (`Night.at`). The sun sets there
 between 00:30 and 03:10 UTC and rises between 12:35 and 15:00, whatever clocks on the wall say.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from winter_sync.core import NOT_KEPT, Night, show_instant, show_size
+from winter_sync.core import Night
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -82,42 +82,42 @@ class Numbers:
         return cls(count.here, count.wanted, count.missing, count.not_kept, damaged=count.damaged)
 
 
-# --- how well the archive was asked --------------------------------------------------------------
+# --- how the archive answered --------------------------------------------------------------------
 
 
 def never_answered(states: Iterable[PollState]) -> list[PollState]:
     """Return what was never listed with success and did not fail either: it was never asked."""
-    return [one for one in states if one.answered_at is None and one.failing_since is None]
+    return [state for state in states if state.answered_at is None and state.failing_since is None]
 
 
 def failing(states: Iterable[PollState]) -> list[PollState]:
     """Return what could not be listed when it was last asked."""
-    return [one for one in states if one.failing_since is not None]
+    return [state for state in states if state.failing_since is not None]
 
 
 def is_listed(states: Sequence[PollState]) -> bool:
     """Return whether everything was listed, and nothing failed when it was last asked."""
-    return bool(states) and all(one.answered_at and not one.failing_since for one in states)
+    return bool(states) and all(state.answered_at and not state.failing_since for state in states)
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
-    """When an archive, or a program of it, last answered, and since when all of it fails."""
+class ArchiveState:
+    """When the archive, or a program of it, last answered, and since when every poll fails."""
 
     last_answer: datetime | None = None
     failing_since: datetime | None = None
     error: str | None = None
 
     @classmethod
-    def of(cls, states: Sequence[PollState]) -> Reach:
-        """Sum the states of polls up.
+    def of(cls, states: Sequence[PollState]) -> ArchiveState:
+        """Summarize the states of polls.
 
-        It fails as a whole when the latest poll of everything that was ever asked failed; since
-        the first failure after its last answer.
+        The archive fails as a whole when the latest poll of everything that was ever polled
+        failed; since the first failure after its last answer.
         """
-        asked = [one for one in states if one.answered_at or one.failing_since]
-        last = max((one.answered_at for one in asked if one.answered_at), default=None)
-        down = [one.down_since for one in asked if one.down_since is not None]
+        asked = [state for state in states if state.answered_at or state.failing_since]
+        last = max((state.answered_at for state in asked if state.answered_at), default=None)
+        down = [state.down_since for state in asked if state.down_since is not None]
         if not down or len(down) < len(asked):
             return cls(last)
         after = [at for at in down if last is None or at > last]
@@ -125,7 +125,7 @@ class Reach:
 
 
 def by_program(states: Iterable[PollState]) -> dict[str, list[PollState]]:
-    """Sort the states of polls by program, in their order."""
+    """Group the states of polls by program, in their order."""
     programs: dict[str, list[PollState]] = defaultdict(list)
     for state in states:
         programs[state.subject.program].append(state)
@@ -178,46 +178,12 @@ class NightState:
         """
         end = end_of(self.night)
         return all(
-            one.night_answered_at is not None and one.night_answered_at >= end
-            for one in self.states
-            if one.subject.program in self.programs
+            state.night_answered_at is not None and state.night_answered_at >= end
+            for state in self.states
+            if state.subject.program in self.programs
         )
 
     @property
     def is_complete(self) -> bool:
         """Whether all of it is here, by listings made after it ended."""
         return self.is_all_here and self.is_listed_since
-
-
-def headline(numbers: Numbers, *, may_say_all: bool) -> str:
-    """Say in a few words how much of what is listed is here."""
-    if not numbers.listed:
-        return "nothing listed yet"
-    size = show_size(numbers.size)
-    if may_say_all:
-        return f"all {numbers.listed} listed are here ({size})"
-    return f"{numbers.here} of {numbers.listed} listed are here ({size})"
-
-
-def remainder(numbers: Numbers, queue: QueueCount | None, now: datetime) -> list[str]:
-    """Say what is not here and, where the queue tells, when it is asked for again."""
-    said = []
-    if numbers.damaged:
-        said.append(f"{numbers.damaged} deleted or changed here")
-    if numbers.pending:
-        failed = ""
-        if queue is not None and queue.failed:
-            failed = f" ({queue.failed} failed, next retried {when(queue.retried_at, now)})"
-        said.append(f"{numbers.pending} pending{failed}")
-    if numbers.missing:
-        asked = f", next asked {when(queue.asked_at, now)}" if queue is not None else ""
-        said.append(f"{numbers.missing} missing on the server{asked}")
-    if numbers.not_kept:
-        said.append(f"{numbers.not_kept} {' and '.join(NOT_KEPT)} listed, not kept by the archive")
-    return said
-
-
-def when(at: str | None, now: datetime) -> str:
-    """Write when something is asked again: a time of the catalog, or "now" for one that passed."""
-    instant = datetime.fromisoformat(at) if at else now
-    return "now" if instant <= now else show_instant(instant, now)

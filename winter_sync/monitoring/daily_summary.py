@@ -1,4 +1,4 @@
-"""What the daemon did lately: a status line for the service, and a summary of each day."""
+"""What the daemon did: a status line for the service, and a summary of each day."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from winter_sync.core import (
     DayEnded,
     DownloadsPaused,
     Event,
+    EventTable,
     Failed,
     Missing,
     Polled,
@@ -39,7 +40,7 @@ _SAME_DAY = timedelta(days=1)
 
 @dataclass(slots=True)
 class _Counts:
-    """What a day brought so far."""
+    """What a day has brought so far."""
 
     polls: int = 0
     failed_polls: int = 0
@@ -57,7 +58,7 @@ class DailySummary:
     Parameters
     ----------
     clock
-        Gives the current UTC time.
+        Returns the current UTC time.
     """
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
@@ -67,97 +68,113 @@ class DailySummary:
         self._published = 0
         self._size = 0
         self._last_poll: datetime | None = None
-        self._unwell_since: datetime | None = None
+        self._outage_since: datetime | None = None
         self._summed_up = 0.0
         """Seconds of the present outage that were counted already."""
         self._failing: dict[Subject, datetime] = {}
-        """Since when each of them could not be listed."""
+        """Since when each subject could not be listed."""
         self._refused: dict[str, None] = {}
-        self._downloads_rest = False
+        self._are_downloads_paused = False
         self._trouble: str | None = None
+        self._handlers = self._handler_table()
 
     def handle(self, event: Event) -> None:
-        """Count what happened."""
-        match event:
-            case Polled():
-                self._counts.polls += 1
-                self._counts.new += event.new
-                self._last_poll, self._trouble = self._clock(), None
-                self._refused.pop(event.query.subject.program, None)
-                self._failing.pop(event.query.subject, None)
-            case PollFailed():
-                self._counts.failed_polls += 1
-                self._failing.setdefault(event.query.subject, self._clock())
-            case ProductFinished(outcome):
-                self._settle(outcome)
-            case ServerFailing():
-                self._unwell_since = self._clock()
-            case ServerRecovered(seconds):
-                self._count_outage(seconds)
-                self._end_outage()
-            case Started():
-                # What is begun anew does not know yet how the server and the programs are.
-                self._count_outage(self._outage)
-                self._end_outage()
-                self._refused.clear()
-                self._failing.clear()
-                self._downloads_rest = False
-            case _:
-                self._worry(event)
+        """Count an event."""
+        self._handlers.of(event)
 
-    def _worry(self, event: Event) -> None:
-        match event:
-            case StorageFailing(reason):
-                self._trouble = reason
-            case ProgramRefused(program):
-                self._refused[program] = None
-            case DownloadsPaused():
-                self._downloads_rest = True
-            case _:
-                pass
+    def _handler_table(self) -> EventTable[None]:
+        handlers = EventTable[None]()
+        handlers.add(Polled, self._polled)
+        handlers.add(PollFailed, self._poll_failed)
+        handlers.add(ProductFinished, self._finished)
+        handlers.add(ServerFailing, self._server_failing)
+        handlers.add(ServerRecovered, self._server_recovered)
+        handlers.add(Started, self._started)
+        handlers.add(StorageFailing, self._storage_failing)
+        handlers.add(ProgramRefused, self._program_refused)
+        handlers.add(DownloadsPaused, self._downloads_paused)
+        return handlers
 
-    def _settle(self, outcome: object) -> None:
-        match outcome:
+    def _polled(self, event: Polled) -> None:
+        self._counts.polls += 1
+        self._counts.new += event.new
+        self._last_poll, self._trouble = self._clock(), None
+        self._refused.pop(event.query.subject.program, None)
+        self._failing.pop(event.query.subject, None)
+
+    def _poll_failed(self, event: PollFailed) -> None:
+        self._counts.failed_polls += 1
+        self._failing.setdefault(event.query.subject, self._clock())
+
+    def _finished(self, event: ProductFinished) -> None:
+        match event.outcome:
             case Published(_, evidence):
                 self._counts.published += 1
                 self._counts.size += evidence.size
                 self._published += 1
                 self._size += evidence.size
-                self._downloads_rest = False
+                self._are_downloads_paused = False
             case Missing():
                 self._counts.missing += 1
             case Failed():
                 self._counts.failed += 1
 
+    def _server_failing(self, event: ServerFailing) -> None:
+        del event
+        self._outage_since = self._clock()
+
+    def _server_recovered(self, event: ServerRecovered) -> None:
+        self._count_outage(event.seconds)
+        self._end_outage()
+
+    def _started(self, event: Started) -> None:
+        """Forget troubles: after a start nothing is known of the server and the programs."""
+        del event
+        self._count_outage(self._outage)
+        self._end_outage()
+        self._refused.clear()
+        self._failing.clear()
+        self._are_downloads_paused = False
+
+    def _storage_failing(self, event: StorageFailing) -> None:
+        self._trouble = event.reason
+
+    def _program_refused(self, event: ProgramRefused) -> None:
+        self._refused[event.program] = None
+
+    def _downloads_paused(self, event: DownloadsPaused) -> None:
+        del event
+        self._are_downloads_paused = True
+
     # --- outages -------------------------------------------------------------------------------
 
     @property
     def _outage(self) -> float:
-        """Seconds since the server became unwell, by the clock, which may be set; 0 if it is well.
+        """Seconds since the server began to fail, by the clock, which may be set; 0 if it answers.
 
-        What is still to be counted of them is never more than a day's.
+        The part that is not counted yet is never more than a day.
         """
-        if self._unwell_since is None:
+        if self._outage_since is None:
             return 0.0
-        passed = (self._clock() - self._unwell_since).total_seconds()
+        passed = (self._clock() - self._outage_since).total_seconds()
         return min(passed, self._summed_up + _DAY_SECONDS)
 
     def _count_outage(self, seconds: float) -> None:
-        """Count the part of an outage of so many seconds that no earlier day has."""
+        """Count the part of an outage of the given length that no earlier day has counted."""
         more = max(0.0, seconds - self._summed_up)
         self._counts.troubled_seconds += more
         self._summed_up += more
 
     def _end_outage(self) -> None:
-        self._unwell_since, self._summed_up = None, 0.0
+        self._outage_since, self._summed_up = None, 0.0
 
-    # --- what is told --------------------------------------------------------------------------
+    # --- the summary ---------------------------------------------------------------------------
 
-    def turn(self) -> DayEnded | None:
-        """Give the summary of the day if it is over, and begin the next."""
+    def end_day(self) -> DayEnded | None:
+        """Return the summary of the day if it is over, and begin the next."""
         today = self._clock().date()
         if self._day - today > _SAME_DAY:
-            # The clock was ahead: else no day would end until it is there again.
+            # The clock was ahead: otherwise no day would end until it is there again.
             self._day = today
         if today <= self._day:
             return None
@@ -182,28 +199,28 @@ class DailySummary:
 
     @property
     def stopped(self) -> Stopped:
-        """What was published since the beginning, as the last thing to be told."""
+        """What was published since the start, as the last event."""
         return Stopped(self._published, self._size)
 
     @property
-    def line(self) -> str:
-        """How things are, in a line: troubles first."""
+    def status_line(self) -> str:
+        """The state of the daemon in a line: troubles first."""
         parts = [self._trouble] if self._trouble is not None else []
-        if self._unwell_since is not None:
-            since = self._moment(self._unwell_since)
+        if self._outage_since is not None:
+            since = self._moment(self._outage_since)
             parts.append(f"server not responding or returning errors since {since}")
         if self._refused:
             parts.append(f"credentials refused for {', '.join(self._refused)}")
         if failing := self._failing_polls:
             parts.append(failing)
-        if self._downloads_rest:
+        if self._are_downloads_paused:
             parts.append("downloads paused: nothing arrives")
-        parts.append(f"{self._polled}, {self._published} downloaded ({show_size(self._size)})")
+        parts.append(f"{self._last_answer}, {self._published} downloaded ({show_size(self._size)})")
         return "; ".join(parts)
 
     @property
     def _failing_polls(self) -> str:
-        """What fails when it is listed, and since when, but for programs that are refused."""
+        """Which polls fail, and since when, except for programs that are refused."""
         failing = {
             subject: since
             for subject, since in self._failing.items()
@@ -215,12 +232,12 @@ class DailySummary:
         return f"polls of {programs} failing since {self._moment(min(failing.values()))}"
 
     @property
-    def _polled(self) -> str:
-        """When the archive last answered: as the last poll only where none failed since."""
+    def _last_answer(self) -> str:
+        """When the archive last answered: called the last poll only where none failed since."""
         if self._last_poll is None:
             return "no poll has succeeded yet" if self._failing else "no poll yet"
-        said = "archive last answered" if self._failing else "last poll"
-        return f"{said} {self._moment(self._last_poll)}"
+        label = "archive last answered" if self._failing else "last poll"
+        return f"{label} {self._moment(self._last_poll)}"
 
     def _moment(self, at: datetime) -> str:
         return show_instant(at, self._clock())

@@ -1,20 +1,16 @@
-"""What a mirror has and lacks: read from the catalog at one moment, and written for a machine."""
+"""What a mirror has and lacks, in numbers: read from the catalog at one moment."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from winter_sync.catalog import PollState, QueueCount, Scope
 from winter_sync.core import Damage, State
 from winter_sync.monitoring.completeness import (
     NightState,
     Numbers,
-    Reach,
-    by_program,
     last_night,
-    never_answered,
     tonight,
 )
 
@@ -27,12 +23,11 @@ if TYPE_CHECKING:
 
 _TROUBLES_READ = 10_000
 _NOTHING = QueueCount(None)
-_COUNTED = ("published", "wanted", "missing", "withdrawn", "size", "damaged")
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A look at the catalog at one moment.
+    """The state of the catalog at one moment.
 
     Parameters
     ----------
@@ -139,7 +134,7 @@ async def read_status(
     StorageError
         If the catalog cannot be read.
     """
-    return await catalog(_look, selections, now)
+    return await catalog(_read, selections, now)
 
 
 async def read_last_night(
@@ -152,10 +147,10 @@ async def read_last_night(
     StorageError
         If the catalog cannot be read.
     """
-    return await catalog(_look_at_last_night, selections, now)
+    return await catalog(_last_night_state, selections, now)
 
 
-def _look(catalog: Catalog, selections: Sequence[Selection], now: datetime) -> Status:
+def _read(catalog: Catalog, selections: Sequence[Selection], now: datetime) -> Status:
     programs, night = _programs(selections), last_night(now)
     scope = Scope(programs=programs)
     with catalog.snapshot():
@@ -170,14 +165,14 @@ def _look(catalog: Catalog, selections: Sequence[Selection], now: datetime) -> S
             programs=tuple(catalog.views.program_counts(programs)),
             programs_of_last_night=tuple(catalog.views.program_counts(programs, night)),
             damaged=tuple(
-                one
-                for one in catalog.files.damaged(scope, _TROUBLES_READ)
-                if one.state is State.PUBLISHED
+                file
+                for file in catalog.files.damaged(scope, _TROUBLES_READ)
+                if file.state is State.PUBLISHED
             ),
         )
 
 
-def _look_at_last_night(
+def _last_night_state(
     catalog: Catalog, selections: Sequence[Selection], now: datetime
 ) -> NightState:
     programs, night = _programs(selections), last_night(now)
@@ -192,7 +187,7 @@ def _look_at_last_night(
 
 
 def with_damaged(status: Status, found: Iterable[Damaged]) -> Status:
-    """Correct a status by what a look at files found that the catalog does not know yet."""
+    """Correct a status by what a check of files found that the catalog does not know yet."""
     known = {one.path for one in status.damaged}
     news = [one for one in found if one.path not in known]
     last = [one for one in news if one.product.night == status.last_night]
@@ -240,175 +235,3 @@ def _programs(selections: Iterable[Selection]) -> tuple[str, ...]:
 
 def _subjects(selections: Iterable[Selection]) -> list[Subject]:
     return [subject for selection in selections for subject in selection.subjects]
-
-
-# --- for a machine -------------------------------------------------------------------------------
-
-
-def status_as_json(status: Status) -> str:
-    """Write a status for a machine. These keys stay; more may come.
-
-    Times are ISO 8601, UTC; a night is eight digits.
-
-    - `as_of`: when this was read.
-    - `last_night`: the archive's own last night, by the calendar: the newest that is over. A night
-      is over at 16:00 UTC (08:00 standard time at Palomar) of the day after its evening.
-    - `last_night_complete`: true only when something is listed of it and all of that is here, all
-      that is mirrored was listed and nothing failed when it was last asked, and every program that
-      lists something of it was listed since the night ended. `science` that the archive does not
-      keep does not count.
-    - `last_night_numbers`: `listed`, `here`, `pending`, `missing`, `not_kept` and `damaged`
-      (products), `size` (bytes of those that are here), `next_asked` (when the first of the
-      missing is asked for again) and `next_retry` (of the failed; each null for none, or a time
-      that may have passed).
-      `listed` is `here` + `pending` + `missing` + `damaged`; `not_kept` is `science` without a
-      file; `damaged` was downloaded, and its file is missing here or changed since.
-    - `latest_night_with_data`: the newest night of which something is listed; null for none.
-    - `tonight`: the night under way, or null.
-    - `archive`: `last_answer` (null for never), and, when everything fails that was ever asked,
-      `failing_since` and `error` (else null).
-    - `programs`: the same keys and `program`, `never_listed` and `failing` (lists of what was never
-      asked and of what fails: `instrument`, `image_type`, and of the latter `since` and `error`),
-      `totals` and `last_night` (`listed`, `here`, `pending`, `missing`, `not_kept`, `damaged`,
-      `next_asked`, `next_retry`). A product of two programs counts in both.
-    - `totals`: `published`, `wanted`, `missing`, `withdrawn`, `damaged` (products) and `size`
-      (bytes), each product once; what was published and withdrawn since counts in both, and
-      `missing` has what is `not_kept`, too.
-    - `nights`: a list of `night`, `instrument`, `image_type` and the keys of `totals`, the newest
-      night first.
-    - `troubles`: what could not be downloaded yet, at most 10 000, the newest night first:
-      `instrument`, `savepath`, `night`, `state` (`wanted` or `missing`), `attempts`, `not_before`
-      (null for at once), `last_error` (or null).
-    - `polls`: the latest of each selection: `program`, `instrument`, `image_type`, `at`, `listed`,
-      `error` (or null).
-    - `damaged`: files that are missing here or changed, at most 10 000: `path` (relative to the
-      root), `instrument`, `savepath`, `night`, `damage` (`missing` or `changed`), `reason`.
-    """
-    last, latest, tonight_ = status.last, status.latest_with_data, status.tonight
-    return json.dumps(
-        {
-            "as_of": _instant(status.now),
-            "last_night": last.night.name,
-            "last_night_complete": last.is_complete,
-            "last_night_numbers": {
-                **_numbers_record(last.numbers, status.queue_of_last_night),
-                "size": last.numbers.size,
-            },
-            "latest_night_with_data": latest.name if latest else None,
-            "tonight": tonight_.name if tonight_ else None,
-            "archive": _reach_record(Reach.of(status.states)),
-            "programs": _program_records(status),
-            "totals": _totals(status.counts),
-            "nights": [_count_record(count) for count in status.counts],
-            "troubles": [_trouble_record(trouble) for trouble in status.troubles],
-            "polls": [_poll_record(poll) for poll in status.polls],
-            "damaged": [_damaged_record(one) for one in status.damaged],
-        },
-        indent=2,
-    )
-
-
-def _instant(at: datetime | None) -> str | None:
-    return at.isoformat(timespec="milliseconds") if at else None
-
-
-def _numbers_record(numbers: Numbers, queue: QueueCount) -> dict[str, Any]:
-    return {
-        "listed": numbers.listed,
-        "here": numbers.here,
-        "pending": numbers.pending,
-        "missing": numbers.missing,
-        "not_kept": numbers.not_kept,
-        "damaged": numbers.damaged,
-        "next_asked": queue.asked_at or None,
-        "next_retry": queue.retried_at or None,
-    }
-
-
-def _reach_record(reach: Reach) -> dict[str, Any]:
-    return {
-        "last_answer": _instant(reach.last_answer),
-        "failing_since": _instant(reach.failing_since),
-        "error": reach.error,
-    }
-
-
-def _program_records(status: Status) -> list[dict[str, Any]]:
-    states = by_program(status.states)
-    nights = {one.program: one for one in status.programs_of_last_night}
-    return [
-        {
-            "program": one.program,
-            **_reach_record(Reach.of(states.get(str(one.program), []))),
-            **_listing_record(states.get(str(one.program), [])),
-            "totals": _numbers_record(Numbers.of_program(one), one),
-            "last_night": _numbers_record(
-                Numbers.of_program(nights[one.program]), nights[one.program]
-            ),
-        }
-        for one in status.programs
-    ]
-
-
-def _listing_record(states: Sequence[PollState]) -> dict[str, Any]:
-    return {
-        "never_listed": [_subject_record(one) for one in never_answered(states)],
-        "failing": [
-            {**_subject_record(one), "since": _instant(one.failing_since), "error": one.error}
-            for one in states
-            if one.failing_since is not None
-        ],
-    }
-
-
-def _subject_record(state: PollState) -> dict[str, Any]:
-    subject = state.subject
-    return {"instrument": subject.instrument.value, "image_type": subject.image_type.value}
-
-
-def _totals(counts: Iterable[NightCount]) -> dict[str, int]:
-    counts = tuple(counts)
-    return {name: sum(getattr(one, name) for one in counts) for name in _COUNTED}
-
-
-def _count_record(count: NightCount) -> dict[str, Any]:
-    return {
-        "night": count.night.name,
-        "instrument": count.instrument.value,
-        "image_type": count.image_type.value,
-        **_totals([count]),
-    }
-
-
-def _trouble_record(trouble: Trouble) -> dict[str, Any]:
-    return {
-        "instrument": trouble.product.instrument.value,
-        "savepath": trouble.product.savepath,
-        "night": trouble.product.night.name,
-        "state": trouble.state.value,
-        "attempts": trouble.attempts,
-        "not_before": trouble.not_before or None,
-        "last_error": trouble.last_error,
-    }
-
-
-def _poll_record(poll: LastPoll) -> dict[str, Any]:
-    return {
-        "program": poll.program,
-        "instrument": poll.instrument.value,
-        "image_type": poll.image_type.value,
-        "at": poll.at,
-        "listed": poll.listed,
-        "error": poll.error,
-    }
-
-
-def _damaged_record(one: Damaged) -> dict[str, Any]:
-    return {
-        "path": one.path,
-        "instrument": one.product.instrument.value,
-        "savepath": one.product.savepath,
-        "night": one.product.night.name,
-        "damage": one.damage.value,
-        "reason": one.reason,
-    }

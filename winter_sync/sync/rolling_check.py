@@ -6,7 +6,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from winter_sync.catalog import CatalogThread, Checks, Files, Scope, instant_text
+from winter_sync.catalog import CatalogThread, Checks, Files, Scope, format_instant
 from winter_sync.core import (
     FAILED_FILE_CHECK,
     CheckPaused,
@@ -103,7 +103,7 @@ class RollingCheck:
                 await self._time.sleep(_NOTHING_TO_CHECK.total_seconds())
 
     async def _check_what_is_due(self) -> None:
-        before, after = instant_text(self._time.clock() - self._every), ("", "")
+        before, after = format_instant(self._time.clock() - self._every), ("", "")
         while True:
             page = await self._catalog.files(Files.to_check, _EVERYTHING, before, after, _AT_ONCE)
             for held in page:
