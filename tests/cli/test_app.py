@@ -1,4 +1,4 @@
-"""The command line as a person or a script meets it: what it says, where, and with what code."""
+"""The command line as people and scripts use it: what it prints, where, and the exit codes."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def settings_of(archive: Simulator, home: Path, sweep_every: str = "1d") -> Path
 
 
 def published(home: Path) -> list[str]:
-    """Give the types of what is in the tree, by the directories they are in."""
+    """Return the types of the files in the tree, by the directories they are in."""
     root = home / "winter"
     return sorted(
         path.parent.name
@@ -74,7 +74,7 @@ def published(home: Path) -> list[str]:
 
 
 def assert_no_secret(home: Path, text: str) -> None:
-    """Look for secrets in what was said, and in the catalog and all else that was written."""
+    """Look for secrets in the output, the catalog and everything else that was written."""
     assert not leaked(text)
     written = [path for path in (home / "winter").rglob("*") if path.is_file()]
     assert written
@@ -85,7 +85,7 @@ def assert_no_secret(home: Path, text: str) -> None:
 
 
 def test_help_is_light() -> None:
-    """The help of the whole needs none of the heavy libraries, so it is there at once."""
+    """`--help` needs none of the heavy libraries."""
     code = (
         "import sys; sys.argv = ['winter-sync', '--help']\n"
         "from winter_sync.cli.app import main\n"
@@ -105,7 +105,7 @@ def test_help_is_light() -> None:
 
 
 def test_help_is_quick(tmp_path: Path) -> None:
-    """It costs at most 0.2 s of the processor, whatever else this machine does meanwhile."""
+    """It takes at most 0.2 s of CPU, whatever else runs on this machine."""
 
     def seconds() -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -133,7 +133,7 @@ def test_help_tells_where_settings_are_looked_for_and_what_codes_mean(tmp_path: 
 
 
 def test_the_version_is_said(tmp_path: Path) -> None:
-    """`--version` says the version and nothing else."""
+    """`--version` prints the version and nothing else."""
     said = run("--version", home=tmp_path)
     assert (said.code, said.out, said.err) == (0, f"winter-sync {__version__}\n", "")
 
@@ -150,7 +150,7 @@ def test_no_option_takes_a_secret(tmp_path: Path) -> None:
 
 
 def test_a_sync_says_in_a_line_what_it_did(archive: Simulator, tmp_path: Path) -> None:
-    """Piped, it is one line of output, and lines of JSON aside; again, there is nothing new."""
+    """In a pipe it prints one line, and JSON on standard error; repeated, there is nothing new."""
     settings = settings_of(archive, tmp_path, sweep_every="0s")
     first = run("--config", settings, "sync", home=tmp_path)
     again = run("--config", settings, "sync", home=tmp_path)
@@ -165,7 +165,7 @@ def test_a_sync_says_in_a_line_what_it_did(archive: Simulator, tmp_path: Path) -
 
 @pytest.mark.parametrize("year", [1970, 9999])
 def test_an_absurd_date_of_the_archive_is_one_line(tmp_path: Path, year: int) -> None:
-    """Where the archive's clock is centuries off, all is mirrored, and one line names NTP."""
+    """If the archive's clock is centuries off, everything is mirrored, and one line names NTP."""
     with served(date=f"Thu, 01 Jan {year} 00:00:00 GMT") as archive:
         said = run("--config", settings_of(archive, tmp_path), "sync", home=tmp_path)
     assert said.code == ExitCode.DONE
@@ -178,7 +178,7 @@ def test_an_absurd_date_of_the_archive_is_one_line(tmp_path: Path, year: int) ->
 
 
 def test_a_sync_logs_each_product_for_debugging(archive: Simulator, tmp_path: Path) -> None:
-    """With --log-level debug each published product is a line, as people read it if asked for."""
+    """With --log-level debug there is a line for each published product, readable if requested."""
     settings = settings_of(archive, tmp_path)
     options = ("--log-level", "debug", "--log-format", "human")
     said = run("--config", settings, *options, "sync", home=tmp_path)
@@ -189,7 +189,7 @@ def test_a_sync_logs_each_product_for_debugging(archive: Simulator, tmp_path: Pa
 
 
 def test_a_sync_draws_its_progress_on_a_terminal(archive: Simulator, tmp_path: Path) -> None:
-    """A person sees products counted up, no log lines across it, and at the end one line."""
+    """A person sees products counted up, undisturbed by log lines, and one line at the end."""
     settings = settings_of(archive, tmp_path)
     said = run_on_terminal("--config", settings, "sync", home=tmp_path)
     assert said.code == ExitCode.DONE
@@ -200,7 +200,7 @@ def test_a_sync_draws_its_progress_on_a_terminal(archive: Simulator, tmp_path: P
 
 
 def test_a_backfill_fetches_what_is_chosen(archive: Simulator, tmp_path: Path) -> None:
-    """Its selectors choose types and cameras that the settings need not name, and nights."""
+    """Its options choose nights, and types and cameras that need not be in the settings."""
     spring = {"instruments": ["spring"]}
     settings = settings_file(tmp_path, api={"base_url": archive.url}, programs=[spring])
     chosen = ("--type", "diff", "--type", "avro", "--instrument", "winter", "--program", PROGRAM)
@@ -225,7 +225,7 @@ def test_a_backfill_fetches_what_is_chosen(archive: Simulator, tmp_path: Path) -
 
 
 def test_a_status_is_for_people_and_for_machines(archive: Simulator, tmp_path: Path) -> None:
-    """The verdict comes first; with --json the same is told in keys, and nothing beside it."""
+    """The verdict comes first; --json prints the same as keys, and nothing else."""
     settings = settings_of(archive, tmp_path)
     run("--config", settings, "sync", home=tmp_path)
     person = run("--config", settings, "status", home=tmp_path)
@@ -240,7 +240,7 @@ def test_a_status_is_for_people_and_for_machines(archive: Simulator, tmp_path: P
 
 
 def test_a_status_needs_no_secret(archive: Simulator, tmp_path: Path) -> None:
-    """Somebody who may not read the secrets may still look at the mirror."""
+    """Users who may not read the secrets can still see the status."""
     run("--config", settings_of(archive, tmp_path), "sync", home=tmp_path)
     nobody = settings_file(tmp_path, api={"password": None}, programs=[{"api_key": None}])
     assert run("--config", nobody, "status", home=tmp_path).code == ExitCode.DONE
@@ -249,7 +249,7 @@ def test_a_status_needs_no_secret(archive: Simulator, tmp_path: Path) -> None:
 def test_a_check_tells_everything_and_ends_with_the_worst(
     archive: Simulator, tmp_path: Path
 ) -> None:
-    """Each finding is a line; a missing disk and a refused key both show, the disk decides."""
+    """Each finding is a line; a missing disk and a refused key both appear; the disk decides."""
     settings = settings_file(
         tmp_path,
         api={"base_url": archive.url},
@@ -266,7 +266,7 @@ def test_a_check_tells_everything_and_ends_with_the_worst(
 
 
 def test_a_simulator_answers(tmp_path: Path) -> None:
-    """It tells where it listens and with what credentials, answers there, and ends when told to."""
+    """It prints its address and credentials, answers requests, and ends when told to."""
     with subprocess.Popen(  # noqa: S603 - our own code
         command("simulate", "--port", "0", "--products", "20", "--night", "2025-10-23"),
         env=environment_of(tmp_path),
@@ -290,7 +290,7 @@ def test_a_simulator_answers(tmp_path: Path) -> None:
 
 
 class Watcher(Faults):
-    """Looks at the process that asks, and can do something to it once."""
+    """Inspects the process that sends requests, and can signal it once."""
 
     def __init__(self, kill: signal.Signals | None = None) -> None:
         self.process: asyncio.subprocess.Process | None = None
@@ -298,7 +298,7 @@ class Watcher(Faults):
         self._kill = kill
 
     async def before_zip(self, call: Call) -> Answer | None:
-        """Look at the process in the middle of its work."""
+        """Inspect the process while it works."""
         del call
         if self.process is not None:
             place = Path("/proc", str(self.process.pid))
@@ -311,7 +311,7 @@ class Watcher(Faults):
 
 
 async def watched(watcher: Watcher, settings: Path) -> tuple[int, str]:
-    """Run a sync that is watched; gives its code and what it said."""
+    """Run a sync that is watched; return its exit code and output."""
     watcher.process = await asyncio.create_subprocess_exec(
         *command("--config", settings, "sync"),
         env=environment_of(settings.parent),
@@ -323,7 +323,7 @@ async def watched(watcher: Watcher, settings: Path) -> tuple[int, str]:
 
 
 async def test_a_process_shows_no_secret(tmp_path: Path) -> None:
-    """While it works, its command line and its title tell nothing that is secret."""
+    """While it works, its command line and its title contain no secret."""
     watcher = Watcher()
     with served(watcher) as archive:
         code, _ = await watched(watcher, settings_of(archive, tmp_path))
@@ -336,7 +336,7 @@ async def test_a_process_shows_no_secret(tmp_path: Path) -> None:
 async def test_an_interrupted_run_goes_on_when_run_again(
     number: signal.Signals, tmp_path: Path
 ) -> None:
-    """Interrupted in a download it ends at once, in a line; run again, it fetches the rest."""
+    """Interrupted in a download it stops at once, with one line; rerun, it downloads the rest."""
     watcher = Watcher(number)
     with served(watcher) as archive:
         settings = settings_of(archive, tmp_path)
@@ -358,7 +358,7 @@ class Echo(Faults):
         self._where = where
 
     async def before(self, call: Call) -> Answer | None:
-        """Answer a call with an error that tells what it was sent."""
+        """Answer a call with an error that repeats what was sent."""
         return self._answer() if call.path == self._where else None
 
     def _answer(self) -> Answer:
@@ -378,7 +378,7 @@ class Echo(Faults):
 def test_what_a_server_sends_back_shows_no_secret(
     status: int, where: str, codes: set[ExitCode], tmp_path: Path
 ) -> None:
-    """An error page that repeats the credentials puts them nowhere: not out, log or catalog."""
+    """Credentials repeated by an error page appear nowhere: not in output, log or catalog."""
     with served(Echo(status, where)) as archive:
         settings = settings_of(archive, tmp_path)
         options = ("--log-level", "debug")
@@ -390,7 +390,7 @@ def test_what_a_server_sends_back_shows_no_secret(
 
 
 def test_it_can_be_ended_before_it_has_begun(tmp_path: Path) -> None:
-    """SIGTERM counts from the first moment on, also where nobody else would see to that."""
+    """SIGTERM is heeded from the first moment, even where the parent process ignores it."""
     program = (
         "import os, signal, typer\n"
         "from winter_sync import cli\n"

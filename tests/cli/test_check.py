@@ -1,4 +1,4 @@
-"""The check before a run: every finding told, each with its remedy, the gravest decides."""
+"""The check before a run: every finding is shown with its remedy, and the gravest decides."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ GOOD = ["settings", "disk", "file system", "mirror", "server", "clock", "user", 
 
 
 def made(rig: Rig, **changes: dict[str, Any]) -> Settings:
-    """Make settings that are right for the rig but for the changes."""
+    """Return settings that are right for the rig, except for the changes."""
     tables: dict[str, Any] = {
         "api": {
             "base_url": rig.simulator.url,
@@ -54,7 +54,7 @@ def made(rig: Rig, **changes: dict[str, Any]) -> Settings:
 
 
 async def found(settings: Settings) -> dict[str, Finding]:
-    """Give all findings; waiting takes no time."""
+    """Return all findings; waiting takes no time."""
     return {finding.what: finding async for finding in examine(settings, time=Time(sleep=_no_wait))}
 
 
@@ -63,12 +63,12 @@ async def _no_wait(seconds: float) -> None:
 
 
 def faults_in(findings: dict[str, Finding]) -> dict[str, ExitCode]:
-    """Give what is wrong, with its exit code."""
+    """Return what is wrong, with its exit code."""
     return {what: finding.code for what, finding in findings.items() if not finding.is_ok}
 
 
 async def test_all_that_is_right_is_told(rig: Rig) -> None:
-    """Where nothing is wrong each check says so."""
+    """If nothing is wrong, each check says so."""
     rig.observatory.clock.set(datetime.now(UTC))
     findings = await found(made(rig))
     assert list(findings) == GOOD
@@ -90,7 +90,7 @@ async def test_all_that_is_right_is_told(rig: Rig) -> None:
 async def test_clocks_that_differ_are_a_warning(
     rig: Rig, behind: timedelta, differ: str, used: str
 ) -> None:
-    """How far the clocks differ is told, with whose date is used; it is no fault."""
+    """The difference of the clocks is shown, and whose date is used; it is not a failure."""
     rig.observatory.clock.set(datetime.now(UTC) - behind)
     clock = (await found(made(rig)))["clock"]
     assert (clock.mark, clock.code) == ("warn", ExitCode.DONE)
@@ -100,7 +100,7 @@ async def test_clocks_that_differ_are_a_warning(
 
 
 async def test_an_archive_without_a_date(tmp_path: Path) -> None:
-    """An archive whose `Date` header is none is not said to agree with us to the second."""
+    """Nothing is said about the clock of an archive whose `Date` header is invalid."""
     async with Simulator(Observatory(demo_universe()), date="never") as simulator:
         clock = (await found(made(Rig(simulator, tmp_path / "winter"))))["clock"]
     assert clock.message == "the archive does not send its time; this machine's date is used"
@@ -117,7 +117,7 @@ async def test_checking_changes_nothing(rig: Rig) -> None:
 
 
 async def test_files_that_others_may_read_are_a_warning(rig: Rig, tmp_path: Path) -> None:
-    """Each file with a secret that others may read is told, with the command; nothing else is."""
+    """Each file with a secret that others may read is named, with the command; no others are."""
     password, key, file = (tmp_path / name for name in ("password", "key", "winter-sync.toml"))
     password.write_text(DEFAULT_PASSWORD)
     key.write_text(key_of("2024A000"))
@@ -162,7 +162,7 @@ async def test_files_that_others_may_read_are_a_warning(rig: Rig, tmp_path: Path
 def test_settings_files_with_secrets_are_told_from_others(
     tmp_path: Path, text: str, *, is_secret: bool
 ) -> None:
-    """A file that only says where the secrets are may be read by anybody."""
+    """Anybody may read a file that only says where the secrets are."""
     file = tmp_path / "winter-sync.toml"
     file.write_text(text)
     assert holds_secret(file) is is_secret
@@ -172,7 +172,7 @@ def test_settings_files_with_secrets_are_told_from_others(
     ("listen", "mark"), [("127.0.0.1:8765", ""), ("0.0.0.0:8765", "warn"), ("[::]:8765", "warn")]
 )
 async def test_pages_that_others_may_reach_are_a_warning(rig: Rig, listen: str, mark: str) -> None:
-    """Pages that are not for this machine alone are no fault, and told with what to write."""
+    """Pages that other machines can reach are a warning, with the line to write."""
     findings = await found(made(rig, http={"listen": listen}))
     assert faults_in(findings) == {}
     assert ("pages" in findings) is bool(mark)
@@ -183,7 +183,7 @@ async def test_pages_that_others_may_reach_are_a_warning(rig: Rig, listen: str, 
 
 
 async def test_one_failure_hides_no_other(rig: Rig, tmp_path: Path) -> None:
-    """A wrong root, a missing secret and a server that is there are all told in one go."""
+    """A wrong root, a missing secret and a server that answers are all shown in one run."""
     settings = made(rig, mirror={"root": tmp_path / "absent/winter"}, api={"password": None})
     findings = await found(settings)
     assert faults_in(findings) == {"disk": ExitCode.STORAGE, "secrets": ExitCode.USAGE}
@@ -200,7 +200,7 @@ async def test_one_failure_hides_no_other(rig: Rig, tmp_path: Path) -> None:
     ],
 )
 async def test_a_refused_user_is_told(rig: Rig, change: dict[str, Any], wrong: str) -> None:
-    """A wrong user or password is told as such, and no program is blamed for it."""
+    """A wrong user or password is reported as such, and no program is blamed for it."""
     findings = await found(made(rig, **change))
     assert faults_in(findings) == {wrong: ExitCode.REFUSED}
     assert "program 2024A000" not in findings
@@ -217,7 +217,7 @@ async def test_a_refused_program_is_told_by_name(rig: Rig) -> None:
 
 
 async def test_a_server_that_does_not_answer_is_told(rig: Rig) -> None:
-    """When nobody listens the server is the finding, and nothing is said of what it knows."""
+    """If nobody listens, the server is the finding, and nothing else is asked of it."""
     with nobody() as address:
         findings = await found(made(rig, api={"base_url": address}))
     assert faults_in(findings) == {"server": ExitCode.UNWELL}
@@ -226,7 +226,7 @@ async def test_a_server_that_does_not_answer_is_told(rig: Rig) -> None:
 
 
 class Gossip(Faults):
-    """Tells the program's key as its title."""
+    """Sends the program's key as its title."""
 
     async def before(self, call: Call) -> Answer | None:
         """Answer about the program."""
@@ -237,14 +237,14 @@ class Gossip(Faults):
 
 
 async def test_what_a_server_tells_is_shown_without_secrets(rig: Rig) -> None:
-    """A server that sends a key back does not get it shown."""
+    """A key that the server sends back is not shown."""
     rig.simulator.faults = Gossip()
     findings = await found(made(rig))
     assert "for [secret]" in findings["program 2024A000"].message
 
 
 async def test_a_full_disk_is_told(rig: Rig) -> None:
-    """Less free space than is to be left is a fault now, not in the middle of the night."""
+    """Less free space than must be left is a failure now, not in the middle of the night."""
     findings = await found(made(rig, mirror={"min_free": 10**18}))
     assert faults_in(findings) == {"disk": ExitCode.STORAGE}
     assert "less than mirror.min_free" in findings["disk"].message
@@ -254,7 +254,7 @@ async def test_a_full_disk_is_told(rig: Rig) -> None:
 async def test_a_mirror_that_is_not_mounted_is_told(
     rig: Rig, tmp_path: Path, state: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A tree that is gone is told before a run takes it for new: by its catalog, or by memory."""
+    """A missing tree is reported before a run takes it for new: by its catalog, or by memory."""
     rig.changes["mirror"] = {"state": str(tmp_path / state)}
     await rig.sync()
     settings = made(rig, mirror={"state": tmp_path / state})
@@ -278,14 +278,14 @@ async def test_a_mirror_that_is_not_mounted_is_told(
     ],
 )
 def test_the_gravest_finding_decides(codes: list[ExitCode], expected: ExitCode) -> None:
-    """The exit code is that of what would end a run first, whatever order it was found in."""
+    """The exit code is that of the gravest finding, in whatever order they were made."""
     findings = [Finding("it", "is", code=code) for code in codes]
     assert worst(findings) is worst(reversed(findings)) is expected
 
 
 @pytest.mark.parametrize("terminal", [True, False])
 def test_a_finding_is_shown(*, terminal: bool) -> None:
-    """A remedy stands below what was found; a terminal's lines are cut to it, a pipe's are not."""
+    """A remedy is below its finding; lines are wrapped on a terminal, and not in a pipe."""
     stream = io.StringIO()
     said = " ".join(["word"] * 30)
     finding = Finding("program 2024A000", said, "Mend [it].", ExitCode.REFUSED)

@@ -1,4 +1,4 @@
-"""A check of files says how far it is: drawn on a terminal, else in the log now and then."""
+"""The progress of a check of files: drawn on a terminal, otherwise in the log."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def test_it_is_drawn_on_a_terminal_and_gone_at_the_end(tmp_path: Path) -> None:
-    """Files done of all, bytes, a bar; the last thing that stays is the line of the result."""
+    """Files done out of all, bytes, a bar; in the end only the line of the result remains."""
     with served() as archive:
         settings = settings_file(tmp_path, api={"base_url": archive.url})
         run_on_terminal("--config", settings, "sync", home=tmp_path)
@@ -30,7 +30,7 @@ def test_it_is_drawn_on_a_terminal_and_gone_at_the_end(tmp_path: Path) -> None:
 
 
 def test_the_log_is_told_now_and_then() -> None:
-    """Where nobody watches: a line each half minute, and none where nothing happens."""
+    """Where nobody watches: a line every half minute, and none if nothing happens."""
     now = 0.0
     stream = io.StringIO()
     logger = configure_logging(str, level="info", form="json", stream=stream)

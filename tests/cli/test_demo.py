@@ -1,4 +1,4 @@
-"""The demonstration shows the main job and proves it, and keeps away from anything real."""
+"""The demonstration shows the main task and verifies it, without touching anything real."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_the_demo_shows_the_tree_by_night_and_proves_it(tmp_path: Path) -> None:
 
 
 def test_the_demo_keeps_away_from_what_is_real(tmp_path: Path) -> None:
-    """The user's own settings and variables do not reach it, and it does not reach their places."""
+    """It does not use the user's settings and variables, and touches none of their directories."""
     settings = settings_file(tmp_path, mirror={"state": str(tmp_path / "state")})
     environment = {
         "WINTER_SYNC_CONFIG": str(settings),
@@ -64,7 +64,7 @@ def test_the_demo_keeps_away_from_what_is_real(tmp_path: Path) -> None:
 
 
 def test_the_demo_refuses_a_directory_with_something_in_it(tmp_path: Path) -> None:
-    """What is simulated never comes among files that are there already."""
+    """Simulated data are never mixed with files that are there already."""
     (tmp_path / "mine").write_text("real")
     said = run("demo", "--root", tmp_path, home=tmp_path)
     assert said.code == ExitCode.USAGE
@@ -73,7 +73,7 @@ def test_the_demo_refuses_a_directory_with_something_in_it(tmp_path: Path) -> No
 
 
 def spoil(root: Path) -> None:
-    """Change a file, and take another away."""
+    """Change a file, and remove another."""
     first, second, *_ = sorted(root.glob("winter/*/final/*"))
     first.write_bytes(first.read_bytes()[:-1] + b"x")
     second.unlink()
@@ -82,7 +82,7 @@ def spoil(root: Path) -> None:
 async def test_the_demo_notices_a_file_that_is_wrong(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The proof is one: with a byte changed and a file gone it names both and fails."""
+    """The verification can fail: with a byte changed and a file gone it names both."""
     shown = io.StringIO()
     honest = demo._prove
 

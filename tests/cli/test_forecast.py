@@ -1,4 +1,4 @@
-"""How fast bytes come and how large products are: never a number that makes no sense."""
+"""The rate of bytes and the sizes of products: never a number that makes no sense."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ arrivals = st.lists(st.tuples(st.floats(0, 1e6), st.integers(0, 10**12)), max_si
 
 
 def rate_of(*came: tuple[float, int]) -> Rate:
-    """Give a rate after bytes came, each at its time."""
+    """Return the rate after bytes arrived, each at its time."""
     rate = Rate()
     for now, size in came:
         rate.add(size, now)
@@ -26,14 +26,14 @@ def rate_of(*came: tuple[float, int]) -> Rate:
 
 
 def test_a_rate_is_not_known_at_once() -> None:
-    """Before bytes have come for a second it would be noise."""
+    """Before bytes have arrived for a second it would be noise."""
     assert rate_of().at(100.0) is None
     assert rate_of((100.0, 5000)).at(100.9) is None
     assert rate_of((100.0, 5000)).at(102.0) == 2500
 
 
 def test_a_rate_is_that_of_late() -> None:
-    """An hour in which nothing came is forgotten half a minute later, and so are former bytes."""
+    """An hour in which nothing arrived is forgotten after half a minute, like earlier bytes."""
     rate = rate_of((0.0, 10**9), *((3600.0 + second, 1000) for second in range(60)))
     assert rate.at(3660.0) == pytest.approx(1000, rel=0.05)
     assert rate.at(3800.0) == 0
@@ -41,7 +41,7 @@ def test_a_rate_is_that_of_late() -> None:
 
 @given(arrivals, st.floats(0, 1e6))
 def test_a_rate_makes_sense(came: list[tuple[float, int]], later: float) -> None:
-    """It is not negative and finite, never more than all there was; half a minute is kept."""
+    """It is finite, not negative and at most all bytes there were; half a minute is kept."""
     rate = rate_of(*came)
     now = (came[-1][0] if came else 0.0) + later
     at = rate.at(now)
@@ -51,7 +51,7 @@ def test_a_rate_makes_sense(came: list[tuple[float, int]], later: float) -> None
 
 
 def test_sizes_are_those_that_came() -> None:
-    """A type that came is as large as it came; another differs as much from what it is said."""
+    """Types seen have their own mean size; the typical size of others is scaled likewise."""
     sizes = Sizes()
     assert sizes.of(STACK) == ImageType.STACK.traits.typical_size
     for size in (1000, 3000):

@@ -28,20 +28,20 @@ def count(
     wanted: int = 0,
     missing: int = 0,
 ) -> NightCount:
-    """Give what the catalog counts of one type of a night."""
+    """Return the count of one type of a night."""
     size = published * 1000
     return NightCount(night, instrument, image_type, published, wanted, missing, 0, size)
 
 
 def shown(counts: Iterable[NightCount], width: int = 100) -> list[list[str]]:
-    """Give the words of each line."""
+    """Return the words of each line."""
     stream = io.StringIO()
     Console(file=stream, width=width).print(night_table(tuple(counts)), crop=False)
     return [line.split() for line in stream.getvalue().splitlines()]
 
 
 def test_a_night_is_a_line_and_a_type_a_column() -> None:
-    """Of what is not all here it tells of how many; cameras count together, old nights first."""
+    """Incomplete types are shown as "of how many"; cameras are summed, old nights come first."""
     lines = shown(
         [
             count(FIRST.plus(1), ImageType.RAW, published=7),
@@ -57,7 +57,7 @@ def test_a_night_is_a_line_and_a_type_a_column() -> None:
 
 
 def test_many_nights_are_shown_by_month() -> None:
-    """As many as fit a screen are shown singly; with one more there is a line for each month."""
+    """As many nights as fit a screen have a line each; with one more, months do."""
     nights = [FIRST.plus(day) for day in range(MOST_NIGHTS + 1)]
     assert len(shown(count(night, published=1) for night in nights[1:])) == 1 + MOST_NIGHTS
     assert shown(count(night, published=1) for night in nights) == [
@@ -68,7 +68,7 @@ def test_many_nights_are_shown_by_month() -> None:
 
 
 def test_a_night_of_which_nothing_is_listed_any_more_is_no_line() -> None:
-    """What was withdrawn before it was fetched is not shown."""
+    """Products that were withdrawn before their download are not shown."""
     assert shown([count(), count(FIRST.plus(1), published=1)])[1:] == [
         ["20240131", "1", "-", "-", "1", "kB"]
     ]
@@ -87,7 +87,7 @@ def test_no_number_is_cut_off(width: int) -> None:
 
 
 def test_columns_move_together_where_there_is_little_room() -> None:
-    """Lines break only where there is no other way."""
+    """Lines are wrapped only if there is no other way."""
     stream = io.StringIO()
     counts = [count(image_type=kind, published=300, wanted=10) for kind in ImageType]
     Console(file=stream, width=80).print(night_table(counts), crop=False)

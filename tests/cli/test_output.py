@@ -1,4 +1,4 @@
-"""Output that cannot be written costs no work, and nothing of the archive's steers a terminal."""
+"""Unwritable output affects no work, and no text of the archive controls a terminal."""
 
 from __future__ import annotations
 
@@ -40,21 +40,21 @@ if TYPE_CHECKING:
 
 NIGHT = "20251023"
 PRODUCTS = 10
-"""What the demonstration night has for the settings of these tests."""
+"""Products of the demonstration night for the settings of these tests."""
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What standard output and error of a command are."""
+    """Standard output and error of a command."""
 
     redirected: str = ""
-    """As a shell is told; otherwise they are files."""
+    """Redirections of the shell; otherwise they are files."""
     environment: Mapping[str, str] = field(default_factory=dict)
     read: Callable[[int], None] | None = None
-    """What is done to the other end of a pipe that standard output is."""
+    """What is done at the other end, if standard output is a pipe."""
     blocking: bool = True
     lost: str = ""
-    """What the system says when standard output is written to; nothing of a pipe."""
+    """The system's error when standard output is written; empty for a pipe."""
 
 
 def leave(end: int) -> None:
@@ -104,7 +104,7 @@ some_outputs = pytest.mark.parametrize("output", SOME.values(), ids=SOME)
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a command ended, and what of its output could be read."""
+    """How a command ended, and the output that could be read."""
 
     code: int
     out: str
@@ -115,7 +115,7 @@ class Ended:
 def writing_to(
     output: Output, *arguments: str | Path, home: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a command that writes to such an output, or to the files `out` and `err`."""
+    """Start a command with this output, or with the files `out` and `err`."""
     script = f'exec "$@" 2>"$ERR" {output.redirected}'
     with ExitStack() as stack:
         if output.read is None:
@@ -147,7 +147,7 @@ def written_to(output: Output, *arguments: str | Path, home: Path) -> Ended:
 
 
 def ended(process: subprocess.Popen[bytes], home: Path) -> Ended:
-    """Collect what a command that ended had said; it must have met nothing unforeseen."""
+    """Collect the output of a command that ended; there must be no traceback in it."""
     texts = [
         (home / name).read_bytes() if (home / name).exists() else b"" for name in ("out", "err")
     ]
@@ -158,7 +158,7 @@ def ended(process: subprocess.Popen[bytes], home: Path) -> Ended:
 
 
 def assert_told(output: Output, found: Ended) -> None:
-    """Make sure that a command that only shows something fails if it cannot, and says why."""
+    """Assert that a command that only shows something fails if it cannot, and says why."""
     assert found.code == (ExitCode.STORAGE if output.lost else ExitCode.DONE)
     said = f"winter-sync: standard output could not be written: {output.lost}\n"
     if output.lost and "2>" not in output.redirected:
@@ -182,7 +182,7 @@ def archive() -> Iterator[Simulator]:
 
 @pytest.fixture(scope="module")
 def mirrored(archive: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Mirror the archive once; gives the settings."""
+    """Mirror the archive once; return the settings."""
     home = tmp_path_factory.mktemp("mirrored")
     settings = settings_file(home, api={"base_url": archive.url})
     assert run("--config", settings, "sync", home=home).code == ExitCode.DONE
@@ -197,7 +197,7 @@ def mirrored(archive: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def test_help_is_shown_or_its_loss_is_told(
     arguments: tuple[str, ...], output: Output, tmp_path: Path
 ) -> None:
-    """Help that nobody can be shown is a failure with a reason; one nobody reads is none."""
+    """Help that cannot be written is a failure with a reason; if nobody reads it, it is not."""
     assert_told(output, written_to(output, *arguments, home=tmp_path))
 
 
@@ -206,7 +206,7 @@ def test_help_is_shown_or_its_loss_is_told(
 def test_a_question_is_answered_or_the_loss_is_told(
     arguments: tuple[str, ...], output: Output, mirrored: Path, tmp_path: Path
 ) -> None:
-    """A status or a check that cannot be written is exit code 6; one cut by its reader is none."""
+    """A status or check that cannot be written exits with 6; one cut off by its reader does not."""
     assert_told(output, written_to(output, "--config", mirrored, *arguments, home=tmp_path))
 
 
@@ -214,7 +214,7 @@ def test_a_question_is_answered_or_the_loss_is_told(
 def test_a_fault_that_is_found_counts_more_than_output(
     output: Output, archive: Simulator, tmp_path: Path
 ) -> None:
-    """What a check found decides its exit code, whether or not it could be shown."""
+    """The findings of a check decide its exit code, whether or not they could be shown."""
     wrong = settings_file(tmp_path, api={"base_url": archive.url}, programs=[{"api_key": "wrong"}])
     found = written_to(output, "--config", wrong, "check", home=tmp_path)
     assert found.code == ExitCode.REFUSED
@@ -222,7 +222,7 @@ def test_a_fault_that_is_found_counts_more_than_output(
 
 @each_output
 def test_an_error_keeps_its_code(output: Output, tmp_path: Path) -> None:
-    """Settings that are wrong are exit code 2, wherever that is told."""
+    """Wrong settings are exit code 2, wherever the message goes."""
     absent = tmp_path / "näher.toml"
     found = written_to(output, "--config", absent, "sync", home=tmp_path)
     assert found.code == ExitCode.USAGE
@@ -230,7 +230,7 @@ def test_an_error_keeps_its_code(output: Output, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["ASCII", "ASCII locale", "Latin-1"])
 def test_what_an_encoding_lacks_is_written_as_an_escape(name: str, tmp_path: Path) -> None:
-    """A title that an ASCII or Latin-1 output cannot have is shown, and the check goes on."""
+    """A title that ASCII or Latin-1 lacks is shown with escapes, and the check continues."""
     with served(title="\u0160\u00e1rka \u2013 \u03b1") as archive:
         settings = settings_file(tmp_path, api={"base_url": archive.url})
         found = written_to(OUTPUTS[name], "--config", settings, "check", home=tmp_path)
@@ -267,7 +267,7 @@ def test_files_are_verified_whatever_output_is(
 
 @some_outputs
 def test_a_demo_is_made_whatever_output_is(output: Output, tmp_path: Path) -> None:
-    """The demonstration mirrors, compares, and ends with the code of its proof."""
+    """The demonstration mirrors, compares, and exits with the code of its verification."""
     found = written_to(output, "demo", "--root", tmp_path / "winter", home=tmp_path)
     assert found.code == ExitCode.DONE
     assert len(files_of(tmp_path)) > PRODUCTS
@@ -281,7 +281,7 @@ class Stops(Faults):
         self.started = threading.Event()
 
     async def before_zip(self, call: Call) -> Answer | None:
-        """Tell it to stop; what it has begun it brings to an end."""
+        """Tell it to stop; it finishes the downloads under way."""
         del call
         self.started.wait()
         if self.process is not None:
@@ -291,7 +291,7 @@ class Stops(Faults):
 
 @each_output
 def test_a_daemon_works_whatever_output_is(output: Output, tmp_path: Path) -> None:
-    """It mirrors, ends when told to, and what it had begun is in the tree."""
+    """It mirrors, stops when told to, and the downloads under way are in the tree."""
     stops = Stops()
     with served(stops) as archive:
         settings = settings_file(
@@ -307,7 +307,7 @@ def test_a_daemon_works_whatever_output_is(output: Output, tmp_path: Path) -> No
 
 @each_output
 def test_a_simulator_serves_whatever_output_is(output: Output, tmp_path: Path) -> None:
-    """It answers, though nobody can be told where, and ends with 0 when told to."""
+    """It answers, though its address cannot be printed, and exits with 0 when told to."""
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -343,7 +343,7 @@ CLEAR, BLINK = "\x1b[2J", "\x1b[5m"
 
 
 class Hostile(Faults):
-    """Puts escape sequences into all that the archive sends, besides what is right."""
+    """Adds escape sequences to everything that the archive sends."""
 
     def __init__(self, status: int | None = None, where: str = "") -> None:
         self._status = status
@@ -366,7 +366,7 @@ class Hostile(Faults):
 
 
 def assert_harmless(drawn: str) -> None:
-    """Make sure that nothing that steers a terminal came out but what rich writes itself."""
+    """Assert that the only control sequences in the output are those of rich."""
     assert CLEAR not in drawn
     assert BLINK not in drawn
     left = ITS_OWN.sub("", drawn)
@@ -399,7 +399,7 @@ HOSTILE_COMMANDS = {
 def test_nothing_of_the_archive_steers_a_terminal(
     status: int | None, where: str, arguments: tuple[str, ...], tmp_path: Path
 ) -> None:
-    """Titles, paths and reasons with escape sequences are shown written out, or not at all."""
+    """Escape sequences in titles, paths and reasons are shown escaped, or not at all."""
     with served(Hostile(status, where), title=EVIL) as archive:
         settings = settings_file(tmp_path, api={"base_url": archive.url})
         options = ("--config", settings, "--log-level", "debug", "--log-format", "human")
@@ -412,7 +412,7 @@ def test_nothing_of_the_archive_steers_a_terminal(
 
 
 def test_a_hostile_title_is_written_out(tmp_path: Path) -> None:
-    """What a title holds can still be read, by whoever must know of it."""
+    """The contents of a title can still be read by whoever needs to know them."""
     with served(title=EVIL) as archive:
         settings = settings_file(tmp_path, api={"base_url": archive.url})
         said = run_on_terminal("--config", settings, "check", home=tmp_path, columns=500)

@@ -1,4 +1,4 @@
-"""How a run is shown: a few lines on a terminal of any kind, else now and then one of the log."""
+"""How a run is shown: a few lines on a terminal of any kind, otherwise lines of the log."""
 
 from __future__ import annotations
 
@@ -42,26 +42,26 @@ ONE = batch(candidate(product()))
 
 
 class Clock:
-    """A time that goes on when it is told to."""
+    """A clock that is set by hand."""
 
     def __init__(self) -> None:
         self.now = 100.0
 
     def __call__(self) -> float:
-        """Give the time."""
+        """Return the time."""
         return self.now
 
 
 class Terminal(io.StringIO):
-    """Takes what is drawn, and says that it is a terminal."""
+    """Collects what is drawn, and claims to be a terminal."""
 
     def isatty(self) -> bool:
-        """Tell that it is one."""
+        """Return True."""
         return True
 
 
 def lines(*events: Event, width: int = 80, seconds: float = 10.0, plain: bool = False) -> list[str]:
-    """Give what is drawn so many seconds after these events."""
+    """Return the lines drawn the given number of seconds after these events."""
     tally = Tally()
     for event in events:
         tally.record(event, 0.0)
@@ -69,7 +69,7 @@ def lines(*events: Event, width: int = 80, seconds: float = 10.0, plain: bool = 
 
 
 def busy() -> tuple[Event, ...]:
-    """Give the events of a run with all there is to show."""
+    """Return the events of a run that has everything to show."""
     many = [product(0, night=NIGHTS[0].plus(day)) for day in range(20)]
     return (
         polled(*many, *some(20, NIGHTS[1])),
@@ -89,7 +89,7 @@ def busy() -> tuple[Event, ...]:
 
 
 def test_the_first_line_is_the_whole() -> None:
-    """Products done of those wanted, bytes, how fast they come, and for how long yet."""
+    """Products done out of those wanted, bytes, rate, time left."""
     wanted = some(4)
     (line,) = lines(
         polled(*wanted),
@@ -102,7 +102,7 @@ def test_the_first_line_is_the_whole() -> None:
 
 
 def test_the_time_is_a_least_one_while_record_poll_progress() -> None:
-    """What they may yet find takes longer."""
+    """Products that polls may still find take longer."""
     (line,) = lines(polled(*some(400)), Received(ONE, 52_000_000))
     assert line.endswith("  12 min 49 s+ left")
 
@@ -120,7 +120,7 @@ def test_below_are_the_nights_under_way_and_the_last_failures() -> None:
 
 
 def test_a_night_tells_what_failed_of_it() -> None:
-    """What failed and is still wanted stands beside what is done."""
+    """Failed products that are still wanted are shown beside those done."""
     failed, *others = map(candidate, some(3))
     _, night, reason = lines(
         polled(*some(3)),
@@ -134,7 +134,7 @@ def test_a_night_tells_what_failed_of_it() -> None:
 
 @given(st.integers(1, 200), st.booleans())
 def test_it_fits_every_terminal(width: int, plain: bool) -> None:  # noqa: FBT001 - drawn
-    """No line is longer than a terminal is wide; the number of products is the last to go."""
+    """No line is wider than the terminal; the number of products is the last to be left out."""
     shown = lines(*busy(), width=width, plain=plain)
     assert all(len(line) <= width for line in shown)
     assert "1/40" in shown[0] or width < len("1/40")
@@ -143,7 +143,7 @@ def test_it_fits_every_terminal(width: int, plain: bool) -> None:  # noqa: FBT00
 
 @pytest.mark.parametrize("trouble", [Retrying("down", 2.0), ServerFailing("down", 15.0)])
 def test_it_tells_when_it_waits(trouble: Event) -> None:
-    """While the server is unwell it says so and why, and stops saying so afterwards."""
+    """While the server is failing it says so and why, and no longer afterwards."""
     assert lines(trouble) == ["waiting for the server", "  down"]
     assert lines(trouble, ServerRecovered(9.0)) == ["asking the archive"]
 
@@ -152,7 +152,7 @@ def test_it_tells_when_it_waits(trouble: Event) -> None:
 
 
 def on_terminal(terminal: Terminal, environment: Mapping[str, str], *events: Event) -> str:
-    """Draw a run on a terminal; gives all that was written."""
+    """Draw a run on a terminal; return all that was written."""
     console = Console(file=terminal, force_terminal=True, width=60, _environ=environment)
     with ProgressView(console, Clock()) as view:
         for event in events:
@@ -161,7 +161,7 @@ def on_terminal(terminal: Terminal, environment: Mapping[str, str], *events: Eve
 
 
 def test_a_terminal_is_left_clean() -> None:
-    """What was drawn is gone at the end, and the cursor is there again."""
+    """The drawing is gone at the end, and the cursor is visible again."""
     written = on_terminal(Terminal(), {"TERM": "xterm"}, *busy())
     assert "1/40" in ESCAPE.sub("", written)
     assert written.endswith("\x1b[2K")
@@ -169,7 +169,7 @@ def test_a_terminal_is_left_clean() -> None:
 
 
 def test_there_is_no_colour_where_none_is_wanted() -> None:
-    """With NO_COLOR only the cursor is moved, and the bar can be read all the same."""
+    """With NO_COLOR there are only cursor movements, and the bar is still readable."""
     written = on_terminal(Terminal(), {"TERM": "xterm", "NO_COLOR": "1"}, *busy())
     coloured = on_terminal(Terminal(), {"TERM": "xterm"}, *busy())
     colour = re.compile(r"\x1b\[3\d(;\d+)*m")
@@ -178,7 +178,7 @@ def test_there_is_no_colour_where_none_is_wanted() -> None:
 
 
 def test_the_log_does_not_tear_the_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A line of the log is written whole above what is drawn."""
+    """A line of the log is written complete, above the drawing."""
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     logger = configure_logging(str, form="human")
@@ -210,7 +210,7 @@ def test_the_log_does_not_tear_the_drawing(monkeypatch: pytest.MonkeyPatch) -> N
 def test_it_is_drawn_where_somebody_watches(
     stream: io.StringIO, environment: dict[str, str], *, expected: bool
 ) -> None:
-    """Only on a terminal, only on one that can move its cursor, whatever else is forced."""
+    """Only on a terminal that can move its cursor, whatever the environment forces."""
     assert is_drawable(Console(file=stream, _environ=environment)) is expected
 
 
@@ -220,7 +220,7 @@ def test_it_is_drawn_where_somebody_watches(
 def logged(
     work: Callable[[ProgressLog, Clock], None], *, by_night: bool = True
 ) -> list[MutableMapping[str, Any]]:
-    """Give the lines that are logged while a run is told."""
+    """Return the lines that are logged during a run."""
     with capture_logs() as captured:
         logger = structlog.get_logger()
         clock = Clock()
@@ -230,7 +230,7 @@ def logged(
 
 
 def test_the_log_is_told_every_half_minute() -> None:
-    """With numbers, however many products settled meanwhile; never twice the same."""
+    """With numbers, however many products ended meanwhile; never the same line twice."""
 
     def run(progress: ProgressLog, clock: Clock) -> None:
         progress.handle(polled(*some(400)))
@@ -260,7 +260,7 @@ def test_the_log_is_told_every_half_minute() -> None:
 
 
 def test_a_night_that_becomes_complete_is_a_line() -> None:
-    """Each in its moment; those that were when polls ended are one line together."""
+    """Each at its time; those complete when the polls ended share a line."""
     first, second, third = (product(0, night=night) for night in NIGHTS)
 
     def run(progress: ProgressLog, clock: Clock) -> None:
@@ -280,7 +280,7 @@ def test_a_night_that_becomes_complete_is_a_line() -> None:
 
 
 def test_the_log_is_told_nothing_when_nothing_happens() -> None:
-    """Looking and finding nothing new is not worth a line, however long it takes."""
+    """Polls that find nothing new are not worth a line, however long they take."""
 
     def run(progress: ProgressLog, clock: Clock) -> None:
         for event in (polled(), polled(), PollsEnded()):

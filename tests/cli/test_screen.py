@@ -1,4 +1,4 @@
-"""What others wrote is shown to people written out: no character of it steers a terminal."""
+"""Texts written by others are escaped: no character of them controls a terminal."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ texts = st.text(
 
 
 class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
+    """A stream that claims to be a terminal."""
 
     def isatty(self) -> bool:
-        """Say so."""
+        """Return True."""
         return True
 
 
 @given(texts)
 def test_printable_text_is_printable_and_stays_so(text: str) -> None:
-    """No character is left that does not print; what prints is not changed."""
+    """No unprintable character is left; printable ones are not changed."""
     shown = escape_unprintable(text)
     assert shown.isprintable()
     assert escape_unprintable(shown) == shown
@@ -62,13 +62,13 @@ def test_printable_text_is_printable_and_stays_so(text: str) -> None:
     [("\x1b[31m", r"\x1b[31m"), ("a\nb", r"a\nb"), ("\u202e", r"\u202e"), ("\x9b", r"\x9b")],
 )
 def test_what_does_not_print_is_written_out(text: str, shown: str) -> None:
-    """A reader can see what was there."""
+    """Readers can see what was there."""
     assert escape_unprintable(text) == shown
 
 
 @given(texts)
 def test_nothing_that_is_printed_steers_the_terminal(text: str) -> None:
-    """As text, markup, cell or branch: no control character is written but ends of lines."""
+    """As text, markup, cell or branch: the only control characters written are line ends."""
     table = Table(text)
     table.add_row(text)
     tree = Tree(text)
@@ -82,7 +82,7 @@ def test_nothing_that_is_printed_steers_the_terminal(text: str) -> None:
 
 
 def test_markup_means_nothing() -> None:
-    """Square brackets and colons of others are shown as they are: no link, no style, no picture."""
+    """Square brackets and colons are shown as they are: no link, no style, no emoji."""
     stream = Terminal()
     screen = Screen()
     screen.file = stream
@@ -109,7 +109,7 @@ def events_of(text: str) -> list[Event]:
 
 @given(texts)
 def test_a_log_for_people_has_a_printable_line_for_each_event(text: str) -> None:
-    """Whatever a reason or a path holds, it begins no line of its own."""
+    """Whatever a reason or a path contains, it never starts a new line."""
     stream = io.StringIO()
     emit = log_events(configure_logging(str, level="debug", form="human", stream=stream))
     events = events_of(text)
@@ -123,7 +123,7 @@ def test_a_log_for_people_has_a_printable_line_for_each_event(text: str) -> None
 
 @given(texts)
 def test_progress_never_steers_the_terminal(text: str) -> None:
-    """What failed and why is drawn without a control character of theirs."""
+    """Failures and their reasons are drawn without control characters."""
     stream = io.StringIO()
     with redirect_stderr(stream):
         screen = Screen(stderr=True)

@@ -1,4 +1,4 @@
-"""A run added up: right for every history of its products, in whatever order it is told."""
+"""A run added up: right for every history of its products, in any order of events."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def polled(*products: Product) -> Polled:
 
 
 def settled(outcome: str, one: Candidate) -> ProductFinished:
-    """Make the event that a product settles."""
+    """Make the event of the end of a product."""
     made: dict[str, Outcome] = {
         "published": Published(one, replace(evidence(one.product, b""), size=SIZE)),
         "unchanged": Unchanged(one, evidence(one.product, b"")),
@@ -62,12 +62,12 @@ def settled(outcome: str, one: Candidate) -> ProductFinished:
 
 
 def some(number: int, night: Night = NIGHTS[0]) -> list[Product]:
-    """Give so many products of one night and type."""
+    """Return the given number of products of one night and type."""
     return [product(one, night=night) for one in range(number)]
 
 
 def heard(*events: Event, tally: Tally | None = None) -> Tally:
-    """Give a tally that heard these events, one a second."""
+    """Return a tally that recorded these events, one a second."""
     tally = tally or Tally()
     for now, event in enumerate(events):
         tally.record(event, float(now))
@@ -88,7 +88,7 @@ class History:
     outcomes: tuple[str, ...]
 
     def events(self) -> list[Event]:
-        """Tell it, as the mirror would."""
+        """Return its events, as the mirror emits them."""
         told: list[Event] = [] if self.known else [polled(self.product)]
         attempts, state = self.attempts if self.known else 0, State.WANTED
         for outcome in self.outcomes:
@@ -148,7 +148,7 @@ def _place(one: Product) -> tuple[Night, Instrument, ImageType]:
 
 @given(runs())
 def test_the_order_of_events_does_not_matter(run: tuple[list[History], list[Event]]) -> None:
-    """However products' histories mix, each counts once, by what became of it last."""
+    """However the histories of products mix, each counts once, by its last outcome."""
     products, events = run
     tally = heard(*events)
     last = Counter(one.outcomes[-1] for one in products if one.outcomes)
@@ -164,7 +164,7 @@ def test_the_order_of_events_does_not_matter(run: tuple[list[History], list[Even
 
 @given(runs())
 def test_what_is_complete_is_forgotten(run: tuple[list[History], list[Event]]) -> None:
-    """At the end only nights with something left are kept, and the others were told."""
+    """At the end only nights with something left are kept, and the others were reported."""
     products, events = run
     tally = Tally()
     told = [one for now, event in enumerate(events) for one in tally.record(event, float(now))]
@@ -205,7 +205,7 @@ anything = st.one_of(
 
 @given(st.lists(st.tuples(anything, st.floats(0, 100)), max_size=40))
 def test_no_history_makes_nonsense(told: list[tuple[Event, float]]) -> None:
-    """Whatever is told, even what cannot be: nothing is negative, and no more done than there is.
+    """Whatever the events, even impossible ones: nothing is negative, or done beyond the total.
 
     The time left is not known, or a number of seconds.
     """
@@ -226,7 +226,7 @@ def test_no_history_makes_nonsense(told: list[tuple[Event, float]]) -> None:
 
 
 def test_it_is_flat_over_years_of_nights() -> None:
-    """Four years fetched leave no more behind than one night, though things failed on the way."""
+    """Four years of nights leave no more behind than one, though some downloads failed."""
     nights = [NIGHTS[0].plus(day) for day in range(1461)]
     tally = heard(*(polled(product(0, night=night)) for night in nights), PollsEnded())
     for number, night in enumerate(nights):
@@ -253,7 +253,7 @@ def test_a_night_is_complete_when_no_poll_can_bring_more_of_it() -> None:
 
 
 def test_a_backlog_told_again_counts_what_others_fetched() -> None:
-    """What somebody else fetched is left out; what we are fetching, and what is done, stays."""
+    """Products that others downloaded are left out; those under way or done stay."""
     first, second, third, *_ = some(10)
     told = heard(
         Backlog(10, (Share(NIGHTS[0], *KIND, 10),)),
@@ -265,7 +265,7 @@ def test_a_backlog_told_again_counts_what_others_fetched() -> None:
 
 
 def test_a_night_that_others_fetched_is_not_ours() -> None:
-    """When a backlog says that nothing is left of nights, those are told of which we did a part."""
+    """If a backlog has nothing of some nights, those that we worked on are reported."""
     ours, theirs = Share(NIGHTS[0], *KIND, 10), Share(NIGHTS[1], *KIND, 10)
     told = heard(
         Backlog(20, (ours, theirs)), PollsEnded(), settled("published", candidate(some(1)[0]))
@@ -277,7 +277,7 @@ def test_a_night_that_others_fetched_is_not_ours() -> None:
 
 
 def test_under_way_is_what_is_being_fetched() -> None:
-    """The newest nights come first, a product that settled no longer counts, nor a batch's end."""
+    """The newest nights come first; products and batches that ended no longer count."""
     wanted = [product(0, night=night) for night in NIGHTS]
     batches = [batch(candidate(one), identifier=one.night.name) for one in wanted]
     tally = heard(polled(*wanted), *map(BatchStarted, batches))
@@ -289,7 +289,7 @@ def test_under_way_is_what_is_being_fetched() -> None:
 
 
 def test_the_time_left_is_what_is_left_by_the_rate() -> None:
-    """It goes by the sizes that came; it is not known before bytes are, and nothing at the end."""
+    """It uses the sizes seen; it is unknown before bytes arrive, and 0 at the end."""
     wanted = some(4)
     tally = heard(polled(*wanted), PollsEnded())
     assert tally.time_left(5.0) is None

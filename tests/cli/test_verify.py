@@ -1,4 +1,4 @@
-"""Files deleted, cut, touched or replaced by hand are noticed, and can be got back."""
+"""Files deleted, cut, touched or replaced by hand are noticed, and can be restored."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ STACKS = [{"name": name, "image_types": ["stack"]} for name in ("2024A000", "202
 
 @pytest.fixture
 async def here(rig: Rig) -> Rig:
-    """Give a mirror of the stacks of two programs and both cameras, all downloaded."""
+    """Return a mirror of the stacks of two programs and both cameras, all downloaded."""
     rig.programs = [{**one, "instruments": ["winter", "spring"]} for one in STACKS]
     await rig.sync()
     return rig
@@ -74,18 +74,18 @@ async def verify(rig: Rig, **how: Any) -> Result:  # noqa: ANN401 - the fields o
 
 
 def told(result: Result) -> dict[str, Any]:
-    """Give the result as a machine reads it."""
+    """Return the result as a script reads it."""
     read: dict[str, Any] = json.loads(result_as_json(result))
     return read
 
 
 def names(found: list[dict[str, Any]]) -> set[str]:
-    """Give the paths of a list of the JSON."""
+    """Return the paths of a list of the JSON."""
     return {one["path"] for one in found}
 
 
 def some(rig: Rig, count: int) -> list[str]:
-    """Give paths of files in the tree."""
+    """Return paths of files in the tree."""
     return sorted(rig.files())[:count]
 
 
@@ -145,7 +145,7 @@ def make_directory(path: Path) -> None:
 
 
 def pipe(path: Path) -> None:
-    """Put a pipe in its place, for which a careless reader waits for ever."""
+    """Put a pipe in its place, on which a careless reader waits forever."""
     path.unlink()
     os.mkfifo(path)
 
@@ -161,7 +161,7 @@ def listen(path: Path) -> None:
 
 @dataclass(frozen=True)
 class Harm:
-    """Something done to a file, what it is called, and whether a glance sees it."""
+    """Damage to a file, its kind, and whether a quick check sees it."""
 
     do: Callable[[Path], None]
     kind: str
@@ -183,7 +183,7 @@ HARMS = [
 
 
 async def test_a_mirror_that_is_right_is_right(here: Rig) -> None:
-    """Everything is read, nothing is found, and it says how much was seen."""
+    """Everything is read, nothing is wrong, and the result says how much was read."""
     files = here.files()
     result = await verify(here)
     assert result.exit_code is ExitCode.DONE
@@ -199,7 +199,7 @@ async def test_a_mirror_that_is_right_is_right(here: Rig) -> None:
 
 @pytest.mark.parametrize("harm", HARMS, ids=lambda harm: harm.do.__name__)
 async def test_whatever_is_done_to_a_file_is_found_and_named(here: Rig, harm: Harm) -> None:
-    """Each harm is found in full, most at a glance, under its own name, and is exit code 5."""
+    """A full check finds each damage, a quick one most, by its name, with exit code 5."""
     path = some(here, 1)[0]
     victims = {path}
     if harm.do is delete_directory:
@@ -219,7 +219,7 @@ async def test_whatever_is_done_to_a_file_is_found_and_named(here: Rig, harm: Ha
 
 @pytest.mark.parametrize("harm", HARMS, ids=lambda harm: harm.do.__name__)
 async def test_what_is_wrong_is_got_back(here: Rig, harm: Harm) -> None:
-    """A repair downloads just what is wrong; a directory in the way is named and left alone."""
+    """A repair downloads only what is wrong; a directory in the way is named and left alone."""
     before = here.files()
     harm.do(here.root / some(here, 1)[0])
     result = await verify(here, repair=True)
@@ -236,7 +236,7 @@ async def test_what_is_wrong_is_got_back(here: Rig, harm: Harm) -> None:
 
 
 async def test_a_repair_asks_for_nothing_else(here: Rig, download_log: DownloadLog) -> None:
-    """Of hundreds of files, only the wrong ones are downloaded; of new ones it knows nothing."""
+    """Of hundreds of files, only the wrong ones are downloaded, and no new ones."""
     before = len(download_log.downloads)
     wrong = some(here, 3)
     for path in wrong:
@@ -250,7 +250,7 @@ async def test_a_repair_asks_for_nothing_else(here: Rig, download_log: DownloadL
 
 
 async def test_a_touched_file_is_not_downloaded_again(here: Rig, download_log: DownloadLog) -> None:
-    """A new time alone is reported at a glance; the content decides, and the time is learnt."""
+    """A quick check reports a new time; the content decides, and the time is recorded."""
     path = some(here, 1)[0]
     os.utime(here.root / path, ns=(0, 12_345_678_901))
     before = len(download_log.downloads)
@@ -262,7 +262,7 @@ async def test_a_touched_file_is_not_downloaded_again(here: Rig, download_log: D
 
 @pytest.mark.parametrize("coarse", [1_000_000_000, 2_000_000_000])
 async def test_a_file_system_may_round_times(here: Rig, coarse: int) -> None:
-    """Times to the second or to two, as some file systems keep them, are no change."""
+    """Times rounded to one or two seconds, as on some file systems, are not a change."""
     for path in here.files():
         found = (here.root / path).stat().st_mtime_ns
         os.utime(here.root / path, ns=(found, found // coarse * coarse))
@@ -270,7 +270,7 @@ async def test_a_file_system_may_round_times(here: Rig, coarse: int) -> None:
 
 
 async def test_a_persons_file_is_kept_aside(here: Rig) -> None:
-    """A changed file is never overwritten: the result names where it went, and it is there."""
+    """A changed file is never overwritten: the result says where it is now, and it is there."""
     path = some(here, 1)[0]
     (here.root / path).write_bytes(b"my own work")
     result = told(await verify(here, repair=True))
@@ -284,7 +284,7 @@ async def test_a_persons_file_is_kept_aside(here: Rig) -> None:
 
 
 def stacks(rig: Rig) -> list[Any]:
-    """Give all stacks of the archive."""
+    """Return all stacks of the archive."""
     return list(rig.observatory.products(image_type=ImageType.STACK))
 
 
@@ -308,7 +308,7 @@ async def test_with_replace_what_a_person_put_there_is_kept_all_the_same(
 
 
 async def test_foreign_and_orphaned_files_are_reported_and_left_alone(here: Rig) -> None:
-    """They are told apart, are nothing wrong, and a repair does not touch them."""
+    """They are distinguished, are not wrong, and a repair does not touch them."""
     foreign = ["notes.txt", "winter/20251023/final/mine.fits", "winter/plots/a.png"]
     orphan = f"{STATE_DIR}/revisions/winter/old.fits"
     part = f"{STATE_DIR}/staging/of-a-killed-run/1.part"
@@ -337,7 +337,7 @@ async def test_what_a_live_session_is_writing_is_no_orphan(here: Rig) -> None:
 
 
 async def test_a_narrowed_verification_looks_at_its_part_only(here: Rig) -> None:
-    """By program and by night: nothing else is looked at, and what was not sought is null."""
+    """By program and by night: nothing else is checked, and what was not sought is null."""
     winter = here.observatory.products("2024A000", Instrument.WINTER, ImageType.STACK)
     (here.root / path_of(winter[0])).unlink()
     other = told(await verify(here, programs=("2025B001",)))
@@ -353,7 +353,7 @@ async def test_a_narrowed_verification_looks_at_its_part_only(here: Rig) -> None
     "narrowed", [{"nights": (Night("20200101"),)}, {"programs": ("2030Z999",)}]
 )
 async def test_nothing_to_check_is_no_success(here: Rig, narrowed: dict[str, Any]) -> None:
-    """A selection that matches nothing says so, and is never taken for a mirror that is right."""
+    """A selection that matches nothing is reported, never taken for a mirror that is right."""
     with pytest.raises(UsageError, match="nothing to check"):
         await verify(here, **narrowed)
 
@@ -362,7 +362,7 @@ async def test_nothing_to_check_is_no_success(here: Rig, narrowed: dict[str, Any
 
 
 async def test_a_repair_of_what_the_archive_lost_stays_wrong(here: Rig) -> None:
-    """It says that the archive has no file now, now and the next time, until it comes back."""
+    """Every run says that the archive has no file now, until the file comes back."""
     product = stacks(here)[0]
     path = path_of(product)
     (here.root / path).unlink()
@@ -378,7 +378,7 @@ async def test_a_repair_of_what_the_archive_lost_stays_wrong(here: Rig) -> None:
 
 
 async def test_a_withdrawn_product_that_was_deleted_is_told_once(here: Rig) -> None:
-    """Nobody can download it again: a repair says so, and does not ask for ever."""
+    """Nobody can download it again: a repair says so, and does not retry forever."""
     product = stacks(here)[0]
     here.observatory.withdraw(product)
     await here.sync()
@@ -410,7 +410,7 @@ async def test_a_product_of_two_programs_is_repaired_once(
 
 
 async def test_another_content_at_the_archive_is_a_new_revision(here: Rig) -> None:
-    """What is repaired after the archive made it anew is that, and the mirror is right with it."""
+    """A repair after reprocessing downloads the new revision, and the mirror is right."""
     product = stacks(here)[0]
     (here.root / path_of(product)).unlink()
     here.observatory.rerun(product)
@@ -436,7 +436,7 @@ async def test_a_repair_that_is_refused_leaves_all_as_it_was(here: Rig) -> None:
 
 
 async def test_beside_a_running_mirror_nothing_is_found_that_is_not(rig: Rig) -> None:
-    """While files are published and reprocessed, no file is taken for wrong."""
+    """While files are published and reprocessed, none is reported as wrong."""
     await rig.sync()
     rig.observatory.reprocess(DEMO_NIGHT)
     syncing = asyncio.create_task(rig.sync())
@@ -450,7 +450,7 @@ async def test_beside_a_running_mirror_nothing_is_found_that_is_not(rig: Rig) ->
 
 
 def to_earlier_edition(path: Path) -> None:
-    """Make a catalog what the version before made it."""
+    """Turn a catalog into one of the previous version."""
     with closing(sqlite3.connect(path)) as db:
         for index in ("products_checked", "products_damaged", "products_by_night"):
             db.execute(f"DROP INDEX {index}")
@@ -470,7 +470,7 @@ def to_earlier_edition(path: Path) -> None:
 
 
 async def test_a_catalog_of_the_version_before_is_verified(here: Rig) -> None:
-    """Without times it looks at what it knows; a full check learns them; wrong files are found."""
+    """Without times the sizes are compared; a full check records times; damage is found."""
     path = here.root / STATE_DIR / CATALOG
     to_earlier_edition(path)
     await here.sync()
@@ -502,7 +502,7 @@ def checked_since(path: Path, at: str) -> int:
 
 
 def begun(path: Path) -> str | None:
-    """Give when the check that is under way began."""
+    """Return when the check that is under way began."""
     with closing(sqlite3.connect(path)) as db:
         row = db.execute(
             "SELECT started_at FROM verifications WHERE finished_at IS NULL"
@@ -517,7 +517,7 @@ def begun(path: Path) -> str | None:
     kept="what was found; no file that was right is read twice",
 )
 def test_a_killed_verification_goes_on_where_it_was(tmp_path: Path) -> None:
-    """After SIGKILL the rest is read and nothing again; wrong files found before are told, too."""
+    """After SIGKILL only the rest is read; wrong files found before are reported, too."""
     with served() as archive:
         program = {"image_types": [str(kind) for kind in ImageType]}
         settings = settings_file(tmp_path, api={"base_url": archive.url}, programs=[program])
@@ -600,7 +600,7 @@ def test_the_command_says_it_in_a_line_and_by_its_exit_code(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("how", ["sync", "backfill"])
 async def test_deleted_files_are_downloaded_in_the_next_run(here: Rig, how: str) -> None:
-    """What is gone of the nights that a run covers comes back in it, and is told."""
+    """Deleted files of the nights that a run covers are downloaded again, and reported."""
     before = here.files()
     gone = some(here, 3)
     for path in gone:
@@ -630,14 +630,14 @@ async def test_changed_files_are_reported_once_and_left_alone(
 
 
 async def test_nights_that_are_not_polled_are_not_looked_at(here: Rig) -> None:
-    """Whoever deleted old nights and mirrors only since a later one is left in peace."""
+    """Old nights that were deleted stay deleted if `since` is a later night."""
     (here.root / some(here, 1)[0]).unlink()
     here.programs = [{**one, "since": DEMO_NIGHT.plus(1).name} for one in here.programs]
     assert (await here.sync()).lost == 0
 
 
 async def test_an_unmounted_root_is_not_taken_for_deleted_files(here: Rig) -> None:
-    """Where the marker is gone, too, nothing is wanted again: the file system is not there."""
+    """If the marker is gone, too, nothing is wanted again: the file system is not mounted."""
     aside = here.root.with_name("aside")
     here.changes["mirror"] = {"state": here.root.with_name("state")}
     shutil.copytree(here.root / STATE_DIR, here.root.with_name("state"))
@@ -657,7 +657,7 @@ async def test_an_unmounted_root_is_not_taken_for_deleted_files(here: Rig) -> No
 
 
 async def stood(rig: Rig) -> tuple[dict[str, Any], str]:
-    """Give the status of the morning after the night, for a machine and as a person reads it."""
+    """Return the status on the morning after the night, as data and as text."""
     settings = rig.settings()
     async with open_existing_catalog(settings) as catalog:
         scope = Scope(programs=tuple(one.program for one in settings.selections))
@@ -716,7 +716,7 @@ async def test_a_withdrawn_file_that_is_gone_is_not_here_either(here: Rig) -> No
 
 
 def test_the_command_status_looks_at_files(tmp_path: Path) -> None:
-    """What was deleted a moment ago is named by the command, and not counted as here."""
+    """A file deleted a moment ago is named by the command, and not counted as here."""
     with served() as archive:
         settings = settings_file(tmp_path, api={"base_url": archive.url})
         asking = ("--config", settings, "status")

@@ -1,4 +1,4 @@
-"""Bad input ends the real command with the right exit code and a way out, and loses nothing."""
+"""Bad input ends the real command with the right exit code and a remedy, and loses nothing."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ BACKFILL = ("backfill", "--from", "20251001")
 
 @dataclass(frozen=True)
 class Case:
-    """A fault, and what the command has to say of it."""
+    """A fault, and what the command must say about it."""
 
     code: ExitCode
     said: tuple[str, ...]
@@ -60,22 +60,22 @@ class Case:
     arguments: tuple[str, ...] = ("sync",)
     environment: dict[str, str] = field(default_factory=dict)
     before: Callable[[Path], object] = lambda _: None
-    """What happens in the home before the run; the mirror is in its `winter`."""
+    """What is done in the home directory before the run; the mirror is in its `winter`."""
     unprivileged: bool = False
 
 
 def lock_root(home: Path) -> None:
-    """Let nobody write where downloads begin."""
+    """Make the directory of unfinished downloads unwritable."""
     (home / "winter" / STATE_DIR / "staging").chmod(0o500)
 
 
 def lock_mirror(home: Path) -> None:
-    """Let nobody look at the mirror's own directory."""
+    """Make the mirror's own directory inaccessible."""
     (home / "winter" / STATE_DIR).chmod(0o000)
 
 
 def lock_parent(home: Path) -> None:
-    """Let nobody look into a directory for a mirror."""
+    """Make the directory of a mirror inaccessible."""
     (home / "locked").mkdir(0o000)
 
 
@@ -96,17 +96,17 @@ def replace_root(home: Path) -> None:
 
 
 def without_programs(text: str) -> str:
-    """Take the programs away."""
+    """Remove the programs."""
     return text.partition("[[programs]]")[0]
 
 
 def drop_settings(home: Path) -> None:
-    """Take the settings away."""
+    """Remove the settings."""
     (home / "settings.toml").unlink()
 
 
 def break_catalog(home: Path) -> None:
-    """Make something else of the catalog."""
+    """Overwrite the catalog."""
     for path in (home / "winter" / STATE_DIR).glob("catalog.sqlite3*"):
         path.write_bytes(b"no database at all" * 100)
 
@@ -272,7 +272,7 @@ def archive() -> Iterator[Simulator]:
 
 @pytest.fixture(scope="module")
 def mirrored(archive: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a home whose `winter` is a mirror with all its products."""
+    """Return a home directory whose `winter` is a complete mirror."""
     home = tmp_path_factory.mktemp("mirrored")
     settings = settings_file(home, api={"base_url": archive.url})
     assert run("--config", settings, "sync", home=home).code == ExitCode.DONE
@@ -281,13 +281,13 @@ def mirrored(archive: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.fixture
 def home(mirrored: Path, tmp_path: Path) -> Path:
-    """Give a home with a copy of that mirror."""
+    """Return a home directory with a copy of that mirror."""
     shutil.copytree(mirrored / "winter", tmp_path / "winter")
     return tmp_path
 
 
 def files(root: Path) -> dict[str, str]:
-    """Give the SHA-256 of everything that was published."""
+    """Return the SHA-256 of everything that was published."""
     return {
         str(path.relative_to(root)): sha256_of_file(path)
         for path in root.rglob("*")
@@ -299,7 +299,7 @@ def files(root: Path) -> dict[str, str]:
 def test_a_fault_is_told_and_nothing_is_lost(
     name: str, archive: Simulator, mirrored: Path, home: Path
 ) -> None:
-    """The exit code is the contract's, the way out is named, no secret is, and the tree stays."""
+    """The exit code follows the contract, the remedy is named, no secret is, and the tree stays."""
     case = CASES[name]
     changes = dict(case.change)
     changes["api"] = {"base_url": archive.url, **changes.get("api", {})}
@@ -325,7 +325,7 @@ def test_a_fault_is_told_and_nothing_is_lost(
 
 
 def assert_no_secret(home: Path, text: str) -> None:
-    """Look for secrets in what was said, and in all that was written below the root."""
+    """Look for secrets in the output, and in everything that was written under the root."""
     assert not leaked(text, "hush-hush")
     for path in (home / "winter").rglob("*"):
         if path.is_file() and path.stat().st_mode & 0o400:
@@ -333,7 +333,7 @@ def assert_no_secret(home: Path, text: str) -> None:
 
 
 def test_a_line_that_is_not_utf8_is_told(tmp_path: Path) -> None:
-    """A file in another encoding is refused with the line to mend."""
+    """A file in another encoding is refused with the line to fix."""
     path = tmp_path / "latin.toml"
     path.write_bytes(f'[api]\npassword = "{PASSWORD}é"\n'.encode("latin-1"))
     said = run("--config", path, "status", home=tmp_path)
@@ -343,7 +343,7 @@ def test_a_line_that_is_not_utf8_is_told(tmp_path: Path) -> None:
 
 
 def test_a_status_before_the_first_run_says_so(tmp_path: Path) -> None:
-    """Where there is no mirror yet, the way to one is named, and none is made by looking."""
+    """If there is no mirror yet, the way to one is named, and none is created by asking."""
     said = run("--config", settings_file(tmp_path), "status", home=tmp_path)
     assert said.code == USAGE
     assert "there is no mirror in" in said.err
@@ -352,7 +352,7 @@ def test_a_status_before_the_first_run_says_so(tmp_path: Path) -> None:
 
 
 def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
-    """A second simulator says that the port is taken, and how to get another."""
+    """A second simulator says that the port is in use, and how to get another."""
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]
         said = run("simulate", "--port", str(port), home=tmp_path)
@@ -362,10 +362,10 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
 
 
 class Website(BaseHTTPRequestHandler):
-    """Something that speaks HTTP and is no archive: it has a page for everybody."""
+    """Something that speaks HTTP and is not an archive: it has a page for everybody."""
 
     def do_GET(self) -> None:
-        """Show the page, and in it where the visitor came from."""
+        """Send the page, with the URL that was requested in it."""
         self.send_response(200)
         self.end_headers()
         told = f"<html>You asked for {self.path} as {self.headers['Authorization']}</html>"
@@ -401,7 +401,7 @@ async def no_wait(seconds: float) -> None:
 async def test_a_server_that_cannot_be_reached_is_told(
     host: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nobody at the address, or no such address: told once, in short, and nothing is lost."""
+    """Nobody at the address, or no such address: reported once, briefly, and nothing is lost."""
     with ExitStack() as stack:
         unknown = "http://winter.invalid:82"
         address = stack.enter_context(nobody()) if host == "nobody" else unknown
@@ -419,7 +419,7 @@ async def test_a_server_that_cannot_be_reached_is_told(
 
 @pytest.mark.slow
 def test_the_real_command_gives_up_on_a_server(tmp_path: Path) -> None:
-    """The same as a command, with the waits it really makes before it gives up."""
+    """The same as a command, with its real waits before it gives up."""
     with nobody() as address:
         settings = settings_file(tmp_path, api={"base_url": address})
         said = run("--config", settings, "sync", home=tmp_path)

@@ -1,4 +1,4 @@
-"""Secrets: where they may come from, which place wins, and that they are never shown."""
+"""Secrets: where they may come from, which place takes precedence, and that none is shown."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_secrets_are_taken_from_the_first_place_that_has_them(
 def test_the_key_in_the_environment_is_one_programs(
     programs: list[str], named: str | None, expected: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """WINTER_API_KEY goes to the program it is for, and never to another one."""
+    """WINTER_API_KEY goes to the program that it is for, and never to another."""
     monkeypatch.setenv("WINTER_API_KEY", "of the environment")
     if named:
         monkeypatch.setenv("WINTER_API_PROGRAM", named)
@@ -127,7 +127,7 @@ def test_all_that_is_missing_is_told_at_once() -> None:
 def test_a_secret_file_that_cannot_be_used_is_told(
     content: bytes | None, told: str, tmp_path: Path
 ) -> None:
-    """A secret file that is absent, empty or something else is named, its content never is."""
+    """A secret file that is absent, empty or invalid is named, its content never."""
     path = tmp_path / "password"
     if content is not None:
         path.write_bytes(content)
@@ -140,7 +140,7 @@ def test_a_secret_file_that_cannot_be_used_is_told(
 
 
 def test_settings_and_credentials_show_no_secret() -> None:
-    """Whoever prints the settings or the credentials prints no secret with them."""
+    """Printing the settings or the credentials prints no secret."""
     settings = made(
         api={"user": USER, "password": PASSWORD},
         programs=[{"name": PROGRAM, "api_key": KEYS[PROGRAM]}],

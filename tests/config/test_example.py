@@ -1,4 +1,4 @@
-"""The annotated example of the settings says what the code says, and can be used as it stands."""
+"""The annotated example of the settings agrees with the code, and can be used as it is."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ NO_REGION = re.compile(r"^(# )?(targets|cones|rectangles) = \[\]$", re.MULTILINE
 
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Leave nothing of the developer's in the environment."""
+    """Remove the developer's variables from the environment."""
     for name in ("WINTER_SYNC_CONFIG", "WINTER_API_PROGRAM"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -58,7 +58,7 @@ def used(tmp_path: Path, text: str) -> Settings:
 
 
 def keys(name: str, *, commented: bool) -> dict[str, Any]:
-    """Give the keys of a table of the example that stand there commented, or those that do not."""
+    """Return the keys of a table of the example that are commented out, or that are not."""
     _, _, rest = re.sub(r"#(?! \w+ = ).*", "", TEXT).partition(f"[{name}]")
     body = re.split(r"^\[", rest, flags=re.MULTILINE)[0].removeprefix("]")
     pattern = r"^# (\w+ = .+)$" if commented else r"^(\w+ = .+)$"
@@ -76,7 +76,7 @@ def test_every_key_is_there(name: str) -> None:
 
 @pytest.mark.parametrize("name", TABLES)
 def test_every_default_is_the_codes(name: str) -> None:
-    """A key that has a default stands there commented out, with just that default."""
+    """A key that has a default is commented out, with exactly that default."""
     required = {"name": "2024A000"} if name == "programs" else {}
     shown = TABLES[name](**required, **keys(name, commented=True))
     with_defaults = {
@@ -98,7 +98,7 @@ def test_it_can_be_used_as_it_stands(tmp_path: Path) -> None:
 
 
 def test_it_can_be_used_with_every_key_set(tmp_path: Path) -> None:
-    """With every comment sign in front of a key taken away, the example is right as well."""
+    """The example is also right with every key uncommented."""
     text = KEY.sub("", TEXT)
     settings = used(tmp_path, text)
     assert text.count("\n# ") < TEXT.count("\n# ")
@@ -107,7 +107,7 @@ def test_it_can_be_used_with_every_key_set(tmp_path: Path) -> None:
 
 
 def test_its_regions_can_be_used(tmp_path: Path) -> None:
-    """The example's target, circle and box are right, name every key, and show the default."""
+    """The example's target, cone and rectangle are right, name every key, and show the default."""
     text = REGION.sub("", NO_REGION.sub("", TEXT))
     (program,) = used(tmp_path, text).programs
     kinds = [type(region) for region in program.selection.regions]
@@ -120,7 +120,7 @@ def test_its_regions_can_be_used(tmp_path: Path) -> None:
 def test_its_programs_in_the_environment_can_be_used(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The example's WINTER_SYNC_PROGRAMS can be put into an environment as it is."""
+    """The example's WINTER_SYNC_PROGRAMS can be used in an environment as it is."""
     found = re.search(r"WINTER_SYNC_PROGRAMS='(.+)'", TEXT)
     assert found is not None
     monkeypatch.setenv("WINTER_SYNC_PROGRAMS", found[1])

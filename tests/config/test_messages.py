@@ -1,4 +1,4 @@
-"""Complaints: all that is wrong with the settings is told in their words, and never a secret."""
+"""Messages: faults of the settings are described in their words, without any secret."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", FAULTS)
 def test_a_fault_is_told_in_the_words_of_the_file(text: str, tmp_path: Path) -> None:
-    """Each thing that is wrong is told where it stands, with a remedy, and no traceback."""
+    """Each fault is reported with its place and a remedy, and without a traceback."""
     with pytest.raises(UsageError) as raised:
         load_settings(write(tmp_path, text))
     for piece in FAULTS[text]:
@@ -104,7 +104,7 @@ def test_a_fault_shows_no_secret(text: str, tmp_path: Path) -> None:
 
 
 def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
-    """Whoever has three keys wrong learns of all three, each on a line of its own."""
+    """Three wrong keys are all reported, each on a line of its own."""
     text = "[api]\nconections = 1\n[mirror]\nmin_free = 'x'\n[http]\nlisten = ''\n"
     with pytest.raises(UsageError) as raised:
         load_settings(write(tmp_path, text))
@@ -117,7 +117,7 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
 
 
 def test_an_unknown_key_of_a_rhythm_is_named(tmp_path: Path) -> None:
-    """The nearest known one is offered there as well."""
+    """The nearest known key is suggested there as well."""
     file = tmp_path / "winter-sync.toml"
     file.write_text("[schedule.types.raw]\npol_every = 60\n")
     with pytest.raises(UsageError, match=r"schedule\.types\.raw\.pol_every.*mean poll_every"):
@@ -125,7 +125,7 @@ def test_an_unknown_key_of_a_rhythm_is_named(tmp_path: Path) -> None:
 
 
 def test_an_unknown_type_of_a_rhythm_is_named(tmp_path: Path) -> None:
-    """So is an image type that is none."""
+    """So is an unknown image type."""
     file = tmp_path / "winter-sync.toml"
     file.write_text("[schedule.types.stak]\npoll_every = 60\n")
     with pytest.raises(UsageError, match=r"'stak' is not known; did you mean stack"):

@@ -1,4 +1,4 @@
-"""Which files others may read or change is told, with the command that ends it."""
+"""Files that others may read or change are reported, with the command that prevents it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ SOMEBODY = 65534
 
 
 def followed(remedy: str) -> None:
-    """Do what a remedy says; we are the user that it is for."""
+    """Follow a remedy, as the user whom it is for."""
     command = remedy.removeprefix("Run `").removesuffix("`.").replace("sudo ", "")
     subprocess.run(["/bin/sh", "-c", command], check=True)  # noqa: S603 - what a user would do
 
 
 @given(mode=MODES, secret=st.booleans())
 def test_what_others_may_do_is_told_for_every_mode(mode: int, *, secret: bool) -> None:
-    """A secret must not be readable, nothing must be writable by others; the remedy ends that."""
+    """Others must not read a secret or write any file; the remedy prevents it."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory, "a file; touch $HOME")
         path.touch()
@@ -60,7 +60,7 @@ def test_a_secret_that_all_can_read(tmp_path: Path) -> None:
 
 @ONLY_ROOT
 def test_a_file_of_another_user(tmp_path: Path) -> None:
-    """Whoever owns a file can change it, whatever its mode, unless that is root or we."""
+    """The owner of a file can change it, whatever its mode; root and we are trusted."""
     path = tmp_path / "password"
     path.touch()
     path.chmod(0o600)
@@ -84,7 +84,7 @@ def test_a_file_of_another_user(tmp_path: Path) -> None:
     ],
 )
 def test_a_file_that_root_lends_us(mode: int, group: int, told: str) -> None:
-    """A file of root that our own group may read is in order; one that others may is not."""
+    """A file of root's that our own group may read is fine; one that others may read is not."""
     with tempfile.TemporaryDirectory() as directory:
         Path(directory).chmod(0o755)
         path = Path(directory, "password")

@@ -1,4 +1,4 @@
-"""Settings: where they may come from and which place wins, what is refused, what is never shown."""
+"""Settings: where they may come from, which place takes precedence, what is refused or hidden."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_what_is_given_wins_over_the_environment_over_the_file(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Each key is taken from the first place that has it, whatever the others say of its table."""
+    """Each key is taken from the first place that has it, whatever else its table has elsewhere."""
     monkeypatch.setenv("WINTER_SYNC_API__CONNECTIONS", "2")
     monkeypatch.setenv("WINTER_SYNC_API__QUERY_TIMEOUT", "2s")
     path = write(tmp_path, '[api]\nconnections = 3\nquery_timeout = "3s"\nsilence_timeout = "3s"\n')
@@ -68,7 +68,7 @@ def test_what_is_given_wins_over_the_environment_over_the_file(
 def test_programs_come_from_the_environment_as_json(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """WINTER_SYNC_PROGRAMS stands for all programs of the file, with lists and tables in it."""
+    """WINTER_SYNC_PROGRAMS replaces all programs of the file, including lists and tables."""
     program = {
         "name": OTHER_PROGRAM,
         "image_types": ["raw", "stack", "raw"],
@@ -87,7 +87,7 @@ def test_programs_come_from_the_environment_as_json(
 
 
 def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A variable that is set to nothing, as container files do, leaves the file's value."""
+    """An empty variable, as in container files, leaves the value of the file."""
     monkeypatch.setenv("WINTER_SYNC_MIRROR__ROOT", "")
     monkeypatch.setenv("WINTER_SYNC_PROGRAMS", "")
     settings = load_settings(write(tmp_path, f'[mirror]\nroot = "/data"\n{ONE_PROGRAM}'))
@@ -96,7 +96,7 @@ def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 
 def test_what_kubernetes_sets_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beside a service called winter-sync, its variables do not keep a mirror from starting."""
+    """The variables that Kubernetes sets for a service called winter-sync are ignored."""
     for name in ("SERVICE_HOST", "SERVICE_PORT_HTTP", "PORT", "PORT_8765_TCP_ADDR"):
         monkeypatch.setenv(f"WINTER_SYNC_{name}", "tcp://10.0.0.1:8765")
     assert load_settings().http.listen == "127.0.0.1:8765"
@@ -118,7 +118,7 @@ def test_the_clients_own_program_is_used_where_none_is_named(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    """WINTER_API_PROGRAM alone makes a program; it adds none to those of another place."""
+    """WINTER_API_PROGRAM alone defines a program; it adds none to those defined elsewhere."""
     monkeypatch.setenv("WINTER_API_PROGRAM", OTHER_PROGRAM)
     if environment is not None:
         monkeypatch.setenv("winter_sync_programs", environment)
@@ -130,7 +130,7 @@ def test_the_clients_own_program_is_used_where_none_is_named(
 def test_settings_made_directly_are_what_is_given(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Neither environment nor file reach settings that the code makes for itself."""
+    """Neither environment nor file affect settings that the code constructs."""
     monkeypatch.setenv("WINTER_SYNC_API__CONNECTIONS", "2")
     monkeypatch.setenv("WINTER_SYNC_CONFIG", str(write(tmp_path, "[api]\nconnections = 3\n")))
     assert Settings().api.connections == 4
@@ -140,7 +140,7 @@ def test_settings_made_directly_are_what_is_given(
 def test_the_first_file_that_is_there_is_read(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A file is looked for where --config, $WINTER_SYNC_CONFIG, $XDG_CONFIG_HOME and ~ say."""
+    """The file is sought by --config, $WINTER_SYNC_CONFIG, $XDG_CONFIG_HOME and ~."""
     places = [
         tmp_path / "home/.config/winter-sync/winter-sync.toml",
         tmp_path / "xdg/winter-sync/winter-sync.toml",
@@ -159,14 +159,14 @@ def test_the_first_file_that_is_there_is_read(
 
 
 def test_a_home_that_nobody_knows_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Under a user without a home, as in a container, there just is no file of the user's."""
+    """A user without a home directory, as in a container, simply has no file."""
     monkeypatch.delenv("HOME")
     with mock.patch("pwd.getpwuid", side_effect=KeyError):
         assert load_settings().api.connections == 4
 
 
 def test_paths_are_absolute_and_know_the_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A path may begin with ~, and does not change its meaning with the working directory."""
+    """A path may start with ~, and does not depend on the working directory."""
     monkeypatch.setenv("HOME", "/home/observer")
     mirror = load_settings(None, {"mirror": {"root": "~/winter", "state": "state"}}).mirror
     assert str(mirror.root) == "/home/observer/winter"
@@ -175,7 +175,7 @@ def test_paths_are_absolute_and_know_the_home(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
-    """A file written by an editor that begins it with a byte order mark is read."""
+    """A file that an editor has given a byte order mark is read."""
     path = tmp_path / "winter-sync.toml"
     path.write_bytes(b"\xef\xbb\xbf[api]\nconnections = 3\n")
     assert load_settings(path).api.connections == 3
@@ -210,7 +210,7 @@ def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
 def test_a_wrong_variable_is_told(
     variable: str, value: str, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A variable that is misspelt or does not fit is told, without any secret in it."""
+    """A misspelt or invalid variable is reported, without any secret."""
     monkeypatch.setenv(variable, value)
     with pytest.raises(UsageError) as raised:
         load_settings()
@@ -220,7 +220,7 @@ def test_a_wrong_variable_is_told(
 
 
 def test_a_line_that_is_not_utf8_is_told(tmp_path: Path) -> None:
-    """The line with the foreign byte is named, and nothing of the file is shown."""
+    """The line with the invalid byte is named, and nothing of the file is shown."""
     path = tmp_path / "winter-sync.toml"
     path.write_bytes(f"[api]{SECRETS}# caf".encode() + b"\xe9\n")
     with pytest.raises(UsageError, match="line 4 is not UTF-8") as raised:
@@ -230,7 +230,7 @@ def test_a_line_that_is_not_utf8_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("what", ["absent", "a directory"])
 def test_a_settings_file_that_is_none_is_told(what: str, tmp_path: Path) -> None:
-    """A file that --config names must be there, and be a file."""
+    """The file named by --config must exist, and be a regular file."""
     path = tmp_path if what == "a directory" else tmp_path / "absent.toml"
     with pytest.raises(UsageError, match=r"settings file .*: (not found|is a directory)") as raised:
         load_settings(path)
@@ -245,7 +245,7 @@ json_values = st.recursive(
 
 
 def tables_of(section: type[Section]) -> st.SearchStrategy[dict[str, Any]]:
-    """Give tables with keys that are known and values that may be anything."""
+    """Return tables with known keys and arbitrary values."""
     return st.dictionaries(st.sampled_from([*section.model_fields]), json_values)
 
 
@@ -322,7 +322,7 @@ types = { raw = { sweep_every = "3d" }, diff = { poll_every = "1m" } }
 def test_the_nearest_rhythm_counts(
     tmp_path: Path, program: str, image_type: ImageType, expected: PollSchedule
 ) -> None:
-    """A type of a program goes before the program, that before the type, and that before all."""
+    """A type of a program takes precedence over the program, then the type, then all."""
     file = tmp_path / "winter-sync.toml"
     file.write_text(RHYTHMS)
     subject = Subject(program, Instrument.WINTER, image_type)
@@ -331,7 +331,7 @@ def test_the_nearest_rhythm_counts(
 
 @pytest.mark.parametrize("text", ["stall_after = 60", 'stall_after = "10m"'])
 def test_a_long_wait_is_no_stall(tmp_path: Path, text: str) -> None:
-    """What may take ten minutes must not be taken for a stall within them."""
+    """A wait of ten minutes must not count as a stall before they are over."""
     file = tmp_path / "winter-sync.toml"
     file.write_text(f"[daemon]\n{text}\n")
     with pytest.raises(UsageError, match=r"stall_after must be longer than api\.first_byte"):
