@@ -22,7 +22,7 @@ PLACES = (
     "sync/test_engine.py",
     *("tree/test_disks.py", "tree/test_file_systems.py", "tree/test_tree.py"),
     *("tree/test_known_roots.py", "tree/test_hostile_disk.py"),
-    "cli/test_verify.py",
+    "maintenance/test_verification.py",
     "daemon",
 )
 FAULTS = "the faults, from the markers of the tests"
