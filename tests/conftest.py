@@ -45,12 +45,12 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def download_log() -> DownloadLog:
-    """Give a note of what was downloaded from `rig`."""
+    """Return a note of what was downloaded from `rig`."""
     return DownloadLog()
 
 
 @pytest.fixture
 async def rig(tmp_path: Path, download_log: DownloadLog) -> AsyncIterator[Rig]:
-    """Give a mirror, yet empty, of the demonstration night, settled, at a tiny scale."""
+    """Return a mirror, yet empty, of the demonstration night, settled, at a tiny scale."""
     async with Simulator(Observatory(demo_universe()), faults=download_log) as simulator:
         yield Rig(simulator, tmp_path / "winter")

@@ -79,7 +79,7 @@ def main() -> int:
 
 
 def _prepare(home: Path) -> None:
-    """Give the client a home and a keyring of its own; must precede its import."""
+    """Set up a home and a keyring for the client alone; call this before its import."""
     os.environ.update(HOME=str(home), WINTER_API_LOCAL="1", NO_PROXY="127.0.0.1")
     os.chdir(home)
     logging.disable(logging.ERROR)
@@ -317,7 +317,7 @@ class Session:
         self.checks.that(fresh().get_programs() == [], "cleared credentials are gone")
 
     def query(self, by: str, **asked: Any) -> Any:  # noqa: ANN401 - a DataFrame
-        """Give the rows of one of the client's four queries."""
+        """Return the rows of one of the client's four queries."""
         call = getattr(self.client, f"query_images_by_{by}")
         with redirect_stdout(io.StringIO()):
             _, rows = call(**{"program_name": PROGRAM} | SPAN | asked)

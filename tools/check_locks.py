@@ -15,7 +15,7 @@ PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)", re.MULTILINE)
 
 
 def locked(name: str) -> dict[str, set[str]]:
-    """Give the versions that a lock holds, by package."""
+    """Return the versions that a lock holds, by package."""
     found: dict[str, set[str]] = {}
     for package, version in PINNED.findall((ROOT / "locks" / name).read_text()):
         found.setdefault(canonicalize_name(package), set()).add(version)
@@ -23,7 +23,7 @@ def locked(name: str) -> dict[str, set[str]]:
 
 
 def complaints() -> list[str]:
-    """Give every requirement that a lock does not fulfil."""
+    """Return every requirement that a lock does not fulfil."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     groups = project["dependency-groups"]
     wanted = {

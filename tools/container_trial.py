@@ -86,7 +86,7 @@ class Buildah:
     driver: str
 
     def command(self, *arguments: str) -> list[str]:
-        """Give a command line."""
+        """Return a command line."""
         places = ["--root", f"{self.work}/images", "--runroot", f"{self.work}/running"]
         return ["buildah", *places, "--storage-driver", self.driver, *arguments]
 
@@ -95,7 +95,7 @@ class Buildah:
         return _said(self.command(*arguments))
 
     def image(self, name: str) -> dict[str, Any]:
-        """Give what an image says of itself, as a container engine sees it."""
+        """Return what an image says of itself, as a container engine sees it."""
         found: dict[str, Any] = json.loads(self.say("inspect", "--type", "image", name))["Docker"]
         return found
 
@@ -124,7 +124,7 @@ class Container:
         return self.buildah.say("run", *options, self.name, "--", *command)
 
     def strictly(self, *command: str, volume: Path, environment: Mapping[str, str]) -> list[str]:
-        """Give the command line that runs a command as process 1, a stranger, read-only."""
+        """Return the command line that runs a command as process 1, a stranger, read-only."""
         settings = [*self.config["Env"], *(f"{name}={text}" for name, text in environment.items())]
         given = {"root": self.root, "data": volume, "user": STRANGER, "secrets": self._secrets}
         assigned = "".join(f"{name}={shlex.quote(str(text))}\n" for name, text in given.items())
@@ -163,7 +163,7 @@ def _said(command: list[str]) -> str:
 
 
 def look(found: Mapping[str, Any], version: str) -> None:
-    """Make sure that an image says of itself what it should."""
+    """Check that an image says of itself what it should."""
     config = found["config"]
     title = {name.rpartition(".")[2]: text for name, text in config["Labels"].items()}
     hold(title["title"] == "winter-sync", "it has no title")
@@ -178,7 +178,7 @@ def look(found: Mapping[str, Any], version: str) -> None:
 
 
 def parts(root: Path) -> dict[str, int]:
-    """Give the bytes of the image by what they are for."""
+    """Return the bytes of the image by what they are for."""
     (packages,) = (root / "opt/winter-sync/lib").glob("python3*/site-packages")
     sizes = {place.name: _bytes(place) for place in packages.iterdir()}
     sizes["numpy"] += sizes.pop("numpy.libs", 0)
@@ -195,7 +195,7 @@ def _bytes(place: Path) -> int:
 
 
 def leftovers(root: Path) -> None:
-    """Make sure that nothing of the building is in the files of an image."""
+    """Check that nothing of the building is in the files of an image."""
     places = ("etc/pip.conf", "run/secrets", "build", "root/.cache", "root/.config")
     found = [place for place in places if (root / place).exists()]
     tools = [place.name for place in (root / "opt/winter-sync/bin").glob("pip*")]
@@ -240,7 +240,7 @@ class Observatory:
     url: str
 
     def differing(self, root: Path) -> list[str]:
-        """Give what a tree lacks or has otherwise, and what it has too much."""
+        """Return what a tree lacks or has otherwise, and what it has too much."""
         wanted = {below: entry["sha256"] for below, entry in self._products().items()}
         here = {
             str(path.relative_to(root)): path
@@ -255,7 +255,7 @@ class Observatory:
         )
 
     def count(self) -> int:
-        """Give how many files there are to be had."""
+        """Return how many files there are to be had."""
         return len(self._products())
 
     def _products(self) -> dict[str, dict[str, Any]]:
@@ -290,7 +290,7 @@ def observatory(container: Container) -> Iterator[Observatory]:
 
 
 def settings(url: str, port: int) -> dict[str, str]:
-    """Give the environment that mirrors all of a simulated observatory."""
+    """Return the environment that mirrors all of a simulated observatory."""
     everything = {"image_types": TYPES, "instruments": ["winter", "spring"]}
     programs = [{"name": name, **everything} for name in ("2024A000", "2025B001")]
     return {
@@ -318,7 +318,7 @@ def try_sync(container: Container, sky: Observatory) -> None:
 
 
 def _only_ours(volume: Path) -> None:
-    """Make sure that a volume holds the mirror and the memory of its root, and nothing else."""
+    """Check that a volume holds the mirror and the memory of its root, and nothing else."""
     names = sorted(place.name for place in volume.iterdir())
     hold(names == [".state", "winter"], f"the volume holds {names}")
     foreign = [place for place in volume.rglob("*") if place.lstat().st_uid != STRANGER]
@@ -362,13 +362,13 @@ def _well(health: list[str]) -> bool:
 
 
 def _number_one(process: subprocess.Popen[bytes]) -> int:
-    """Give the number by which we know the process that is number 1 where it lives."""
+    """Return the number by which we know the process that is number 1 where it lives."""
     (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     return int(child)
 
 
 def free_port() -> int:
-    """Give a port of the loopback address that nobody listens on."""
+    """Return a port of the loopback address that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
         return port

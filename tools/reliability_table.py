@@ -68,7 +68,7 @@ def _title(item: pytest.Item) -> str:
 
 
 def collected() -> dict[str, list[Row]]:
-    """Give the rows of the tests, by the first line of their file."""
+    """Return the rows of the tests, by the first line of their file."""
     collector = Collector()
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
@@ -81,7 +81,7 @@ def collected() -> dict[str, list[Row]]:
 
 
 def faults_table() -> str:
-    """Give what is survived, file by file."""
+    """Return what is survived, file by file."""
     parts = []
     for title, rows in collected().items():
         parts.append(f"**{title}**\n")
@@ -91,7 +91,7 @@ def faults_table() -> str:
 
 
 def kinds_table() -> str:
-    """Give what the simulator can do."""
+    """Return what the simulator can do."""
     sys.path.insert(0, str(ROOT))
     from winter_sync.simulator.faults.script import KINDS as known  # noqa: N811, PLC0415 - see above
 
@@ -109,7 +109,7 @@ def _table(head: tuple[str, ...], rows: Sequence[tuple[str | None, ...]]) -> str
 
 
 def written(page: str) -> str:
-    """Give the page with its tables as they should be."""
+    """Return the page with its tables as they should be."""
     for name, table in ((FAULTS, faults_table()), (KINDS, kinds_table())):
         begin, end = f"<!-- begin: {name} -->\n", f"<!-- end: {name} -->"
         before, found, rest = page.partition(begin)

@@ -86,7 +86,7 @@ class Machine:
     figures: dict[str, object] = field(default_factory=dict)
 
     def command(self, *arguments: str, outward: bool = False) -> list[str]:
-        """Give the command line that runs a command there; `outward` with our network."""
+        """Return the command line that runs a command there; `outward` with our network."""
         network = [] if outward else ["--net"]
         enter = ["nsenter", f"--target={self.pid}", "--mount", "--pid", "--uts", "--ipc"]
         clean = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "TERM=dumb"]
@@ -122,7 +122,7 @@ class Machine:
         hold(status == 0 and not left, f"failed at a terminal: {said!r}")
 
     def show(self, name: str, unit: str = "winter-sync") -> str:
-        """Give a property of a unit."""
+        """Return a property of a unit."""
         return self.say("systemctl", "show", "--value", f"--property={name}", unit)
 
     def is_in(self, state: str, unit: str = "winter-sync") -> bool:
@@ -130,7 +130,7 @@ class Machine:
         return f"{self.show('ActiveState', unit)} {self.show('SubState', unit)}" == state
 
     def journal(self, unit: str = "winter-sync") -> str:
-        """Give all that a unit has said."""
+        """Return all that a unit has said."""
         return self.say("journalctl", "--output=cat", "--no-pager", f"--unit={unit}")
 
     def set(self, key: str, value: str) -> None:
@@ -351,7 +351,7 @@ def backfills(machine: Machine) -> None:
 
 
 def moves(machine: Machine) -> None:
-    """Give it another root by the lines of the document."""
+    """Move it to another root by the lines of the document."""
     machine.set("root", '"/srv/archive/winter"')
     machine.say("sh", "-euc", MOVE)
     until("a mirror elsewhere", lambda: machine.files("/srv/archive/winter") > 0)

@@ -21,7 +21,7 @@ class TrialError(Exception):
 
 
 def hold(promise: bool, otherwise: str) -> None:  # noqa: FBT001 - it reads as a sentence
-    """Make sure of a promise.
+    """Check a promise.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def wait_for(look: Callable[[], T | None], in_vain: Callable[[], str], patience:
     Parameters
     ----------
     look
-        Gives what is waited for; nothing, or something false, while it is not there.
+        Returns what is waited for; nothing, or something false, while it is not there.
     in_vain
         Says what is wrong if it does not come.
     patience

@@ -19,7 +19,7 @@ SINCE = datetime(2026, 3, 28, 12, 0, tzinfo=UTC)
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Give a root that was prepared."""
+    """Return a root that was prepared."""
     (tmp_path / STATE_DIR).mkdir()
     return tmp_path
 

@@ -49,14 +49,14 @@ class Process:
         self._manager = manager
 
     def told(self, message: str) -> list[str]:
-        """Give what systemd is told up to a message; waits for it."""
+        """Return what systemd is told up to a message; waits for it."""
         heard: list[str] = []
         while not heard or message not in heard[-1].splitlines():
             heard.append(self._manager.recv(4096).decode())
         return heard
 
     def told_next(self) -> list[str]:
-        """Give the lines of the next message to systemd."""
+        """Return the lines of the next message to systemd."""
         return self._manager.recv(4096).decode().splitlines()
 
     def told_so_far(self) -> None:

@@ -50,7 +50,7 @@ def flip(path: Path) -> None:
 
 
 def files(rig: DaemonRig) -> list[Path]:
-    """Give all files of the tree."""
+    """Return all files of the tree."""
     return [rig.root / path for path in sorted(rig.files())]
 
 

@@ -148,7 +148,7 @@ class Manager:
         self.notifier = SystemdNotifier(path)
 
     def heard(self) -> list[str]:
-        """Give what was said since the last time, without the status."""
+        """Return what was said since the last time, without the status."""
         found = []
         with self._socket.dup() as listening, suppress(BlockingIOError):
             while True:
@@ -162,7 +162,7 @@ class Manager:
 
 @pytest.fixture
 def manager(tmp_path: Path) -> Iterator[Manager]:
-    """Give a service manager."""
+    """Return a service manager."""
     manager = Manager(tmp_path)
     yield manager
     manager.close()

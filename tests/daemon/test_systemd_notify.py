@@ -31,7 +31,7 @@ class Manager:
         self.socket.bind(address.replace("@", "\0", 1))
 
     def received(self) -> str | None:
-        """Give the oldest message that was not asked for yet."""
+        """Return the oldest message that was not asked for yet."""
         try:
             return self.socket.recv(65536, socket.MSG_DONTWAIT).decode()
         except BlockingIOError:
@@ -40,7 +40,7 @@ class Manager:
 
 @pytest.fixture(params=["path", "abstract"])
 def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Manager]:
-    """Give a service manager that listens at a path, and one at an abstract name."""
+    """Return a service manager that listens at a path, and one at an abstract name."""
     abstract = f"@winter-sync/test/{uuid.uuid4()}"
     listening = Manager(abstract if request.param == "abstract" else str(tmp_path / "notify"))
     with listening.socket:

@@ -56,7 +56,7 @@ class Watched:
 
 @pytest.fixture
 def watched() -> Watched:
-    """Give watchdog that expect nothing yet."""
+    """Return a watchdog that expects nothing yet."""
     return Watched()
 
 

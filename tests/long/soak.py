@@ -98,7 +98,7 @@ class Life:
 
 
 def resident() -> int:
-    """Give the bytes of memory that this process has in use now."""
+    """Return the bytes of memory that this process has in use now."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
@@ -116,7 +116,7 @@ class Archive:
             return datetime.fromisoformat((await answer.json())["now"])
 
     async def truth(self) -> dict[str, str]:
-        """Give the SHA-256 of every file it has, by its path in a tree."""
+        """Return the SHA-256 of every file it has, by its path in a tree."""
         async with self._session.get(f"{self.url}/simulator/manifest") as answer:
             products = (await answer.json())["products"]
         return {
@@ -174,7 +174,7 @@ async def archive(*arguments: str) -> AsyncIterator[tuple[Archive, dict[str, int
 
 
 def settings_of(url: str, root: Path) -> Settings:
-    """Give the settings of a mirror of everything."""
+    """Return the settings of a mirror of everything."""
     everything = {"image_types": list(ImageType), "instruments": list(Instrument)}
     names = ("query_timeout", "first_byte_timeout", "silence_timeout")
     return settings_module.load_settings(
@@ -225,7 +225,7 @@ async def live(nights: int, root: Path, source: Archive) -> dict[str, Any]:
 
 
 def files_of(root: Path) -> dict[str, str]:
-    """Give the SHA-256 of every file in the tree."""
+    """Return the SHA-256 of every file in the tree."""
     return {
         str(path.relative_to(root)): sha256_of_file(path)
         for path in root.rglob("*")
@@ -234,7 +234,7 @@ def files_of(root: Path) -> dict[str, str]:
 
 
 def left_over(root: Path) -> list[str]:
-    """Give what is left in staging."""
+    """Return what is left in staging."""
     return [path.name for path in (root / STATE_DIR / "staging").rglob("*") if path.is_file()]
 
 

@@ -20,7 +20,7 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Record:
 
 
 def lived(directory: Path) -> Record:
-    """Give how the three days went."""
+    """Return how the three days went."""
     time = DrivenTime(EVENING)
     records: list[Record] = []
 

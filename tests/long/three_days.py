@@ -64,12 +64,12 @@ class Weather(Faults):
         return None
 
     def listing(self, call: Call, body: dict[str, object]) -> dict[str, object]:
-        """Note the end of a poll."""
+        """Record the end of a poll."""
         self._under_way[_subject(call)] -= 1
         return body
 
     async def before_zip(self, call: Call) -> Answer | None:
-        """Note what is downloaded."""
+        """Record what is downloaded."""
         self.downloads.append(call.savepaths)
         return None
 
@@ -113,7 +113,7 @@ async def three_days(time: DrivenTime, directory: Path) -> Record:
 
 
 def wanted(rig: DaemonRig) -> list[Product]:
-    """Give what must be here: what the settings of its time asked for, listed long enough."""
+    """Return what must be here: what the settings of its time asked for, listed long enough."""
     entries = [entry for entry in rig.observatory.entries() if entry.holding.listed_at <= SETTLED]
     return [
         entry.product

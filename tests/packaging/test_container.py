@@ -74,19 +74,19 @@ def stages() -> list[list[Instruction]]:
 
 
 def only(word: str) -> Instruction:
-    """Give the one instruction with this word in the final stage."""
+    """Return the one instruction with this word in the final stage."""
     (found,) = (one for one in stages()[-1] if one.word == word)
     return found
 
 
 def environment() -> dict[str, str]:
-    """Give what the final stage sets in the environment."""
+    """Return what the final stage sets in the environment."""
     return dict(pair.split("=", 1) for pair in only("ENV").rest.split())
 
 
 @pytest.fixture(scope="module")
 def compose() -> Yaml:
-    """Give compose.yaml as it is read without anything in the environment."""
+    """Return compose.yaml as it is read without anything in the environment."""
     text = (CHECKOUT / "compose.yaml").read_text()
     found: Yaml = yaml.safe_load(re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text))
     return found
@@ -94,7 +94,7 @@ def compose() -> Yaml:
 
 @pytest.fixture
 def service(compose: Yaml) -> Yaml:
-    """Give the one service."""
+    """Return the one service."""
     found: Yaml
     (found,) = compose["services"].values()
     return found

@@ -39,13 +39,13 @@ THEIR_OWN = {
 
 
 def service(unit: str) -> list[tuple[str, str]]:
-    """Give the directives of the [Service] section, in their order."""
+    """Return the directives of the [Service] section, in their order."""
     section = unit.partition("[Service]\n")[2].partition("\n[")[0]
     return DIRECTIVE.findall(section)
 
 
 def value(unit: str, name: str) -> str:
-    """Give the value of a directive that stands once in a unit."""
+    """Return the value of a directive that stands once in a unit."""
     (found,) = [value for key, value in DIRECTIVE.findall(unit) if key == name]
     return str(found)
 

@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def archive() -> Iterator[ArchiveProcess]:
-    """Give an archive that all kills of this module share."""
+    """Return an archive that all kills of this module share."""
     with ArchiveProcess() as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def truth(archive: ArchiveProcess) -> Mapping[str, str]:
-    """Give what must be in the tree in the end."""
+    """Return what must be in the tree in the end."""
     return archive.truth()
 
 
 @pytest.fixture(scope="module")
 def mirrors(archive: ArchiveProcess) -> Iterator[KillableMirrors]:
-    """Give the maker of mirrors that die."""
+    """Return the maker of mirrors that die."""
     with KillableMirrors(archive.url) as running:
         yield running

@@ -57,7 +57,7 @@ class ArchiveProcess:
             return found
 
     def truth(self) -> dict[str, str]:
-        """Give the SHA-256 of all that the archive has, by the path it belongs to."""
+        """Return the SHA-256 of all that the archive has, by the path it belongs to."""
         return {
             entry["savepath"].split("/", 4)[4]: entry["sha256"]
             for entry in self.ask("manifest")["products"]
@@ -103,7 +103,7 @@ class KillableMirrors:
         return bool(answer["killed"])
 
     def asked(self, root: Path) -> int:
-        """Give how many products the last run that came to its end asked for."""
+        """Return how many products the last run that came to its end asked for."""
         return int(root.with_suffix(".asked").read_text())
 
     def _settings(self, root: Path) -> dict[str, Any]:

@@ -41,13 +41,13 @@ def settings_of(archive: Simulator, home: Path) -> Path:
 
 
 def published(home: Path) -> set[str]:
-    """Give the names of all files in the tree."""
+    """Return the names of all files in the tree."""
     root = home / "winter"
     return {path.name for path in root.rglob("*") if path.is_file() and STATE_DIR not in path.parts}
 
 
 def listed(archive: Simulator) -> set[str]:
-    """Give the names of all files that the archive lists for these settings, and has."""
+    """Return the names of all files that the archive lists for these settings, and has."""
     observatory = archive.observatory
     products = observatory.products("2024A000", Instrument.WINTER)
     now = observatory.clock.now()
@@ -55,7 +55,7 @@ def listed(archive: Simulator) -> set[str]:
 
 
 def plain(said: Said) -> str:
-    """Give what was drawn, without what moves the cursor or colours."""
+    """Return what was drawn, without what moves the cursor or colours."""
     return CONTROL.sub("", said.out)
 
 
@@ -69,7 +69,7 @@ class Interrupter(DownloadLog):
         self.ended = threading.Event()
 
     async def before_zip(self, call: Call) -> Answer | None:
-        """Note a download; the one that was chosen is answered when its client is gone."""
+        """Record a download; the one that was chosen is answered when its client is gone."""
         await super().before_zip(call)
         if len(self.downloads) == self._at:
             self._keyboard.interrupt()

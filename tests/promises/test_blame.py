@@ -19,7 +19,7 @@ KINDS = st.tuples(
 
 
 def candidate(kind: tuple[str, Instrument, ImageType], number: int) -> Candidate:
-    """Give a candidate of a program, camera and type."""
+    """Return a candidate of a program, camera and type."""
     program, instrument, image_type = kind
     directory = image_type.for_camera(instrument).directory
     savepath = f"/data/loki/data/{instrument}/20251023/{directory}/{number}.fits"

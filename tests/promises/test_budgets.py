@@ -48,7 +48,7 @@ ATTACKS = [
 
 
 def written_by_us() -> int:
-    """Give how many bytes this process has written so far, to any file or socket."""
+    """Return how many bytes this process has written so far, to any file or socket."""
     counters = Path("/proc/self/io").read_text().split()
     return int(counters[counters.index("wchar:") + 1])
 

@@ -68,7 +68,7 @@ async def watched(rig: FaultyRig, one: Product, span: timedelta = DAY_AND_A_QUAR
 
 
 def settled(rig: FaultyRig, one: Product) -> list[Published | Failed]:
-    """Give what became of a product, each time it was told."""
+    """Return what became of a product, each time it was told."""
     outcomes = [event.outcome for event in rig.events if isinstance(event, ProductFinished)]
     return [
         outcome

@@ -79,9 +79,9 @@ async def test_a_poisoned_product_waits_alone(
 
 
 async def _next_pause(rig: FaultyRig, savepath: str) -> timedelta:
-    """Make sure that it is left alone until its time has come, and is then asked for alone.
+    """Check that it is left alone until its time has come, and is then asked for alone.
 
-    Gives how long it had to wait.
+    Returns how long it had to wait.
     """
     before, not_before = rig.retry_of(savepath)
     pause = not_before - rig.observatory.clock.now()

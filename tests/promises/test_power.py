@@ -57,7 +57,7 @@ def _run(*command: str) -> None:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Disk]:
-    """Give a mounted disk whose power can be cut."""
+    """Return a mounted disk whose power can be cut."""
     if not shutil.which("mkfs.ext4"):
         pytest.skip(f"needs mkfs.ext4: apt install {PACKAGES['mkfs.ext4']}")
     if os.geteuid():

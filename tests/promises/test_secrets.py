@@ -65,7 +65,7 @@ BEGINNING = 10
 
 
 def travelling() -> Iterator[str]:
-    """Give every form in which a secret is sent, or a server may write it."""
+    """Return every form in which a secret is sent, or a server may write it."""
     for secret in SECRETS:
         for form in (secret, quote(secret, safe=""), quote(secret), quote_plus(secret)):
             yield form
@@ -80,12 +80,12 @@ FORMS = [*SENT, *(base64.b64encode(secret.encode()).decode() for secret in SECRE
 
 
 def told(text: str) -> list[str]:
-    """Give what of the secrets a text tells."""
+    """Return what of the secrets a text tells."""
     return [form for form in FORMS if form[:BEGINNING] in text]
 
 
 def answers() -> Iterator[Answer | None]:
-    """Give every kind of answer that repeats the request, each after a good one.
+    """Return every kind of answer that repeats the request, each after a good one.
 
     Blanks before it put the place where we stop quoting into each part of it.
     """
@@ -102,7 +102,7 @@ def answers() -> Iterator[Answer | None]:
 
 
 def pages() -> Iterator[str]:
-    """Give files that repeat a secret, of which our quote of their beginning may have a part."""
+    """Return files that repeat a secret, of which our quote of their beginning may have a part."""
     for blanks in itertools.cycle((0, 38, 42)):
         for form in SENT:
             yield f"<html>{' ' * blanks}{form}"
@@ -204,7 +204,7 @@ class SecretRig(FaultyRig):
 
 @pytest.fixture
 async def secret_rig(tmp_path: Path) -> AsyncIterator[SecretRig]:
-    """Give a mirror of a small archive that asks for secrets, and repeats them."""
+    """Return a mirror of a small archive that asks for secrets, and repeats them."""
     universe = Universe(nights=(DEMO_NIGHT,), products_a_night=60, gone_fraction=0)
     record = replace(program_record(PROGRAM, universe.nights), api_key=KEY)
     accounts = Accounts((Account(USER, PASSWORD),), (record,))
@@ -263,7 +263,7 @@ async def test_no_secret_is_on_a_page(secret_rig: SecretRig) -> None:
 
 
 async def _pages(rig: SecretRig, metrics: Metrics) -> list[str]:
-    """Give all pages, as they are served."""
+    """Return all pages, as they are served."""
     settings = rig.settings()
     path = rig.root / STATE_DIR / CATALOG
     async with CatalogThread(path, rig.observatory.clock.now) as catalog:

@@ -50,7 +50,7 @@ class Weak(Faults):
 
 @pytest.fixture
 async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
-    """Give a mirror of sixteen nights of raw images."""
+    """Return a mirror of sixteen nights of raw images."""
     universe = Universe(nights=NIGHTS, products_a_night=12, gone_fraction=0)
     async with Simulator(Observatory(universe)) as simulator:
         rig = Rig(simulator, tmp_path / "winter")
@@ -59,7 +59,7 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
 
 
 def wanted(rig: Rig) -> dict[str, str]:
-    """Give what is to be mirrored."""
+    """Return what is to be mirrored."""
     return rig.truth(rig.observatory.products(PROGRAM, Instrument.WINTER, ImageType.RAW))
 
 

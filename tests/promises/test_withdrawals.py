@@ -155,7 +155,7 @@ class Histories(RuleBasedStateMachine):
         self.cut: set[str] = set()
 
     def entries(self) -> list[Any]:
-        """Give what of our types the archive holds now."""
+        """Return what of our types the archive holds now."""
         return [
             entry
             for program in PROGRAMS
@@ -183,7 +183,7 @@ class Histories(RuleBasedStateMachine):
         self.judge(self.run(self.rig.backfill(first, first.plus(more))))
 
     def judge(self, report: Any) -> None:  # noqa: ANN401 - a Report
-        """Make sure that only a run that asked something says that it is done."""
+        """Check that only a run that asked something says that it is done."""
         assert report.queries or report.exit_code is not ExitCode.DONE
 
     # --- what happens --------------------------------------------------------------------------

@@ -43,7 +43,7 @@ class Client:
         return response
 
     async def query(self, **asked: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - JSON
-        """Give the rows of a query that must succeed."""
+        """Return the rows of a query that must succeed."""
         response = await self.ask(**asked)
         assert response.status == 200, await response.text()
         rows: list[dict[str, Any]] = (await response.json())["body"]
@@ -71,12 +71,12 @@ class Client:
 
 
 def credentials(program: str = PROGRAM, **more: str) -> dict[str, str]:
-    """Give the query string that names a program and its key."""
+    """Return the query string that names a program and its key."""
     return {"program_name": program, "program_api_key": key_of(program)} | more
 
 
 async def unzipped(response: aiohttp.ClientResponse) -> dict[str, bytes]:
-    """Give the members of a zip answer, each checked against its CRC."""
+    """Return the members of a zip answer, each checked against its CRC."""
     assert response.status == 200, await response.text()
     with zipfile.ZipFile(io.BytesIO(await response.read())) as archive:
         assert archive.testzip() is None

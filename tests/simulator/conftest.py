@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def observatory() -> Observatory:
-    """Give the demonstration night, settled, at a tiny scale."""
+    """Return the demonstration night, settled, at a tiny scale."""
     return Observatory(demo_universe())
 
 
 @pytest.fixture
 async def client(observatory: Observatory) -> AsyncIterator[Client]:
-    """Give a client of a simulator that serves the observatory."""
+    """Return a client of a simulator that serves the observatory."""
     async with Simulator(observatory) as simulator, aiohttp.ClientSession() as session:
         yield Client(simulator, session)

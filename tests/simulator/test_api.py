@@ -477,14 +477,14 @@ async def test_requests_are_recorded_without_secrets(client: Client) -> None:
         assert DEFAULT_PASSWORD not in text
 
 
-async def test_thinking_is_slept_before_each_answer(observatory: Observatory) -> None:
+async def test_the_delay_is_slept_before_each_answer(observatory: Observatory) -> None:
     """The archive thinks for as long as it is told, by the sleep it is given."""
     slept = []
 
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
-    thoughtful = Simulator(observatory, thinking=0.7, sleep=sleep)
-    async with thoughtful as simulator, aiohttp.ClientSession() as session:
+    delayed = Simulator(observatory, delay=0.7, sleep=sleep)
+    async with delayed as simulator, aiohttp.ClientSession() as session:
         await session.get(simulator.url + "/ping")
     assert slept == [0.7]

@@ -54,7 +54,7 @@ NAMES = ("503", "flip", "reset-body", "silence", "columns", "poison")
 
 
 def rule(name: str, **more: Any) -> Rule:  # noqa: ANN401 - the fields of a rule
-    """Give a rule for a kind by its name; where it strikes unless told is the kind's own."""
+    """Return a rule for a kind by its name; where it strikes unless told is the kind's own."""
     kind = KINDS[name]
     place = more.pop("place", Place())
     if not place.endpoints:
@@ -133,13 +133,13 @@ def test_any_text_is_read_or_refused(parts: list[str]) -> None:
 
 
 def call(number: int, *names: str, path: str = "/images/download_list") -> Call:
-    """Give a call that was never made."""
+    """Return a call that was never made."""
     savepaths = tuple(f"/data/loki/data/winter/20251023/final/{name}" for name in names)
     return Call(number, "GET", path, PROGRAM, Instrument.WINTER, ImageType.STACK, savepaths)
 
 
 async def struck(script: str, calls: list[Call], seed: int = 0) -> list[int]:
-    """Give the numbers of the calls that a script strikes."""
+    """Return the numbers of the calls that a script strikes."""
     faults = parse_script(script).faults(Circumstances(seed=seed))
     return [one.number for one in calls if await faults.before_zip(one) is not None]
 
@@ -214,16 +214,16 @@ class Wire:
         return self.simulator.faults.happened
 
     async def body(self) -> bytes:
-        """Give the body of that."""
+        """Return the body of that."""
         return await (await self.zip()).read()
 
     async def members(self) -> dict[str, bytes | str]:
-        """Give its members, and of those that cannot be read the reason."""
+        """Return its members, and of those that cannot be read the reason."""
         with zipfile.ZipFile(io.BytesIO(await self.body())) as archive:
             return {info.orig_filename: _content(archive, info) for info in archive.infolist()}
 
     async def rows(self) -> Any:  # noqa: ANN401 - JSON
-        """Give the `body` of a query's answer."""
+        """Return the `body` of a query's answer."""
         return (await (await self.client.ask()).json())["body"]
 
     @property
@@ -529,7 +529,7 @@ async def _has_no_fill(wire: Wire) -> None:
 
 
 def _shape(content: bytes, **options: Any) -> list[Any]:  # noqa: ANN401 - astropy's own
-    """Give the data of each HDU as astropy reads them."""
+    """Return the data of each HDU as astropy reads them."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "File may have been truncated", AstropyUserWarning)
         with fits.open(io.BytesIO(content), **options) as found:
@@ -701,7 +701,7 @@ async def test_each_kind_on_the_wire(observatory: Observatory, script: str) -> N
             await told.wait()
 
     told = asyncio.Event()
-    circumstances = Circumstances(now=observatory.clock.now, sleep=wait, told=told)
+    circumstances = Circumstances(now=observatory.clock.now, sleep=wait, released=told)
     faults = parse_script(script).faults(circumstances)
     async with (
         Simulator(observatory, faults=faults, zip_style=STREAMED) as simulator,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def some_paths(observatory: Observatory) -> list[str]:
-    """Give three stacks to ask for."""
+    """Return three stacks to ask for."""
     listed = observatory.products(PROGRAM, Instrument.WINTER, ImageType.STACK)
     return [product.savepath for product in listed[:3]]
 

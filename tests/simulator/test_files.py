@@ -36,12 +36,12 @@ KINDS = [(instrument, each) for instrument in Instrument for each in FITS_TYPES]
 
 
 def one(observatory: Observatory, instrument: Instrument, image_type: ImageType) -> Product:
-    """Give some product of a kind."""
+    """Return some product of a kind."""
     return observatory.products(None, instrument, image_type)[0]
 
 
 def images(content: bytes) -> Iterator[Any]:
-    """Give the HDUs that hold an image."""
+    """Return the HDUs that hold an image."""
     with fits.open(io.BytesIO(content)) as hdus:
         hdus.verify("exception")
         yield from (hdu for hdu in hdus if hdu.data is not None)
@@ -208,7 +208,7 @@ def test_contents_depend_on_the_seed_alone() -> None:
 
 
 def digests_in_a_process(seed: int) -> list[str]:
-    """Give the digests of some products of every type, made in a fresh interpreter."""
+    """Return the digests of some products of every type, made in a fresh interpreter."""
     code = f"""
 import json
 from winter_sync.simulator import Observatory, demo_universe

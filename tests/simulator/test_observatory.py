@@ -18,7 +18,7 @@ NOON = datetime(2025, 10, 24, 19, tzinfo=UTC)
 
 
 def stacks(observatory: Observatory) -> list[str]:
-    """Give the savepaths of the first program's listed stacks."""
+    """Return the savepaths of the first program's listed stacks."""
     listed = observatory.products(PROGRAM, Instrument.WINTER, ImageType.STACK)
     return [product.savepath for product in listed]
 

@@ -30,7 +30,7 @@ WINTER_NIGHT, SUMMER_NIGHT = Night("20240211"), Night("20250620")
 
 
 def demo() -> list[Holding]:
-    """Give the products of the demonstration night."""
+    """Return the products of the demonstration night."""
     return list(demo_universe().holdings())
 
 

@@ -44,7 +44,7 @@ STYLES = [
 
 
 def members(contents: dict[str, bytes], style: ZipStyle) -> list[Member]:
-    """Give members that are packed when asked."""
+    """Return members that are packed when asked."""
     return [
         Member(name, MODIFIED, lambda content=content: pack(content, style))  # type: ignore[misc]
         for name, content in contents.items()

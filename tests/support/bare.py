@@ -37,7 +37,7 @@ def write(directory: Path, text: str) -> Path:
 
 
 def whole_text(error: BaseException) -> str:
-    """Give all that any way of printing an error, its causes and its context would show."""
+    """Return all that any way of printing an error, its causes and its context would show."""
     chain: list[BaseException] = []
     todo: list[BaseException | None] = [error]
     while todo:

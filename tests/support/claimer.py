@@ -22,7 +22,7 @@ from winter_sync.core.traits import ImageType
 
 
 def now() -> datetime:
-    """Give a fixed time."""
+    """Return a fixed time."""
     return datetime(2024, 2, 1, tzinfo=UTC)
 
 

@@ -14,7 +14,7 @@ class Clock:
         self.time = NOON
 
     def __call__(self) -> datetime:
-        """Give the time."""
+        """Return the time."""
         return self.time
 
     def advance(self, **time: float) -> None:

@@ -140,12 +140,12 @@ def _read_all(terminal: int) -> Iterator[bytes]:
 
 
 def command(*arguments: str | Path) -> list[str]:
-    """Give the command line."""
+    """Return the command line."""
     return [sys.executable, "-m", "winter_sync", *map(str, arguments)]
 
 
 def environment_of(home: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Give an environment in which only the checkout and a home are known."""
+    """Return an environment in which only the checkout and a home are known."""
     known = {"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), "HOME": str(home)}
     return known | dict(more or {})
 
@@ -188,7 +188,7 @@ def served(
 
 @contextmanager
 def nobody() -> Iterator[str]:
-    """Give an address that refuses connections: a port that is taken, and not listened on."""
+    """Return an address that refuses connections: a port that is taken, and not listened on."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"
@@ -222,7 +222,7 @@ def _keys(table: Mapping[str, Any]) -> Iterator[str]:
 
 
 def leaked(text: str | bytes, *more: str) -> list[str]:
-    """Give the forms of the secrets, and of more words, that a text has in it."""
+    """Return the forms of the secrets, and of more words, that a text has in it."""
     given = text if isinstance(text, bytes) else text.encode()
     secrets = (USER, PASSWORD, *KEYS.values(), *more)
     forms = [base64.b64encode(secret.encode()).decode() for secret in secrets]
@@ -230,7 +230,7 @@ def leaked(text: str | bytes, *more: str) -> list[str]:
 
 
 def travelling_forms(*secrets: str) -> Iterator[str]:
-    """Give the forms in which secrets are sent, or a server may send them back."""
+    """Return the forms in which secrets are sent, or a server may send them back."""
     yield base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
     for secret in secrets:
         written = (

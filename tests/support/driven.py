@@ -33,7 +33,7 @@ class DrivenLoop(asyncio.SelectorEventLoop):
         self._clock_resolution = 1e-6
 
     def time(self) -> float:
-        """Give the driven time, seconds."""
+        """Return the driven time, seconds."""
         return self.now
 
     def run_in_executor(  # type: ignore[override] # of any callable
@@ -99,11 +99,11 @@ class DrivenTime:
         """How far the wall clock is ahead of the true time."""
 
     def true(self) -> datetime:
-        """Give the true time, as a server elsewhere has it."""
+        """Return the true time, as a server elsewhere has it."""
         return self.start + timedelta(seconds=self.loop.now)
 
     def wall(self) -> datetime:
-        """Give what the clock of our machine shows."""
+        """Return what the clock of our machine shows."""
         return self.true() + self.ahead
 
     @property

@@ -153,7 +153,7 @@ class FaultyRig(Rig):
         return await self.run()
 
     def check(self) -> None:
-        """Make sure of what must be true after every run, whatever went wrong in it."""
+        """Check what must be true after every run, whatever went wrong in it."""
         files, truth = self.files(), self.truth(self.products)
         assert files.items() <= truth.items(), "a file in the tree is not the archive's"
         assert not self.asked_needlessly, "what was here was asked for again"

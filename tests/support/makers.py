@@ -29,7 +29,7 @@ def product(
     night: Night = NIGHT,
     instrument: Instrument = Instrument.WINTER,
 ) -> Product:
-    """Give the product of one exposure of a night, counted from 0."""
+    """Return the product of one exposure of a night, counted from 0."""
     camera = "WINTERcamera" if instrument is Instrument.WINTER else "SPRINGCamera"
     time = f"{number // 3600:02}{number // 60 % 60:02}{number % 60:02}-000"
     suffix = "diff.avro" if image_type is ImageType.AVRO else f"{image_type}.fits"
@@ -41,12 +41,12 @@ def product(
 
 
 def path_of(one: Product) -> str:
-    """Give where a product belongs in a tree of the default layout."""
+    """Return where a product belongs in a tree of the default layout."""
     return str(Layout().path(one))
 
 
 def row(one: Product, *, program: str = PROGRAM, marks: Marks | None = None) -> Row:
-    """Give the listing of a product."""
+    """Return the listing of a product."""
     marks = marks or Marks("2024-02-01T00:00:00", "1.0")
     return Row(
         one,
@@ -72,7 +72,7 @@ def candidate(
     refused: bytes | None = None,
     path: str | None = None,
 ) -> Candidate:
-    """Give a candidate, whose revision in the tree and refused content may be known."""
+    """Return a candidate, whose revision in the tree and refused content may be known."""
     return Candidate(
         product=one,
         program=PROGRAM,
@@ -86,12 +86,12 @@ def candidate(
 
 
 def batch(*candidates: Candidate, identifier: str = "batch") -> Batch:
-    """Give a batch."""
+    """Return a batch."""
     return Batch(identifier, candidates)
 
 
 def evidence(one: Product, content: bytes, *, path: str | None = None) -> Evidence:
-    """Give the evidence that a product has this content."""
+    """Return the evidence that a product has this content."""
     return Evidence(
         instrument=one.instrument,
         savepath=one.savepath,
@@ -103,7 +103,7 @@ def evidence(one: Product, content: bytes, *, path: str | None = None) -> Eviden
 
 
 def sha256(content: bytes) -> str:
-    """Give a digest, hexadecimal."""
+    """Return a digest, hexadecimal."""
     return hashlib.sha256(content).hexdigest()
 
 
@@ -115,7 +115,7 @@ def fits(
     cards: Iterable[str] = (),
     fill: bool = True,
 ) -> bytes:
-    """Give a small FITS file that is whole; `seed` makes its data differ.
+    """Return a small FITS file that is whole; `seed` makes its data differ.
 
     Without `fill` there is less than a block of data, and nothing after them.
     """
@@ -147,7 +147,7 @@ class _Pipe(io.RawIOBase):
 def zipped(
     members: Iterable[tuple[str, bytes]], *, descriptors: bool = False, deflate: bool = False
 ) -> bytes:
-    """Give a zip of Python's own writer, with or without data descriptors."""
+    """Return a zip of Python's own writer, with or without data descriptors."""
     file: io.BytesIO | _Pipe = _Pipe() if descriptors else io.BytesIO()
     method = zipfile.ZIP_DEFLATED if deflate else zipfile.ZIP_STORED
     with zipfile.ZipFile(file, "w", method) as archive, warnings.catch_warnings():

@@ -17,7 +17,7 @@ ALONE_IN_VAIN = 5
 
 
 def alone(number: int) -> Batch:
-    """Give a batch of one product."""
+    """Return a batch of one product."""
     return batch(candidate(product(number)))
 
 

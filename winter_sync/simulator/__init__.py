@@ -1,4 +1,4 @@
-"""An observatory of our own: the WINTER archive's API over synthetic nights, by seed.
+"""A simulated observatory: the WINTER archive's API over synthetic nights, by seed.
 
 For tests, demonstrations and benchmarks. Importing this package is cheap; the server and the
 image writers are imported when they are first used.

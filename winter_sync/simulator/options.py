@@ -45,7 +45,7 @@ class SimulatorOptions:
         machine's own clock expects; later if not everything has settled by then.
     rate
         Simulated seconds a real second.
-    thinking
+    delay
         Seconds the archive thinks about each call.
     cache
         A directory for packed members, worth having at full scale.
@@ -64,7 +64,7 @@ class SimulatorOptions:
     zip_style: ZipStyle = field(default_factory=ZipStyle)
     start: datetime | None = None
     rate: float = 1.0
-    thinking: float = 0.0
+    delay: float = 0.0
     cache: Path | None = None
     faults: Script | None = None
 

@@ -50,7 +50,7 @@ def simulator_of(options: SimulatorOptions) -> Simulator:
         port=options.port,
         zip_style=options.zip_style,
         faults=faults,
-        thinking=options.thinking,
+        delay=options.delay,
         cache=options.cache,
     )
 

@@ -14,7 +14,7 @@ from winter_sync.core import UsageError
 
 _REASONS = {errno.EADDRINUSE: "the port is already in use"}
 _REMEDIES = {
-    errno.EADDRINUSE: "Is another winter-sync running? Else set http.listen to another port.",
+    errno.EADDRINUSE: "Is another winter-sync running? Otherwise set http.listen to another port.",
     errno.EACCES: "Ports below 1024 are for root: set http.listen to a higher one.",
     errno.EADDRNOTAVAIL: "This machine has no such address: set http.listen to one that it has.",
 }

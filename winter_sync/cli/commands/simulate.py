@@ -80,7 +80,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - one option each
     options = SimulatorOptions(
         port=port,
         products_a_night=products,
-        thinking=delay,
+        delay=delay,
         cache=cache,
         zip_style=ZipStyle(method=method),  # type: ignore[arg-type] # one of the two
         faults=_parse_faults(script),

@@ -1,4 +1,4 @@
-"""Misbehaviour in place of an answer: errors, pages, broken JSON, silence, a cut connection."""
+"""Faults in place of an answer: errors, pages, broken JSON, silence, a cut connection."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class _Status(Kind):
 
 
 class _Busy(_Status):
-    """An error that may say for how many seconds the server wants to be left alone."""
+    """An error that may say for how many seconds the client must wait."""
 
     takes = "seconds of its Retry-After"
 
@@ -41,7 +41,7 @@ class _Busy(_Status):
 
 
 class _BusyUntil(_Status):
-    """An error that says until when the server wants to be left alone, as an HTTP date."""
+    """An error that says until when the client must wait, as an HTTP date."""
 
     takes = "seconds until the date in its Retry-After"
 

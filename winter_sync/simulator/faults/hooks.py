@@ -1,4 +1,4 @@
-"""The seam for misbehaviour: what may be put between a request and its answer."""
+"""Hooks for faults: what may be done between a request and its answer."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Answer:
 
 
 class Faults:
-    """No faults at all; those who want some override what they need.
+    """No faults at all; a subclass overrides the hooks that it needs.
 
     Every hook may sleep (with a sleep of its own) and may raise `Reset` or `GoneAway`.
     """
@@ -73,7 +73,7 @@ class Faults:
         return body
 
     def savepath(self, call: Call, path: str) -> str:
-        """Return the savepath of the product that is meant by one that was asked for."""
+        """Return the savepath of the product that a requested savepath stands for."""
         del call
         return path
 

@@ -1,4 +1,4 @@
-"""What every kind of misbehaviour shares: its name, its dice, its patience, whom it strikes."""
+"""What every kind of fault shares: its name, its randomness, its waits, and what it strikes."""
 
 from __future__ import annotations
 
@@ -31,28 +31,28 @@ _LOOK_EVERY = 0.05
 
 
 def utc_now() -> datetime:
-    """Give the real time."""
+    """Return the real time."""
     return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """Where a kind finds itself.
+    """The circumstances of a fault.
 
     Parameters
     ----------
     value
-        The number that a script gave it.
+        The number in the script.
     globs
-        Patterns of basenames: the products that it is after; empty if it takes what comes.
+        Patterns of basenames: the products to strike; empty for any.
     seed
-        Every choice follows from it and from what is asked.
+        Every choice follows from it and from the request.
     now
         The server's time.
     sleep
         Waits for a number of seconds.
-    told
-        Set when nobody shall be held any longer.
+    released
+        Set to release all calls that are held.
     """
 
     value: float | None = None
@@ -60,11 +60,11 @@ class Circumstances:
     seed: int = 0
     now: Callable[[], datetime] = utc_now
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
-    told: asyncio.Event = field(default_factory=asyncio.Event)
+    released: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Kind(Faults):
-    """One way to misbehave. By itself it strikes every call that it can strike.
+    """One kind of fault. By itself it strikes every call that it can strike.
 
     `instead` is asked of an authorised download, whose products are then known, and of any other
     call as soon as it arrives.
@@ -83,10 +83,10 @@ class Kind(Faults):
         self._circumstances = circumstances or Circumstances()
 
     async def instead(self, call: Call) -> Answer | None:
-        """Give what is answered instead of the truth; None lets the call pass."""
+        """Return the answer to give instead of the true one; None lets the call pass."""
 
     async def before(self, call: Call) -> Answer | None:
-        """Strike a call at its arrival."""
+        """Strike a call when it arrives."""
         early = self.strikes - DOWNLOADS
         return await self.instead(call) if endpoint(call) in early else None
 
@@ -95,17 +95,17 @@ class Kind(Faults):
         return await self.instead(call)
 
     def value(self, default: float) -> float:
-        """Give the number that the script gave, if it did."""
+        """Return the number that the script gave, if it did."""
         given = self._circumstances.value
         return default if given is None else given
 
     def dice(self, call: Call) -> random.Random:
-        """Give the dice for one call: the same request always throws the same."""
+        """Return the random numbers for one call: the same request always gets the same."""
         words = (self._circumstances.seed, self.name, call.path, call.savepaths)
         return random.Random(repr(words))  # noqa: S311 - a choice of damage, not of a secret
 
     def chosen(self, call: Call) -> frozenset[str]:
-        """Give the basenames to strike of a download: those it is after, or one of them all."""
+        """Return the basenames of a download to strike: those of the script, or one of all."""
         names = [basename(path) for path in call.savepaths]
         globs = self._circumstances.globs
         if globs:
@@ -113,23 +113,23 @@ class Kind(Faults):
         return frozenset(self.dice(call).sample(names, min(1, len(names))))
 
     async def hold(self, call: Call) -> None:
-        """Wait until the client has left, or until it is told that this is enough."""
-        told = self._circumstances.told
-        while not call.left() and not told.is_set():
+        """Wait until the client has left, or until all calls are released."""
+        released = self._circumstances.released
+        while not call.left() and not released.is_set():
             with suppress(TimeoutError):
-                await asyncio.wait_for(told.wait(), _LOOK_EVERY)
+                await asyncio.wait_for(released.wait(), _LOOK_EVERY)
 
 
 def endpoint(call: Call) -> str:
-    """Give the word for a call's endpoint; its path if there is none."""
+    """Return the word for a call's endpoint; its path if there is none."""
     return next((word for word, path in ENDPOINTS.items() if path == call.path), call.path)
 
 
 def basename(name: str) -> str:
-    """Give the last part of a savepath or a member's name."""
+    """Return the last part of a savepath or a member's name."""
     return name.rpartition("/")[2]
 
 
 def matches(name: str, globs: tuple[str, ...]) -> bool:
-    """Tell whether a basename fits one of some patterns."""
+    """Return whether a basename fits one of some patterns."""
     return any(fnmatchcase(name, glob) for glob in globs)

@@ -1,4 +1,4 @@
-"""Misbehaviour in the answer to a query: other shapes, odd rows, rows that are not there."""
+"""Faults in the answer to a query: other shapes, odd rows, rows that are not there."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class _Listing(Kind):
     strikes = QUERIES
 
     def listing(self, call: Call, body: dict[str, Any]) -> dict[str, Any]:
-        """Change the table, unless another kind has already made something else of it."""
+        """Change the table, unless another fault has already replaced it."""
         rows = body["body"]
         is_table = isinstance(rows, list) and all(isinstance(row, dict) for row in rows)
         return {**body, "body": self._table(call, rows)} if is_table else body
@@ -138,19 +138,19 @@ class NoRows(_Listing):
 
 
 class NothingFound(Kind):
-    """An empty listing that says that nothing was found, though there are products."""
+    """An empty listing with the message that nothing was found, though there are products."""
 
     name = "nothing-found"
     strikes = QUERIES
 
     def listing(self, call: Call, body: dict[str, Any]) -> dict[str, Any]:
-        """Say that there is nothing."""
+        """Answer that nothing was found."""
         del call
         return {**body, "msg": "Request passed validation! Found 0 images.", "body": []}
 
 
 class Capped(_Listing):
-    """At most so many rows, though `msg` tells how many were found."""
+    """At most the given number of rows, though `msg` says how many were found."""
 
     name = "capped"
     takes = "rows (100)"

@@ -1,4 +1,4 @@
-"""Misbehaviour of the members of a zip: damaged, misnamed, left out, lying, not what they seem."""
+"""Faults of the members of a zip: damaged, misnamed, left out, lying, not what they seem."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Flipped(Members):
 
 
 class SizeLies(Members):
-    """A member's size is not the one its header tells."""
+    """A member's size is not the one in its header."""
 
     name = "size-lies"
 
@@ -90,7 +90,7 @@ class SizeLies(Members):
 
 
 class Bomb(Members):
-    """A member of a few kilobytes that inflates to much more than its header tells."""
+    """A member of a few kilobytes that inflates to much more than its header says."""
 
     name = "bomb"
     takes = "megabytes that come out"
@@ -105,7 +105,7 @@ class Bomb(Members):
 
 
 class Unasked(Members):
-    """A member that nobody asked for, before one that somebody did."""
+    """A member that was not requested, before one that was."""
 
     name = "unasked"
 
@@ -115,7 +115,7 @@ class Unasked(Members):
 
 
 class Twice(Members):
-    """A member comes twice."""
+    """A member is sent twice."""
 
     name = "twice"
 
@@ -180,7 +180,7 @@ class Zip64(Members):
 
 
 class Descriptors(Members):
-    """A member stored, with its size told after it; nothing is wrong with that."""
+    """A member stored, with its size written after it; nothing is wrong with that."""
 
     name = "descriptors"
 
@@ -250,7 +250,7 @@ class PageInside(Content):
 
 
 class NoCount(Kind):
-    """A zip that does not say how many products it lacks."""
+    """A zip that does not say how many products are missing."""
 
     name, strikes = "no-count", DOWNLOADS
 
@@ -261,7 +261,7 @@ class NoCount(Kind):
 
 
 class Miscount(Kind):
-    """A zip that says it lacks more products than it does."""
+    """A zip that says that more products are missing than are."""
 
     name, strikes = "miscount", DOWNLOADS
 
@@ -272,7 +272,7 @@ class Miscount(Kind):
 
 @dataclass(frozen=True, slots=True)
 class _Changed:
-    """Packs a member, and then changes what came of it."""
+    """Packs a member, and then changes the result."""
 
     pack: Callable[[], Packed]
     change: Callable[[Packed], Packed]
@@ -289,20 +289,20 @@ class Repacking:
     change: Callable[[bytes], bytes]
 
     def __call__(self) -> Packed:
-        """Give the member with its other content."""
+        """Return the member with its other content."""
         true = self.pack()
         style = ZipStyle("stored" if _is_stored(true) else "deflated")
         return pack(self.change(content_of(true)), style)
 
 
 def content_of(packed: Packed) -> bytes:
-    """Give the content of a packed member."""
+    """Return the content of a packed member."""
     data = b"".join(packed.pieces())
     return data if _is_stored(packed) else zlib.decompress(data, -zlib.MAX_WBITS)
 
 
 def _is_stored(packed: Packed) -> bool:
-    """Tell how a member is packed: the deflated data of a product never have its very CRC."""
+    """Return whether a member is stored: the deflated data of a product never have its very CRC."""
     if packed.size != packed.packed_size:
         return False
     return zlib.crc32(b"".join(packed.pieces())) == packed.crc

@@ -1,4 +1,4 @@
-"""Files that are odd in ways that real archives have: no fill, something behind them, gzip."""
+"""Files that are odd as those of real archives are: no fill, something after the end, gzip."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MEGABYTE = 1_000_000
 
 
 class NoFill(Content):
-    """A FITS file without what fills its last block: all its data are there."""
+    """A FITS file whose last block is not filled up: all its data are there."""
 
     name = "no-fill"
 
@@ -62,7 +62,7 @@ class WrongSum(Content):
     name = "wrong-sum"
 
     def _content(self, content: bytes) -> bytes:
-        """Put the card where END was, and END behind it, in a block of its own if need be."""
+        """Put the card where END was, and END after it, in a new block if necessary."""
         at = next(at for at in range(0, len(content), _CARD) if content[at : at + 8] == b"END     ")
         header = content[:at] + b"DATASUM = '12345   '".ljust(_CARD) + b"END".ljust(_CARD)
         return header.ljust(-(-len(header) // _BLOCK) * _BLOCK) + content[_next_block(at) :]
@@ -75,7 +75,7 @@ class FewerBoards(Content):
     takes = "how many are there (3)"
 
     def _content(self, content: bytes) -> bytes:
-        """Leave out what follows."""
+        """Leave the last extensions out."""
         ends = [end for _, end in hdus(content)]
         return content[: ends[min(int(self.value(3)), len(ends) - 1)]]
 
@@ -91,12 +91,12 @@ class Gzipped(Kind):
         return {**body, "body": [_renamed(row) for row in body["body"]]}
 
     def savepath(self, call: Call, path: str) -> str:
-        """Return what such a name stands for."""
+        """Return the savepath that such a name stands for."""
         del call
         return path.removesuffix(_GZIP)
 
     def members(self, call: Call, members: Iterator[Member]) -> Iterator[Member]:
-        """Pack what was asked for under such a name."""
+        """Pack the requested product under such a name."""
         asked = {basename(path) for path in call.savepaths}
         for member in members:
             name = member.name + _GZIP
@@ -107,33 +107,33 @@ class Gzipped(Kind):
 
 
 class Empties(Members):
-    """A member comes many times instead of once, and is empty each time."""
+    """A member is sent many times instead of once, and is empty each time."""
 
     name = "empties"
     takes = "how many times (20000)"
 
     def _instead_of(self, member: Member) -> Iterator[Member]:
-        """Give the empty members."""
+        """Return the empty members."""
         empty = Packed(0, 0, 0, lambda: iter(()))
         for _ in range(int(self.value(20_000))):
             yield replace(member, method=0, pack=lambda: empty)
 
 
 class LateBomb(Members):
-    """A member of a few kilobytes that inflates to gigabytes, and tells its size after it."""
+    """A member of a few kilobytes that inflates to gigabytes, with its size written after it."""
 
     name = "bomb-late"
     takes = "megabytes that come out (1500)"
 
     def _instead_of(self, member: Member) -> Iterator[Member]:
-        """Give the bomb."""
+        """Return the bomb."""
         data, size, crc = _zeros(int(self.value(1500)))
         packed = Packed(size, crc, len(data), lambda: iter((data,)))
         yield replace(member, flags=DESCRIPTOR_FLAG, method=DEFLATED, pack=lambda: packed)
 
 
 def _zeros(megabytes: int) -> tuple[bytes, int, int]:
-    """Give so many megabytes of zeros as a deflate stream, their size and their CRC-32."""
+    """Return megabytes of zeros as a deflate stream, with their size and their CRC-32."""
     squeeze = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     piece, crc = bytes(_MEGABYTE), 0
     parts = []
@@ -153,7 +153,7 @@ def _gzipped(content: bytes) -> bytes:
 
 
 def hdus(content: bytes) -> Iterator[tuple[int, int]]:
-    """Give of each HDU of a FITS file of ours the byte after its data, and after their fill."""
+    """Return, for each HDU of a simulated FITS file, where its data and where their fill end."""
     at = 0
     while at < len(content):
         cards = {}

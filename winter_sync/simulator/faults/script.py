@@ -1,4 +1,4 @@
-"""Reads a script of faults, and lets them happen: by rate or number, at a place, by seed.
+"""Reads a script of faults, and injects them: by rate or number, at a place, by seed.
 
 A script is a list of rules with commas between them, each `KIND[=VALUE][:WHEN][@PLACE]`:
 
@@ -59,7 +59,7 @@ _FORM = "a rule is written KIND[=VALUE][:RATE][xCOUNT][@PLACE], like 503:0.1 or 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Which calls a rule is for; what is empty is not asked about."""
+    """The calls that a rule applies to; an empty field applies to all."""
 
     endpoints: tuple[str, ...] = ()
     image_types: tuple[str, ...] = ()
@@ -68,7 +68,7 @@ class Place:
     globs: tuple[str, ...] = ()
 
     def holds(self, call: Call) -> bool:
-        """Tell whether a call is at this place."""
+        """Return whether a call is at this place."""
         asked = (
             (self.endpoints, endpoint(call)),
             (self.image_types, call.image_type),
@@ -93,12 +93,12 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What is to go wrong."""
+    """The faults to inject."""
 
     rules: tuple[Rule, ...]
 
     def faults(self, circumstances: Circumstances | None = None) -> Scripted:
-        """Give the faults; the same seed and the same requests meet the same."""
+        """Return the faults; the same seed and the same requests meet the same."""
         return Scripted(self, circumstances)
 
 
@@ -153,7 +153,7 @@ def _place(text: str | None, kind: type[Kind]) -> Place:
     place = Place(**{name: tuple(chosen) for name, chosen in found.items()})
     can = kind.strikes & DOWNLOADS if place.globs or place.image_types else kind.strikes
     if not set(place.endpoints) <= kind.strikes:
-        usual = ", ".join(one for one in ENDPOINTS if one in kind.strikes)
+        usual = ", ".join(endpoint for endpoint in ENDPOINTS if endpoint in kind.strikes)
         raise ValueError(f"{kind.name} cannot happen at {text!r}: it strikes {usual}")
     if not can or not set(place.endpoints) <= can:
         raise ValueError(
@@ -171,7 +171,7 @@ def _sort_of(word: str, known: dict[str, tuple[str, ...]]) -> str:
         return "programs"
     if set(word) & set("*?[."):
         return "globs"
-    every = [one for words in known.values() for one in words]
+    every = [word for words in known.values() for word in words]
     raise ValueError(
         f"{word!r} is no endpoint, image type, camera, program or pattern of file names"
         f"{_nearest(word, every)}"
@@ -179,12 +179,12 @@ def _sort_of(word: str, known: dict[str, tuple[str, ...]]) -> str:
 
 
 def _nearest(word: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(word, [str(one) for one in known], n=1, cutoff=0.5)
+    near = difflib.get_close_matches(word, [str(name) for name in known], n=1, cutoff=0.5)
     return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
 
 
 class Scripted(Faults):
-    """The faults of a script. The fate of a request follows from the seed and the request itself.
+    """The faults of a script. What they do to a request follows from the seed and the request.
 
     So it does not matter in which order requests come, and the same request made again throws the
     dice again. Rules happen in the order of the script.
@@ -193,7 +193,7 @@ class Scripted(Faults):
     def __init__(self, script: Script, circumstances: Circumstances | None = None) -> None:
         base = circumstances or Circumstances()
         self._seed = base.seed
-        self._told = base.told
+        self._released = base.released
         self._armed = [_Armed(rule, base, number) for number, rule in enumerate(script.rules)]
         self._times: Counter[int] = Counter()
         self._met: WeakKeyDictionary[Call, list[Kind]] = WeakKeyDictionary()
@@ -201,15 +201,15 @@ class Scripted(Faults):
         """How often each kind has struck."""
 
     def release(self) -> None:
-        """Let go all who are being held, and hold nobody any more."""
-        self._told.set()
+        """Release all calls that are being held, and hold no others."""
+        self._released.set()
 
     async def before(self, call: Call) -> Answer | None:
-        """Let what is not a download meet its fate at its arrival."""
+        """Apply the faults to a call that is not a download when it arrives."""
         return None if endpoint(call) in DOWNLOADS else await self._meet(call)
 
     async def before_zip(self, call: Call) -> Answer | None:
-        """Let a download meet its fate when its products are known."""
+        """Apply the faults to a download when its products are known."""
         return await self._meet(call)
 
     async def _meet(self, call: Call) -> Answer | None:
@@ -224,7 +224,7 @@ class Scripted(Faults):
         again = hash(names)
         dice = random.Random(repr((self._seed, names, self._times[again])))  # noqa: S311 - damage
         self._times[again] += 1
-        kinds = [one.kind for one in self._armed if one.strikes(call, dice.random())]
+        kinds = [armed.kind for armed in self._armed if armed.strikes(call, dice.random())]
         self.happened.update(kind.name for kind in kinds)
         return kinds
 
@@ -260,7 +260,7 @@ class Scripted(Faults):
 
 
 class _Armed:
-    """A rule at work, which knows how many times it may still strike."""
+    """A rule in force, with the number of times that it may still strike."""
 
     def __init__(self, rule: Rule, base: Circumstances, number: int) -> None:
         self._rule = rule
@@ -273,12 +273,12 @@ class _Armed:
                 base.seed + number,
                 base.now,
                 base.sleep,
-                base.told,
+                base.released,
             )
         )
 
     def strikes(self, call: Call, thrown: float) -> bool:
-        """Tell whether a call at its place is struck, by what the dice say (0 to 1)."""
+        """Return whether a call is struck, given a random number from 0 to 1."""
         if not self._rule.place.holds(call) or self._left == 0 or thrown >= self._rule.rate:
             return False
         if self._left is not None:

@@ -1,4 +1,4 @@
-"""Misbehaviour of the wire while a zip is sent: cut, ended early, silent, slow, garbled."""
+"""Faults of the connection while a zip is sent: cut, ended early, silent, slow, garbled."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class _Stream(Kind):
     strikes = DOWNLOADS
 
     def _place(self, call: Call) -> int:
-        """Give the number of bytes that pass before anything happens."""
+        """Return the number of bytes that pass before anything happens."""
         by_chance = 2 ** self.dice(call).uniform(_SMALLEST, _LARGEST)
         return max(1, int(self.value(by_chance)))
 
@@ -44,7 +44,7 @@ class ResetInside(_Stream):
 
 
 class EndsEarly(_Stream):
-    """The body ends early, at any byte, as if it were whole."""
+    """The body ends early, at any byte, as if it were complete."""
 
     name = "end-early"
     takes = "bytes that pass before"
@@ -55,7 +55,7 @@ class EndsEarly(_Stream):
 
 
 class EndsBetween(_Stream):
-    """The body ends as if it were whole, between two members."""
+    """The body ends as if it were complete, between two members."""
 
     name = "end-between"
 
@@ -66,7 +66,7 @@ class EndsBetween(_Stream):
 
 
 class EndsInside(_Stream):
-    """The body ends as if it were whole, inside its last member."""
+    """The body ends as if it were complete, inside its last member."""
 
     name = "end-inside"
 
@@ -76,18 +76,18 @@ class EndsInside(_Stream):
 
 
 class EndsBeforeDirectory(_Stream):
-    """The body ends as if it were whole, after all members and before the central directory."""
+    """The body ends as if it were complete, after all members and before the central directory."""
 
     name = "end-directory"
 
     def stream(self, call: Call, chunks: Chunks) -> Chunks:
-        """End it there."""
+        """End it before the central directory."""
         del call
         return until(chunks, _CENTRAL, 0)
 
 
 class SilenceInside(_Stream):
-    """The body stops coming and nothing else happens."""
+    """The body stops, and the connection stays open."""
 
     name = "silence-body"
     takes = "bytes that pass before"
@@ -102,13 +102,13 @@ class SilenceInside(_Stream):
 
 
 class Trickle(_Stream):
-    """The body comes in drops, one a second."""
+    """The body trickles: one small piece a second."""
 
     name = "trickle"
     takes = "bytes a second"
 
     async def stream(self, call: Call, chunks: Chunks) -> Chunks:
-        """Send a drop and wait."""
+        """Send a piece and wait."""
         del call
         size = max(1, int(self.value(100)))
         async for chunk in chunks:
@@ -124,7 +124,7 @@ class Garbled(_Stream):
     takes = "bytes that pass before"
 
     async def stream(self, call: Call, chunks: Chunks) -> Chunks:
-        """Turn a bit over, of the last byte where the body is not that long."""
+        """Flip a bit, of the last byte where the body is not that long."""
         place, held = self._place(call), b""
         async for chunk in chunks:
             if held:
@@ -135,12 +135,12 @@ class Garbled(_Stream):
 
 
 class Endless(_Stream):
-    """A member that never ends: stored, its size announced for after it."""
+    """A member that never ends: stored, with its size to follow after it."""
 
     name = "endless"
 
     async def stream(self, call: Call, chunks: Chunks) -> Chunks:
-        """Send it instead of everything else, for as long as somebody listens."""
+        """Send it instead of everything else, for as long as the client reads."""
         del chunks
         name = call.savepaths[0].rpartition("/")[2].encode()
         fields = struct.pack("<5H3I2H", 20, DESCRIPTOR_FLAG, 0, 0, 0x21, 0, 0, 0, len(name), 0)
@@ -151,7 +151,7 @@ class Endless(_Stream):
 
 
 class Poison(_Stream):
-    """A product that breaks the server when its turn comes: what is before it was sent."""
+    """A product at which the server breaks down: what comes before it was sent."""
 
     name = "poison"
     for_products = True
@@ -194,7 +194,7 @@ async def opening(chunks: Chunks, count: int) -> Chunks:
 
 
 async def until(chunks: Chunks, signature: bytes, number: int, more: int = 0) -> Chunks:
-    """Pass on what comes before a signature, of which `number` are let through, and a bit more."""
+    """Pass on what comes before the signature after the first `number`, and a bit more."""
     held = b""
     async for chunk in chunks:
         held += chunk
@@ -215,7 +215,7 @@ async def until(chunks: Chunks, signature: bytes, number: int, more: int = 0) ->
 
 
 def turned(chunk: bytes, at: int) -> bytes:
-    """Give the bytes with one bit turned over."""
+    """Return the bytes with one bit flipped."""
     return chunk[:at] + bytes((chunk[at] ^ 0x10,)) + chunk[at + 1 :]
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def control_routes(
     observatory: Observatory, requests: Sequence[RequestRecord]
 ) -> list[web.RouteDef]:
-    """Give the routes below `/simulator/`; they ask for no credentials and show none."""
+    """Return the routes below `/simulator/`; they ask for no credentials and show none."""
 
     async def clock(_: web.Request) -> web.Response:
         return _time(observatory.clock)

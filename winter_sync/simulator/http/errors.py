@@ -32,23 +32,23 @@ class Refusal(Exception):  # noqa: N818 - it is an answer, not a fault of the pr
 
 
 def unauthorised(detail: str) -> Refusal:
-    """Give the 401 with a reason."""
+    """Return the 401 with a reason."""
     return Refusal(401, detail, _CHALLENGE)
 
 
 def unprocessable(problems: list[Problem]) -> Refusal:
-    """Give the 422 that lists what is wrong with a request."""
+    """Return the 422 that lists what is wrong with a request."""
     return Refusal(422, problems)
 
 
 def problem(
     kind: str, loc: tuple[str | int, ...], msg: str, given: object, **ctx: object
 ) -> Problem:
-    """Give one entry of a 422's list."""
+    """Return one entry of a 422's list."""
     entry: Problem = {"type": kind, "loc": list(loc), "msg": msg, "input": given}
     return entry | {"ctx": ctx} if ctx else entry
 
 
 def missing(loc: tuple[str | int, ...], given: object) -> Problem:
-    """Give the entry for something that was left out."""
+    """Return the entry for a missing field."""
     return problem("missing", loc, "Field required", given)

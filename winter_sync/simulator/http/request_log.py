@@ -1,4 +1,4 @@
-"""What the simulator remembers of each call it answered: never a password or a key."""
+"""What the simulator records of each call that it answered: never a password or a key."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class RequestRecord:
     started_at: datetime
 
     def body(self) -> dict[str, Any]:
-        """Give the record as JSON has it."""
+        """Return the record as JSON types."""
         plain = {name: getattr(self, name) for name in self.__slots__}
         return plain | {"started_at": self.started_at.isoformat()}
 
 
 @dataclass(slots=True)
 class Trace:
-    """What is learned of a call while it is answered."""
+    """What becomes known of a call while it is answered."""
 
     number: int
     method: str
@@ -56,5 +56,5 @@ class Trace:
     complete: bool = False
 
     def record(self) -> RequestRecord:
-        """Give what is remembered of the call."""
+        """Return the record of the call."""
         return RequestRecord(**{name: getattr(self, name) for name in self.__slots__})

@@ -1,4 +1,4 @@
-"""Reads what a client asks, or says in a 422's words what is wrong with it. Pure."""
+"""Parses requests, or says in a 422's words what is wrong with them. Pure."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Asked:
     unnamed: bool = False
 
     def wants(self, row: Mapping[str, Any]) -> bool:
-        """Tell whether a row of the listing answers the query."""
+        """Return whether a row of the listing answers the query."""
         day = int(str(row["nightdate"]).replace("-", ""))
         if not self.start <= day <= self.end:
             return False
@@ -61,7 +61,7 @@ class Asked:
 
 
 def separation(first: tuple[float, float], second: tuple[float, float]) -> float:
-    """Give the angle between two places (right ascension, declination), all in degrees."""
+    """Return the angle between two places (right ascension, declination), all in degrees."""
     (ra1, dec1), (ra2, dec2) = (
         (math.radians(place[0]), math.radians(place[1])) for place in (first, second)
     )
@@ -71,7 +71,7 @@ def separation(first: tuple[float, float], second: tuple[float, float]) -> float
 
 
 def read_body(content: bytes, content_type: str | None) -> object:
-    """Give the JSON of a body, as FastAPI reads it.
+    """Return the JSON of a body, as FastAPI reads it.
 
     No content type is taken for JSON; any other than JSON leaves the bytes as they are, which
     then are no valid list (winter-api.md, "Endpoints").
@@ -153,7 +153,7 @@ def _read_query(reader: _Reader, today: date) -> Asked | None:
 
 
 def _wrong_dates(start: int, end: int, today: int) -> str | None:
-    """Give the words of wintertoo 1.10.1 (`ProgramImageQuery`) for dates it refuses."""
+    """Return the words of wintertoo 1.10.1 (`ProgramImageQuery`) for dates it refuses."""
     if start > end:
         return "Start date is after end date"
     if start > today:

@@ -1,4 +1,4 @@
-"""Serves the simulated archive over HTTP: the real API's calls and what surrounds each."""
+"""Serves the simulated archive over HTTP: the calls of the real API."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Simulator:
         How downloads are written.
     faults
         What goes wrong; nothing when not given.
-    thinking
+    delay
         Seconds each call of the real API waits before it is answered, passed to `sleep`.
     cache
         A directory that keeps packed members between runs.
@@ -89,7 +89,7 @@ class Simulator:
         port: int = 0,
         zip_style: ZipStyle | None = None,
         faults: Faults | None = None,
-        thinking: float = 0.0,
+        delay: float = 0.0,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         cache: Path | None = None,
         date: str | None = None,
@@ -100,7 +100,7 @@ class Simulator:
         self.requests: list[RequestRecord] = []
         self.url = ""
         self._address = host, port
-        self._thinking = thinking
+        self._delay = delay
         self._sleep = sleep
         self._date = date
         self._store = MemberStore(cache)
@@ -142,7 +142,7 @@ class Simulator:
             await self._runner.cleanup()
 
     def _go_away(self, wait: Callable[[], Awaitable[object]]) -> None:
-        """Cut every connection and take none until a wait is over, unless it is so already."""
+        """Cut every connection and accept none until a wait is over, unless that is under way."""
         if self._runner is not None and (self._absence is None or self._absence.done()):
             self._absence = asyncio.create_task(self._be_away(self._runner, wait))
 
@@ -172,7 +172,7 @@ class Simulator:
         return app
 
     async def _stamp(self, _: web.Request, response: web.StreamResponse) -> None:
-        """Date every answer by the simulated clock, as the nginx in front does by its own."""
+        """Date every answer by the simulated clock, as nginx does by its own."""
         response.headers["Date"] = self._date or format_datetime(
             self.observatory.clock.now(), usegmt=True
         )
@@ -205,8 +205,8 @@ class Simulator:
     ) -> web.StreamResponse:
         if (answer := await self.faults.before(call)) is not None:
             return _instead(answer)
-        if self._thinking:
-            await self._sleep(self._thinking)
+        if self._delay:
+            await self._sleep(self._delay)
         return await _refusing(request, handler)
 
     def _trace(self, request: web.Request) -> Trace:
@@ -361,7 +361,7 @@ def _instead(answer: Answer) -> web.StreamResponse:
 
 
 def _cut(request: web.Request) -> web.StreamResponse:
-    """Close the connection without a word; what is returned then reaches nobody."""
+    """Close the connection without an answer; the response returned afterwards is not sent."""
     if request.transport is not None:
         request.transport.abort()
     return web.Response()
@@ -384,7 +384,7 @@ def _call(request: web.Request, trace: Trace) -> Call:
 
 
 def _basic(header: str | None) -> tuple[str, str]:
-    """Give user and password of an Authorization header.
+    """Return user and password of an Authorization header.
 
     Raises
     ------

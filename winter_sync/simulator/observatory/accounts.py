@@ -1,4 +1,4 @@
-"""Who may ask the simulated archive for what: users, programs and their keys."""
+"""The accounts of the simulated archive: users, programs and their keys."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _AFTER = timedelta(days=90)
 
 
 def key_of(program: str) -> str:
-    """Give the key of a program of the simulated archive: it opens nothing else."""
+    """Return the key of a program of the simulated archive: it opens nothing else."""
     return f"simulated-key-{program}-{hashlib.sha256(program.encode()).hexdigest()[:12]}"
 
 
@@ -34,7 +34,7 @@ class Account:
     programs: tuple[str, ...] | None = None
 
     def may_read(self, program: str) -> bool:
-        """Tell whether the program is open to this user."""
+        """Return whether the program is open to this user."""
         return self.programs is None or program in self.programs
 
 
@@ -55,7 +55,7 @@ class ProgramRecord:
     max_priority: float = 100.0
 
     def body(self) -> dict[str, object]:
-        """Give the `body` of `/validation/program`, with exactly the columns clients allow."""
+        """Return the `body` of `/validation/program`, with exactly the columns clients allow."""
         return {
             "puid": self.puid,
             "progid": self.puid,
@@ -75,13 +75,13 @@ class ProgramRecord:
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
-    """Everybody the archive knows."""
+    """All users and programs of the archive."""
 
     users: tuple[Account, ...]
     programs: tuple[ProgramRecord, ...]
 
     def user(self, name: str, password: str) -> Account | None:
-        """Give the account these credentials open, or None."""
+        """Return the account these credentials open, or None."""
         for account in self.users:
             same_name = secrets.compare_digest(account.user.encode(), name.encode())
             same_word = secrets.compare_digest(account.password.encode(), password.encode())
@@ -90,7 +90,7 @@ class Accounts:
         return None
 
     def program(self, name: str, api_key: str) -> ProgramRecord | None:
-        """Give the program this name and key open, or None."""
+        """Return the program this name and key open, or None."""
         for record in self.programs:
             same_key = secrets.compare_digest(record.api_key.encode(), api_key.encode())
             if record.name == name and same_key:
@@ -101,7 +101,7 @@ class Accounts:
 def default_accounts(
     programs: Iterable[str] = DEFAULT_PROGRAMS, nights: Iterable[Night] = ()
 ) -> Accounts:
-    """Give one user who may read all programs; their spans contain all nights."""
+    """Return one user who may read all programs; their spans contain all nights."""
     records = tuple(
         program_record(name, nights=tuple(nights), puid=number)
         for number, name in enumerate(programs, start=1)
@@ -110,7 +110,7 @@ def default_accounts(
 
 
 def program_record(name: str, nights: tuple[Night, ...] = (), puid: int = 1) -> ProgramRecord:
-    """Give a program with the span of its semester, widened until it holds the nights.
+    """Return a program with the span of its semester, widened until it holds the nights.
 
     A name is a year, `A` (from February) or `B` (from August), and a number.
     """

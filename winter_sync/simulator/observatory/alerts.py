@@ -84,7 +84,7 @@ SCHEMA: dict[str, Any] = {
 
 
 def avro_file(holding: Holding, seed: int, scale: float, revision: int) -> bytes:
-    """Give the bytes of an Avro product: a pure function of its arguments."""
+    """Return the bytes of an Avro product: a pure function of its arguments."""
     key = (seed, "avro", holding.product.savepath, revision)
     chance = generator(*key)
     count = max(2, round(_SOURCES_AT_FULL_SCALE * scale))

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class SimulatedClock:
-    """A UTC clock that tests and people drive.
+    """A UTC clock that tests and people set.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class SimulatedClock:
         self.set(start)
 
     def now(self) -> datetime:
-        """Give the simulated time, in UTC."""
+        """Return the simulated time, in UTC."""
         elapsed = (self._source() - self._anchor) * self._rate
         return self._base + timedelta(seconds=elapsed)
 

@@ -1,4 +1,4 @@
-"""Chooses who writes a product's file: the FITS writer or the Avro writer."""
+"""Chooses the writer of a product's file: FITS or Avro."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ if TYPE_CHECKING:
 
 
 def content_of(holding: Holding, seed: int, scale: float, revision: int) -> bytes:
-    """Give the bytes of a product: a pure function of its arguments."""
+    """Return the bytes of a product: a pure function of its arguments."""
     write = avro_file if holding.product.image_type is ImageType.AVRO else fits_file
     return write(holding, seed, scale, revision)

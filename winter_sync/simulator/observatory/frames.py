@@ -43,7 +43,7 @@ _UNIX_MJD = 40587.0
 
 
 def fits_file(holding: Holding, seed: int, scale: float, revision: int) -> bytes:
-    """Give the bytes of an image product: a pure function of its arguments.
+    """Return the bytes of an image product: a pure function of its arguments.
 
     `scale` is that of the image edges; 1 is the real detector.
     """
@@ -55,7 +55,7 @@ def fits_file(holding: Holding, seed: int, scale: float, revision: int) -> bytes
 
 
 def frame_of(instrument: Instrument, board: int | None, scale: float, margin: float = 1) -> Frame:
-    """Give how a detector lies on the sky: WINTER's six boards are two across, three down."""
+    """Return how a detector lies on the sky: WINTER's six boards are two across, three down."""
     rows, columns = (
         max(_SMALLEST_EDGE, round(edge * scale * margin)) for edge in _SHAPES[instrument]
     )
@@ -146,7 +146,7 @@ _PIXELS = {
 def _exposed(
     holding: Holding, board: int, frame: Frame, seed: int, scale: float
 ) -> NDArray[np.float32]:
-    """Give the counts of one board in one exposure: the same for the exposure and its raws."""
+    """Return the counts of one board in one exposure: the same for the exposure and its raws."""
     visit, dither = holding.visit, holding.dither
     chance = generator(seed, "exposure", visit.key, dither.number, board)
     image = sky(chance, frame.shape, _SKY_COUNTS[visit.filter_name], _NOISE)

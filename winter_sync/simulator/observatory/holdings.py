@@ -1,4 +1,4 @@
-"""What a visit leaves in the archive: its products, their names, and when they appear."""
+"""The products of a visit: their names, and when they appear in the archive."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SUFFIXES = {
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """One product of the archive and its history, as far as nobody interferes.
+    """One product of the archive and its planned history.
 
     `dither` is the (first contributing) exposure; `board` is None for whole exposures.
     `gone_at` is when the file is deleted though the listing keeps it.
@@ -49,7 +49,7 @@ class Holding:
 
 
 def name_of(instrument: Instrument, start: datetime) -> str:
-    """Give the stem all products of an exposure share (winter-api.md, "Products")."""
+    """Return the stem all products of an exposure share (winter-api.md, "Products")."""
     stamp = f"{start:%Y%m%d-%H%M%S}-{start.microsecond // 1000:03d}"
     return f"{_CAMERAS[instrument]}_{stamp}"
 
@@ -57,7 +57,7 @@ def name_of(instrument: Instrument, start: datetime) -> str:
 def savepath(
     visit: Visit, image_type: ImageType, start: datetime, board: int | None, subdir: str = ""
 ) -> str:
-    """Give where the archive keeps a product of a visit (winter-api.md, "Products").
+    """Return where the archive keeps a product of a visit (winter-api.md, "Products").
 
     WINTER's names are documented. SPRING has one detector and no board in its names, so its
     exposures and raw images share their basenames.
@@ -73,7 +73,7 @@ def savepath(
 
 
 def holdings_of(visit: Visit, seed: int, gone_fraction: float) -> Iterator[Holding]:
-    """Give the products of a visit in the order the pipeline makes them, with their times."""
+    """Return the products of a visit in the order the pipeline makes them, with their times."""
     chance = random.Random(f"{seed}/delays/{visit.key}")  # noqa: S311 - a simulation
     times = _Times.of(visit, chance)
     for dither in visit.dithers:
@@ -150,7 +150,7 @@ class _Times:
         return cls(exposed, unpacked, ingested, calibrated, stacked, subtracted, packaged)
 
     def listed(self, image_type: ImageType, dither: Dither) -> datetime:
-        """Give when a product of this type, of this dither, enters the listing."""
+        """Return when a product of this type, of this dither, enters the listing."""
         if image_type is ImageType.EXPOSURE:
             return dither.start + self.exposed
         if image_type is ImageType.RAW:

@@ -1,4 +1,4 @@
-"""The simulated archive itself: what it lists and holds now, and what can befall it."""
+"""The simulated archive itself: what it lists and holds now, and how that can be changed."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Digest:
 
 @dataclass(slots=True)
 class Entry:
-    """A product in the archive: its history as planned, and what befell it since."""
+    """A product in the archive: its planned history, and what was changed since."""
 
     holding: Holding
     program: str
@@ -59,17 +59,17 @@ class Entry:
         return self.holding.product
 
     def listed(self, now: datetime) -> bool:
-        """Tell whether the listing has it."""
+        """Return whether the listing has it."""
         return not self.withdrawn and self.holding.listed_at <= now
 
     def gone(self, now: datetime) -> bool:
-        """Tell whether its file is deleted, though it may be listed."""
+        """Return whether its file is deleted, though it may be listed."""
         if self.removed is not None:
             return self.removed
         return self.holding.gone_at is not None and self.holding.gone_at <= now
 
     def readable_by(self, program: str) -> bool:
-        """Tell whether it is listed under a program."""
+        """Return whether it is listed under a program."""
         return program == self.program or program in self.also_under
 
 
@@ -107,7 +107,7 @@ class Observatory:
             self._shelve(Entry(holding, holding.visit.program, holding.visit.target))
 
     def entry(self, instrument: Instrument, savepath: str) -> Entry:
-        """Give a product's entry, listed or not yet.
+        """Return a product's entry, listed or not yet.
 
         Raises
         ------
@@ -122,7 +122,7 @@ class Observatory:
         instrument: Instrument | None = None,
         image_type: ImageType | None = None,
     ) -> list[Entry]:
-        """Give what is listed now, of one program, camera and type or of all."""
+        """Return what is listed now, of one program, camera and type or of all."""
         now = self.clock.now()
         return [
             entry
@@ -138,13 +138,13 @@ class Observatory:
         instrument: Instrument | None = None,
         image_type: ImageType | None = None,
     ) -> list[Product]:
-        """Give the products listed now, of one program, camera and type or of all."""
+        """Return the products listed now, of one program, camera and type or of all."""
         return [entry.product for entry in self.entries(program, instrument, image_type)]
 
     def available(
         self, program: str, instrument: Instrument, image_type: ImageType, savepath: str
     ) -> Entry | None:
-        """Give the entry if it is listed under program and type and its file is there."""
+        """Return the entry if it is listed under program and type and its file is there."""
         entry = self._entries.get((instrument, savepath))
         now = self.clock.now()
         if entry is None or not entry.listed(now) or entry.gone(now):
@@ -153,7 +153,7 @@ class Observatory:
         return entry if fits else None
 
     def row(self, entry: Entry, program: str) -> dict[str, object]:
-        """Give the columns the listing shows of a product (winter-api.md, "Endpoints")."""
+        """Return the columns the listing shows of a product (winter-api.md, "Endpoints")."""
         visit, start = entry.holding.visit, entry.holding.dither.start
         modified, version = self._ingested(entry)
         return {
@@ -175,7 +175,7 @@ class Observatory:
     def content(
         self, instrument: Instrument | str, savepath: str, revision: int | None = None
     ) -> bytes:
-        """Give the bytes of a product: a pure function of seed, scale, product and revision.
+        """Return the bytes of a product: a pure function of seed, scale, product and revision.
 
         Takes a fraction of a second at full scale; safe to call from any thread. The present
         revision when none is given.
@@ -195,11 +195,11 @@ class Observatory:
         return content
 
     def content_key(self, entry: Entry, revision: int) -> tuple[object, ...]:
-        """Give all that the content of a product depends on."""
+        """Return all that the content of a product depends on."""
         return _CONTENT_GENERATION, self.universe.seed, self.scale, entry.holding, revision
 
     def digest(self, instrument: Instrument | str, savepath: str) -> Digest:
-        """Give size and SHA-256 of a product's present content; made at most once a revision."""
+        """Return size and SHA-256 of a product's present content; made at most once a revision."""
         entry = self.entry(Instrument(instrument), savepath)
         known = self._digests.get((*entry.product.identity, entry.revision))
         return known or self._note(entry, entry.revision, self.content(instrument, savepath))
@@ -207,7 +207,7 @@ class Observatory:
     def reprocess(
         self, night: Night | str, image_types: Collection[ImageType] = _REDUCED
     ) -> list[Product]:
-        """Run the pipeline again on a night; give the products with a new content.
+        """Run the pipeline again on a night, and return the products with a new content.
 
         Every row of the night gets a new `lastmodified` and `pipeversion`, as these belong to
         the exposure (winter-api.md, "What changes after it was listed").
@@ -221,7 +221,7 @@ class Observatory:
         return [self.rerun(each.product) for each in remade]
 
     def rerun(self, product: Product) -> Product:
-        """Make one product anew without a word of it in its row, as a stack's rerun does."""
+        """Make one product anew without a change of its row, as a stack's rerun does."""
         entry = self.entry(*product.identity)
         entry.revision += 1
         return product
@@ -298,7 +298,7 @@ class Observatory:
 
 
 def settled(nights: Iterable[Night]) -> datetime:
-    """Give a time by which everything of these nights is in the archive."""
+    """Return a time by which everything of these nights is in the archive."""
     last = max(night.day for night in nights)
     return datetime.combine(last, time(12), UTC) + _SETTLED
 

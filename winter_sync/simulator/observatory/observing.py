@@ -1,4 +1,4 @@
-"""What the telescope does in a night: visits to targets, dithered, in the dark hours only."""
+"""The observations of a night: visits to targets, dithered, in the dark hours only."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Dither:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One dither set on one place of the sky; `seconds` is the time of one exposure."""
+    """One dither set at one position on the sky; `seconds` is the time of one exposure."""
 
     key: str
     night: Night
@@ -76,7 +76,7 @@ class Visit:
 
 
 def observe(night: Night, campaigns: Sequence[Campaign], seed: int) -> Iterator[Visit]:
-    """Give the visits of a night in the order of time; the same seed gives the same visits."""
+    """Return the visits of a night in the order of time; the same seed gives the same visits."""
     wanted = _interleaved(campaigns)
     begin, end = dark_hours(night)
     length = (end - begin) / max(len(wanted), 1)
@@ -137,7 +137,7 @@ def _aim(
 
 
 def _targets(program: str, seed: int) -> list[tuple[str, float, float]]:
-    """Give the program's targets, all round the sky so that some are always up."""
+    """Return the program's targets, all round the sky so that some are always up."""
     chance = random.Random(f"{seed}/targets/{program}")  # noqa: S311 - a simulation
     targets = []
     for index in range(_TARGETS_A_PROGRAM):

@@ -34,7 +34,7 @@ class Universe:
     gone_fraction
         The part of the science images that are listed though their file is gone, 0 to 1.
     products_a_night
-        When given, each night is filled with visits and cut to exactly so many products.
+        When given, each night is filled with visits and cut to exactly this number of products.
     """
 
     nights: tuple[Night, ...] = DEFAULT_NIGHTS
@@ -44,7 +44,7 @@ class Universe:
     products_a_night: int | None = None
 
     def holdings(self) -> Iterator[Holding]:
-        """Give every product of every night, in the order of the nights and their visits."""
+        """Return every product of every night, in the order of the nights and their visits."""
         for night in self.nights:
             yield from self._night(night, _observing_on(night, self.campaigns))
 
@@ -60,7 +60,7 @@ class Universe:
 
 
 def campaigns_of(programs: Sequence[str]) -> tuple[Campaign, ...]:
-    """Give what programs observe: WINTER all of them, SPRING all but the first."""
+    """Return what programs observe: WINTER all of them, SPRING all but the first."""
     first, *others = programs
     campaigns = [Campaign(first, Instrument.WINTER, visits=2)]
     for program in others:
@@ -70,7 +70,7 @@ def campaigns_of(programs: Sequence[str]) -> tuple[Campaign, ...]:
 
 
 def demo_universe(night: Night = DEMO_NIGHT, seed: int = DEFAULT_SEED) -> Universe:
-    """Give one night of about 240 products: six types, two programs, two instruments."""
+    """Return one night of about 240 products: six types, two programs, two instruments."""
     return Universe(nights=(night,), seed=seed)
 
 
@@ -81,13 +81,13 @@ def sized_universe(
     seed: int = DEFAULT_SEED,
     campaigns: Sequence[Campaign] | None = None,
 ) -> Universe:
-    """Give nights of exactly so many products each."""
+    """Return nights with exactly the given number of products each."""
     universe = Universe(nights=tuple(nights), seed=seed, products_a_night=products_a_night)
     return replace(universe, campaigns=tuple(campaigns or universe.campaigns))
 
 
 def _observing_on(night: Night, campaigns: Sequence[Campaign]) -> list[Campaign]:
-    """Leave out what had not begun: a program observes from the semester that it is named after."""
+    """Leave out programs that had not begun: each observes from the semester in its name."""
     return [each for each in campaigns if _semester(each.program) <= night.name[:6]]
 
 
@@ -96,7 +96,7 @@ def _semester(program: str) -> str:
 
 
 def _enough(campaigns: Sequence[Campaign], products: int) -> list[Campaign]:
-    """Raise the visits of all campaigns alike until they leave at least so many products."""
+    """Raise the visits of all campaigns alike until there are enough products."""
     least = sum(each.visits * each.dithers * 2 for each in campaigns)
     factor = -(-products // max(least, 1))
     while factor > 1 and _at_least(campaigns, factor - 1) >= products:

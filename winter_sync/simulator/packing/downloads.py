@@ -27,7 +27,7 @@ def members_of(
     store: MemberStore,
     archive: str,
 ) -> Iterator[Member]:
-    """Give the members of a zip of these products; each is made when it is packed."""
+    """Return the members of a zip of these products; each is made when it is packed."""
     for entry in entries:
         name = style.member_name(entry.product.savepath, archive)
         yield Member(name, entry.holding.listed_at, _Packer(observatory, entry, style, store))
@@ -55,7 +55,7 @@ class _Packer:
 
 
 async def zip_chunks(members: Iterator[Member], style: ZipStyle) -> AsyncGenerator[bytes]:
-    """Give the chunks of the zip, streamed as it is made."""
+    """Return the chunks of the zip, streamed as it is made."""
     async for chunk in _off_loop(chunked(zipped(members, style), style.chunk_size), style):
         yield chunk
 
@@ -66,7 +66,7 @@ async def spooled(members: Iterator[Member], style: ZipStyle) -> IO[bytes]:
 
 
 async def file_chunks(file: IO[bytes], style: ZipStyle) -> AsyncGenerator[bytes]:
-    """Give the chunks of a file that was built before."""
+    """Return the chunks of a file that was built before."""
     async for chunk in _off_loop(_blocks(file, style.chunk_size), style):
         yield chunk
 

@@ -30,7 +30,7 @@ class MemberStore:
         self._directory = directory
 
     def packed(self, key: tuple[object, ...], style: ZipStyle, make: Callable[[], bytes]) -> Packed:
-        """Give the packed member of a key, making and keeping it if it is not there yet."""
+        """Return the packed member of a key, making and keeping it if it is not there yet."""
         if self._directory is None:
             return pack(make(), style)
         level = style.level if style.method == "deflated" else 0

@@ -49,7 +49,7 @@ class ZipStyle:
     zip64: Literal["auto", "always"] = "auto"
 
     def member_name(self, savepath: str, archive: str) -> str:
-        """Give the name of a product inside the zip called `archive`."""
+        """Return the name of a product inside the zip called `archive`."""
         filename = savepath.rpartition("/")[2]
         folder = f"{archive.removesuffix('.zip')}/{filename}"
         return {"flat": filename, "folder": folder, "savepath": savepath.lstrip("/")}[self.layout]
@@ -88,13 +88,13 @@ def pack(content: bytes, style: ZipStyle) -> Packed:
 
 
 def deflated(content: bytes, level: int) -> bytes:
-    """Give the raw deflate stream of a content."""
+    """Return the raw deflate stream of a content."""
     squeeze = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
     return squeeze.compress(content) + squeeze.flush()
 
 
 def zipped(members: Iterable[Member], style: ZipStyle) -> Iterator[bytes]:
-    """Give the bytes of a zip in pieces of any size; one member is in memory at a time."""
+    """Return the bytes of a zip in pieces of any size; one member is in memory at a time."""
     offset, directory, count = 0, bytearray(), 0
     for member in members:
         packed = member.pack()

@@ -22,12 +22,12 @@ _J2000 = datetime(2000, 1, 1, 12, tzinfo=UTC)
 
 
 def sidereal_time(instant: datetime) -> float:
-    """Give the local mean sidereal time at Palomar, in degrees."""
+    """Return the local mean sidereal time at Palomar, in degrees."""
     return (280.46062 + 360.98564737 * _days(instant) + PALOMAR_LONGITUDE) % 360.0
 
 
 def altitude(instant: datetime, ra: float, dec: float) -> float:
-    """Give the altitude at Palomar, in degrees, of a place on the sky (degrees)."""
+    """Return the altitude at Palomar, in degrees, of a place on the sky (degrees)."""
     hour_angle = math.radians(sidereal_time(instant) - ra)
     latitude, declination = math.radians(PALOMAR_LATITUDE), math.radians(dec)
     height = math.sin(latitude) * math.sin(declination)
@@ -36,7 +36,7 @@ def altitude(instant: datetime, ra: float, dec: float) -> float:
 
 
 def sun_altitude(instant: datetime) -> float:
-    """Give the altitude of the Sun at Palomar in degrees, good to a few hundredths.
+    """Return the altitude of the Sun at Palomar in degrees, good to a few hundredths.
 
     The low-precision formula of the Astronomical Almanac.
     """
@@ -51,7 +51,7 @@ def sun_altitude(instant: datetime) -> float:
 
 
 def dark_hours(night: Night) -> tuple[datetime, datetime]:
-    """Give the UTC start and end of the dark hours of a night, to the minute."""
+    """Return the UTC start and end of the dark hours of a night, to the minute."""
     noon = datetime.combine(night.day, time(12), PALOMAR_ZONE).astimezone(UTC)
     minutes = (noon + timedelta(minutes=step) for step in range(24 * 60))
     dark = [minute for minute in minutes if sun_altitude(minute) < DARK_BELOW]
@@ -59,7 +59,7 @@ def dark_hours(night: Night) -> tuple[datetime, datetime]:
 
 
 def pacific_offset(instant: datetime) -> timedelta:
-    """Give by how much UTC is ahead of Palomar's civil time: 7 h in summer, 8 h in winter."""
+    """Return by how much UTC is ahead of Palomar's civil time: 7 h in summer, 8 h in winter."""
     offset = instant.astimezone(PALOMAR_ZONE).utcoffset()
     return -(offset or timedelta())
 

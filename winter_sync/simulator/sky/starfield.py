@@ -35,7 +35,7 @@ class Frame:
 
     @property
     def reference(self) -> tuple[float, float]:
-        """Give the FITS pixel (from 1) on which the pointing falls, often off the image."""
+        """Return the FITS pixel (from 1) on which the pointing falls, often off the image."""
         rows, columns = self.shape
         east, north = self.centre
         return (columns + 1) / 2 + east / self.pixel, (rows + 1) / 2 - north / self.pixel
@@ -51,14 +51,14 @@ class Stars:
 
 
 def generator(*key: object) -> np.random.Generator:
-    """Give the random numbers that belong to a key: the same in every process."""
+    """Return the random numbers that belong to a key: the same in every process."""
     digest = hashlib.sha256("/".join(str(part) for part in key).encode()).digest()
     return np.random.Generator(np.random.SFC64(int.from_bytes(digest[:16])))
 
 
 @lru_cache(maxsize=64)
 def stars_of(seed: int, visit_key: str, scale: float) -> Stars:
-    """Give the stars around a visit's first pointing; fewer for smaller images."""
+    """Return the stars around a visit's first pointing; fewer for smaller images."""
     chance = generator(seed, "stars", visit_key)
     count = max(_FEWEST_STARS, round(_STARS_AT_FULL_SCALE * scale))
     half = _FIELD_DEGREES / 2
@@ -70,7 +70,7 @@ def stars_of(seed: int, visit_key: str, scale: float) -> Stars:
 
 
 def shifted(stars: Stars, visit: Visit, dither: Dither) -> Stars:
-    """Give the stars as seen from the pointing of another dither of the visit."""
+    """Return the stars as seen from the pointing of another dither of the visit."""
     cosine = np.cos(np.radians(visit.dec))
     east = (dither.ra - visit.ra + 180.0) % 360.0 - 180.0
     return Stars(stars.east - east * cosine, stars.north - (dither.dec - visit.dec), stars.peak)
@@ -100,7 +100,7 @@ def paint(image: NDArray[np.float32], frame: Frame, stars: Stars, scale: float) 
 def sky(
     chance: np.random.Generator, shape: tuple[int, int], level: float, noise: float
 ) -> NDArray[np.float32]:
-    """Give an empty sky of a level with Gaussian noise, in counts."""
+    """Return an empty sky of a level with Gaussian noise, in counts."""
     image = chance.standard_normal(shape, dtype=np.float32)
     image *= np.float32(noise)
     image += np.float32(level)
@@ -108,7 +108,7 @@ def sky(
 
 
 def bad_pixels(seed: int, detector: str, shape: tuple[int, int]) -> NDArray[np.intp]:
-    """Give the places (in the flattened image) of a detector's bad pixels: always the same."""
+    """Return the places (in the flattened image) of a detector's bad pixels: always the same."""
     size = shape[0] * shape[1]
     return generator(seed, "bad", detector, shape).choice(
         size, size=round(size * _BAD_FRACTION), replace=False, shuffle=False
