@@ -244,13 +244,13 @@ def test_a_reload_while_it_begins_is_put_off(tmp_path: Path) -> None:
     """SIGHUP that comes before it can obey ends nothing: the settings are read once more then."""
     (tmp_path / "sitecustomize.py").write_text(
         "import os, signal\n"
-        "import winter_sync.daemon.service as service\n"
-        "read = service.read_credentials\n"
+        "import winter_sync.daemon.configuration as configuration\n"
+        "read = configuration.read_credentials\n"
         "def read_credentials(settings):\n"
-        "    service.read_credentials = read\n"
+        "    configuration.read_credentials = read\n"
         "    os.kill(os.getpid(), signal.SIGHUP)\n"
         "    return read(settings)\n"
-        "service.read_credentials = read_credentials\n"
+        "configuration.read_credentials = read_credentials\n"
     )
     with served() as simulator:
         file = settings_of(simulator, tmp_path)
