@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def clock() -> Clock:
-    """Give a clock."""
+    """Return a clock."""
     return Clock()
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Give where the catalog is."""
+    """Return where the catalog is."""
     return tmp_path / "catalog.sqlite3"
 
 
 @pytest.fixture
 def catalog(path: Path, clock: Clock) -> Iterator[Catalog]:
-    """Give a new catalog."""
+    """Return a new catalog."""
     with closing(Catalog(path, clock)) as catalog:
         yield catalog

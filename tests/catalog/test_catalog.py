@@ -58,12 +58,12 @@ REPROCESSED = Marks("2024-06-01T00:00:00", "2.0")
 def subject(
     program: str = PROGRAM, kind: ImageType = ImageType.STACK, region: Region | None = None
 ) -> Subject:
-    """Give what a poll is about."""
+    """Return what a poll is about."""
     return Subject(program, Instrument.WINTER, kind, region)
 
 
 def query(about: Subject | None = None, *, end: date | None = None) -> Query:
-    """Give a question."""
+    """Return a question."""
     return Query(about or subject(), date(2024, 1, 1), end)
 
 
@@ -85,12 +85,12 @@ def poll(
 
 
 def candidates(catalog: Catalog, scope: Scope = ALL, limit: int = 100) -> list[Candidate]:
-    """Give what may be fetched now."""
+    """Return what may be fetched now."""
     return catalog.queue.candidates(scope, FETCH_ORDER, limit)
 
 
 def waiting(catalog: Catalog, scope: Scope = ALL) -> list[Product]:
-    """Give the products that may be fetched now."""
+    """Return the products that may be fetched now."""
     return [one.product for one in candidates(catalog, scope)]
 
 
@@ -112,12 +112,12 @@ def publish(catalog: Catalog, one: Product, content: bytes, *, kept: str | None 
 
 
 def rows(catalog: Catalog, table: str) -> list[dict[str, Any]]:
-    """Give the rows of a table."""
+    """Return the rows of a table."""
     return list(catalog.connection.db.table(table).rows)
 
 
 def stored(catalog: Catalog, one: Product) -> dict[str, Any]:
-    """Give the row of a product."""
+    """Return the row of a product."""
     (found,) = (each for each in rows(catalog, "products") if each["savepath"] == one.savepath)
     return found
 
@@ -213,7 +213,7 @@ def test_what_an_earlier_edition_asked_for_in_vain_is_forgotten(path: Path, cloc
 
 
 def files_of(path: Path) -> dict[str, bytes]:
-    """Give everything beside a path, byte for byte."""
+    """Return everything beside a path, byte for byte."""
     return {one.name: one.read_bytes() for one in path.parent.iterdir()}
 
 
@@ -381,7 +381,7 @@ def processes(path: Path, what: str, names: Sequence[str]) -> Iterator[list[subp
 
 
 def told(running: list[subprocess.Popen[str]]) -> list[list[str]]:
-    """Give all of them their line, and what each tells until it ends."""
+    """Return all of them their line, and what each tells until it ends."""
     for process in running:
         assert process.stdin is not None
         process.stdin.write("\n")
@@ -1191,7 +1191,7 @@ def test_the_last_poll_of_each_kind(catalog: Catalog, clock: Clock) -> None:
 
 
 def steps(catalog: Catalog, work: Any) -> int:  # noqa: ANN401 - any call without arguments
-    """Give how many thousand steps SQLite's machine makes for some work."""
+    """Return how many thousand steps SQLite's machine makes for some work."""
     counted = 0
 
     def count() -> int:

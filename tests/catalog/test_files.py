@@ -43,13 +43,13 @@ def publish(catalog: Catalog, one: Product, content: bytes) -> None:
 
 
 def held(catalog: Catalog, one: Product) -> Held:
-    """Give what is held of a product."""
+    """Return what is held of a product."""
     (found,) = (each for each in catalog.files.held(ALL, one.night) if each.product == one)
     return found
 
 
 def changed(one: Held) -> Check:
-    """Give a check that found a file changed."""
+    """Return a check that found a file changed."""
     return Check(one, Damage.CHANGED, "cut")
 
 

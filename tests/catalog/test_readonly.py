@@ -56,7 +56,7 @@ def listed(
 
 
 def night_after(number: int, nights: int) -> Product:
-    """Give a product of a later night."""
+    """Return a product of a later night."""
     return product(number, night=product().night.plus(nights))
 
 
@@ -176,7 +176,7 @@ def _version_of(path: Path) -> tuple[int, ...]:
 
 @pytest.fixture(scope="module")
 def synced(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a home with a mirror that was synced."""
+    """Return a home with a mirror that was synced."""
     home = tmp_path_factory.mktemp("synced")
     with served() as archive:
         settings = settings_file(home, api={"base_url": archive.url})
@@ -186,7 +186,7 @@ def synced(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def home(synced: Path, tmp_path: Path) -> Path:
-    """Give a copy of that, and settings for it."""
+    """Return a copy of that, and settings for it."""
     shutil.copytree(synced / "winter", tmp_path / "winter")
     settings_file(tmp_path)
     return tmp_path

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winter_sync.catalog.rows import region_name
+from winter_sync.catalog.values import region_name
 from winter_sync.core.queries import Cone, Rectangle, Target
 
 if TYPE_CHECKING:

@@ -69,7 +69,7 @@ class Filled:
         self.catalog.outcomes.commit([how(one) for one in products], lambda *_: ONE_HOUR)
 
     def look(self, *programs: str, kinds: tuple[ImageType, ...] = (STACK,)) -> Status:
-        """Look at programs."""
+        """Return the status of programs."""
         selections = [Selection(program, kinds) for program in programs]
         return _read(self.catalog, selections, self.clock())
 
@@ -90,12 +90,12 @@ def broken(one: Product) -> Outcome:
 
 
 def of(night: Night, count: int, kind: ImageType = STACK) -> list[Product]:
-    """Give products of a night."""
+    """Return products of a night."""
     return [product(number, kind, night=night) for number in range(count)]
 
 
 def lines_of(status: Status) -> list[str]:
-    """Give the lines that a person reads."""
+    """Return the lines that a person reads."""
     stream = io.StringIO()
     show(Console(file=stream, highlight=False, soft_wrap=True, width=200), status)
     return stream.getvalue().splitlines()
@@ -103,7 +103,7 @@ def lines_of(status: Status) -> list[str]:
 
 @pytest.fixture
 def filled(catalog: Catalog, clock: Clock) -> Filled:
-    """Give a catalog where the first program's last two nights are here."""
+    """Return a catalog where the first program's last two nights are here."""
     filled = Filled(catalog, clock)
     products = [*of(LAST, 5), *of(LAST.plus(-1), 3)]
     filled.poll(FIRST, products=products)

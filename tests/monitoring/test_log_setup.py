@@ -102,7 +102,7 @@ def polled(**counts: Any) -> Polled:  # noqa: ANN401 - by the names of its field
 
 
 def written(*events: Event, level: str = "debug") -> list[dict[str, Any]]:
-    """Give what is logged of events, as a machine reads it."""
+    """Return what is logged of events, as a machine reads it."""
     stream = io.StringIO()
     emit = log_events(configure_logging(REDACT, level=level, form="auto", stream=stream))
     for event in events:
@@ -202,7 +202,7 @@ def test_people_read_lines_and_machines_read_json(
 
 
 def loggers() -> Iterator[tuple[io.StringIO, FilteringBoundLogger]]:
-    """Give a logger of each form, and its stream."""
+    """Return a logger of each form, and its stream."""
     for stream in (io.StringIO(), Terminal()):
         yield stream, configure_logging(REDACT, stream=stream)
 

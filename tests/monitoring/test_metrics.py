@@ -109,29 +109,29 @@ class Page:
         }
 
     def get(self, name: str, **labels: str) -> float | None:
-        """Give a value; None if it is not there."""
+        """Return a value; None if it is not there."""
         return self._values.get((f"winter_sync_{name}", frozenset(labels.items())))
 
     def labels_of(self, name: str) -> set[frozenset[str]]:
-        """Give the sets of labels that a metric was seen with."""
+        """Return the sets of labels that a metric was seen with."""
         return {frozenset(dict(labels)) for one, labels in self._values if one == name}
 
 
 @asynccontextmanager
 async def watched(directory: Path, *selections: Selection) -> AsyncIterator[Watched]:
-    """Give a new catalog and a disk to look at."""
+    """Return a new catalog and a disk to look at."""
     async with CatalogThread(directory / CATALOG, lambda: NOW) as catalog:
         yield Watched(catalog, selections or (SELECTION,), directory, min_free=7)
 
 
 @pytest.fixture
 def metrics() -> Metrics:
-    """Give metrics in which nothing has happened."""
+    """Return metrics in which nothing has happened."""
     return Metrics(lambda: NOW)
 
 
 async def page_of(metrics: Metrics, directory: Path, *selections: Selection) -> Page:
-    """Give the page of metrics and an empty catalog."""
+    """Return the page of metrics and an empty catalog."""
     async with watched(directory, *selections) as at:
         return Page(await metrics.page(at))
 

@@ -49,7 +49,7 @@ VALUES = {
 
 
 def exposed() -> dict[str, set[str]]:
-    """Give the labels of everything that can be asked for, by its name."""
+    """Return the labels of everything that can be asked for, by its name."""
     names: dict[str, set[str]] = {"up": set(), **{name: set() for name in OF_THE_PROCESS}}
     for one in METRICS:
         endings = ("_bucket", "_sum", "_count") if one.kind == "histogram" else ("",)
@@ -61,19 +61,19 @@ EXPOSED = exposed()
 
 
 def alerts() -> list[dict[str, Any]]:
-    """Give the rules of the alerts."""
+    """Return the rules of the alerts."""
     groups = yaml.safe_load(ALERTS.read_text())["groups"]
     return [rule for group in groups for rule in group["rules"]]
 
 
 def panels() -> list[dict[str, Any]]:
-    """Give the panels of the dashboard that show something."""
+    """Return the panels of the dashboard that show something."""
     dashboard = json.loads(DASHBOARD.read_text())
     return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
 
 
 def faults(expression: str, shown: set[str]) -> Iterator[str]:
-    """Give what an expression asks for that is not there, and what is shown and is not."""
+    """Return what an expression asks for that is not there, and what is shown and is not."""
     labels = set(FROM_PROMETHEUS)
     selectors = SELECTOR.findall(expression)
     if not selectors:

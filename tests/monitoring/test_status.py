@@ -105,14 +105,14 @@ def status_of(*counts: NightCount, now: datetime = NOW, **others: tuple[Any, ...
 
 
 def drawn(status: Status, width: int = 80) -> str:
-    """Give what a person is shown where output is piped."""
+    """Return what a person is shown where output is piped."""
     stream = io.StringIO()
     show(Console(file=stream, highlight=False, soft_wrap=True, width=width), status)
     return stream.getvalue()
 
 
 def shown(*counts: NightCount, **others: Any) -> str:  # noqa: ANN401 - parts of a status
-    """Give what a person is shown of counts."""
+    """Return what a person is shown of counts."""
     return drawn(status_of(*counts, **others))
 
 

@@ -20,8 +20,8 @@ from .records import (
     Trouble,
     Waiting,
 )
-from .rows import format_instant
 from .thread import CatalogThread
+from .values import format_instant
 from .views import Views
 
 __all__ = [

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from winter_sync.catalog.programs import held_in
 from winter_sync.catalog.records import Verification
-from winter_sync.catalog.rows import check_values, guard_values
+from winter_sync.catalog.values import check_values, guard_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

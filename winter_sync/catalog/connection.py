@@ -12,10 +12,11 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay
 
 from winter_sync.catalog.errors import explained, is_busy, rows_explained
 from winter_sync.catalog.readonly import Reader, connect, refuse_odd
-from winter_sync.catalog.rows import check_row, format_instant, plain
+from winter_sync.catalog.rows import check_row
 from winter_sync.catalog.schema import migrations, refuse_others
 from winter_sync.catalog.scopes import parameters
 from winter_sync.catalog.sqlite import Database
+from winter_sync.catalog.values import format_instant, plain
 from winter_sync.core import BUSY_CATALOG, StorageError
 from winter_sync.core import storage_errors_explained as explained_files
 

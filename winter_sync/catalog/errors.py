@@ -1,4 +1,4 @@
-"""What SQLite says when it cannot do its work, told with a remedy."""
+"""Errors of SQLite, explained with a remedy."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _REMEDIES = {
 
 
 def is_busy(error: BaseException) -> bool:
-    """Tell whether another connection keeps the database locked."""
+    """Return whether another connection keeps the database locked."""
     code = getattr(error, "sqlite_errorcode", 0)
     return isinstance(error, sqlite3.OperationalError) and code & 0xFF == sqlite3.SQLITE_BUSY
 
 
 @contextmanager
 def rows_explained(path: Path) -> Iterator[None]:
-    """Turn what is said of a row that no version has written into a `StorageError`."""
+    """Turn an error about a row that no version has written into a `StorageError`."""
     try:
         yield
     except (ValueError, TypeError, KeyError, OverflowError) as odd:
@@ -46,12 +46,12 @@ def rows_explained(path: Path) -> Iterator[None]:
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn what SQLite says into a `StorageError` with a remedy."""
+    """Turn an error of SQLite into a `StorageError` with a remedy."""
     try:
         yield
     except sqlite3.Error as broken:
         code, said = getattr(broken, "sqlite_errorcode", 0), str(broken)
-        if said.startswith("Could not decode to UTF-8"):  # Python's own word, without a code
+        if said.startswith("Could not decode to UTF-8"):  # raised by Python, without a code
             code, said = sqlite3.SQLITE_CORRUPT, "a text in it is not UTF-8"
         raise StorageError(
             f"the catalog {path} failed: {said}",

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 from winter_sync.catalog.polls import add_poll
 from winter_sync.catalog.rechecks import Rechecks
-from winter_sync.catalog.rows import (
+from winter_sync.catalog.rows import known_of, product_of
+from winter_sync.catalog.values import (
     identity_values,
-    known_of,
     listing_values,
-    product_of,
     product_values,
     subject_values,
 )

@@ -5,13 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from winter_sync.catalog.rechecks import Rechecks
-from winter_sync.catalog.rows import (
-    held_columns,
-    identity_values,
-    product_of,
-    settled_mark_columns,
-    settled_marks_of,
-)
+from winter_sync.catalog.rows import product_of, settled_marks_of
+from winter_sync.catalog.values import held_values, identity_values, settled_mark_values
 from winter_sync.core import Failed, Marks, Missing, Published, State, Unchanged
 
 if TYPE_CHECKING:
@@ -90,8 +85,8 @@ class Outcomes:
             self._add_revision(evidence, revision)
         settled = settled_marks_of(held).united(evidence.marks)
         columns = {
-            **held_columns(evidence, revision, self._connection.now()),
-            **settled_mark_columns(settled),
+            **held_values(evidence, revision, self._connection.now()),
+            **settled_mark_values(settled),
             "recheck": None if is_new or held["recheck"] is None else "same",
         }
         self._end_lease(product, columns)
@@ -141,7 +136,7 @@ class Outcomes:
             case Missing():
                 settled = self._settled_marks(candidate.product).united(candidate.marks)
                 columns |= {"state": State.MISSING.value, "last_error": None}
-                columns |= settled_mark_columns(settled)
+                columns |= settled_mark_values(settled)
                 self._end_lease(candidate.product, columns)
             case Failed():
                 columns |= {"state": State.WANTED.value, "last_error": outcome.reason}

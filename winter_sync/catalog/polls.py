@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from winter_sync.catalog.records import PollState
-from winter_sync.catalog.rows import covers, last_poll_of, poll_columns, subject_values
+from winter_sync.catalog.rows import covers, last_poll_of
+from winter_sync.catalog.values import poll_values, subject_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,7 +34,7 @@ program = :program AND instrument = :instrument AND image_type = :image_type AND
 
 def add_poll(connection: Connection, poll: Poll) -> None:
     """Add a poll inside the open transaction, and forget the oldest."""
-    connection.execute(_ADD_POLL, poll_columns(poll, connection.now()))
+    connection.execute(_ADD_POLL, poll_values(poll, connection.now()))
     connection.execute(_FORGET_POLLS, {"kept": _POLLS_KEPT})
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from winter_sync.catalog.rows import candidate_of, identity_values, share_of, waiting_of
+from winter_sync.catalog.rows import candidate_of, share_of, waiting_of
 from winter_sync.catalog.scopes import in_scope, listed_now, parameters, within
+from winter_sync.catalog.values import identity_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -16,11 +17,11 @@ if TYPE_CHECKING:
     from winter_sync.core import Candidate, ImageType, Share
 
 _RECENT = 100
-"""The given number of last published products of a kind tell how large the next will be."""
+"""How many of the last published products of a type predict the size of the next."""
 LONG_AGO = timedelta(hours=1)
-"""The same content, come again after this long, is what the archive holds, and not half written."""
+"""The same content, received again after this long, is what the archive holds, not half a file."""
 _LONGEST_WAIT = timedelta(days=2)
-"""No wait is so long. A time further ahead is of a clock that was wrong, and counts as past."""
+"""No wait is longer: a time further ahead was written by a wrong clock, and counts as past."""
 _QUEUED = "p.state IN ('wanted', 'missing') AND p.withdrawn_at IS NULL"
 
 

@@ -1,9 +1,9 @@
 """A database opened for reading only, also where nothing can be written beside it.
 
 SQLite reads a database in WAL mode through two files beside it, and makes them when they are not
-there. Where that is forbidden it can still read a database that nobody has open, if it is told that
-the file will not change meanwhile (measured with SQLite 3.40). Whether that was so can be seen
-afterwards: writers leave the file itself alone until they tidy up.
+there. Where that is forbidden it can still read a database that nobody has open, if opened as
+immutable (measured with SQLite 3.40). Whether it really did not change can be seen afterwards:
+writers do not touch the file itself until they check the log in.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class Reader:
     path
         Its file.
     version
-        What the file must still look like after a look for that to count; None where SQLite itself
-        watches over it.
+        The state of the file, which must be the same after a query for its result to count; None
+        where SQLite itself takes care of that.
     """
 
     connection: sqlite3.Connection
@@ -45,7 +45,7 @@ class Reader:
     version: tuple[int, ...] | None = None
 
     def check(self) -> None:
-        """Make sure that what was just read was not being written meanwhile.
+        """Make sure that nobody wrote what was just read.
 
         Raises
         ------
@@ -81,8 +81,8 @@ def refuse_odd(path: Path) -> None:
 
 
 def may_write(path: Path) -> bool:
-    """Tell whether this process may write a database, and what SQLite keeps beside it."""
-    return all(os.access(one, os.W_OK) for one in (path.parent, path, *_beside(path)))
+    """Return whether this process may write a database, and what SQLite keeps beside it."""
+    return all(os.access(file, os.W_OK) for file in (path.parent, path, *_beside(path)))
 
 
 def connect(path: Path, patience: float) -> Reader:
@@ -93,7 +93,7 @@ def connect(path: Path, patience: float) -> Reader:
     path
         Its file.
     patience
-        For how many seconds to wait while another process locks it.
+        How long to wait while another process locks it, in seconds.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def connect(path: Path, patience: float) -> Reader:
     try:
         return Reader(_connection(path, "mode=ro", patience), path)
     except sqlite3.OperationalError as broken:
-        if not os.access(path, os.R_OK) or any(one.stat().st_size for one in _beside(path)):
+        if not os.access(path, os.R_OK) or any(file.stat().st_size for file in _beside(path)):
             raise _unreadable(path, broken) from broken
     version = _version(path)
     return Reader(_connection(path, "mode=ro&immutable=1", patience), path, version)
@@ -122,7 +122,7 @@ def _connection(path: Path, how: str, patience: float) -> sqlite3.Connection:
 
 
 def _beside(path: Path) -> Iterator[Path]:
-    """Give the files that SQLite keeps beside a database in WAL mode, those that are there."""
+    """Yield the files that SQLite keeps beside a database in WAL mode, as far as they exist."""
     for suffix in ("-wal", "-shm"):
         beside = path.with_name(path.name + suffix)
         if beside.exists():

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from winter_sync.catalog.rows import group_values, settled_mark_columns, settled_marks_of
+from winter_sync.catalog.rows import settled_marks_of
+from winter_sync.catalog.values import group_values, settled_mark_values
 from winter_sync.core import REFETCH_SAMPLE, Instrument, Share, State, evenly_spread, parse_marks
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class Rechecks:
         )
         self._connection.update_product(
             identity,
-            {"state": State.PUBLISHED.value, "recheck": None, **settled_mark_columns(settled)},
+            {"state": State.PUBLISHED.value, "recheck": None, **settled_mark_values(settled)},
         )
 
     _END = f"""

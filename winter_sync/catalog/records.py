@@ -1,4 +1,4 @@
-"""What the catalog is asked for and tells of, as frozen types: scopes, polls, counts, troubles."""
+"""The records of the catalog, as frozen types: scopes, polls, counts, troubles, files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What part of the catalog a run works on.
+    """The part of the catalog that a run works on.
 
     An empty tuple means all types, instruments or subjects, but no programs means nothing at all.
     With subjects, a product counts if one of them listed it last.
@@ -147,7 +147,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A product that could not be had yet, and why."""
+    """A product that could not be downloaded yet, and why."""
 
     product: Product
     state: State
@@ -167,7 +167,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class LastPoll:
-    """When a program's type was last looked at, and with what result."""
+    """When a type of a program was last polled, and with what result."""
 
     program: str
     instrument: Instrument
@@ -227,7 +227,7 @@ class Damaged:
 
     @classmethod
     def of(cls, check: Check, programs: tuple[str, ...] = ()) -> Damaged:
-        """Return what a check found that is not written down."""
+        """Return the finding of a check that is not recorded."""
         held = check.held
         return cls(
             product=held.product,

@@ -1,19 +1,16 @@
-"""What the columns of the catalog hold: models and records written as them and read from them."""
+"""What is read from the catalog: each row checked, then converted to a model or a record."""
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, date, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from winter_sync.catalog.records import (
-    Check,
     Damaged,
     Held,
     LastPoll,
     NightCount,
-    Poll,
     QueueCount,
     Trouble,
     Waiting,
@@ -21,23 +18,15 @@ from winter_sync.catalog.records import (
 from winter_sync.core import (
     STATE_DIR,
     Candidate,
-    Cone,
     Damage,
-    Evidence,
     ImageType,
     Instrument,
     KnownProduct,
     Marks,
     Night,
     Product,
-    Query,
-    Rectangle,
-    Region,
-    Row,
     Share,
     State,
-    Subject,
-    Target,
     parse_marks,
 )
 
@@ -50,14 +39,14 @@ _ODD_PARTS = frozenset({"", ".", ".."})
 
 
 def check_row(row: dict[str, Any]) -> None:
-    """Make sure that a row of the catalog has only what some version of this program writes.
+    """Make sure that a row of the catalog has only what a version of this program writes.
 
     SQLite lets any column hold anything: whoever can write the file decides what is in there.
 
     Raises
     ------
     ValueError
-        If it has not; the message names the column.
+        If not; the message names the column.
     """
     for name, value in row.items():
         check = _CHECKS.get(name)
@@ -100,55 +89,6 @@ def _is_instant(value: Any) -> bool:  # noqa: ANN401 - as above
     return value == "" or datetime.fromisoformat(value).tzinfo is not None
 
 
-def region_name(region: Region | None) -> str:
-    """Write a region as one readable word of the catalog; empty for a whole program.
-
-    Two regions never have one name: numbers are written out as far as they differ.
-    """
-    match region:
-        case None:
-            return ""
-        case Target(name):
-            return f"target {name}"
-        case Cone(ra, dec, radius):
-            return f"cone {ra!r} {dec!r} {radius!r}"
-        case Rectangle(ra_min, ra_max, dec_min, dec_max):
-            return f"rectangle {ra_min!r} {ra_max!r} {dec_min!r} {dec_max!r}"
-
-
-def format_instant(instant: datetime) -> str:
-    """Write an instant: in UTC and to the millisecond, so that texts sort as instants do."""
-    return instant.astimezone(UTC).isoformat(timespec="milliseconds")
-
-
-def date_text(nightdate: str | None) -> str | None:
-    """Write a date so that texts sort as dates do, however it was listed; None if it is none."""
-    digits = (nightdate or "").strip()[:10].replace("-", "")[:8]
-    try:
-        return date.fromisoformat(digits).isoformat()
-    except ValueError:
-        return None
-
-
-def plain(value: object) -> object:
-    """Return a word of ours as the text it is, anything else as it is."""
-    return str(value) if isinstance(value, Instrument | ImageType | State | Damage) else value
-
-
-def identity_values(product: Product) -> dict[str, str]:
-    """Return the values of a product's primary key."""
-    return {"instrument": product.instrument.value, "savepath": product.savepath}
-
-
-def group_values(product: Product) -> dict[str, str]:
-    """Return the values of a product's camera, night and type."""
-    return {
-        "instrument": product.instrument.value,
-        "night": product.night.name,
-        "image_type": product.image_type.value,
-    }
-
-
 night_of = lru_cache(4096)(Night)
 """Reads a night; there are few, and each in many rows."""
 
@@ -185,7 +125,7 @@ def product_of(row: dict[str, Any]) -> Product:
 
 
 def _path_of(row: dict[str, Any]) -> str:
-    """Read where a product is, which is no place of our own."""
+    """Read the path of a product, which is never in our own directory."""
     path: str = row["path"]
     if path.split("/", 1)[0] == STATE_DIR:
         raise ValueError(f"path is {_shown(path)}")
@@ -272,7 +212,7 @@ def share_of(row: dict[str, Any]) -> Share:
 
 
 def trouble_of(row: dict[str, Any]) -> Trouble:
-    """Read a product that could not be had yet."""
+    """Read a product that could not be downloaded yet."""
     return Trouble(
         product=product_of(row),
         state=State(row["state"]),
@@ -293,7 +233,7 @@ def covers(row: dict[str, Any], day: str) -> bool:
 
 
 def last_poll_of(row: dict[str, Any]) -> LastPoll:
-    """Read when a kind was last looked at."""
+    """Read when a type of a program was last polled."""
     return LastPoll(
         program=row["program"],
         instrument=Instrument(row["instrument"]),
@@ -302,99 +242,6 @@ def last_poll_of(row: dict[str, Any]) -> LastPoll:
         listed=row["listed"],
         error=row["error"],
     )
-
-
-def product_values(product: Product, path: str, now: str) -> dict[str, str]:
-    """Return the values to enter a product with."""
-    return {
-        **identity_values(product),
-        **group_values(product),
-        "filename": product.filename,
-        "path": path,
-        "now": now,
-    }
-
-
-def subject_values(subject: Subject) -> dict[str, str]:
-    """Return the values by which polls and listings belong to a subject."""
-    return {
-        "program": subject.program,
-        "instrument": subject.instrument.value,
-        "image_type": subject.image_type.value,
-        "region": region_name(subject.region),
-    }
-
-
-def listing_values(row: Row, query: Query, now: str) -> dict[str, object]:
-    """Return the values to record a listing with."""
-    program, nightdate, extra = query.subject.program, date_text(row.nightdate), dict(row.extra)
-    if row.nightdate and nightdate is None:
-        extra["nightdate"] = row.nightdate
-    return {
-        "program": program,
-        **identity_values(row.product),
-        "region": region_name(query.subject.region),
-        "target": row.target,
-        "nightdate": nightdate,
-        "ra": row.ra,
-        "dec": row.dec,
-        "fid": row.fid,
-        "utctime": row.utctime,
-        "fieldid": row.fieldid,
-        "lastmodified": row.lastmodified,
-        "pipeversion": row.pipeversion,
-        "extra": json.dumps(extra, default=str) if extra else None,
-        "progname": row.program if row.program != program else None,
-        "now": now,
-    }
-
-
-def held_columns(evidence: Evidence, revision: int, now: str) -> dict[str, Any]:
-    """Return the columns of a product whose content is in the tree."""
-    return {
-        "state": State.PUBLISHED.value,
-        "attempts": 0,
-        "not_before": "",
-        "last_error": None,
-        "refused_sha256": None,
-        "refused_at": None,
-        "revision": revision,
-        "size": evidence.size,
-        "sha256": evidence.sha256,
-        "published_at": now,
-        "mtime_ns": evidence.mtime_ns,
-        "checked_at": now,
-        "damage": None,
-        "damage_reason": None,
-    }
-
-
-def settled_mark_columns(settled: Marks) -> dict[str, Any]:
-    """Return the columns of the marks under which a product was fetched."""
-    return {
-        "settled_lastmodified": settled.lastmodified,
-        "settled_pipeversion": settled.pipeversion,
-    }
-
-
-def poll_columns(poll: Poll, now: str) -> dict[str, Any]:
-    """Return the columns of a poll."""
-    query = poll.query
-    return {
-        "at": now,
-        **subject_values(query.subject),
-        "start": query.start.isoformat(),
-        "end": query.end.isoformat() if query.end else None,
-        "sweep": int(poll.sweep),
-        "listed": poll.listed,
-        "new": poll.new,
-        "changed": poll.changed,
-        "returned": poll.returned,
-        "withdrawn": poll.withdrawn,
-        "faults": poll.faults,
-        "seconds": poll.seconds,
-        "error": poll.error,
-    }
 
 
 def held_of(row: dict[str, Any]) -> Held:
@@ -415,7 +262,7 @@ def held_of(row: dict[str, Any]) -> Held:
 
 
 def damaged_of(row: dict[str, Any]) -> Damaged:
-    """Read a product whose file is not right."""
+    """Read a product whose file is missing or changed."""
     return Damaged(
         product=product_of(row),
         path=_path_of(row),
@@ -428,22 +275,3 @@ def damaged_of(row: dict[str, Any]) -> Damaged:
         programs=tuple((row["programs"] or "").split()),
         size=row["size"] or 0,
     )
-
-
-def guard_values(held: Held) -> dict[str, object]:
-    """Return the values by which a product is still the one that was read from the catalog."""
-    return {
-        **identity_values(held.product),
-        "sha256": held.sha256,
-        "published_at": held.published_at,
-    }
-
-
-def check_values(check: Check) -> dict[str, object]:
-    """Return the values to record the result of a check with."""
-    return {
-        **guard_values(check.held),
-        "damage": check.damage.value if check.damage else None,
-        "reason": check.reason,
-        "mtime_ns": check.mtime_ns,
-    }

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.catalog.rows import subject_values
+from winter_sync.catalog.values import subject_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -1,6 +1,6 @@
-"""sqlite-utils without numpy: it imports that, where installed, only to know its number types.
+"""sqlite-utils without numpy, which it imports, where installed, only for its number types.
 
-None of ours reaches the catalog, and numpy is a sixth of the CPU that a command needs to start.
+None of them reaches the catalog, and numpy is a sixth of the CPU that a command needs to start.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def _without(name: str) -> Iterator[None]:
     if name in sys.modules:
         yield
         return
-    sys.modules[name] = None  # type: ignore[assignment] # how the import system is told "no"
+    sys.modules[name] = None  # type: ignore[assignment] # makes the import fail
     try:
         yield
     finally:

@@ -48,7 +48,6 @@ from .events import (
     DirectoriesNotSynced,
     DownloadsPaused,
     Event,
-    EventTable,
     FileChecked,
     FilesChanged,
     FilesLost,
@@ -72,14 +71,12 @@ from .events import (
     ServerFailing,
     ServerRecovered,
     Share,
-    Sink,
     Stalled,
     Started,
     Stopped,
     Stopping,
     StorageFailing,
     WindowHalved,
-    fan_out,
     shares,
 )
 from .filesystem import (
@@ -138,6 +135,7 @@ from .queries import (
     Target,
 )
 from .redaction import Redaction, redactor
+from .sinks import EventTable, Sink, fan_out
 from .storage_errors import NO_SPACE, storage_errors_explained
 from .traits import DIRECTORIES, FETCH_ORDER, NOT_KEPT, SUFFIXES, FileFormat, ImageType, Instrument
 from .units import parse_duration, show_duration, show_instant, show_size

@@ -1,11 +1,10 @@
-"""What happens, told as it happens: for logs, progress views and counters."""
+"""The events of a run and of the daemon, for logs, progress views and counters."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING
 
 from winter_sync.core.errors import Cause
 
@@ -31,15 +30,17 @@ class Share:
 
 def shares(products: Iterable[Product]) -> tuple[Share, ...]:
     """Count products by night, instrument and type."""
-    counted = Counter((one.night, one.instrument, one.image_type) for one in products)
+    counted = Counter(
+        (product.night, product.instrument, product.image_type) for product in products
+    )
     return tuple(Share(*of, number) for of, number in counted.items())
 
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """How many products are wanted and nobody is fetching; told when a run begins and when it ends.
+    """How many products are wanted and nobody is fetching; emitted when a run begins and ends.
 
-    Told again, it replaces what was told before: others may have fetched some meanwhile.
+    A later one replaces the one before: others may have fetched some meanwhile.
     `shares` give the same by night and type.
     """
 
@@ -63,7 +64,7 @@ class Polled:
 
 @dataclass(frozen=True, slots=True)
 class PollsEnded:
-    """No further poll of this run brings anything."""
+    """The polls of this run are finished: no more products will be found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class RowsLeftOut:
     query: Query
     reasons: tuple[str, ...]
     untold: int = 0
-    """How many more rows were left out, for reasons that are not among these."""
+    """How many more rows were left out, for reasons not listed here."""
 
     @property
     def rows(self) -> int:
@@ -83,7 +84,7 @@ class RowsLeftOut:
 
 @dataclass(frozen=True, slots=True)
 class PollFailed:
-    """A listing could not be had."""
+    """A listing could not be read."""
 
     query: Query
     reason: str
@@ -92,7 +93,7 @@ class PollFailed:
 
 @dataclass(frozen=True, slots=True)
 class WindowHalved:
-    """A window could not be listed at once, though the server is well: its halves are asked for."""
+    """A window could not be listed at once, though the server responds: it is halved."""
 
     query: Query
     reason: str
@@ -100,14 +101,14 @@ class WindowHalved:
 
 @dataclass(frozen=True, slots=True)
 class BatchStarted:
-    """A download was asked for."""
+    """A download was requested."""
 
     batch: Batch
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """Bytes of a batch arrived, as they are on the wire."""
+    """Bytes of a batch arrived, counted as transferred."""
 
     batch: Batch
     size: int
@@ -115,18 +116,18 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class ProductFinished:
-    """It is known what became of a product."""
+    """A product is done with in this attempt; `outcome` says how."""
 
     outcome: Outcome
 
 
 INTERRUPTED = "interrupted"
-"""The trouble of a batch that we broke off ourselves."""
+"""The trouble of a batch that we interrupted ourselves."""
 
 
 @dataclass(frozen=True, slots=True)
 class BatchEnded:
-    """A download is over; `trouble` says what broke it, if something did, and `cause` its kind."""
+    """A download ended; `trouble` says what broke it, if anything did, and `cause` its kind."""
 
     batch: Batch
     seconds: float
@@ -136,7 +137,7 @@ class BatchEnded:
 
 @dataclass(frozen=True, slots=True)
 class Retrying:
-    """A request failed for a passing reason and is tried again after a wait, in seconds."""
+    """A request failed for a transient reason and is retried after a wait, in seconds."""
 
     reason: str
     wait: float
@@ -144,7 +145,7 @@ class Retrying:
 
 @dataclass(frozen=True, slots=True)
 class ServerFailing:
-    """Requests fail in a row, or the server asks for time: it is left alone, seconds at first."""
+    """Requests fail in a row, or the server asks to wait: they pause, at first for `wait` s."""
 
     reason: str
     wait: float
@@ -152,14 +153,14 @@ class ServerFailing:
 
 @dataclass(frozen=True, slots=True)
 class ServerRecovered:
-    """The server answers again, after so many seconds."""
+    """The server answers again, after the given number of seconds."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What a crash had left was put in order."""
+    """What a crash had left was recovered: files adopted, leases released."""
 
     adopted: int
     released: int
@@ -174,7 +175,7 @@ class FoundUnchanged:
 
 @dataclass(frozen=True, slots=True)
 class ProductsLeftOut:
-    """New products that cannot have a place in the tree, because another has it."""
+    """New products that have no place in the tree, because another product has their path."""
 
     products: tuple[Product, ...]
 
@@ -194,7 +195,7 @@ class FilesLost:
 
 @dataclass(frozen=True, slots=True)
 class FilesChanged:
-    """Files of the tree are not as they were downloaded, and are left so; `reason` of the first."""
+    """Files of the tree were changed after download, and are left so; `reason` of the first."""
 
     files: int
     paths: tuple[str, ...]
@@ -203,7 +204,7 @@ class FilesChanged:
 
 @dataclass(frozen=True, slots=True)
 class FilesUnreadable:
-    """Files of the tree cannot be read; `reason` is the system's word on the first."""
+    """Files of the tree cannot be read; `reason` is the system's message for the first."""
 
     files: int
     paths: tuple[str, ...]
@@ -219,7 +220,7 @@ class FileChecked:
 
 @dataclass(frozen=True, slots=True)
 class CheckPaused:
-    """The daemon's check of files cannot go on for so many seconds; all other work does."""
+    """The daemon's check of files pauses for `wait` seconds; all other work continues."""
 
     reason: str
     remedy: str
@@ -228,7 +229,7 @@ class CheckPaused:
 
 @dataclass(frozen=True, slots=True)
 class ProgramRefused:
-    """A program's credentials are refused: it is left alone for so many seconds."""
+    """A program's credentials are refused: it is not polled for `wait` seconds."""
 
     program: str
     reason: str
@@ -237,7 +238,7 @@ class ProgramRefused:
 
 @dataclass(frozen=True, slots=True)
 class DownloadsPaused:
-    """One download after the other brought nothing: none is asked for, for so many seconds."""
+    """One download after the other brought nothing: none is requested for `wait` seconds."""
 
     reason: str
     wait: float
@@ -245,7 +246,7 @@ class DownloadsPaused:
 
 @dataclass(frozen=True, slots=True)
 class StorageFailing:
-    """The disk or the catalog cannot do its part: all work rests for so many seconds."""
+    """The disk or the catalog fails: all work is paused for `wait` seconds."""
 
     reason: str
     remedy: str
@@ -254,7 +255,7 @@ class StorageFailing:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The daemon begins, or goes on after it read its settings again."""
+    """The daemon starts, or continues after a reload of its settings."""
 
     root: str
     programs: tuple[str, ...]
@@ -262,14 +263,14 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Stopping:
-    """The daemon was told to end; what is under way has so many seconds to come."""
+    """The daemon was asked to stop; downloads under way have `grace` seconds left."""
 
     grace: float
 
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The daemon has ended as it was told; it published so much since it began."""
+    """The daemon stopped as asked; `published` and `size` count since its start."""
 
     published: int
     size: int
@@ -277,14 +278,14 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True)
 class Reloading:
-    """The settings were read again and are good; what is under way has so many seconds to come."""
+    """The settings were reloaded and are valid; downloads under way have `grace` seconds left."""
 
     grace: float
 
 
 @dataclass(frozen=True, slots=True)
 class ReloadRefused:
-    """The settings were read again and are wrong: the old ones stay."""
+    """The settings were reloaded and are invalid: the old ones stay in use."""
 
     reason: str
     remedy: str
@@ -292,7 +293,7 @@ class ReloadRefused:
 
 @dataclass(frozen=True, slots=True)
 class Stalled:
-    """Nothing comes of some work any more."""
+    """Some work makes no progress any more."""
 
     troubles: tuple[str, ...]
 
@@ -310,7 +311,7 @@ class DayEnded:
     failed: int
     missing: int
     troubled_seconds: float
-    """For how long the server was left alone."""
+    """How long requests to the server were paused."""
     last_night: str | None = None
     """The archive's own last night by the calendar; None, as all below, where the catalog could
     not be read."""
@@ -323,28 +324,28 @@ class DayEnded:
 
 @dataclass(frozen=True, slots=True)
 class ClockJumped:
-    """The clock went so many seconds further than time did: set, or the machine slept."""
+    """The clock went further than time did, by `seconds`: it was set, or the machine slept."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class ClocksDiffer:
-    """The archive's clock is so many seconds ahead of ours that its date is not used."""
+    """The archive's clock is so far ahead of ours, by `seconds`, that its date is not used."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class DirectoriesNotSynced:
-    """The file system of the root cannot make names durable; told once, when a mirror opens."""
+    """The file system of the root cannot make names durable; emitted once, when a mirror opens."""
 
     root: str
 
 
 @dataclass(frozen=True, slots=True)
 class GroupNotGiven:
-    """Files cannot be given the group of their set-group-ID directory; told once for a group."""
+    """Files cannot be given the group of their set-group-ID directory; emitted once for a group."""
 
     directory: str
     group: int
@@ -352,7 +353,7 @@ class GroupNotGiven:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """The process was stopped for so many seconds, by a signal or with its container."""
+    """The process was suspended for `seconds`, by a signal or with its container."""
 
     seconds: float
 
@@ -408,38 +409,3 @@ Event = (
     | Resumed
     | PagesOpen
 )
-Sink = Callable[[Event], None]
-"""What takes events, one by one: a log, counters, a progress view. It is quick and never fails."""
-_Event = TypeVar("_Event")
-_Made = TypeVar("_Made")
-
-
-def fan_out(*sinks: Sink) -> Sink:
-    """Return a sink that hands each event to all of these, in their order."""
-
-    def emit(event: Event) -> None:
-        for sink in sinks:
-            sink(event)
-
-    return emit
-
-
-class EventTable(Generic[_Made]):
-    """What is made of each kind of event: a table from its class to a function."""
-
-    def __init__(self) -> None:
-        self._makers: dict[type, Callable[[Any], _Made]] = {}
-
-    def add(self, kind: type[_Event], make: Callable[[_Event], _Made]) -> None:
-        """Add a row: what is made of events of a class."""
-        self._makers[kind] = make
-
-    def of(self, event: Event) -> _Made | None:
-        """Return what is made of an event; None if its class has no row."""
-        make = self._makers.get(type(event))
-        return make(event) if make else None
-
-    @property
-    def kinds(self) -> frozenset[type]:
-        """The classes that have a row."""
-        return frozenset(self._makers)

@@ -1,4 +1,4 @@
-"""How lines are logged: for people on a terminal, as JSON otherwise; never with a secret."""
+"""The setup of logging: for people on a terminal, as JSON otherwise; never with a secret."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def configure_logging(
     form: LogFormat = "auto",
     stream: TextIO | None = None,
 ) -> FilteringBoundLogger:
-    """Set logging up and give the logger.
+    """Set up logging, and return the logger.
 
     Parameters
     ----------
     redact
-        Takes secrets out of a text; applied to every string of every line.
+        Removes secrets from a text; applied to every string of every line.
     level
-        The least level that is written: debug, info, warning or error.
+        The lowest level that is written: debug, info, warning or error.
     form
         "human", "json", or "auto": human on a terminal.
     stream
@@ -71,7 +71,7 @@ def configure_logging(
 
 
 def goes_to_journal(environ: Mapping[str, str], descriptor: int) -> bool:
-    """Tell whether what is written to a descriptor is read by journald, as systemd.exec(5) says."""
+    """Return whether a descriptor is a stream to journald, as described in systemd.exec(5)."""
     try:
         written = os.fstat(descriptor)
     except OSError:
@@ -80,9 +80,9 @@ def goes_to_journal(environ: Mapping[str, str], descriptor: int) -> bool:
 
 
 def take_over_logging(logger: FilteringBoundLogger) -> None:
-    """Let what libraries log and warn of, and what we die of, be written by this logger too.
+    """Write what libraries log and warn of, and uncaught errors, by this logger too.
 
-    So it has the same form, and no secret in it.
+    So they have the same form, and no secret in them.
     """
 
     def die(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -97,7 +97,7 @@ def take_over_logging(logger: FilteringBoundLogger) -> None:
 
 
 class _StandardError:
-    """Standard error as it is at the moment of writing: a progress bar lends it while drawn.
+    """Standard error as it is at the moment of writing: a progress bar replaces it while drawn.
 
     A line that cannot be written is lost: a full disk or a reader that is gone stops no work.
     """
@@ -138,7 +138,7 @@ def _people_first(*, colors: bool) -> Processor:
 
 
 def _printable(_: WrappedLogger, __: str, fields: EventDict) -> EventDict:
-    """Write out what would steer a terminal, or begin a line that nobody logged."""
+    """Escape what would control a terminal, or start a line that nobody logged."""
     return {
         key: escape_unprintable(value, keep="\n" if key in _MANY_LINES else "")
         if isinstance(value, str)
@@ -148,14 +148,14 @@ def _printable(_: WrappedLogger, __: str, fields: EventDict) -> EventDict:
 
 
 def _machines_first(logger: WrappedLogger, method: str, fields: EventDict) -> str | bytes:
-    """Write a line of JSON that a person can still read: when, how grave and what come first."""
+    """Write a line of JSON that a person can still read: time, level and event come first."""
     first = {key: fields.pop(key) for key in _FIRST_KEYS if key in fields}
     ordered = {**first, **fields}
     return structlog.processors.JSONRenderer(default=str)(logger, method, ordered)
 
 
 def _for_journal(render: Processor) -> Processor:
-    """Put the priority before each line, so that `journalctl --priority` can tell them apart."""
+    """Put the priority before each line, for `journalctl --priority`."""
 
     def process(logger: WrappedLogger, method: str, fields: EventDict) -> str:
         sign = f"<{_PRIORITIES[fields['level']]}>"
@@ -175,9 +175,9 @@ def _redacted(value: object, redact: Callable[[str], str]) -> object:
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, dict):
-        return {key: _redacted(one, redact) for key, one in value.items()}
+        return {key: _redacted(part, redact) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_redacted(one, redact) for one in value]
+        return [_redacted(part, redact) for part in value]
     if isinstance(value, int | float | bool | None):
         return value
     return redact(str(value))

@@ -117,7 +117,7 @@ def _is_listed(counts: Iterable[NightCount]) -> bool:
 def _night_state(
     night: Night, numbers: Numbers, states: Sequence[PollState], programs: Iterable[QueueCount]
 ) -> NightState:
-    listing = frozenset(str(one.program) for one in programs if one.listed)
+    listing = frozenset(str(count.program) for count in programs if count.listed)
     return NightState(night, numbers, states, listing)
 
 
@@ -188,9 +188,9 @@ def _last_night_state(
 
 def with_damaged(status: Status, found: Iterable[Damaged]) -> Status:
     """Correct a status by what a check of files found that the catalog does not know yet."""
-    known = {one.path for one in status.damaged}
-    news = [one for one in found if one.path not in known]
-    last = [one for one in news if one.product.night == status.last_night]
+    known = {file.path for file in status.damaged}
+    news = [file for file in found if file.path not in known]
+    last = [file for file in news if file.product.night == status.last_night]
     return replace(
         status,
         counts=tuple(_count_without(count, news) for count in status.counts),
@@ -204,8 +204,8 @@ def with_damaged(status: Status, found: Iterable[Damaged]) -> Status:
 
 def _count_without(count: NightCount, damaged: Iterable[Damaged]) -> NightCount:
     kind = (count.night, count.instrument, count.image_type)
-    here = [one for one in damaged if _kind(one.product) == kind]
-    withdrawn = [one for one in here if one.withdrawn]
+    here = [file for file in damaged if _kind(file.product) == kind]
+    withdrawn = [file for file in here if file.withdrawn]
     return replace(
         count,
         published=count.published - len(here),
@@ -221,16 +221,16 @@ def _kind(product: Product) -> tuple[Night, Instrument, ImageType]:
 
 
 def _gone(damaged: Iterable[Damaged]) -> int:
-    return sum(one.size for one in damaged if one.damage is Damage.MISSING)
+    return sum(file.size for file in damaged if file.damage is Damage.MISSING)
 
 
 def _queue_without(count: QueueCount, damaged: Iterable[Damaged]) -> QueueCount:
-    more = sum(count.program in one.programs for one in damaged)
+    more = sum(count.program in file.programs for file in damaged)
     return replace(count, damaged=count.damaged + more)
 
 
 def _programs(selections: Iterable[Selection]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(one.program for one in selections))
+    return tuple(dict.fromkeys(selection.program for selection in selections))
 
 
 def _subjects(selections: Iterable[Selection]) -> list[Subject]:

@@ -25,7 +25,7 @@ _COUNTED = ("published", "wanted", "missing", "withdrawn", "size", "damaged")
 
 
 def status_as_json(status: Status) -> str:
-    """Write a status for a machine. These keys stay; more may come.
+    """Return a status as JSON for a machine. These keys stay; more may come.
 
     Times are ISO 8601, UTC; a night is eight digits.
 
@@ -75,13 +75,13 @@ def status_as_json(status: Status) -> str:
             },
             "latest_night_with_data": latest.name if latest else None,
             "tonight": tonight_.name if tonight_ else None,
-            "archive": _reach_record(ArchiveState.of(status.states)),
+            "archive": _archive_record(ArchiveState.of(status.states)),
             "programs": _program_records(status),
             "totals": _totals(status.counts),
             "nights": [_count_record(count) for count in status.counts],
             "troubles": [_trouble_record(trouble) for trouble in status.troubles],
             "polls": [_poll_record(poll) for poll in status.polls],
-            "damaged": [_damaged_record(one) for one in status.damaged],
+            "damaged": [_damaged_record(file) for file in status.damaged],
         },
         indent=2,
     )
@@ -104,38 +104,38 @@ def _numbers_record(numbers: Numbers, queue: QueueCount) -> dict[str, Any]:
     }
 
 
-def _reach_record(reach: ArchiveState) -> dict[str, Any]:
+def _archive_record(archive: ArchiveState) -> dict[str, Any]:
     return {
-        "last_answer": _instant(reach.last_answer),
-        "failing_since": _instant(reach.failing_since),
-        "error": reach.error,
+        "last_answer": _instant(archive.last_answer),
+        "failing_since": _instant(archive.failing_since),
+        "error": archive.error,
     }
 
 
 def _program_records(status: Status) -> list[dict[str, Any]]:
     states = by_program(status.states)
-    nights = {one.program: one for one in status.programs_of_last_night}
+    nights = {count.program: count for count in status.programs_of_last_night}
     return [
         {
-            "program": one.program,
-            **_reach_record(ArchiveState.of(states.get(str(one.program), []))),
-            **_listing_record(states.get(str(one.program), [])),
-            "totals": _numbers_record(Numbers.of_program(one), one),
+            "program": count.program,
+            **_archive_record(ArchiveState.of(states.get(str(count.program), []))),
+            **_listing_record(states.get(str(count.program), [])),
+            "totals": _numbers_record(Numbers.of_program(count), count),
             "last_night": _numbers_record(
-                Numbers.of_program(nights[one.program]), nights[one.program]
+                Numbers.of_program(nights[count.program]), nights[count.program]
             ),
         }
-        for one in status.programs
+        for count in status.programs
     ]
 
 
 def _listing_record(states: Sequence[PollState]) -> dict[str, Any]:
     return {
-        "never_listed": [_subject_record(one) for one in never_answered(states)],
+        "never_listed": [_subject_record(state) for state in never_answered(states)],
         "failing": [
-            {**_subject_record(one), "since": _instant(one.failing_since), "error": one.error}
-            for one in states
-            if one.failing_since is not None
+            {**_subject_record(state), "since": _instant(state.failing_since), "error": state.error}
+            for state in states
+            if state.failing_since is not None
         ],
     }
 
@@ -147,7 +147,7 @@ def _subject_record(state: PollState) -> dict[str, Any]:
 
 def _totals(counts: Iterable[NightCount]) -> dict[str, int]:
     counts = tuple(counts)
-    return {name: sum(getattr(one, name) for one in counts) for name in _COUNTED}
+    return {name: sum(getattr(count, name) for count in counts) for name in _COUNTED}
 
 
 def _count_record(count: NightCount) -> dict[str, Any]:
@@ -182,12 +182,12 @@ def _poll_record(poll: LastPoll) -> dict[str, Any]:
     }
 
 
-def _damaged_record(one: Damaged) -> dict[str, Any]:
+def _damaged_record(file: Damaged) -> dict[str, Any]:
     return {
-        "path": one.path,
-        "instrument": one.product.instrument.value,
-        "savepath": one.product.savepath,
-        "night": one.product.night.name,
-        "damage": one.damage.value,
-        "reason": one.reason,
+        "path": file.path,
+        "instrument": file.product.instrument.value,
+        "savepath": file.product.savepath,
+        "night": file.product.night.name,
+        "damage": file.damage.value,
+        "reason": file.reason,
     }

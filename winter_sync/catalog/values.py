@@ -1,0 +1,192 @@
+"""What is written to the catalog: models as values of its columns and parameters."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+from winter_sync.core import (
+    Cone,
+    Damage,
+    Evidence,
+    ImageType,
+    Instrument,
+    Marks,
+    Product,
+    Query,
+    Rectangle,
+    Region,
+    Row,
+    State,
+    Subject,
+    Target,
+)
+
+if TYPE_CHECKING:
+    from winter_sync.catalog.records import (
+        Check,
+        Held,
+        Poll,
+    )
+
+
+def region_name(region: Region | None) -> str:
+    """Return a region as one readable text; empty for a whole program.
+
+    Two regions never have the same text: numbers are written out as far as they differ.
+    """
+    match region:
+        case None:
+            return ""
+        case Target(name):
+            return f"target {name}"
+        case Cone(ra, dec, radius):
+            return f"cone {ra!r} {dec!r} {radius!r}"
+        case Rectangle(ra_min, ra_max, dec_min, dec_max):
+            return f"rectangle {ra_min!r} {ra_max!r} {dec_min!r} {dec_max!r}"
+
+
+def format_instant(instant: datetime) -> str:
+    """Return an instant as text: in UTC, to the millisecond, so that texts sort as times do."""
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def date_text(nightdate: str | None) -> str | None:
+    """Return a date as text that sorts as dates do, however it was listed; None if invalid."""
+    digits = (nightdate or "").strip()[:10].replace("-", "")[:8]
+    try:
+        return date.fromisoformat(digits).isoformat()
+    except ValueError:
+        return None
+
+
+def plain(value: object) -> object:
+    """Return a word of ours as the text it is, anything else as it is."""
+    return str(value) if isinstance(value, Instrument | ImageType | State | Damage) else value
+
+
+def identity_values(product: Product) -> dict[str, str]:
+    """Return the values of a product's primary key."""
+    return {"instrument": product.instrument.value, "savepath": product.savepath}
+
+
+def group_values(product: Product) -> dict[str, str]:
+    """Return the values of a product's camera, night and type."""
+    return {
+        "instrument": product.instrument.value,
+        "night": product.night.name,
+        "image_type": product.image_type.value,
+    }
+
+
+def product_values(product: Product, path: str, now: str) -> dict[str, str]:
+    """Return the values to enter a product with."""
+    return {
+        **identity_values(product),
+        **group_values(product),
+        "filename": product.filename,
+        "path": path,
+        "now": now,
+    }
+
+
+def subject_values(subject: Subject) -> dict[str, str]:
+    """Return the values by which polls and listings belong to a subject."""
+    return {
+        "program": subject.program,
+        "instrument": subject.instrument.value,
+        "image_type": subject.image_type.value,
+        "region": region_name(subject.region),
+    }
+
+
+def listing_values(row: Row, query: Query, now: str) -> dict[str, object]:
+    """Return the values to record a listing with."""
+    program, nightdate, extra = query.subject.program, date_text(row.nightdate), dict(row.extra)
+    if row.nightdate and nightdate is None:
+        extra["nightdate"] = row.nightdate
+    return {
+        "program": program,
+        **identity_values(row.product),
+        "region": region_name(query.subject.region),
+        "target": row.target,
+        "nightdate": nightdate,
+        "ra": row.ra,
+        "dec": row.dec,
+        "fid": row.fid,
+        "utctime": row.utctime,
+        "fieldid": row.fieldid,
+        "lastmodified": row.lastmodified,
+        "pipeversion": row.pipeversion,
+        "extra": json.dumps(extra, default=str) if extra else None,
+        "progname": row.program if row.program != program else None,
+        "now": now,
+    }
+
+
+def held_values(evidence: Evidence, revision: int, now: str) -> dict[str, Any]:
+    """Return the columns of a product whose content is in the tree."""
+    return {
+        "state": State.PUBLISHED.value,
+        "attempts": 0,
+        "not_before": "",
+        "last_error": None,
+        "refused_sha256": None,
+        "refused_at": None,
+        "revision": revision,
+        "size": evidence.size,
+        "sha256": evidence.sha256,
+        "published_at": now,
+        "mtime_ns": evidence.mtime_ns,
+        "checked_at": now,
+        "damage": None,
+        "damage_reason": None,
+    }
+
+
+def settled_mark_values(settled: Marks) -> dict[str, Any]:
+    """Return the columns of the marks under which a product was fetched."""
+    return {
+        "settled_lastmodified": settled.lastmodified,
+        "settled_pipeversion": settled.pipeversion,
+    }
+
+
+def poll_values(poll: Poll, now: str) -> dict[str, Any]:
+    """Return the columns of a poll."""
+    query = poll.query
+    return {
+        "at": now,
+        **subject_values(query.subject),
+        "start": query.start.isoformat(),
+        "end": query.end.isoformat() if query.end else None,
+        "sweep": int(poll.sweep),
+        "listed": poll.listed,
+        "new": poll.new,
+        "changed": poll.changed,
+        "returned": poll.returned,
+        "withdrawn": poll.withdrawn,
+        "faults": poll.faults,
+        "seconds": poll.seconds,
+        "error": poll.error,
+    }
+
+
+def guard_values(held: Held) -> dict[str, object]:
+    """Return the values by which a product is still the one that was read from the catalog."""
+    return {
+        **identity_values(held.product),
+        "sha256": held.sha256,
+        "published_at": held.published_at,
+    }
+
+
+def check_values(check: Check) -> dict[str, object]:
+    """Return the values to record the result of a check with."""
+    return {
+        **guard_values(check.held),
+        "damage": check.damage.value if check.damage else None,
+        "reason": check.reason,
+        "mtime_ns": check.mtime_ns,
+    }
