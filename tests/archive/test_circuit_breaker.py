@@ -114,7 +114,7 @@ async def test_patience_ends() -> None:
     """Who cannot wait that long is told at once, and nothing is asked of the server."""
     server = Server(patience=10.0)
     server.fail(5)
-    with pytest.raises(TransientError, match="left alone: busy"):
+    with pytest.raises(TransientError, match="sent to the server for now: busy"):
         await server.circuit.wait_until_allowed()
     assert (server.now, server.probes) == (0.0, [])
 

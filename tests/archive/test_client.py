@@ -60,7 +60,7 @@ QUERY = Query(STACKS, date(2025, 10, 20))
 
 @pytest.fixture
 async def simulator() -> AsyncIterator[Simulator]:
-    """Give a running archive."""
+    """Yield a running archive."""
     async with Simulator(Observatory(demo_universe())) as running:
         yield running
 

@@ -40,17 +40,17 @@ SECOND = {**FIRST, "targname": None, "savepath": FIRST["savepath"].replace("A_me
 
 
 def as_rows(rows: list[dict[str, Any]]) -> object:
-    """Give the body as a list of rows."""
+    """Return the body as a list of rows."""
     return rows
 
 
 def as_columns(rows: list[dict[str, Any]]) -> object:
-    """Give the body as a mapping of columns."""
+    """Return the body as a mapping of columns."""
     return {name: [row[name] for row in rows] for name in rows[0]}
 
 
 def as_labelled_columns(rows: list[dict[str, Any]]) -> object:
-    """Give the body as pandas writes a frame: columns that are mappings by row label."""
+    """Return the body as pandas writes a frame: columns that are mappings by row label."""
     return {name: {str(n): row[name] for n, row in enumerate(rows)} for name in rows[0]}
 
 
@@ -135,10 +135,10 @@ def test_a_row_of_another_type_keeps_its_word() -> None:
         ({**FIRST, "savepath": ""}, "its savepath is ''"),
         ({**FIRST, "savepath": "/data/winter/20240211/final/"}, "its savepath is '/data"),
         ({**FIRST, "savepath": "/20240211/\ud800.fits"}, "no Unicode text: '/20240211/\\ud800"),
-        ({"savepath": "/a/b.fits"}, "nothing tells the night of '/a/b.fits'"),
-        ({"savepath": "/a/b.fits", "nightdate": "0001-01-01"}, "nothing tells the night"),
-        ({"savepath": "/a/b_00010101-000000-000.fits"}, "nothing tells the night"),
-        ({"savepath": "/a/b.fits", "nightdate": {"year": 2024}}, "nothing tells the night"),
+        ({"savepath": "/a/b.fits"}, "nothing shows the night of '/a/b.fits'"),
+        ({"savepath": "/a/b.fits", "nightdate": "0001-01-01"}, "nothing shows the night"),
+        ({"savepath": "/a/b_00010101-000000-000.fits"}, "nothing shows the night"),
+        ({"savepath": "/a/b.fits", "nightdate": {"year": 2024}}, "nothing shows the night"),
     ],
 )
 def test_a_bad_row_is_told_and_costs_no_other(bad: object, why: str) -> None:

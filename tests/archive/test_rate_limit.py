@@ -35,7 +35,7 @@ class DrivenTime:
 
 @pytest.fixture
 def time() -> DrivenTime:
-    """Give a time that is driven."""
+    """Return a time that is driven."""
     return DrivenTime()
 
 

@@ -15,7 +15,7 @@ COMING = st.lists(st.tuples(st.integers(0, 1_000_000), WAITS), max_size=50)
 
 
 def judged(coming: list[tuple[int, float]]) -> list[bool]:
-    """Give the verdict after each block."""
+    """Return the verdict after each block."""
     flow, verdicts = Throughput(FLOOR, WINDOW), []
     for size, waited in coming:
         flow.record(size, waited)

@@ -294,7 +294,7 @@ async def test_each_bad_answer_is_said_in_words(name: str) -> None:
 
 @asynccontextmanager
 async def full() -> AsyncIterator[int]:
-    """Give a port that takes no connection and refuses none: what waits there is full."""
+    """Yield a port that takes no connection and refuses none: what waits there is full."""
     with socket.socket() as server, socket.socket() as first, socket.socket() as second:
         server.bind(("127.0.0.1", 0))
         server.listen(0)
@@ -511,7 +511,7 @@ async def test_a_handshake_that_does_not_come() -> None:
 
 
 def proxy_at(port: int, user: str = "proxyuser:pr0xy@") -> Proxy:
-    """Give a proxy with a user and a password, as the environment names it."""
+    """Return a proxy with a user and a password, as the environment names it."""
     return parse_proxy(f"http://{user}127.0.0.1:{port}", "http_proxy")
 
 

@@ -130,7 +130,7 @@ CASES = {
     ),
     "a bad date": Case(
         USAGE,
-        ("programs[1].since", "20240230 is none"),
+        ("programs[1].since", "20240230 is not a valid date"),
         {"programs": [{"since": "20240230"}]},
     ),
     "an unknown image type": Case(

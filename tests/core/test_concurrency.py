@@ -34,7 +34,7 @@ class Work:
 
 @pytest.fixture
 def executor() -> Iterator[ThreadPoolExecutor]:
-    """Give a single thread."""
+    """Yield a single thread."""
     with ThreadPoolExecutor(1) as executor:
         yield executor
 

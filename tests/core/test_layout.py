@@ -26,12 +26,12 @@ PATTERNS = [
 
 
 def product(savepath: str, image_type: ImageType = ImageType.STACK, night: str = NIGHT) -> Product:
-    """Give a product of this savepath."""
+    """Return a product of this savepath."""
     return Product(Instrument.WINTER, savepath, image_type, Night(night))
 
 
 def path(savepath: str, pattern: str = DEFAULT_LAYOUT) -> str:
-    """Give the path of a stack of this savepath."""
+    """Return the path of a stack of this savepath."""
     return str(Layout(pattern).path(product(savepath)))
 
 

@@ -119,7 +119,7 @@ def test_networks_of_the_longer_addresses(no_proxy: str, used: bool) -> None:  #
 
 
 def curl_version() -> tuple[int, ...]:
-    """Give the version of the curl command; none where there is no curl."""
+    """Return the version of the curl command; none where there is no curl."""
     if shutil.which("curl") is None:
         return ()
     said = subprocess.run(["curl", "--version"], capture_output=True, text=True, check=True).stdout  # noqa: S607 - whichever there is
@@ -258,7 +258,7 @@ def test_the_settings_and_credentials_hide_it() -> None:
 
 @pytest.fixture
 def archive() -> Any:  # noqa: ANN401 - a generator of one
-    """Give an archive."""
+    """Yield an archive."""
     with served() as simulator:
         yield simulator
 

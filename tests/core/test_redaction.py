@@ -47,7 +47,7 @@ ORDINARY = "/srv/winter/winter/20240211/final/X_mef_4_0_0_stack.fits 100% & more
 
 
 def credentials(user: str = "", password: str = "", *keys: str) -> Credentials:
-    """Give credentials with these secrets."""
+    """Return credentials with these secrets."""
     return Credentials(user, password, {f"2024A{n:03}": key for n, key in enumerate(keys)})
 
 

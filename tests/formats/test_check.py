@@ -52,7 +52,7 @@ def judged(content: bytes, filename: str, **options: Any) -> Verdict:  # noqa: A
 
 
 def refusal(content: bytes, filename: str, **options: Any) -> DamagedFileError:  # noqa: ANN401 - as above
-    """Give the error with which these bytes are refused."""
+    """Return the error with which these bytes are refused."""
     with pytest.raises(DamagedFileError) as caught:
         judged(content, filename, **options)
     return caught.value
@@ -62,7 +62,7 @@ def refusal(content: bytes, filename: str, **options: Any) -> DamagedFileError: 
 
 
 def written(hdus: Iterable[Any], **options: Any) -> bytes:  # noqa: ANN401 - astropy has no types
-    """Give the file that astropy makes of these HDUs."""
+    """Return the file that astropy makes of these HDUs."""
     with tempfile.TemporaryFile() as file:
         fits.HDUList(list(hdus)).writeto(file, **options)
         file.seek(0)
@@ -70,12 +70,12 @@ def written(hdus: Iterable[Any], **options: Any) -> bytes:  # noqa: ANN401 - ast
 
 
 def pixels(*shape: int, dtype: str = "float32") -> Any:  # noqa: ANN401 - astropy has no types
-    """Give pixels that are no zeros, so that a cut or a flip shows."""
+    """Return pixels that are no zeros, so that a cut or a flip shows."""
     return (RNG.random(shape) * 200 + 1).astype(dtype)
 
 
 def exposure(boards: int = 6, **cards: object) -> list[Any]:
-    """Give a small exposure: a primary HDU without data, then one extension a board."""
+    """Return a small exposure: a primary HDU without data, then one extension a board."""
     primary = fits.PrimaryHDU()
     for number in range(60):
         primary.header[f"KEY{number}"] = (number * 1.5, "so that the header has several blocks")
@@ -84,7 +84,7 @@ def exposure(boards: int = 6, **cards: object) -> list[Any]:
 
 
 def table() -> Any:  # noqa: ANN401 - astropy has no types
-    """Give a binary table with a column of fixed and one of variable length."""
+    """Return a binary table with a column of fixed and one of variable length."""
     rows = [np.arange(n, dtype="i4") for n in (3, 0, 700)]
     return fits.BinTableHDU.from_columns(
         [
@@ -95,13 +95,13 @@ def table() -> Any:  # noqa: ANN401 - astropy has no types
 
 
 def ascii_table() -> Any:  # noqa: ANN401 - astropy has no types
-    """Give an ASCII table."""
+    """Return an ASCII table."""
     columns = [fits.Column("A", "I6", array=[1, 2, 3], ascii=True)]
     return fits.TableHDU.from_columns(columns)
 
 
 def groups() -> Any:  # noqa: ANN401 - astropy has no types
-    """Give random groups: NAXIS1 = 0, parameters, several groups."""
+    """Return random groups: NAXIS1 = 0, parameters, several groups."""
     data = pixels(10, 1, 1, 2, 4)
     parameters = [np.arange(10) * 0.5, np.arange(10) * 2.0]
     return fits.GroupsHDU(
@@ -110,7 +110,7 @@ def groups() -> Any:  # noqa: ANN401 - astropy has no types
 
 
 def compressed(kind: str) -> list[Any]:
-    """Give an image tiled and compressed into a binary table, as fpack does."""
+    """Return an image tiled and compressed into a binary table, as fpack does."""
     data = pixels(40, 50, dtype="int32")
     return [fits.PrimaryHDU(), fits.CompImageHDU(data, compression_type=kind)]
 
@@ -144,12 +144,12 @@ SHAPES: dict[str, Callable[[], bytes]] = {
 
 @functools.cache
 def shape(name: str) -> bytes:
-    """Give one of the shapes, made once."""
+    """Return one of the shapes, made once."""
     return SHAPES[name]()
 
 
 def opened(content: bytes) -> tuple[list[int], int, list[str]]:
-    """Give astropy's opinion: the byte after each HDU, the bytes of data, its warnings."""
+    """Return astropy's opinion: the byte after each HDU, the bytes of data, its warnings."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         options = {"checksum": True, "disable_image_compression": True}
@@ -193,19 +193,19 @@ def multi_extension(draw: st.DrawFn) -> bytes:
 
 
 def fills(content: bytes) -> list[range]:
-    """Give the places between the last byte of data of each HDU and the byte after its fill."""
+    """Return the places between the last byte of data of each HDU and the byte after its fill."""
     with fits.open(io.BytesIO(content), disable_image_compression=True) as hdus:
         infos = [(hdu.fileinfo(), hdu.size) for hdu in hdus]
     return [range(one["datLoc"] + size, one["datLoc"] + one["datSpan"] + 1) for one, size in infos]
 
 
 def fault_of(error: DamagedFileError) -> Fault:
-    """Give what kind of damage an error is about."""
+    """Return what kind of damage an error is about."""
     return error.fault
 
 
 def fault_of_cut(content: bytes, cut: int) -> Fault | None:
-    """Give with which fault a prefix is refused; None for one that passes."""
+    """Return with which fault a prefix is refused; None for one that passes."""
     try:
         judged(content[:cut], "a.fits")
     except DamagedFileError as refused:
@@ -497,23 +497,23 @@ def test_sums_take_flat_memory() -> None:
 
 
 def card(text: str) -> bytes:
-    """Give one card image."""
+    """Return one card image."""
     return text.encode().ljust(80)
 
 
 def cards(*texts: str) -> list[bytes]:
-    """Give card images."""
+    """Return card images."""
     return [card(text) for text in texts]
 
 
 def block_of(images: list[bytes], fill: bytes = b" ") -> bytes:
-    """Give a header of these cards, ended and filled up to its block."""
+    """Return a header of these cards, ended and filled up to its block."""
     header = b"".join([*images, card("END")])
     return header + fill * (-len(header) % BLOCK)
 
 
 def header(*texts: str) -> bytes:
-    """Give a header of one SIMPLE card and these."""
+    """Return a header of one SIMPLE card and these."""
     return block_of(cards("SIMPLE  =                    T", *texts))
 
 
@@ -667,7 +667,7 @@ def test_what_is_wrong_inside_gzip_is_told(inside: Callable[[], bytes], fault: F
 
 
 def packed_by_hand(content: bytes, *, flags: int, header: bytes, crc: int, size: int) -> bytes:
-    """Give one gzip stream, each field of it free."""
+    """Return one gzip stream, each field of it free."""
     squeeze = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     body = squeeze.compress(content) + squeeze.flush()
     start = b"\x1f\x8b\x08" + bytes([flags]) + bytes(6) + header
@@ -845,7 +845,7 @@ def test_the_table_of_astropys_files_is_complete() -> None:
 
 
 def shipped(name: str) -> bytes:
-    """Give a file that this astropy ships; another version may not have it."""
+    """Return a file that this astropy ships; another version may not have it."""
     path = ASTROPY / name
     if not path.exists():
         pytest.skip(f"astropy {astropy.__version__} does not ship it")
@@ -875,7 +875,7 @@ def test_astropys_bad_files_are_refused(name: str) -> None:
 
 
 def complains_of_sums(content: bytes) -> bool:
-    """Tell whether astropy, too, finds a sum wrong; one blank DATASUM it cannot even read."""
+    """Return whether astropy, too, finds a sum wrong; one blank DATASUM it cannot even read."""
     try:
         return any("verification failed" in complaint for complaint in opened(content)[2])
     except OSError:
@@ -893,7 +893,7 @@ ALERT = {
 
 
 def container(count: int = 9, codec: str = "null") -> bytes:
-    """Give a container of alerts as fastavro writes it, a few to a block."""
+    """Return a container of alerts as fastavro writes it, a few to a block."""
     alerts = [{"candid": n, "cutout": bytes(range(n, n + 40))} for n in range(count)]
     buffer = io.BytesIO()
     fastavro.writer(buffer, ALERT, alerts, codec=codec, sync_interval=100)
@@ -901,7 +901,7 @@ def container(count: int = 9, codec: str = "null") -> bytes:
 
 
 def read_by_fastavro(content: bytes) -> bool:
-    """Tell whether fastavro reads this container to its end."""
+    """Return whether fastavro reads this container to its end."""
     try:
         list(fastavro.reader(io.BytesIO(content)))
     except Exception:  # noqa: BLE001 - fastavro raises whatever its parsing meets
@@ -973,26 +973,26 @@ def test_a_damaged_marker_is_refused() -> None:
 
 
 def zigzag(number: int) -> bytes:
-    """Give a number as Avro writes it."""
+    """Return a number as Avro writes it."""
     raw = (number << 1) ^ (number >> 63)
     septets = [raw >> shift & 0x7F for shift in range(0, max(raw.bit_length(), 1), 7)]
     return bytes([*(septet | 0x80 for septet in septets[:-1]), septets[-1]])
 
 
 def text(content: bytes) -> bytes:
-    """Give a string as Avro writes it."""
+    """Return a string as Avro writes it."""
     return zigzag(len(content)) + content
 
 
 def head(schema: bytes = b'"int"', *more: tuple[bytes, bytes]) -> bytes:
-    """Give the header of a container by hand; its marker is sixteen times M."""
+    """Return the header of a container by hand; its marker is sixteen times M."""
     pairs = [(b"avro.schema", schema), *more]
     body = b"".join(text(key) + text(value) for key, value in pairs)
     return b"Obj\x01" + zigzag(len(pairs)) + body + b"\0" + b"M" * 16
 
 
 def block(count: int, data: bytes) -> bytes:
-    """Give a block by hand."""
+    """Return a block by hand."""
     return zigzag(count) + text(data) + b"M" * 16
 
 

@@ -181,7 +181,7 @@ class Archive:
         return [(entry.name, entry.content) for entry in self.entries]
 
     def write(self) -> bytes:
-        """Give the bytes."""
+        """Return the bytes."""
         late, seekable = Unseekable(), io.BytesIO()
         with zipfile.ZipFile(late if self.late else seekable, "w") as archive:
             archive.comment = self.comment
@@ -196,14 +196,14 @@ class Archive:
 
 
 def ends(archive: bytes) -> list[int]:
-    """Give where each member ends, as the standard library knows it."""
+    """Return where each member ends, as the standard library knows it."""
     with zipfile.ZipFile(io.BytesIO(archive)) as opened:
         begins = [info.header_offset for info in opened.infolist()]
         return [*begins[1:], opened.start_dir] if begins else []
 
 
 def data_spans(archive: bytes) -> list[tuple[int, int]]:
-    """Give where the packed data of each member begin and end."""
+    """Return where the packed data of each member begin and end."""
     with zipfile.ZipFile(io.BytesIO(archive)) as opened:
         infos = opened.infolist()
     found = []
@@ -383,7 +383,7 @@ def test_every_style_of_the_simulator_is_read(style: ZipStyle, count: int) -> No
 
 
 def deflated(content: bytes) -> bytes:
-    """Give a raw deflate stream."""
+    """Return a raw deflate stream."""
     squeeze = zlib.compressobj(6, zlib.DEFLATED, -15)
     return squeeze.compress(content) + squeeze.flush()
 
@@ -398,38 +398,38 @@ def local(
     size: int = 0,
     extra: bytes = b"",
 ) -> bytes:
-    """Give a local header."""
+    """Return a local header."""
     fields = (20, flags, method, 0, 0, crc, packed, size, len(name), len(extra))
     return struct.pack("<4s5H3I2H", b"PK\3\4", *fields) + name + extra
 
 
 def plain(content: bytes = b"good", name: bytes = b"good") -> bytes:
-    """Give a stored member with nothing wrong."""
+    """Return a stored member with nothing wrong."""
     return local(name, crc=zlib.crc32(content), packed=len(content), size=len(content)) + content
 
 
 def descriptor(
     content: bytes, packed: int, *, signed: bool = True, wide: bool = False, wrong: int = 0
 ) -> bytes:
-    """Give the descriptor that follows some content."""
+    """Return the descriptor that follows some content."""
     values = (zlib.crc32(content) ^ wrong, packed, len(content))
     return (b"PK\7\x08" if signed else b"") + struct.pack("<IQQ" if wide else "<III", *values)
 
 
 def central(name: bytes = b"a", comment: bytes = b"") -> bytes:
-    """Give a record of the central directory; only its lengths matter to us."""
+    """Return a record of the central directory; only its lengths matter to us."""
     record = struct.pack("<4s6H3I5H2I", b"PK\1\2", *([0] * 9), len(name), 0, len(comment), *[0] * 4)
     return record + name + comment
 
 
 def ending(count: int, *, disks: int = 0, comment: bytes = b"") -> bytes:
-    """Give a central directory and the end record of an archive of so many members."""
+    """Return a central directory and the end record of an archive of so many members."""
     end = struct.pack("<4s4H2IH", b"PK\5\6", disks, disks, count, count, 0, 0, len(comment))
     return central() * count + end + comment
 
 
 def zip64_ending(count: int, *, length: int = 44, more: bytes = b"") -> bytes:
-    """Give an end whose count stands in the zip64 record."""
+    """Return an end whose count stands in the zip64 record."""
     record = struct.pack("<4sQ2H2I4Q", b"PK\6\6", length, 45, 45, 0, 0, count, count, 0, 0) + more
     locator = struct.pack("<4sIQI", b"PK\6\7", 0, 0, 1)
     return record + locator + struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 0xFFFF, 0xFFFF, 0, 0, 0)
@@ -443,7 +443,7 @@ SQUEEZED = deflated(FLUX)
 
 
 def squeezed(data: bytes, *, size: int = len(FLUX), crc: int = zlib.crc32(FLUX)) -> bytes:
-    """Give a deflated member of known length with these packed data."""
+    """Return a deflated member of known length with these packed data."""
     return local(method=DEFLATED, crc=crc, packed=len(data), size=size) + data
 
 

@@ -55,7 +55,7 @@ def take_all_but(disk: Path, spared: int) -> Path:
 
 
 def after(published: int, act: Callable[[], object]) -> Callable[[Event], None]:
-    """Give a listener that acts once, when so many products are published."""
+    """Return a listener that acts once, when so many products are published."""
     seen = 0
 
     def listen(event: Event) -> None:
@@ -69,7 +69,7 @@ def after(published: int, act: Callable[[], object]) -> Callable[[Event], None]:
 
 
 def staged(root: Path) -> list[Path]:
-    """Give what is left in the staging place."""
+    """Return what is left in the staging place."""
     return [path for path in (root / STATE_DIR / "staging").rglob("*") if path.is_file()]
 
 

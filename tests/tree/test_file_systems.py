@@ -159,7 +159,7 @@ def test_locks_that_exclude_nobody_are_noticed(settings: Path, tmp_path: Path) -
     environment = lacking(tmp_path, exclusion=0)
     said = run("--config", settings, "check", home=tmp_path, environment=environment)
     assert said.code == ExitCode.STORAGE
-    assert findings(said)[0].startswith("FAIL file system locks of files (flock) exclude nobody")
+    assert findings(said)[0].startswith("FAIL file system locks of files (flock) have no effect")
 
 
 REPLACES = """

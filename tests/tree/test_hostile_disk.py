@@ -46,7 +46,7 @@ def archive() -> Iterator[Simulator]:
 
 @pytest.fixture(scope="module")
 def filled(archive: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a mirror that was filled once; to be copied."""
+    """Return a mirror that was filled once; to be copied."""
     home = tmp_path_factory.mktemp("filled")
     assert said_by("sync", home=home, archive=archive).code == ExitCode.DONE
     return home / "winter"
@@ -54,14 +54,14 @@ def filled(archive: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture
 def root(filled: Path, tmp_path: Path) -> Path:
-    """Give a filled mirror of one's own."""
+    """Return a filled mirror of one's own."""
     shutil.copytree(filled, tmp_path / "winter", symlinks=True)
     return tmp_path / "winter"
 
 
 @pytest.fixture
 def victim(tmp_path: Path) -> Path:
-    """Give the file of somebody else's that is aimed at."""
+    """Return the file of somebody else's that is aimed at."""
     path = tmp_path / "theirs" / "thesis.txt"
     path.parent.mkdir()
     path.write_bytes(SECRET)

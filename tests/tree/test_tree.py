@@ -43,7 +43,7 @@ STACK = product(0)
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Tree:
-    """Give a prepared tree."""
+    """Return a prepared tree."""
     tree = Tree(tmp_path / "winter")
     tree.prepare("mirror")
     return tree
@@ -51,7 +51,7 @@ def tree(tmp_path: Path) -> Tree:
 
 @pytest.fixture
 def session(tree: Tree) -> Iterator[Session]:
-    """Give a session of work in the tree."""
+    """Yield a session of work in the tree."""
     with tree.session("session") as session:
         yield session
 
@@ -72,26 +72,26 @@ def put(
 
 
 def published(tree: Tree) -> list[str]:
-    """Give every name in the tree that is not ours."""
+    """Return every name in the tree that is not ours."""
     found = (path.relative_to(tree.root) for path in tree.root.rglob("*") if not path.is_dir())
     return sorted(str(path) for path in found if STATE_DIR not in path.parts)
 
 
 def revisions(tree: Tree) -> list[bytes]:
-    """Give the contents of all older revisions."""
+    """Return the contents of all older revisions."""
     kept = sorted((tree.own_directory / "revisions").rglob("*"))
     return [path.read_bytes() for path in kept if path.is_file()]
 
 
 def staged(tree: Tree) -> list[str]:
-    """Give the names of what is staged."""
+    """Return the names of what is staged."""
     return sorted(
         path.name for path in (tree.own_directory / "staging").rglob("*") if path.is_file()
     )
 
 
 def target(tree: Tree, one: Product = STACK) -> Path:
-    """Give where a product is published."""
+    """Return where a product is published."""
     return tree.root / path_of(one)
 
 
@@ -147,11 +147,11 @@ class Recorder:
         return noting
 
     def at(self, name: str, subject: str) -> int:
-        """Give when a call was made for the first time."""
+        """Return when a call was made for the first time."""
         return self.calls.index((name, subject))
 
     def last(self, name: str, subject: str) -> int:
-        """Give when a call was made for the last time."""
+        """Return when a call was made for the last time."""
         return len(self.calls) - 1 - self.calls[::-1].index((name, subject))
 
 
@@ -581,7 +581,7 @@ def running(*arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def heard(process: subprocess.Popen[str]) -> str:
-    """Give the next line of a process."""
+    """Return the next line of a process."""
     assert process.stdout is not None
     return process.stdout.readline().strip()
 
@@ -865,20 +865,20 @@ class Disk:
         self.left = free
 
     def __call__(self, path: Path) -> int:
-        """Give what is free."""
+        """Return what is free."""
         del path
         return self.left
 
 
 @pytest.fixture
 def disk() -> Disk:
-    """Give a disk with a thousand bytes free."""
+    """Return a disk with a thousand bytes free."""
     return Disk(1000)
 
 
 @pytest.fixture
 def small_tree(tmp_path: Path, disk: Disk) -> Tree:
-    """Give a tree on that disk, of which 100 bytes must stay free."""
+    """Return a tree on that disk, of which 100 bytes must stay free."""
     tree = Tree(tmp_path / "winter", min_free=100, free_space=disk)
     tree.prepare("mirror")
     return tree
@@ -908,7 +908,7 @@ def test_no_more_is_promised_than_there_is(small_tree: Tree) -> None:
 
 @pytest.fixture
 def part(small_tree: Tree) -> Iterator[Part]:
-    """Give an empty part in the small tree."""
+    """Yield an empty part in the small tree."""
     with small_tree.session("session") as session, session.stage() as part:
         yield part
 
@@ -1102,14 +1102,14 @@ def test_the_space_of_a_real_file_system(tmp_path: Path) -> None:
 
 @pytest.fixture(params=["tmpfs", "ext4"])
 def small_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
-    """Give a mounted file system of a few megabytes."""
+    """Yield a mounted file system of a few megabytes."""
     with mounted(request.param, tmp_path) as disk:
         yield disk
 
 
 @pytest.fixture
 def full_tree(small_disk: Path) -> Iterator[tuple[Tree, Session, Path]]:
-    """Give a tree and a session on a small disk, with the directory of the product made."""
+    """Yield a tree and a session on a small disk, with the directory of the product made."""
     tree = Tree(small_disk / "winter")
     tree.prepare("mirror")
     with tree.session("session") as session:

@@ -1,4 +1,4 @@
-"""One view of the server for everybody who asks it something: well, or to be left alone for now."""
+"""One view of the server for all requests: it responds, or no request is sent for now."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from winter_sync.core import Time
 
 _FAILURES = 5
-"""So many failures in a row, whoever met them, mean the server and not a request."""
+"""This many failures in a row, of any requests, mean the server and not a request."""
 _LONGEST_ASKED = 86_400.0
 """No server can ask for more than a day, by mistake or not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The server is left alone: why, and for how many seconds at first."""
+    """No request is sent any more: why, and for how many seconds at first."""
 
     reason: str
     pause: float
@@ -29,17 +29,17 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The server is well again, after so many seconds."""
+    """The server responds again, after this many seconds."""
 
     seconds: float
 
 
 class CircuitBreaker:
-    """Lets requests pass while the server is well, and holds all of them while it is not.
+    """Lets requests pass while the server responds, and holds all of them while it does not.
 
     While open, one caller at a time probes the server after a pause, which doubles with each probe
     that fails; the others wait for what it finds. A probe that succeeds lets requests pass. The
-    server is said to be well when one of these succeeds: it may answer probes and nothing else.
+    server counts as recovered when one of these succeeds: it may answer probes and nothing else.
 
     Parameters
     ----------
@@ -48,9 +48,9 @@ class CircuitBreaker:
     time
         Its monotonic clock, how to wait, and chance: many mirrors must not come back in one moment.
     patience
-        How many seconds a caller may be held before it is told to give up.
+        How many seconds a caller may be held before it gets an error.
     emit
-        Hears when it opens and when it closes: once each, however many requests are held.
+        Called when it opens and when it closes: once each, however many requests are held.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class CircuitBreaker:
         Raises
         ------
         LeftAloneError
-            If the server has been unwell for longer than the patience.
+            If the server has not responded for longer than the patience.
         """
         deadline = self._time.monotonic() + self._patience
         while self.is_open:
@@ -105,7 +105,7 @@ class CircuitBreaker:
     async def _wait_and_probe(self, deadline: float) -> None:
         if self._probe_at > deadline:
             raise LeftAloneError(
-                f"the server is being left alone: {self._reason}",
+                f"no requests are sent to the server for now: {self._reason}",
                 remedy="Nothing is lost: run again later.",
             )
         await self._time.sleep(max(0.0, self._probe_at - self._time.monotonic()))
@@ -128,7 +128,7 @@ class CircuitBreaker:
             self._hold(error)
 
     def record_success(self) -> None:
-        """Note that the server answered as it should."""
+        """Record that the server answered as it should."""
         self._failures = self._failed_probes = 0
         if self._opened_at is not None and not self._holding:
             opened, self._opened_at = self._opened_at, None

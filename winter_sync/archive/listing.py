@@ -1,4 +1,4 @@
-"""What the archive's answer to a query says, read liberally: rows out, and what made no sense."""
+"""What the archive's answer to a query says, read liberally: rows out, and what makes no sense."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _COLUMNS = frozenset(
 MOST_ROWS = 40_000
 """In one answer: understood and compared, a row takes some 3 kB. A window with more is halved."""
 MOST_TOLD = 20
-"""Of the rows that cannot be used so many are told each; the others are counted."""
+"""This many of the rows that cannot be used are reported each; the others are counted."""
 _SHOWN = 200
 _BEYOND_SQL = 2**63
 _FOUND = re.compile(r"\bfound\s+(\d{1,9})\b", re.IGNORECASE | re.ASCII)
@@ -39,7 +39,7 @@ class Listing:
     received: int = 0
     """How many rows came, useful or not."""
     distinct: int = 0
-    """How many different products they are, as far as can be told."""
+    """How many different products they are, as far as is known."""
     malformed: frozenset[str] = frozenset()
     """The savepaths of rows that could not be used and have one."""
     nameless: int = 0
@@ -53,7 +53,7 @@ class Listing:
 
     @property
     def is_whole(self) -> bool:
-        """Whether what is not listed was not found: no row is lacking or cannot be told."""
+        """Whether what is not listed was not found: no row is missing or unidentified."""
         agrees = self.found is None or self.found in (self.received, self.distinct)
         return agrees and not self.nameless
 
@@ -66,9 +66,9 @@ def read_listing(answer: object, query: Query) -> Listing:
     """Read the JSON answer to a query (winter-api.md, "Endpoints").
 
     `body` may be a list of rows or a mapping of columns, as the client's DataFrame takes both. A
-    null or malformed row is left out and told; unknown columns are kept in `Row.extra`, as is an
-    image type other than the one that was asked for. The number of images in `msg`, "Found 166
-    images", tells whether rows are lacking.
+    null or malformed row is left out and reported; unknown columns are kept in `Row.extra`, as is
+    an image type other than the one that was asked for. The number of images in `msg`, "Found 166
+    images", shows whether rows are missing.
 
     Raises
     ------
@@ -184,7 +184,7 @@ def _product(raw: Mapping[str, Any], query: Query) -> Product:
         raise _MalformedRowError(f"its savepath is no Unicode text: {savepath[:_SHOWN]!r}")
     night = night_of(savepath, _text(raw, "nightdate"))
     if night is None:
-        raise _MalformedRowError(f"nothing tells the night of {savepath[:_SHOWN]!r}")
+        raise _MalformedRowError(f"nothing shows the night of {savepath[:_SHOWN]!r}")
     return Product(query.subject.instrument, savepath, query.subject.image_type, night)
 
 
@@ -207,7 +207,7 @@ def _text(raw: Mapping[str, Any], column: str) -> str | None:
 
 
 def _is_unicode(text: str) -> bool:
-    """Tell whether a text can be written down: JSON can name half a character, a disk cannot."""
+    """Return whether a text can be written: JSON can name half a character, a disk cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:

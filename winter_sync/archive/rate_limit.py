@@ -1,4 +1,4 @@
-"""Requests spaced out in time, so that we are a polite guest."""
+"""A minimum interval between requests, out of politeness."""
 
 from __future__ import annotations
 

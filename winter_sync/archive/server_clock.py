@@ -25,7 +25,7 @@ _LONGEST_DATE = 64
 
 
 class ServerClock:
-    """What the archive's answers tell of its clock.
+    """What the archive's answers show of its clock.
 
     It is held against two clocks of ours, neither of which the archive can move: this machine's as
     it is now, and as it would be had nobody set it since the beginning.
@@ -43,38 +43,38 @@ class ServerClock:
         self._time = time
         self._on_disbelief = on_disbelief
         self._began = time.clock(), time.monotonic()
-        self._told: tuple[datetime, float] | None = None
-        """The last time that was told and believed, and when that was."""
+        self._sent: tuple[datetime, float] | None = None
+        """The last time that was sent and believed, and when that was."""
         self.offset: timedelta | None = None
-        """How far the archive's clock, by its last answer, is ahead of ours; None if none told."""
+        """How far the archive's clock, by its last answer, is ahead of ours; None if unknown."""
 
     @property
     def is_believed(self) -> bool:
         """Whether the archive's clock is near enough to ours to be used."""
-        return self._told is not None
+        return self._sent is not None
 
     @property
     def today(self) -> date:
         """The archive's UTC date where its clock is believed; else this machine's."""
-        return (self._time.clock() if self._told is None else self._since(*self._told)).date()
+        return (self._time.clock() if self._sent is None else self._since(*self._sent)).date()
 
     def record(self, header: str | None) -> None:
         """Record the `Date` header of an answer; one that is no date changes nothing."""
-        told = http_date(header)
-        if told is None:
+        sent = http_date(header)
+        if sent is None:
             return
-        was_disbelieved = self.offset is not None and self._told is None
-        self.offset = told - self._time.clock()
-        if self._is_near(told):
-            self._told = told, self._time.monotonic()
+        was_disbelieved = self.offset is not None and self._sent is None
+        self.offset = sent - self._time.clock()
+        if self._is_near(sent):
+            self._sent = sent, self._time.monotonic()
             return
-        self._told = None
+        self._sent = None
         if not was_disbelieved:
             self._on_disbelief(self.offset)
 
-    def _is_near(self, told: datetime) -> bool:
+    def _is_near(self, sent: datetime) -> bool:
         ours = self._time.clock(), self._since(*self._began)
-        return any(abs(told - one) <= BELIEVED_WITHIN for one in ours)
+        return any(abs(sent - time) <= BELIEVED_WITHIN for time in ours)
 
     def _since(self, then: datetime, at: float) -> datetime:
         """Return the time that it is now, if it was `then` at that monotonic time."""
@@ -89,7 +89,7 @@ def http_date(header: str | None) -> datetime | None:
     if not header or len(header) > _LONGEST_DATE:
         return None
     try:
-        told = parsedate_to_datetime(header)
-        return told.replace(tzinfo=UTC) if told.tzinfo is None else told.astimezone(UTC)
+        sent = parsedate_to_datetime(header)
+        return sent.replace(tzinfo=UTC) if sent.tzinfo is None else sent.astimezone(UTC)
     except Exception:  # noqa: BLE001 - email.utils raises whatever it trips over, by its version
         return None

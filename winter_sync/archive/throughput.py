@@ -1,10 +1,10 @@
-"""A download's flow of bytes held against a floor: one that only drips is not worth waiting for."""
+"""A download's rate compared with a minimum: below it, waiting is not worth while."""
 
 from __future__ import annotations
 
 
 class Throughput:
-    """Judges, window by window, whether bytes still come fast enough.
+    """Judges, window by window, whether bytes still arrive fast enough.
 
     Only the time that we waited for bytes counts: what we did with them meanwhile, such as waiting
     for the disk, is not the sender's fault.
@@ -26,7 +26,7 @@ class Throughput:
         """Bytes a second in the last full window; None before the first is full."""
 
     def record(self, size: int, waited: float) -> None:
-        """Note that so many bytes came after a wait of so many seconds."""
+        """Record how many bytes arrived after a wait of how many seconds."""
         self._size += size
         self._waited += waited
         if self._waited >= self._window:

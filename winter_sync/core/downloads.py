@@ -21,7 +21,7 @@ class Candidate:
     product: Product
     program: str
     path: str
-    """Where it is to be in the tree, relative to the root."""
+    """Where it belongs in the tree, relative to the root."""
     attempts: int
     marks: Marks
     expected_size: int
@@ -86,7 +86,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The product is in the tree; `note` says what is odd about it, if something is."""
+    """The product is in the tree; `note` says what is odd about it, if anything."""
 
     candidate: Candidate
     evidence: Evidence
@@ -95,7 +95,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """What came is byte for byte the revision that the tree already holds."""
+    """What arrived is byte for byte the revision that the tree already holds."""
 
     candidate: Candidate
     evidence: Evidence
@@ -110,10 +110,10 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The product did not come, or not whole.
+    """The product did not arrive, or not complete.
 
-    `blamed` tells whether the product itself was at fault (its bytes were wrong), rather than
-    the batch it travelled in. `refused` tells whether it arrived complete and was refused for what
+    `blamed` says whether the product itself was at fault (its bytes were wrong), rather than
+    the batch it travelled in. `refused` says whether it arrived complete and was refused for what
     it is, so that the archive holds it like that. `sha256` is that of a refused content of which no
     data seem to be missing: if the very same comes again much later, it is all that there is
     (`winter_sync.formats.Fault.leaves_data_whole`). `cause` is for counting: what broke the batch,

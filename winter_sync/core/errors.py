@@ -49,7 +49,7 @@ class ExitCode(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class ExitMeaning:
-    """What an exit code means, and how grave it is: of several codes the highest is told."""
+    """What an exit code means, and how grave it is: of several the gravest is returned."""
 
     meaning: str
     gravity: int
@@ -75,7 +75,7 @@ EXIT_CODES: Mapping[ExitCode, ExitMeaning] = {
 
 def describe_exit_codes(separator: str = ", ") -> str:
     """Return all exit codes and their meanings, in one line."""
-    return separator.join(f"{code:d} {told.meaning}" for code, told in EXIT_CODES.items())
+    return separator.join(f"{code:d} {known.meaning}" for code, known in EXIT_CODES.items())
 
 
 def gravest(codes: Iterable[ExitCode]) -> ExitCode:
@@ -97,7 +97,7 @@ class Fault(StrEnum):
     SHORT = "short"
     """The file ends before what it announces: data or headers are missing."""
     MALFORMED = "malformed"
-    """It says what the format does not allow, so nothing tells what is missing."""
+    """It says what the format does not allow, so nothing shows what is missing."""
     LONG = "long"
     """Something follows the end."""
     CHECKSUM = "checksum"
@@ -172,7 +172,7 @@ class LeftAloneError(TransientError):
 
 
 class SilentError(TransientError):
-    """Nothing was answered for so long that the same request is not worth making again at once."""
+    """There was no answer for too long to be worth making the same request again at once."""
 
 
 class MisconfiguredError(TransientError):

@@ -40,7 +40,7 @@ def is_there(path: Path) -> bool:
     """Return whether a path leads to anything.
 
     `Path.exists` and its like say since Python 3.14 that nothing is there where it only may not be
-    looked at, or the disk fails: so a mirror would be taken for none.
+    looked at, or the disk fails: a mirror would be taken for absent.
 
     Raises
     ------
@@ -68,13 +68,13 @@ def _mode(path: Path) -> int:
 
 
 def free_space(path: Path) -> int:
-    """Give how many bytes an ordinary user may still write on the file system of a path."""
+    """Return how many bytes an ordinary user may still write on the file system of a path."""
     found = os.statvfs(path)
     return found.f_bavail * found.f_frsize
 
 
 def sha256_of_file(path: Path) -> str:
-    """Give the SHA-256 of a file, hexadecimal, reading it in pieces."""
+    """Return the SHA-256 of a file, hexadecimal, reading it in pieces."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -94,7 +94,7 @@ def sha256_of_descriptor(descriptor: int) -> str:
 
 
 def take_lock(path: Path, within: int | None = None) -> int:
-    """Give the descriptor of a locked file, making it if need be.
+    """Return the descriptor of a locked file, creating it if necessary.
 
     It is looked for in the directory `within`, where that is given, whatever its path leads to.
 

@@ -1,4 +1,4 @@
-"""Where a product is in the tree: a safe relative path made from what the archive says of it."""
+"""Where a product is in the tree: a safe relative path made from its listing."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Layout:
         self._without_subdir = "/".join(part for part in pattern.split("/") if part != "{subdir}")
 
     def path(self, product: Product) -> PurePosixPath:
-        """Give the path of a product, relative to the root.
+        """Return the path of a product, relative to the root.
 
         Raises
         ------
@@ -72,7 +72,7 @@ class Layout:
 
 
 def subdir(product: Product) -> str | None:
-    """Give what stands between the night and the file name in a savepath.
+    """Return what stands between the night and the file name in a savepath.
 
     All of it, because directories of one night may repeat a basename (winter-api.md,
     "Products"); None where the product lies in the night's directory itself. Where no directory
@@ -106,7 +106,7 @@ def _check_pattern(pattern: str) -> None:
 
 
 def _fault(path: str) -> str | None:
-    """Say what makes a path unsafe; None if nothing does."""
+    """Return what makes a path unsafe; None if nothing does."""
     for part in path.split("/"):
         if not part:
             return "a part of it is empty"

@@ -36,7 +36,7 @@ _NOT_OPENED = frozenset({errno.ELOOP, errno.ENXIO, errno.EISDIR, errno.EMLINK})
 class SymbolicLinkError(OSError):
     """A symbolic link stands where a directory should be, and is not followed.
 
-    `ours` tells whether it is a directory of our own, which is never a link.
+    `ours` says whether it is a directory of our own, which is never a link.
     """
 
     def __init__(self, path: Path | str, *, ours: bool = False) -> None:

@@ -18,7 +18,7 @@ REACHABLE = stat.S_IRGRP | stat.S_IXGRP
 
 
 def share_with_group(new: int, directory: int, access: int = READABLE) -> bool:
-    """Give a new file what a set-group-ID directory gives to files that are made in it.
+    """Apply to a new file what a set-group-ID directory applies to files created in it.
 
     That is its group, and leave for the group to read the file if it may read the directory,
     whatever the umask. In any other directory nothing is changed.
@@ -76,7 +76,7 @@ def refuse_writable_by_others(directory: int, path: Path, group: int) -> None:
         raise StorageError(
             f"{path} belongs to another user (number {found.st_uid}), who could change what is "
             "recorded there",
-            remedy=f"Run winter-sync as that user. If it is to be yours: "
+            remedy=f"Run winter-sync as that user. To make it yours: "
             f"`sudo chown -R {os.geteuid()} {quoted}`.",
         )
     if found.st_mode & stat.S_IWOTH:

@@ -48,10 +48,12 @@ class Night:
         try:
             date.fromisoformat(self.name)
         except ValueError:
-            raise ValueError(f"a night is a date, YYYYMMDD, and {self.name} is none") from None
+            raise ValueError(
+                f"a night is a date, YYYYMMDD: {self.name} is not a valid date"
+            ) from None
 
     def __str__(self) -> str:
-        """Give the eight digits."""
+        """Return the eight digits."""
         return self.name
 
     @property
@@ -61,12 +63,12 @@ class Night:
 
     @classmethod
     def of(cls, day: date) -> Self:
-        """Give the night that begins on the evening of a local calendar date."""
+        """Return the night that begins on the evening of a local calendar date."""
         return cls(day.isoformat().replace("-", ""))
 
     @classmethod
     def at(cls, instant: datetime) -> Self:
-        """Give the night an instant belongs to.
+        """Return the night an instant belongs to.
 
         A night directory holds 08:00 to 07:59 local time. Counted with the offset of standard
         time all year (16:00 UTC to 15:59), which moves only daytime frames.
@@ -74,7 +76,7 @@ class Night:
         return cls.of((instant.astimezone(UTC) - _PALOMAR_NIGHT_STARTS_UTC).date())
 
     def plus(self, days: int) -> Night:
-        """Give the night so many days later (or earlier, when negative)."""
+        """Return the night this many days later (or earlier, when negative)."""
         return Night.of(self.day + timedelta(days=days))
 
 
@@ -89,7 +91,7 @@ class Product:
 
     @property
     def identity(self) -> tuple[Instrument, str]:
-        """What tells this product from every other."""
+        """What distinguishes this product from every other."""
         return self.instrument, self.savepath
 
     @property
@@ -121,7 +123,7 @@ class Row:
 
 
 def exposure_time(filename: str) -> datetime | None:
-    """Give the UTC start of the exposure that a file is named after, or None if it names none.
+    """Return the UTC start of the exposure that a file is named after; None if it names none.
 
     The name's time is right where the listing's `utctime` is not (winter-api.md, "Nights and
     times"); precise to the millisecond.
@@ -136,9 +138,9 @@ def exposure_time(filename: str) -> datetime | None:
 
 
 def night_of(savepath: str, nightdate: str | None = None) -> Night | None:
-    """Give the night of a product: its directory, else its name's time, else `nightdate` - 1.
+    """Return the night of a product: its directory, its name's time, or `nightdate` - 1.
 
-    The order is winter-api.md's ("Nights and times"). None when nothing tells.
+    The order is winter-api.md's ("Nights and times"). None when nothing shows it.
     """
     directory, _, filename = savepath.rpartition("/")
     for part in reversed(directory.split("/")):
@@ -166,7 +168,7 @@ class State(StrEnum):
     """Where a product stands between the archive's listing and the tree."""
 
     WANTED = "wanted"
-    """Listed and to be fetched, now or at a later time."""
+    """Listed and not fetched yet."""
     PUBLISHED = "published"
     """In the tree: whole, checked and durable."""
     MISSING = "missing"

@@ -29,7 +29,7 @@ _NAMED = dict(zip("abfnrtv0", "\a\b\f\n\r\t\v\0", strict=True))
 
 
 def redactor(credentials: Credentials | None) -> Callable[[str], str]:
-    """Give a function that takes every secret out of a text.
+    """Return a function that takes every secret out of a text.
 
     A secret is found as it is, in a URL, in Basic authorization, in JSON, in HTML and as Python
     shows it, even where two of them overlap. What was cut off inside a secret is not found: take
@@ -77,7 +77,7 @@ def _secrets(credentials: Credentials | None) -> Iterator[str]:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """Give what decoding may make of a secret: text, its UTF-8 octets, or halves of characters."""
+    """Yield what decoding may make of a secret: text, its UTF-8 octets, or halves of characters."""
     if not secret:
         return
     halves = secret.encode("utf-16-be", errors="surrogatepass")
@@ -113,7 +113,7 @@ class _View:
         return _View("".join([*pieces, self.text[at:]]), [*origins, *self.origins[at:]])
 
     def find(self, form: str) -> Iterator[tuple[int, int]]:
-        """Give where a secret begins and ends in the original text, each time it occurs."""
+        """Yield where a secret begins and ends in the original text, each time it occurs."""
         at = self.text.find(form)
         while at >= 0:
             end = at + len(form)
@@ -128,7 +128,7 @@ class _View:
 
 
 def _views(view: _View, deep: int = 0) -> Iterator[_View]:
-    """Give a text in every way of decoding it."""
+    """Yield a text in every way of decoding it."""
     yield view
     if deep == _DEEPEST:
         return

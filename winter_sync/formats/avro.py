@@ -21,7 +21,7 @@ from winter_sync.core import Fault
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from winter_sync.formats.reader import Pieces
+    from winter_sync.formats.reader import FileReader
 
 MAGIC = b"Obj\x01"
 """How every container begins."""
@@ -56,62 +56,62 @@ class AvroShape:
     """What is odd about it, though nothing is missing."""
 
 
-def check(pieces: Pieces) -> AvroShape:
-    """Give the shape of a whole Avro container, reading only its header and its block markers.
+def check(reader: FileReader) -> AvroShape:
+    """Return the shape of a whole Avro container, reading only its header and its block markers.
 
     Raises
     ------
     DamagedFileError
         If the file is not a container, not whole, or more than whole.
     """
-    header = _Front(pieces, 0, MAX_HEADER, "the header")
+    header = _Cursor(reader, 0, MAX_HEADER, "the header")
     if header.take(len(MAGIC)) != MAGIC:
-        raise pieces.damaged(Fault.FOREIGN, 0, "it does not begin as Avro does")
+        raise reader.damaged(Fault.FOREIGN, 0, "it does not begin as Avro does")
     metadata = _metadata(header)
     codec = metadata.get(b"avro.codec", b"null")
     if codec not in _CODECS:
-        raise pieces.damaged(Fault.MALFORMED, 0, f"its codec {codec[:20]!r} is none of Avro's")
-    schema = _schema(pieces, metadata.get(b"avro.schema"))
+        raise reader.damaged(Fault.MALFORMED, 0, f"its codec {codec[:20]!r} is none of Avro's")
+    schema = _schema(reader, metadata.get(b"avro.schema"))
     blocks = records = 0
-    for count in _blocks(pieces, header.take(_SYNC), header.at):
+    for count in _blocks(reader, header.take(_SYNC), header.at):
         blocks, records = blocks + 1, records + count
-    return AvroShape(pieces.size, blocks, records, schema, codec.decode())
+    return AvroShape(reader.size, blocks, records, schema, codec.decode())
 
 
-def _blocks(pieces: Pieces, sync: bytes, start: int) -> Iterator[int]:
-    """Give the count of records of each block, its closing marker seen."""
-    front = _Front(pieces, start, 2 * _VARINT, "block 0")
+def _blocks(reader: FileReader, sync: bytes, start: int) -> Iterator[int]:
+    """Yield the count of records of each block, its closing marker seen."""
+    front = _Cursor(reader, start, 2 * _VARINT, "block 0")
     number = 0
-    while front.at < pieces.size:
+    while front.at < reader.size:
         start = front.at
-        if front.may_be_zeros and any(sync) and pieces.zeros_from(start):
-            what = f"{pieces.size - start} zeros follow the last block"
-            raise pieces.damaged(Fault.LONG, start, what)
+        if front.may_be_zeros and any(sync) and reader.zeros_from(start):
+            what = f"{reader.size - start} zeros follow the last block"
+            raise reader.damaged(Fault.LONG, start, what)
         count, length = front.long(), front.long()
         if count < 0 or length < 0 or number == MAX_BLOCKS:
             what = f"block {number} begins with the numbers {count} and {length}"
-            raise pieces.damaged(Fault.MALFORMED, start, what)
+            raise reader.damaged(Fault.MALFORMED, start, what)
         marker = front.at + length
-        front = _Front(pieces, marker, _SYNC + 2 * _VARINT, f"block {number}")
+        front = _Cursor(reader, marker, _SYNC + 2 * _VARINT, f"block {number}")
         if front.take(_SYNC) != sync:
             what = f"block {number} is not closed by the file's marker"
-            raise pieces.damaged(Fault.MALFORMED, marker, what)
+            raise reader.damaged(Fault.MALFORMED, marker, what)
         yield count
         number += 1
         front.where = f"block {number}"
 
 
-class _Front:
+class _Cursor:
     """A few bytes from `start`, taken from front to back; `at` is the byte to be taken next.
 
     `where` names this part of the file for people.
     """
 
-    def __init__(self, pieces: Pieces, start: int, length: int, where: str) -> None:
+    def __init__(self, reader: FileReader, start: int, length: int, where: str) -> None:
         self.at = start
-        self._bytes = pieces.read(start, length)
+        self._bytes = reader.read(start, length)
         self._start = start
-        self._pieces = pieces
+        self._reader = reader
         self.where = where
 
     @property
@@ -120,11 +120,11 @@ class _Front:
         return not self._bytes[self.at - self._start :].strip(b"\0")
 
     def take(self, length: int) -> bytes:
-        """Take so many bytes."""
+        """Take the given number of bytes."""
         first = self.at - self._start
         if length < 0:
             what = f"a length below 0 in {self.where}"
-            raise self._pieces.damaged(Fault.MALFORMED, self.at, what)
+            raise self._reader.damaged(Fault.MALFORMED, self.at, what)
         if first + length > len(self._bytes):
             raise self._ends()
         self.at += length
@@ -142,16 +142,16 @@ class _Front:
         if len(self._bytes) - first < _VARINT:
             raise self._ends()
         what = f"a number of more than 64 bits in {self.where}"
-        raise self._pieces.damaged(Fault.MALFORMED, self.at, what)
+        raise self._reader.damaged(Fault.MALFORMED, self.at, what)
 
     def _ends(self) -> Exception:
-        if self._start + len(self._bytes) < self._pieces.size:
+        if self._start + len(self._bytes) < self._reader.size:
             what = f"{self.where} goes on past {len(self._bytes)} bytes"
-            return self._pieces.damaged(Fault.MALFORMED, self.at, what)
-        return self._pieces.damaged(Fault.SHORT, self._pieces.size, f"it ends in {self.where}")
+            return self._reader.damaged(Fault.MALFORMED, self.at, what)
+        return self._reader.damaged(Fault.SHORT, self._reader.size, f"it ends in {self.where}")
 
 
-def _metadata(header: _Front) -> dict[bytes, bytes]:
+def _metadata(header: _Cursor) -> dict[bytes, bytes]:
     """Take the map of metadata: blocks of pairs, closed by an empty one.
 
     A pair takes two bytes at least, so the header's own end bounds this whatever a count says.
@@ -166,15 +166,15 @@ def _metadata(header: _Front) -> dict[bytes, bytes]:
     return metadata
 
 
-def _schema(pieces: Pieces, text: bytes | None) -> str:
+def _schema(reader: FileReader, text: bytes | None) -> str:
     if text is None:
-        raise pieces.damaged(Fault.MALFORMED, 0, "its header has no avro.schema")
+        raise reader.damaged(Fault.MALFORMED, 0, "its header has no avro.schema")
     try:
         name = _type_name(json.loads(text.decode()))
     except (ValueError, RecursionError):
         name = None
     if name is None:
-        raise pieces.damaged(Fault.MALFORMED, 0, f"its avro.schema is no schema: {text[:60]!r}")
+        raise reader.damaged(Fault.MALFORMED, 0, f"its avro.schema is no schema: {text[:60]!r}")
     return name
 
 

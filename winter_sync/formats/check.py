@@ -15,8 +15,8 @@ from winter_sync.core import SUFFIXES, Fault, FileFormat
 from winter_sync.formats import avro, fits, gzip_stream
 from winter_sync.formats.avro import AvroShape
 from winter_sync.formats.fits import FitsShape
-from winter_sync.formats.gzip_stream import Inflated
-from winter_sync.formats.reader import Pieces
+from winter_sync.formats.gzip_stream import GzipReader
+from winter_sync.formats.reader import FileReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,8 +86,8 @@ def check_file(
         The name, whose ending says what the file must be: one of `SUFFIXES`.
     extensions
         For FITS: how many HDUs usually follow the primary one, where the caller knows (6 for a
-        WINTER exposure: winter-api.md, "Products"). This alone tells a file cut between two
-        HDUs, unless its header has NEXTEND.
+        WINTER exposure: winter-api.md, "Products"). Nothing else shows that a file was cut between
+        two HDUs, unless its header has NEXTEND.
     sums
         For FITS: whether CHECKSUM and DATASUM cards are verified.
     redact
@@ -100,41 +100,41 @@ def check_file(
     OSError
         If the disk fails to read.
     """
-    pieces = Pieces(file if isinstance(file, int) else file.fileno(), filename, redact)
+    reader = FileReader(file if isinstance(file, int) else file.fileno(), filename, redact)
     name = filename.lower()
     if name.endswith(_GZIP):
-        return _judge_gzip(pieces, extensions=extensions, sums=sums)
+        return _judge_gzip(reader, extensions=extensions, sums=sums)
     if name.endswith(FileFormat.FITS.suffixes):
-        _refuse_foreign(pieces, fits.MAGIC, "FITS")
-        return fits.check(pieces, extensions=extensions, sums=sums)
+        _refuse_foreign(reader, fits.MAGIC, "FITS")
+        return fits.check(reader, extensions=extensions, sums=sums)
     if name.endswith(FileFormat.AVRO.suffixes):
-        _refuse_foreign(pieces, avro.MAGIC, "Avro")
-        return avro.check(pieces)
+        _refuse_foreign(reader, avro.MAGIC, "Avro")
+        return avro.check(reader)
     what = f"the name is of no format known here ({', '.join(SUFFIXES)})"
-    raise pieces.damaged(Fault.FOREIGN, 0, what)
+    raise reader.damaged(Fault.FOREIGN, 0, what)
 
 
-def _judge_gzip(pieces: Pieces, *, extensions: int | None, sums: bool) -> FitsShape:
+def _judge_gzip(reader: FileReader, *, extensions: int | None, sums: bool) -> FitsShape:
     """Judge FITS inside gzip: the whole stream first, and then what came out of it."""
-    _refuse_foreign(pieces, gzip_stream.MAGIC, "gzip")
-    inside = Inflated(pieces)
+    _refuse_foreign(reader, gzip_stream.MAGIC, "gzip")
+    inside = GzipReader(reader)
     _refuse_foreign(inside, fits.MAGIC, "FITS inside gzip")
     shape = fits.check(inside, extensions=extensions, sums=sums)
     notes = inside.refuse_what_follows()
-    return replace(shape, size=pieces.size, notes=(*shape.notes, *notes))
+    return replace(shape, size=reader.size, notes=(*shape.notes, *notes))
 
 
-def _refuse_foreign(pieces: Pieces, magic: bytes, wanted: str) -> None:
-    head = pieces.read(0, _HEAD)
+def _refuse_foreign(reader: FileReader, magic: bytes, wanted: str) -> None:
+    head = reader.read(0, _HEAD)
     if head.startswith(magic):
         return
     if magic.startswith(head):
         what = f"it ends in its first {len(magic)} bytes" if head else "there is nothing at all"
-        raise pieces.damaged(Fault.SHORT, len(head), f"not {wanted}: {what}")
-    raise pieces.damaged(Fault.FOREIGN, 0, f"not {wanted}: it seems to be {seems(head)}")
+        raise reader.damaged(Fault.SHORT, len(head), f"not {wanted}: {what}")
+    raise reader.damaged(Fault.FOREIGN, 0, f"not {wanted}: it seems to be {recognise(head)}")
 
 
-def seems(head: bytes) -> str:
+def recognise(head: bytes) -> str:
     """Name what the first bytes of a file look like, for people."""
     for beginning, name in _BEGINNINGS:
         if head.startswith(beginning):

@@ -28,7 +28,7 @@ from winter_sync.core import Fault
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from winter_sync.formats.reader import Pieces
+    from winter_sync.formats.reader import FileReader
 
 MAGIC = b"SIMPLE  ="
 """How every FITS file begins (4.4.1.1)."""
@@ -128,7 +128,7 @@ class _Hdu:
 class _Findings:
     """What is not as it should be in a file whose announced data are all there."""
 
-    pieces: Pieces
+    reader: FileReader
     notes: list[str] = field(default_factory=list)
     """What is harmless."""
     doubts: list[tuple[Fault, int, str]] = field(default_factory=list)
@@ -142,10 +142,10 @@ class _Findings:
         if self.doubts:
             fault, at, _ = self.doubts[0]
             what = "; ".join(words for _, _, words in self.doubts[:_DOUBTS_TOLD])
-            raise self.pieces.damaged(fault, at, what)
+            raise self.reader.damaged(fault, at, what)
 
 
-def check(pieces: Pieces, *, extensions: int | None = None, sums: bool = True) -> FitsShape:
+def check(reader: FileReader, *, extensions: int | None = None, sums: bool = True) -> FitsShape:
     """Return the shape of a FITS file of which nothing is missing.
 
     Reads only the headers and steps over the data, unless there are sums to verify.
@@ -170,44 +170,44 @@ def check(pieces: Pieces, *, extensions: int | None = None, sums: bool = True) -
         fault says so, and it is raised only once the last HDU has been looked at.
     """
     hdus = data_bytes = summed = 0
-    findings = _Findings(pieces)
+    findings = _Findings(reader)
     primary = None
-    for hdu in _hdus(pieces, findings):
+    for hdu in _hdus(reader, findings):
         primary = primary or hdu
-        summed += sums and _sums_are_right(pieces, hdu, findings)
+        summed += sums and _sums_are_right(reader, hdu, findings)
         data_bytes += hdu.data_bytes
         hdus += 1
     if primary is not None:
         _weigh_count(findings, primary, extensions, hdus - 1)
     findings.refuse_doubtful()
-    return FitsShape(pieces.size, hdus, data_bytes, summed, tuple(findings.notes))
+    return FitsShape(reader.size, hdus, data_bytes, summed, tuple(findings.notes))
 
 
-def _hdus(pieces: Pieces, findings: _Findings) -> Iterator[_Hdu]:
+def _hdus(reader: FileReader, findings: _Findings) -> Iterator[_Hdu]:
     number = at = blocks = 0
-    while at < pieces.size or number == 0:
-        if number and _is_trailing(pieces, number, at, findings):
+    while at < reader.size or number == 0:
+        if number and _is_trailing(reader, number, at, findings):
             return
-        header = _header(pieces, number, at, MAX_HEADER_BLOCKS - blocks)
+        header = _header(reader, number, at, MAX_HEADER_BLOCKS - blocks)
         blocks += (header.end - at) // _BLOCK
-        data_bytes = _data_bytes(pieces, number, header)
+        data_bytes = _data_bytes(reader, number, header)
         end = header.end + -(-data_bytes // _BLOCK) * _BLOCK
-        if header.end + data_bytes > pieces.size:
-            raise _short_of_data(pieces, number, header.end + data_bytes)
-        if end > pieces.size:
-            short = end - pieces.size
+        if header.end + data_bytes > reader.size:
+            raise _short_of_data(reader, number, header.end + data_bytes)
+        if end > reader.size:
+            short = end - reader.size
             findings.notes.append(f"the fill of HDU {number}, the last, is {short} bytes short")
         yield _Hdu(number, header, data_bytes, end)
         number, at = number + 1, end
 
 
-def _is_trailing(pieces: Pieces, number: int, at: int, findings: _Findings) -> bool:
+def _is_trailing(reader: FileReader, number: int, at: int, findings: _Findings) -> bool:
     """Return whether what stands at `at`, behind an HDU, is no extension; weigh it then."""
-    begins = pieces.read(at, len(_BEGINS))
+    begins = reader.read(at, len(_BEGINS))
     if _BEGINS.startswith(begins):
         return False
-    count = pieces.size - at
-    if not pieces.zeros_from(at):
+    count = reader.size - at
+    if not reader.zeros_from(at):
         what = f"{count} bytes follow HDU {number - 1} and are no extension"
         findings.doubt(Fault.LONG, at, what)
     elif count < _TAPE_RECORD:
@@ -217,47 +217,47 @@ def _is_trailing(pieces: Pieces, number: int, at: int, findings: _Findings) -> b
     return True
 
 
-def _short_of_data(pieces: Pieces, number: int, data_end: int) -> Exception:
+def _short_of_data(reader: FileReader, number: int, data_end: int) -> Exception:
     if data_end < _UNTOLD:
-        what = f"the data of HDU {number} are {data_end - pieces.size} bytes short"
+        what = f"the data of HDU {number} are {data_end - reader.size} bytes short"
     else:
         what = f"HDU {number} says that it has more data than any file can hold"
-    return pieces.damaged(Fault.SHORT, pieces.size, what)
+    return reader.damaged(Fault.SHORT, reader.size, what)
 
 
-def _header(pieces: Pieces, number: int, start: int, limit: int) -> _Header:
+def _header(reader: FileReader, number: int, start: int, limit: int) -> _Header:
     """Read the header at `start`."""
     header = _Header(start)
     for at in range(start, start + limit * _BLOCK, _BLOCK):
-        block = pieces.read(at, _BLOCK)
+        block = reader.read(at, _BLOCK)
         if at == start:
-            _refuse_other_beginning(pieces, number, at, block)
+            _refuse_other_beginning(reader, number, at, block)
         if len(block) < _BLOCK:
-            raise pieces.damaged(Fault.SHORT, pieces.size, f"it ends in the header of HDU {number}")
+            raise reader.damaged(Fault.SHORT, reader.size, f"it ends in the header of HDU {number}")
         header.total += int.from_bytes(block, "big")
-        if _take_cards(pieces, at, block, header):
+        if _take_cards(reader, at, block, header):
             header.end = at + _BLOCK
             return header
     what = f"no END within {MAX_HEADER_BLOCKS} header blocks, in HDU {number}"
-    raise pieces.damaged(Fault.MALFORMED, start, what)
+    raise reader.damaged(Fault.MALFORMED, start, what)
 
 
-def _refuse_other_beginning(pieces: Pieces, number: int, at: int, block: bytes) -> None:
+def _refuse_other_beginning(reader: FileReader, number: int, at: int, block: bytes) -> None:
     begins = _BEGINS if number else MAGIC
     if block.startswith(begins):
         return
     if len(block) < len(begins) and begins.startswith(block):
-        raise pieces.damaged(Fault.SHORT, pieces.size, f"it ends in the header of HDU {number}")
-    raise pieces.damaged(Fault.FOREIGN, at, "it does not begin as FITS does")
+        raise reader.damaged(Fault.SHORT, reader.size, f"it ends in the header of HDU {number}")
+    raise reader.damaged(Fault.FOREIGN, at, "it does not begin as FITS does")
 
 
-def _take_cards(pieces: Pieces, at: int, block: bytes, header: _Header) -> bool:
+def _take_cards(reader: FileReader, at: int, block: bytes, header: _Header) -> bool:
     """Take the cards we read of one block, first come first kept; return whether END came."""
     keywords = _KEYWORDS.unpack(block)
     header.near_checksum = header.near_checksum or not _NEAR_CHECKSUM.isdisjoint(keywords)
     last = keywords.index(_END) if _END in keywords else len(keywords)
     if (hole := block.find(b"\0", 0, last * _CARD)) >= 0:
-        raise pieces.damaged(Fault.MALFORMED, at + hole, "a header has a hole: zeros in its text")
+        raise reader.damaged(Fault.MALFORMED, at + hole, "a header has a hole: zeros in its text")
     for keyword in _WANTED.intersection(keywords[:last]):
         card = keywords.index(keyword) * _CARD
         header.cards.setdefault(keyword, block[card + len(keyword) : card + _CARD])
@@ -265,21 +265,21 @@ def _take_cards(pieces: Pieces, at: int, block: bytes, header: _Header) -> bool:
         return False
     end = last * _CARD
     if block[end : end + _CARD].rstrip() != b"END":
-        raise pieces.damaged(Fault.MALFORMED, at + end, "an END card with more than END")
+        raise reader.damaged(Fault.MALFORMED, at + end, "an END card with more than END")
     return True
 
 
-def _data_bytes(pieces: Pieces, number: int, header: _Header) -> int:
+def _data_bytes(reader: FileReader, number: int, header: _Header) -> int:
     """Return the length of the data as its header says (4.4.1, and 6.1 for random groups).
 
     PCOUNT and GCOUNT count in every HDU, as cfitsio and astropy have it; no NAXIS, no data.
     """
     at, cards = header.start, header.cards
     if number == 0 and not _is_true(cards, b"SIMPLE"):
-        raise pieces.damaged(Fault.MALFORMED, at, "SIMPLE is not T: not standard FITS")
+        raise reader.damaged(Fault.MALFORMED, at, "SIMPLE is not T: not standard FITS")
     if number > 0 and _STRING.fullmatch(cards[b"XTENSION"]) is None:
-        raise pieces.damaged(Fault.MALFORMED, at, "XTENSION is not a string")
-    whole = _Integers(pieces, number, at, cards)
+        raise reader.damaged(Fault.MALFORMED, at, "XTENSION is not a string")
+    whole = _Integers(reader, number, at, cards)
     bitpix = whole.of(b"BITPIX", -64, 64)
     if bitpix not in _BITPIX:
         raise whole.refused(b"BITPIX")
@@ -297,7 +297,7 @@ def _data_bytes(pieces: Pieces, number: int, header: _Header) -> int:
 class _Integers:
     """The whole numbers of one header, or an error that names the card."""
 
-    pieces: Pieces
+    reader: FileReader
     number: int
     at: int
     cards: dict[bytes, bytes]
@@ -317,7 +317,7 @@ class _Integers:
         card = self.cards.get(b"%-8b" % keyword)
         says = "is missing" if card is None else f"is {card[:22]!r}"
         what = f"{keyword.decode()} {says} in HDU {self.number}"
-        return self.pieces.damaged(Fault.MALFORMED, self.at, what)
+        return self.reader.damaged(Fault.MALFORMED, self.at, what)
 
 
 def _is_true(cards: dict[bytes, bytes], keyword: bytes) -> bool:
@@ -337,10 +337,10 @@ def _weigh_count(findings: _Findings, primary: _Hdu, usual: int | None, found: i
         said = usual
     if said is None and found < least:
         what = f"{found} extensions where at least {least} should be"
-        findings.doubt(Fault.EXTENSIONS, findings.pieces.size, what)
+        findings.doubt(Fault.EXTENSIONS, findings.reader.size, what)
     elif said is not None and found < said:
         what = f"{found} extensions where {said} should be"
-        findings.doubt(Fault.EXTENSIONS, findings.pieces.size, what)
+        findings.doubt(Fault.EXTENSIONS, findings.reader.size, what)
     elif said is not None and found > said:
         findings.notes.append(f"{found} extensions where its header says {said}")
 
@@ -358,7 +358,7 @@ def _announced(primary: _Hdu) -> tuple[int | None, int]:
     return None, int(_is_true(primary.cards, b"EXTEND"))
 
 
-def _sums_are_right(pieces: Pieces, hdu: _Hdu, findings: _Findings) -> bool:
+def _sums_are_right(reader: FileReader, hdu: _Hdu, findings: _Findings) -> bool:
     """Verify CHECKSUM and DATASUM (4.4.2.7 and appendix J); False when neither is there and right.
 
     Fill that is missing at the end of the file counts as if it were there.
@@ -366,7 +366,7 @@ def _sums_are_right(pieces: Pieces, hdu: _Hdu, findings: _Findings) -> bool:
     datasum, has_checksum = _datasum(hdu, findings), _has_checksum(hdu)
     if datasum is None and not has_checksum:
         return False
-    data = _add_up(pieces, hdu)
+    data = _add_up(reader, hdu)
     if datasum is not None and data != datasum % _ONES:
         what = f"the data of HDU {hdu.number} do not add up to its DATASUM"
         findings.doubt(Fault.CHECKSUM, hdu.header.end, what)
@@ -405,7 +405,7 @@ def _has_checksum(hdu: _Hdu) -> bool:
     return match is None or bool(match[1].strip())
 
 
-def _add_up(pieces: Pieces, hdu: _Hdu) -> int:
+def _add_up(reader: FileReader, hdu: _Hdu) -> int:
     """Return the ones-complement sum of the 32-bit words of the data, modulo 2^32 - 1.
 
     2^32 is 1 modulo 2^32 - 1, so a piece read as one long number is the sum of its words. Both
@@ -414,5 +414,5 @@ def _add_up(pieces: Pieces, hdu: _Hdu) -> int:
     total = 0
     for at in range(hdu.header.end, hdu.end, _SUM_PIECE):
         length = min(_SUM_PIECE, hdu.end - at)
-        total += int.from_bytes(pieces.read(at, length).ljust(length, hdu.fill), "big")
+        total += int.from_bytes(reader.read(at, length).ljust(length, hdu.fill), "big")
     return total % _ONES

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from isal import igzip_lib, isal_zlib
 
 from winter_sync.core import Fault
-from winter_sync.formats.reader import Pieces
+from winter_sync.formats.reader import FileReader
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -41,7 +41,7 @@ _FILL = 64 * 1024
 _InflateError: type[Exception] = igzip_lib.error  # type: ignore[assignment] # the stub is wrong
 
 
-class Inflated(Pieces):
+class GzipReader(FileReader):
     """What a gzip file holds, to be read as if it were a file.
 
     Reading goes forwards: what lies before the piece at hand is inflated from the start again,
@@ -61,7 +61,7 @@ class Inflated(Pieces):
         more comes out than may.
     """
 
-    def __init__(self, packed: Pieces, most: int = MAX_INFLATED) -> None:
+    def __init__(self, packed: FileReader, most: int = MAX_INFLATED) -> None:
         super().__init__(packed.descriptor, packed.filename, packed.redact)
         self._packed = packed
         self._most = most

@@ -1,4 +1,4 @@
-"""A finished file read in pieces, and the words for what is wrong at one of its bytes."""
+"""A finished file read in reader, and the words for what is wrong at one of its bytes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _REMEDY = "Fetch it again; if the same bytes come, the archive's own copy is at 
 _REMEDY_WHOLE = "Fetch it again after an hour; if the same bytes come, the archive has no others."
 
 
-class Pieces:
+class FileReader:
     """A finished file behind a descriptor, read by `pread`: its file position never moves.
 
     Memory is flat as long as the lengths asked for are. `size` is the length in bytes when the

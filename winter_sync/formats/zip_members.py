@@ -54,7 +54,7 @@ Data = bytes | memoryview
 
 @dataclass(frozen=True, slots=True)
 class MemberStart:
-    """A member begins; `size` is what its header claims, None where only its end will tell."""
+    """A member begins; `size` is what its header claims, None where only its end will show it."""
 
     name: str
     size: int | None
@@ -62,7 +62,7 @@ class MemberStart:
 
 @dataclass(frozen=True, slots=True)
 class MemberEnd:
-    """A member has ended: whole and checked when `fault` is None, else to be thrown away."""
+    """A member has ended: complete and checked if `fault` is None; otherwise discard it."""
 
     name: str
     size: int
@@ -149,7 +149,7 @@ class MemberReader:
         return Member(name, flags, method, crc, packed, size)
 
     def _unreadable(self, member: Member) -> str | None:
-        """Say why a member cannot be read at all, judged by its header; None if it can."""
+        """Return why a member cannot be read at all, judged by its header; None if it can."""
         if member.flags & ENCRYPTED:
             return "it is encrypted"
         if member.method not in (STORED, DEFLATED):
@@ -162,7 +162,7 @@ class MemberReader:
         return None
 
     def _pass_over(self, member: Member, why: str) -> Steps:
-        """Go to the end of an unreadable member, if its header tells, credibly, where that is."""
+        """Go to the end of an unreadable member, if its header says, credibly, where that is."""
         if not member.length_known or member.packed > self._limits.member_size:
             raise self._buffer.damaged(
                 f"member {member.name!r}: {why}, and its end cannot be found"
@@ -199,7 +199,7 @@ class MemberReader:
             yield self._advance(member, min(member.packed - member.got_packed, self._buffer.left))
 
     def _search(self, member: Member) -> Verdict:
-        """Read a stored member whose end is told only by a signed descriptor that fits what came.
+        """Read a stored member whose end is shown only by a signed descriptor that fits.
 
         The signature may stand in the data by chance. That the CRC-32 and both sizes, or both
         sizes and the next record's signature, agree by chance is a matter of 2**-96.
@@ -235,20 +235,20 @@ class MemberReader:
         return at if at >= 0 else len(self._buffer.pending) - self._begun_signature()
 
     def _count_lookalike(self, member: Member) -> None:
-        """Give up data that were made to look like the end of a member again and again."""
+        """Stop at data that were made to look like the end of a member again and again."""
         self._lookalikes += 1
         if self._lookalikes > _MAX_LOOKALIKES:
             raise self._buffer.damaged(f"the end of member {member.name!r} cannot be found")
 
     def _right_sized(self, member: Member, at: int) -> list[DescriptorForm]:
-        """Give the signed forms in which a descriptor at this place would tell the size."""
+        """Return the signed forms in which a descriptor here would have the right sizes."""
         size = member.got_size + at - self._buffer.at
         return [
             form for form in SIGNED_FORMS if form.read(self._buffer.pending, at)[1:] == (size, size)
         ]
 
     def _begun_signature(self) -> int:
-        """Give how many bytes at the end of what is here may begin a descriptor."""
+        """Return how many bytes at the end of what is here may begin a descriptor."""
         lengths = range(min(self._buffer.left, len(DESCRIPTOR) - 1), 0, -1)
         return next((n for n in lengths if self._buffer.pending.endswith(DESCRIPTOR[:n])), 0)
 

@@ -95,7 +95,7 @@ class ZipReader:
     def _archive(self) -> Steps:
         yield from self._buffer.wait_for(len(LOCAL))
         if not self._buffer.pending.startswith(RECORDS):
-            # No more of it is told: it may be a page that repeats our request, its key included.
+            # No more of it is quoted: it may be a page that repeats our request, its key included.
             raise self._buffer.damaged(
                 f"not a zip: it begins with {self._buffer.pending[: len(LOCAL)]!r}"
             )

@@ -1,7 +1,7 @@
 """Which directories are known to hold a mirror, remembered outside of them.
 
 A mirror's own marker vanishes with its file system when that is not mounted. What is recorded here
-tells such an empty mount point from a directory in which a new mirror can begin.
+distinguishes such an empty mount point from a directory in which a new mirror can begin.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The marker of a mirror: the small file by which a root is told from a bare mount point."""
+"""The marker of a mirror: the small file that distinguishes a root from a bare mount point."""
 
 from __future__ import annotations
 

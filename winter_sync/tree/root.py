@@ -57,7 +57,7 @@ class Root:
         descriptor = open_root_directory(self.path)
         if self._identity not in {None, _identity(descriptor)}:
             os.close(descriptor)
-            said = "this is not the directory any more that it was when work began"
+            said = "this is no longer the directory that it was when work began"
             raise OSError(errno.ESTALE, said, str(self.path))
         return descriptor
 

@@ -91,7 +91,7 @@ class Tree:
     def prepare(self, proposed: str) -> str:
         """Make the root ours, creating it if its parent exists; return the mirror's name.
 
-        The marker is what later tells an empty mirror from a file system that is not mounted.
+        The marker later distinguishes an empty mirror from a file system that is not mounted.
         """
         name, is_durable = self._root.prepare(proposed)
         if not is_durable:
