@@ -246,7 +246,7 @@ CASES = {
     ),
     "no last night": Case(USAGE, ("--to",), arguments=BACKFILL),
     "a night that is none": Case(
-        USAGE, ("--to", "20251301 is none"), arguments=(*BACKFILL, "--to", "20251301")
+        USAGE, ("--to", "20251301 is not a valid date"), arguments=(*BACKFILL, "--to", "20251301")
     ),
     "an unknown type for a backfill": Case(
         USAGE,
