@@ -134,6 +134,20 @@ async def test_what_a_broken_download_did_not_bring_is_innocent(tmp_path: Path) 
         assert not rig.missed
 
 
+async def test_what_arrives_unchanged_clears_the_rest_of_a_broken_download(tmp_path: Path) -> None:
+    """Files that are as they were count as progress: the products behind them have not failed."""
+    async with faulty_rig(tmp_path) as rig:
+        await rig.run()
+        rig.observatory.reprocess(rig.stacks[0].night, ())
+        rig.inject("end-between:x1@stack")
+        rig.observatory.clock.advance(timedelta(hours=1))
+        report = await rig.sync()
+        assert rig.faults.happened.total() == 1
+        assert (report.published, report.failed) == (0, 0)
+        assert report.unchanged > 1
+        assert report.exit_code is ExitCode.DONE
+
+
 async def test_several_poisoned_products_cost_no_other(tmp_path: Path) -> None:
     """Each of several is told apart, in whatever company it was, and each in its own way."""
     script = "500@*mef_1_0_0_stack.fits,poison@*mef_2_0_0_stack.diff.fits,half@*mef_5_0_0_stack.*"
