@@ -23,7 +23,7 @@ from winter_sync.cli.demo import demo_settings
 from winter_sync.core.events import Event, Polled
 from winter_sync.core.products import Night
 from winter_sync.factory import open_mirror
-from winter_sync.sync.poller import Nights
+from winter_sync.sync.windows import Nights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

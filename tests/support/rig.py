@@ -28,7 +28,7 @@ from winter_sync.simulator import (
     Simulator,
     key_of,
 )
-from winter_sync.sync.poller import Nights
+from winter_sync.sync.windows import Nights
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable

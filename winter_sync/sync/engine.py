@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from winter_sync.archive import ArchiveClient
     from winter_sync.core import Selection, Sink
     from winter_sync.sync.downloader import Downloader
-    from winter_sync.sync.poller import Nights, Poller
+    from winter_sync.sync.poller import Poller
     from winter_sync.sync.quick_check import QuickLook
     from winter_sync.sync.report import Report
+    from winter_sync.sync.windows import Nights
     from winter_sync.tree import Session
 
 

@@ -45,6 +45,8 @@ class FailedWindows:
     """
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
+        self.server_in_doubt = False
+        """Whether nothing was answered of the last poll: no window is blamed then."""
         self._clock = clock
         self._failures: dict[Subject, dict[Dates, _Failure]] = defaultdict(dict)
 

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from winter_sync.catalog import Scope
     from winter_sync.core import Selection, Subject
     from winter_sync.sync.engine import Mirror
-    from winter_sync.sync.poller import Nights
     from winter_sync.sync.results import BatchResult, PollResult
+    from winter_sync.sync.windows import Nights
 
 
 class Run:

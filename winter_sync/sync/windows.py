@@ -9,6 +9,7 @@ from winter_sync.core import (
     Night,
     Program,
     Query,
+    Row,
     Selection,
     Subject,
 )
@@ -35,6 +36,18 @@ _SHORTEST_HALVED = 4
 
 _EARLIEST = date(2020, 1, 1)
 """Before either camera was built: whatever date is given, no query goes further back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nights:
+    """A span of nights, both ends included."""
+
+    first: Night
+    last: Night
+
+    def has(self, row: Row) -> bool:
+        """Return whether a row's product belongs to one of these nights."""
+        return self.first <= row.product.night <= self.last
 
 
 @dataclass(frozen=True, slots=True)

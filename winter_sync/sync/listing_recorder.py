@@ -1,0 +1,280 @@
+"""One answer of the archive compared with the catalog, and recorded there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from winter_sync.archive import MOST_TOLD
+from winter_sync.catalog import CatalogThread, Listings, Poll, Polls
+from winter_sync.core import (
+    SUFFIXES,
+    DamagedError,
+    Polled,
+    PollFailed,
+    ProductsLeftOut,
+    Query,
+    RowsLeftOut,
+    Share,
+    Sink,
+    WinterSyncError,
+    run_in_thread,
+    shares,
+)
+from winter_sync.formats import unknown_suffix
+from winter_sync.sync.comparison import Comparison, compare
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Sequence
+    from concurrent.futures import Executor
+
+    from winter_sync.archive import ArchiveClient, Listing
+    from winter_sync.core import (
+        Instrument,
+        KnownProduct,
+        Layout,
+        Product,
+        Row,
+        Subject,
+        Time,
+    )
+    from winter_sync.sync.windows import Nights
+
+_SHOWN = 100
+
+
+@dataclass(frozen=True, slots=True)
+class WantedRows:
+    """Which rows of an answer are recorded: all of them unless narrowed."""
+
+    nights: Nights | None = None
+    """For a backfill: of other nights nothing new is recorded."""
+    unlisted: tuple[Subject, frozenset[tuple[Instrument, str]]] | None = None
+    """For the second query after a region: the subject, and what it does not list any more."""
+
+    def includes(self, row: Row, known: Collection[tuple[Instrument, str]]) -> bool:
+        """Return whether a row is to be recorded."""
+        if self.unlisted is not None:
+            return row.product.identity in self.unlisted[1]
+        is_known = row.product.identity in known
+        return self.nights is None or is_known or self.nights.has(row)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An answer as it was recorded."""
+
+    poll: Poll
+    unlisted: list[Product]
+    """What the region of the query listed before and does not list now, while the program may."""
+
+
+class ListingRecorder:
+    """Compares answers with the catalog and records what they list, change and withdraw.
+
+    Parameters
+    ----------
+    api, catalog
+        The archive's client, which knows its date and our secrets; the database.
+    threads
+        Where listings are compared: tens of thousands of rows would hold up the event loop.
+    layout
+        Where products go.
+    emit
+        Receives events.
+    time
+        A monotonic clock.
+    """
+
+    def __init__(  # noqa: PLR0913 - all by name
+        self,
+        *,
+        api: ArchiveClient,
+        catalog: CatalogThread,
+        threads: Executor,
+        layout: Layout,
+        emit: Sink,
+        time: Time,
+    ) -> None:
+        self._api = api
+        self._catalog = catalog
+        self._threads = threads
+        self._layout = layout
+        self._emit = emit
+        self._time = time
+
+    async def record_sweep(self, subject: Subject) -> None:
+        """Record that the whole span of a subject was listed."""
+        await self._catalog.polls(Polls.record_sweep, subject)
+
+    async def record_failure(self, query: Query, error: WinterSyncError) -> None:
+        """Record that a query failed."""
+        await self.record_unreachable(query, error.message)
+        self._emit(PollFailed(query, error.message, error.cause))
+
+    async def record_unreachable(self, query: Query, reason: str) -> None:
+        """Record that what a query asks for cannot be listed, without an event."""
+        poll = Poll(query, sweep=False, error=reason)
+        await self._catalog.listings(Listings.record_poll, poll)
+
+    async def record(
+        self,
+        query: Query,
+        listing: Listing,
+        wanted: WantedRows,
+        *,
+        whole: bool,
+        error: str | None = None,
+    ) -> Recorded:
+        """Compare an answer with the catalog and record it.
+
+        Parameters
+        ----------
+        query, listing
+            What was asked, and the answer.
+        wanted
+            Which of its rows to record.
+        whole
+            Whether the answer lists all that the archive has: what it lacks is withdrawn then.
+        error
+            Why it is not whole, for whoever looks at the catalog.
+        """
+        began = self._time.monotonic()
+        comparison = await self._compare(query, listing, wanted, whole=whole)
+        unlisted: list[Product] = []
+        if query.subject.region is not None:
+            unlisted = comparison.withdrawn
+            comparison = replace(comparison, withdrawn=[])
+        placed, faults, untold = await run_in_thread(
+            self._threads, self._place, list(comparison.rows), listing
+        )
+        poll = Poll(
+            query,
+            sweep=False,
+            listed=listing.distinct,
+            new=len(_placed_new(comparison, placed)),
+            changed=len(comparison.changed),
+            returned=len(comparison.returned),
+            withdrawn=len(comparison.withdrawn),
+            faults=len(faults) + untold,
+            seconds=self._time.monotonic() - began,
+            error=error,
+        )
+        left_out = await self._catalog.listings(
+            Listings.record_poll,
+            poll,
+            listed=placed,
+            wanted=comparison.changed,
+            withdrawn=comparison.withdrawn,
+        )
+        poll = replace(poll, new=poll.new - len(left_out))
+        self._tell_poll(poll, _to_fetch(comparison, placed, left_out))
+        if faults:
+            self._emit(RowsLeftOut(query, faults, untold))
+        if left_out:
+            self._emit(ProductsLeftOut(tuple(left_out)))
+        return Recorded(poll, unlisted)
+
+    async def _compare(
+        self, query: Query, listing: Listing, wanted: WantedRows, *, whole: bool
+    ) -> Comparison:
+        """Hold an answer against exactly what was asked: every row of it, and all it must list."""
+        known = await self._catalog.listings(
+            Listings.known, [row.product.identity for row in listing.rows]
+        )
+        expected = await self._expected(query, listing, wanted) if whole else []
+        return await run_in_thread(self._threads, _comparison, listing, known, expected, wanted)
+
+    async def _expected(self, query: Query, listing: Listing, wanted: WantedRows) -> list[Product]:
+        """Return what an answer must list; of a second query, only what the first did not."""
+        subject, missed = wanted.unlisted or (query.subject, None)
+        asked = replace(query, subject=subject)
+        return [
+            product
+            for product in await self._catalog.listings(Listings.expected, asked, self._api.today)
+            if not listing.names(product) and (missed is None or product.identity in missed)
+        ]
+
+    def _place(
+        self, rows: Iterable[Row], listing: Listing
+    ) -> tuple[list[tuple[Row, str]], tuple[str, ...], int]:
+        """Give each row its path, and leave out one that can have none or that nothing can check.
+
+        Returns
+        -------
+        tuple
+            The rows that are used with their paths; why others are not, the first of them; and how
+            many more are not.
+        """
+        placed: list[tuple[Row, str]] = []
+        faults: list[str] = []
+        refused = 0
+        for row in rows:
+            try:
+                _refuse_unknown_format(row.product, self._api.redacted)
+                placed.append((row, str(self._layout.path(row.product))))
+            except DamagedError as fault:
+                refused += 1
+                if refused <= MOST_TOLD:
+                    faults.append(self._api.redacted(fault.message))
+        return placed, (*listing.faults, *faults), listing.untold + refused - len(faults)
+
+    def _tell_poll(self, poll: Poll, to_fetch: tuple[Share, ...]) -> None:
+        self._emit(
+            Polled(
+                poll.query,
+                listed=poll.listed,
+                new=poll.new,
+                changed=poll.changed,
+                returned=poll.returned,
+                withdrawn=poll.withdrawn,
+                seconds=poll.seconds,
+                shares=to_fetch,
+            )
+        )
+
+
+def _refuse_unknown_format(product: Product, redact: Callable[[str], str]) -> None:
+    """Refuse a product that could never be published, before it is downloaded.
+
+    Secrets are taken out of its name before a part of it is told, which could be a part of one.
+
+    Raises
+    ------
+    DamagedError
+        If its name ends as no file does whose format is known.
+    """
+    if unknown_suffix(product.filename) is None:
+        return
+    name = redact(product.filename)
+    suffix = unknown_suffix(name)
+    end = f"ends in {suffix}" if suffix else "has no ending"
+    raise DamagedError(
+        f"{name[:_SHOWN]!r} is not downloaded: its name {end}, no format that can be checked "
+        f"({', '.join(SUFFIXES)})"
+    )
+
+
+def _comparison(
+    listing: Listing, known: Sequence[KnownProduct], expected: Sequence[Product], wanted: WantedRows
+) -> Comparison:
+    """Return what an answer means for what is known, less the rows that are not wanted."""
+    comparison = compare(listing.rows, known, expected)
+    identities = {each.product.identity for each in known}
+    return comparison.only(lambda row: wanted.includes(row, identities))
+
+
+def _placed_new(comparison: Comparison, placed: Iterable[tuple[Row, str]]) -> list[tuple[Row, str]]:
+    """Return the new rows that are used."""
+    new = {row.product.identity for row in comparison.new}
+    return [(row, path) for row, path in placed if row.product.identity in new]
+
+
+def _to_fetch(
+    comparison: Comparison, placed: Iterable[tuple[Row, str]], left_out: Iterable[Product]
+) -> tuple[Share, ...]:
+    """Count by night and type what a listing makes wanted: the new with a place, the changed."""
+    without = {product.identity for product in left_out}
+    new = [row.product for row, _ in _placed_new(comparison, placed)]
+    found = [product for product in new if product.identity not in without]
+    return shares([*found, *(row.product for row in comparison.changed)])

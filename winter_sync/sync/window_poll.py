@@ -1,0 +1,267 @@
+"""One poll of a subject: its windows of dates asked for, whole or by halves.
+
+A window that fails though the server is well is halved, again and again, until its parts are
+answered: what is too much at once, or broken in one night, costs no other night.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from winter_sync.core import (
+    BadAnswerError,
+    LeftAloneError,
+    Query,
+    RefusedError,
+    RejectedQueryError,
+    Sink,
+    TransientError,
+    WindowHalved,
+    WinterSyncError,
+)
+from winter_sync.sync.failed_windows import FailedWindows
+from winter_sync.sync.listing_recorder import WantedRows
+from winter_sync.sync.results import PollResult
+from winter_sync.sync.windows import (
+    split_by_date,
+    split_in_half,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from winter_sync.archive import ArchiveClient, Listing
+    from winter_sync.core import (
+        Product,
+    )
+    from winter_sync.sync.failed_windows import FailedWindows
+    from winter_sync.sync.listing_recorder import ListingRecorder
+
+_FAILURES = 8
+"""After this many windows that cannot be halved and fail, a poll is over.
+
+As windows overlap, one broken night is in up to five of them.
+"""
+
+_ALL_ROWS = WantedRows()
+_NOTHING_YET = PollResult()
+
+
+class WindowPoll:
+    """One poll: asks for windows, has the answers recorded, and gathers what it came to.
+
+    Parameters
+    ----------
+    api, recorder
+        What asks the archive, and what records its answers.
+    windows
+        Which windows were too much for the archive lately; kept from poll to poll.
+    emit
+        Receives events.
+    wanted
+        Which rows to record.
+    result
+        What the poll came to before.
+    """
+
+    def __init__(  # noqa: PLR0913 - all by name
+        self,
+        *,
+        api: ArchiveClient,
+        recorder: ListingRecorder,
+        windows: FailedWindows,
+        emit: Sink,
+        wanted: WantedRows = _ALL_ROWS,
+        result: PollResult = _NOTHING_YET,
+    ) -> None:
+        self.result = result
+        """What the poll came to so far."""
+        self._api = api
+        self._recorder = recorder
+        self._windows = windows
+        self._emit = emit
+        self._wanted = wanted
+        self._answered = False
+        self._failures: list[WinterSyncError] = []
+        self._gaps: list[WinterSyncError] = []
+        """Windows of which no query listed all rows; those that were listed are used."""
+        self._seen: set[str] | None = None
+        """The savepaths listed while the parts of a cut answer are asked for."""
+
+    @contextmanager
+    def keeping_errors(self) -> Iterator[None]:
+        """Keep as the result's error whatever the archive makes the poll fail of."""
+        try:
+            yield
+        except (RefusedError, TransientError, BadAnswerError) as error:
+            self.result = replace(self.result, error=error)
+
+    def skip(self, reason: str | None) -> None:
+        """Record as the result why nothing is asked."""
+        self.result = replace(self.result, not_asked=reason)
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether enough has failed not to ask on: sooner where nothing was answered."""
+        return len(self._failures) >= (_FAILURES if self._answered else 1)
+
+    async def ask_all(self, queries: Sequence[Query], *, sweep: bool = False) -> None:
+        """Ask for all windows; record a sweep that is answered in full.
+
+        Raises
+        ------
+        RefusedError, TransientError, BadAnswerError
+            As `Poller.poll` says; only the last leaves the other windows asked for.
+        """
+        for query in queries:
+            await self._ask(query)
+        if self._failures:
+            raise self._verdict()
+        if self._gaps:
+            raise self._gaps[0]
+        if sweep and queries:
+            await self._recorder.record_sweep(queries[-1].subject)
+
+    async def _ask(self, query: Query) -> None:
+        """Ask for a window, by parts if need be; what fails of it is recorded and passed over."""
+        today = self._api.today
+        halves = split_in_half(query, today)
+        if self._is_over:
+            return
+        if halves is not None and self._windows.is_too_long(query, today):
+            await self._ask_parts(halves)
+            return
+        try:
+            listing = await self._api.query(query)
+        except (TransientError, BadAnswerError) as error:
+            await self._ask_less(query, halves, error)
+            return
+        except WinterSyncError as error:
+            await self._recorder.record_failure(query, error)
+            raise
+        self._windows.server_in_doubt, self._answered = False, True
+        if listing.is_cut:
+            await self._ask_for_the_rest(query, listing)
+        else:
+            self._windows.was_answered(query, today)
+            await self._compare_and_record(query, listing)
+
+    async def _ask_less(
+        self,
+        query: Query,
+        halves: tuple[Query, ...] | None,
+        error: WinterSyncError,
+    ) -> None:
+        """Ask for the halves of a window that failed, where the window may be to blame."""
+        if not await self._is_the_window(error):
+            await self._recorder.record_failure(query, error)
+            raise error
+        if halves is None:
+            await self._recorder.record_failure(query, error)
+            self._failures.append(error)
+            return
+        self._emit(WindowHalved(query, error.message))
+        if await self._ask_parts(halves):
+            # Both were answered, so it was their size together: spare the server that next time.
+            self._windows.was_too_long(query, self._api.today)
+
+    async def _ask_for_the_rest(self, query: Query, listing: Listing) -> None:
+        """Ask for the parts of a window of which the archive found more than it listed.
+
+        What it did list is used in any case; nothing counts as withdrawn by it. When the parts
+        together do not have as much as was found either, that is a gap.
+        """
+        found, outer = listing.found or 0, self._seen
+        self._seen = {row.product.savepath for row in listing.rows} | listing.malformed
+        reason = f"the archive found {found} images and listed {listing.distinct} of them"
+        today = self._api.today
+        halves = split_in_half(query, today)
+        parts = halves or split_by_date(query, today)
+        await self._record(query, listing, whole=False, error=reason)
+        listed = len(self._seen)
+        self._emit(WindowHalved(query, reason))
+        in_full = await self._ask_parts(parts)
+        if in_full and len(self._seen) == listed:
+            await self._record_gap(query, reason)
+        elif in_full and halves:
+            self._windows.was_too_long(query, today)
+        if outer is not None:
+            outer |= self._seen
+        self._seen = outer
+
+    async def _record_gap(self, query: Query, reason: str) -> None:
+        """Keep that some of a window was not listed; record each of the first few."""
+        error = BadAnswerError(
+            reason,
+            remedy="What was listed is downloaded. Nothing is taken for withdrawn, and the rest is "
+            "asked for again at the next poll. If it stays so, ask the observatory for the limit "
+            "of a listing, or narrow the selection by targets, cones or rectangles.",
+        )
+        self._gaps.append(error)
+        if len(self._gaps) <= _FAILURES:
+            await self._recorder.record_failure(query, error)
+
+    async def _ask_parts(self, parts: tuple[Query, ...]) -> bool:
+        """Ask for the parts of a window; return whether all of them were answered in full."""
+        trouble = len(self._failures) + len(self._gaps)
+        for part in parts:
+            await self._ask(part)
+        return len(self._failures) + len(self._gaps) == trouble
+
+    async def _is_the_window(self, error: WinterSyncError) -> bool:
+        """Return whether less may be answered: the server is well, and answered lately."""
+        if self._windows.server_in_doubt or isinstance(error, LeftAloneError | RejectedQueryError):
+            return False
+        try:
+            await self._api.probe()
+        except TransientError:
+            return False
+        return True
+
+    def _verdict(self) -> WinterSyncError:
+        """Return what failures of a poll mean: some nights are broken, or the server is."""
+        first = self._failures[0]
+        self._windows.server_in_doubt = not self._answered
+        if self._windows.server_in_doubt or isinstance(first, BadAnswerError):
+            return first
+        return BadAnswerError(first.message, remedy=first.remedy)
+
+    async def _compare_and_record(self, query: Query, listing: Listing) -> None:
+        """Record an answer that is not cut; what a region lists no more is asked for once more."""
+        if self._seen is not None:
+            self._seen |= {row.product.savepath for row in listing.rows} | listing.malformed
+        unlisted = await self._record(query, listing, whole=listing.is_whole)
+        if unlisted:
+            await self._ask_program_wide(query, unlisted)
+
+    async def _ask_program_wide(self, query: Query, unlisted: Sequence[Product]) -> None:
+        """Ask the program for what its region lists no more.
+
+        It may have left the region only: a target or a position was corrected.
+        """
+        program_wide = replace(query, subject=replace(query.subject, region=None))
+        missed = frozenset(product.identity for product in unlisted)
+        second = WindowPoll(
+            api=self._api,
+            recorder=self._recorder,
+            windows=self._windows,
+            emit=self._emit,
+            wanted=WantedRows(unlisted=(query.subject, missed)),
+            result=self.result,
+        )
+        try:
+            await second.ask_all([program_wide])
+        finally:
+            self.result = second.result
+
+    async def _record(
+        self, query: Query, listing: Listing, *, whole: bool, error: str | None = None
+    ) -> Sequence[Product]:
+        """Have an answer recorded; return what its region lists no more."""
+        recorded = await self._recorder.record(
+            query, listing, self._wanted, whole=whole, error=error
+        )
+        self.result = self.result.with_listing(recorded.poll)
+        return recorded.unlisted
