@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
 from support.command import run_on_terminal, served, settings_file
 
@@ -41,3 +43,20 @@ def test_the_log_is_told_now_and_then() -> None:
     lines = stream.getvalue().splitlines()
     assert len(lines) == 90 // EVERY_SECONDS - 1
     assert '"done": 31, "left": 69, "bytes": 310' in lines[0]
+
+
+@given(st.integers(1, 200), st.integers(0, 100), st.sampled_from(["utf-8", "ascii"]))
+def test_it_fits_every_terminal(width: int, done: int, encoding: str) -> None:
+    """It is one line, however narrow the terminal; the number of files is the last to be cut."""
+    output = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    console = Console(file=output, width=width)
+    now = 0.0
+    logger = configure_logging(str, level="error", form="json", stream=io.StringIO())
+    with CheckProgress(console, logger, 100, 10**9, lambda: now) as progress:
+        progress.add(done, done * 10**7)
+        now = 10.0
+        console.print(progress)
+    output.seek(0)
+    (line,) = output.read().splitlines()
+    assert len(line) <= width
+    assert f"{done}/100" in line or width < len(f"{done}/100")

@@ -293,7 +293,7 @@ def load_or_explain(path: Path | None, tables: dict[str, Any] | None = None) -> 
     assert told
 
 
-RHYTHMS = """
+SCHEDULES = """
 [schedule]
 poll_every = "10m"
 lookback_nights = 7
@@ -324,9 +324,9 @@ def test_the_nearest_rhythm_counts(
 ) -> None:
     """A type of a program takes precedence over the program, then the type, then all."""
     file = tmp_path / "winter-sync.toml"
-    file.write_text(RHYTHMS)
+    file.write_text(SCHEDULES)
     subject = Subject(program, Instrument.WINTER, image_type)
-    assert load_settings(file).rhythm(subject) == expected
+    assert load_settings(file).poll_schedule(subject) == expected
 
 
 @pytest.mark.parametrize("text", ["stall_after = 60", 'stall_after = "10m"'])

@@ -1,4 +1,4 @@
-"""No copy of this process's memory, in which its secrets are, ends in a file."""
+"""No copy of the memory of this process, which contains its secrets, is written to a file."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _PR_SET_DUMPABLE = 4
 
 
 def forbid_core_dumps() -> None:
-    """Let a crash of this process, or of one that it starts, leave no core dump.
+    """Prevent core dumps of this process and of those that it starts.
 
-    The limit alone does not hold where the kernel hands dumps to a program (core(5)); there the
-    process must say that it is not to be dumped. Then other processes of the same user cannot read
-    its memory and environment either; a debugger needs root. Where the system knows no such word,
-    or allows no change, the limit that it has set itself stays.
+    The limit alone is ignored if the kernel pipes core dumps to a program (core(5)); for that case
+    the process must declare itself not dumpable. Other processes of the same user then cannot read
+    its memory and environment either; a debugger needs root. On a system that has no such call, or
+    that forbids it, only its own limit remains.
     """
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -15,7 +15,7 @@ from winter_sync.config.sections import (
     MirrorSettings,
     ProgramSettings,
     RectangleSettings,
-    RhythmSettings,
+    ScheduleOverrides,
     ScheduleSettings,
 )
 from winter_sync.core import UsageError
@@ -120,7 +120,7 @@ def _siblings(where: tuple[int | str, ...], settings: type[BaseModel]) -> list[s
     }
     above = [part for part in where[:-1] if isinstance(part, str)]
     if "types" in above:
-        return list(RhythmSettings.model_fields)
+        return list(ScheduleOverrides.model_fields)
     return list((tables[above[-1]] if above else settings).model_fields)
 
 

@@ -104,7 +104,7 @@ class MirrorSettings(Section):
     )
 
 
-class RhythmSettings(Section):
+class ScheduleOverrides(Section):
     """How the schedule differs for a part of what is mirrored."""
 
     poll_every: Wait | None = Field(default=None, description="Instead of schedule.poll_every.")
@@ -116,13 +116,13 @@ class RhythmSettings(Section):
     )
 
 
-TypeRhythms = dict[ImageType, RhythmSettings]
+TypeSchedules = dict[ImageType, ScheduleOverrides]
 
 
-class ProgramScheduleSettings(RhythmSettings):
+class ProgramScheduleSettings(ScheduleOverrides):
     """[programs.schedule]: how the schedule differs for a program."""
 
-    types: TypeRhythms = Field(default={}, description="And for single image types of it.")
+    types: TypeSchedules = Field(default={}, description="And for single image types of it.")
 
 
 class ScheduleSettings(Section):
@@ -137,7 +137,7 @@ class ScheduleSettings(Section):
     sweep_every: Duration = Field(
         default=timedelta(days=1), description="Time between two sweeps of the whole program."
     )
-    types: TypeRhythms = Field(default={}, description="How it differs for single image types.")
+    types: TypeSchedules = Field(default={}, description="How it differs for single image types.")
 
 
 class DaemonSettings(Section):

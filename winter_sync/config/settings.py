@@ -148,7 +148,7 @@ class Settings(BaseSettings):
             )
         return tuple(program.selection for program in self.programs)
 
-    def rhythm(self, subject: Subject) -> PollSchedule:
+    def poll_schedule(self, subject: Subject) -> PollSchedule:
         """Return how often and how far back to poll a subject.
 
         The setting for its type in its program comes first, then that for its program, for its

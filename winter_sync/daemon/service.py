@@ -218,7 +218,7 @@ class Service:
         settings = self._settings
         return Daemon(
             mirror,
-            rhythm=settings.rhythm,
+            rhythm=settings.poll_schedule,
             retry_refused_every=settings.daemon.retry_refused_every,
             check_rate=settings.daemon.check_rate,
             check_every=settings.daemon.check_every,

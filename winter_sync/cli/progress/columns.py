@@ -100,7 +100,14 @@ def render_line(
     space = min(width - sum(len(text) + _GAP for text in texts), _LONGEST_BAR)
     if task.total and space >= _SHORTEST_BAR:
         texts.insert(1, Bar(space, ascii_only=ascii_only).render(task))
-    return Text(" " * _GAP).join(texts)
+    return crop(Text(" " * _GAP).join(texts), width)
+
+
+def crop(text: Text, width: int) -> Text:
+    """Make a text one line of at most this many columns, whatever is in it."""
+    text.no_wrap, text.overflow = True, "crop"
+    text.truncate(width, overflow="crop")
+    return text
 
 
 def _fitting(texts: list[tuple[int, Text]], width: int) -> list[Text]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.progress import Task, TaskID
 from rich.text import Text
 
-from winter_sync.cli.progress.columns import render_line
+from winter_sync.cli.progress.columns import crop, render_line
 from winter_sync.core import escape_unprintable
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ _REASONS_SHOWN = 3
 
 def drawn(tally: Tally, now: float, width: int, *, plain: bool = False) -> Iterator[Text]:
     """Draw a tally in lines of at most this many columns; `plain` keeps to ASCII."""
-    yield _cropped(render_line(_task(tally, now), width, ascii_only=plain), width)
+    yield render_line(_task(tally, now), width, ascii_only=plain)
     for text, style in _details(tally):
-        yield _cropped(Text(escape_unprintable(text), style), width)
+        yield crop(Text(escape_unprintable(text), style), width)
 
 
 def _task(tally: Tally, now: float) -> Task:
@@ -60,10 +60,3 @@ def _details(tally: Tally) -> Iterator[tuple[str, str]]:
     for reason, times in tally.failures[:_REASONS_SHOWN]:
         often = "once" if times == 1 else f"{times} times"
         yield f"  failed {often}: {reason}", "red"
-
-
-def _cropped(text: Text, width: int) -> Text:
-    """Make one line of a text, whatever is in it."""
-    text.no_wrap, text.overflow = True, "crop"
-    text.truncate(width, overflow="crop")
-    return text
