@@ -52,6 +52,41 @@ class _Counts:
     troubled_seconds: float = 0.0
 
 
+class _Outage:
+    """The present outage of the server, and how much of it was counted already."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self.since: datetime | None = None
+        self._counted = 0.0
+
+    def begin(self) -> None:
+        """Begin an outage now."""
+        self.since = self._clock()
+
+    def end(self) -> None:
+        """End the outage, if there is one."""
+        self.since, self._counted = None, 0.0
+
+    def count(self, seconds: float | None = None) -> float:
+        """Return the part of an outage of this length, or of its length so far, not counted yet."""
+        length = self._length if seconds is None else seconds
+        more = max(0.0, length - self._counted)
+        self._counted += more
+        return more
+
+    @property
+    def _length(self) -> float:
+        """Seconds since the server began to fail, by the clock, which may be set; 0 if it answers.
+
+        The part that is not counted yet is never more than a day.
+        """
+        if self.since is None:
+            return 0.0
+        passed = (self._clock() - self.since).total_seconds()
+        return min(passed, self._counted + _DAY_SECONDS)
+
+
 class DailySummary:
     """Counts events by UTC day.
 
@@ -68,9 +103,7 @@ class DailySummary:
         self._published = 0
         self._size = 0
         self._last_poll: datetime | None = None
-        self._outage_since: datetime | None = None
-        self._summed_up = 0.0
-        """Seconds of the present outage that were counted already."""
+        self._outage = _Outage(clock)
         self._failing: dict[Subject, datetime] = {}
         """Since when each subject could not be listed."""
         self._refused: dict[str, None] = {}
@@ -121,17 +154,17 @@ class DailySummary:
 
     def _server_failing(self, event: ServerFailing) -> None:
         del event
-        self._outage_since = self._clock()
+        self._outage.begin()
 
     def _server_recovered(self, event: ServerRecovered) -> None:
-        self._count_outage(event.seconds)
-        self._end_outage()
+        self._counts.troubled_seconds += self._outage.count(event.seconds)
+        self._outage.end()
 
     def _started(self, event: Started) -> None:
         """Forget troubles: after a start nothing is known of the server and the programs."""
         del event
-        self._count_outage(self._outage)
-        self._end_outage()
+        self._counts.troubled_seconds += self._outage.count()
+        self._outage.end()
         self._refused.clear()
         self._failing.clear()
         self._are_downloads_paused = False
@@ -146,28 +179,6 @@ class DailySummary:
         del event
         self._are_downloads_paused = True
 
-    # --- outages -------------------------------------------------------------------------------
-
-    @property
-    def _outage(self) -> float:
-        """Seconds since the server began to fail, by the clock, which may be set; 0 if it answers.
-
-        The part that is not counted yet is never more than a day.
-        """
-        if self._outage_since is None:
-            return 0.0
-        passed = (self._clock() - self._outage_since).total_seconds()
-        return min(passed, self._summed_up + _DAY_SECONDS)
-
-    def _count_outage(self, seconds: float) -> None:
-        """Count the part of an outage of the given length that no earlier day has counted."""
-        more = max(0.0, seconds - self._summed_up)
-        self._counts.troubled_seconds += more
-        self._summed_up += more
-
-    def _end_outage(self) -> None:
-        self._outage_since, self._summed_up = None, 0.0
-
     # --- the summary ---------------------------------------------------------------------------
 
     def end_day(self) -> DayEnded | None:
@@ -178,7 +189,7 @@ class DailySummary:
             self._day = today
         if today <= self._day:
             return None
-        self._count_outage(self._outage)
+        self._counts.troubled_seconds += self._outage.count()
         ended = self._summary(self._day)
         self._day, self._counts = today, _Counts()
         return ended
@@ -206,8 +217,8 @@ class DailySummary:
     def status_line(self) -> str:
         """The state of the daemon in a line: troubles first."""
         parts = [self._trouble] if self._trouble is not None else []
-        if self._outage_since is not None:
-            since = self._moment(self._outage_since)
+        if self._outage.since is not None:
+            since = self._moment(self._outage.since)
             parts.append(f"server not responding or returning errors since {since}")
         if self._refused:
             parts.append(f"credentials refused for {', '.join(self._refused)}")

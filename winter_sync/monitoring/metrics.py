@@ -68,36 +68,30 @@ class Metrics:
         self._clock = clock
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
-        self._counters = {
-            metric: Counter(
-                metric.name, metric.about, metric.labels, NAMESPACE, registry=self._registry
-            )
-            for metric in METRICS
-            if metric.kind == "counter"
-        }
-        self._gauges = {
-            metric: Gauge(
-                metric.name, metric.about, metric.labels, NAMESPACE, registry=self._registry
-            )
-            for metric in (SERVER_FAILING, BUILD)
-        }
-        self._histograms = {
-            metric: Histogram(
-                metric.name,
-                metric.about,
-                metric.labels,
-                NAMESPACE,
-                registry=self._registry,
-                buckets=metric.buckets,
-            )
-            for metric in METRICS
-            if metric.kind == "histogram"
-        }
+        self._counters = {metric: self._counter(metric) for metric in _of_kind("counter")}
+        self._histograms = {metric: self._histogram(metric) for metric in _of_kind("histogram")}
+        self._gauges = {metric: self._gauge(metric) for metric in (SERVER_FAILING, BUILD)}
         self._refused: set[str] = set()
         self._gauges[BUILD].labels(__version__, platform.python_version()).set(1)
         for metric, labels in _SHOWN_FROM_THE_START.items():
             for label in labels:
                 self._counters[metric].labels(label).inc(0)
+
+    def _counter(self, metric: Metric) -> Counter:
+        return Counter(metric.name, metric.about, metric.labels, NAMESPACE, registry=self._registry)
+
+    def _gauge(self, metric: Metric) -> Gauge:
+        return Gauge(metric.name, metric.about, metric.labels, NAMESPACE, registry=self._registry)
+
+    def _histogram(self, metric: Metric) -> Histogram:
+        return Histogram(
+            metric.name,
+            metric.about,
+            metric.labels,
+            NAMESPACE,
+            registry=self._registry,
+            buckets=metric.buckets,
+        )
 
     def handle(self, event: Event) -> None:
         """Count an event; nothing of those about which the catalog knows better."""
@@ -133,6 +127,10 @@ class Metrics:
         read.append(gauge(REFUSED, refused))
         read.append(gauge(UNREADABLE, {(part,): not found for part, found in parts.items()}))
         return generate_latest(_Page(self._registry, read))
+
+
+def _of_kind(kind: str) -> Iterator[Metric]:
+    return (metric for metric in METRICS if metric.kind == kind)
 
 
 class _Page(Collector):
