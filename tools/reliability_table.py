@@ -20,8 +20,7 @@ PLACES = (
     "promises",
     "long/test_soak.py",
     "sync/test_engine.py",
-    *("tree/test_disks.py", "tree/test_file_systems.py", "tree/test_tree.py"),
-    *("tree/test_known_roots.py", "tree/test_hostile_disk.py"),
+    "tree",
     "maintenance/test_verification.py",
     "daemon",
 )

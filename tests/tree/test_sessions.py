@@ -1,0 +1,103 @@
+"""Sessions: the living and the dead are told apart by their locks, across processes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from support.makers import evidence
+from support.trees import STACK, ask, put, recovered, running, staged
+
+from winter_sync.core.errors import StorageError
+
+if TYPE_CHECKING:
+    from winter_sync.tree.tree import Tree
+
+
+def test_the_living_and_the_dead_are_told_apart(tree: Tree) -> None:
+    """A session lives as long as its process; killed, it is dead, and burying removes it."""
+    with tree.session("ours"), running(tree.root, "hold", "theirs") as process:
+        assert tree.sessions.take_over_dead() == {"ours": True, "theirs": True}
+        process.kill()
+        process.wait()
+        assert tree.sessions.take_over_dead() == {"ours": True, "theirs": False}
+        tree.sessions.remove("theirs")
+        assert tree.sessions.take_over_dead() == {"ours": True}
+    assert tree.sessions.take_over_dead() == {}
+
+
+def test_a_dead_session_is_recovered_by_one_process_only(tree: Tree) -> None:
+    """What one process has found dead lives in the eyes of another, until it is buried."""
+    with running(tree.root, "hold", "theirs") as dying:
+        dying.kill()
+        dying.wait()
+    with running(tree.root, "judge") as other:
+        assert tree.sessions.take_over_dead() == {"theirs": False}
+        assert ask(other) == ""
+        assert tree.sessions.take_over_dead() == {"theirs": False}
+        tree.sessions.remove("theirs")
+        assert ask(other) == ""
+    assert tree.sessions.take_over_dead() == {}
+
+
+def test_a_recovering_process_that_dies_leaves_the_dead_to_the_next(tree: Tree) -> None:
+    """If the process that takes charge of a dead session is killed too, another takes over."""
+    with running(tree.root, "hold", "theirs") as dying:
+        dying.kill()
+        dying.wait()
+    with running(tree.root, "judge") as other:
+        assert ask(other) == "theirs"
+        assert tree.sessions.take_over_dead() == {"theirs": True}
+        other.kill()
+        other.wait()
+        assert tree.sessions.take_over_dead() == {"theirs": False}
+        tree.sessions.remove("theirs")
+
+
+def test_the_living_cannot_be_buried(tree: Tree) -> None:
+    """Burying a session that lives, or that is not there, does nothing."""
+    with tree.session("ours") as session:
+        tree.sessions.remove("ours")
+        tree.sessions.remove("nobody")
+        put(session, b"content")
+        session.forget_journal("batch")
+
+
+def test_nobody_is_taken_for_dead_while_beginning_or_ending(tree: Tree) -> None:
+    """However often another process begins and ends sessions, none of them ever seems dead."""
+    seen: set[str] = set()
+    with running(tree.root, "spin") as process:
+        while len(seen) < 50:
+            found = tree.sessions.take_over_dead()
+            assert all(found.values())
+            seen |= set(found)
+        process.communicate()
+        assert process.returncode == 0
+    assert tree.sessions.take_over_dead() == {}
+
+
+def test_a_session_with_evidence_stays_for_the_next_start(tree: Tree) -> None:
+    """A session that ends before its batch is committed leaves its journal, and is then dead."""
+    with tree.session("one") as session:
+        put(session, b"content")
+    assert tree.sessions.take_over_dead() == {"one": False}
+    assert recovered(tree) == [evidence(STACK, b"content")]
+    assert tree.sessions.take_over_dead() == {}
+
+
+def test_a_session_without_evidence_goes_with_all_it_staged(tree: Tree) -> None:
+    """A session that ends takes its directory with it, also where a part was left in it."""
+    with tree.session("one") as session:
+        session.stage().close()
+    assert tree.sessions.take_over_dead() == {}
+    assert staged(tree) == []
+
+
+def test_two_sessions_cannot_have_one_name(tree: Tree) -> None:
+    """A second session of a name is refused, and the first goes on."""
+    with tree.session("one") as session:
+        with pytest.raises(StorageError, match="File exists"), tree.session("one"):
+            pass
+        put(session, b"content")
+        session.forget_journal("batch")
+    assert tree.sessions.take_over_dead() == {}
