@@ -66,7 +66,7 @@ def test_today_is_never_far_from_our_own(
         machine.wall = set_to or machine.wall
         machine.server.record(header)
         ours = machine.wall.date(), machine.steady.date()
-        assert min(abs(machine.server.today - one) for one in ours) <= BELIEVED_WITHIN
+        assert min(abs(machine.server.today - day) for day in ours) <= BELIEVED_WITHIN
 
 
 @given(st.timedeltas(-BELIEVED_WITHIN, BELIEVED_WITHIN - timedelta(seconds=1)))

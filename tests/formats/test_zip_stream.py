@@ -73,12 +73,12 @@ class Reading:
     @property
     def whole(self) -> list[tuple[str, bytes]]:
         """Names and contents of the members that can be believed."""
-        return [(one.name, bytes(one.content)) for one in self.members if one.whole]
+        return [(member.name, bytes(member.content)) for member in self.members if member.whole]
 
     @property
     def told(self) -> list[tuple[str, int | None, MemberEnd | None]]:
         """What was said of every member, its data aside."""
-        return [(one.name, one.claimed, one.end) for one in self.members]
+        return [(member.name, member.claimed, member.end) for member in self.members]
 
 
 def read(
@@ -106,7 +106,7 @@ def read(
                         found[-1].content += data
     except DamagedError as damaged:
         damage = damaged.message
-    assert unzipper.members == sum(one.end is not None for one in found)
+    assert unzipper.members == sum(member.end is not None for member in found)
     return Reading(found, unzipper.complete, damage, events, largest)
 
 
@@ -267,13 +267,14 @@ def test_every_split_gives_what_was_put_in(
 def test_sizes_are_told_at_the_start_where_the_header_has_them(archive: Archive) -> None:
     """A header with sizes gives the size at the start of its member."""
     reading = read(archive.write())
-    assert [one.claimed for one in reading.members] == [len(one.content) for one in archive.entries]
+    claimed = [member.claimed for member in reading.members]
+    assert claimed == [len(entry.content) for entry in archive.entries]
 
 
 @given(archives.filter(lambda archive: archive.late))
 def test_sizes_are_unknown_at_the_start_where_they_follow(archive: Archive) -> None:
     """A header without sizes gives none."""
-    assert {one.claimed for one in read(archive.write()).members} <= {None}
+    assert {member.claimed for member in read(archive.write()).members} <= {None}
 
 
 @given(archives, st.data())
@@ -303,7 +304,7 @@ def test_a_flipped_byte_is_never_believed(archive: Archive, data: st.DataObject)
     written[data.draw(st.integers(begin, end - 1))] ^= data.draw(st.integers(1, 255))
     reading = read(bytes(written), data.draw(splits))
     expected = archive.expected
-    assert all(one in expected for one in reading.whole)
+    assert all(member in expected for member in reading.whole)
     before, after = expected[:number], expected[number + 1 :]
     assert reading.whole[:number] == before
     if not archive.late or archive.entries[number].method == STORED:
@@ -745,7 +746,7 @@ def test_a_member_that_nobody_wants_is_passed_over(flags: int, sizes: list[int])
                 unzipper.skip_member()
             found.append(bytes(event) if isinstance(event, memoryview) else event)
     assert found[:2] == [MemberStart("a", 100), MemberEnd("a", 0, "it is not wanted")]
-    assert b"".join(one for one in found if isinstance(one, bytes)) == b"good"
+    assert b"".join(output for output in found if isinstance(output, bytes)) == b"good"
     assert unzipper.complete
 
 

@@ -263,8 +263,8 @@ async def test_what_is_in_the_way_stops_no_other(
     }
     names = {path.rpartition("/")[2] for path in blocked}
     assert not names & {asked.rpartition("/")[2] for asked in download_log.asked}
-    failures = [one.outcome for one in rig.events if isinstance(one, ProductFinished)]
-    reasons = {one.reason for one in failures if isinstance(one, Failed)}
+    failures = [event.outcome for event in rig.events if isinstance(event, ProductFinished)]
+    reasons = {failure.reason for failure in failures if isinstance(failure, Failed)}
     assert all(str(below) in reason for reason in reasons)
     below.rmdir() if block is put_directory else below.unlink()
     rig.observatory.clock.advance(timedelta(hours=8))

@@ -48,7 +48,7 @@ def check_nothing_happened(tree: Tree, session: Session, content: bytes = b"one"
     assert target(tree).read_bytes() == content
     assert not [name for name in staged(tree) if name.endswith(".part")]
     assert [
-        one for one in session.recover_evidence("batch") if one.savepath != STACK.savepath
+        found for found in session.recover_evidence("batch") if found.savepath != STACK.savepath
     ] == []
 
 

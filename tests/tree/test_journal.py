@@ -47,8 +47,8 @@ def test_a_kill_at_each_step(tmp_path: Path, moment: str) -> None:
     assert target(tree, FIRST).read_bytes() == (NEW if is_new else OLD)
     heard = recovered(tree)
     renamed = [FIRST.identity] if moment in ("rename", "publish") else []
-    assert [(one.instrument, one.savepath) for one in heard] == renamed
-    assert all((tree.root / str(one.kept)).read_bytes() == OLD for one in heard)
+    assert [(found.instrument, found.savepath) for found in heard] == renamed
+    assert all((tree.root / str(found.kept)).read_bytes() == OLD for found in heard)
     assert staged(tree) == []
     assert len(published(tree)) == (2 if moment == "commit" else 1)
 
@@ -69,15 +69,15 @@ def test_a_kill_at_every_system_call(tmp_path: Path, links: str) -> None:
 
 def check_killed(tree: Tree) -> int:
     """Check one tree of a killed process; gives how many files its session testified to."""
-    new = {one for one in (FIRST, SECOND) if target(tree, one).exists()}
+    new = {product for product in (FIRST, SECOND) if target(tree, product).exists()}
     if target(tree, FIRST).read_bytes() == OLD:
         new.discard(FIRST)
-    assert all(target(tree, one).read_bytes() == NEW for one in new)
+    assert all(target(tree, product).read_bytes() == NEW for product in new)
     assert len(published(tree)) == len(new | {FIRST})
     assert set(revisions(tree)) <= {OLD}
     heard = recovered(tree)
     if not tree.root.with_name(f"{tree.root.name}.{COMMITTED}").exists():
-        assert {one.savepath for one in heard} == {one.savepath for one in new}
+        assert {found.savepath for found in heard} == {product.savepath for product in new}
     assert staged(tree) == []
     assert len(revisions(tree)) <= 1 or not _has_links(tree)
     return len(heard)
