@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 CHECKOUT = Path(__file__).parent.parent
 PAGE = (CHECKOUT / "docs/install.md").read_text()
-INSTALL, START, MOVE, REMOVE = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+INSTALL, START, _, MOVE, REMOVE = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
 (CHECK,) = re.findall(r"`(systemd-run .*?)`", PAGE)
 """What docs/install.md says to do, in its order."""
 SETTINGS = "/etc/winter-sync/winter-sync.toml"
