@@ -14,7 +14,7 @@ from support.makers import candidate, evidence, path_of, product, row
 
 from winter_sync.catalog.catalog import Catalog
 from winter_sync.catalog.records import Poll
-from winter_sync.cli.status_view import show
+from winter_sync.cli.views.status import show
 from winter_sync.core.downloads import Failed, Missing, Published
 from winter_sync.core.products import Night
 from winter_sync.core.queries import Query, Selection, Subject, Target

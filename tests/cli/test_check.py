@@ -11,8 +11,8 @@ from rich.console import Console
 from support.command import USER, nobody
 from support.rig import Rig
 
-from winter_sync.cli.check import examine, show, worst
-from winter_sync.cli.findings import Finding
+from winter_sync.cli.checks.examination import examine, show, worst
+from winter_sync.cli.checks.findings import Finding
 from winter_sync.config.files import holds_secret
 from winter_sync.config.settings import Settings
 from winter_sync.core.clocks import Time

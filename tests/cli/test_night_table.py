@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from winter_sync.catalog.records import NightCount
-from winter_sync.cli.night_table import MOST_NIGHTS, night_table
+from winter_sync.cli.views.night_table import MOST_NIGHTS, night_table
 from winter_sync.core.products import Night
 from winter_sync.core.traits import ImageType, Instrument
 

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from support.command import PASSWORD, USER, leaked, run, served, settings_file
 from support.wires import ProxyServer, listening
 
-from winter_sync.cli.check import examine
+from winter_sync.cli.checks.examination import examine
 from winter_sync.config.credentials import read_credentials
 from winter_sync.config.settings import load_settings
 from winter_sync.core.errors import ExitCode, UsageError

@@ -31,10 +31,10 @@ from support.rig import Rig, path_of
 
 from winter_sync.catalog.records import Scope
 from winter_sync.cli.screen import Screen
-from winter_sync.cli.status_view import show
 from winter_sync.cli.verify import VerifyDisplay
-from winter_sync.cli.verify_json import result_as_json
-from winter_sync.cli.verify_report import summary
+from winter_sync.cli.views.status import show
+from winter_sync.cli.views.verify_json import result_as_json
+from winter_sync.cli.views.verify_report import summary
 from winter_sync.core.clocks import Time
 from winter_sync.core.errors import ExitCode, StorageError, UsageError
 from winter_sync.core.events import FilesChanged, FilesLost

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from winter_sync.catalog.records import LastPoll, NightCount, PollState, QueueCount, Trouble
-from winter_sync.cli.status_view import show
+from winter_sync.cli.views.status import show
 from winter_sync.core.products import Night, Product, State
 from winter_sync.core.queries import Subject
 from winter_sync.core.traits import ImageType, Instrument

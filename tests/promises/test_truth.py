@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.rig import DownloadLog, Rig
 
-from winter_sync.cli.run_report import not_asked, summary
+from winter_sync.cli.views.run_report import not_asked, summary
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.events import FoundUnchanged, Polled, PollFailed, WindowHalved
 from winter_sync.core.marks import REFETCH_SAMPLE, evenly_spread, parse_marks

@@ -18,7 +18,7 @@ from rich.text import Text
 from rich.tree import Tree as TreeView
 
 from winter_sync.cli.run_once import run_once
-from winter_sync.cli.status_view import show
+from winter_sync.cli.views.status import show
 from winter_sync.config import Settings, check_root
 from winter_sync.core import (
     ExitCode,

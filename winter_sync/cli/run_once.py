@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from winter_sync.catalog import Views
-from winter_sync.cli.night_table import night_table
 from winter_sync.cli.progress.display import Progress, ProgressLog, ProgressView, is_drawable
-from winter_sync.cli.run_report import about_files, error_lines, not_asked, summary
 from winter_sync.cli.screen import Screen
+from winter_sync.cli.views.night_table import night_table
+from winter_sync.cli.views.run_report import about_files, error_lines, not_asked, summary
 from winter_sync.config import Choice, check_root
 from winter_sync.core import REAL_TIME, escape_unprintable, show_size
 from winter_sync.factory import open_mirror

@@ -10,10 +10,10 @@ from rich.text import Text
 
 from winter_sync.cli.progress.check_progress import CheckProgress
 from winter_sync.cli.progress.display import Progress, ProgressLog, ProgressView, is_drawable
-from winter_sync.cli.run_report import error_lines
 from winter_sync.cli.screen import Screen
-from winter_sync.cli.verify_json import result_as_json
-from winter_sync.cli.verify_report import show
+from winter_sync.cli.views.run_report import error_lines
+from winter_sync.cli.views.verify_json import result_as_json
+from winter_sync.cli.views.verify_report import show
 from winter_sync.maintenance import verify
 from winter_sync.monitoring import log_events
 

@@ -17,7 +17,7 @@ def check(context: typer.Context) -> None:
 
     Whatever is wrong comes with the way to fix it.
     """
-    from winter_sync.cli.check import examine, show, worst
+    from winter_sync.cli.checks.examination import examine, show, worst
     from winter_sync.config import find_file
     from winter_sync.monitoring import log_events
 

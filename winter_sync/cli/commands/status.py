@@ -22,7 +22,7 @@ def status(context: typer.Context, *, as_json: AsJson = False) -> None:
 
     The first line says whether all that is listed of the last night is here.
     """
-    from winter_sync.cli.status_view import show
+    from winter_sync.cli.views.status import show
     from winter_sync.monitoring import status_as_json
 
     settings, _ = prepare(context.obj, secrets=False)

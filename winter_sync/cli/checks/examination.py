@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from winter_sync.cli.archive_checks import check_archive
-from winter_sync.cli.findings import Finding, failed
-from winter_sync.cli.machine_checks import check_machine
+from winter_sync.cli.checks.archive import check_archive
+from winter_sync.cli.checks.findings import Finding, failed
+from winter_sync.cli.checks.machine import check_machine
 from winter_sync.config import read_credentials
 from winter_sync.core import (
     REAL_TIME,

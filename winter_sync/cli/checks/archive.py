@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from winter_sync.cli.findings import Finding, asked
+from winter_sync.cli.checks.findings import Finding, asked
 from winter_sync.core import redactor, show_duration
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from winter_sync.cli.grouping import grouped
-from winter_sync.cli.sentences import print_sentence
+from winter_sync.cli.views.grouping import grouped
+from winter_sync.cli.views.sentences import print_sentence
 from winter_sync.core import show_duration
 from winter_sync.monitoring import ArchiveState, by_program, failing, never_answered
 

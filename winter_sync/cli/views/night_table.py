@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from winter_sync.cli.table import Table
+from winter_sync.cli.views.table import Table
 from winter_sync.core import ImageType, show_size
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from winter_sync.cli.grouping import grouped
-from winter_sync.cli.sentences import INDENT, print_sentence
-from winter_sync.cli.status_polls import show_polls
-from winter_sync.cli.status_tables import nights_table, programs_table
+from winter_sync.cli.views.grouping import grouped
+from winter_sync.cli.views.sentences import INDENT, print_sentence
+from winter_sync.cli.views.status_polls import show_polls
+from winter_sync.cli.views.status_tables import nights_table, programs_table
 from winter_sync.core import Damage, State, escape_unprintable, show_instant, show_size
 from winter_sync.monitoring import Numbers, all_here, end_of, headline, remainder, when
 

@@ -8,7 +8,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog import Catalog
-from winter_sync.cli.findings import Finding, failed, found
+from winter_sync.cli.checks.findings import Finding, failed, found
 from winter_sync.config import check_root, exposure_of, holds_secret, secret_files
 from winter_sync.core import (
     STATE_DIR,

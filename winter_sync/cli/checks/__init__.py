@@ -1,0 +1,1 @@
+"""The checks of `check`, and the findings that come of them."""
