@@ -24,7 +24,7 @@ from winter_sync.core import (
     storage_errors_explained,
     utc_now,
 )
-from winter_sync.sync import Downloader, Fetcher, Mirror, Poller, QuickLook, glances
+from winter_sync.sync import Downloader, Fetcher, Mirror, Poller, QuickCheck, stat_files
 from winter_sync.tree import (
     KnownRoots,
     Tree,
@@ -166,7 +166,7 @@ class _Parts:
             session=self.session,
             poller=self._poller(time),
             downloader=self._downloader(time),
-            quick_look=self._quick_look(time),
+            quick_check=self._quick_check(time),
             threads=self.threads,
             selections=selections,
             connections=self.settings.api.connections,
@@ -184,9 +184,9 @@ class _Parts:
             time=time,
         )
 
-    def _quick_look(self, time: Time) -> QuickLook:
+    def _quick_check(self, time: Time) -> QuickCheck:
         tree = self.session.tree
-        return QuickLook(
+        return QuickCheck(
             catalog=self.catalog,
             root=tree.root,
             make_sure=partial(refuse_other_root, tree, self.name, self.settings.state / CATALOG),
@@ -299,7 +299,7 @@ async def _want_what_is_gone(catalog: CatalogThread, tree: Tree) -> None:
     everything = Scope(programs=())
     for night in await catalog.files(Files.held_nights, everything):
         held = await catalog.files(Files.held, everything, night)
-        seen = await asyncio.to_thread(glances, tree.root, held, follow_links=tree.follow_links)
+        seen = await asyncio.to_thread(stat_files, tree.root, held, follow_links=tree.follow_links)
         gone = [one.check for one in seen if one.check.damage is Damage.MISSING]
         await catalog.checks(Checks.want_lost, gone)
 

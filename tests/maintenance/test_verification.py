@@ -47,7 +47,7 @@ from winter_sync.maintenance import verify as verify_files
 from winter_sync.monitoring import status, status_json
 from winter_sync.monitoring.completeness import end_of
 from winter_sync.simulator import DEMO_NIGHT
-from winter_sync.sync.quick_check import look_at_newest
+from winter_sync.sync.quick_check import check_newest
 from winter_sync.tree.tree import Tree
 
 if TYPE_CHECKING:
@@ -647,7 +647,7 @@ async def test_an_unmounted_root_is_not_taken_for_deleted_files(here: Rig) -> No
         here.root.rename(aside)
         here.root.mkdir()
         with pytest.raises(StorageError, match="used to contain a mirror"):
-            await mirror.quick_look.before_polls(mirror.selections)
+            await mirror.quick_check.check_before_polls(mirror.selections)
         here.root.rmdir()
         aside.rename(here.root)
     assert (await verify(here)).exit_code is ExitCode.DONE
@@ -662,7 +662,7 @@ async def stood(rig: Rig) -> tuple[dict[str, Any], str]:
     async with open_existing_catalog(settings) as catalog:
         scope = Scope(programs=tuple(one.program for one in settings.selections))
         found = await status.read_status(catalog, settings.selections, end_of(DEMO_NIGHT))
-        damaged = await look_at_newest(catalog, settings.root, scope, 5000)
+        damaged = await check_newest(catalog, settings.root, scope, 5000)
     found = status.with_damaged(found, damaged)
     stream = io.StringIO()
     show(Console(file=stream, width=80), found)

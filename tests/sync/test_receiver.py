@@ -33,7 +33,7 @@ from winter_sync.core.errors import DamagedError, StorageError
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.formats.zip_members import Limits
-from winter_sync.sync.receiver import Intake, budget, contradicts, largest
+from winter_sync.sync.receiver import Receiver, budget, contradicts, largest
 from winter_sync.tree.tree import Tree
 
 if TYPE_CHECKING:
@@ -72,9 +72,9 @@ def session(tree: Tree) -> Iterator[Session]:
 @contextmanager
 def intake(
     session: Session, *candidates: Candidate, keep: bool = True, limits: Limits | None = None
-) -> Iterator[Intake]:
+) -> Iterator[Receiver]:
     """Give the intake of a batch."""
-    with Intake(batch(*candidates), session, keep=keep, limits=limits or Limits()) as intake:
+    with Receiver(batch(*candidates), session, keep=keep, limits=limits or Limits()) as intake:
         yield intake
 
 
@@ -135,7 +135,7 @@ def test_a_member_is_published_the_moment_it_ends(tree: Tree, session: Session) 
     archive = zipped([(FIRST.filename, ONE), (SECOND.filename, TWO)])
     told: list[Outcome] = []
     asked = batch(candidate(FIRST), candidate(SECOND))
-    with Intake(asked, session, keep=True, settled=told.append) as taking:
+    with Receiver(asked, session, keep=True, settled=told.append) as taking:
         end = archive.index(ONE) + len(ONE)
         taking.feed(archive[: end - 1])
         assert (published(tree), told) == ({}, [])
@@ -241,7 +241,7 @@ def test_a_damaged_product_may_come_again_whole(tree: Tree, session: Session) ->
     """The first whole member wins, also where a damaged one of its name came before."""
     archive = zipped([(FIRST.filename, b"not FITS"), (FIRST.filename, ONE)])
     told: list[Outcome] = []
-    with Intake(batch(candidate(FIRST)), session, keep=True, settled=told.append) as taking:
+    with Receiver(batch(candidate(FIRST)), session, keep=True, settled=told.append) as taking:
         taking.feed(archive)
         assert [type(one) for one in told] == [Published], "each product is told once"
         assert taking.remainder(None) == (Published(candidate(FIRST), evidence(FIRST, ONE)),)
@@ -265,7 +265,7 @@ def test_members_are_bounded_by_what_was_asked_for(tree: Tree, session: Session)
     members = [(SECOND.filename, TWO), *[(FIRST.filename, b"")] * 5000]
     told: list[Outcome] = []
     asked = batch(candidate(FIRST), candidate(SECOND))
-    with Intake(asked, session, keep=True, settled=told.append) as taking:
+    with Receiver(asked, session, keep=True, settled=told.append) as taking:
         with pytest.raises(DamagedError, match="more than 38 members"):
             taking.feed(zipped(members))
         assert told == [Published(candidate(SECOND), evidence(SECOND, TWO))]
@@ -699,7 +699,7 @@ def test_a_batch_for_which_there_is_no_room_does_not_begin(tree: Tree, session: 
     """When less is free than the products are expected to have, nothing is staged at all."""
     before = tree.space.free()
     with pytest.raises(StorageError, match="not enough space"):
-        Intake(batch(candidate(FIRST, size=before + 1)), session, keep=True)
+        Receiver(batch(candidate(FIRST, size=before + 1)), session, keep=True)
     assert tree.space.free() == before
 
 

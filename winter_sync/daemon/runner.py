@@ -144,7 +144,7 @@ class Daemon:
         return RollingCheck(
             catalog=mirror.catalog,
             root=mirror.session.tree.root,
-            quick_look=mirror.quick_look,
+            quick_check=mirror.quick_check,
             threads=mirror.threads,
             rate=self._check_rate,
             every=self._check_every,
@@ -201,7 +201,7 @@ class Daemon:
         self._expect_poll()
         with self._watchdog.polling(subject.program):
             progress = partial(self._watchdog.record_poll_progress, subject.program)
-            await self._mirror.quick_look.before_poll(selection, subject, progress)
+            await self._mirror.quick_check.check_before_poll(selection, subject, progress)
             result = await self._mirror.poller.poll(selection, subject)
             if isinstance(result.error, RefusedError):
                 others = [other for other in selection.subjects if other != subject]

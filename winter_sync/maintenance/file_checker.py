@@ -1,4 +1,4 @@
-"""The files of a mirror checked against its catalog: at a glance, or read in full by threads."""
+"""The files of a mirror checked against its catalog: quickly, or read in full by threads."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from winter_sync.catalog import CatalogThread, Checks, Files
 from winter_sync.core import Damage, TreeFiles
-from winter_sync.sync import PIECE, Examination, Throttle, glance
+from winter_sync.sync import PIECE, Examination, Throttle, stat_file
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
     from winter_sync.catalog import Check, Held, Scope
-    from winter_sync.sync import Seen
+    from winter_sync.sync import FileFinding
 
 T = TypeVar("T")
 
@@ -49,7 +49,7 @@ class Verified:
     notes: dict[str, str] = field(default_factory=dict)
     """Oddities of files that are as they were downloaded, by path."""
 
-    def add(self, seen: Seen) -> None:
+    def add(self, seen: FileFinding) -> None:
         """Count a file."""
         self.checked += 1
         self.size += seen.size
@@ -123,7 +123,7 @@ class FileChecker:
     async def full(self, scope: Scope, before: str) -> None:
         """Read the files of a scope that were last read before a time of the catalog."""
         with ThreadPoolExecutor(_THREADS, "verify") as threads:
-            under_way: set[asyncio.Future[list[Seen]]] = set()
+            under_way: set[asyncio.Future[list[FileFinding]]] = set()
             loop = asyncio.get_running_loop()
             try:
                 async for chunk in self._chunks(scope, before):
@@ -153,8 +153,8 @@ class FileChecker:
             after = page[-1].checked_at, page[-1].path
 
     async def _take(
-        self, under_way: set[asyncio.Future[list[Seen]]]
-    ) -> set[asyncio.Future[list[Seen]]]:
+        self, under_way: set[asyncio.Future[list[FileFinding]]]
+    ) -> set[asyncio.Future[list[FileFinding]]]:
         """Take the results that are ready; return what is still being read."""
         done, waiting = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
         for future in done:
@@ -186,23 +186,23 @@ class FileChecker:
             if check.held.path not in recorded:
                 self.verified.found.pop(check.held.path, None)
 
-    def _add(self, files: Sequence[Seen]) -> None:
+    def _add(self, files: Sequence[FileFinding]) -> None:
         for seen in files:
             self.verified.add(seen)
         self._on_progress(len(files), sum(seen.size for seen in files))
 
     # --- in threads ----------------------------------------------------------------------------
 
-    def _glance_at_all(self, products: Sequence[Held]) -> list[Seen]:
+    def _glance_at_all(self, products: Sequence[Held]) -> list[FileFinding]:
         with TreeFiles(self._root, follow_links=self._follow_links) as files:
-            return [glance(files, held) for held in products]
+            return [stat_file(files, held) for held in products]
 
-    def _read_all(self, products: Sequence[Held]) -> list[Seen]:
+    def _read_all(self, products: Sequence[Held]) -> list[FileFinding]:
         """Read files; fewer than all when told to stop."""
         results = (self._read(held) for held in products)
         return [seen for seen in results if seen is not None]
 
-    def _read(self, held: Held) -> Seen | None:
+    def _read(self, held: Held) -> FileFinding | None:
         if self._stop.is_set():
             return None
         with Examination(
@@ -223,8 +223,8 @@ class FileChecker:
         return piece
 
 
-def _glance_is_news(seen: Seen) -> bool:
-    """Return whether a glance is news; it cannot clear a file whose content was wrong."""
+def _glance_is_news(seen: FileFinding) -> bool:
+    """Return whether a quick check is news; it cannot clear a file whose content was wrong."""
     known, now = seen.check.held.damage, seen.check.damage
     return (
         seen.unreadable is None

@@ -80,7 +80,7 @@ async def verify(settings: Settings, request: Request, display: Display) -> Resu
 
 @dataclass(frozen=True, slots=True)
 class _Check:
-    """The check of the requested files, at a glance or in full."""
+    """The check of the requested files, quickly or in full."""
 
     settings: Settings
     catalog: CatalogThread

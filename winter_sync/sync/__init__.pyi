@@ -4,9 +4,9 @@ from .download_loop import DownloadLoop
 from .downloader import Downloader
 from .engine import Mirror
 from .fetcher import Fetcher
-from .file_check import PIECE, Examination, Seen, Throttle, glance, glances
+from .file_check import PIECE, Examination, FileFinding, Throttle, stat_file, stat_files
 from .poller import Poller
-from .quick_check import QuickLook, look_at_newest
+from .quick_check import QuickCheck, check_newest
 from .refused_programs import RefusedPrograms
 from .report import Report
 from .results import BatchResult
@@ -22,16 +22,16 @@ __all__ = [
     "Downloader",
     "Examination",
     "Fetcher",
+    "FileFinding",
     "Mirror",
     "Nights",
     "Poller",
-    "QuickLook",
+    "QuickCheck",
     "RefusedPrograms",
     "Report",
     "RollingCheck",
-    "Seen",
     "Throttle",
-    "glance",
-    "glances",
-    "look_at_newest",
+    "check_newest",
+    "stat_file",
+    "stat_files",
 ]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from winter_sync.core import Selection, Sink
     from winter_sync.sync.downloader import Downloader
     from winter_sync.sync.poller import Poller
-    from winter_sync.sync.quick_check import QuickLook
+    from winter_sync.sync.quick_check import QuickCheck
     from winter_sync.sync.report import Report
     from winter_sync.sync.windows import Nights
     from winter_sync.tree import Session
@@ -35,7 +35,7 @@ class Mirror:
     session: Session
     poller: Poller
     downloader: Downloader
-    quick_look: QuickLook
+    quick_check: QuickCheck
     """Checks the files of the nights that are polled."""
     threads: Executor
     selections: Sequence[Selection]

@@ -26,7 +26,7 @@ from winter_sync.core import (
     run_in_thread,
 )
 from winter_sync.formats import Limits
-from winter_sync.sync.receiver import Intake
+from winter_sync.sync.receiver import Receiver
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -139,9 +139,9 @@ class Fetcher:
         loop = asyncio.get_running_loop()
 
         def settled(outcome: Outcome) -> None:
-            loop.call_soon_threadsafe(self._emit, ProductFinished(self._told_safely(outcome)))
+            loop.call_soon_threadsafe(self._emit, ProductFinished(self._redacted(outcome)))
 
-        intake = Intake(
+        receiver = Receiver(
             batch,
             self._session,
             keep=self._keep,
@@ -149,32 +149,32 @@ class Fetcher:
             limits=self._limits,
             redact=self._api.redacted,
         )
-        with intake:
-            fetched = await self._fetch_into(intake, batch)
+        with receiver:
+            fetched = await self._fetch_into(receiver, batch)
         for noticed in self._session.tree.take_events():
             self._emit(noticed)
-        outcomes = tuple(self._told_safely(outcome) for outcome in fetched.outcomes)
+        outcomes = tuple(self._redacted(outcome) for outcome in fetched.outcomes)
         trouble = self._api.redacted(fetched.trouble) if fetched.trouble else None
         return replace(fetched, outcomes=outcomes, trouble=trouble)
 
-    async def _fetch_into(self, intake: Intake, batch: Batch) -> Fetched:
+    async def _fetch_into(self, receiver: Receiver, batch: Batch) -> Fetched:
         try:
             async with self._api.download(batch) as download:
-                broken = await self._pour(batch, download, intake)
+                broken = await self._pour(batch, download, receiver)
         except BadAnswerError as bad:
-            return _in_vain(intake, bad.message, bad.cause)
-        return _judge(batch, intake, broken, download.missing)
+            return _in_vain(receiver, bad.message, bad.cause)
+        return _judge(batch, receiver, broken, download.missing)
 
-    def _told_safely(self, outcome: Outcome) -> Outcome:
+    def _redacted(self, outcome: Outcome) -> Outcome:
         """Take our secrets out of a reason, which may quote what came."""
         if not isinstance(outcome, Failed):
             return outcome
         return replace(outcome, reason=self._api.redacted(outcome.reason))
 
     async def _pour(
-        self, batch: Batch, download: Download, intake: Intake
+        self, batch: Batch, download: Download, receiver: Receiver
     ) -> TransientError | DamagedError | None:
-        """Pour a download into its intake; gives what broke it, if something did.
+        """Pour a download into its receiver; gives what broke it, if something did.
 
         While a thread works on one block the next is being received.
         """
@@ -184,12 +184,12 @@ class Fetcher:
                 async for block in download.blocks():
                     if work is not None:
                         await work
-                    work = asyncio.create_task(run_in_thread(self._threads, intake.feed, block))
+                    work = asyncio.create_task(run_in_thread(self._threads, receiver.feed, block))
                     self._emit(Received(batch, len(block)))
             finally:
                 if work is not None:
                     await work
-            intake.finish()
+            receiver.finish()
         except (TransientError, DamagedError) as broken:
             return broken
         return None
@@ -197,7 +197,7 @@ class Fetcher:
 
 def _judge(
     batch: Batch,
-    intake: Intake,
+    receiver: Receiver,
     broken: TransientError | DamagedError | None,
     missing: int | None,
 ) -> Fetched:
@@ -207,21 +207,21 @@ def _judge(
     means that the product is missing. If it claims to be complete, the product has failed. What
     did not come because the answer broke is innocent, as long as something came before.
     """
-    arrived = intake.outcomes
+    arrived = receiver.outcomes
     absent = len(batch.candidates) - len(arrived)
     if broken is None and missing is not None and missing < absent:
         lie = f"the server left {absent} of {len(batch.candidates)} out and admits {missing}"
-        return _in_vain(intake, lie, Cause.BAD_ANSWER)
+        return _in_vain(receiver, lie, Cause.BAD_ANSWER)
     if broken is None:
-        return Fetched(intake.remainder(None))
+        return Fetched(receiver.remainder(None))
     if any(isinstance(outcome, Published | Unchanged) for outcome in arrived):
-        intake.tell_rest()
+        receiver.emit_rest()
         settled = {outcome.candidate for outcome in arrived}
         again = tuple(one for one in batch.candidates if one not in settled)
         return Fetched(arrived, again, broken.message, broken.cause)
-    return _in_vain(intake, broken.message, broken.cause)
+    return _in_vain(receiver, broken.message, broken.cause)
 
 
-def _in_vain(intake: Intake, trouble: str, cause: Cause) -> Fetched:
+def _in_vain(receiver: Receiver, trouble: str, cause: Cause) -> Fetched:
     """Let all that did not come have failed for one reason."""
-    return Fetched(intake.remainder(trouble, cause), trouble=trouble, cause=cause)
+    return Fetched(receiver.remainder(trouble, cause), trouble=trouble, cause=cause)

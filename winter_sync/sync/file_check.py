@@ -1,6 +1,6 @@
 """Whether a file of the tree is still the one that was published.
 
-At a glance: that it is there, a regular file, of the same size and modification time. Or in full:
+Quickly: that it is there, a regular file, of the same size and modification time. Or in full:
 its SHA-256 and its structure, read in pieces by whoever asks, at the speed they choose.
 """
 
@@ -52,7 +52,7 @@ _STRUCTURE = {
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class FileFinding:
     """What was seen of one file.
 
     `check.damage` is None for a file that is right and for one that could not be read; the latter
@@ -66,27 +66,29 @@ class Seen:
     size: int = 0
 
 
-def glance(files: TreeFiles, held: Held) -> Seen:
+def stat_file(files: TreeFiles, held: Held) -> FileFinding:
     """Return what can be told of a file without opening it: one `lstat`."""
     try:
         found = files.lstat(held.path)
     except OSError as failed:
         return _failed(held, failed)
-    return Seen(Check(held, *_differs(found, held, times=True)))
+    return FileFinding(Check(held, *_differs(found, held, times=True)))
 
 
-def glances(root: Path, some: Iterable[Held], *, follow_links: bool = False) -> list[Seen]:
+def stat_files(
+    root: Path, some: Iterable[Held], *, follow_links: bool = False
+) -> list[FileFinding]:
     """Return what is to be told of several files that are not as they were published.
 
     What was found wrong before and looks right now is told, too. Content that was found wrong is
-    not: a glance cannot take that back.
+    not: a quick check cannot clear it.
     """
     with TreeFiles(root, follow_links=follow_links) as files:
-        seen = (glance(files, held) for held in some)
+        seen = (stat_file(files, held) for held in some)
         return [one for one in seen if _is_news(one)]
 
 
-def _is_news(seen: Seen) -> bool:
+def _is_news(seen: FileFinding) -> bool:
     if seen.check.damage is not None or seen.unreadable is not None:
         return True
     return seen.check.held.damage is Damage.MISSING
@@ -121,7 +123,7 @@ class Examination:
         self._size = 0
         self._descriptor = -1
         self._found: os.stat_result | None = None
-        self._early: Seen | None = None
+        self._early: FileFinding | None = None
         with TreeFiles(root, follow_links=follow_links) as files:
             try:
                 self._descriptor = files.open(held.path)
@@ -131,7 +133,7 @@ class Examination:
                 return
         damage, reason = _differs(self._found, held, times=False)
         if damage is not None:
-            self._early = Seen(Check(held, damage, reason))
+            self._early = FileFinding(Check(held, damage, reason))
 
     def step(self) -> int:
         """Read the next piece; returns how many bytes it has, 0 when there is nothing to read."""
@@ -147,20 +149,20 @@ class Examination:
         return size
 
     @property
-    def seen(self) -> Seen:
+    def seen(self) -> FileFinding:
         """What was seen, once all was read."""
         if self._early is not None or self._found is None:
-            return self._early or Seen(Check(self._held))
+            return self._early or FileFinding(Check(self._held))
         if self._is_removed():
-            return Seen(Check(self._held, Damage.MISSING, _NO_FILE), size=self._size)
+            return FileFinding(Check(self._held, Damage.MISSING, _NO_FILE), size=self._size)
         fault = self._structure()
         if self._sha256.hexdigest() == self._held.sha256:
-            return Seen(
+            return FileFinding(
                 Check(self._held, mtime_ns=self._found.st_mtime_ns), note=fault, size=self._size
             )
         reason = "its content is not what was downloaded (SHA-256)"
         whole = f"{reason}; {fault}" if fault else reason
-        return Seen(Check(self._held, Damage.CHANGED, whole), size=self._size)
+        return FileFinding(Check(self._held, Damage.CHANGED, whole), size=self._size)
 
     def _is_removed(self) -> bool:
         """Return whether nothing has the file's name any more: it was deleted while it was read."""
@@ -247,19 +249,19 @@ def _same_time(found: int, published: int | None) -> bool:
     return found % _SECOND == 0 and abs(found - published) < _COARSE
 
 
-def _not_opened(files: TreeFiles, held: Held, failed: OSError) -> Seen:
+def _not_opened(files: TreeFiles, held: Held, failed: OSError) -> FileFinding:
     """Tell a file that is not regular from one that cannot be read."""
     if failed.errno in _NOT_REGULAR and not isinstance(failed, SymbolicLinkError):
         try:
-            return Seen(Check(held, *_differs(files.lstat(held.path), held, times=False)))
+            return FileFinding(Check(held, *_differs(files.lstat(held.path), held, times=False)))
         except OSError as gone:
             failed = gone
     return _failed(held, failed)
 
 
-def _failed(held: Held, failed: OSError) -> Seen:
+def _failed(held: Held, failed: OSError) -> FileFinding:
     if failed.errno in _GONE:
-        return Seen(Check(held, Damage.MISSING, _NO_FILE))
+        return FileFinding(Check(held, Damage.MISSING, _NO_FILE))
     if isinstance(failed, SymbolicLinkError):
-        return Seen(Check(held), unreadable=f"{failed.filename}: {_LINK}")
-    return Seen(Check(held), unreadable=failed.strerror or str(failed))
+        return FileFinding(Check(held), unreadable=f"{failed.filename}: {_LINK}")
+    return FileFinding(Check(held), unreadable=failed.strerror or str(failed))

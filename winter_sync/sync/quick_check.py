@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from winter_sync.catalog import CatalogThread, Checks, Damaged, Files, Listings, Polls, Scope, Views
 from winter_sync.core import Damage, FilesChanged, FilesLost, FilesUnreadable, Night, run_in_thread
-from winter_sync.sync.file_check import Seen, glances
+from winter_sync.sync.file_check import FileFinding, stat_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -30,7 +30,7 @@ _NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class CheckedFiles:
     """What a look at files found.
 
     `lost` are files that were deleted and are wanted again; `unlisted` are deleted ones that the
@@ -41,16 +41,16 @@ class Looked:
     unlisted: int = 0
     changed: int = 0
 
-    def __add__(self, other: Looked) -> Looked:
+    def __add__(self, other: CheckedFiles) -> CheckedFiles:
         """Return both together."""
-        return Looked(
+        return CheckedFiles(
             self.lost + other.lost,
             self.unlisted + other.unlisted,
             self.changed + other.changed,
         )
 
 
-class QuickLook:
+class QuickCheck:
     """Looks at files before their nights are polled, and records what is wrong with them.
 
     Parameters
@@ -85,7 +85,7 @@ class QuickLook:
         follow_links: bool = False,
     ) -> None:
         self._catalog = catalog
-        self._glances = partial(glances, root, follow_links=follow_links)
+        self._stat_files = partial(stat_files, root, follow_links=follow_links)
         self._make_sure = make_sure
         self._threads = threads
         self._rhythm = rhythm
@@ -93,26 +93,26 @@ class QuickLook:
         self._time = time
         self._told_unreadable: tuple[str, ...] = ()
 
-    async def before_polls(self, selections: Sequence[Selection]) -> Looked:
+    async def check_before_polls(self, selections: Sequence[Selection]) -> CheckedFiles:
         """Look at the nights that polls of these selections cover now."""
         scopes: dict[Night | None, list[Subject]] = defaultdict(list)
         for selection in selections:
             for subject in selection.subjects:
                 scopes[await self._first_night(selection, subject)].append(subject)
-        looked = Looked()
+        checked = CheckedFiles()
         for first, subjects in scopes.items():
-            looked += await self.look(_scope(subjects, first))
-        return looked
+            checked += await self.check(_scope(subjects, first))
+        return checked
 
-    async def before_poll(
-        self, selection: Selection, subject: Subject, went_on: Callable[[], None]
-    ) -> Looked:
+    async def check_before_poll(
+        self, selection: Selection, subject: Subject, on_progress: Callable[[], None]
+    ) -> CheckedFiles:
         """Look at the nights that a poll of one subject covers now.
 
-        `went_on` is called after each night: a sweep of years on a slow disk takes its time.
+        `on_progress` is called after each night: a sweep of years on a slow disk takes its time.
         """
         scope = _scope([subject], await self._first_night(selection, subject))
-        return await self.look(scope, went_on)
+        return await self.check(scope, on_progress)
 
     async def _first_night(self, selection: Selection, subject: Subject) -> Night | None:
         """Return the first night that a poll covers; None if it is a sweep of all nights.
@@ -130,18 +130,20 @@ class QuickLook:
         first = last_night.plus(-rhythm.lookback_nights)
         return max(first, selection.since) if selection.since else first
 
-    async def look(self, scope: Scope, went_on: Callable[[], None] = lambda: None) -> Looked:
-        """Look at all files of a scope, night by night; `went_on` is called after each."""
-        looked = Looked()
+    async def check(
+        self, scope: Scope, on_progress: Callable[[], None] = lambda: None
+    ) -> CheckedFiles:
+        """Look at all files of a scope, night by night; `on_progress` is called after each."""
+        checked = CheckedFiles()
         for night in await self._catalog.files(Files.held_nights, scope):
             held = await self._catalog.files(Files.held, scope, night)
-            seen = await run_in_thread(self._threads, self._glances, held)
+            seen = await run_in_thread(self._threads, self._stat_files, held)
             known = sum(1 for one in _changed_before(held, seen))
-            looked += await self.settle(seen) + Looked(changed=known)
-            went_on()
-        return looked
+            checked += await self.record(seen) + CheckedFiles(changed=known)
+            on_progress()
+        return checked
 
-    async def settle(self, seen: Sequence[Seen], *, in_full: bool = False) -> Looked:
+    async def record(self, seen: Sequence[FileFinding], *, in_full: bool = False) -> CheckedFiles:
         """Record what was seen of files, and tell what is news.
 
         Parameters
@@ -163,7 +165,7 @@ class QuickLook:
         self._report(lost, unlisted, [one for one in changed if _is_first(one)])
         self._report_unreadable(seen)
         total = sum(one.check.damage is Damage.CHANGED for one in seen)
-        return Looked(len(lost) - len(unlisted), len(unlisted), total)
+        return CheckedFiles(len(lost) - len(unlisted), len(unlisted), total)
 
     def _report(
         self, lost: Sequence[Check], unlisted: Sequence[Check], changed: Sequence[Check]
@@ -173,7 +175,7 @@ class QuickLook:
         if changed:
             self._emit(FilesChanged(len(changed), _paths(changed), changed[0].reason or ""))
 
-    def _report_unreadable(self, seen: Sequence[Seen]) -> None:
+    def _report_unreadable(self, seen: Sequence[FileFinding]) -> None:
         unreadable = [one for one in seen if one.unreadable is not None]
         if unreadable:
             paths = _paths([one.check for one in unreadable])
@@ -182,14 +184,14 @@ class QuickLook:
             self._told_unreadable = paths
 
 
-async def look_at_newest(
+async def check_newest(
     catalog: CatalogThread, root: Path, scope: Scope, files: int, *, follow_links: bool = False
 ) -> list[Damaged]:
     """Return what is wrong with the files of the newest nights, about so many; records nothing."""
     found: list[Check] = []
     for night in await catalog.files(Files.held_nights, scope):
         held = await catalog.files(Files.held, scope, night)
-        seen = await asyncio.to_thread(glances, root, held, follow_links=follow_links)
+        seen = await asyncio.to_thread(stat_files, root, held, follow_links=follow_links)
         found += [one.check for one in seen if one.check.damage is not None]
         files -= len(held)
         if files <= 0:
@@ -204,14 +206,14 @@ def _scope(subjects: Sequence[Subject], first: Night | None) -> Scope:
     return Scope(programs=programs, subjects=tuple(subjects), first_night=first)
 
 
-def _changed_before(held: Iterable[Held], seen: Iterable[Seen]) -> Iterator[Held]:
+def _changed_before(held: Iterable[Held], seen: Iterable[FileFinding]) -> Iterator[Held]:
     """Return what was found changed before and of which nothing else was seen now."""
     told = {one.check.held.path for one in seen}
     return (one for one in held if one.damage is Damage.CHANGED and one.path not in told)
 
 
-def _is_to_record(seen: Seen, *, in_full: bool) -> bool:
-    """Return whether something of a file is to be written down; a glance repeats nothing."""
+def _is_to_record(seen: FileFinding, *, in_full: bool) -> bool:
+    """Return whether something of a file is to be recorded; a quick check repeats nothing."""
     if seen.unreadable is not None or seen.check.damage is Damage.MISSING:
         return False
     return in_full or seen.check.damage is None or _is_first(seen.check)

@@ -49,7 +49,7 @@ _PACKING = 64 * 1024**2
 _NIGHT = re.compile(r"\d{8}", re.ASCII)
 
 
-class Intake:
+class Receiver:
     """What receives the answer to one batch.
 
     Parameters
@@ -153,10 +153,10 @@ class Intake:
                 if reason is not None:
                     absent = Failed(candidate, reason, cause=cause)
                 self._outcomes[name] = absent
-        self.tell_rest()
+        self.emit_rest()
         return self.outcomes
 
-    def tell_rest(self) -> None:
+    def emit_rest(self) -> None:
         """Tell what is known and was not told yet: a product that failed could have come again."""
         for name, outcome in self._outcomes.items():
             if name not in self._told:

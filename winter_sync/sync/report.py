@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from winter_sync.catalog import Waiting
-    from winter_sync.sync.quick_check import Looked
+    from winter_sync.sync.quick_check import CheckedFiles
     from winter_sync.sync.results import PollResult
 
 _KEPT_NAMED = 10_000
@@ -83,9 +83,9 @@ class Report:
             kept=(*self.kept, *_moved(published))[:_KEPT_NAMED],
         )
 
-    def with_files(self, looked: Looked) -> Report:
+    def with_files(self, checked: CheckedFiles) -> Report:
         """Return this report with what was found of the files in the tree."""
-        return replace(self, lost=looked.lost, unlisted=looked.unlisted, altered=looked.changed)
+        return replace(self, lost=checked.lost, unlisted=checked.unlisted, altered=checked.changed)
 
     def with_error(self, error: WinterSyncError) -> Report:
         """Return this report with one more error."""

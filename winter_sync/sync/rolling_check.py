@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from winter_sync.catalog import Held
     from winter_sync.core import Sink, Time
-    from winter_sync.sync.file_check import Seen
-    from winter_sync.sync.quick_check import QuickLook
+    from winter_sync.sync.file_check import FileFinding
+    from winter_sync.sync.quick_check import QuickCheck
 
 _EVERYTHING = Scope(programs=())
 _AT_ONCE = 50
@@ -43,7 +43,7 @@ class RollingCheck:
     ----------
     catalog, root
         The database, and the top of the tree.
-    quick_look
+    quick_check
         Records and reports what was found.
     threads
         Where files are read.
@@ -68,7 +68,7 @@ class RollingCheck:
         *,
         catalog: CatalogThread,
         root: Path,
-        quick_look: QuickLook,
+        quick_check: QuickCheck,
         threads: Executor,
         rate: int,
         every: timedelta,
@@ -80,7 +80,7 @@ class RollingCheck:
     ) -> None:
         self._catalog = catalog
         self._examination = partial(Examination, root, follow_links=follow_links)
-        self._quick_look = quick_look
+        self._quick_check = quick_check
         self._threads = threads
         self._every = every
         self._is_busy = is_busy
@@ -117,12 +117,12 @@ class RollingCheck:
         seen = await self._read(held)
         if seen.unreadable is not None:
             await self._catalog.checks(Checks.postpone, held)
-        looked = await self._quick_look.settle([seen], in_full=True)
+        checked = await self._quick_check.record([seen], in_full=True)
         self._emit(FileChecked(seen.size))
-        if looked.lost:
+        if checked.lost:
             self._found_lost()
 
-    async def _read(self, held: Held) -> Seen:
+    async def _read(self, held: Held) -> FileFinding:
         examination = await run_in_thread(self._threads, self._examination, held, self._piece)
         with examination:
             while size := await run_in_thread(self._threads, examination.step):

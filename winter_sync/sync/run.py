@@ -84,12 +84,12 @@ class Run:
 
     async def _check_files(self) -> None:
         """Want what was deleted of the nights that this run covers."""
-        quick_look = self._mirror.quick_look
+        quick_check = self._mirror.quick_check
         if self._nights is None:
-            looked = await quick_look.before_polls(self._mirror.selections)
+            checked = await quick_check.check_before_polls(self._mirror.selections)
         else:
-            looked = await quick_look.look(self._scope)
-        self._report = self._report.with_files(looked)
+            checked = await quick_check.check(self._scope)
+        self._report = self._report.with_files(checked)
 
     async def _count_wanted(self) -> int:
         """Return how many products are wanted that nobody is downloading, and emit it."""

@@ -38,11 +38,11 @@ async def _read(settings: Settings) -> Status:
     from winter_sync.core import utc_now
     from winter_sync.factory import open_existing_catalog
     from winter_sync.monitoring import read_status, with_damaged
-    from winter_sync.sync import look_at_newest
+    from winter_sync.sync import check_newest
 
     async with open_existing_catalog(settings) as catalog:
         found = await read_status(catalog, settings.selections, utc_now())
-        damaged = await look_at_newest(
+        damaged = await check_newest(
             catalog,
             settings.root,
             Scope(programs=tuple(selection.program for selection in settings.selections)),
