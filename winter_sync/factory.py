@@ -96,7 +96,7 @@ async def open_mirror(  # noqa: PLR0913 - all by name
     settings
         Checked settings.
     emit
-        Hears what happens.
+        Receives events.
     selections
         What to mirror, where that is not all that the settings name.
     credentials
@@ -189,7 +189,7 @@ class _Parts:
         return QuickCheck(
             catalog=self.catalog,
             root=tree.root,
-            make_sure=partial(refuse_other_root, tree, self.name, self.settings.state / CATALOG),
+            check_root=partial(refuse_other_root, tree, self.name, self.settings.state / CATALOG),
             threads=self.threads,
             rhythm=self.settings.poll_schedule,
             emit=self.emit,
@@ -243,7 +243,7 @@ async def open_existing_catalog(
 
 
 def _nothing_yet(root: Path) -> WinterSyncError:
-    """Tell a root in which a mirror was from one in which none has begun."""
+    """Distinguish a root that held a mirror from one in which none has begun."""
     if (
         KnownRoots(known_roots_path(os.environ)).mirror_in(root) is not None
         and Tree(root).name is None
@@ -299,13 +299,15 @@ async def _want_what_is_gone(catalog: CatalogThread, tree: Tree) -> None:
     everything = Scope(programs=())
     for night in await catalog.files(Files.held_nights, everything):
         held = await catalog.files(Files.held, everything, night)
-        seen = await asyncio.to_thread(stat_files, tree.root, held, follow_links=tree.follow_links)
-        gone = [one.check for one in seen if one.check.damage is Damage.MISSING]
+        findings = await asyncio.to_thread(
+            stat_files, tree.root, held, follow_links=tree.follow_links
+        )
+        gone = [finding.check for finding in findings if finding.check.damage is Damage.MISSING]
         await catalog.checks(Checks.want_lost, gone)
 
 
 def _beginning(tree: Tree, roots: KnownRoots, *, new_root: bool) -> str:
-    """Give the name of a mirror that may begin here, unless one was here and is gone."""
+    """Return the name of a mirror that may begin here, unless one was here and is gone."""
     roots.forget_removed()
     if tree.name is None and roots.mirror_in(tree.root) is not None and not new_root:
         raise lost_mirror(tree.root)

@@ -135,7 +135,7 @@ def test_a_member_is_published_the_moment_it_ends(tree: Tree, session: Session) 
     archive = zipped([(FIRST.filename, ONE), (SECOND.filename, TWO)])
     told: list[Outcome] = []
     asked = batch(candidate(FIRST), candidate(SECOND))
-    with Receiver(asked, session, keep=True, settled=told.append) as taking:
+    with Receiver(asked, session, keep=True, on_outcome=told.append) as taking:
         end = archive.index(ONE) + len(ONE)
         taking.feed(archive[: end - 1])
         assert (published(tree), told) == ({}, [])
@@ -241,7 +241,7 @@ def test_a_damaged_product_may_come_again_whole(tree: Tree, session: Session) ->
     """The first whole member wins, also where a damaged one of its name came before."""
     archive = zipped([(FIRST.filename, b"not FITS"), (FIRST.filename, ONE)])
     told: list[Outcome] = []
-    with Receiver(batch(candidate(FIRST)), session, keep=True, settled=told.append) as taking:
+    with Receiver(batch(candidate(FIRST)), session, keep=True, on_outcome=told.append) as taking:
         taking.feed(archive)
         assert [type(one) for one in told] == [Published], "each product is told once"
         assert taking.remainder(None) == (Published(candidate(FIRST), evidence(FIRST, ONE)),)
@@ -265,7 +265,7 @@ def test_members_are_bounded_by_what_was_asked_for(tree: Tree, session: Session)
     members = [(SECOND.filename, TWO), *[(FIRST.filename, b"")] * 5000]
     told: list[Outcome] = []
     asked = batch(candidate(FIRST), candidate(SECOND))
-    with Receiver(asked, session, keep=True, settled=told.append) as taking:
+    with Receiver(asked, session, keep=True, on_outcome=told.append) as taking:
         with pytest.raises(DamagedError, match="more than 38 members"):
             taking.feed(zipped(members))
         assert told == [Published(candidate(SECOND), evidence(SECOND, TWO))]

@@ -56,7 +56,7 @@ class Daemon:
     mirror
         What is kept up to date.
     rhythm
-        How often to look at each subject.
+        How often to poll each subject.
     retry_refused_every
         How long a program whose credentials are refused is left alone.
     check_rate, check_every
@@ -89,7 +89,7 @@ class Daemon:
             for subject in selection.subjects
         }
         self._check_rate, self._check_every = check_rate, check_every
-        self._schedule = Schedule(self._rhythms, self._mark_due, self._take_down, time)
+        self._schedule = Schedule(self._rhythms, self._mark_due, self._fail, time)
         self._coordination = Coordination()
         self._breaker = DownloadBreaker()
         self._refused = RefusedPrograms(self._suspend)
@@ -219,7 +219,7 @@ class Daemon:
             self._refused.remove(subject.program)
 
     def _poll_again(self, subject: Subject) -> None:
-        """Look again sooner than the rhythm says, but ever later while that fails."""
+        """Poll again sooner than the rhythm says, but ever later while that fails."""
         self._failures[subject] += 1
         wait = FAILED_POLL.delay(self._failures[subject])
         if wait < self._rhythms[subject]:
@@ -313,7 +313,7 @@ class Daemon:
             self._coordination.wake()
 
     async def _watch_clock(self) -> None:
-        """Look at everything at once when the clock was set, or the machine slept."""
+        """Poll everything at once when the clock was set, or the machine slept."""
         while True:
             wall, steady = self._time.clock(), self._time.monotonic()
             await self._time.sleep(_CLOCK_LOOKED_AT_EVERY.total_seconds())
@@ -338,6 +338,6 @@ class Daemon:
         if self._broken is not None:
             await self._broken
 
-    def _take_down(self, error: BaseException) -> None:
+    def _fail(self, error: BaseException) -> None:
         if self._broken is not None and not self._broken.done():
             self._broken.set_exception(error)

@@ -1,4 +1,4 @@
-"""When to look: ticks that only say that a subject is due, and do no work themselves."""
+"""When to poll: ticks that only say that a subject is due, and do no work themselves."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class RegularTrigger(BaseTrigger):  # type: ignore[misc] # APScheduler ships no 
     jitter
         How much longer an interval may be.
     random
-        Gives random numbers in [0, 1).
+        Returns random numbers in [0, 1).
     """
 
     __slots__ = ("_every", "_jitter", "_random")
@@ -66,9 +66,9 @@ class Schedule:
     rhythms
         The time between two ticks of each subject.
     due
-        Hears which subject is due.
+        Called with each subject that is due.
     failed
-        Hears of an error inside a tick, which would otherwise be swallowed.
+        Called with an error inside a tick, which would otherwise be swallowed.
     time
         A clock, and chance, which spreads the ticks.
     """
@@ -91,7 +91,7 @@ class Schedule:
 
     def start(self) -> None:
         """Begin; every subject is due at once. To be called on the event loop."""
-        self._scheduler.add_listener(self._note_error, EVENT_JOB_ERROR)
+        self._scheduler.add_listener(self._report_error, EVENT_JOB_ERROR)
         for subject, every in self._rhythms.items():
             jitter = min(every * _JITTER, _LONGEST_JITTER)
             self._scheduler.add_job(
@@ -131,7 +131,7 @@ class Schedule:
     async def _tick(self, subject: Subject) -> None:
         self._due(subject)
 
-    def _note_error(self, event: JobExecutionEvent) -> None:
+    def _report_error(self, event: JobExecutionEvent) -> None:
         self._failed(event.exception)
 
 

@@ -19,7 +19,7 @@ BATCH_PRODUCTS = 32
 
 
 def choose_batch(candidates: Sequence[Candidate], room: int = sys.maxsize) -> tuple[Candidate, ...]:
-    """Choose what to ask for in one request, of the candidates in their order.
+    """Choose the products of one request, of the candidates in their order.
 
     All share program, instrument, type and number of attempts with the first; no basename stands
     twice, because members are matched by it. A batch stays near `BATCH_BYTES` and within `room`,
@@ -47,12 +47,12 @@ def choose_batch(candidates: Sequence[Candidate], room: int = sys.maxsize) -> tu
 def choose_alone(
     candidates: Sequence[Candidate], doubtful: Collection[tuple[str, Instrument, ImageType]]
 ) -> tuple[Candidate, ...]:
-    """Choose one product that shall tell whether the server serves at all.
+    """Choose one product that shows whether the server serves at all.
 
     `doubtful` are the programs, instruments and types of what it did not serve lately: anything
-    else tells more, if there is any.
+    else shows more, if there is any.
     """
-    others = (one for one in candidates if _kind(one)[:3] not in doubtful)
+    others = (candidate for candidate in candidates if _kind(candidate)[:3] not in doubtful)
     return tuple(islice(chain(others, candidates), 1))
 
 
@@ -62,5 +62,5 @@ def _kind(candidate: Candidate) -> tuple[str, Instrument, ImageType, int]:
 
 
 def batch_limit(attempts: int) -> int:
-    """Give how many products may travel together after so many failures of each."""
+    """Return how many products may travel together after this many failures of each."""
     return max(1, BATCH_PRODUCTS >> (2 * attempts))

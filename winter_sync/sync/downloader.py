@@ -50,9 +50,9 @@ if TYPE_CHECKING:
     Choose = Callable[[Sequence[Candidate], int], tuple[Candidate, ...]]
 
 _CANDIDATES = 256
-"""How many are looked at to make one batch: several batches' worth."""
+"""How many are considered for one batch: several batches' worth."""
 _MANY_CANDIDATES = 8192
-"""How many are looked at where none of the first fits on the disk."""
+"""How many are considered where none of the first fits on the disk."""
 
 
 class Downloader:
@@ -69,7 +69,7 @@ class Downloader:
     threads
         Where the tree is read.
     emit
-        Hears what happens.
+        Receives events.
     time
         A monotonic clock, and chance, which spreads retries.
     """
@@ -180,15 +180,15 @@ class Downloader:
         return result_of(batch, fetched)
 
     async def _fetch_or_fail(self, batch: Batch) -> Fetched:
-        """Fetch a batch; one that does not begin, from a server that is well, has failed itself.
+        """Fetch a batch; if it does not begin though the server is well, its products have failed.
 
-        Else a product that breaks the server would be asked for in the same company for ever. So
-        would one that may not be read, though all others of its program may.
+        Otherwise a product that breaks the server would be requested in the same company for ever.
+        So would one that may not be read, though all others of its program may.
 
         Raises
         ------
         TransientError
-            If the server is not well; nothing was learnt of the batch then.
+            If the server is unwell; nothing was learnt of the batch then.
         RefusedError
             If the program's credentials are refused; the same.
         """
@@ -200,10 +200,10 @@ class Downloader:
             await self._api.probe()
             return self._failed(batch, broken)
         except RefusedError as refused:
-            await self._make_sure_of_credentials(batch.program, refused)
+            await self._check_credentials(batch.program, refused)
             return replace(self._failed(batch, refused), refused=refused)
 
-    async def _make_sure_of_credentials(self, program: str, refused: RefusedError) -> None:
+    async def _check_credentials(self, program: str, refused: RefusedError) -> None:
         try:
             await self._api.program(program)
         except BadAnswerError:
@@ -211,7 +211,7 @@ class Downloader:
 
     def _failed(self, batch: Batch, broken: WinterSyncError) -> Fetched:
         outcomes = tuple(
-            Failed(one, broken.message, cause=broken.cause) for one in batch.candidates
+            Failed(candidate, broken.message, cause=broken.cause) for candidate in batch.candidates
         )
         for outcome in outcomes:
             self._emit(ProductFinished(outcome))
@@ -221,13 +221,13 @@ class Downloader:
         self,
         batch: Batch,
         began: float,
-        settling: Awaitable[None],
+        recording: Awaitable[None],
         trouble: str | None,
         cause: Cause,
     ) -> None:
-        """Settle a batch with the catalog, and tell that it is over whether or not that works."""
+        """Record a batch in the catalog; emit that it has ended whether or not that works."""
         try:
-            await settling
+            await recording
         except BaseException as error:
             trouble, cause = _trouble(error), _cause(error)
             raise
@@ -239,14 +239,14 @@ class Downloader:
         evidence = await run_in_thread(
             self._threads, self._session.recover_evidence, batch.identifier
         )
-        for one in evidence:
-            await self._catalog.outcomes(Outcomes.adopt, one)
+        for published in evidence:
+            await self._catalog.outcomes(Outcomes.adopt, published)
         await self._catalog.queue(Queue.release, batch.candidates)
         self._session.forget_journal(batch.identifier)
 
     async def _commit(self, batch: Batch, fetched: Fetched) -> None:
         unchanged = await self._catalog.outcomes(
-            Outcomes.commit, fetched.outcomes, self._when_again
+            Outcomes.commit, fetched.outcomes, self._retry_delay
         )
         if fetched.again:
             await self._catalog.queue(Queue.release, fetched.again)
@@ -254,7 +254,8 @@ class Downloader:
         if unchanged:
             self._emit(FoundUnchanged(unchanged))
 
-    def _when_again(self, attempts: int, outcome: Outcome) -> timedelta:
+    def _retry_delay(self, attempts: int, outcome: Outcome) -> timedelta:
+        """Return how long to wait before a product is requested again."""
         if isinstance(outcome, Missing):
             return MISSING_PRODUCT.delay(attempts)
         if isinstance(outcome, Failed) and outcome.sha256 is not None:

@@ -1,4 +1,4 @@
-"""Which windows were too much for the archive lately, learnt from trouble and from success."""
+"""Which windows of dates were too much for the archive lately."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class FailedWindows:
         )
 
     def was_too_long(self, query: Query, today: date) -> None:
-        """Learn that a window was too much for the archive and that its parts were not."""
+        """Record that a window was too much for the archive and that its parts were not."""
         failures, dates, now = self._failures[query.subject], _dates(query, today), self._clock()
         before = failures.get(dates)
         times = before.times + 1 if before else 1
@@ -71,7 +71,7 @@ class FailedWindows:
         failures[dates] = _Failure(now + FAILED_WINDOW.delay(times), times)
 
     def was_answered(self, query: Query, today: date) -> None:
-        """Learn that a window was answered in full, and so is all that it contains."""
+        """Record that a window was answered in full, and with it all that it contains."""
         failures, asked = self._failures[query.subject], _dates(query, today)
         for dates in [each for each in failures if _contains(asked, each)]:
             del failures[dates]

@@ -41,7 +41,7 @@ _LIMITS = Limits()
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What a download brought: outcomes to commit, and what is to be asked for again."""
+    """What a download brought: outcomes to commit, and products to request again."""
 
     outcomes: tuple[Outcome, ...]
     again: tuple[Candidate, ...] = ()
@@ -56,13 +56,13 @@ class Fetched:
 
     @property
     def brought_something(self) -> bool:
-        """Whether the server sent a whole product, or said that it has none."""
-        return any(not isinstance(one, Failed) for one in self.outcomes)
+        """Whether the server sent a complete product, or said that it has none."""
+        return any(not isinstance(outcome, Failed) for outcome in self.outcomes)
 
     @property
     def why_nothing(self) -> str:
-        """Why it brought nothing: what broke it, or else what was wrong with the last product."""
-        reasons = [one.reason for one in self.outcomes if isinstance(one, Failed)]
+        """Why it brought nothing: what broke it, or otherwise what was wrong with the last product."""
+        reasons = [outcome.reason for outcome in self.outcomes if isinstance(outcome, Failed)]
         return self.trouble or reasons[-1]
 
 
@@ -78,7 +78,7 @@ class Fetcher:
     keep
         Whether the older revision of a product is kept.
     emit
-        Hears of bytes and of single products, on the event loop.
+        Receives events about bytes and single products, on the event loop.
     limits
         What no zip may exceed.
     """
@@ -103,9 +103,9 @@ class Fetcher:
     async def fetch(self, batch: Batch) -> Fetched:
         """Download a batch into the tree.
 
-        Gives what became of its products. One that broke half-way after some products came is to
-        be asked again for the rest; one that brought nothing has failed with all its products. What
-        has something in the way of its place in the tree has failed without being asked for.
+        A download that breaks after some products arrived is repeated for the rest; where none
+        arrived, all its products have failed. A product whose place in the tree is obstructed has
+        failed without being requested.
 
         Raises
         ------
@@ -118,41 +118,40 @@ class Fetcher:
         for outcome in blocked:
             self._emit(ProductFinished(outcome))
         without = {outcome.candidate for outcome in blocked}
-        free = tuple(one for one in batch.candidates if one not in without)
+        free = tuple(candidate for candidate in batch.candidates if candidate not in without)
         if not free:
             return Fetched(blocked, was_asked=False)
         fetched = await self._fetch(replace(batch, candidates=free))
         return replace(fetched, outcomes=(*blocked, *fetched.outcomes))
 
     def _blocked(self, batch: Batch) -> tuple[Failed, ...]:
-        """Let those have failed that cannot be put into the tree."""
-        found = (
-            (one, self._session.tree.directories.obstacle(one.path)) for one in batch.candidates
-        )
+        """Return the failures of products whose place in the tree is obstructed."""
+        obstacle = self._session.tree.directories.obstacle
+        found = ((candidate, obstacle(candidate.path)) for candidate in batch.candidates)
         return tuple(
-            Failed(one, f"{why.message}. {why.remedy}", blamed=True, cause=why.cause)
-            for one, why in found
+            Failed(candidate, f"{why.message}. {why.remedy}", blamed=True, cause=why.cause)
+            for candidate, why in found
             if why is not None
         )
 
     async def _fetch(self, batch: Batch) -> Fetched:
         loop = asyncio.get_running_loop()
 
-        def settled(outcome: Outcome) -> None:
+        def report(outcome: Outcome) -> None:
             loop.call_soon_threadsafe(self._emit, ProductFinished(self._redacted(outcome)))
 
         receiver = Receiver(
             batch,
             self._session,
             keep=self._keep,
-            settled=settled,
+            on_outcome=report,
             limits=self._limits,
             redact=self._api.redacted,
         )
         with receiver:
             fetched = await self._fetch_into(receiver, batch)
-        for noticed in self._session.tree.take_events():
-            self._emit(noticed)
+        for event in self._session.tree.take_events():
+            self._emit(event)
         outcomes = tuple(self._redacted(outcome) for outcome in fetched.outcomes)
         trouble = self._api.redacted(fetched.trouble) if fetched.trouble else None
         return replace(fetched, outcomes=outcomes, trouble=trouble)
@@ -160,23 +159,23 @@ class Fetcher:
     async def _fetch_into(self, receiver: Receiver, batch: Batch) -> Fetched:
         try:
             async with self._api.download(batch) as download:
-                broken = await self._pour(batch, download, receiver)
+                broken = await self._feed(batch, download, receiver)
         except BadAnswerError as bad:
             return _in_vain(receiver, bad.message, bad.cause)
         return _judge(batch, receiver, broken, download.missing)
 
     def _redacted(self, outcome: Outcome) -> Outcome:
-        """Take our secrets out of a reason, which may quote what came."""
+        """Take our secrets out of a reason, which may quote what arrived."""
         if not isinstance(outcome, Failed):
             return outcome
         return replace(outcome, reason=self._api.redacted(outcome.reason))
 
-    async def _pour(
+    async def _feed(
         self, batch: Batch, download: Download, receiver: Receiver
     ) -> TransientError | DamagedError | None:
-        """Pour a download into its receiver; gives what broke it, if something did.
+        """Feed a download to its receiver; return what broke it, if something did.
 
-        While a thread works on one block the next is being received.
+        While a thread works on one block, the next is being received.
         """
         work: asyncio.Task[None] | None = None
         try:
@@ -201,11 +200,12 @@ def _judge(
     broken: TransientError | DamagedError | None,
     missing: int | None,
 ) -> Fetched:
-    """Decide what a download means for the products that did not come in it.
+    """Decide what a download means for the products that did not arrive in it.
 
-    A whole answer without a product, from a server that admits to missing some (or does not say),
-    means that the product is missing. If it claims to be complete, the product has failed. What
-    did not come because the answer broke is innocent, as long as something came before.
+    A complete answer without a product, from a server that admits to missing some (or does not
+    say), means that the product is missing. If the server claims that none is missing, the product
+    has failed. Products that did not arrive because the answer broke have not failed, as long as
+    another arrived before.
     """
     arrived = receiver.outcomes
     absent = len(batch.candidates) - len(arrived)
@@ -216,12 +216,12 @@ def _judge(
         return Fetched(receiver.remainder(None))
     if any(isinstance(outcome, Published | Unchanged) for outcome in arrived):
         receiver.emit_rest()
-        settled = {outcome.candidate for outcome in arrived}
-        again = tuple(one for one in batch.candidates if one not in settled)
+        finished = {outcome.candidate for outcome in arrived}
+        again = tuple(candidate for candidate in batch.candidates if candidate not in finished)
         return Fetched(arrived, again, broken.message, broken.cause)
     return _in_vain(receiver, broken.message, broken.cause)
 
 
 def _in_vain(receiver: Receiver, trouble: str, cause: Cause) -> Fetched:
-    """Let all that did not come have failed for one reason."""
+    """Mark every product that did not arrive as failed, for one reason."""
     return Fetched(receiver.remainder(trouble, cause), trouble=trouble, cause=cause)

@@ -53,7 +53,7 @@ _STRUCTURE = {
 
 @dataclass(frozen=True, slots=True)
 class FileFinding:
-    """What was seen of one file.
+    """What was found of one file.
 
     `check.damage` is None for a file that is right and for one that could not be read; the latter
     has `unreadable` set, to the system's words. `note` is set where a file is byte for byte what
@@ -67,7 +67,7 @@ class FileFinding:
 
 
 def stat_file(files: TreeFiles, held: Held) -> FileFinding:
-    """Return what can be told of a file without opening it: one `lstat`."""
+    """Check a file without opening it: one `lstat`."""
     try:
         found = files.lstat(held.path)
     except OSError as failed:
@@ -78,14 +78,14 @@ def stat_file(files: TreeFiles, held: Held) -> FileFinding:
 def stat_files(
     root: Path, some: Iterable[Held], *, follow_links: bool = False
 ) -> list[FileFinding]:
-    """Return what is to be told of several files that are not as they were published.
+    """Return the findings on files that are not as they were published.
 
-    What was found wrong before and looks right now is told, too. Content that was found wrong is
-    not: a quick check cannot clear it.
+    A file that was missing before and is there again is returned, too. One whose content was found
+    wrong is not: a quick check cannot clear it.
     """
     with TreeFiles(root, follow_links=follow_links) as files:
         seen = (stat_file(files, held) for held in some)
-        return [one for one in seen if _is_news(one)]
+        return [finding for finding in seen if _is_news(finding)]
 
 
 def _is_news(seen: FileFinding) -> bool:
@@ -199,14 +199,14 @@ class Examination:
 
 
 class Throttle:
-    """Spreads reading over time, so that all threads together read so many bytes a second.
+    """Spreads reading over time, so that all threads together keep to a rate.
 
     Parameters
     ----------
     rate
         Bytes a second; 0 for as fast as can be.
     monotonic
-        Gives a time in seconds that never goes back.
+        Returns a time in seconds that never goes back.
     """
 
     def __init__(self, rate: int, monotonic: Callable[[], float]) -> None:
@@ -216,7 +216,7 @@ class Throttle:
         self._guard = threading.Lock()
 
     def delay(self, size: int) -> float:
-        """Return how many seconds to wait after so many bytes were read."""
+        """Return how many seconds to wait after this many bytes were read."""
         if not self._rate:
             return 0.0
         with self._guard:
@@ -228,7 +228,7 @@ class Throttle:
 def _differs(
     found: os.stat_result, held: Held, *, times: bool
 ) -> tuple[Damage, str] | tuple[None, None]:
-    """Return in what a file is not as it was published, as far as `stat` tells."""
+    """Return how a file differs from what was published, as far as `stat` shows."""
     if not stat.S_ISREG(found.st_mode):
         return Damage.CHANGED, _kind(found)
     if found.st_size != held.size:
@@ -250,7 +250,7 @@ def _same_time(found: int, published: int | None) -> bool:
 
 
 def _not_opened(files: TreeFiles, held: Held, failed: OSError) -> FileFinding:
-    """Tell a file that is not regular from one that cannot be read."""
+    """Distinguish a file that is not regular from one that cannot be read."""
     if failed.errno in _NOT_REGULAR and not isinstance(failed, SymbolicLinkError):
         try:
             return FileFinding(Check(held, *_differs(files.lstat(held.path), held, times=False)))

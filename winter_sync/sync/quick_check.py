@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from winter_sync.core import PollSchedule, Selection, Sink, Subject, Time
 
 _NAMED = 5
-"""How many files are named when something is told of many."""
+"""How many files an event about many names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +57,15 @@ class QuickCheck:
     ----------
     catalog, root
         The database, and the top of the tree.
-    make_sure
+    check_root
         Raises a `StorageError` if the root does not hold the mirror just now. It is called before
         any file is taken for deleted: those of a file system that is not mounted are not.
     threads
-        Where files are looked at.
+        Where files are checked.
     rhythm
         How far back polls of a subject look.
     emit
-        Hears what was found.
+        Receives events.
     time
         Clocks.
     follow_links
@@ -77,7 +77,7 @@ class QuickCheck:
         *,
         catalog: CatalogThread,
         root: Path,
-        make_sure: Callable[[], None],
+        check_root: Callable[[], None],
         threads: Executor,
         rhythm: Callable[[Subject], PollSchedule],
         emit: Sink,
@@ -86,15 +86,15 @@ class QuickCheck:
     ) -> None:
         self._catalog = catalog
         self._stat_files = partial(stat_files, root, follow_links=follow_links)
-        self._make_sure = make_sure
+        self._check_root = check_root
         self._threads = threads
         self._rhythm = rhythm
         self._emit = emit
         self._time = time
-        self._told_unreadable: tuple[str, ...] = ()
+        self._last_unreadable: tuple[str, ...] = ()
 
     async def check_before_polls(self, selections: Sequence[Selection]) -> CheckedFiles:
-        """Look at the nights that polls of these selections cover now."""
+        """Check the nights that polls of these selections cover now."""
         scopes: dict[Night | None, list[Subject]] = defaultdict(list)
         for selection in selections:
             for subject in selection.subjects:
@@ -107,7 +107,7 @@ class QuickCheck:
     async def check_before_poll(
         self, selection: Selection, subject: Subject, on_progress: Callable[[], None]
     ) -> CheckedFiles:
-        """Look at the nights that a poll of one subject covers now.
+        """Check the nights that a poll of one subject covers now.
 
         `on_progress` is called after each night: a sweep of years on a slow disk takes its time.
         """
@@ -133,7 +133,7 @@ class QuickCheck:
     async def check(
         self, scope: Scope, on_progress: Callable[[], None] = lambda: None
     ) -> CheckedFiles:
-        """Look at all files of a scope, night by night; `on_progress` is called after each."""
+        """Check all files of a scope, night by night; `on_progress` is called after each."""
         checked = CheckedFiles()
         for night in await self._catalog.files(Files.held_nights, scope):
             held = await self._catalog.files(Files.held, scope, night)
@@ -151,11 +151,11 @@ class QuickCheck:
         seen
             What was seen.
         in_full
-            Whether the files were read, and not only looked at.
+            Whether the files were read, and not only their `lstat`.
         """
         lost = [one.check for one in seen if one.check.damage is Damage.MISSING]
         if lost:
-            await run_in_thread(self._threads, self._make_sure)
+            await run_in_thread(self._threads, self._check_root)
             lost = await self._catalog.checks(Checks.want_lost, lost)
         record = Checks.record if in_full else Checks.record_quick
         others = [one.check for one in seen if _is_to_record(one, in_full=in_full)]
@@ -179,15 +179,15 @@ class QuickCheck:
         unreadable = [one for one in seen if one.unreadable is not None]
         if unreadable:
             paths = _paths([one.check for one in unreadable])
-            if paths != self._told_unreadable:
+            if paths != self._last_unreadable:
                 self._emit(FilesUnreadable(len(unreadable), paths, unreadable[0].unreadable or ""))
-            self._told_unreadable = paths
+            self._last_unreadable = paths
 
 
 async def check_newest(
     catalog: CatalogThread, root: Path, scope: Scope, files: int, *, follow_links: bool = False
 ) -> list[Damaged]:
-    """Return what is wrong with the files of the newest nights, about so many; records nothing."""
+    """Return what is wrong with the files of the newest nights, about this many; record nothing."""
     found: list[Check] = []
     for night in await catalog.files(Files.held_nights, scope):
         held = await catalog.files(Files.held, scope, night)

@@ -35,36 +35,36 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _TRIES = 3
-"""How often a member of one name may come, as long as it comes damaged."""
+"""How often a member of one name may arrive, as long as it arrives damaged."""
 _OTHER_MEMBERS = 32
-"""Directories, and members that nobody asked for."""
+"""Directories, and members that were not requested."""
 _TIMES_EXPECTED = 4
-"""All products of a batch together may come to so many times what they are expected to have."""
+"""All products of a batch together may have this many times their expected size."""
 _TIMES_LARGER = 16
-"""One product may have so many times what it is expected to have, ..."""
+"""One product may have this many times its expected size, ..."""
 _LARGE = 256 * 1024**2
 """... and this in any case: five times the largest product that the archive has."""
 _PACKING = 64 * 1024**2
-"""What may come in an archive besides data: headers, directory, and data that deflate poorly."""
+"""What an archive may hold besides data: headers, directory, and data that deflate poorly."""
 _NIGHT = re.compile(r"\d{8}", re.ASCII)
 
 
 class Receiver:
-    """What receives the answer to one batch.
+    """Receives the answer to one batch.
 
     Parameters
     ----------
     batch
-        What was asked for.
+        The requested products.
     session
         Where parts are staged and published from.
     keep
         Whether the older revision of a product is kept beside the new one.
-    settled
-        Called once for each product whose outcome is known, in the calling thread: the moment it
-        is in the tree, or when nothing more can come of it.
+    on_outcome
+        Called once for each product whose outcome is final, in the calling thread: the moment it
+        is in the tree, or when it cannot arrive any more.
     limits
-        Bounds on any archive; those on this one follow from what was asked for, see `budget`.
+        Bounds on any archive; those on this one follow from the requested products, see `budget`.
     redact
         Takes secrets out of a text; applied to what is quoted of a file.
 
@@ -82,19 +82,19 @@ class Receiver:
         session: Session,
         *,
         keep: bool,
-        settled: Callable[[Outcome], None] = lambda _: None,
+        on_outcome: Callable[[Outcome], None] = lambda _: None,
         limits: Limits = Limits(),  # noqa: B008 - frozen, so shareable
         redact: Callable[[str], str] = str,
     ) -> None:
         self._batch = batch
         self._session = session
         self._keep = keep
-        self._settled = settled
+        self._on_outcome = on_outcome
         self._redact = redact
-        self._asked = {one.product.filename: one for one in batch.candidates}
+        self._asked = {candidate.product.filename: candidate for candidate in batch.candidates}
         self._outcomes: dict[str, Outcome] = {}
         self._tries: Counter[str] = Counter()
-        self._told: set[str] = set()
+        self._emitted: set[str] = set()
         self._unzipper = ZipReader(budget(batch, limits))
         self._current: Candidate | None = None
         self._part: Part | None = None
@@ -111,7 +111,7 @@ class Receiver:
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
-        """What is known so far."""
+        """The outcomes that are known so far."""
         return tuple(self._outcomes.values())
 
     def feed(self, block: bytes) -> None:
@@ -128,12 +128,12 @@ class Receiver:
             self._take(output)
 
     def finish(self) -> None:
-        """Tell that the answer has ended.
+        """End the answer.
 
         Raises
         ------
         DamagedError
-            If the archive has not.
+            If the archive is not complete.
         """
         if not self._unzipper.complete:
             raise DamagedError(
@@ -142,10 +142,10 @@ class Receiver:
             )
 
     def remainder(self, reason: str | None, cause: Cause = Cause.OTHER) -> tuple[Outcome, ...]:
-        """Settle what did not come, and give all outcomes.
+        """Decide the outcome of every product that did not arrive, and return all outcomes.
 
-        With no `reason` the archive was whole, so what is not in it is missing on the server.
-        Else `cause` is the kind of the reason.
+        With no `reason` the archive was complete, so what is not in it is missing on the server.
+        Otherwise those products failed for this reason; `cause` is its kind.
         """
         for name, candidate in self._asked.items():
             if name not in self._outcomes:
@@ -157,11 +157,11 @@ class Receiver:
         return self.outcomes
 
     def emit_rest(self) -> None:
-        """Tell what is known and was not told yet: a product that failed could have come again."""
+        """Report the outcomes that were held back: a product that failed could have arrived again."""
         for name, outcome in self._outcomes.items():
-            if name not in self._told:
-                self._told.add(name)
-                self._settled(outcome)
+            if name not in self._emitted:
+                self._emitted.add(name)
+                self._on_outcome(outcome)
 
     def _take(self, output: Output) -> None:
         match output:
@@ -183,10 +183,10 @@ class Receiver:
         self._current = candidate
 
     def _match(self, name: str) -> Candidate | None:
-        """Find what a member is: by basename, which is unique in a batch.
+        """Return the product that a member is: by basename, which is unique in a batch.
 
-        One that came damaged may come again in the same archive, but not for ever; one that came
-        whole may not.
+        A member that arrived damaged may arrive again in the same archive, but not for ever; one
+        that arrived complete may not.
         """
         *folders, filename = re.split(r"[/\\]", name)
         candidate = self._asked.get(filename)
@@ -203,7 +203,7 @@ class Receiver:
             outcome = self._outcome(candidate, part, member)
         finally:
             self._drop_part()
-        self._settle(candidate, outcome)
+        self._record(candidate, outcome)
 
     def _outcome(self, candidate: Candidate, part: Part, member: MemberEnd) -> Outcome:
         if member.fault is not None:
@@ -226,19 +226,19 @@ class Receiver:
         return Published(candidate, self._publish(part, evidence, candidate), note)
 
     def _publish(self, part: Part, evidence: Evidence, candidate: Candidate) -> Evidence:
-        """Publish; a file that is not what the catalog knows of is a person's and is kept."""
+        """Publish; keep a file that the catalog does not know: a person put it there."""
         ours = candidate.published_sha256
         keep = (
             self._keep or ours is None or not self._session.tree.has_content(candidate.path, ours)
         )
         return self._session.publish(part, evidence, batch=self._batch.identifier, keep=keep)
 
-    def _settle(self, candidate: Candidate, outcome: Outcome) -> None:
+    def _record(self, candidate: Candidate, outcome: Outcome) -> None:
         name = candidate.product.filename
         self._outcomes[name] = outcome
         if not isinstance(outcome, Failed):
-            self._told.add(name)
-            self._settled(outcome)
+            self._emitted.add(name)
+            self._on_outcome(outcome)
 
     def _drop_part(self) -> None:
         part, self._part, self._current = self._part, None, None
@@ -254,8 +254,8 @@ def largest(candidate: Candidate) -> int:
 def budget(batch: Batch, limits: Limits) -> Limits:
     """Return what the archive that answers a batch may ask of us, within the given limits.
 
-    An archive that goes beyond is given up: what had come whole stays, and the rest is asked for
-    again. Bytes bound the processor's time, too, whatever the ratio of what goes in and comes out.
+    An archive that exceeds it is abandoned: what arrived complete stays, and the rest is requested
+    again. Bytes bound the CPU time, too, whatever the compression ratio.
     """
     inflated = _TIMES_EXPECTED * batch.expected_size + max(map(largest, batch.candidates))
     return replace(
@@ -267,7 +267,7 @@ def budget(batch: Batch, limits: Limits) -> Limits:
 
 
 def contradicts(folders: list[str], product: Product) -> bool:
-    """Tell whether the folders before a member's name say that it is another product.
+    """Return whether the folders before a member's name say that it is another product.
 
     What stands there is not documented (winter-api.md, "Endpoints"): nothing, one folder for
     all, the savepath, or wherever the server happened to put the file together. So only a night
@@ -281,7 +281,7 @@ def contradicts(folders: list[str], product: Product) -> bool:
 
 
 def _judge(part: Part, candidate: Candidate, redact: Callable[[str], str]) -> str | None:
-    """Let a whole member pass, or refuse it; return what is odd about it.
+    """Accept a complete member or refuse it; return what is odd about it.
 
     A file of which no data seem to be missing, and which is odd all the same, may be right and
     only badly written, or not yet written to its end. When the archive sends the very same content

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 _EVERYTHING = Scope(programs=())
 _AT_ONCE = 50
-"""Products looked up at a time."""
-_DOWNLOADS_LOOKED_AT_EVERY = timedelta(seconds=2)
+"""Products fetched from the catalog at a time."""
+_POLL_DOWNLOADS_EVERY = timedelta(seconds=2)
 _NOTHING_TO_CHECK = timedelta(minutes=10)
 
 
@@ -56,7 +56,7 @@ class RollingCheck:
     found_lost
         Called when products are wanted again.
     emit
-        Hears of each file that was read.
+        Receives an event for each file that was read.
     time
         Clocks, and how to wait.
     follow_links
@@ -132,4 +132,4 @@ class RollingCheck:
 
     async def _until_idle(self) -> None:
         while self._is_busy():
-            await self._time.sleep(_DOWNLOADS_LOOKED_AT_EVERY.total_seconds())
+            await self._time.sleep(_POLL_DOWNLOADS_EVERY.total_seconds())

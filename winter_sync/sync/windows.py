@@ -22,7 +22,7 @@ _WINDOW_DAYS = 366
 
 
 _PIECE_DAYS = 31
-"""In one question of a backfill: a busy program lists thousands of products a month, and a whole
+"""In one query of a backfill: a busy program lists thousands of products a month, and a whole
 answer is held in memory."""
 
 
@@ -70,9 +70,9 @@ def span_of(selection: Selection, program: Program) -> Span:
 def poll_queries(
     subject: Subject, span: Span, today: date, *, lookback: int | None
 ) -> tuple[Query, ...]:
-    """Give the questions of one poll, the oldest first; of a sweep when `lookback` is None.
+    """Return the queries of one poll, the oldest first; of a sweep when `lookback` is None.
 
-    A program that has not begun yields none; one that ended long ago is asked only in a sweep.
+    A program that has not begun has none; one that ended long ago is queried only in a sweep.
     """
     begin = span.begin
     if lookback is not None:
@@ -85,9 +85,9 @@ def poll_queries(
 def backfill_queries(
     subject: Subject, span: Span, today: date, first: Night, last: Night
 ) -> tuple[Query, ...]:
-    """Give the questions that cover the nights `first` to `last`, both included.
+    """Return the queries that cover the nights `first` to `last`, both included.
 
-    A night's products carry the UTC date of the night or of the day after. Each question is about
+    A night's products carry the UTC date of the night or of the day after. Each query is about
     a month at most, so that however many years are asked for, no answer is larger than a month's.
     """
     begin = max(first.day, _EARLIEST) - WIDER
@@ -96,14 +96,14 @@ def backfill_queries(
 
 
 def _before(day: date, days: int) -> date:
-    """Go back so many days, but not to where no camera was."""
+    """Return the date this many days before, but none before either camera was built."""
     return date.fromordinal(max(day.toordinal() - days, _EARLIEST.toordinal()))
 
 
 def _windows(
     subject: Subject, begin: date, end: date, today: date, *, days: int = _WINDOW_DAYS
 ) -> tuple[Query, ...]:
-    """Cut a span into pieces the server can answer; the newest has no end, meaning its today.
+    """Cut a span into pieces that the server can answer; the newest has no end, meaning its today.
 
     Leaving the end out spares a refusal when our clock is ahead of the server's. Neighbours share
     two dates, because only what is well inside a window and not listed counts as withdrawn.
@@ -124,7 +124,7 @@ def count_dates(query: Query, today: date) -> int:
 
 
 def why_not_asked(span: Span, today: date, first: Night | None = None) -> str:
-    """Return why a look has no question to ask: what its dates are, and that they are not now.
+    """Return why a poll has no query: what its dates are, and that they are not now.
 
     `first` is the first night of a backfill.
     """
@@ -138,7 +138,7 @@ def why_not_asked(span: Span, today: date, first: Night | None = None) -> str:
 
 
 def split_by_date(query: Query, today: date) -> tuple[Query, ...]:
-    """Return a question for each date of a window that is too short for halves; none for one date.
+    """Return a query for each date of a window that is too short for halves; none for one date.
 
     Nothing is ever missed in a window of one date: what is at its ends counts in no comparison.
     """
@@ -153,7 +153,7 @@ def split_by_date(query: Query, today: date) -> tuple[Query, ...]:
 
 
 def split_in_half(query: Query, today: date) -> tuple[Query, Query] | None:
-    """Give the two halves of a window, the older first; None where it is too short for halves.
+    """Return the two halves of a window, the older first; None where it is too short for halves.
 
     They overlap by two dates, so that each date is well inside one of them, where alone a product
     that is not listed counts as withdrawn.
