@@ -61,7 +61,7 @@ class Fetched:
 
     @property
     def why_nothing(self) -> str:
-        """Why it brought nothing: what broke it, or otherwise what was wrong with the last product."""
+        """Why it brought nothing: what broke it, or what was wrong with the last product."""
         reasons = [outcome.reason for outcome in self.outcomes if isinstance(outcome, Failed)]
         return self.trouble or reasons[-1]
 

@@ -157,7 +157,7 @@ class Receiver:
         return self.outcomes
 
     def emit_rest(self) -> None:
-        """Report the outcomes that were held back: a product that failed could have arrived again."""
+        """Report outcomes held back so far: a product that failed could have arrived again."""
         for name, outcome in self._outcomes.items():
             if name not in self._emitted:
                 self._emitted.add(name)
