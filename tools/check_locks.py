@@ -31,7 +31,7 @@ def complaints() -> list[str]:
         "build.txt": groups["build"],
         "development.txt": [
             *project["project"]["dependencies"],
-            *(one for group in groups.values() for one in group),
+            *(requirement for group in groups.values() for requirement in group),
         ],
     }
     found = []

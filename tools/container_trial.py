@@ -190,7 +190,7 @@ def parts(root: Path) -> dict[str, int]:
 
 def _bytes(place: Path) -> int:
     if place.is_dir() and not place.is_symlink():
-        return sum(_bytes(one) for one in place.iterdir())
+        return sum(_bytes(path) for path in place.iterdir())
     return place.lstat().st_size
 
 

@@ -126,7 +126,7 @@ def main(work: Path, releases: list[str]) -> int:
         except TrialError as failed:
             found[release] = {"failed": str(failed)}
     print(json.dumps(found, indent=2))
-    return any("failed" in one for one in map(str, found.values()))
+    return any("failed" in result for result in map(str, found.values()))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def spread(latencies: list[timedelta]) -> str:
     """Write a distribution in minutes."""
-    minutes = sorted(one.total_seconds() / 60 for one in latencies)
+    minutes = sorted(latency.total_seconds() / 60 for latency in latencies)
     tenths = statistics.quantiles(minutes, n=10, method="inclusive")
     return (
         f"{len(minutes)} products: 10 % within {tenths[0]:.1f} min, "

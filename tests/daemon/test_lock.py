@@ -1,4 +1,4 @@
-"""One daemon for a root, whoever dies and whatever is written in the lock."""
+"""One daemon for a root, however it ends and whatever is written in the lock file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_there_is_only_one(root: Path) -> None:
-    """The second is told of the first, and may come when that is gone."""
+    """A second daemon reports the first, and can start when the first has ended."""
     with root_lock(root, SINCE):
         first = r"process \d+ on .*, since 2026-03-28 12:00:00 UTC"
         with pytest.raises(UsageError, match=first), root_lock(root, SINCE):
@@ -38,7 +38,7 @@ def test_there_is_only_one(root: Path) -> None:
 
 @pytest.mark.parametrize("note", [b"", b"{", b"\xff", b"[]", b'{"pid": 1}', b"[" * 4000])
 def test_what_is_written_in_the_lock_does_not_matter(root: Path, note: bytes) -> None:
-    """Only the lock itself counts; a note that nobody understands is no trouble."""
+    """Only the lock itself counts; content that cannot be read does no harm."""
     lock = root / STATE_DIR / "daemon.lock"
     lock.write_bytes(note)
     check_root_is_free(root, SINCE)
@@ -49,7 +49,7 @@ def test_what_is_written_in_the_lock_does_not_matter(root: Path, note: bytes) ->
 
 
 def test_a_root_that_is_not_there_has_no_daemon(tmp_path: Path) -> None:
-    """Asking makes nothing."""
+    """The check creates nothing."""
     check_root_is_free(tmp_path / "winter", SINCE)
     assert not list(tmp_path.iterdir())
 

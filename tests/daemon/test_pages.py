@@ -1,4 +1,4 @@
-"""What is asked of the daemon while it begins, ends and reads its settings again."""
+"""The pages of a daemon while it starts, ends and reloads its settings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def test_pages_are_there_or_say_why_not(run_scenario: Callable[..., None]) -> None:
-    """Whoever asks in the moment of a reload gets an answer or a reason, and no fault of ours."""
+    """A request in the moment of a reload gets an answer or a reason, and no internal fault."""
 
     async def scenario(rig: DaemonRig) -> None:
         async with rig.running() as service:

@@ -41,26 +41,26 @@ ANY_PORT = {"listen": "127.0.0.1:0"}
 
 
 class Process:
-    """A daemon that runs: its log as it comes, and what it tells systemd."""
+    """A running daemon: its log as it is written, and its messages to systemd."""
 
     def __init__(self, process: subprocess.Popen[str], manager: socket.socket) -> None:
         self.process = process
         self.lines: list[dict[str, Any]] = []
         self._manager = manager
 
-    def told(self, message: str) -> list[str]:
-        """Return what systemd is told up to a message; waits for it."""
+    def notified(self, message: str) -> list[str]:
+        """Wait for a message to systemd, and return all up to it."""
         heard: list[str] = []
         while not heard or message not in heard[-1].splitlines():
             heard.append(self._manager.recv(4096).decode())
         return heard
 
-    def told_next(self) -> list[str]:
+    def next_message(self) -> list[str]:
         """Return the lines of the next message to systemd."""
         return self._manager.recv(4096).decode().splitlines()
 
-    def told_so_far(self) -> None:
-        """Read all that systemd has been told."""
+    def discard_messages(self) -> None:
+        """Read all messages to systemd."""
         with suppress(BlockingIOError):
             while True:
                 self._manager.recv(4096, socket.MSG_DONTWAIT)
@@ -75,7 +75,7 @@ class Process:
         raise AssertionError(f"it ended without {event!r}: {self.lines}")
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> int:
-        """End it, and give its exit code."""
+        """End the process, and return its exit code."""
         self.process.send_signal(how)
         assert self.process.stderr is not None
         self.lines += [json.loads(text) for text in self.process.stderr]
@@ -84,7 +84,7 @@ class Process:
 
 @contextmanager
 def running(directory: Path, file: Path, **environment: str) -> Iterator[Process]:
-    """Run a daemon with settings of a file, under a manager of ours."""
+    """Run a daemon with a settings file, under a simulated systemd."""
     path = directory / f"notify-{len(list(directory.iterdir()))}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(path))
@@ -111,16 +111,16 @@ def settings_of(simulator: Simulator, directory: Path, **changes: Any) -> Path: 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_it_mirrors_and_ends_when_told(tmp_path: Path, how: signal.Signals) -> None:
-    """Exit code 0, a word to systemd, and nothing left in staging."""
+    """Exit code 0, a message to systemd, and nothing left in staging."""
     with served() as simulator:
         file = settings_of(simulator, tmp_path)
         with running(tmp_path, file) as daemon:
-            assert "READY=1" in daemon.told("READY=1")[-1]
-            while not any("STATUS=last poll" in one for one in daemon.told_next()):
+            assert "READY=1" in daemon.notified("READY=1")[-1]
+            while not any("STATUS=last poll" in message for message in daemon.next_message()):
                 pass
             daemon.logged("download ended")
             assert daemon.end(how) == 0
-            assert "STOPPING=1" in daemon.told("STOPPING=1")[-1]
+            assert "STOPPING=1" in daemon.notified("STOPPING=1")[-1]
     assert any((tmp_path / "winter").rglob("*_stack.fits"))
     assert daemon.lines[-1]["event"] == "stopped"
     assert daemon.lines[-1]["published"] > 0
@@ -129,12 +129,12 @@ def test_it_mirrors_and_ends_when_told(tmp_path: Path, how: signal.Signals) -> N
 
 
 def test_it_is_watched_by_its_progress(tmp_path: Path) -> None:
-    """With a watchdog it says that all is well, soon enough, with a status for people."""
+    """With a watchdog it reports that all is well, in time, with a status for people."""
     with served() as simulator:
         file = settings_of(simulator, tmp_path)
         with running(tmp_path, file, WATCHDOG_USEC="200000") as daemon:
-            heard = daemon.told("WATCHDOG=1") + daemon.told("WATCHDOG=1")
-            assert any("STATUS=" in one for one in heard)
+            heard = daemon.notified("WATCHDOG=1") + daemon.notified("WATCHDOG=1")
+            assert any("STATUS=" in message for message in heard)
             assert daemon.end() == 0
 
 
@@ -145,7 +145,7 @@ def test_it_is_watched_by_its_progress(tmp_path: Path) -> None:
     kept="everything",
 )
 def test_a_process_that_was_stopped_goes_on(tmp_path: Path) -> None:
-    """As with a container that is paused: nothing was stuck, and systemd hears so at once."""
+    """As with a container that is paused: nothing was stuck, and systemd is notified at once."""
     go_on = threading.Event()
 
     class Waiting(Faults):
@@ -172,11 +172,11 @@ def test_a_process_that_was_stopped_goes_on(tmp_path: Path) -> None:
             daemon.logged("download started")
             daemon.process.send_signal(signal.SIGSTOP)
             os.waitid(os.P_PID, daemon.process.pid, os.WSTOPPED | os.WNOWAIT)
-            daemon.told_so_far()
+            daemon.discard_messages()
             # The kernel's own clock, which a test cannot drive, must go on for longer than that.
             go_on.wait(patience + 2)
             daemon.process.send_signal(signal.SIGCONT)
-            assert "WATCHDOG=1" in daemon.told_next()
+            assert "WATCHDOG=1" in daemon.next_message()
             resumed = daemon.logged("resumed after being suspended")
             assert resumed["seconds"] > patience
             go_on.set()
@@ -187,11 +187,11 @@ def test_a_process_that_was_stopped_goes_on(tmp_path: Path) -> None:
 
 
 def test_a_refused_program_is_in_the_status(tmp_path: Path) -> None:
-    """Whoever asks systemd how the daemon is sees what it cannot do."""
+    """The status in systemd says what the daemon cannot do."""
     with served() as simulator:
         file = settings_of(simulator, tmp_path, programs=[{"api_key": "wrong"}])
         with running(tmp_path, file) as daemon:
-            daemon.told(
+            daemon.notified(
                 "STATUS=credentials refused for 2024A000; "
                 "no poll has succeeded yet, 0 downloaded (0 B)"
             )
@@ -203,23 +203,25 @@ def test_a_reload_is_told(tmp_path: Path) -> None:
     with served() as simulator:
         file = settings_of(simulator, tmp_path)
         with running(tmp_path, file) as daemon:
-            daemon.told("READY=1")
+            daemon.notified("READY=1")
             right = file.read_text()
             file.write_text(right + "[nonsense]\n")
             daemon.process.send_signal(signal.SIGHUP)
-            heard = daemon.told("READY=1")
-            assert any(re.search(r"^RELOADING=1\nMONOTONIC_USEC=\d+$", one) for one in heard)
+            heard = daemon.notified("READY=1")
+            assert any(
+                re.search(r"^RELOADING=1\nMONOTONIC_USEC=\d+$", message) for message in heard
+            )
             refused = daemon.logged("new settings refused; the old ones stay in use")
             assert "nonsense" in refused["reason"]
             file.write_text(right)
             daemon.process.send_signal(signal.SIGHUP)
-            daemon.told("READY=1")
+            daemon.notified("READY=1")
             daemon.logged("settings reloaded")
             assert daemon.end() == 0
 
 
 def test_a_reload_learns_new_secrets(tmp_path: Path) -> None:
-    """A key that came with a reload is taken out of the log as the first ones are."""
+    """A key that was added by a reload is kept out of the log as the first ones are."""
 
     class Echo(Faults):
         async def before(self, call: Call) -> Answer | None:
@@ -231,7 +233,7 @@ def test_a_reload_learns_new_secrets(tmp_path: Path) -> None:
     with served(Echo()) as simulator:
         file = settings_of(simulator, tmp_path)
         with running(tmp_path, file) as daemon:
-            daemon.told("READY=1")
+            daemon.notified("READY=1")
             other = {"name": OTHER_PROGRAM, "api_key": KEYS[OTHER_PROGRAM]}
             settings_of(simulator, tmp_path, programs=[{}, other])
             daemon.process.send_signal(signal.SIGHUP)
@@ -241,7 +243,7 @@ def test_a_reload_learns_new_secrets(tmp_path: Path) -> None:
 
 
 def test_a_reload_while_it_begins_is_put_off(tmp_path: Path) -> None:
-    """SIGHUP that comes before it can obey ends nothing: the settings are read once more then."""
+    """SIGHUP before it can be handled ends nothing: the settings are read once more afterwards."""
     (tmp_path / "sitecustomize.py").write_text(
         "import os, signal\n"
         "import winter_sync.daemon.configuration as configuration\n"
@@ -268,11 +270,11 @@ def test_a_reload_while_it_begins_is_put_off(tmp_path: Path) -> None:
     kept="everything",
 )
 def test_a_second_daemon_leaves(tmp_path: Path) -> None:
-    """It says who is first; killed, the first leaves nothing that would keep another out."""
+    """It says which process is first; killed, the first leaves nothing that would block another."""
     with served() as simulator:
         file = settings_of(simulator, tmp_path)
         with running(tmp_path, file) as first:
-            first.told("READY=1")
+            first.notified("READY=1")
             second = run("--config", file, "run", home=tmp_path)
             assert second.code == 2
             assert f"process {first.process.pid} on " in second.err
@@ -280,12 +282,12 @@ def test_a_second_daemon_leaves(tmp_path: Path) -> None:
             assert first.process.poll() is None
             first.end(signal.SIGKILL)
         with running(tmp_path, file) as third:
-            third.told("READY=1")
+            third.notified("READY=1")
             assert third.end() == 0
 
 
 def test_a_fault_of_its_own_is_loud(tmp_path: Path) -> None:
-    """A daemon of which a part died ends with exit code 1 and says of what."""
+    """A daemon of which a part failed ends with exit code 1 and says why."""
     (tmp_path / "sitecustomize.py").write_text(
         "from winter_sync.sync.poller import Poller\n"
         "async def die(*_): raise ZeroDivisionError('of its own')\n"
@@ -312,7 +314,7 @@ def test_a_fault_of_its_own_is_loud(tmp_path: Path) -> None:
 def test_what_cannot_begin_says_why(
     tmp_path: Path, table: str, changes: dict[str, Any], code: int, said: str
 ) -> None:
-    """Before anything is begun, with the exit code of the contract."""
+    """Before any work starts, with the documented exit code."""
     with nobody() as url:
         tables: dict[str, Any] = {"api": {"base_url": url}, "http": ANY_PORT, table: changes}
         ended = run("--config", settings_file(tmp_path, **tables), "run", home=tmp_path)
@@ -328,7 +330,7 @@ def test_its_pages_answer(tmp_path: Path) -> None:
     with served() as simulator:
         file = settings_file(tmp_path, api={"base_url": simulator.url}, http={"listen": address})
         with running(tmp_path, file) as daemon:
-            daemon.told("READY=1")
+            daemon.notified("READY=1")
             daemon.logged("download ended")
             for path in ("/healthz", "/readyz"):
                 assert json.loads(fetched(address, path))["ok"] is True
@@ -342,7 +344,7 @@ def test_its_pages_answer(tmp_path: Path) -> None:
 
 
 def test_pages_for_other_machines_are_told_of(tmp_path: Path) -> None:
-    """The log warns once, at the start; who asks by a name that is not in the settings gets 421."""
+    """The log warns once, at the start; a request under a name not in the settings gets 421."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -350,18 +352,18 @@ def test_pages_for_other_machines_are_told_of(tmp_path: Path) -> None:
     with served() as simulator:
         file = settings_of(simulator, tmp_path, http=http)
         with running(tmp_path, file) as daemon:
-            daemon.told("READY=1")
+            daemon.notified("READY=1")
             assert fetched(f"127.0.0.1:{port}", "/healthz", "mirror.example.org")
             with pytest.raises(urllib.error.HTTPError, match="421"):
                 fetched(f"127.0.0.1:{port}", "/healthz", "evil.example")
             assert daemon.end() == 0
-    (warned,) = [one for one in daemon.lines if "other machines" in one["event"]]
+    (warned,) = [line for line in daemon.lines if "other machines" in line["event"]]
     assert (warned["level"], warned["listen"]) == ("warning", http["listen"])
     assert 'listen = "127.0.0.1:8765"' in warned["remedy"]
 
 
 def fetched(address: str, path: str, host: str | None = None) -> bytes:
-    """Get a page, calling the server by another name if one is given."""
+    """Get a page, under another host name if one is given."""
     named = urllib.request.Request(f"http://{address}{path}", headers={"Host": host or address})
     with urllib.request.urlopen(named) as answer:  # noqa: S310 - the same
         page: bytes = answer.read()
@@ -398,7 +400,7 @@ def test_the_journal_is_told_how_grave_each_line_is(tmp_path: Path, form: str) -
 
 @pytest.mark.parametrize("reader", ["full", "gone"])
 def test_a_log_that_cannot_be_written_stops_nothing(tmp_path: Path, reader: str) -> None:
-    """Lines are lost where its disk is full or nobody reads them; the mirror is not."""
+    """Lines are lost when the disk is full or no process reads them; the mirror is not."""
     with served() as simulator, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
         file = settings_of(simulator, tmp_path)

@@ -1,4 +1,4 @@
-"""Trying again: polls that failed, programs that were refused, downloads that brought nothing."""
+"""Retries: polls that failed, programs that were refused, downloads that brought nothing."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 def test_one_download_may_come_while_the_others_rest(run_scenario: Callable[..., None]) -> None:
-    """What was under way when downloads were given up comes whole, and ends nothing."""
+    """A download under way when the others are paused completes, and does not end the pause."""
 
     class OneOnly(Slow):
         begun = 0
@@ -68,7 +68,7 @@ def test_one_download_may_come_while_the_others_rest(run_scenario: Callable[...,
 
 
 def test_all_downloads_rest_together(run_scenario: Callable[..., None]) -> None:
-    """However many connections there are, nothing is asked for until the rest is over."""
+    """However many connections there are, nothing is requested until the pause is over."""
 
     class Slowly(Faults):
         begun = 0
@@ -96,7 +96,7 @@ def test_all_downloads_rest_together(run_scenario: Callable[..., None]) -> None:
 
 
 def test_a_refused_program_is_tried_again_by_true_time(run_scenario: Callable[..., None]) -> None:
-    """A clock that runs ahead a little, or a rhythm of days, does not put that off."""
+    """A clock that is a little ahead, or an interval of days, does not delay that."""
 
     async def scenario(rig: DaemonRig) -> None:
         slow = {"poll_every": "3d"}
@@ -111,7 +111,10 @@ def test_a_refused_program_is_tried_again_by_true_time(run_scenario: Callable[..
         told = [at for at, event in rig.timed_events if isinstance(event, ProgramRefused)]
         waits = [(after - before).total_seconds() for before, after in pairwise(told)]
         assert waits == pytest.approx([6 * 3600] * 3, abs=60)
-        assert len([one for one in rig.simulator.requests if one.program == "2024A000"]) == 4
+        assert (
+            len([request for request in rig.simulator.requests if request.program == "2024A000"])
+            == 4
+        )
 
     run_scenario(scenario)
 
@@ -119,7 +122,7 @@ def test_a_refused_program_is_tried_again_by_true_time(run_scenario: Callable[..
 def test_a_program_that_is_accepted_again_is_fetched_from(
     run_scenario: Callable[..., None],
 ) -> None:
-    """When the archive takes its key once more, it is polled in its rhythm, and fetched from."""
+    """When the archive accepts its key again, it is polled as scheduled, and downloaded from."""
 
     class Forgetful(Faults):
         async def before(self, call: Call) -> Answer | None:
@@ -200,7 +203,7 @@ def test_a_poll_that_fails_is_tried_sooner_and_ever_later(
 def test_a_program_without_a_span_is_a_failed_poll(
     run_scenario: Callable[..., None], answer: Answer
 ) -> None:
-    """Where the archive does not say what a program is, nothing is polled, and that is told."""
+    """When the archive does not describe a program, nothing is polled, and that is reported."""
 
     class Unsaid(Faults):
         async def before(self, call: Call) -> Answer | None:
@@ -217,7 +220,7 @@ def test_a_program_without_a_span_is_a_failed_poll(
 
 
 def test_rests_are_short_again_after_a_success(run_scenario: Callable[..., None]) -> None:
-    """The hours of the last trouble are not those of the next."""
+    """Waits that grew in one outage do not carry over to the next."""
 
     class Moody(Faults):
         moody = True
@@ -258,7 +261,7 @@ def test_as_many_downloads_run_as_may(run_scenario: Callable[..., None]) -> None
 
 
 def test_a_product_is_tried_again_when_it_is_time(run_scenario: Callable[..., None]) -> None:
-    """To the second, and not when somebody happens to look: a minute after the last try at once."""
+    """To the second, not at the next check: a minute after the last immediate retry."""
 
     class Poisoned(Faults):
         poison = ""
@@ -290,7 +293,7 @@ def _is_failure(event: Event, savepath: str) -> bool:
 
 
 def test_what_a_killed_process_had_is_taken_over_at_once(run_scenario: Callable[..., None]) -> None:
-    """As soon as it is found that its leases are nobody's, what they were for is fetched."""
+    """As soon as its leases are found to be abandoned, their products are fetched."""
 
     async def scenario(rig: DaemonRig) -> None:
         rig.changes["schedule"] = {"poll_every": "1d"}
@@ -315,7 +318,7 @@ def test_what_a_killed_process_had_is_taken_over_at_once(run_scenario: Callable[
 def test_what_is_refused_is_not_looked_for(
     run_scenario: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a refused program still wants keeps nobody busy."""
+    """The pending products of a refused program cause no work."""
     looks = 0
     next_retry = Queue.next_retry
 

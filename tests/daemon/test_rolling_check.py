@@ -1,4 +1,4 @@
-"""The daemon reads its files again, slowly, and what it finds is told, counted and got back."""
+"""The daemon rereads its files slowly; what it finds is reported, counted and restored."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ALL = (ImageType.STACK, ImageType.RAW)
 
 
 def seldom(rig: DaemonRig, **daemon: Any) -> None:  # noqa: ANN401 - settings
-    """Let polls be rare and short of reach, so that only the slow check finds anything."""
+    """Make polls rare and their windows short, so that only the slow check finds anything."""
     rig.changes["schedule"] = {"poll_every": "7d", "lookback_nights": 1, "sweep_every": "60d"}
     rig.changes["daemon"] = {"check_every": "1h", **daemon}
 
@@ -55,7 +55,7 @@ def files(rig: DaemonRig) -> list[Path]:
 
 
 async def mirrored(rig: DaemonRig) -> None:
-    """Wait until everything is here."""
+    """Wait until everything is mirrored."""
     while not is_mirrored(rig, *ALL):  # noqa: ASYNC110 - as a person looks
         await asyncio.sleep(10)
 
@@ -63,7 +63,7 @@ async def mirrored(rig: DaemonRig) -> None:
 def test_what_is_wrong_is_found_and_what_is_gone_comes_back(
     run_scenario: Callable[..., None],
 ) -> None:
-    """A deleted file is downloaded again without a poll; a changed one is told and left alone."""
+    """A deleted file is downloaded again without a poll; a changed one is only reported."""
 
     async def scenario(rig: DaemonRig) -> None:
         seldom(rig)
@@ -121,7 +121,7 @@ def test_it_can_be_turned_off(run_scenario: Callable[..., None]) -> None:
 
 
 class Held(Faults):
-    """Holds downloads of one night back until told to go on."""
+    """Holds the downloads of one night until released."""
 
     def __init__(self) -> None:
         self.hold = False
@@ -160,7 +160,7 @@ def test_it_pauses_while_anything_is_downloaded(run_scenario: Callable[..., None
 
 
 def test_an_unreadable_file_stops_no_other(run_scenario: Callable[..., None]) -> None:
-    """It is told once in its turn, and all others are read."""
+    """It is reported once, and all others are read."""
 
     async def scenario(rig: DaemonRig) -> None:
         seldom(rig)
@@ -182,7 +182,7 @@ def test_an_unreadable_file_stops_no_other(run_scenario: Callable[..., None]) ->
 
 
 def test_a_catalog_that_cannot_be_written_pauses_it_only(run_scenario: Callable[..., None]) -> None:
-    """It says so, downloads go on, and later it takes up where it was."""
+    """It says so, downloads continue, and later it resumes where it was."""
 
     async def scenario(rig: DaemonRig) -> None:
         seldom(rig)
@@ -207,7 +207,7 @@ def test_a_catalog_that_cannot_be_written_pauses_it_only(run_scenario: Callable[
 
 
 def test_a_root_that_goes_away_makes_nothing_wanted(run_scenario: Callable[..., None]) -> None:
-    """A file system that is unmounted under the check has not lost its files."""
+    """Files on a file system that is unmounted during the check do not count as lost."""
 
     async def scenario(rig: DaemonRig) -> None:
         seldom(rig)
@@ -232,7 +232,7 @@ def test_a_root_that_goes_away_makes_nothing_wanted(run_scenario: Callable[..., 
 
 
 def test_deleted_files_come_back_with_the_next_poll(run_scenario: Callable[..., None]) -> None:
-    """A poll looks whether the files of its nights are there, and what is gone is downloaded."""
+    """A poll checks whether the files of its nights are there; deleted ones are downloaded."""
 
     async def scenario(rig: DaemonRig) -> None:
         rig.changes["daemon"] = {"check_rate": 0}

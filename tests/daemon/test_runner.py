@@ -1,4 +1,4 @@
-"""The daemon on driven time: schedule, refusals, rests, clocks, reloads and ends."""
+"""The daemon on driven time: schedule, refusals, pauses, clocks, reloads and stops."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_everything_comes_and_then_nothing_more_is_asked_for(
 def test_a_clock_that_is_set_stops_nothing(
     run_scenario: Callable[..., None], jump: timedelta
 ) -> None:
-    """Whichever way it goes, polls go on at once, and what appears is had."""
+    """Forwards or backwards, polls continue at once, and new products are mirrored."""
 
     async def scenario(rig: DaemonRig) -> None:
         async with rig.running():
@@ -112,7 +112,7 @@ def test_a_clock_that_is_set_stops_nothing(
 
 
 def test_midnight_and_a_clock_ahead_are_no_trouble(run_scenario: Callable[..., None]) -> None:
-    """The archive refuses dates that are not yet by its own clock: it is never asked for one."""
+    """The archive refuses dates in the future of its own clock: none is ever requested."""
 
     async def scenario(rig: DaemonRig) -> None:
         rig.driven.ahead = timedelta(hours=5)
@@ -125,7 +125,7 @@ def test_midnight_and_a_clock_ahead_are_no_trouble(run_scenario: Callable[..., N
 
 
 def test_a_day_is_summed_up(run_scenario: Callable[..., None]) -> None:
-    """Soon after midnight, once, with what it brought."""
+    """Once, soon after midnight, with the numbers of the day."""
 
     async def scenario(rig: DaemonRig) -> None:
         async with rig.running():
@@ -133,11 +133,11 @@ def test_a_day_is_summed_up(run_scenario: Callable[..., None]) -> None:
         (ended,) = rig.emitted(DayEnded)
         assert ended.day == "2025-10-26"
         published = [
-            one for one in rig.emitted(ProductFinished) if isinstance(one.outcome, Published)
+            event for event in rig.emitted(ProductFinished) if isinstance(event.outcome, Published)
         ]
         assert (ended.published, ended.new) == (len(published), len(published))
         assert ended.polls > 100
-        assert ended.size == sum(one.outcome.evidence.size for one in published)
+        assert ended.size == sum(finished.outcome.evidence.size for finished in published)
         assert (ended.last_night, ended.last_night_listed) == ("20251025", 0)
         assert ended.last_night_complete is False
         assert ended.last_answer.startswith("2025-10-26T23:")
@@ -146,7 +146,7 @@ def test_a_day_is_summed_up(run_scenario: Callable[..., None]) -> None:
 
 
 def test_the_summary_of_a_day_tells_of_its_last_night(run_scenario: Callable[..., None]) -> None:
-    """A night that was all here when its day ended is said to be."""
+    """A night that was complete when its day ended is reported as complete."""
 
     async def scenario(rig: DaemonRig) -> None:
         async with rig.running():
@@ -160,7 +160,7 @@ def test_the_summary_of_a_day_tells_of_its_last_night(run_scenario: Callable[...
 
 
 def test_an_archive_that_is_away_is_in_the_catalog(run_scenario: Callable[..., None]) -> None:
-    """Polls wait for it and do not fail; whoever looks sees since when it does not answer."""
+    """Polls wait for it and do not fail; the status says since when it has not answered."""
 
     async def scenario(rig: DaemonRig) -> None:
         async with rig.running() as service:
@@ -199,7 +199,7 @@ def test_an_archive_that_is_away_is_in_the_catalog(run_scenario: Callable[..., N
     kept="the other programs go on",
 )
 def test_a_refused_program_stops_alone(run_scenario: Callable[..., None]) -> None:
-    """It is told, left alone for hours, and tried again; the other goes on meanwhile."""
+    """It is reported, left alone for hours, and retried; the other continues meanwhile."""
 
     async def scenario(rig: DaemonRig) -> None:
         wrong = {"name": "2025B001", "image_types": TYPES, "api_key": "wrong"}
@@ -209,7 +209,7 @@ def test_a_refused_program_stops_alone(run_scenario: Callable[..., None]) -> Non
             assert is_mirrored(rig, ImageType.STACK, ImageType.RAW)
             (refused,) = rig.emitted(ProgramRefused)
             assert (refused.program, refused.wait) == ("2025B001", 6 * 3600)
-            asked = [one for one in rig.simulator.requests if one.program == "2025B001"]
+            asked = [request for request in rig.simulator.requests if request.program == "2025B001"]
             assert len(asked) == 1
             await asyncio.sleep(1.5 * 3600)
             assert len(rig.emitted(ProgramRefused)) == 2
@@ -218,7 +218,7 @@ def test_a_refused_program_stops_alone(run_scenario: Callable[..., None]) -> Non
 
 
 def test_a_reload_tries_a_refused_program_at_once(run_scenario: Callable[..., None]) -> None:
-    """Whoever mends a key need not wait for hours."""
+    """After a key is corrected, nobody has to wait for hours."""
 
     async def scenario(rig: DaemonRig) -> None:
         rig.programs = [{"name": "2024A000", "image_types": TYPES, "api_key": "wrong"}]
@@ -236,7 +236,7 @@ def test_a_reload_tries_a_refused_program_at_once(run_scenario: Callable[..., No
 
 
 def test_a_reload_adds_and_removes_programs(run_scenario: Callable[..., None]) -> None:
-    """What is new is there within a minute; what is gone is asked for no more."""
+    """An added program is mirrored within a minute; a removed one is no longer requested."""
 
     async def scenario(rig: DaemonRig) -> None:
         async with rig.running() as service:
@@ -248,8 +248,8 @@ def test_a_reload_adds_and_removes_programs(run_scenario: Callable[..., None]) -
             reloaded = len(rig.simulator.requests)
             await asyncio.sleep(3600)
             later = rig.simulator.requests[reloaded:]
-            assert {one.program for one in later} == {"2025B001"}
-        assert [one.programs for one in rig.emitted(Started)] == [("2024A000",), ("2025B001",)]
+            assert {request.program for request in later} == {"2025B001"}
+        assert [event.programs for event in rig.emitted(Started)] == [("2024A000",), ("2025B001",)]
         assert len(rig.emitted(Reloading)) == 1
 
     run_scenario(scenario)
@@ -288,7 +288,7 @@ def test_wrong_settings_are_refused_and_the_old_ones_kept(
 
 
 def test_an_end_waits_for_what_is_under_way(run_scenario: Callable[..., None]) -> None:
-    """A download that goes on within the grace comes whole; no other is begun."""
+    """A download that finishes within the grace is kept; no other is started."""
     slow = Slow()
 
     async def scenario(rig: DaemonRig) -> None:
@@ -310,7 +310,7 @@ def test_an_end_waits_for_what_is_under_way(run_scenario: Callable[..., None]) -
 
 @pytest.mark.parametrize("signals", [1, 2])
 def test_an_end_does_not_wait_for_ever(run_scenario: Callable[..., None], signals: int) -> None:
-    """After the grace, or a second signal, it ends; what had come whole is kept and known."""
+    """After the grace, or a second signal, it ends; products that were complete are kept."""
     slow = Slow()
 
     async def scenario(rig: DaemonRig) -> None:
@@ -342,7 +342,7 @@ def test_an_end_does_not_wait_for_ever(run_scenario: Callable[..., None], signal
 
 
 def test_an_end_in_an_outage_is_at_once(run_scenario: Callable[..., None]) -> None:
-    """Who waits for a server that is away has nothing to finish."""
+    """A daemon that waits for an absent server has nothing to finish."""
 
     class Away(Faults):
         async def before(self, call: Call) -> Answer | None:
@@ -367,7 +367,7 @@ def test_an_end_in_an_outage_is_at_once(run_scenario: Callable[..., None]) -> No
     kept="all that was published",
 )
 def test_a_root_that_goes_away_is_waited_for(run_scenario: Callable[..., None]) -> None:
-    """All work rests, it says so, and when the disk is back it goes on by itself."""
+    """All work pauses, it says so, and continues by itself when the disk is back."""
 
     async def scenario(rig: DaemonRig) -> None:
         aside = rig.root.with_name("unmounted")
@@ -395,7 +395,7 @@ def test_a_root_that_goes_away_is_waited_for(run_scenario: Callable[..., None]) 
 
 
 def test_a_root_that_is_not_there_at_the_start_is_told(run_scenario: Callable[..., None]) -> None:
-    """A daemon that never began says so at once, and does not wait for somebody to look."""
+    """A daemon that cannot start says so at once, and does not wait."""
 
     async def scenario(rig: DaemonRig) -> None:
         rig.root.write_text("in the way")
@@ -412,7 +412,7 @@ def test_a_root_that_is_not_there_at_the_start_is_told(run_scenario: Callable[..
     kept="all listings",
 )
 def test_downloads_rest_where_none_succeeds(run_scenario: Callable[..., None]) -> None:
-    """Polls go on; downloads are tried ever more rarely, and come when the server is mended."""
+    """Polls continue; downloads are retried ever more rarely, until the server is fixed."""
 
     class Empty(Faults):
         async def before_zip(self, call: Call) -> Answer | None:
@@ -442,7 +442,7 @@ def test_downloads_rest_where_none_succeeds(run_scenario: Callable[..., None]) -
 def test_a_part_that_dies_takes_all_down(
     run_scenario: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Better no daemon than half a daemon: the fault comes out, and the catalog is closed."""
+    """Better no daemon than half a daemon: the fault is raised, and the catalog is closed."""
 
     async def die(*_: object) -> None:
         raise ZeroDivisionError
@@ -466,7 +466,7 @@ def test_a_part_that_dies_takes_all_down(
 def test_a_part_that_hangs_is_noticed(
     run_scenario: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where nothing comes of work for too long, health says so and the daemon ends itself."""
+    """When work makes no progress for too long, health says so and the daemon ends itself."""
 
     async def hang(*_: object) -> None:
         await asyncio.get_running_loop().create_future()
@@ -486,7 +486,7 @@ def test_a_part_that_hangs_is_noticed(
 
 
 def test_an_outage_is_no_stall(run_scenario: Callable[..., None]) -> None:
-    """However long the server is away, the daemon lives, and goes on when it is back."""
+    """However long the server is away, the daemon runs, and continues when it is back."""
 
     class Away(Faults):
         async def before(self, call: Call) -> Answer | None:
@@ -507,7 +507,7 @@ def test_an_outage_is_no_stall(run_scenario: Callable[..., None]) -> None:
 
 
 def test_a_second_daemon_says_who_is_first(run_scenario: Callable[..., None]) -> None:
-    """It leaves, and disturbs nothing."""
+    """It exits, and disturbs nothing."""
 
     async def scenario(rig: DaemonRig) -> None:
         async with rig.running():

@@ -1,4 +1,4 @@
-"""Ticks: regular, each a little late, and none of them dearer for a clock that is set."""
+"""Ticks: regular, each a little late, and none costlier when the clock is set."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ class Ticks:
         return 0.0
 
     async def until(self, seconds: float) -> None:
-        """Wait until so many seconds after the start."""
+        """Wait until the given number of seconds after the start."""
         await self.time.until(START + timedelta(seconds=seconds))
 
 
 def played(every: timedelta, scene: Callable[[Ticks], object]) -> Ticks:
-    """Play a scene with ticks."""
+    """Run a scenario with ticks."""
     ticks = Ticks(every)
 
     async def whole() -> None:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 def test_many_reloads_at_once_are_one(run_scenario: Callable[..., None]) -> None:
-    """What comes before the settings are read is answered by reading them."""
+    """Reloads requested before the settings are read are served by one reading."""
 
     async def scenario(rig: DaemonRig) -> None:
         async with rig.running() as service:
@@ -56,7 +56,7 @@ def test_many_reloads_at_once_are_one(run_scenario: Callable[..., None]) -> None
 
 @pytest.mark.parametrize("name", ["x" * 300, "kept"])
 def test_a_root_that_cannot_be_had_is_refused(run_scenario: Callable[..., None], name: str) -> None:
-    """Whether the system has no such name or another daemon keeps it, the old root is kept on."""
+    """Whether the name is impossible or another daemon holds it, the old root stays in use."""
 
     async def scenario(rig: DaemonRig) -> None:
         other = rig.root.with_name("kept")
@@ -76,7 +76,7 @@ def test_a_root_that_cannot_be_had_is_refused(run_scenario: Callable[..., None],
 
 @pytest.mark.parametrize("signals", [1, 2])
 def test_what_is_broken_off_is_given_back(run_scenario: Callable[..., None], signals: int) -> None:
-    """An end that cannot wait leaves no lease and no journal behind, and tells of each download."""
+    """A stop that cannot wait leaves no lease and no journal, and reports each download."""
     slow = Slow()
 
     async def scenario(rig: DaemonRig) -> None:
@@ -96,7 +96,7 @@ def test_what_is_broken_off_is_given_back(run_scenario: Callable[..., None], sig
 
 
 class Dripping(Faults):
-    """Sends zips as slowly as may be: a little more than is taken for none."""
+    """Sends zips as slowly as is allowed: a little faster than counts as silence."""
 
     def stream(self, call: Call, chunks: Any) -> Any:  # noqa: ANN401 - an iterator of bytes
         """Let it drip."""
@@ -111,7 +111,7 @@ class Dripping(Faults):
 
 
 def hasten(rig: DaemonRig) -> None:
-    """Let what takes a quarter of an hour to be taken for a stall take seconds."""
+    """Make stalls be noticed within seconds instead of a quarter of an hour."""
     rig.changes["daemon"] = {"grace": "12h", "stall_after": "11s"}
     rig.changes["schedule"] = {"poll_every": "5s"}
     rig.changes["api"] = {
@@ -122,7 +122,7 @@ def hasten(rig: DaemonRig) -> None:
 
 
 def test_a_long_grace_is_no_stall(run_scenario: Callable[..., None]) -> None:
-    """A download that comes slowly may go on; that nothing is polled meanwhile is meant so."""
+    """A slow download may continue; that nothing is polled meanwhile is no stall."""
 
     async def scenario(rig: DaemonRig) -> None:
         hasten(rig)
@@ -133,13 +133,13 @@ def test_a_long_grace_is_no_stall(run_scenario: Callable[..., None]) -> None:
             began = rig.driven.loop.now
             service.signals.stop()
         assert rig.driven.loop.now - began > 25
-        assert [one.trouble for one in rig.emitted(BatchEnded)] == [None]
+        assert [event.trouble for event in rig.emitted(BatchEnded)] == [None]
 
     run_scenario(scenario, faults=Dripping())
 
 
 class Manager:
-    """Hears what systemd would hear."""
+    """Receives the messages to systemd."""
 
     def __init__(self, directory: Path) -> None:
         path = str(directory / "notify")
@@ -148,15 +148,15 @@ class Manager:
         self.notifier = SystemdNotifier(path)
 
     def heard(self) -> list[str]:
-        """Return what was said since the last time, without the status."""
+        """Return the messages since the last call, without status and watchdog."""
         found = []
         with self._socket.dup() as listening, suppress(BlockingIOError):
             while True:
                 found.append(listening.recv(4096, socket.MSG_DONTWAIT).decode().split("=")[0])
-        return [one for one in found if one not in {"STATUS", "WATCHDOG"}]
+        return [message for message in found if message not in {"STATUS", "WATCHDOG"}]
 
     def close(self) -> None:
-        """Hear nothing more."""
+        """Stop receiving."""
         self._socket.close()
 
 
@@ -169,7 +169,7 @@ def manager(tmp_path: Path) -> Iterator[Manager]:
 
 
 def test_a_reload_ends_a_rest(run_scenario: Callable[..., None], manager: Manager) -> None:
-    """Whoever says that the disk is mended is heard at once, and told so, even where it is not."""
+    """A reload ends the pause at once, and is confirmed, even if the disk still fails."""
 
     async def scenario(rig: DaemonRig) -> None:
         aside = rig.root.with_name("unmounted")
@@ -195,7 +195,7 @@ def test_a_reload_ends_a_rest(run_scenario: Callable[..., None], manager: Manage
 
 
 def test_a_rest_goes_on_after_a_reload_that_is_refused(run_scenario: Callable[..., None]) -> None:
-    """Wrong settings are told, and the disk is still looked at when it was to be."""
+    """Wrong settings are reported, and the disk is still tried when it was due."""
 
     async def scenario(rig: DaemonRig) -> None:
         aside = rig.root.with_name("unmounted")
@@ -217,7 +217,7 @@ def test_a_rest_goes_on_after_a_reload_that_is_refused(run_scenario: Callable[..
 
 
 def test_a_rest_is_no_stall(run_scenario: Callable[..., None]) -> None:
-    """Nothing is polled while the disk is away, and that is meant so."""
+    """Nothing is polled while the disk is away, and that is no stall."""
 
     async def scenario(rig: DaemonRig) -> None:
         hasten(rig)
@@ -253,7 +253,7 @@ def test_an_end_is_heard_in_a_rest(run_scenario: Callable[..., None]) -> None:
 
 
 def test_another_mirror_is_told_and_left_alone(run_scenario: Callable[..., None]) -> None:
-    """A reload that mixes two mirrors up stops all work, and says so, until it is right."""
+    """A reload that mixes up two mirrors stops all work, and says so, until it is corrected."""
 
     async def scenario(rig: DaemonRig) -> None:
         other = rig.root.with_name("other")
@@ -279,7 +279,7 @@ def test_another_mirror_is_told_and_left_alone(run_scenario: Callable[..., None]
 
 
 def test_what_cannot_be_opened_at_the_start_is_told(run_scenario: Callable[..., None]) -> None:
-    """A rest is for what was there before: who begins on an empty mount point wants to know."""
+    """Only a running daemon pauses: one that starts on an empty mount point fails at once."""
 
     async def scenario(rig: DaemonRig) -> None:
         async with rig.running():
@@ -293,7 +293,7 @@ def test_what_cannot_be_opened_at_the_start_is_told(run_scenario: Callable[..., 
 
 
 def test_who_takes_its_root_meanwhile_may_have_it(run_scenario: Callable[..., None]) -> None:
-    """One that rests waits for another daemon on its root as for a disk: it was there first."""
+    """A paused daemon waits for another daemon on its root as for a disk."""
 
     async def scenario(rig: DaemonRig) -> None:
         aside = rig.root.with_name("unmounted")
@@ -316,7 +316,7 @@ def test_who_takes_its_root_meanwhile_may_have_it(run_scenario: Callable[..., No
 def test_an_end_is_heard_while_it_puts_things_in_order(
     run_scenario: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What crashes left is put in order yet, and then nothing is begun."""
+    """The recovery after crashes is finished, and then nothing is started."""
     recover = Mirror.recover
 
     async def slowly(mirror: Mirror) -> None:
@@ -336,7 +336,7 @@ def test_an_end_is_heard_while_it_puts_things_in_order(
 def test_a_second_daemon_of_the_same_settings_says_who_is_first(
     run_scenario: Callable[..., None],
 ) -> None:
-    """And not just that the address of its pages is taken."""
+    """And not only that the address of its pages is in use."""
 
     async def scenario(rig: DaemonRig) -> None:
         with socket.socket() as free:
@@ -352,7 +352,7 @@ def test_a_second_daemon_of_the_same_settings_says_who_is_first(
 
 
 def test_reloads_leave_nothing_behind(run_scenario: Callable[..., None]) -> None:
-    """However often the settings are read again, no timer, file or part of the old work stays."""
+    """However often the settings are reloaded, no timer, file or part of the old work stays."""
 
     async def scenario(rig: DaemonRig) -> None:
         async with rig.running() as service:
@@ -368,8 +368,8 @@ def test_reloads_leave_nothing_behind(run_scenario: Callable[..., None]) -> None
 
 
 def _alive() -> tuple[list[int], int]:
-    """Count the parts of a daemon that are there, and the open files of this process."""
+    """Count the objects of a daemon that are alive, and the open files of this process."""
     gc.collect()
-    kinds = Counter(type(one) for one in gc.get_objects())
-    parts = [kinds[one] for one in (Daemon, Schedule, ArchiveClient, Tree, asyncio.Task)]
+    kinds = Counter(type(found) for found in gc.get_objects())
+    parts = [kinds[kind] for kind in (Daemon, Schedule, ArchiveClient, Tree, asyncio.Task)]
     return parts, len(list(Path("/proc/self/fd").iterdir()))

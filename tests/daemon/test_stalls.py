@@ -1,4 +1,4 @@
-"""What is noticed when it hangs, and what is only slow."""
+"""A stall is noticed, and what is only slow is not taken for one."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def hang(*_: object) -> None:
 def test_a_beginning_that_hangs_is_noticed(
     run_scenario: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What crashes left may take an hour to put in order, but not for ever."""
+    """Recovery after crashes may take an hour, but not for ever."""
 
     async def scenario(rig: DaemonRig) -> None:
         service = rig.service()
@@ -62,7 +62,7 @@ def test_a_beginning_that_hangs_is_noticed(
 def test_a_beginning_may_take_long(
     run_scenario: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Half an hour of putting in order is no stall, at the start or later."""
+    """Half an hour of recovery is no stall, at the start or later."""
     recover = Mirror.recover
 
     async def slowly(mirror: Mirror) -> None:
@@ -81,7 +81,7 @@ def test_a_beginning_may_take_long(
 def test_one_that_hangs_is_not_hidden_by_others_that_are_retried(
     run_scenario: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server that stumbles now and then does not keep what is stuck alive."""
+    """Retries of other requests do not hide work that is stuck."""
 
     class Stumbling(Faults):
         async def before(self, call: Call) -> Answer | None:
@@ -110,7 +110,7 @@ def test_one_that_hangs_is_not_hidden_by_others_that_are_retried(
 def test_a_reload_that_cannot_end_the_old_work_is_noticed(
     run_scenario: Callable[..., None], monkeypatch: pytest.MonkeyPatch, part: tuple[type, str]
 ) -> None:
-    """Work that hangs and cannot be ended is a stall, whatever was ordered meanwhile."""
+    """Work that hangs and cannot be ended is a stall, whatever signal arrived meanwhile."""
     released = asyncio.Event()
 
     async def stuck(*_: object) -> None:
@@ -144,7 +144,7 @@ def test_a_stall_ends_it_though_the_disk_is_away(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """What cannot be closed in order is no reason to rest and go on."""
+    """A failure to close after a stall is no reason to pause and continue."""
 
     async def scenario(rig: DaemonRig) -> None:
         monkeypatch.setattr(Poller, "poll", hang)
@@ -161,7 +161,7 @@ def test_a_stall_ends_it_though_the_disk_is_away(
 
     run_scenario(scenario)
     gc.collect()
-    assert not [one for one in caplog.messages if "never retrieved" in one]
+    assert not [line for line in caplog.messages if "never retrieved" in line]
 
 
 def test_a_download_that_does_not_hear_its_end_is_the_last(
@@ -179,7 +179,7 @@ def test_a_download_that_does_not_hear_its_end_is_the_last(
     async def deaf(_: object, batch: Batch) -> Fetched:
         with suppress(asyncio.CancelledError):
             await hang()
-        return Fetched(tuple(Failed(one, "it was ended") for one in batch.candidates))
+        return Fetched(tuple(Failed(candidate, "it was ended") for candidate in batch.candidates))
 
     async def scenario(rig: DaemonRig) -> None:
         rig.changes["api"] = {"connections": 1}
@@ -196,7 +196,7 @@ def test_a_download_that_does_not_hear_its_end_is_the_last(
 def test_ticks_that_cease_are_noticed(
     run_scenario: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A schedule that dies without a word would else be taken for idleness."""
+    """A schedule that fails silently is not taken for idleness."""
     tick = Schedule._tick
 
     async def cease(schedule: Schedule, subject: Subject) -> None:
@@ -216,7 +216,7 @@ def test_ticks_that_cease_are_noticed(
 def test_a_tick_that_fails_ends_it(
     run_scenario: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The fault comes out at once, and is not just a line in a log."""
+    """The fault is raised at once, and is not only a line in a log."""
 
     async def fail(*_: object) -> None:
         raise ZeroDivisionError
@@ -231,7 +231,7 @@ def test_a_tick_that_fails_ends_it(
 
 
 def test_a_server_that_is_silent_is_no_stall(run_scenario: Callable[..., None]) -> None:
-    """Neither a question nor the probe after it gets an answer: each may wait as long as it may."""
+    """Neither a query nor the probe after it gets an answer: each may take its full time."""
 
     class Silent(Faults):
         async def before(self, call: Call) -> Answer | None:
@@ -264,7 +264,7 @@ def test_who_was_stopped_goes_on(run_scenario: Callable[..., None], at: int) -> 
                 slow.go_on.set()
                 await asyncio.sleep(3600)
         assert not rig.emitted(Stalled)
-        assert [round(one.seconds, -3) for one in rig.emitted(Resumed)] == [18000] * 3
+        assert [round(event.seconds, -3) for event in rig.emitted(Resumed)] == [18000] * 3
         assert is_mirrored(rig, *map(ImageType, TYPES))
 
     run_scenario(scenario, faults=slow)

@@ -84,7 +84,7 @@ class Life:
     told: Counter[str] = field(default_factory=Counter)
 
     def hear(self, event: Event) -> None:
-        """Count what happens; look at the memory when a quarter is done."""
+        """Count the events; measure the memory when a quarter is done."""
         self.told[type(event).__name__] += 1
         if isinstance(event, ProductFinished) and isinstance(event.outcome, Published):
             self.published += 1
@@ -110,7 +110,7 @@ class Archive:
         self._session = session
 
     async def advance(self, step: timedelta) -> datetime:
-        """Let time pass, and give the time then."""
+        """Advance the clock, and return its time."""
         order = {"advance": step.total_seconds()}
         async with self._session.post(f"{self.url}/simulator/clock", json=order) as answer:
             return datetime.fromisoformat((await answer.json())["now"])
@@ -120,16 +120,16 @@ class Archive:
         async with self._session.get(f"{self.url}/simulator/manifest") as answer:
             products = (await answer.json())["products"]
         return {
-            one["savepath"].removeprefix("/data/loki/raw_data/").removeprefix("/data/loki/data/"): (
-                one["sha256"]
-            )
-            for one in products
-            if not one["gone"]
+            product["savepath"]
+            .removeprefix("/data/loki/raw_data/")
+            .removeprefix("/data/loki/data/"): (product["sha256"])
+            for product in products
+            if not product["gone"]
         }
 
 
 async def serve(nights: int, seed: int, share: float) -> None:
-    """Be the archive until the input ends; tell the address first, and what went wrong last."""
+    """Serve the archive until the input ends; print the address first, and the faults last."""
     observed = tuple(FIRST_NIGHT.plus(days) for days in range(nights))
     options = SimulatorOptions(
         port=0,
@@ -149,7 +149,7 @@ async def serve(nights: int, seed: int, share: float) -> None:
 
 @asynccontextmanager
 async def archive(*arguments: str) -> AsyncIterator[tuple[Archive, dict[str, int]]]:
-    """Run the archive in a process of its own; what went wrong in it is known afterwards."""
+    """Run the archive in a process of its own, and collect its faults afterwards."""
     happened: dict[str, int] = {}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -196,7 +196,7 @@ def settings_of(url: str, root: Path) -> Settings:
 
 
 async def live(nights: int, root: Path, source: Archive) -> dict[str, Any]:
-    """Mirror until all is right, run after run, in one process; tell how it went."""
+    """Mirror until all is right, run after run, in one process, and return the figures."""
     life = Life(nights * A_NIGHT)
     settings, runs, codes = settings_of(source.url, root), 0, Counter[str]()
     now = await source.advance(timedelta(0))
@@ -239,7 +239,7 @@ def left_over(root: Path) -> list[str]:
 
 
 async def soak(nights: int, seed: int, share: float) -> dict[str, Any]:
-    """Live through it all; give the figures."""
+    """Run the soak test, and return its figures."""
     with tempfile.TemporaryDirectory(prefix="winter-sync-soak-") as directory:
         arguments = ("--nights", str(nights), "--seed", str(seed), "--share", str(share))
         async with archive(*arguments) as (source, happened):
@@ -250,13 +250,13 @@ async def soak(nights: int, seed: int, share: float) -> dict[str, Any]:
 
 
 def say(line: str) -> None:
-    """Tell the caller a line."""
+    """Print a line for the caller."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
 
 def main() -> None:
-    """Read the command line, live, and say the figures as JSON."""
+    """Read the command line, run, and print the figures as JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--nights", type=int, default=11, help=f"of {A_NIGHT} products each")
     parser.add_argument("--seed", type=int, default=20251001)

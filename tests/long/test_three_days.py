@@ -20,7 +20,7 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Record:
 
 
 def lived(directory: Path) -> Record:
-    """Return how the three days went."""
+    """Run the three days, and return their record."""
     time = DrivenTime(EVENING)
     records: list[Record] = []
 
@@ -43,7 +43,7 @@ def test_no_poll_overlaps(record: Record) -> None:
 
 
 def test_nothing_comes_twice(record: Record) -> None:
-    """No product is asked for again, over outages, a reload and a restart."""
+    """No product is requested again, over outages, a reload and a restart."""
     assert record.fetched_twice == 0
 
 

@@ -113,7 +113,7 @@ async def three_days(time: DrivenTime, directory: Path) -> Record:
 
 
 def wanted(rig: DaemonRig) -> list[Product]:
-    """Return what must be here: what the settings of its time asked for, listed long enough."""
+    """Return the products that must be mirrored: selected at their time, listed long enough."""
     entries = [entry for entry in rig.observatory.entries() if entry.holding.listed_at <= SETTLED]
     return [
         entry.product
@@ -138,7 +138,7 @@ def _record(rig: DaemonRig, weather: Weather) -> Record:
     record = Record(
         files=rig.files(),
         truth=rig.truth(products),
-        requests=Counter(one.path for one in rig.simulator.requests),
+        requests=Counter(request.path for request in rig.simulator.requests),
         due=_due(rig),
         overlaps=weather.overlaps,
         in_vain=weather.in_vain,
@@ -161,7 +161,7 @@ def _asked_since(rig: DaemonRig, product: Product) -> datetime:
 
 
 def _due(rig: DaemonRig) -> Counter[str]:
-    """Count the polls that were due while the archive was there, and what they found to fetch."""
+    """Count the polls that were due while the archive was there, and those that found products."""
     subjects = (3, 4)  # before the reload, and after it
     away = [end - begin for begin, end in OUTAGES]
     spans = (RELOAD - EVENING - away[0], END - RELOAD - away[1])

@@ -75,7 +75,7 @@ def stages() -> list[list[Instruction]]:
 
 def only(word: str) -> Instruction:
     """Return the one instruction with this word in the final stage."""
-    (found,) = (one for one in stages()[-1] if one.word == word)
+    (found,) = (instruction for instruction in stages()[-1] if instruction.word == word)
     return found
 
 
@@ -114,7 +114,7 @@ def _without_labels(text: str) -> str:
 def test_the_base_is_pinned_and_the_same_for_both_stages() -> None:
     """The default base names its Python and its Debian; a virtual environment fits no other."""
     before, *both = stages()
-    (base,) = (one.rest for one in before if one.rest.startswith("BASE="))
+    (base,) = (instruction.rest for instruction in before if instruction.rest.startswith("BASE="))
     assert re.fullmatch(r"BASE=python:3\.\d+-slim-[a-z]+", base)
     assert [stage[0].rest for stage in both] == ["${BASE} AS builder", "${BASE}"]
 
@@ -124,11 +124,16 @@ def test_packages_are_installed_as_locked() -> None:
 
     What the builder itself needs of Debian, a tool for stripping, does not come into the image.
     """
-    runs = [one.rest for stage in stages() for one in stage if one.word == "RUN"]
+    runs = [
+        instruction.rest for stage in stages() for instruction in stage if instruction.word == "RUN"
+    ]
     installs = [run.split("pip install")[1].split("&&")[0] for run in runs if "pip install" in run]
-    assert ["--require-hashes" in one or "--no-index" in one for one in installs] == [True, True]
+    assert ["--require-hashes" in command or "--no-index" in command for command in installs] == [
+        True,
+        True,
+    ]
     assert re.findall(r"apt-get install (?:-\S+ )*(\w+)", " ".join(runs)) == ["binutils"]
-    final = [one.rest for one in stages()[-1] if one.word == "RUN"]
+    final = [instruction.rest for instruction in stages()[-1] if instruction.word == "RUN"]
     assert not any(re.search(r"\bapt", run) for run in final)
 
 
@@ -145,11 +150,13 @@ def test_it_starts_the_daemon_without_a_shell() -> None:
 def test_it_runs_as_nobody_in_particular() -> None:
     """The user is a number that is not root's, and stands below all that only root can do."""
     final = stages()[-1]
-    defaults = dict(one.rest.split("=") for one in final if one.word == "ARG")
+    defaults = dict(
+        instruction.rest.split("=") for instruction in final if instruction.word == "ARG"
+    )
     assert only("USER").rest == "${UID}:${GID}"
     assert int(defaults["UID"]) >= 1000
     assert int(defaults["GID"]) >= 1000
-    words = [one.word for one in final]
+    words = [instruction.word for instruction in final]
     assert {"RUN", "COPY", "WORKDIR"}.isdisjoint(words[words.index("USER") :])
 
 
@@ -189,9 +196,9 @@ def test_only_what_is_copied_goes_to_the_builder() -> None:
     copied = {
         source
         for stage in stages()
-        for one in stage
-        if one.word == "COPY" and not one.rest.startswith("--from")
-        for source in one.rest.split()[:-1]
+        for instruction in stage
+        if instruction.word == "COPY" and not instruction.rest.startswith("--from")
+        for source in instruction.rest.split()[:-1]
         if not source.startswith("--")
     }
     assert nothing == "*"

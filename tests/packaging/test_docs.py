@@ -1,4 +1,4 @@
-"""What the documents say is there, is there."""
+"""Whatever the documents name exists."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ def test_facts_have_their_source() -> None:
     )
     cited = CITATION.findall(code)
     assert len(cited) == code.count("winter-api.md")
-    assert {name for name in cited if not any(one.startswith(name) for one in headings)} == set()
+    assert {
+        name for name in cited if not any(heading.startswith(name) for heading in headings)
+    } == set()
 
 
 def test_commands_exist() -> None:

@@ -1,4 +1,4 @@
-"""The page on reliability says what the tests do."""
+"""The page on reliability agrees with the tests."""
 
 from __future__ import annotations
 

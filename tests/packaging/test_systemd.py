@@ -67,8 +67,8 @@ def test_every_directive_has_its_reason(unit: str) -> None:
 
 def test_both_live_in_the_same_sandbox() -> None:
     """What holds the daemon in holds a backfill in, to the letter."""
-    shared = [one for one in service(BACKFILL) if one[0] not in THEIR_OWN]
-    assert shared == [one for one in service(DAEMON) if one[0] not in THEIR_OWN]
+    shared = [directive for directive in service(BACKFILL) if directive[0] not in THEIR_OWN]
+    assert shared == [directive for directive in service(DAEMON) if directive[0] not in THEIR_OWN]
     assert ("ProtectSystem", "strict") in shared
 
 

@@ -1,4 +1,4 @@
-"""An archive, what it has, and mirrors of it that die."""
+"""An archive, its contents, and mirrors of it that are killed."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def archive() -> Iterator[ArchiveProcess]:
-    """Return an archive that all kills of this module share."""
+    """Yield an archive that all kills of this module share."""
     with ArchiveProcess() as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def truth(archive: ArchiveProcess) -> Mapping[str, str]:
-    """Return what must be in the tree in the end."""
+    """Return what must be in the tree at the end."""
     return archive.truth()
 
 
 @pytest.fixture(scope="module")
 def mirrors(archive: ArchiveProcess) -> Iterator[KillableMirrors]:
-    """Return the maker of mirrors that die."""
+    """Yield a process that runs mirrors which are killed."""
     with KillableMirrors(archive.url) as running:
         yield running

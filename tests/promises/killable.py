@@ -76,7 +76,7 @@ It is looked up in a class or a module, or replaced in several modules.
 
 
 def die(mount: str | None) -> None:
-    """Be killed as `kill -9` does it; with a mount, as when the power of its disk is cut."""
+    """Die as by `kill -9`; with a mount, as when the power of its disk is cut."""
     if mount is not None:
         directory = os.open(mount, os.O_RDONLY)
         fcntl.ioctl(directory, SHUT_DOWN, struct.pack("I", WITHOUT_FLUSHING_ITS_LOG))
@@ -84,7 +84,7 @@ def die(mount: str | None) -> None:
 
 
 def kill_at(step: str, moment: str, times: int, mount: str | None) -> None:
-    """Arrange to be killed before or after the so-many-eth time a step is done."""
+    """Arrange to be killed before or after the given occurrence of a step."""
     found, name = STEPS[step]
     owners = found if isinstance(found, tuple) else (found,)
     original: Callable[..., Any] = getattr(owners[0], name)
@@ -125,7 +125,7 @@ def mirror_once(order: dict[str, Any]) -> None:
 
 
 def give_birth(order: dict[str, Any]) -> int:
-    """Fork a child that mirrors; it dies when its order says so, or of old age."""
+    """Fork a child that mirrors; it dies when its order says so, or at its end."""
     child = os.fork()
     if child:
         return child

@@ -1,4 +1,4 @@
-"""Kills a mirror again and again, and looks each time at what it left and what comes after."""
+"""Kills a mirror again and again, and checks each time what it left and the next run."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class ArchiveProcess:
 
 
 class KillableMirrors:
-    """Makes mirrors that die; a context manager."""
+    """Runs mirrors that are killed; a context manager."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -90,7 +90,7 @@ class KillableMirrors:
         self._process.communicate()
 
     def run(self, root: Path, **order: object) -> bool:
-        """Mirror into a root; gives whether the mirror was killed before its end."""
+        """Mirror into a root; return whether the mirror was killed before its end."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         asked = root.with_suffix(".asked")
@@ -103,7 +103,7 @@ class KillableMirrors:
         return bool(answer["killed"])
 
     def asked(self, root: Path) -> int:
-        """Return how many products the last run that came to its end asked for."""
+        """Return how many products the last run that finished asked for."""
         return int(root.with_suffix(".asked").read_text())
 
     def _settings(self, root: Path) -> dict[str, Any]:
@@ -130,7 +130,7 @@ class KillableMirrors:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a look at a root finds: files of the tree, by path, with digest and inode."""
+    """The files of a tree, by path, with digest and inode."""
 
     files: Mapping[str, tuple[str, int]]
 
@@ -196,7 +196,7 @@ def kill_and_restart(
     meanwhile: Callable[[], object] = lambda: None,
     **order: object,
 ) -> bool:
-    """Kill a mirror as ordered, restart it, check both; gives whether it was killed.
+    """Kill a mirror as ordered, restart it, check both; return whether it was killed.
 
     What happens `meanwhile`, happens between the death and the first look at what it left.
     """

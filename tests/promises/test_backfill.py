@@ -51,7 +51,11 @@ def listed(archive: Simulator) -> set[str]:
     observatory = archive.observatory
     products = observatory.products("2024A000", Instrument.WINTER)
     now = observatory.clock.now()
-    return {one.filename for one in products if not observatory.entry(*one.identity).gone(now)}
+    return {
+        product.filename
+        for product in products
+        if not observatory.entry(*product.identity).gone(now)
+    }
 
 
 def plain(said: Said) -> str:

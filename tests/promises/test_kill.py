@@ -118,10 +118,12 @@ def test_killed_while_keeping(
     mirrors.run(root)
     assert look(root).digests == dict(truth)
     kept = [
-        sha256_of_file(one) for one in (root / STATE_DIR / "revisions").rglob("*") if one.is_file()
+        sha256_of_file(path)
+        for path in (root / STATE_DIR / "revisions").rglob("*")
+        if path.is_file()
     ]
     assert sorted(kept) == sorted(mine.values())
-    assert not [one for one in (root / STATE_DIR / "staging").rglob("*") if one.is_file()]
+    assert not [path for path in (root / STATE_DIR / "staging").rglob("*") if path.is_file()]
 
 
 def _sweep(
@@ -131,7 +133,7 @@ def _sweep(
     place: Path,
     count: int,
 ) -> int:
-    """Kill so many mirrors at random instants of their life; gives how many died of it."""
+    """Kill mirrors at random instants of their life; return how many were killed."""
     return sum(
         kill_and_restart(archive, mirrors, place / str(number), truth, after=instant)
         for number, instant in enumerate(random_instants(mirrors, place / "whole", count))

@@ -68,7 +68,7 @@ async def watched(rig: FaultyRig, one: Product, span: timedelta = DAY_AND_A_QUAR
 
 
 def settled(rig: FaultyRig, one: Product) -> list[Published | Failed]:
-    """Return what became of a product, each time it was told."""
+    """Return the outcomes of a product, in the order of their events."""
     outcomes = [event.outcome for event in rig.events if isinstance(event, ProductFinished)]
     return [
         outcome
@@ -84,17 +84,19 @@ async def test_an_odd_file_that_lacks_nothing_is_taken(
     """In thirty hours it is downloaded once or twice; then it rests, and the note tells why."""
     async with faulty_rig(tmp_path, script) as rig:
         kind = ImageType.EXPOSURE if "boards" in script else ImageType.STACK
-        chosen = [one for one in rig.products if one.image_type is kind]
+        chosen = [product for product in rig.products if product.image_type is kind]
         odd = chosen[2] if kind is ImageType.STACK else chosen[0]
         downloads = await watched(rig, odd)
         assert len(downloads) == expected["downloads"], downloads
         assert all(60 <= since <= 70 for since in downloads[1:])
         *refusals, taken = settled(rig, odd)
-        assert [type(one) for one in refusals] == [Failed] * (expected["downloads"] - 1)
+        assert [type(outcome) for outcome in refusals] == [Failed] * (expected["downloads"] - 1)
         assert isinstance(taken, Published)
         assert taken.note
         assert sha256_of_file(rig.root / path_of(odd)) == taken.evidence.sha256
-        strange = {path_of(one) for one in chosen if one == odd or kind is ImageType.EXPOSURE}
+        strange = {
+            path_of(product) for product in chosen if product == odd or kind is ImageType.EXPOSURE
+        }
         others = {path: sha for path, sha in rig.files().items() if path not in strange}
         assert others.items() <= rig.truth(rig.products).items()
         content = (rig.root / path_of(odd)).read_bytes()
@@ -173,18 +175,18 @@ async def test_names_of_no_known_format_are_never_asked_for(tmp_path: Path) -> N
             rig.events.clear()
             report = await rig.run()
             assert report.exit_code is ExitCode.DONE
-            refused = [one for one in rig.events if isinstance(one, RowsLeftOut)]
-            reasons = {reason for one in refused for reason in one.reasons}
+            refused = [event for event in rig.events if isinstance(event, RowsLeftOut)]
+            reasons = {reason for event in refused for reason in event.reasons}
             assert any("its name ends in .jpg, no format that can be checked" in r for r in reasons)
             assert all(".fits, .fits.fz, .fits.gz, .avro" in reason for reason in reasons)
-            assert sum(one.rows for one in refused) == 4 * len(
-                [one for one in rig.products if one.image_type is not ImageType.AVRO]
+            assert sum(event.rows for event in refused) == 4 * len(
+                [product for product in rig.products if product.image_type is not ImageType.AVRO]
             )
             rig.observatory.clock.advance(timedelta(hours=8))
-        assert sum(one.new for one in rig.events if isinstance(one, Polled)) == 0
+        assert sum(event.new for event in rig.events if isinstance(event, Polled)) == 0
         assert not rig.missed
         asked = {path for paths in rig.downloads for path in paths}
-        assert asked == {one.savepath for one in rig.products}
+        assert asked == {product.savepath for product in rig.products}
 
 
 async def test_what_has_no_place_is_new_at_no_poll(tmp_path: Path) -> None:
@@ -195,7 +197,7 @@ async def test_what_has_no_place_is_new_at_no_poll(tmp_path: Path) -> None:
         rig.observatory.clock.advance(timedelta(hours=8))
         rig.events.clear()
         await rig.sync()
-        polls = [one for one in rig.events if isinstance(one, Polled)]
+        polls = [event for event in rig.events if isinstance(event, Polled)]
         assert polls
-        assert sum(one.new for one in polls) == 0
-        assert PROGRAM in {one.query.subject.program for one in polls}
+        assert sum(poll.new for poll in polls) == 0
+        assert PROGRAM in {poll.query.subject.program for poll in polls}

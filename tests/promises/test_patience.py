@@ -99,7 +99,7 @@ async def test_a_drip_has_an_end(tmp_path: Path, script: str, expected: dict[str
         assert report.exit_code is ExitCode.DONE
         assert not rig.missed
         assert rig.asked_again in expected["again"]
-        ended = [one.trouble for one in rig.events if isinstance(one, BatchEnded)]
+        ended = [event.trouble for event in rig.events if isinstance(event, BatchEnded)]
         assert any("too slowly" in (why or "") for why in ended) == expected["troubled"]
 
 
@@ -123,7 +123,7 @@ async def test_what_never_ends_is_ended(
         report = await rig.run()
         assert report.exit_code is ExitCode.DONE
         assert not rig.missed
-        (endless,) = [one for one in rig.simulator.requests if not one.complete]
+        (endless,) = [request for request in rig.simulator.requests if not request.complete]
         assert 4_000_000 <= endless.sent < 40_000_000
 
 
@@ -172,8 +172,8 @@ async def _take(rig: FaultyRig, batch: Batch, download: Download) -> None:
 
 def _stacks(rig: FaultyRig) -> Batch:
     candidates = (
-        Candidate(one, PROGRAM, path_of(one), attempts=0, marks=Marks(), expected_size=1)
-        for one in rig.stacks
+        Candidate(product, PROGRAM, path_of(product), attempts=0, marks=Marks(), expected_size=1)
+        for product in rig.stacks
     )
     return Batch("stacks", tuple(candidates))
 
@@ -200,8 +200,8 @@ async def test_a_listing_that_forgets_costs_no_file(
             rig.events.clear()
             report = await rig.run_after()
             assert report.exit_code is ExitCode.DONE
-            polled = [one for one in rig.events if isinstance(one, Polled)]
-            assert sum(getattr(one, told) for one in polled) == len(rig.products)
+            polled = [event for event in rig.events if isinstance(event, Polled)]
+            assert sum(getattr(poll, told) for poll in polled) == len(rig.products)
             assert not rig.missed
         assert rig.asked_again == 0
 
@@ -234,8 +234,8 @@ async def test_a_listing_that_is_cut_short_withdraws_nothing(
         report = await rig.run_after()
         assert report.exit_code is ExitCode.UNWELL
         assert "the archive found" in str(report.errors[0])
-        polled = [one for one in rig.events if isinstance(one, Polled)]
-        assert sum(one.withdrawn for one in polled) == 0
+        polled = [event for event in rig.events if isinstance(event, Polled)]
+        assert sum(poll.withdrawn for poll in polled) == 0
         rig.inject("")
         assert (await rig.run_after()).exit_code is ExitCode.DONE
         assert rig.asked_again == 0

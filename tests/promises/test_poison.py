@@ -118,11 +118,11 @@ async def test_refused_credentials_are_held_against_no_product(tmp_path: Path) -
     """Once they are accepted again, all that was wanted is asked for in the same company."""
     async with faulty_rig(tmp_path, "500@download") as rig:
         await rig.run()
-        before = [rig.retry_of(one.savepath)[0] for one in rig.stacks]
+        before = [rig.retry_of(product.savepath)[0] for product in rig.stacks]
         rig.inject("401@download+program")
         report = await rig.run_after()
         assert report.exit_code is ExitCode.REFUSED
-        assert [rig.retry_of(one.savepath)[0] for one in rig.stacks] == before
+        assert [rig.retry_of(product.savepath)[0] for product in rig.stacks] == before
 
 
 async def test_what_a_broken_download_did_not_bring_is_innocent(tmp_path: Path) -> None:
@@ -178,8 +178,8 @@ async def test_products_that_are_always_damaged_never_look_like_a_dead_server(
     """Once each waits by itself, runs that meet nothing else say that some are left, not more."""
     async with faulty_rig(tmp_path, "flip@*_mef_[135]_0_0_stack*", connections=1) as rig:
         await rig.run()
-        damaged = [one.savepath for one in rig.products if path_of(one) in rig.missed]
-        while any(rig.retry_of(one)[0] < AT_ONCE for one in damaged):
+        damaged = [product.savepath for product in rig.products if path_of(product) in rig.missed]
+        while any(rig.retry_of(savepath)[0] < AT_ONCE for savepath in damaged):
             await rig.run_after()
         assert len(rig.missed) == len(damaged) > ALONE_IN_VAIN
         for _ in range(3):

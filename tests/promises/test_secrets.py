@@ -242,9 +242,9 @@ async def test_no_secret_is_told_in_a_faulty_life(secret_rig: SecretRig) -> None
             "catalog": _catalog(rig.root),
         }
     )
-    kept = [one for one in rig.observatory.products(PROGRAM) if one.image_type in TYPES]
+    kept = [product for product in rig.observatory.products(PROGRAM) if product.image_type in TYPES]
     assert rig.files() == rig.truth(kept)
-    assert {path_of(one) for one in kept} == set(rig.files())
+    assert {path_of(product) for product in kept} == set(rig.files())
 
 
 async def test_no_secret_is_on_a_page(secret_rig: SecretRig) -> None:

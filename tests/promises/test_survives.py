@@ -224,11 +224,15 @@ async def test_a_fault_costs_no_product(
         assert not rig.missed
         _as_expected(rig.asked_again, expected["again"])
         events = rig.events
-        assert any(isinstance(one, RowsLeftOut) for one in events) == expected.get("told", False)
+        assert any(isinstance(event, RowsLeftOut) for event in events) == expected.get(
+            "told", False
+        )
         if wait := expected.get("waits"):
             assert wait in rig.waits
             assert [
-                type(one) for one in events if isinstance(one, ServerFailing | ServerRecovered)
+                type(event)
+                for event in events
+                if isinstance(event, ServerFailing | ServerRecovered)
             ] == [
                 ServerFailing,
                 ServerRecovered,

@@ -141,7 +141,7 @@ def call(number: int, *names: str, path: str = "/images/download_list") -> Call:
 async def struck(script: str, calls: list[Call], seed: int = 0) -> list[int]:
     """Return the numbers of the calls that a script strikes."""
     faults = parse_script(script).faults(Circumstances(seed=seed))
-    return [one.number for one in calls if await faults.before_zip(one) is not None]
+    return [call.number for call in calls if await faults.before_zip(call) is not None]
 
 
 async def test_the_fate_of_a_request_is_its_own() -> None:
@@ -483,7 +483,9 @@ def one_more(name: Callable[[str], bool]) -> Callable[[Wire], Any]:
             found = [info.orig_filename for info in archive.infolist()]
         assert len(found) == 4
         usual = {path.rpartition("/")[2] for path in wire.paths}
-        assert any(name(one) for one in found if one not in usual or found.count(one) > 1)
+        assert any(
+            name(message) for message in found if message not in usual or found.count(message) > 1
+        )
 
     return check
 

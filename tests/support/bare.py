@@ -44,5 +44,5 @@ def whole_text(error: BaseException) -> str:
         if (one := todo.pop()) is not None and one not in chain:
             chain.append(one)
             todo += [one.__cause__, one.__context__]
-    shown = [f"{one} {one!r} {one.__dict__}" for one in chain]
+    shown = [f"{one} {one!r} {one.__dict__}" for error in chain]
     return "\n".join([*shown, *traceback.format_exception(error)])
