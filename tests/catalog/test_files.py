@@ -27,7 +27,7 @@ STACKS = Subject(PROGRAM, Instrument.WINTER, ImageType.STACK)
 
 
 def listed(catalog: Catalog, *products: Product, wanted: bool = False) -> None:
-    """Record a poll that lists these, and wants them again if so told."""
+    """Record a poll that lists these, and wants them again if asked to."""
     rows = [row(one) for one in products]
     catalog.listings.record_poll(
         Poll(Query(STACKS, NIGHT.day), sweep=False, listed=len(rows)),

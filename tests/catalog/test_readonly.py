@@ -143,7 +143,7 @@ def test_what_another_writes_is_seen_and_nothing_can_be_written(
 
 
 def test_an_earlier_edition_is_not_changed_by_looking(path: Path, clock: Clock) -> None:
-    """Only who may write brings it up to date; who reads is told what to do."""
+    """Only who may write brings it up to date; a reader is shown what to do."""
     with closing(Database(path)) as db:
         migrations.apply(db, stop_before="index_what_is_watched")
     before = path.read_bytes()
@@ -210,7 +210,7 @@ def look(home: Path) -> Said:
 
 
 def test_who_may_only_read_can_look(home: Path) -> None:
-    """The status of a mirror at rest is told, and not a file is made or changed."""
+    """The status of an idle mirror is shown, and not a file is made or changed."""
     with locked(home / "winter" / STATE_DIR) as state:
         before = {one.name: one.stat().st_mtime_ns for one in state.iterdir()}
         said = look(home)
@@ -250,7 +250,7 @@ def test_what_a_killed_writer_left_is_read(home: Path) -> None:
 
 
 def test_what_cannot_be_read_is_explained(home: Path) -> None:
-    """Where SQLite would have to write first, the user is told who can help."""
+    """Where SQLite would have to write first, the user is shown who can help."""
     state = home / "winter" / STATE_DIR
     _write_and_die(state)
     (state / "catalog.sqlite3-shm").unlink()

@@ -135,7 +135,7 @@ def test_a_cloudy_night(filled: Filled) -> None:
 
 
 def test_a_program_that_does_not_answer_and_one_that_is_refused(filled: Filled) -> None:
-    """Each is told with its own times and reason, and nobody says that all is here."""
+    """Each is shown with its own times and reason, and nothing says that all is here."""
     filled.poll(SECOND, products=of(LAST, 2))
     filled.clock.advance(minutes=10)
     filled.poll(SECOND, error="the server answered 503")
@@ -167,7 +167,7 @@ def test_a_program_that_does_not_answer_and_one_that_is_refused(filled: Filled) 
 
 
 def test_an_archive_that_is_away_for_hours(filled: Filled) -> None:
-    """All programs fail: it is told once, since the first failure after the last answer."""
+    """All programs fail: it is shown once, since the first failure after the last answer."""
     filled.poll(SECOND)
     for _ in range(3):
         filled.clock.advance(hours=1)

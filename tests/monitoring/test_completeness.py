@@ -173,7 +173,7 @@ def test_an_archive_is_said_to_fail_only_when_all_of_it_does(states: list[PollSt
 
 
 def test_it_fails_since_the_first_failure_after_the_last_answer() -> None:
-    """Of types that were asked one after the other, those that failed before it do not tell."""
+    """Of types that were asked one after the other, those that failed before it do not count."""
 
     def at(answered: int, failing: int) -> PollState:
         subject = Subject(PROGRAMS[0], Instrument.WINTER, ImageType.STACK)

@@ -1,4 +1,4 @@
-"""The line that tells how things are, and the summary of a day."""
+"""The status line, and the summary of a day."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def troubled(ended: DayEnded | None) -> float:
 
 
 def test_an_outage_belongs_to_the_days_it_lasts(desk: Desk) -> None:
-    """Each tells of its part when it ends, and not the last one of all."""
+    """Each day counts its part when it ends, and not the last day all of it."""
     desk.now += timedelta(minutes=5)
     desk.handle(ServerFailing("busy", 15.0))
     desk.now += timedelta(minutes=5)

@@ -90,7 +90,7 @@ UNCOUNTED = {
     *(Stopping, Stopped, Stalled, DayEnded, Resumed),
     *(DirectoriesNotSynced, GroupNotGiven, PagesOpen),
 }
-"""The catalog, the process's start and the numbers themselves tell these better."""
+"""The catalog, the process's start and the numbers themselves show these better."""
 CHANGES = ("new", "changed", "returned", "withdrawn")
 UNLOGGED = {Backlog, FileChecked, PollsEnded, Received}
 """Too many, or too small, for a log."""
@@ -271,7 +271,7 @@ def test_every_event_is_counted_or_left_out_on_purpose() -> None:
 async def test_a_server_that_is_well_again_is_shown_so(
     metrics: Metrics, tmp_path: Path, end: Event
 ) -> None:
-    """The gauge goes back to 0, on a reload as well; how often it was unwell stays."""
+    """The gauge goes back to 0, on a reload as well; how often it failed stays."""
     metrics.handle(ServerFailing("down", 15.0))
     metrics.handle(end)
     page = await page_of(metrics, tmp_path)
@@ -376,7 +376,7 @@ async def test_a_whole_sync_is_in_the_numbers(rig: Rig) -> None:
 
 
 async def test_the_last_night_is_in_the_numbers(rig: Rig) -> None:
-    """As the status tells it: what is here of it, and science that is not kept apart."""
+    """As in the status: what is here of it, and science that is not kept apart."""
     clock = rig.observatory.clock
     await rig.sync()
     path = rig.root / ".winter-sync" / CATALOG

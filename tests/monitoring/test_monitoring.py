@@ -1,4 +1,4 @@
-"""What the alerts, the dashboard and the page on monitoring speak of is what the daemon tells."""
+"""The alerts, the dashboard and the page on monitoring use the metrics that the daemon has."""
 
 from __future__ import annotations
 

@@ -273,7 +273,7 @@ def test_an_archive_that_does_not_answer_is_told_once() -> None:
 
 
 def test_what_fails_beside_others_is_told_by_program() -> None:
-    """One program that is refused and one type that breaks are told, each with its reason."""
+    """One program that is refused and one type that fails are shown, each with its reason."""
     states = (
         state(),
         state(ImageType.AVRO, answered=None, failing=POLLED, error="the answer is no list"),

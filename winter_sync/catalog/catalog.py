@@ -28,7 +28,7 @@ _PATIENCE_SECONDS = 30.0
 
 
 class Catalog:
-    """The database of one mirror, by what it is asked for.
+    """The database of one mirror, in parts.
 
     Parameters
     ----------
@@ -45,19 +45,19 @@ class Catalog:
     Attributes
     ----------
     listings
-        What the archive lists: compared with, recorded, withdrawn.
+        The listings of the archive: compared, recorded, withdrawn.
     polls
         How the polls went.
     queue
-        What may be fetched now, and who is fetching it.
+        Products to fetch, and which session is fetching them.
     outcomes
-        What became of what was fetched.
+        The outcomes of fetching.
     files
-        What is in the tree.
+        The files of the tree.
     checks
-        What reading the files again found.
+        The results of checking files.
     views
-        What is counted and shown.
+        The mirror in numbers.
 
     Raises
     ------

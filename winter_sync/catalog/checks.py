@@ -1,4 +1,4 @@
-"""What reading the files again found: recorded, and what is damaged made wanted again."""
+"""The results of checking files: recorded, and damaged products wanted again."""
 
 from __future__ import annotations
 

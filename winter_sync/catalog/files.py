@@ -1,4 +1,4 @@
-"""What the catalog says is in the tree: held products, damaged ones, files that were kept aside."""
+"""The files of the tree by the catalog: held products, damaged ones, files kept aside."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the archive lists: compared with an answer, recorded, withdrawn."""
+"""The listings of the archive: compared with an answer, recorded, withdrawn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What became of products that were fetched: recorded, their leases ended."""
+"""The outcomes of fetching: recorded, and leases ended."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class Outcomes:
     def commit(
         self, outcomes: Sequence[Outcome], when_again: Callable[[int, Outcome], timedelta]
     ) -> tuple[Share, ...]:
-        """Record what became of claimed products, and end their leases, in one transaction.
+        """Record the outcomes of claimed products, and end their leases, in one transaction.
 
         `when_again` returns the wait before the next attempt from the number of attempts so far.
 
         Returns
         -------
         tuple of Share
-            What need not be fetched again after all, because a sample of it had not changed.
+            Products that need not be fetched again after all: a sample of them had not changed.
         """
         with self._connection.writing():
             for outcome in outcomes:
@@ -153,7 +153,7 @@ class Outcomes:
     """  # noqa: S608 - our own condition
 
     def _record_refusal(self, product: Product, sha256: str | None) -> None:
-        """Record since when it is this content that contradicts itself."""
+        """Record when this content, which contradicts itself, was first received."""
         if sha256 is not None:
             values = {"sha256": sha256, "now": self._connection.now(), **identity_values(product)}
             self._connection.execute(self._RECORD_REFUSAL, values)

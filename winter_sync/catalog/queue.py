@@ -1,4 +1,4 @@
-"""The queue: what may be fetched now or later, and which session is fetching it."""
+"""The queue: products to fetch now or later, and which session is fetching them."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ class Queue:
     """
 
     def release(self, candidates: Iterable[Candidate]) -> None:
-        """Give products back as they were claimed: nothing was learnt of them."""
+        """Release products unchanged: nothing was learnt about them."""
         with self._connection.writing():
             self._connection.execute_many(
                 self._RELEASE, (identity_values(candidate.product) for candidate in candidates)

@@ -39,7 +39,7 @@ class Rechecks:
         Returns
         -------
         tuple of Share
-            What need not be fetched again after all.
+            Products that need not be fetched again after all.
         """
         groups = {tuple(group_values(product).items()): product for product in products}
         found = (self._proceed(dict(group), product) for group, product in groups.items())

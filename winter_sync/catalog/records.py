@@ -94,7 +94,7 @@ class QueueCount:
     retried_at: str | None = None
     """When the first of the failed is retried: ISO 8601, UTC; empty for at once, None for none."""
     asked_at: str | None = None
-    """When the first of the missing is asked for again; likewise."""
+    """When the first of the missing is requested again; likewise."""
     damaged: int = 0
     """Downloaded, but the file was found missing or changed since."""
 
@@ -158,7 +158,7 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How many products of a state are not asked for yet, and when the first of them will be."""
+    """How many products of a state wait, and when the first of them may be fetched."""
 
     state: State
     products: int

@@ -1,4 +1,4 @@
-"""What is counted and shown: nights, programs, the queue, troubles, how far the mirror is."""
+"""The mirror in numbers: nights, programs, the queue, troubles, how complete it is."""
 
 from __future__ import annotations
 

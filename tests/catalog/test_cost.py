@@ -1,0 +1,105 @@
+"""What the catalog costs does not grow with its size."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import replace
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.catalogs import ALL, DIFF, OTHER, STACK, TODAY, candidates, poll, subject
+from support.makers import NIGHT, product
+
+from winter_sync.catalog.catalog import Catalog
+from winter_sync.core.queries import Query, Subject
+from winter_sync.core.traits import ImageType, Instrument
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.clock import Clock
+
+    from winter_sync.catalog.records import Scope
+    from winter_sync.core.products import Product
+
+
+def steps(catalog: Catalog, work: Any) -> int:  # noqa: ANN401 - any call without arguments
+    """Return how many thousand steps SQLite's machine makes for some work."""
+    counted = 0
+
+    def count() -> int:
+        nonlocal counted
+        counted += 1
+        return 0
+
+    catalog.connection.sqlite.set_progress_handler(count, 1000)
+    try:
+        work()
+    finally:
+        catalog.connection.sqlite.set_progress_handler(None, 0)
+    return counted
+
+
+EVERY_SUBJECT = tuple(
+    Subject(program, Instrument.WINTER, kind) for program in ALL.programs for kind in ImageType
+)
+
+
+@pytest.mark.parametrize(
+    "scope", [ALL, replace(ALL, subjects=EVERY_SUBJECT)], ids=["all", "subjects"]
+)
+@pytest.mark.parametrize("published", [False, True], ids=["all wanted", "few wanted"])
+def test_the_queue_does_not_cost_more_in_a_large_catalog(
+    tmp_path: Path, clock: Clock, scope: Scope, *, published: bool
+) -> None:
+    """Choosing what to fetch next takes about as many steps in a catalog eight times as large."""
+    costs = []
+    for nights in (5, 40):
+        with closing(Catalog(tmp_path / f"{nights}.sqlite3", clock)) as catalog:
+            poll(
+                catalog,
+                [product(n, night=NIGHT.plus(-d)) for d in range(nights) for n in range(100)],
+            )
+            if published:
+                catalog.connection.db.execute(
+                    "UPDATE products SET state = 'published', size = 1, published_at = ''"
+                    " WHERE savepath NOT LIKE '%00-000_stack.fits'"
+                )
+            costs.append(steps(catalog, lambda one=catalog: candidates(one, scope, 10)))
+    assert costs[1] <= 2 * costs[0]
+
+
+def test_a_whole_mirror_is_counted_from_an_index_alone(catalog: Catalog) -> None:
+    """Where all programs count, neither the products themselves nor their listings are read."""
+    poll(catalog, [STACK])
+    poll(catalog, [DIFF], program=OTHER)
+    asked: list[str] = []
+    catalog.connection.sqlite.set_trace_callback(asked.append)
+    counts = catalog.views.night_counts(ALL)
+    catalog.connection.sqlite.set_trace_callback(None)
+    assert len(counts) == 2
+    (counting,) = (sql for sql in asked if "AS size" in sql)
+    plan = [step["detail"] for step in catalog.connection.rows(f"EXPLAIN QUERY PLAN {counting}")]
+    assert plan == ["SCAN p USING COVERING INDEX products_by_night", "USE TEMP B-TREE FOR ORDER BY"]
+
+
+def test_a_poll_costs_by_its_rows_only(tmp_path: Path, clock: Clock) -> None:
+    """Recording and comparing a poll takes about as many steps in a catalog many times as large."""
+    costs = []
+    for nights in (5, 40):
+        with closing(Catalog(tmp_path / f"{nights}.sqlite3", clock)) as catalog:
+            poll(
+                catalog,
+                [product(n, night=NIGHT.plus(-d)) for d in range(nights) for n in range(100)],
+            )
+            newest = [product(n) for n in range(100)]
+            recent = Query(subject(), date(2024, 1, 30))
+
+            def work(one: Catalog = catalog, listed: list[Product] = newest) -> None:
+                one.listings.known([each.identity for each in listed])
+                assert len(one.listings.expected(recent, TODAY)) == len(listed)  # noqa: B023 - it is the same
+                poll(one, listed)
+
+            costs.append(steps(catalog, work))
+    assert costs[1] <= 2 * costs[0]
