@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Self
 
 from winter_sync.archive.circuit_breaker import CircuitBreaker, Closed, Opened
 from winter_sync.archive.download import Download
+from winter_sync.archive.error_words import TRY_LATER
 from winter_sync.archive.listing import Listing, read_listing
 from winter_sync.archive.queries import query_body, read_date
 from winter_sync.archive.requests import DEFAULT_TIMEOUTS, Json, Requests, Timeouts
 from winter_sync.archive.retries import Retries
 from winter_sync.archive.server_clock import ServerClock
-from winter_sync.archive.transport_errors import TRY_LATER
 from winter_sync.core import (
     REAL_TIME,
     BadAnswerError,

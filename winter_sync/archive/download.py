@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from winter_sync.archive.error_words import TRY_LATER
 from winter_sync.archive.responses import read_available
 from winter_sync.archive.throughput import Throughput
-from winter_sync.archive.transport_errors import TRY_LATER, Route
 from winter_sync.core import TransientError
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import aiohttp
 
     from winter_sync.archive.requests import Timeouts
+    from winter_sync.archive.route import Route
 
 _LONGEST_COUNT = 9
 

@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 
 from winter_sync import __version__
+from winter_sync.archive.error_words import TRY_LATER
 from winter_sync.archive.rate_limit import RateLimit
 from winter_sync.archive.responses import (
     TransportErrors,
@@ -25,7 +26,7 @@ from winter_sync.archive.responses import (
     status_error,
     time_limit,
 )
-from winter_sync.archive.transport_errors import TRY_LATER, Route
+from winter_sync.archive.route import Route
 from winter_sync.core import BadAnswerError, SilentError, escape_unprintable, redactor
 
 if TYPE_CHECKING:

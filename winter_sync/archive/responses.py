@@ -18,15 +18,14 @@ from typing import TYPE_CHECKING, Protocol
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
+from winter_sync.archive.connection_errors import proxy_wants_credentials
+from winter_sync.archive.error_words import TRY_LATER
 from winter_sync.archive.server_clock import http_date
 from winter_sync.archive.transport_errors import (
     LONGEST_HEADER,
     MOST_HEADERS,
-    TRY_LATER,
-    Route,
     explain_transport_error,
     moved,
-    proxy_wants_credentials,
     too_many_informational,
 )
 from winter_sync.core import (
@@ -45,6 +44,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from aiohttp.http import RawResponseMessage
+
+    from winter_sync.archive.route import Route
 
 _LARGEST_ANSWER = 16 * 1024 * 1024
 """Bytes; tens of thousands of rows. A window that has more is halved."""

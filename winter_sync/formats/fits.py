@@ -152,7 +152,7 @@ def check(reader: FileReader, *, extensions: int | None = None, sums: bool = Tru
 
     Parameters
     ----------
-    pieces
+    reader
         The file.
     extensions
         How many HDUs usually follow the primary one. With fewer the file is refused, unless
