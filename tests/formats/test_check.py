@@ -33,7 +33,8 @@ from winter_sync.formats.check import (
     check_file,
     unknown_suffix,
 )
-from winter_sync.formats.fits import MAX_HEADER_BLOCKS, FitsShape
+from winter_sync.formats.fits import FitsShape
+from winter_sync.formats.fits_headers import MAX_HEADER_BLOCKS
 from winter_sync.formats.gzip_stream import MAX_INFLATED
 
 if TYPE_CHECKING:

@@ -35,7 +35,7 @@ _SCHEMES = frozenset({"http", "https"})
 
 
 def explain_transport_error(error: BaseException, route: Route) -> WinterSyncError | None:  # noqa: PLR0911 - one a kind
-    """Return the error that says in words what aiohttp raised; None if it is another kind of error."""
+    """Return the error that says in words what aiohttp raised; None for any other error."""
     match error:
         case aiohttp.ClientHttpProxyError() if route.proxy is not None:
             return tunnel_refused(error.status, route.proxy, route)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
 from winter_sync.core import SUFFIXES, Fault, FileFormat
-from winter_sync.formats import avro, fits, gzip_stream
+from winter_sync.formats import avro, fits, fits_headers, gzip_stream
 from winter_sync.formats.avro import AvroShape
 from winter_sync.formats.fits import FitsShape
 from winter_sync.formats.gzip_stream import GzipReader
@@ -30,7 +30,7 @@ _HEAD = 512
 """Bytes looked at to recognise what came instead."""
 
 _BEGINNINGS = (
-    (fits.MAGIC, "FITS"),
+    (fits_headers.MAGIC, "FITS"),
     (avro.MAGIC, "Avro"),
     (b"PK\x03\x04", "a zip"),
     (b"PK\x05\x06", "an empty zip"),
@@ -105,7 +105,7 @@ def check_file(
     if name.endswith(_GZIP):
         return _judge_gzip(reader, extensions=extensions, sums=sums)
     if name.endswith(FileFormat.FITS.suffixes):
-        _refuse_foreign(reader, fits.MAGIC, "FITS")
+        _refuse_foreign(reader, fits_headers.MAGIC, "FITS")
         return fits.check(reader, extensions=extensions, sums=sums)
     if name.endswith(FileFormat.AVRO.suffixes):
         _refuse_foreign(reader, avro.MAGIC, "Avro")
@@ -118,7 +118,7 @@ def _judge_gzip(reader: FileReader, *, extensions: int | None, sums: bool) -> Fi
     """Judge FITS inside gzip: the whole stream first, and then what came out of it."""
     _refuse_foreign(reader, gzip_stream.MAGIC, "gzip")
     inside = GzipReader(reader)
-    _refuse_foreign(inside, fits.MAGIC, "FITS inside gzip")
+    _refuse_foreign(inside, fits_headers.MAGIC, "FITS inside gzip")
     shape = fits.check(inside, extensions=extensions, sums=sums)
     notes = inside.refuse_what_follows()
     return replace(shape, size=reader.size, notes=(*shape.notes, *notes))
