@@ -1,4 +1,4 @@
-"""What is shown to people: a console that writes control characters out instead of obeying them."""
+"""A console for people, which shows control characters instead of obeying them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Screen(Console):
     """A console for texts that others wrote.
 
-    Only its own cursor movements and colours reach a terminal. Square brackets and colons mean
-    nothing special, and no line is broken where its text has no end of line.
+    Only its own cursor movements and colours reach the terminal. Square brackets and colons have no
+    special meaning, and lines are broken only where the text has a line end.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class Screen(Console):
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
-        """Draw something, in pieces that have no control character but ends of lines."""
+        """Render in segments whose only control characters are line ends."""
         for segment in super().render(renderable, options):
             if segment.control or segment.text.isprintable():
                 yield segment

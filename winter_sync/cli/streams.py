@@ -1,6 +1,6 @@
-"""Standard output and error, whatever they are: closed, full, ASCII, a reader that has gone.
+"""Standard output and error, in any state: closed, full, ASCII, or with a reader that has gone.
 
-Output is never a reason for work to fail. What cannot be written is lost; whether that matters is
+Work never fails because of output. Output that cannot be written is lost; whether that matters is
 decided at the end, when the work is done.
 """
 
@@ -28,14 +28,14 @@ class Streams:
 
     def __init__(self) -> None:
         self.is_output_optional = False
-        """Whether the exit code stands for work, and not for what was to be printed."""
+        """Whether the exit code is about the work, and not about the output."""
         self._out = _Lenient(_OUT)
 
     def take_over(self) -> None:
         """Make `sys.stdout` and `sys.stderr` streams that take any text and never fail.
 
-        A descriptor that is closed is opened on nothing, or else the next file that is opened, such
-        as the catalog, would be what output is written to.
+        A closed descriptor is opened on nothing. Otherwise the next file to be opened, such as the
+        catalog, would take its number, and output would be written into it.
         """
         for descriptor in (_IN, _OUT, _ERR):
             _open_if_closed(descriptor)
@@ -43,10 +43,10 @@ class Streams:
         sys.stderr = _text(_Lenient(_ERR), sys.stderr)
 
     def exit_code(self, code: int) -> int:
-        """Return what to exit with, given the code of the work; say so if output was lost.
+        """Return the exit code, given that of the work; report output that was lost.
 
-        A reader that closed its end had enough: that is no fault. Otherwise a command whose only
-        work is its output has failed if that could not be written.
+        A reader that closed its end had seen enough: that is not an error. Otherwise a command
+        whose only work is its output has failed if that could not be written.
         """
         sys.stdout.flush()
         lost = self._out.lost
@@ -59,27 +59,27 @@ class Streams:
 
 
 class _Lenient(io.RawIOBase):
-    """A descriptor to write to, whose failures are kept for later.
+    """A descriptor to write to; errors are kept for later.
 
     Parameters
     ----------
     descriptor
-        Stays open when this is closed.
+        Remains open when this object is closed.
     """
 
     def __init__(self, descriptor: int) -> None:
         super().__init__()
         self.lost: OSError | None = None
-        """The first failure."""
+        """The first error."""
         self._descriptor = descriptor
 
     def write(self, data: ReadableBuffer) -> int:
-        """Write some of the data; what cannot be written counts as written."""
+        """Write some of the data; data that cannot be written count as written."""
         while True:
             try:
                 return os.write(self._descriptor, data)
             except BlockingIOError:
-                # Whoever shares it made it non-blocking; ssh and Node.js are known for that.
+                # A process that shares it made it non-blocking, as ssh and Node.js do.
                 select.select([], [self._descriptor], [])
             except OSError as failed:
                 self.lost = self.lost or failed
@@ -96,9 +96,9 @@ class _Lenient(io.RawIOBase):
 
 
 def _open_if_closed(descriptor: int) -> None:
-    """Open a closed standard descriptor so that writing to it fails, as it did when it was closed.
+    """Open a closed standard descriptor so that writing to it fails, as if it were closed.
 
-    The lower ones must be open already: the system gives the lowest that is free.
+    The lower ones must be open already: the system returns the lowest free number.
     """
     try:
         os.fstat(descriptor)
@@ -108,7 +108,7 @@ def _open_if_closed(descriptor: int) -> None:
 
 
 def _text(raw: _Lenient, known: TextIO | None) -> TextIO:
-    """Return a text stream; what its encoding does not have is written as an escape."""
+    """Return a text stream; characters that its encoding lacks are written as escapes."""
     is_prompt = raw.fileno() == _ERR or raw.isatty()
     return io.TextIOWrapper(
         io.BufferedWriter(raw),

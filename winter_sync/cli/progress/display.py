@@ -48,7 +48,7 @@ class Progress(Protocol):
 
 
 class ProgressView:
-    """Draws a few lines that are gone at the end; what is logged meanwhile stands above them.
+    """Draws a few lines that are erased at the end; log lines appear above them.
 
     The first line is the whole: products done of those wanted, bytes, rate, time left. Below are
     the nights and types under way, then the latest reasons of failures.
