@@ -279,7 +279,7 @@ async def _open_catalog(
 async def _reopened(
     catalog: CatalogThread, path: Path, tree: Tree, roots: KnownRoots, *, new_root: bool
 ) -> CatalogThread:
-    """Make sure that a catalog that was there belongs to the root; gives it back."""
+    """Return an existing catalog, once it is sure that it belongs to the root."""
     known = await catalog(Catalog.mirror_name)
     if known is not None and new_root and tree.name is None:
         await _want_what_is_gone(catalog, tree)

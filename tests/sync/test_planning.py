@@ -45,26 +45,26 @@ def product(
     image_type: ImageType = ImageType.STACK,
     instrument: Instrument = Instrument.WINTER,
 ) -> Product:
-    """Give a product; the name may have directories."""
+    """Return a product; the name may have directories."""
     return Product(instrument, f"/{NIGHT}/{name}", image_type, NIGHT)
 
 
 def row(of: Product, marks: Marks = OLD, program: str = PROGRAM) -> Row:
-    """Give the listing of a product with these marks."""
+    """Return the listing of a product with these marks."""
     return Row(of, program, lastmodified=marks.lastmodified, pipeversion=marks.pipeversion)
 
 
 def known(
     of: Product, state: State = State.PUBLISHED, marks: Marks = OLD, *, withdrawn: bool = False
 ) -> KnownProduct:
-    """Give what the catalog knows of a product."""
+    """Return what the catalog knows of a product."""
     return KnownProduct(of, state, marks, withdrawn=withdrawn)
 
 
 def candidate(
     of: Product, *, program: str = PROGRAM, attempts: int = 0, size: int = 10_000_000
 ) -> Candidate:
-    """Give a product that may be fetched."""
+    """Return a product that may be fetched."""
     return Candidate(of, program, of.savepath, attempts, OLD, size)
 
 
@@ -178,12 +178,12 @@ spans = st.builds(Span, days, st.none() | any_day)
 
 
 def covered(queries: tuple[Query, ...], today: date) -> list[date]:
-    """Give every date that questions ask for."""
+    """Return every date that queries ask for."""
     return sorted({day for query in queries for day in dates(query.start, query.end or today)})
 
 
 def dates(first: date, last: date) -> list[date]:
-    """Give all dates from the first to the last."""
+    """Return all dates from the first to the last."""
     return [first + timedelta(n) for n in range((last - first).days + 1)]
 
 
@@ -621,7 +621,7 @@ class MirrorLife(RuleBasedStateMachine):
         assert not listed & set(found.withdrawn)
 
     def candidates(self) -> list[Candidate]:
-        """Give what may be fetched now, as the catalog orders it."""
+        """Return what may be fetched now, as the catalog orders it."""
         due = [
             candidate(one, program=min(self.listed_under(one)), attempts=kept.attempts)
             for one, kept in self.kept.items()
@@ -632,7 +632,7 @@ class MirrorLife(RuleBasedStateMachine):
         return sorted(due, key=lambda one: (one.attempts, one.product.savepath))
 
     def listed_under(self, one: Product) -> list[str]:
-        """Give the programs that list a product, as far as the mirror knows."""
+        """Return the programs that list a product, as far as the mirror knows."""
         return [program for program, listed in self.listings if listed == one]
 
     @precondition(lambda self: self.candidates())

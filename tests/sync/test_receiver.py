@@ -53,7 +53,7 @@ ENDS = 22
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Tree:
-    """Give a prepared tree."""
+    """Return a prepared tree."""
     tree = Tree(tmp_path / "winter", free_space=lambda _: 1_000_000_000)
     tree.prepare("mirror")
     return tree
@@ -61,7 +61,7 @@ def tree(tmp_path: Path) -> Tree:
 
 @pytest.fixture
 def session(tree: Tree) -> Iterator[Session]:
-    """Give a session of work in the tree; everything it set aside is given back at its end."""
+    """Return a session of work in the tree; everything it set aside is given back at its end."""
     before = tree.space.free()
     with tree.session("session") as session:
         yield session
@@ -73,7 +73,7 @@ def session(tree: Tree) -> Iterator[Session]:
 def intake(
     session: Session, *candidates: Candidate, keep: bool = True, limits: Limits | None = None
 ) -> Iterator[Receiver]:
-    """Give the intake of a batch."""
+    """Return the receiver of a batch."""
     with Receiver(batch(*candidates), session, keep=keep, limits=limits or Limits()) as intake:
         yield intake
 
@@ -87,7 +87,7 @@ def take(session: Session, archive: bytes, *candidates: Candidate, keep: bool = 
 
 
 def published(tree: Tree) -> dict[str, bytes]:
-    """Give the content of every file in the tree that is not ours."""
+    """Return the content of every file in the tree that is not ours."""
     return {
         str(path.relative_to(tree.root)): path.read_bytes()
         for path in tree.root.rglob("*")
@@ -96,7 +96,7 @@ def published(tree: Tree) -> dict[str, bytes]:
 
 
 def revisions(tree: Tree) -> list[bytes]:
-    """Give the contents of all older revisions."""
+    """Return the contents of all older revisions."""
     kept = sorted((tree.own_directory / "revisions").rglob("*"))
     return [path.read_bytes() for path in kept if path.is_file()]
 
@@ -276,7 +276,7 @@ def test_members_are_bounded_by_what_was_asked_for(tree: Tree, session: Session)
 
 
 def written_to(session: Session, archive: bytes, *candidates: Candidate) -> tuple[int, str]:
-    """Give how many bytes an archive had written to the disk, and with what it was given up."""
+    """Return how many bytes an archive had written to the disk, and why it was abandoned."""
     before = written_by_us()
     told = ""
     with intake(session, *candidates) as taking:
@@ -292,7 +292,7 @@ def written_to(session: Session, archive: bytes, *candidates: Candidate) -> tupl
 
 
 def written_by_us() -> int:
-    """Give how many bytes this process has written so far, to any file."""
+    """Return how many bytes this process has written so far, to any file."""
     counters = Path("/proc/self/io").read_text().split()
     return int(counters[counters.index("wchar:") + 1])
 

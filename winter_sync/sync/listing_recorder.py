@@ -198,7 +198,7 @@ class ListingRecorder:
     def _place(
         self, rows: Iterable[Row], listing: Listing
     ) -> tuple[list[tuple[Row, str]], tuple[str, ...], int]:
-        """Give each row its path, and leave out one that can have none or that nothing can check.
+        """Find the path of each row; leave out a row that can have none or that nothing can check.
 
         Returns
         -------
