@@ -12,12 +12,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 
 from winter_sync import __version__
+from winter_sync.archive.connections import TransportErrors, open_session
 from winter_sync.archive.error_words import TRY_LATER
 from winter_sync.archive.rate_limit import RateLimit
 from winter_sync.archive.responses import (
-    TransportErrors,
     basic_authorization,
-    open_session,
     proxy_authorization,
     read_available,
     read_beginning,

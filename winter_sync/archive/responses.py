@@ -8,25 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import ssl
 import zlib
 from contextlib import asynccontextmanager, suppress
-from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 
-import aiohttp
-from aiohttp.client_proto import ResponseHandler
-
 from winter_sync.archive.connection_errors import proxy_wants_credentials
+from winter_sync.archive.connections import TransportErrors
 from winter_sync.archive.error_words import TRY_LATER
 from winter_sync.archive.server_clock import http_date
 from winter_sync.archive.transport_errors import (
-    LONGEST_HEADER,
-    MOST_HEADERS,
-    explain_transport_error,
     moved,
-    too_many_informational,
 )
 from winter_sync.core import (
     BadAnswerError,
@@ -43,7 +35,7 @@ from winter_sync.core import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from aiohttp.http import RawResponseMessage
+    import aiohttp
 
     from winter_sync.archive.route import Route
 
@@ -54,70 +46,9 @@ _MOST_VALUES = 800_000
 bytes it was sent in. A listing with as many rows as are taken has half a million."""
 _UNWELL = frozenset({408, 425, 429, 500, 502, 503, 504})
 _MOVED = frozenset({301, 302, 303, 307, 308})
-_MOST_INFORMATIONAL = 16
-"""Answers like `100 Continue` before the one that counts; each costs us time, and none says
-anything."""
-_READ_BUFFER = 512 * 1024
 _PLAIN = frozenset({"", "identity"})
 _GZIP = 16 + zlib.MAX_WBITS
 """What zlib calls the format of a gzip file."""
-
-
-class _Handler(ResponseHandler):
-    """A connection on which a server cannot announce an answer for ever."""
-
-    informational = 0
-
-    async def read(self) -> tuple[RawResponseMessage, aiohttp.StreamReader]:
-        message, payload = await super().read()
-        is_informational = HTTPStatus.CONTINUE <= message.code < HTTPStatus.OK
-        self.informational = self.informational + 1 if is_informational else 0
-        if self.informational > _MOST_INFORMATIONAL:
-            raise _TooManyInformationalError
-        return message, payload
-
-
-class _TooManyInformationalError(aiohttp.ClientError):
-    """Raised below aiohttp, which closes the connection; `TransportErrors` explains it."""
-
-
-class _Connector(aiohttp.TCPConnector):
-    """Makes connections of our own kind, a new one for each request.
-
-    What a server sends on a connection that nobody reads from would be kept without bound, and
-    taken for the answer to the next request.
-    """
-
-    def __init__(self, limit: int, tls: ssl.SSLContext | None) -> None:
-        super().__init__(limit=limit, ssl=tls or True, force_close=True)
-        self._factory = partial(_Handler, loop=self._loop)  # type: ignore[assignment] # partial is invariant
-
-
-def open_session(route: Route, connections: int, user_agent: str) -> aiohttp.ClientSession:
-    """Open a session that follows no redirect, keeps no cookie and decodes nothing by itself.
-
-    It goes by no proxy but the route's, and takes the authorities of certificates from where
-    OpenSSL finds them (`SSL_CERT_FILE`, `SSL_CERT_DIR`) now.
-    """
-    proxy = route.proxy
-    needs_tls = route.is_tls or (proxy is not None and proxy.address.startswith("https:"))
-    session = aiohttp.ClientSession(
-        connector=_Connector(connections, ssl.create_default_context() if needs_tls else None),
-        timeout=aiohttp.ClientTimeout(total=None, sock_read=None, sock_connect=route.connect),
-        headers={"User-Agent": user_agent},
-        proxy=None if proxy is None else proxy.address,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,
-        read_bufsize=_READ_BUFFER,
-        max_line_size=LONGEST_HEADER,
-        max_field_size=LONGEST_HEADER,
-        max_headers=MOST_HEADERS,
-        trust_env=False,
-    )
-    # aiohttp would send each request that breaks a second time, beside our spacing and counting;
-    # it means connections that went stale unused, and we keep none.
-    session._retry_connection = False  # noqa: SLF001 - there is no parameter for it
-    return session
 
 
 def basic_authorization(user: str, password: str) -> str:
@@ -243,30 +174,6 @@ def refuse_encoding(response: aiohttp.ClientResponse) -> None:
 
 def _encoding(response: aiohttp.ClientResponse) -> str:
     return ", ".join(response.headers.getall("Content-Encoding", ())).strip().lower()
-
-
-class TransportErrors:
-    """Turns what aiohttp raises into our errors, leaving its text, and so any secret, behind."""
-
-    def __init__(self, route: Route) -> None:
-        self._route = route
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if error is None or isinstance(error, WinterSyncError):
-            return
-        if isinstance(error, _TooManyInformationalError):
-            said: WinterSyncError | None = too_many_informational(self._route, _MOST_INFORMATIONAL)
-        else:
-            said = explain_transport_error(error, self._route)
-        if said is None:
-            return
-        try:
-            raise said from None
-        finally:
-            said.__context__ = None
 
 
 def _too_much(limit: str) -> BadAnswerError:

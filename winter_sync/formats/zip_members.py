@@ -13,25 +13,27 @@ from typing import TYPE_CHECKING
 
 from isal import igzip_lib, isal_zlib
 
+from winter_sync.formats.zip_descriptors import (
+    begun_signature,
+    contradiction,
+    fitting_descriptor,
+    read_descriptor,
+    right_sized,
+)
 from winter_sync.formats.zip_records import (
     DEFLATED,
     DESCRIPTOR,
-    DESCRIPTOR_FORMS,
     ENCRYPTED,
-    LOCAL,
     LOCAL_FIELDS,
     LONGEST_FORM,
-    RECORDS,
     SIGNED_FORMS,
     STORED,
     UTF8_NAME,
-    DescriptorForm,
     Member,
     zip64_sizes,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
 
     from winter_sync.formats.zip_buffer import Buffer
 
@@ -170,7 +172,7 @@ class MemberReader:
         yield from self._buffer.skip(member.packed - member.got_packed)
         member.got_packed = member.packed
         if member.has_descriptor:
-            yield from self._descriptor(member)
+            yield from read_descriptor(self._buffer, member)
 
     def _content(self, member: Member) -> Verdict:
         """Read what can be read and give the verdict."""
@@ -185,7 +187,7 @@ class MemberReader:
             yield from self._pass_over(member, str(bad))
             return str(bad)
         if member.has_descriptor:
-            return (yield from self._descriptor(member))
+            return (yield from read_descriptor(self._buffer, member))
         return member.verdict(member.crc, member.packed, member.size)
 
     # --- stored members ------------------------------------------------------------------------
@@ -211,10 +213,10 @@ class MemberReader:
             if self._buffer.left < len(DESCRIPTOR):
                 yield None
                 continue
-            if (yield from self._fitting_descriptor(member, SIGNED_FORMS)):
+            if (yield from fitting_descriptor(self._buffer, member, SIGNED_FORMS)):
                 return None
-            fault = yield from self._contradiction(
-                member, self._right_sized(member, self._buffer.at)
+            fault = yield from contradiction(
+                self._buffer, member, right_sized(self._buffer, member, self._buffer.at)
             )
             if fault is not None:
                 return fault
@@ -228,29 +230,17 @@ class MemberReader:
         """
         at = self._buffer.pending.find(DESCRIPTOR, self._buffer.at)
         while 0 <= at <= len(self._buffer.pending) - LONGEST_FORM:
-            if self._right_sized(member, at):
+            if right_sized(self._buffer, member, at):
                 return at
             self._count_lookalike(member)
             at = self._buffer.pending.find(DESCRIPTOR, at + len(DESCRIPTOR))
-        return at if at >= 0 else len(self._buffer.pending) - self._begun_signature()
+        return at if at >= 0 else len(self._buffer.pending) - begun_signature(self._buffer)
 
     def _count_lookalike(self, member: Member) -> None:
         """Stop at data that were made to look like the end of a member again and again."""
         self._lookalikes += 1
         if self._lookalikes > _MAX_LOOKALIKES:
             raise self._buffer.damaged(f"the end of member {member.name!r} cannot be found")
-
-    def _right_sized(self, member: Member, at: int) -> list[DescriptorForm]:
-        """Return the signed forms in which a descriptor here would have the right sizes."""
-        size = member.got_size + at - self._buffer.at
-        return [
-            form for form in SIGNED_FORMS if form.read(self._buffer.pending, at)[1:] == (size, size)
-        ]
-
-    def _begun_signature(self) -> int:
-        """Return how many bytes at the end of what is here may begin a descriptor."""
-        lengths = range(min(self._buffer.left, len(DESCRIPTOR) - 1), 0, -1)
-        return next((n for n in lengths if self._buffer.pending.endswith(DESCRIPTOR[:n])), 0)
 
     def _advance(self, member: Member, count: int) -> memoryview:
         """Hand out the next stored bytes without copying them."""
@@ -311,50 +301,3 @@ class MemberReader:
             )
         member.got_size = size
         member.got_crc = isal_zlib.crc32(data, member.got_crc)
-
-    # --- data descriptors ----------------------------------------------------------------------
-
-    def _descriptor(self, member: Member) -> Generator[None, None, str | None]:
-        """Read the descriptor behind a member and give its verdict."""
-        if (yield from self._fitting_descriptor(member, DESCRIPTOR_FORMS)):
-            return None
-        fault = yield from self._contradiction(member, DESCRIPTOR_FORMS)
-        if fault is None:
-            raise self._buffer.damaged(f"no descriptor follows member {member.name!r}")
-        return fault
-
-    def _fitting_descriptor(
-        self, member: Member, forms: tuple[DescriptorForm, ...]
-    ) -> Generator[None, None, bool]:
-        """Step over the descriptor that agrees with what came, if one stands here.
-
-        A form is judged once its own bytes are here, so that the last whole member of a truncated
-        archive counts. Zeros prove little, so an empty member needs a record behind it as well.
-        """
-        for form in forms:
-            yield from self._buffer.wait_for(form.size + (0 if member.got_size else len(LOCAL)))
-            promised, end = (
-                form.read(self._buffer.pending, self._buffer.at),
-                self._buffer.at + form.size,
-            )
-            certain = member.got_size > 0 or self._buffer.pending.startswith(RECORDS, end)
-            if certain and self._stands_here(form) and member.verdict(*promised) is None:
-                self._buffer.at = end
-                return True
-        return False
-
-    def _contradiction(
-        self, member: Member, forms: Iterable[DescriptorForm]
-    ) -> Generator[None, None, str | None]:
-        """Step over a descriptor that does not agree, known by what follows; say what is wrong."""
-        yield from self._buffer.wait_for(LONGEST_FORM + len(LOCAL))
-        for form in forms:
-            end = self._buffer.at + form.size
-            if self._stands_here(form) and self._buffer.pending.startswith(RECORDS, end):
-                promised = form.read(self._buffer.pending, self._buffer.at)
-                self._buffer.at = end
-                return member.verdict(*promised)
-        return None
-
-    def _stands_here(self, form: DescriptorForm) -> bool:
-        return self._buffer.pending.startswith(form.signature, self._buffer.at)
