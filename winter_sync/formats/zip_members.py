@@ -34,7 +34,6 @@ from winter_sync.formats.zip_records import (
 )
 
 if TYPE_CHECKING:
-
     from winter_sync.formats.zip_buffer import Buffer
 
 _InflateError: type[Exception] = igzip_lib.error  # type: ignore[assignment] # the stub is wrong
