@@ -7,11 +7,11 @@ import math
 import re
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from winter_sync.core import Cone, ImageType, Instrument, Rectangle, Region, Target
 from winter_sync.simulator.http.errors import Problem, missing, problem, unprocessable
+from winter_sync.simulator.http.fields import FieldReader, choice_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 MAX_TARGET_LENGTH = 30
 MAX_RADIUS = 90.0
 DEFAULT_SPAN = timedelta(days=30)
-DEFAULT_IMAGE_TYPE = ImageType.STACK
-
-_Word = TypeVar("_Word", bound=StrEnum)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +99,12 @@ def read_parameters(
     instrument: Instrument | None = Instrument.WINTER
     if "instrument" in query:
         place = ("query", "instrument")
-        instrument = _choice(Instrument, query["instrument"], place, problems)
+        instrument = choice_of(Instrument, query["instrument"], place, problems)
     image_type = None
     if with_type and "image_type" not in query:
         problems.append(missing(("query", "image_type"), None))
     elif with_type:
-        image_type = _choice(ImageType, query["image_type"], ("query", "image_type"), problems)
+        image_type = choice_of(ImageType, query["image_type"], ("query", "image_type"), problems)
     if problems or instrument is None:
         return None, problems
     names = query["program_name"], query["program_api_key"]
@@ -119,7 +116,7 @@ def read_queries(body: object, today: date) -> tuple[list[Asked], list[Problem]]
     entries, problems = _entries(body)
     asked = []
     for index, entry in enumerate(entries):
-        reader = _Reader(entry, ("body", index))
+        reader = FieldReader(entry, ("body", index))
         query = _read_query(reader, today)
         problems += reader.problems
         if query is not None and not reader.problems:
@@ -132,13 +129,13 @@ def read_paths(body: object) -> tuple[list[str], list[Problem]]:
     entries, problems = _entries(body)
     paths = []
     for index, entry in enumerate(entries):
-        reader = _Reader(entry, ("body", index))
+        reader = FieldReader(entry, ("body", index))
         paths.append(reader.text("path", shortest=1) or "")
         problems += reader.problems
     return paths, problems
 
 
-def _read_query(reader: _Reader, today: date) -> Asked | None:
+def _read_query(reader: FieldReader, today: date) -> Asked | None:
     program = reader.text("program_name", shortest=1)
     start = reader.whole("start_date", _number(today - DEFAULT_SPAN))
     end = reader.whole("end_date", _number(today))
@@ -163,7 +160,7 @@ def _wrong_dates(start: int, end: int, today: int) -> str | None:
     return None
 
 
-def _read_region(reader: _Reader) -> tuple[Region | None, bool]:
+def _read_region(reader: FieldReader) -> tuple[Region | None, bool]:
     given = reader.entry.keys()
     if "target_name" in given:
         if reader.entry["target_name"] is None:
@@ -179,7 +176,7 @@ def _read_region(reader: _Reader) -> tuple[Region | None, bool]:
     return None, False
 
 
-def _read_rectangle(reader: _Reader) -> Rectangle:
+def _read_rectangle(reader: FieldReader) -> Rectangle:
     box = Rectangle(
         reader.number("ra_min", 0.0, 360.0),
         reader.number("ra_max", 0.0, 360.0),
@@ -217,118 +214,6 @@ def _entries(body: object) -> tuple[list[Any], list[Problem]]:
         ctx = {"field_type": "List", "min_length": 1, "actual_length": 0}
         return [], [problem("too_short", ("body",), words, body, **ctx)]
     return body, []
-
-
-class _Reader:
-    """Reads the fields of one JSON object, collecting what is wrong with them."""
-
-    def __init__(self, entry: object, loc: Location) -> None:
-        self.entry: dict[str, Any] = entry if isinstance(entry, dict) else {}
-        self.problems: list[Problem] = []
-        self._loc = loc
-        self._readable = isinstance(entry, dict)
-        if not self._readable:
-            words = "Input should be a valid dictionary or object to extract fields from"
-            self.problems.append(problem("model_attributes_type", loc, words, entry))
-
-    def refuse(self, words: str) -> None:
-        """Refuse the object as a whole."""
-        told = f"Value error, {words}"
-        self.problems.append(problem("value_error", self._loc, told, self.entry, error={}))
-
-    def text(self, name: str, *, shortest: int = 0, longest: int | None = None) -> str | None:
-        """Read a text that must be there."""
-        if not self._given(name):
-            return None
-        value = self.entry[name]
-        if not isinstance(value, str):
-            self._wrong(name, "string_type", "Input should be a valid string")
-        elif len(value) < shortest:
-            words = f"String should have at least {shortest} character"
-            self._wrong(name, "string_too_short", words, min_length=shortest)
-        elif longest is not None and len(value) > longest:
-            words = f"String should have at most {longest} characters"
-            self._wrong(name, "string_too_long", words, max_length=longest)
-        else:
-            return value
-        return None
-
-    def whole(self, name: str, default: int) -> int:
-        """Read a whole number: digits in a text and 5.0 pass for one, as in pydantic."""
-        value = self.entry.get(name, default)
-        if isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d+\s*", value, re.ASCII):
-            return int(value)
-        if isinstance(value, int) and not isinstance(value, bool):
-            return value
-        if isinstance(value, float) and value.is_integer():
-            return int(value)
-        kind, words = "int_type", "Input should be a valid integer"
-        if isinstance(value, str):
-            kind, words = "int_parsing", f"{words}, unable to parse string as an integer"
-        elif isinstance(value, float):
-            kind, words = "int_from_float", f"{words}, got a number with a fractional part"
-        self._wrong(name, kind, words)
-        return default
-
-    def number(self, name: str, low: float, high: float, default: float | None = None) -> float:
-        """Read a number within limits (both allowed)."""
-        if name not in self.entry and default is not None:
-            return default
-        if not self._given(name):
-            return math.nan
-        value = _as_float(self.entry[name])
-        if value is None:
-            self._wrong(name, "float_type", "Input should be a valid number")
-        elif not value >= low:
-            words = f"Input should be greater than or equal to {low:g}"
-            self._wrong(name, "greater_than_equal", words, ge=low)
-        elif not value <= high:
-            words = f"Input should be less than or equal to {high:g}"
-            self._wrong(name, "less_than_equal", words, le=high)
-        else:
-            return value
-        return math.nan
-
-    def image_type(self) -> ImageType:
-        """Read the image type; older clients call it `kind`."""
-        name = "image_type" if "image_type" in self.entry else "kind"
-        if name not in self.entry:
-            return DEFAULT_IMAGE_TYPE
-        loc = (*self._loc, name)
-        return _choice(ImageType, self.entry[name], loc, self.problems) or DEFAULT_IMAGE_TYPE
-
-    def _given(self, name: str) -> bool:
-        if name in self.entry:
-            return True
-        if self._readable:
-            self.problems.append(missing((*self._loc, name), self.entry))
-        return False
-
-    def _wrong(self, name: str, kind: str, words: str, **ctx: object) -> None:
-        given = self.entry.get(name)
-        self.problems.append(problem(kind, (*self._loc, name), words, given, **ctx))
-
-
-def _choice(
-    words: type[_Word], value: object, loc: Location, problems: list[Problem]
-) -> _Word | None:
-    if isinstance(value, str) and value in list(words):
-        return words(value)
-    quoted = [f"'{word}'" for word in words]
-    expected = f"{', '.join(quoted[:-1])} or {quoted[-1]}"
-    told = f"Input should be {expected}"
-    problems.append(problem("literal_error", loc, told, value, expected=expected))
-    return None
-
-
-def _as_float(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        number = float(value)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
 
 
 def _number(day: date) -> int:

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import json
 from contextlib import aclosing
 from dataclasses import replace
 from email.utils import format_datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from aiohttp import web
 
-from winter_sync.simulator.faults.hooks import Answer, Call, Faults, GoneAway, Reset
-from winter_sync.simulator.http.control import control_routes
-from winter_sync.simulator.http.errors import (
-    BAD_PROGRAM,
-    BAD_USER,
-    FOREIGN_PROGRAM,
-    NO_CREDENTIALS,
-    Refusal,
-    unauthorised,
-    unprocessable,
+from winter_sync.simulator.faults.hooks import Call, Faults, GoneAway, Reset
+from winter_sync.simulator.http.authorisation import (
+    authenticate,
+    authorise,
+    check_same_program,
 )
+from winter_sync.simulator.http.control import control_routes
 from winter_sync.simulator.http.request_log import RequestRecord, Trace
 from winter_sync.simulator.http.requests import (
     Asked,
@@ -34,6 +28,7 @@ from winter_sync.simulator.http.requests import (
     read_paths,
     read_queries,
 )
+from winter_sync.simulator.http.responses import cut, instead_of_answer, json_response, refusing
 from winter_sync.simulator.observatory.observatory import Observatory
 from winter_sync.simulator.packing.downloads import file_chunks, members_of, spooled, zip_chunks
 from winter_sync.simulator.packing.member_store import MemberStore
@@ -45,7 +40,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from winter_sync.core import ImageType
-    from winter_sync.simulator.observatory.accounts import Account, ProgramRecord
     from winter_sync.simulator.observatory.observatory import Entry
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -182,7 +176,7 @@ class Simulator:
     async def _surround(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Answer or refuse a call, after the faults have looked at it, and record it."""
         if request.path.startswith(CONTROL_PREFIX):
-            return await _refusing(request, handler)
+            return await refusing(request, handler)
         trace = request[_TRACE] = self._trace(request)
         call = request[_CALL] = _call(request, trace)
         try:
@@ -190,7 +184,7 @@ class Simulator:
         except (Reset, ConnectionError) as broken:
             if isinstance(broken, GoneAway):
                 self._go_away(broken.wait)
-            return _cut(request)
+            return cut(request)
         except Exception:
             trace.status = HTTPStatus.INTERNAL_SERVER_ERROR
             raise
@@ -204,10 +198,10 @@ class Simulator:
         self, request: web.Request, call: Call, handler: Handler
     ) -> web.StreamResponse:
         if (answer := await self.faults.before(call)) is not None:
-            return _instead(answer)
+            return instead_of_answer(answer)
         if self._delay:
             await self._sleep(self._delay)
-        return await _refusing(request, handler)
+        return await refusing(request, handler)
 
     def _trace(self, request: web.Request) -> Trace:
         self._calls += 1
@@ -216,24 +210,26 @@ class Simulator:
         return Trace(self._calls, request.method, request.path, agent, now)
 
     async def _ping(self, _: web.Request) -> web.StreamResponse:
-        return _json({"msg": "pong"})
+        return json_response({"msg": "pong"})
 
     async def _version(self, _: web.Request) -> web.StreamResponse:
-        return _json({"msg": "Minimum supported version of winterapi", "body": LOWEST_CLIENT})
+        return json_response(
+            {"msg": "Minimum supported version of winterapi", "body": LOWEST_CLIENT}
+        )
 
     async def _validate_user(self, request: web.Request) -> web.StreamResponse:
-        account = self._account(request)
-        return _json({"msg": "User credentials validated!", "body": account.user})
+        account = authenticate(self.observatory.accounts, request)
+        return json_response({"msg": "User credentials validated!", "body": account.user})
 
     async def _validate_program(self, request: web.Request) -> web.StreamResponse:
-        record, _ = self._authorise(request, [])
-        return _json({"msg": "Program credentials validated!", "body": record.body()})
+        record, _ = authorise(self.observatory.accounts, request, [])
+        return json_response({"msg": "Program credentials validated!", "body": record.body()})
 
     async def _query(self, request: web.Request) -> web.StreamResponse:
         body = read_body(await request.read(), request.headers.get("Content-Type"))
         queries, problems = read_queries(body, self.observatory.clock.now().date())
-        _, parameters = self._authorise(request, problems)
-        _same_program(queries, parameters)
+        _, parameters = authorise(self.observatory.accounts, request, problems)
+        check_same_program(queries, parameters)
         rows = await asyncio.to_thread(self._rows, queries, parameters)
         request[_TRACE].count = len(rows)
         message = f"Request passed validation! Found {len(rows)} images."
@@ -254,10 +250,10 @@ class Simulator:
     async def _download(self, request: web.Request) -> web.StreamResponse:
         body = read_body(await request.read(), request.headers.get("Content-Type"))
         paths, problems = read_paths(body)
-        _, parameters = self._authorise(request, problems, with_type=True)
+        _, parameters = authorise(self.observatory.accounts, request, problems, with_type=True)
         call = replace(request[_CALL], savepaths=tuple(paths))
         if (answer := await self.faults.before_zip(call)) is not None:
-            return _instead(answer)
+            return instead_of_answer(answer)
         meant = [self.faults.savepath(call, path) for path in paths]
         found = [self._available(parameters, path) for path in meant]
         entries = [entry for entry in found if entry is not None]
@@ -307,65 +303,6 @@ class Simulator:
                 request[_TRACE].sent += len(chunk)
         await response.write_eof()
 
-    def _account(self, request: web.Request) -> Account:
-        user, password = _basic(request.headers.get("Authorization"))
-        account = self.observatory.accounts.user(user, password)
-        if account is None:
-            raise unauthorised(BAD_USER)
-        return account
-
-    def _authorise(
-        self, request: web.Request, problems: list[Any], *, with_type: bool = False
-    ) -> tuple[ProgramRecord, Parameters]:
-        """Check in FastAPI's order: the user, what is missing, the program, the rest."""
-        account = self._account(request)
-        parameters, wrong = read_parameters(request.query, with_type=with_type)
-        if parameters is None:
-            raise unprocessable([*wrong, *problems])
-        record = self.observatory.accounts.program(parameters.program, parameters.api_key)
-        if record is None:
-            raise unauthorised(BAD_PROGRAM)
-        if not account.may_read(record.name):
-            raise unauthorised(FOREIGN_PROGRAM)
-        if problems:
-            raise unprocessable(problems)
-        return record, parameters
-
-
-async def _refusing(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer, or refuse with a `detail` as FastAPI does."""
-    try:
-        return await handler(request)
-    except Refusal as refusal:
-        return _json({"detail": refusal.detail}, refusal.status, dict(refusal.headers))
-    except web.HTTPMethodNotAllowed as error:
-        allowed = {"Allow": ", ".join(sorted(error.allowed_methods))}
-        return _json({"detail": "Method Not Allowed"}, error.status, allowed)
-    except web.HTTPClientError as error:
-        return _json({"detail": HTTPStatus(error.status).phrase}, error.status)
-
-
-def _json(
-    body: object, status: int = 200, headers: dict[str, str] | None = None
-) -> web.StreamResponse:
-    return web.json_response(body, status=status, headers=headers)
-
-
-def _instead(answer: Answer) -> web.StreamResponse:
-    return web.Response(
-        status=answer.status,
-        body=answer.body,
-        content_type=answer.content_type,
-        headers=answer.headers,
-    )
-
-
-def _cut(request: web.Request) -> web.StreamResponse:
-    """Close the connection without an answer; the response returned afterwards is not sent."""
-    if request.transport is not None:
-        request.transport.abort()
-    return web.Response()
-
 
 def _call(request: web.Request, trace: Trace) -> Call:
     parameters, _ = read_parameters(request.query, with_type="image_type" in request.query)
@@ -381,32 +318,6 @@ def _call(request: web.Request, trace: Trace) -> Call:
     trace.image_type = image_type.value if image_type else None
     names = parameters.program, parameters.instrument, image_type
     return Call(trace.number, request.method, request.path, *names, left=left)
-
-
-def _basic(header: str | None) -> tuple[str, str]:
-    """Return user and password of an Authorization header.
-
-    Raises
-    ------
-    Refusal
-        401, if there is none or it cannot be read.
-    """
-    scheme, _, word = (header or "").partition(" ")
-    if scheme.lower() != "basic":
-        raise unauthorised(NO_CREDENTIALS)
-    try:
-        user, colon, password = base64.b64decode(word).decode("latin-1").partition(":")
-    except binascii.Error:
-        raise unauthorised("Invalid authentication credentials") from None
-    if not colon:
-        raise unauthorised("Invalid authentication credentials")
-    return user, password
-
-
-def _same_program(queries: list[Asked], parameters: Parameters) -> None:
-    """Refuse queries of another program than the one the key opens."""
-    if any(asked.program != parameters.program for asked in queries):
-        raise unauthorised(BAD_PROGRAM)
 
 
 def _image_type(parameters: Parameters) -> ImageType:
