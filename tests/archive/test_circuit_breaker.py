@@ -1,4 +1,4 @@
-"""The circuit: nobody asks a server that is unwell, and everybody hears when it is well."""
+"""The circuit breaker: a failing server is not asked, and everybody learns when it recovers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Server:
         await asyncio.sleep(0)
 
     def fail(self, times: int, error: TransientError = BUSY) -> None:
-        """Meet so many failures."""
+        """Meet this many failures."""
         for _ in range(times):
             self.circuit.record_failure(error)
 
@@ -56,7 +56,7 @@ async def test_a_few_failures_hold_nobody() -> None:
 
 
 async def test_failures_in_a_row_hold_everybody_until_a_probe_succeeds() -> None:
-    """Once open, all wait together; one probes at a time, ever more seldom; told once each way."""
+    """Once open, all wait together; one probes at a time, ever more rarely; told once each way."""
     server = Server()
     server.fail(20)
     await asyncio.gather(*(server.circuit.wait_until_allowed() for _ in range(10)))
@@ -70,7 +70,7 @@ async def test_failures_in_a_row_hold_everybody_until_a_probe_succeeds() -> None
 
 
 async def test_a_server_that_only_answers_probes_is_not_well() -> None:
-    """Requests that fail after a good probe open it again, and nothing more is told of that."""
+    """Requests that fail after a good probe open it again, and nothing more is reported of that."""
     server = Server()
     server.well = True
     for _ in range(4):
@@ -111,7 +111,7 @@ async def test_no_server_can_ask_for_ever() -> None:
 
 
 async def test_patience_ends() -> None:
-    """Who cannot wait that long is told at once, and nothing is asked of the server."""
+    """A caller that cannot wait that long gets an error at once; the server is not asked."""
     server = Server(patience=10.0)
     server.fail(5)
     with pytest.raises(TransientError, match="sent to the server for now: busy"):

@@ -1,4 +1,4 @@
-"""The client of the archive: what it sends, what it makes of each answer, what it never tells."""
+"""The client of the archive: what it sends, what it makes of each answer, what it never shows."""
 
 from __future__ import annotations
 
@@ -367,7 +367,7 @@ async def test_retry_after_is_honoured(headers: dict[str, str], waits: list[floa
 
 @pytest.mark.parametrize("body", [b"<html>busy</html>", b"", b'{"msg": "oops"', b"3", b'"text"'])
 async def test_what_is_no_table_is_a_bad_answer(body: bytes) -> None:
-    """An error page, nothing, cut JSON or JSON without a table is told, never taken for empty."""
+    """An error page, nothing, cut JSON or JSON without a table is never taken for an empty one."""
 
     async def answer(_: web.Request) -> web.Response:
         return web.Response(body=body)
@@ -592,7 +592,7 @@ def test_our_own_patience_is_no_silence_of_the_server() -> None:
 
 
 async def test_a_server_that_is_not_there(unused_tcp_port: int) -> None:
-    """A refused connection is told with the address and a remedy, after a few attempts."""
+    """A refused connection is reported with the address and a remedy, after a few attempts."""
     async with Client(f"http://127.0.0.1:{unused_tcp_port}") as client:
         with pytest.raises(
             TransientError, match=f"127.0.0.1:{unused_tcp_port}.*[Rr]efused"

@@ -1,4 +1,4 @@
-"""Listings read liberally: every usable row comes out, every other one is told."""
+"""Listings read liberally: every usable row comes out, every other one is reported."""
 
 from __future__ import annotations
 
@@ -241,7 +241,7 @@ def test_the_night_is_that_of_the_directory() -> None:
 
 
 def test_many_faults_are_counted() -> None:
-    """Twenty faults are told, of more only how many."""
+    """Twenty faults are reported, of more only how many."""
     assert len(listed([None] * 20).faults) == 20
     listing = listed([None] * 1000 + [FIRST])
     assert (len(listing.faults), listing.untold) == (20, 980)

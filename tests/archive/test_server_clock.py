@@ -123,7 +123,7 @@ def test_a_retry_date_never_raises(header: str) -> None:
 
 @pytest.mark.parametrize("header", ABSURD_DATES, ids=range(len(ABSURD_DATES)))
 async def test_an_absurd_date_costs_nothing(header: str, tmp_path: Path) -> None:
-    """With any `Date` header everything is mirrored, and a difference is told once in a run."""
+    """With any `Date` header everything is mirrored, and a difference is reported once in a run."""
     header = header.encode("ascii", "ignore").decode().replace("\x1b", "").strip() or "x"
     async with Simulator(Observatory(demo_universe()), date=header) as simulator:
         rig = Rig(simulator, tmp_path / "winter")

@@ -278,7 +278,7 @@ ANSWERS = {
 
 @pytest.mark.parametrize("name", ANSWERS)
 async def test_each_bad_answer_is_said_in_words(name: str) -> None:
-    """Whatever a server does instead of answering, its cause and its remedy are told exactly."""
+    """Whatever a server does instead of answering, cause and remedy are reported exactly."""
     case = ANSWERS[name]
     async with listening(case.answer) as port:
         url = f"http://127.0.0.1:{port}"
@@ -320,7 +320,7 @@ async def test_an_unreachable_network() -> None:
 
 
 async def test_an_unknown_host() -> None:
-    """A name that is not known is told as such, or that no name server answers, as it is here."""
+    """An unknown name is reported as such, or that no name server answers, as it is here."""
     try:
         socket.getaddrinfo("archive.invalid", 82)
     except socket.gaierror as unknown:
@@ -339,7 +339,7 @@ async def test_an_unknown_host() -> None:
 
 
 async def test_a_connection_that_does_not_come() -> None:
-    """Where packets vanish, the time that was waited is told, and that a firewall may do it."""
+    """Where packets vanish, the error says how long it waited, and that a firewall may do it."""
     async with full() as port:
         url = f"http://127.0.0.1:{port}"
         error = await failure(url, timeouts=Timeouts(connect=0.05))
@@ -405,7 +405,7 @@ async def test_each_bad_certificate_is_said_in_words(name: str) -> None:
 
 
 async def test_an_untrusted_certificate() -> None:
-    """A certificate of an unknown authority is told, and how to make the authority known."""
+    """A certificate of an unknown authority is reported, and how to make the authority known."""
     async with listening(saying(OK), "good") as port:
         error = await failure(f"https://127.0.0.1:{port}")
     assert error.message == (
@@ -431,7 +431,7 @@ async def test_a_trusted_certificate_is_enough() -> None:
 
 
 async def test_tls_to_a_port_that_speaks_plain_http() -> None:
-    """The line to write is told where https:// stands before a port of plain HTTP."""
+    """The error has the line to write where https:// stands before a port of plain HTTP."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
@@ -458,7 +458,7 @@ async def test_plain_http_to_a_port_that_speaks_tls() -> None:
 
 
 async def test_a_handshake_that_is_hung_up_on() -> None:
-    """A connection closed where TLS should begin is told as that."""
+    """A connection closed where TLS should begin is reported as that."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
@@ -477,7 +477,7 @@ async def test_a_handshake_that_is_hung_up_on() -> None:
 
 
 async def test_a_handshake_that_is_refused() -> None:
-    """What the server says against our TLS is told in its words."""
+    """What the server says against our TLS is reported in its words."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
@@ -572,7 +572,7 @@ async def test_a_proxy_may_speak_tls_itself(certificate: str | None) -> None:
     ids=["refused", "none"],
 )
 async def test_a_proxy_that_wants_credentials(scheme: str, user: str, said: str) -> None:
-    """A 407 is the proxy's, for both kinds of address, and where to write the password is told."""
+    """A 407 is the proxy's, for both kinds of address; the error says where the password goes."""
     proxy = ProxyServer(refuses=b"HTTP/1.1 407 Proxy Authentication Required")
     async with listening(proxy.answer) as port:
         error = await failure(f"{scheme}://127.0.0.1:1", proxy_at(port, user))
@@ -599,7 +599,7 @@ ALLOW = (
     ],
 )
 async def test_a_proxy_that_does_not_connect(status: int, remedy: str) -> None:
-    """A tunnel that the proxy refuses, or cannot make, is told as the proxy's doing."""
+    """A tunnel that the proxy refuses, or cannot make, is reported as the proxy's doing."""
     proxy = ProxyServer(refuses=b"HTTP/1.1 %d No" % status)
     async with listening(proxy.answer) as port:
         error = await failure("https://127.0.0.1:1", proxy_at(port))
@@ -630,7 +630,7 @@ async def test_a_proxy_with_an_unknown_name() -> None:
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 async def test_a_proxy_that_hangs_up(scheme: str) -> None:
-    """A connection that breaks on the way is told with the proxy it went through."""
+    """A connection that breaks on the way is reported with the proxy it went through."""
     async with listening(saying()) as port:
         error = await failure(f"{scheme}://127.0.0.1:1", proxy_at(port))
     assert error.message == (

@@ -77,7 +77,7 @@ async def test_the_loop_goes_on_meanwhile(executor: ThreadPoolExecutor) -> None:
 async def test_a_cancelled_caller_waits_for_the_work(
     executor: ThreadPoolExecutor, times: int
 ) -> None:
-    """However often it is cancelled, the caller is told only when the work has ended."""
+    """However often it is cancelled, its caller learns so only when the work has ended."""
     work = Work()
     task = asyncio.create_task(run_in_thread(executor, work))
     await asyncio.to_thread(work.begun.wait, 30)
@@ -130,7 +130,7 @@ async def test_a_failure_after_cancelling_is_told_as_its_cause(
 
 
 async def test_a_time_limit_takes_effect_after_the_work(executor: ThreadPoolExecutor) -> None:
-    """A time limit that has run out is told as such, when the work has ended."""
+    """A time limit that has run out is reported as such, when the work has ended."""
     work = Work()
 
     async def limited() -> str:

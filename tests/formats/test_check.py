@@ -422,7 +422,7 @@ def test_any_damage_to_one_byte_is_refused(name: str, at: int, flip: int) -> Non
 
 
 def test_a_wrong_sum_says_which_hdu_and_which_sum() -> None:
-    """A damaged pixel is told from a damaged header."""
+    """A damaged pixel is distinguished from a damaged header."""
     content = bytearray(shape("exposure with sums"))
     ends, _, _ = opened(bytes(content))
     content[ends[3] - BLOCK] ^= 8

@@ -333,7 +333,7 @@ def test_bytes_that_are_no_archive_are_only_ever_damaged(data: st.DataObject) ->
 
 @given(st.binary(min_size=4, max_size=40).filter(lambda b: b[:4] not in SIGNATURES))
 def test_an_answer_that_is_no_zip_is_refused_without_quoting_it(content: bytes) -> None:
-    """What begins as no zip does is refused at once; only its first four bytes are told."""
+    """What begins as no zip does is refused at once; only its first four bytes are shown."""
     reading = read(content, [1])
     told = f"the zip is damaged at byte 0: not a zip: it begins with {content[:4]!r}"
     assert reading.damage == told

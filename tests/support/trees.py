@@ -99,7 +99,7 @@ class Recorder:
 
 
 def recovered(tree: Tree) -> list[Evidence]:
-    """Recover a tree as a new process does; gives the testimony of the dead."""
+    """Recover a tree as a new process does; return the evidence of the dead."""
     heard: list[Evidence] = []
     for name, alive in tree.sessions.take_over_dead().items():
         assert not alive
@@ -116,25 +116,25 @@ def running(*arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT
     ) as process:
         try:
-            heard(process)
+            next_line(process)
             yield process
         finally:
             process.kill()
 
 
-def heard(process: subprocess.Popen[str]) -> str:
+def next_line(process: subprocess.Popen[str]) -> str:
     """Return the next line of a process."""
     assert process.stdout is not None
     return process.stdout.readline().strip()
 
 
 def ask(process: subprocess.Popen[str], line: str = "") -> str:
-    """Send a line to a process and give its answer."""
-    tell(process, line)
-    return heard(process)
+    """Send a line to a process and return its answer."""
+    send(process, line)
+    return next_line(process)
 
 
-def tell(process: subprocess.Popen[str], line: str = "") -> None:
+def send(process: subprocess.Popen[str], line: str = "") -> None:
     """Send a line to a process."""
     assert process.stdin is not None
     process.stdin.write(line + "\n")

@@ -55,7 +55,7 @@ def take_all_but(disk: Path, spared: int) -> Path:
 
 
 def after(published: int, act: Callable[[], object]) -> Callable[[Event], None]:
-    """Return a listener that acts once, when so many products are published."""
+    """Return a listener that acts once, when this many products are published."""
     seen = 0
 
     def listen(event: Event) -> None:
@@ -80,7 +80,7 @@ def staged(root: Path) -> list[Path]:
     kept="all that was published",
 )
 async def test_full_in_the_middle_of_a_run(rig: Rig, tmp_path: Path) -> None:
-    """A disk that fills ends the run; what is there is whole, and with room the rest comes.
+    """A disk that fills ends the run; what is there is whole, and with space the rest comes.
 
     The catalog is on the same disk. Where it cannot note a publication the evidence of it stays.
     """
@@ -112,7 +112,7 @@ async def test_full_in_the_middle_of_a_run(rig: Rig, tmp_path: Path) -> None:
 async def test_a_nearly_full_disk_takes_what_fits(
     rig: Rig, download_log: DownloadLog, tmp_path: Path
 ) -> None:
-    """With room for two products of the usual size all come, though not all at once."""
+    """With space for two products of the usual size all come, though not all at once."""
     with roomy_disk(tmp_path) as disk:
         rig.root = disk / "winter"
         rig.programs = [
@@ -153,7 +153,7 @@ async def test_the_least_that_must_stay_free_stays_free(rig: Rig, tmp_path: Path
     kept="all that was published",
 )
 async def test_a_disk_that_became_read_only(rig: Rig, tmp_path: Path) -> None:
-    """A read-only disk is told with its remedy, and nothing is lost."""
+    """A read-only disk is reported with its remedy, and nothing is lost."""
     with roomy_disk(tmp_path) as disk:
         rig.root = disk / "winter"
         await rig.sync()
@@ -174,7 +174,7 @@ async def test_a_disk_that_became_read_only(rig: Rig, tmp_path: Path) -> None:
     kept="all that was published",
 )
 async def test_a_catalog_whose_disk_is_full(rig: Rig, tmp_path: Path) -> None:
-    """When the catalog cannot be written the run ends; with room the next one completes it."""
+    """When the catalog cannot be written the run ends; with space the next one completes it."""
     with mounted("tmpfs", tmp_path) as disk:
         rig.changes["mirror"] = {"state": disk / "state"}
         report = await rig.sync()

@@ -312,7 +312,7 @@ def publish(tree: Tree) -> None:
 
 
 def test_a_group_that_is_not_ours_is_no_reason_to_fail() -> None:
-    """Files stay in our group where theirs cannot be given; that is told once, with the group."""
+    """Files stay in our group where theirs is refused; that is reported once, with the group."""
     if os.geteuid() != 0:
         pytest.skip("a directory of a group that is not ours can be made by root only")
     nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")

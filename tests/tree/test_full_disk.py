@@ -75,7 +75,7 @@ def test_full_when_a_part_is_opened(full_tree: tuple[Tree, Session, Path]) -> No
     kept="all that was published; nothing of the half file",
 )
 def test_full_in_the_middle_of_a_file(full_tree: tuple[Tree, Session, Path]) -> None:
-    """A file for which there is no room half-way is given up, and its space with it."""
+    """A file for which there is no space half-way is abandoned, and its space released."""
     tree, session, _ = full_tree
     before = tree.space.free()
     with pytest.raises(StorageError, match="No space left"), session.stage() as part:
@@ -91,7 +91,7 @@ def test_full_in_the_middle_of_a_file(full_tree: tuple[Tree, Session, Path]) -> 
     kept="all that was published",
 )
 def test_full_when_the_directory_is_made(full_tree: tuple[Tree, Session, Path]) -> None:
-    """A night that cannot be made keeps its product out, until there is room."""
+    """A night that cannot be made keeps its product out, until there is space."""
     tree, session, disk = full_tree
     content = bytes(20_000)
     with session.stage() as part:
@@ -113,7 +113,7 @@ def _is_tmpfs(disk: Path) -> bool:
     kept="all that was published, the older revision too",
 )
 def test_full_when_evidence_is_written(full_tree: tuple[Tree, Session, Path]) -> None:
-    """Without room for the journal nothing is renamed; with room again, the next one goes well."""
+    """Without space for the journal nothing is renamed; with space again, the next succeeds."""
     tree, session, disk = full_tree
     with session.stage() as part:
         part.write(b"two")

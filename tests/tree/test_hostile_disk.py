@@ -217,7 +217,7 @@ def test_a_session_that_was_replaced_is_not_followed(tmp_path: Path, victim: Pat
     kept="where the link leads, and all products",
 )
 def test_a_check_reads_through_no_link(root: Path, tmp_path: Path, archive: Simulator) -> None:
-    """A linked directory is told, no file in it is taken for lost; the setting lets it be read."""
+    """A linked directory is reported, no file in it counts as lost; the setting lets it be read."""
     (place,) = {
         path.parent.parent for path in root.rglob("*_stack.fits") if STATE_DIR not in path.parts
     }
@@ -499,7 +499,7 @@ def test_a_row_that_no_version_writes_is_told(
 def test_settings_and_secrets_are_read_from_files_only(
     name: str, harm: Callable[[Path, Path], None], tmp_path: Path, archive: Simulator
 ) -> None:
-    """A pipe or an endless device in their place is a mistake in the settings, told at once."""
+    """A pipe or an endless device in their place is a mistake in the settings, reported at once."""
     place = tmp_path / name
     harm(place, place)
     api = {"base_url": archive.url}
@@ -516,7 +516,7 @@ def test_settings_and_secrets_are_read_from_files_only(
 
 
 def test_settings_that_are_too_deep_are_told(tmp_path: Path) -> None:
-    """A settings file that nests for ever is told, without a traceback."""
+    """A settings file that nests for ever is reported, without a traceback."""
     path = tmp_path / "settings.toml"
     path.write_text("x = " + "[" * 100_000)
     said = ended("--config", path, "sync", home=tmp_path)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def publisher(*arguments: str | Path) -> int:
-    """Run a publishing process and give how it ended."""
+    """Run a publishing process and return how it ended."""
     command = [sys.executable, str(SUPPORT / "publisher.py"), *map(str, arguments)]
     done = subprocess.run(command, check=False, env=ENVIRONMENT)  # noqa: S603 - ourselves
     return done.returncode
@@ -40,7 +40,7 @@ def publisher(*arguments: str | Path) -> int:
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_kill_at_each_step(tmp_path: Path, moment: str) -> None:
-    """Killed after any step, what was renamed is there whole and testified, and nothing else is."""
+    """Killed after any step, what was renamed is there, complete and journalled, nothing else."""
     tree = Tree(tmp_path / "winter")
     assert publisher(tree.root, "named", moment) < 0
     is_new = moment in ("rename", "publish", "commit")
@@ -57,7 +57,7 @@ def test_a_kill_at_each_step(tmp_path: Path, moment: str) -> None:
 def test_a_kill_at_every_system_call(tmp_path: Path, links: str) -> None:
     """Killed before any system call of two publications, the tree holds whole files it can prove.
 
-    Nothing is under a final name but whole revisions; testimony is given of exactly what was
+    Nothing is under a final name but whole revisions; evidence is read of exactly what was
     renamed and not committed; recovery leaves nothing behind.
     """
     assert publisher(tmp_path, "every", links) == 0
@@ -68,7 +68,7 @@ def test_a_kill_at_every_system_call(tmp_path: Path, links: str) -> None:
 
 
 def check_killed(tree: Tree) -> int:
-    """Check one tree of a killed process; gives how many files its session testified to."""
+    """Check one tree of a killed process; return how many files its session journalled."""
     new = {product for product in (FIRST, SECOND) if target(tree, product).exists()}
     if target(tree, FIRST).read_bytes() == OLD:
         new.discard(FIRST)
@@ -114,7 +114,7 @@ def test_a_journal_of_the_version_before_is_believed(tree: Tree) -> None:
 
 
 def test_a_line_cut_short_proves_nothing_and_spoils_nothing(tree: Tree, session: Session) -> None:
-    """Of a journal with torn and foreign lines, every whole line is still heard."""
+    """Of a journal with torn and foreign lines, every whole line is still read."""
     put(session, b"one")
     journal = tree.own_directory / "staging" / "session" / "batch.published"
     line = journal.read_text().strip()
@@ -145,7 +145,7 @@ def test_testimony_is_only_of_what_is_there(tree: Tree, session: Session, what: 
 def test_what_is_vouched_for_is_durable(
     tree: Tree, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A publication that was killed before its last sync is synced before it is testified to."""
+    """A publication that was killed before its last sync is synced before it is journalled."""
     put(session, b"content")
     calls = Recorder(monkeypatch)
     assert session.recover_evidence("batch")

@@ -119,7 +119,7 @@ def test_a_copy_never_replaces_a_copy(
 def test_a_copy_takes_no_more_than_may_be_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where there is no room for a copy the older file stays where it is, and the error says so."""
+    """Without space for a copy the older file stays where it is, and the error says so."""
     refuse_links(monkeypatch, errno.EPERM)
     tree = Tree(tmp_path / "winter", free_space=lambda _: 1000)
     tree.prepare("mirror")

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from support.trees import Recorder, heard, running, tell
+from support.trees import Recorder, next_line, running, send
 
 from winter_sync.core.errors import StorageError
 from winter_sync.core.layout import STATE_DIR
@@ -49,8 +49,8 @@ def test_processes_that_begin_together_agree_on_the_name(tmp_path: Path) -> None
         ):
             processes = (first, second, third)
             for process in processes:
-                tell(process)
-            assert {heard(process) for process in processes} == {Tree(root).name}
+                send(process)
+            assert {next_line(process) for process in processes} == {Tree(root).name}
 
 
 def test_a_root_whose_parent_is_missing_is_refused(tmp_path: Path) -> None:

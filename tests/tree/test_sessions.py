@@ -27,7 +27,7 @@ def test_the_living_and_the_dead_are_told_apart(tree: Tree) -> None:
 
 
 def test_a_dead_session_is_recovered_by_one_process_only(tree: Tree) -> None:
-    """What one process has found dead lives in the eyes of another, until it is buried."""
+    """What one process has found dead lives in the eyes of another, until it is removed."""
     with running(tree.root, "hold", "theirs") as dying:
         dying.kill()
         dying.wait()

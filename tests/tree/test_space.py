@@ -22,7 +22,7 @@ from winter_sync.tree.tree import Tree
 
 
 def test_free_space_is_what_may_still_be_written(small_tree: Tree, disk: Disk) -> None:
-    """Free is what the disk has, less the minimum, less what is promised."""
+    """Free is what the disk has, less the minimum, less what is reserved."""
     assert small_tree.space.free() == 900
     small_tree.space.reserve(300)
     assert small_tree.space.free() == 600
@@ -33,7 +33,7 @@ def test_free_space_is_what_may_still_be_written(small_tree: Tree, disk: Disk) -
 
 
 def test_no_more_is_promised_than_there_is(small_tree: Tree) -> None:
-    """A promise beyond what is free is refused, says the figures, and changes nothing."""
+    """A reservation beyond what is free is refused, says the figures, and changes nothing."""
     small_tree.space.reserve(500)
     with pytest.raises(StorageError, match="401 B needed; 400 B is free") as refused:
         small_tree.space.reserve(401)
@@ -53,7 +53,7 @@ def test_a_reserve_is_used_up_and_given_back(small_tree: Tree, disk: Disk, part:
 
 
 def test_a_reserve_grows_by_what_is_needed(small_tree: Tree, disk: Disk, part: Part) -> None:
-    """Products larger than expected are written as long as there is room, to the last byte."""
+    """Products larger than expected are written as long as there is space, to the last byte."""
     with Reservation(small_tree.space, 10) as reserve:
         for _ in range(9):
             reserve.write(part, b"x" * 100)
@@ -83,7 +83,7 @@ def test_a_failed_write_keeps_no_space(small_tree: Tree, part: Part) -> None:
 
 
 def test_a_reserve_that_cannot_begin_takes_nothing(small_tree: Tree) -> None:
-    """A batch for which there is no room leaves the accounts as they were."""
+    """A batch for which there is no space leaves the accounts as they were."""
     with pytest.raises(StorageError):
         Reservation(small_tree.space, 901)
     assert small_tree.space.free() == 900
@@ -153,7 +153,7 @@ def test_two_threads_never_share_the_last_room(tmp_path: Path) -> None:
     kept="the space that must stay free",
 )
 def test_what_another_process_promised_is_not_free(small_tree: Tree) -> None:
-    """It counts as long as it is promised, and after a kill until the session is buried."""
+    """It counts as long as it is reserved, and after a kill until the session is removed."""
     with running(small_tree.root, "promise", "other", "300") as other:
         assert small_tree.space.free() == 600
         with pytest.raises(StorageError, match="601 B needed; 600 B is free"):
@@ -169,7 +169,7 @@ def test_what_another_process_promised_is_not_free(small_tree: Tree) -> None:
 
 
 def test_what_is_promised_is_told_to_others(small_tree: Tree, tmp_path: Path, disk: Disk) -> None:
-    """As long as the session lasts another tree sees what is promised and not yet written."""
+    """As long as the session lasts another tree sees what is reserved and not yet written."""
     other = Tree(tmp_path / "winter", min_free=100, free_space=disk)
     with small_tree.session("session") as session, session.stage() as part:
         with Reservation(small_tree.space, 300) as reserve:
@@ -219,7 +219,7 @@ def test_an_account_that_says_nothing_counts_for_nothing(small_tree: Tree, accou
 
 
 def test_the_space_of_a_real_file_system(tmp_path: Path) -> None:
-    """Without a disk of our own the system's own figure counts, and a missing root is told."""
+    """Without a disk of our own the system's own figure counts, and a missing root is reported."""
     assert free_space(tmp_path) > 0
     assert Tree(tmp_path).space.free() > 0
     with pytest.raises(StorageError, match="No such file") as missing:

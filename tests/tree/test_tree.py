@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def test_something_in_the_way_is_named(tree: Tree, session: Session) -> None:
-    """A file where a night should be, and a directory where a file should be, are told."""
+    """A file where a night should be, and a directory where a file should be, are reported."""
     (tree.root / "winter").write_bytes(b"mine")
     with pytest.raises(StorageError, match=f"{tree.root}/winter") as refused:
         put(session, b"content")
