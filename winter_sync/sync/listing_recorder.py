@@ -69,6 +69,18 @@ class Recorded:
     """What the region of the query listed before and does not list now, while the program may."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """The rows of an answer that are used, and why others are not."""
+
+    rows: list[tuple[Row, str]]
+    """Each with its path in the tree."""
+    faults: tuple[str, ...]
+    """Why rows are left out, the first of them."""
+    unnamed: int
+    """How many more are left out."""
+
+
 class ListingRecorder:
     """Compares answers with the catalog and records what they list, change and withdraw.
 
@@ -145,35 +157,27 @@ class ListingRecorder:
         if query.subject.region is not None:
             unlisted = comparison.withdrawn
             comparison = replace(comparison, withdrawn=[])
-        placed, faults, untold = await run_in_thread(
-            self._threads, self._place, list(comparison.rows), listing
-        )
-        poll = Poll(
-            query,
-            sweep=False,
-            listed=listing.distinct,
-            new=len(_placed_new(comparison, placed)),
-            changed=len(comparison.changed),
-            returned=len(comparison.returned),
-            withdrawn=len(comparison.withdrawn),
-            faults=len(faults) + untold,
-            seconds=self._time.monotonic() - began,
-            error=error,
-        )
+        placed = await run_in_thread(self._threads, self._place, list(comparison.rows), listing)
+        poll = _poll_of(query, listing, comparison, placed)
+        poll = replace(poll, seconds=self._time.monotonic() - began, error=error)
+        return Recorded(await self._commit(poll, comparison, placed), unlisted)
+
+    async def _commit(self, poll: Poll, comparison: Comparison, placed: _Placed) -> Poll:
+        """Record a poll and what follows from it; return it less what the catalog left out."""
         left_out = await self._catalog.listings(
             Listings.record_poll,
             poll,
-            listed=placed,
+            listed=placed.rows,
             wanted=comparison.changed,
             withdrawn=comparison.withdrawn,
         )
         poll = replace(poll, new=poll.new - len(left_out))
-        self._tell_poll(poll, _to_fetch(comparison, placed, left_out))
-        if faults:
-            self._emit(RowsLeftOut(query, faults, untold))
+        self._emit_poll(poll, _to_fetch(comparison, placed.rows, left_out))
+        if placed.faults:
+            self._emit(RowsLeftOut(poll.query, placed.faults, placed.unnamed))
         if left_out:
             self._emit(ProductsLeftOut(tuple(left_out)))
-        return Recorded(poll, unlisted)
+        return poll
 
     async def _compare(
         self, query: Query, listing: Listing, wanted: WantedRows, *, whole: bool
@@ -195,17 +199,8 @@ class ListingRecorder:
             if not listing.names(product) and (missed is None or product.identity in missed)
         ]
 
-    def _place(
-        self, rows: Iterable[Row], listing: Listing
-    ) -> tuple[list[tuple[Row, str]], tuple[str, ...], int]:
-        """Find the path of each row; leave out a row that can have none or that nothing can check.
-
-        Returns
-        -------
-        tuple
-            The rows that are used with their paths; why others are not, the first of them; and how
-            many more are not.
-        """
+    def _place(self, rows: Iterable[Row], listing: Listing) -> _Placed:
+        """Find the path of each row; leave out a row that can have none or that nothing can check."""
         placed: list[tuple[Row, str]] = []
         faults: list[str] = []
         refused = 0
@@ -217,9 +212,10 @@ class ListingRecorder:
                 refused += 1
                 if refused <= MOST_TOLD:
                     faults.append(self._api.redacted(fault.message))
-        return placed, (*listing.faults, *faults), listing.untold + refused - len(faults)
+        unnamed = listing.untold + refused - len(faults)
+        return _Placed(placed, (*listing.faults, *faults), unnamed)
 
-    def _tell_poll(self, poll: Poll, to_fetch: tuple[Share, ...]) -> None:
+    def _emit_poll(self, poll: Poll, to_fetch: tuple[Share, ...]) -> None:
         self._emit(
             Polled(
                 poll.query,
@@ -262,6 +258,20 @@ def _comparison(
     comparison = compare(listing.rows, known, expected)
     identities = {each.product.identity for each in known}
     return comparison.only(lambda row: wanted.includes(row, identities))
+
+
+def _poll_of(query: Query, listing: Listing, comparison: Comparison, placed: _Placed) -> Poll:
+    """Return the record of a query that was answered."""
+    return Poll(
+        query,
+        sweep=False,
+        listed=listing.distinct,
+        new=len(_placed_new(comparison, placed.rows)),
+        changed=len(comparison.changed),
+        returned=len(comparison.returned),
+        withdrawn=len(comparison.withdrawn),
+        faults=len(placed.faults) + placed.unnamed,
+    )
 
 
 def _placed_new(comparison: Comparison, placed: Iterable[tuple[Row, str]]) -> list[tuple[Row, str]]:
