@@ -200,7 +200,7 @@ class ListingRecorder:
         ]
 
     def _place(self, rows: Iterable[Row], listing: Listing) -> _Placed:
-        """Find the path of each row; leave out a row that can have none or that nothing can check."""
+        """Find the path of each row; leave out one without a path, or that nothing can check."""
         placed: list[tuple[Row, str]] = []
         faults: list[str] = []
         refused = 0
