@@ -27,7 +27,7 @@ from winter_sync.core.credentials import Credentials
 from winter_sync.core.downloads import Batch, Candidate
 from winter_sync.core.errors import (
     BadAnswerError,
-    RefusedError,
+    CredentialsRefusedError,
     RejectedQueryError,
     TransientError,
     WinterSyncError,
@@ -207,8 +207,8 @@ async def test_a_body_on_a_get_says_that_it_is_json() -> None:
 @pytest.mark.parametrize(
     ("status", "error"),
     [
-        (401, RefusedError),
-        (403, RefusedError),
+        (401, CredentialsRefusedError),
+        (403, CredentialsRefusedError),
         (422, RejectedQueryError),
         (404, BadAnswerError),
         (418, BadAnswerError),

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.core import UNWELL_SERVER, LeftAloneError, TransientError
+from winter_sync.core import UNWELL_SERVER, CircuitOpenError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -93,7 +93,7 @@ class CircuitBreaker:
 
         Raises
         ------
-        LeftAloneError
+        CircuitOpenError
             If the server has not responded for longer than the patience.
         """
         deadline = self._time.monotonic() + self._patience
@@ -104,7 +104,7 @@ class CircuitBreaker:
 
     async def _wait_and_probe(self, deadline: float) -> None:
         if self._probe_at > deadline:
-            raise LeftAloneError(
+            raise CircuitOpenError(
                 f"no requests are sent to the server for now: {self._reason}",
                 remedy="Nothing is lost: run again later.",
             )

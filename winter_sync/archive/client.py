@@ -23,8 +23,8 @@ from winter_sync.core import (
     REAL_TIME,
     BadAnswerError,
     ClocksDiffer,
+    CredentialsRefusedError,
     Program,
-    RefusedError,
     ServerFailing,
     ServerRecovered,
     Time,
@@ -157,7 +157,7 @@ class ArchiveClient:
         TransientError
             If there is none.
         """
-        with suppress(BadAnswerError, RefusedError):
+        with suppress(BadAnswerError, CredentialsRefusedError):
             await self._requests.ask("/ping", {}, None, authorize=False)
 
     def _report_circuit(self, change: Opened | Closed) -> None:
@@ -175,7 +175,7 @@ class ArchiveClient:
 
         Raises
         ------
-        RefusedError
+        CredentialsRefusedError
             If they are not.
         """
         await self._ask("/validation/user")
@@ -185,7 +185,7 @@ class ArchiveClient:
 
         Raises
         ------
-        RefusedError
+        CredentialsRefusedError
             If the program is not ours to see or its key is wrong.
         """
         answer = await self._ask("/validation/program", params=self._requests.program_params(name))

@@ -26,7 +26,7 @@ from winter_sync.archive.responses import (
     time_limit,
 )
 from winter_sync.archive.route import Route
-from winter_sync.core import BadAnswerError, SilentError, escape_unprintable, redactor
+from winter_sync.core import BadAnswerError, NoAnswerError, escape_unprintable, redactor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -139,7 +139,7 @@ class Requests:
         paths = [{"path": candidate.product.savepath} for candidate in batch.candidates]
         longest = self.timeouts.first_byte
         await self._rate_limit.wait_turn()
-        async with time_limit(longest, "the first byte of a download", SilentError):
+        async with time_limit(longest, "the first byte of a download", NoAnswerError):
             response = await self._get(
                 "/images/download_list", params=params, body=paths, encoding="identity"
             )

@@ -22,11 +22,11 @@ from winter_sync.archive.transport_errors import (
 )
 from winter_sync.core import (
     BadAnswerError,
-    LeftAloneError,
+    CircuitOpenError,
+    CredentialsRefusedError,
     MisconfiguredError,
-    RefusedError,
+    NoAnswerError,
     RejectedQueryError,
-    SilentError,
     TransientError,
     WinterSyncError,
     escape_unprintable,
@@ -182,7 +182,7 @@ def _too_much(limit: str) -> BadAnswerError:
 
 def is_worth_retrying(error: BaseException) -> bool:
     """Return whether the same request, made again soon, may succeed."""
-    hopeless = isinstance(error, LeftAloneError | SilentError | MisconfiguredError)
+    hopeless = isinstance(error, CircuitOpenError | NoAnswerError | MisconfiguredError)
     return isinstance(error, TransientError) and not hopeless
 
 
@@ -209,7 +209,7 @@ def status_error(
     if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and route.proxy is not None:
         return proxy_wants_credentials(route.proxy)
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        return RefusedError(
+        return CredentialsRefusedError(
             f"{who} refuses our credentials ({status}): {said}",
             remedy="Check the user, the password and the program's key; `winter-sync check` "
             "says which is wrong.",

@@ -147,7 +147,7 @@ class UsageError(WinterSyncError):
     exit_code = ExitCode.USAGE
 
 
-class RefusedError(WinterSyncError):
+class CredentialsRefusedError(WinterSyncError):
     """The server does not accept a credential; trying again soon is useless."""
 
     exit_code = ExitCode.REFUSED
@@ -167,11 +167,11 @@ class TransientError(WinterSyncError):
         self.retry_after = retry_after
 
 
-class LeftAloneError(TransientError):
+class CircuitOpenError(TransientError):
     """The server is not responding, and no request is sent for now."""
 
 
-class SilentError(TransientError):
+class NoAnswerError(TransientError):
     """There was no answer for too long to be worth making the same request again at once."""
 
 

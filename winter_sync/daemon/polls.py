@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from winter_sync.core import FAILED_POLL, ProgramRefused, RefusedError
+from winter_sync.core import FAILED_POLL, CredentialsRefusedError, ProgramRefused
 from winter_sync.daemon.schedule import Schedule
 from winter_sync.sync import RefusedPrograms
 
@@ -114,7 +114,7 @@ class ScheduledPolls:
             progress = partial(self._watchdog.record_poll_progress, subject.program)
             await self._mirror.quick_check.check_before_poll(selection, subject, progress)
             result = await self._mirror.poller.poll(selection, subject)
-            if isinstance(result.error, RefusedError):
+            if isinstance(result.error, CredentialsRefusedError):
                 others = [other for other in selection.subjects if other != subject]
                 await self._mirror.poller.record_unreachable(others, result.error.message)
                 self.refused.add(subject.program, result.error)
@@ -136,7 +136,7 @@ class ScheduledPolls:
         if wait < self._rhythms[subject]:
             self._schedule.again(subject, wait)
 
-    def _suspend(self, program: str, refused: RefusedError) -> None:
+    def _suspend(self, program: str, refused: CredentialsRefusedError) -> None:
         """Leave a program alone whose credentials are refused, and say so each time."""
         if not self._is_admitted(program):
             return

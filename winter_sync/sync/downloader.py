@@ -21,13 +21,13 @@ from winter_sync.core import (
     BatchStarted,
     Candidate,
     Cause,
+    CircuitOpenError,
+    CredentialsRefusedError,
     Failed,
     FoundUnchanged,
-    LeftAloneError,
     Missing,
     Outcome,
     ProductFinished,
-    RefusedError,
     Sink,
     Time,
     TransientError,
@@ -169,7 +169,7 @@ class Downloader:
         except BaseException as error:
             ending = self._end(batch, began, self._give_back(batch), _trouble(error), _cause(error))
             await wait_until_done(asyncio.create_task(ending))
-            if isinstance(error, RefusedError):
+            if isinstance(error, CredentialsRefusedError):
                 return BatchResult(batch, Served.REFUSED, error=error)
             if isinstance(error, TransientError):
                 return BatchResult(batch, Served.UNWELL, error=error)
@@ -189,21 +189,21 @@ class Downloader:
         ------
         TransientError
             If the server is unwell; nothing was learnt of the batch then.
-        RefusedError
+        CredentialsRefusedError
             If the program's credentials are refused; the same.
         """
         try:
             return await self._fetcher.fetch(batch)
-        except LeftAloneError:
+        except CircuitOpenError:
             raise
         except TransientError as broken:
             await self._api.probe()
             return self._failed(batch, broken)
-        except RefusedError as refused:
+        except CredentialsRefusedError as refused:
             await self._check_credentials(batch.program, refused)
             return replace(self._failed(batch, refused), refused=refused)
 
-    async def _check_credentials(self, program: str, refused: RefusedError) -> None:
+    async def _check_credentials(self, program: str, refused: CredentialsRefusedError) -> None:
         try:
             await self._api.program(program)
         except BadAnswerError:

@@ -14,13 +14,13 @@ from winter_sync.core import (
     Batch,
     Candidate,
     Cause,
+    CredentialsRefusedError,
     DamagedError,
     Failed,
     Outcome,
     ProductFinished,
     Published,
     Received,
-    RefusedError,
     TransientError,
     Unchanged,
     run_in_thread,
@@ -48,7 +48,7 @@ class Fetched:
     trouble: str | None = None
     cause: Cause = Cause.OTHER
     """What kind of trouble."""
-    refused: RefusedError | None = None
+    refused: CredentialsRefusedError | None = None
     """What the server said, where it refused the download although the credentials are good."""
 
     was_asked: bool = True
@@ -109,7 +109,7 @@ class Fetcher:
 
         Raises
         ------
-        TransientError, RefusedError
+        TransientError, CredentialsRefusedError
             If the download did not begin.
         StorageError
             If the disk cannot take it.

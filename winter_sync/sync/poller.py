@@ -96,8 +96,8 @@ class Poller:
         Returns
         -------
         PollResult
-            What it came to. Its error is a `RefusedError` if the program's credentials are
-            refused, a `TransientError` if the server is unwell, and a `BadAnswerError` if it is
+            What it came to. Its error is a `CredentialsRefusedError` if the program's
+            credentials are refused, a `TransientError` if the server is unwell, and a `BadAnswerError` if it is
             well and yet does not answer some of the poll; the rest was polled.
         """
         poll = self._new_poll(WantedRows())
@@ -156,7 +156,7 @@ class Poller:
 
         Raises
         ------
-        RefusedError, TransientError, BadAnswerError
+        CredentialsRefusedError, TransientError, BadAnswerError
             As the archive answers.
         """
         asked, program = self._programs.get(name, (None, None))

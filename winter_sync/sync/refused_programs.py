@@ -9,17 +9,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from winter_sync.catalog import Scope
-    from winter_sync.core import RefusedError
+    from winter_sync.core import CredentialsRefusedError
 
 
 @dataclass(slots=True)
 class RefusedPrograms:
     """The programs that are left out; `on_refused` is called for each, with the reason."""
 
-    on_refused: Callable[[str, RefusedError], None]
+    on_refused: Callable[[str, CredentialsRefusedError], None]
     _names: set[str] = field(default_factory=set)
 
-    def add(self, program: str, refused: RefusedError) -> None:
+    def add(self, program: str, refused: CredentialsRefusedError) -> None:
         """Leave a program out."""
         self._names.add(program)
         self.on_refused(program, refused)

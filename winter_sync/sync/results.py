@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from winter_sync.catalog import Poll
-    from winter_sync.core import Batch, Outcome, RefusedError, TransientError, WinterSyncError
+    from winter_sync.core import (
+        Batch,
+        CredentialsRefusedError,
+        Outcome,
+        TransientError,
+        WinterSyncError,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,5 +64,5 @@ class BatchResult:
     served: Served
     outcomes: tuple[Outcome, ...] = ()
     """Empty where the batch was given back."""
-    error: RefusedError | TransientError | None = None
+    error: CredentialsRefusedError | TransientError | None = None
     """Why the server served nothing, where it did not: to report if that is the server's fault."""

@@ -10,8 +10,8 @@ from winter_sync.catalog import Queue
 from winter_sync.core import (
     Backlog,
     BadAnswerError,
+    CredentialsRefusedError,
     PollsEnded,
-    RefusedError,
     StorageError,
     TransientError,
     WinterSyncError,
@@ -140,7 +140,7 @@ class Run:
         except BadAnswerError as bad:
             self._add_error(bad)
             await poller.record_unreachable(subjects, bad.message)
-        except RefusedError as refused:
+        except CredentialsRefusedError as refused:
             await poller.record_unreachable(subjects, refused.message)
             self._refused.add(selection.program, refused)
         except TransientError as unwell:

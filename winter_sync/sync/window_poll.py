@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from winter_sync.core import (
     BadAnswerError,
-    LeftAloneError,
+    CircuitOpenError,
+    CredentialsRefusedError,
     Query,
-    RefusedError,
     RejectedQueryError,
     Sink,
     TransientError,
@@ -95,7 +95,7 @@ class WindowPoll:
         """Keep as the result's error whatever the archive makes the poll fail of."""
         try:
             yield
-        except (RefusedError, TransientError, BadAnswerError) as error:
+        except (CredentialsRefusedError, TransientError, BadAnswerError) as error:
             self.result = replace(self.result, error=error)
 
     def skip(self, reason: str | None) -> None:
@@ -112,7 +112,7 @@ class WindowPoll:
 
         Raises
         ------
-        RefusedError, TransientError, BadAnswerError
+        CredentialsRefusedError, TransientError, BadAnswerError
             As `Poller.poll` says; only the last leaves the other windows asked for.
         """
         for query in queries:
@@ -212,7 +212,9 @@ class WindowPoll:
 
     async def _is_the_window(self, error: WinterSyncError) -> bool:
         """Return whether less may be answered: the server is well, and answered lately."""
-        if self._windows.server_in_doubt or isinstance(error, LeftAloneError | RejectedQueryError):
+        if self._windows.server_in_doubt or isinstance(
+            error, CircuitOpenError | RejectedQueryError
+        ):
             return False
         try:
             await self._api.probe()
