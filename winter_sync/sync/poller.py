@@ -97,8 +97,8 @@ class Poller:
         -------
         PollResult
             What it came to. Its error is a `CredentialsRefusedError` if the program's
-            credentials are refused, a `TransientError` if the server is unwell, and a `BadAnswerError` if it is
-            well and yet does not answer some of the poll; the rest was polled.
+            credentials are refused, a `TransientError` if the server fails, and a
+            `BadAnswerError` if it does not answer only some of the poll; the rest was polled.
         """
         poll = self._new_poll(WantedRows())
         with poll.keeping_errors():
