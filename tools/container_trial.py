@@ -91,7 +91,7 @@ class Buildah:
         return ["buildah", *places, "--storage-driver", self.driver, *arguments]
 
     def say(self, *arguments: str) -> str:
-        """Run a command to its end; gives what it said."""
+        """Run a command to its end; return its output."""
         return _said(self.command(*arguments))
 
     def image(self, name: str) -> dict[str, Any]:
@@ -119,7 +119,7 @@ class Container:
     config: Mapping[str, Any]
 
     def run(self, *command: str, volume: Path) -> str:
-        """Run a command as the image's own user with `buildah run`; gives what it said."""
+        """Run a command as the image's own user with `buildah run`; return its output."""
         options = ["--isolation", "chroot", "--volume", f"{volume}:/data"]
         return self.buildah.say("run", *options, self.name, "--", *command)
 
@@ -255,7 +255,7 @@ class Observatory:
         )
 
     def count(self) -> int:
-        """Return how many files there are to be had."""
+        """Return how many files the archive has."""
         return len(self._products())
 
     def _products(self) -> dict[str, dict[str, Any]]:
@@ -368,14 +368,14 @@ def _number_one(process: subprocess.Popen[bytes]) -> int:
 
 
 def free_port() -> int:
-    """Return a port of the loopback address that nobody listens on."""
+    """Return a free port of the loopback address."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
         return port
 
 
 def trial(buildah: Buildah, version: str) -> str:
-    """Try everything; gives the verdict."""
+    """Try everything; return the verdict."""
     image = buildah.image(IMAGE)
     look(image, version)
     with buildah.container(IMAGE) as container:

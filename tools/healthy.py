@@ -16,7 +16,7 @@ PATIENCE_SECONDS = 8.0
 
 
 def answer(listen: str) -> tuple[bool, str]:
-    """Ask `/healthz` at an address; gives whether all is well, and what was said.
+    """Ask `/healthz` at an address; return whether all is well, and the answer.
 
     A daemon that listens on all addresses ("0.0.0.0", "[::]") is reached on the loopback one.
     """
@@ -33,7 +33,7 @@ def answer(listen: str) -> tuple[bool, str]:
 
 
 def main() -> None:
-    """Say what the daemon said."""
+    """Print the daemon's answer."""
     well, said = answer(os.environ.get("WINTER_SYNC_HTTP__LISTEN") or DEFAULT)
     print(said)
     sys.exit(0 if well else 1)

@@ -66,7 +66,7 @@ exec env -i container=trial PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/syst
 
 
 def until(what: str, condition: Callable[[], bool]) -> float:
-    """Wait until something is so; gives how long that took, in seconds.
+    """Wait until a condition holds; return how long that took, in seconds.
 
     Raises
     ------
@@ -207,7 +207,7 @@ def _remove(group: Path) -> None:
 
 
 def accounts(machine: Machine, *options: str) -> list[str]:
-    """Begin an observatory there; gives a user, their password and the key of 2024A000."""
+    """Start an observatory there; return a user, their password and the key of 2024A000."""
     program, last = "/opt/winter-sync/bin/winter-sync", "program 2024A000 key"
     before = machine.journal("observatory").count(last)
     machine.say("systemd-run", "--quiet", "--unit=observatory", program, "simulate", *options)

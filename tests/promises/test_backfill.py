@@ -134,7 +134,7 @@ def test_a_backfill_tells_why_some_of_it_could_not_be_had(tmp_path: Path) -> Non
 def test_a_terminal_that_cannot_draw_is_told_in_lines(
     terminal: Mapping[str, str], tmp_path: Path
 ) -> None:
-    """The log says what a drawing would, and the cursor is never moved."""
+    """The log says what the drawing would show, and the cursor is never moved."""
     with served() as archive:
         settings = settings_of(archive, tmp_path)
         said = run_on_terminal("--config", settings, *BACKFILL, home=tmp_path, environment=terminal)

@@ -1,4 +1,4 @@
-"""What is asked for alone, to tell a dead server from products that cannot be had."""
+"""Products requested alone, to tell a dead server from products that cannot be downloaded."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def written_by_us() -> int:
 async def test_an_answer_has_a_budget(
     tmp_path: Path, script: str, expected: dict[str, Any]
 ) -> None:
-    """A run says little of it and writes little; each product is told once in each download."""
+    """A run logs and writes little of it; each product is reported once in each download."""
     async with faulty_rig(tmp_path, script) as rig:
         lines = LogCapture()
         logger = structlog.wrap_logger(None, processors=[lines])

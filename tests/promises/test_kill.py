@@ -84,7 +84,7 @@ def test_killed_in_a_recovery(  # noqa: PLR0917 - fixtures
     kept="what was published, and fetched no more; nothing else is left",
 )
 def test_killed_after_a_salvage(tmp_path: Path, moment: str) -> None:
-    """What a broken download brought stays, and what it did not bring is nobody's lease."""
+    """Products of an interrupted download stay, and the others are under no lease."""
     with (
         ArchiveProcess(faults="end-between:x1@download") as broken,
         KillableMirrors(broken.url) as mirrors,
@@ -143,7 +143,7 @@ def _sweep(
 def test_killed_at_random_instants(
     archive: ArchiveProcess, mirrors: KillableMirrors, truth: Mapping[str, str], tmp_path: Path
 ) -> None:
-    """At instants that nobody chose; a short form of the sweep."""
+    """At random instants; a short form of the sweep."""
     assert _sweep(archive, mirrors, truth, tmp_path, INSTANTS_IN_SHORT) > 0
 
 

@@ -81,7 +81,7 @@ def settled(rig: FaultyRig, one: Product) -> list[Published | Failed]:
 async def test_an_odd_file_that_lacks_nothing_is_taken(
     tmp_path: Path, script: str, expected: dict[str, Any]
 ) -> None:
-    """In thirty hours it is downloaded once or twice; then it rests, and the note tells why."""
+    """In thirty hours it is downloaded once or twice; then no more, and the mark says why."""
     async with faulty_rig(tmp_path, script) as rig:
         kind = ImageType.EXPOSURE if "boards" in script else ImageType.STACK
         chosen = [product for product in rig.products if product.image_type is kind]
@@ -169,7 +169,7 @@ async def test_a_gzip_file_that_is_cut_is_refused(tmp_path: Path) -> None:
     kept="everything",
 )
 async def test_names_of_no_known_format_are_never_asked_for(tmp_path: Path) -> None:
-    """They are told as rows that are left out, count as new at no poll, and block nothing."""
+    """They are reported as rows left out, count as new at no poll, and block nothing."""
     async with faulty_rig(tmp_path, "other-names") as rig:
         for _ in range(3):
             rig.events.clear()

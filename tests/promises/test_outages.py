@@ -99,7 +99,7 @@ async def test_an_outage_from_the_start(
 
 @pytest.mark.parametrize("script", ["500", "reset", "html@download", "500@download"])
 async def test_an_outage_in_the_middle(tmp_path: Path, script: str) -> None:
-    """What came before is kept and not asked for again; the rest comes when it can."""
+    """Products that arrived before are kept and not requested again; the rest follow."""
     async with faulty_rig(tmp_path, connections=1) as rig:
 
         def break_down(event: Event) -> None:

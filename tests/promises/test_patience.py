@@ -192,7 +192,7 @@ def _stacks(rig: FaultyRig) -> Batch:
 async def test_a_listing_that_forgets_costs_no_file(
     tmp_path: Path, script: str, _expected: dict[str, Any]
 ) -> None:
-    """What vanishes from all listings at once is told and stays, and comes back without a fetch."""
+    """Products that vanish from all listings at once stay, and return without a fetch."""
     async with faulty_rig(tmp_path) as rig:
         await rig.run()
         for faults, told in ((script, "withdrawn"), ("", "returned")):

@@ -46,7 +46,7 @@ class Disk:
         _run("umount", str(self.mount_point))
 
     def remount(self) -> None:
-        """Let the power come back."""
+        """Restore the power."""
         self.unmount()
         self.mount()
 
@@ -121,7 +121,7 @@ def _cuts(
 def test_power_fails_at_random_instants(
     archive: ArchiveProcess, mirrors: KillableMirrors, truth: Mapping[str, str], disk: Disk
 ) -> None:
-    """At instants that nobody chose; a short form."""
+    """At random instants; a short form."""
     assert _cuts(archive, mirrors, truth, disk, INSTANTS_IN_SHORT) > 0
 
 

@@ -80,7 +80,7 @@ FORMS = [*SENT, *(base64.b64encode(secret.encode()).decode() for secret in SECRE
 
 
 def told(text: str) -> list[str]:
-    """Return what of the secrets a text tells."""
+    """Return which of the secrets a text reveals."""
     return [form for form in FORMS if form[:BEGINNING] in text]
 
 
@@ -156,7 +156,7 @@ class Echo(Faults):
 
 @dataclass
 class Overheard:
-    """All that was said in some runs, by whom."""
+    """All output of some runs, by source."""
 
     stream: io.StringIO = field(default_factory=io.StringIO)
     errors: list[str] = field(default_factory=list)
@@ -248,7 +248,7 @@ async def test_no_secret_is_told_in_a_faulty_life(secret_rig: SecretRig) -> None
 
 
 async def test_no_secret_is_on_a_page(secret_rig: SecretRig) -> None:
-    """In the middle of such a life neither the numbers nor the status tell one."""
+    """In the middle of such a run, neither the metrics nor the status reveal a secret."""
     rig = secret_rig
     metrics = Metrics(rig.observatory.clock.now)
     rig.listeners.append(metrics.handle)
@@ -284,7 +284,7 @@ async def _pages(rig: SecretRig, metrics: Metrics) -> list[str]:
 
 
 def test_what_is_looked_for_would_be_found() -> None:
-    """The echo tells every secret in every form, so that what is looked for was there."""
+    """The echo repeats every secret in every form, so that the search could have found it."""
     assert set(told(ECHO)) >= set(SENT)
     assert told("nothing") == []
 

@@ -214,7 +214,7 @@ MEMBERS += [
 async def test_a_fault_costs_no_product(
     tmp_path: Path, script: str, expected: dict[str, Any]
 ) -> None:
-    """The first run ends as it should; at the end all is here, and what was whole came once."""
+    """The first run ends as expected; at the end all is mirrored, complete products once."""
     async with faulty_rig(tmp_path, script) as rig:
         report = await rig.run()
         assert rig.faults.happened.total() >= 1

@@ -389,7 +389,7 @@ async def test_a_run_that_asks_nothing_is_not_done(
 
 
 async def test_a_selection_that_matches_nothing_is_told(archive: Rig) -> None:
-    """A target that nobody observed is not "nothing new"."""
+    """A target that was never observed is not "nothing new"."""
     archive.programs = [{"name": PROGRAM, "image_types": ["stack"], "targets": ["SN2099zz"]}]
     report = await archive.sync()
     assert summary(report).startswith("The archive lists nothing of what was asked for (")

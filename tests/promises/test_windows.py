@@ -31,7 +31,7 @@ TODAY = date(2025, 10, 24)
 
 
 class Weak(Faults):
-    """A server that breaks over listings of more than so many nights, or of a given one."""
+    """A server that fails on listings of more nights than it can bear, or of a given one."""
 
     def __init__(self, *, most: int = 1000, broken: str | None = None) -> None:
         self.most = most
@@ -93,7 +93,7 @@ async def test_a_long_listing_is_asked_for_in_parts(rig: Rig, _how: str, _expect
 async def test_a_broken_night_costs_its_neighbours_only(
     rig: Rig, _how: str, _expected: object
 ) -> None:
-    """The nights beside it may wait with it, no others; when it is mended all come."""
+    """Only adjacent nights may wait with it; when it is fixed all are mirrored."""
     broken = NIGHTS[7]
     rig.simulator.faults = Weak(broken=broken.name)
     report = await rig.sync()
@@ -158,7 +158,7 @@ async def looks(rig: Rig, most: Iterable[int], pause: timedelta) -> list[int]:
 
 
 def halved(rig: Rig) -> list[WindowHalved]:
-    """Return what was told of windows that were too much."""
+    """Return the reports of windows that were too large."""
     return [event for event in rig.events if isinstance(event, WindowHalved)]
 
 
@@ -177,7 +177,7 @@ async def _sweeps(rig: Rig, most: Iterable[int]) -> list[int]:
 
 
 def cut(query: Query, most: int) -> tuple[Query, ...]:
-    """Halve a window until no part has more than so many dates."""
+    """Halve a window until no part has more than the given number of dates."""
     halves = split_in_half(query, TODAY) if count_dates(query, TODAY) > most else None
     return (query,) if halves is None else (*cut(halves[0], most), *cut(halves[1], most))
 

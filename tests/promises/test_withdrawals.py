@@ -190,33 +190,33 @@ class Histories(RuleBasedStateMachine):
 
     @rule(hours=HOURS)
     def time_passes(self, hours: int) -> None:
-        """Let the archive list late products."""
+        """Advance the clock, so that the archive lists late products."""
         self.rig.observatory.clock.advance(timedelta(hours=hours))
 
     @rule(cap=st.none() | st.integers(1, 12), doubled=st.booleans(), order=st.integers(0, 3))
     def answers_change(self, cap: int | None, *, doubled: bool, order: int) -> None:
-        """Let listings be capped, doubled or reordered."""
+        """Make listings capped, doubled or reordered."""
         self.mood.cap, self.mood.doubled, self.mood.order = cap, doubled, order
 
     @rule(writing=st.integers(0, len(WRITINGS) - 1), trailing=st.sampled_from(["", " ", "\t"]))
     def marks_are_written_otherwise(self, writing: int, trailing: str) -> None:
-        """Let the same marks be written in another way."""
+        """Write the same marks in another way."""
         self.mood.writing, self.mood.trailing = writing, trailing
 
     @rule(malformed=st.booleans())
     def a_row_makes_no_sense(self, *, malformed: bool) -> None:
-        """Let one row of each answer lose its name, or be itself again."""
+        """Take the name from one row of each answer, or restore it."""
         self.mood.malformed = malformed
 
     @rule(calls=st.integers(1, 9))
     def bad_minute(self, calls: int) -> None:
-        """Let some queries fail."""
+        """Make some queries fail."""
         self.mood.bad_calls = calls
 
     @precondition(lambda self: hasattr(self, "simulator"))
     @rule(data=st.data())
     def a_target_is_corrected(self, data: st.DataObject) -> None:
-        """Move a product to a target that nobody selected."""
+        """Move a product to a target that is not selected."""
         entry = data.draw(st.sampled_from(self.entries()))
         self.simulator.observatory.correct(entry.product, program=entry.program, target="corrected")
 
@@ -246,7 +246,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(night=ANY_NIGHT)
     def logged_again(self, night: Night) -> None:
-        """Let a night get new marks and no new content."""
+        """Give a night new marks and no new content."""
         remade = self.simulator.observatory.reprocess(night, ())
         assert not remade
         for entry in self.entries():

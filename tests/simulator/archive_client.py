@@ -20,7 +20,7 @@ OTHER_PROGRAM = "2025B001"
 
 @dataclass
 class Client:
-    """A client of one simulator with the right credentials, unless told otherwise."""
+    """A client of one simulator, by default with the right credentials."""
 
     simulator: Simulator
     session: aiohttp.ClientSession

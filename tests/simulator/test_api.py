@@ -94,7 +94,7 @@ async def test_program_is_validated(client: Client) -> None:
     ],
 )
 async def test_wrong_program_or_key_is_refused(client: Client, wrong: dict[str, str]) -> None:
-    """A wrong program or key is a 401 that is told from a wrong password."""
+    """A wrong program or key is a 401 that differs from that of a wrong password."""
     for path in ("/validation/program", "/images/query"):
         refused = await client.get(path, params=wrong, json=[{"program_name": PROGRAM}])
         assert refused.status == 401
@@ -115,7 +115,7 @@ async def test_missing_parameters_are_listed(client: Client) -> None:
 
 
 async def test_unknown_paths_and_methods(client: Client) -> None:
-    """Unknown paths are a JSON 404, other methods a JSON 405 that tells the right one."""
+    """Unknown paths are a JSON 404, other methods a JSON 405 that names the right one."""
     unknown = await client.get("/images")
     assert (unknown.status, await unknown.json()) == (404, {"detail": "Not Found"})
     for method in ("POST", "HEAD", "DELETE"):
@@ -235,7 +235,7 @@ async def test_bad_bodies_are_refused_in_detail(
 async def test_bad_fields_are_refused_in_detail(
     client: Client, asked: dict[str, object], kind: str, field: str
 ) -> None:
-    """Each wrong field of a query is told by its place and kind."""
+    """Each wrong field of a query is reported by its place and kind."""
     refused = await client.ask(**asked)
     assert refused.status == 422
     problems = (await refused.json())["detail"]
@@ -478,7 +478,7 @@ async def test_requests_are_recorded_without_secrets(client: Client) -> None:
 
 
 async def test_the_delay_is_slept_before_each_answer(observatory: Observatory) -> None:
-    """The archive thinks for as long as it is told, by the sleep it is given."""
+    """The archive waits for the given time, with the given sleep."""
     slept = []
 
     async def sleep(seconds: float) -> None:

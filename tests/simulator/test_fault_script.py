@@ -54,7 +54,7 @@ NAMES = ("503", "flip", "reset-body", "silence", "columns", "poison")
 
 
 def rule(name: str, **more: Any) -> Rule:  # noqa: ANN401 - the fields of a rule
-    """Return a rule for a kind by its name; where it strikes unless told is the kind's own."""
+    """Return a rule for a kind by its name; by default it strikes where the kind does."""
     kind = KINDS[name]
     place = more.pop("place", Place())
     if not place.endpoints:
@@ -379,7 +379,7 @@ async def _has_no_table(wire: Wire) -> None:
 
 
 def ends(members: int, *, inside: bool, directory: bool = False) -> Callable[[Wire], Any]:
-    """Check that a body ends as if whole after so many members began."""
+    """Check that a body ends as if complete after the given number of members began."""
 
     async def check(wire: Wire) -> None:
         body = await wire.body()
@@ -497,7 +497,7 @@ async def _lacks_one(wire: Wire) -> None:
 
 
 async def _inflates(wire: Wire) -> None:
-    """Check that the header tells what the true file has, and that two megabytes come out."""
+    """Check that the header has the size of the true file, and that two megabytes come out."""
     body = await wire.body()
     sizes = {len(content) for content in wire.truth}
     longest = 0
@@ -587,7 +587,7 @@ async def _comes_empty_again_and_again(wire: Wire) -> None:
 
 
 async def _inflates_late(wire: Wire) -> None:
-    """Check that the size of one member is told after it, and that two megabytes come out."""
+    """Check that the size of one member is written after it, and that two megabytes come out."""
     with zipfile.ZipFile(io.BytesIO(await wire.body())) as archive:
         (bomb,) = [info for info in archive.infolist() if info.flag_bits & 0x0008]
         assert archive.read(bomb) == bytes(2_000_000)
@@ -720,7 +720,7 @@ def test_every_kind_is_tried() -> None:
 
 
 async def test_who_is_held_can_be_let_go(observatory: Observatory) -> None:
-    """A held call goes on, as if nothing had been, when it is told that this is enough."""
+    """A held call continues, as if nothing had happened, when it is released."""
     faults = parse_script("silence").faults()
     async with (
         Simulator(observatory, faults=faults) as simulator,
@@ -747,7 +747,7 @@ def test_the_command_line_tells_a_wrong_script() -> None:
 
 
 def test_the_command_line_takes_a_script() -> None:
-    """What is scripted on the command line goes wrong, so many times."""
+    """The faults scripted on the command line happen, as often as scripted."""
     process = subprocess.Popen(  # noqa: S603 - our own code
         [*COMMAND, "--faults", "502:x2@ping"], stdout=subprocess.PIPE, text=True, cwd=CHECKOUT
     )

@@ -65,7 +65,7 @@ class CutAfter(Faults):
     chunks: int
 
     async def stream(self, call: Call, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Let some chunks through."""
+        """Pass some chunks on."""
         del call
         left = self.chunks
         async for chunk in chunks:

@@ -1,4 +1,4 @@
-"""The simulated archive follows its clock, and changes as it is told."""
+"""The simulated archive follows its clock, and changes on request."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_lastmodified_is_set_when_the_night_is_ingested() -> None:
 
 
 def test_gone_science_was_there_before() -> None:
-    """A science image that is deleted could be had until its stack was made."""
+    """A science image that is deleted was available until its stack was made."""
     observatory = Observatory(demo_universe())
     now = observatory.clock.now()
     gone = [entry for entry in observatory.entries() if entry.gone(now)]

@@ -1,4 +1,4 @@
-"""The simulator runs by itself until it is told to stop, and is cheap to import."""
+"""The simulator runs by itself until it is stopped, and is cheap to import."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ serve(SimulatorOptions(port=0, products_a_night=50), lambda line: print(line, fl
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_serves_until_it_is_told_to_stop(number: signal.Signals) -> None:
-    """It tells where it listens and with what credentials, serves, and ends well."""
+    """It prints where it listens and with what credentials, serves, and ends well."""
     process = subprocess.Popen(  # noqa: S603 - our own code
         [sys.executable, "-c", SERVE], stdout=subprocess.PIPE, text=True, cwd=CHECKOUT
     )

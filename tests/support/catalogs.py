@@ -73,7 +73,7 @@ def waiting(catalog: Catalog, scope: Scope = ALL) -> list[Product]:
 
 
 def count_wanted(catalog: Catalog, scope: Scope) -> int:
-    """Count what is to be fetched, now or later, and by nobody yet."""
+    """Count the products to fetch, now or later, that are under no lease."""
     return sum(share.products for share in catalog.queue.wanted(scope))
 
 

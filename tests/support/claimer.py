@@ -27,7 +27,7 @@ def now() -> datetime:
 
 
 def claim(catalog: Catalog, session: str) -> None:
-    """Claim all that can be had, a few at a time."""
+    """Claim all products that can be claimed, a few at a time."""
     while chosen := catalog.queue.candidates(Scope((PROGRAM,)), tuple(ImageType), 8):
         for taken in catalog.queue.claim(chosen, session):
             sys.stdout.write(taken.product.savepath + "\n")

@@ -188,7 +188,7 @@ def served(
 
 @contextmanager
 def nobody() -> Iterator[str]:
-    """Return an address that refuses connections: a port that is taken, and not listened on."""
+    """Return an address that refuses connections: a port that is bound, and not listened on."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"

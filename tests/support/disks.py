@@ -62,7 +62,7 @@ def as_root(command: list[str]) -> None:
 
 
 def fill(disk: Path) -> Path:
-    """Leave no free block; gives the file that has them all."""
+    """Leave no free block; return the file that has them all."""
     ballast = disk / "ballast"
     with ballast.open("wb", buffering=0) as file:
         for size in (65536, 4096, 1):

@@ -123,7 +123,7 @@ class DrivenTime:
 
 @contextmanager
 def _scheduled(clock: Callable[[], datetime]) -> Iterator[None]:
-    """Let APScheduler, which asks the machine, ask this clock instead."""
+    """Make APScheduler, which reads the machine's clock, read this one instead."""
 
     class Kind(type):
         def __instancecheck__(cls, instance: object) -> bool:

@@ -36,14 +36,14 @@ def spin(tree: Tree) -> None:
 
 
 def judge(tree: Tree) -> None:
-    """Tell who is dead, whenever asked."""
+    """Report the dead sessions, whenever asked."""
     say("ready")
     for _ in sys.stdin:
         say(" ".join(name for name, alive in tree.sessions.take_over_dead().items() if not alive))
 
 
 def prepare(tree: Tree, name: str) -> None:
-    """Make the mirror when told to; tell its name."""
+    """Make the mirror on request; print its name."""
     say("ready")
     sys.stdin.readline()
     say(tree.prepare(name))

@@ -43,7 +43,7 @@ _LEFT = (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError)
 
 @asynccontextmanager
 async def listening(answer: Answering, certificate: str | None = None) -> AsyncIterator[int]:
-    """Serve connections, in TLS with this certificate unless it is None; gives the port."""
+    """Serve connections, in TLS with this certificate unless it is None; yield the port."""
     open_ones: dict[asyncio.Task[None] | None, asyncio.StreamWriter] = {}
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -21,7 +21,7 @@ async def test_it_tells_where_it_listens() -> None:
 
 
 async def test_it_listens_on_ipv6() -> None:
-    """An address of IPv6 stands in brackets, and so it is told."""
+    """An IPv6 address stands in brackets, also where it is reported."""
     try:
         with closing(socket.socket(socket.AF_INET6)) as probe:
             probe.bind(("::1", 0))
@@ -93,7 +93,7 @@ async def test_a_host_of_which_an_address_is_taken_is_refused(
 
 
 async def test_an_address_in_use_is_explained() -> None:
-    """A second daemon is told that there may be a first."""
+    """The message for a second daemon says that there may be a first."""
     async with serving(LOCAL, Shown().sources) as address:
         with pytest.raises(UsageError, match="in use") as refused:
             async with serving(address, Shown().sources):

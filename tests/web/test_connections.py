@@ -89,7 +89,7 @@ async def test_who_waits_for_a_slow_page_keeps_nobody_out(site: Site) -> None:
 
 
 async def test_who_connects_without_end_keeps_nobody_out(site: Site) -> None:
-    """While somebody opens connections as fast as they are taken, whoever asks is answered."""
+    """While a crowd opens connections as fast as they are accepted, requests are answered."""
     host, _, port = site.address.rpartition(":")
     over = threading.Event()
     opened = 0
@@ -124,7 +124,7 @@ async def test_who_connects_without_end_keeps_nobody_out(site: Site) -> None:
 async def test_a_request_without_end_is_cut_off(
     begun: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever sends more than a request may have is cut off at once, in headers and in a body."""
+    """A client that sends more than a request may have is cut off at once, in headers or body."""
     monkeypatch.setattr(server, "_IDLE_SECONDS", 3600)
     monkeypatch.setattr(connections, "_LONGEST_SECONDS", 3600)
     what, asked = Shown(), asyncio.Event()
@@ -158,7 +158,7 @@ async def test_a_silent_client_is_left_alone(monkeypatch: pytest.MonkeyPatch) ->
 
 
 async def test_a_client_that_does_not_read_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An answer that nobody takes is given up, and others are answered meanwhile."""
+    """An answer that is not read is given up, and others are answered meanwhile."""
     monkeypatch.setattr(connections, "_LONGEST_SECONDS", 0.2)
 
     async def status() -> str:

@@ -62,7 +62,7 @@ async def test_pages_are_served_under_our_names_only(path: str) -> None:
 async def test_the_name_of_a_request_may_stand_elsewhere(
     site: Site, request_: bytes, begins: bytes
 ) -> None:
-    """Whoever names nobody is no browser; a name in the request line counts before the header."""
+    """A client that names no host is no browser; a name in the request line counts first."""
     assert (await site.send(request_)).startswith(begins)
 
 
@@ -95,7 +95,7 @@ def test_no_other_name_is_ever_served(label: str) -> None:
 
 @given(st.ip_addresses(), st.integers(0, 65535))
 def test_every_address_is_served(address: IPv4Address | IPv6Address, port: int) -> None:
-    """An IP address is nobody's to redirect, so Prometheus can ask by it."""
+    """An IP address cannot be redirected, so Prometheus can use it."""
     written = f"[{address}]" if address.version == 6 else str(address)
     assert is_served(written, ())
     assert is_served(f"{written}:{port}", ())

@@ -13,7 +13,7 @@ from winter_sync.core.errors import StorageError
 
 @pytest.mark.parametrize(("path", "of"), [("/healthz", "troubles"), ("/readyz", "unready")])
 async def test_health_is_a_code_and_its_reasons(site: Site, path: str, of: str) -> None:
-    """It is 200 while all is well, and 503 with the reasons while it is not."""
+    """The code is 200 while all is well, and 503 with the reasons while it is not."""
     well = await site.get(path)
     assert (well.status, json.loads(well.text)) == (200, {"ok": True, "troubles": []})
     setattr(site.shown, of, ["the disk is full"])
@@ -41,7 +41,7 @@ async def test_the_front_page_leads_to_all_others(site: Site) -> None:
 
 @pytest.mark.parametrize("path", [*PATHS, "/absent"])
 async def test_no_page_may_be_kept_guessed_at_or_framed(site: Site, path: str) -> None:
-    """The headers say so, whatever the answer; none tells what software this is."""
+    """The headers say so, whatever the answer; none reveals the software."""
     headers = (await site.get(path)).headers
     assert headers["Cache-Control"] == "no-store"
     assert headers["X-Content-Type-Options"] == "nosniff"
@@ -94,7 +94,7 @@ async def test_a_failing_catalog_is_told_and_no_traceback(site: Site, path: str)
 async def test_a_fault_of_ours_is_logged_and_not_shown(
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Who asks is told nothing of it; the log has all of it."""
+    """The client learns nothing of it; the log has all of it."""
 
     async def fail() -> None:
         raise RuntimeError("very private")

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 async def test_who_asks_at_once_is_answered_at_once(site: Site) -> None:
-    """However many ask while an answer is made, it is made once; who goes away stops nobody."""
+    """However many ask while an answer is made, it is made once; one that leaves stops no other."""
     asked, go = asyncio.Event(), asyncio.Event()
 
     async def make() -> None:

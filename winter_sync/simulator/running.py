@@ -1,4 +1,4 @@
-"""Runs a simulated observatory by itself until it is told to stop."""
+"""Runs a simulated observatory by itself until it is stopped."""
 
 from __future__ import annotations
 
