@@ -1,0 +1,120 @@
+"""What travels together in one download, and in which order."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from support.named import OTHER_PROGRAM, PROGRAM, candidate, check_batch, product
+
+from winter_sync.core.downloads import Candidate
+from winter_sync.core.traits import FETCH_ORDER, ImageType, Instrument
+from winter_sync.sync.batching import (
+    BATCH_BYTES,
+    BATCH_PRODUCTS,
+    batch_limit,
+    choose_alone,
+    choose_batch,
+)
+
+some_products = st.builds(
+    product,
+    st.sampled_from([f"{folder}/{name}.fits" for folder in "abc" for name in range(25)]),
+    st.sampled_from([ImageType.STACK, ImageType.DIFF]),
+    st.sampled_from(Instrument),
+)
+
+
+some_candidates = st.lists(
+    st.builds(
+        candidate,
+        some_products,
+        program=st.sampled_from([PROGRAM, OTHER_PROGRAM]),
+        attempts=st.sampled_from([0, 0, 0, 1, 2, 3, 40]),
+        size=st.sampled_from([1, 1_000_000, 10_000_000, 300_000_000]),
+    ),
+    max_size=120,
+    unique_by=lambda one: one.product.identity,
+)
+
+
+@given(some_candidates)
+def test_a_batch_has_what_may_travel_together(candidates: list[Candidate]) -> None:
+    """One program, camera, type and number of failures; no name twice; not too much."""
+    chosen = choose_batch(candidates)
+    if not candidates:
+        assert chosen == ()
+        return
+    check_batch(chosen)
+    assert chosen[0] == candidates[0]
+    assert [one for one in candidates if one in chosen] == list(chosen)
+
+
+@given(some_candidates)
+def test_batches_come_to_an_end_with_nothing_left_out(candidates: list[Candidate]) -> None:
+    """Batch after batch, each candidate is chosen once."""
+    left, seen = list(candidates), list[Candidate]()
+    while left:
+        chosen = choose_batch(left)
+        seen += chosen
+        left = [one for one in left if one not in chosen]
+    assert len(seen) == len(candidates)
+
+
+def test_a_batch_is_filled() -> None:
+    """Small products fill a batch to its 32, large ones to its 256 MB."""
+    assert (BATCH_PRODUCTS, BATCH_BYTES) == (32, 256_000_000)
+    small = [candidate(product(str(n)), size=1) for n in range(99)]
+    large = [candidate(product(str(n)), size=BATCH_BYTES // 4) for n in range(99)]
+    huge = [candidate(product(str(n)), size=BATCH_BYTES + 1) for n in range(99)]
+    assert len(choose_batch(small)) == BATCH_PRODUCTS
+    assert len(choose_batch(large)) == 4
+    assert len(choose_batch(huge)) == 1
+
+
+def test_what_cannot_come_along_keeps_nothing_behind_it_from_coming() -> None:
+    """What is too large, has the same name or another kind is passed over, not a last one."""
+    first, last = candidate(product("a/1")), candidate(product("a/2"))
+    for between in (
+        candidate(product("a/3"), size=10**9),
+        candidate(product("b/1")),
+        candidate(product("a/3", ImageType.DIFF)),
+    ):
+        assert choose_batch([first, between, last], room=10**8) == (first, last)
+
+
+def test_room_is_used_to_the_last_byte() -> None:
+    """What fits exactly is taken; one byte less, and it is not."""
+    small = [candidate(product(str(n)), size=1000) for n in range(3)]
+    assert choose_batch(small, room=3000) == tuple(small)
+    assert choose_batch(small, room=2999) == tuple(small[:2])
+    assert choose_batch(small, room=1000) == tuple(small[:1])
+    assert choose_batch(small, room=999) == ()
+
+
+def test_a_probe_is_one_product_of_what_is_not_in_doubt() -> None:
+    """Whether the server serves is tried with what it did not just fail to serve, if it can be."""
+    stack, diff = candidate(product()), candidate(product(image_type=ImageType.DIFF))
+    spring = candidate(product(instrument=Instrument.SPRING))
+    other = candidate(product(), program=OTHER_PROGRAM)
+    everything = [stack, diff, spring, other]
+    doubtful = [(PROGRAM, Instrument.WINTER, ImageType.STACK)]
+    assert choose_alone(everything, []) == (stack,)
+    for one in (diff, spring, other):
+        assert choose_alone([stack, one, one], doubtful) == (one,)
+    assert choose_alone([stack, stack], doubtful) == (stack,)
+    assert choose_alone([], doubtful) == ()
+
+
+@given(st.integers(0, 100))
+def test_failures_make_batches_smaller(attempts: int) -> None:
+    """Each failure shrinks the company, until a product stands alone."""
+    limit, next_limit = batch_limit(attempts), batch_limit(attempts + 1)
+    assert next_limit < limit or next_limit == limit == 1
+    assert [batch_limit(times) for times in range(4)] == [32, 8, 2, 1]
+
+
+def test_everything_has_its_place_in_the_order() -> None:
+    """Each type is fetched at some time, the small and looked-at ones before the large."""
+    assert sorted(FETCH_ORDER) == sorted(ImageType)
+    assert FETCH_ORDER[0] is ImageType.STACK
+    assert FETCH_ORDER[-1] is ImageType.EXPOSURE
