@@ -13,6 +13,7 @@ from support.catalogs import (
     DIFF,
     OTHER,
     REPROCESSED,
+    SPRING,
     STACK,
     TODAY,
     candidates,
@@ -206,6 +207,28 @@ def test_two_products_never_share_a_path(catalog: Catalog) -> None:
         assert left_out == [upper, elsewhere]
     assert waiting(catalog) == [STACK, DIFF]
     assert len(rows(catalog, "listings")) == 2
+
+
+def test_products_left_out_are_not_counted_as_new(catalog: Catalog) -> None:
+    """A poll records how many products it added: not those whose path another has already."""
+    poll(catalog, [STACK])
+    listed = [(row(DIFF), path_of(STACK)), (row(product(1)), path_of(product(1)))]
+    catalog.listings.record_poll(Poll(query(), sweep=False, listed=2, new=2), listed=listed)
+    assert [one["new"] for one in rows(catalog, "polls")] == [0, 1]
+
+
+def test_the_programs_that_list_a_product_are_known(catalog: Catalog) -> None:
+    """All that list it now, and none that withdrew it; of other products nothing is said."""
+    poll(catalog, [STACK, DIFF, product(1), SPRING])
+    poll(catalog, [STACK, DIFF], program=OTHER)
+    poll(catalog, withdrawn=[DIFF])
+    asked = [STACK.identity, DIFF.identity, SPRING.identity, product(2).identity]
+    found = catalog.listings.programs(asked)
+    assert {identity: sorted(programs) for identity, programs in found.items()} == {
+        STACK.identity: [PROGRAM, OTHER],
+        DIFF.identity: [OTHER],
+        SPRING.identity: [PROGRAM],
+    }
 
 
 def test_a_known_product_keeps_its_path(catalog: Catalog) -> None:

@@ -130,6 +130,29 @@ def test_a_missing_product_waits_and_is_not_wanted(catalog: Catalog, clock: Cloc
     assert [one.attempts for one in candidates(catalog)] == [1]
 
 
+def test_a_product_that_went_missing_keeps_its_earlier_marks(catalog: Catalog) -> None:
+    """Published under some marks and missing under newer, neither of them is a change again."""
+    poll(catalog, [STACK])
+    publish(catalog, STACK, b"content")
+    poll(catalog, [STACK], marks=REPROCESSED, wanted=[row(STACK)])
+    commit(catalog, Missing(candidates(catalog)[0]))
+    (known,) = catalog.listings.known([STACK.identity])
+    assert known.settled_marks.cover(REPROCESSED)
+    assert known.settled_marks.cover(Marks("2024-02-01T00:00:00", "1.0"))
+
+
+def test_a_file_that_was_moved_aside_is_known_also_without_a_new_revision(
+    catalog: Catalog,
+) -> None:
+    """What stood where unchanged content was put back is ours to account for, not a stray file."""
+    poll(catalog, [STACK])
+    publish(catalog, STACK, b"content")
+    poll(catalog, wanted=[row(STACK)])
+    publish(catalog, STACK, b"content", kept="the kept one")
+    assert len(rows(catalog, "revisions")) == 1
+    assert catalog.files.known_kept(["the kept one", "another"]) == {"the kept one"}
+
+
 def test_outcomes_are_recorded_together_or_not_at_all(catalog: Catalog) -> None:
     """A commit that fails half-way leaves every product as it was claimed."""
     poll(catalog, [STACK, DIFF])
@@ -150,6 +173,7 @@ def test_an_outcome_of_an_unknown_product_is_ignored(catalog: Catalog) -> None:
     """A product that is not in the catalog has no state to record."""
     commit(catalog, Published(candidate(STACK), evidence(STACK, b"content")))
     commit(catalog, Failed(candidate(STACK), "it was dark"))
+    commit(catalog, Missing(candidate(STACK)))
     assert (rows(catalog, "products"), rows(catalog, "revisions")) == ([], [])
 
 
@@ -207,6 +231,23 @@ def test_a_newer_content_is_adopted_as_a_revision(catalog: Catalog) -> None:
     poll(catalog, wanted=[row(STACK)])
     assert catalog.outcomes.adopt(replace(evidence(STACK, b"two"), kept="the kept one"))
     assert [one["kept"] for one in rows(catalog, "revisions")] == ["the kept one", None]
+
+
+def test_unchanged_content_of_a_wanted_product_is_adopted(catalog: Catalog) -> None:
+    """What a crash left is not fetched once more, although its content was known before."""
+    poll(catalog, [STACK])
+    publish(catalog, STACK, b"content")
+    poll(catalog, wanted=[row(STACK)])
+    assert catalog.outcomes.adopt(evidence(STACK, b"content"))
+    assert (stored(catalog, STACK)["state"], waiting(catalog)) == ("published", [])
+
+
+def test_newer_content_than_the_catalog_knows_is_adopted(catalog: Catalog) -> None:
+    """A catalog put back from a copy takes the tree's content for what is published."""
+    poll(catalog, [STACK])
+    publish(catalog, STACK, b"one")
+    assert catalog.outcomes.adopt(evidence(STACK, b"two"))
+    assert stored(catalog, STACK)["sha256"] == sha256(b"two")
 
 
 def test_a_product_that_nobody_lists_is_not_adopted(catalog: Catalog) -> None:

@@ -25,7 +25,7 @@ from support.catalogs import (
 from support.makers import NIGHT, PROGRAM, path_of, product, row
 
 from winter_sync.catalog import queue
-from winter_sync.catalog.records import Poll, Scope
+from winter_sync.catalog.records import Poll, Scope, Waiting
 from winter_sync.core.downloads import Failed, Missing
 from winter_sync.core.events import Share
 from winter_sync.core.marks import Marks
@@ -269,3 +269,72 @@ def test_it_is_known_when_something_may_be_tried_again(catalog: Catalog, clock: 
     clock.advance(hours=2)
     publish(catalog, STACK, b"content")
     assert catalog.queue.next_retry(ALL) is None
+
+
+def wait_apart(catalog: Catalog) -> None:
+    """Let two stacks of one program fail, a third be missing, and a diff of another fail."""
+    poll(catalog, [STACK, product(1), product(2)])
+    poll(catalog, [DIFF], program=OTHER)
+    for taken in candidates(catalog):
+        match taken.product:
+            case one if one == product(2):
+                commit(catalog, Missing(taken), wait=timedelta(hours=3))
+            case one:
+                hours = 1 if one == product(1) else 2
+                commit(catalog, Failed(taken, "it was dark"), wait=timedelta(hours=hours))
+
+
+def test_how_many_wait_and_until_when(catalog: Catalog, clock: Clock) -> None:
+    """Counted by state, each with the first time that one of them is due; none that may go now."""
+    wait_apart(catalog)
+    poll(catalog, [product(3)])
+    first, missing = clock() + timedelta(hours=1), clock() + timedelta(hours=3)
+    assert sorted(catalog.queue.waiting(Scope((PROGRAM,))), key=lambda one: one.state) == [
+        Waiting(State.MISSING, 1, missing),
+        Waiting(State.WANTED, 2, first),
+    ]
+    assert {one.state: one.products for one in catalog.queue.waiting(ALL)} == {
+        State.MISSING: 1,
+        State.WANTED: 3,
+    }
+    clock.advance(hours=1)
+    counts = {one.state: one.products for one in catalog.queue.waiting(Scope((PROGRAM,)))}
+    assert counts == {State.MISSING: 1, State.WANTED: 1}
+    clock.advance(hours=2)
+    assert catalog.queue.waiting(ALL) == []
+
+
+def test_what_waits_for_a_time_that_a_wrong_clock_set_is_not_waiting(
+    catalog: Catalog, clock: Clock
+) -> None:
+    """It may be fetched at once, and no date years ahead is shown."""
+    poll(catalog, [STACK])
+    clock.advance(days=4000)
+    commit(catalog, Failed(candidates(catalog)[0], "it was dark"), wait=timedelta(hours=6))
+    clock.advance(days=-4000)
+    assert catalog.queue.waiting(ALL) == []
+
+
+def test_what_waits_may_be_fetched_at_once_on_demand(catalog: Catalog) -> None:
+    """Failed and missing products of a scope alike, once; those of other programs go on waiting."""
+    wait_apart(catalog)
+    assert waiting(catalog) == []
+    assert catalog.queue.retry_now(Scope((PROGRAM,))) == 3
+    assert set(waiting(catalog)) == {STACK, product(1), product(2)}
+    assert count_wanted(catalog, Scope((PROGRAM,))) == 3
+    assert [one.products for one in catalog.queue.waiting(ALL)] == [1]
+    assert catalog.queue.retry_now(Scope((PROGRAM,))) == 0
+    taken = {one.product: one for one in candidates(catalog)}
+    assert taken[STACK].attempts == 1
+    commit(catalog, Failed(taken[STACK], "it was dark"), wait=timedelta(hours=4))
+    assert STACK not in waiting(catalog)
+
+
+def test_what_nobody_lists_any_more_is_not_fetched_on_demand(catalog: Catalog) -> None:
+    """Neither what was withdrawn nor what arrived is wanted by asking for it again."""
+    wait_apart(catalog)
+    poll(catalog, withdrawn=[STACK])
+    poll(catalog, [product(3)])
+    publish(catalog, product(3), b"content")
+    assert catalog.queue.retry_now(ALL) == 3
+    assert set(waiting(catalog)) == {DIFF, product(1), product(2)}
