@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from itertools import chain
+from itertools import chain, islice
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -39,7 +39,7 @@ class FileWalk:
 
     def next_paths(self) -> list[str]:
         """Return the next paths, relative to the root; none when all were returned."""
-        return [path for path, _ in zip(self._names, range(_AT_A_TIME), strict=False)]
+        return list(islice(self._names, _AT_A_TIME))
 
     def _files(self, directory: str) -> Iterator[str]:
         below: list[str] = []
