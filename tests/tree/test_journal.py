@@ -23,6 +23,7 @@ from support.trees import (
     target,
 )
 
+from winter_sync.core.errors import StorageError
 from winter_sync.tree.tree import Tree
 
 if TYPE_CHECKING:
@@ -162,3 +163,43 @@ def test_evidence_is_forgotten_once_committed(tree: Tree, session: Session) -> N
     assert session.recover_evidence("two") == [evidence(SECOND, b"two")]
     assert tree.recover_evidence("session") == [evidence(SECOND, b"two")]
     session.forget_journal("two")
+
+
+WRONG: list[dict[str, object]] = [
+    {"size": "7"},
+    {"size": 7.0},
+    {"size": True},
+    {"savepath": None},
+    {"path": 3},
+    {"path": "../outside.fits"},
+    {"sha256": 0},
+    {"kept": "../outside.fits"},
+    {"marks": {"lastmodified": 1, "pipeversion": None}},
+    {"marks": {"lastmodified": None, "pipeversion": [1]}},
+    {"marks": None},
+    {"instrument": "moon"},
+    {"strange": 1},
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=str)
+def test_a_line_with_a_wrong_value_proves_nothing(
+    tree: Tree, session: Session, wrong: dict[str, object]
+) -> None:
+    """Whoever wrote it, no value of a wrong kind gets into the catalog; other lines count."""
+    put(session, b"content")
+    journal = tree.own_directory / "staging" / "session" / "batch.published"
+    right = json.loads(journal.read_text())
+    assert right.keys() >= wrong.keys() - {"strange"}
+    journal.write_text("".join(f"{json.dumps(line)}\n" for line in (right | wrong, right)))
+    assert tree.sessions.journalled("session") == [evidence(STACK, b"content")]
+
+
+def test_an_error_of_forgetting_a_journal_names_its_place(tree: Tree, session: Session) -> None:
+    """What has the name of a journal and cannot be removed is to be found."""
+    place = tree.own_directory / "staging" / "session"
+    (place / "batch.published").mkdir()
+    with pytest.raises(StorageError) as refused:
+        session.forget_journal("batch")
+    assert str(place) in refused.value.message
+    (place / "batch.published").rmdir()

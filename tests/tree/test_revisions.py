@@ -106,6 +106,37 @@ def test_without_hard_links_a_copy_is_kept(
     assert not [name for name in staged(tree) if name.endswith(".part")]
 
 
+def test_a_link_is_kept_as_a_link_where_it_cannot_be_linked(
+    tree: Tree, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a person put under a product's name is moved aside, and what it leads to not copied."""
+    refuse_links(monkeypatch, errno.EPERM)
+    mine = tree.root.parent / "mine.fits"
+    mine.write_bytes(b"mine")
+    target(tree).parent.mkdir(parents=True)
+    target(tree).symlink_to(mine)
+    kept = tree.root / str(put(session, b"content").kept)
+    assert kept.readlink() == mine
+    assert target(tree).read_bytes() == b"content"
+    assert not target(tree).is_symlink()
+
+
+@pytest.mark.parametrize("call", ["utime", "fchmod"])
+def test_a_copy_is_kept_where_there_are_neither_modes_nor_times(
+    tree: Tree, session: Session, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """A file system that refuses to set them still keeps the content."""
+    refuse_links(monkeypatch, errno.EPERM)
+    put(session, b"one")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, call, refuse)
+    put(session, b"two")
+    assert revisions(tree) == [b"one"]
+
+
 def test_a_copy_never_replaces_a_copy(
     tree: Tree, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 from support.makers import evidence
+from support.publisher import SECOND
 from support.trees import STACK, ask, put, recovered, running, staged
 
 from winter_sync.core.errors import StorageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from winter_sync.tree.tree import Tree
 
 
@@ -101,3 +107,63 @@ def test_two_sessions_cannot_have_one_name(tree: Tree) -> None:
         put(session, b"content")
         session.forget_journal("batch")
     assert tree.sessions.take_over_dead() == {}
+
+
+def test_all_journals_of_a_dead_session_are_read(tree: Tree) -> None:
+    """A process works on several batches at once: what each of them published is recovered."""
+    with tree.session("one") as session:
+        put(session, b"one", batch="one")
+        put(session, b"two", SECOND, batch="two")
+    assert recovered(tree) == [evidence(STACK, b"one"), evidence(SECOND, b"two")]
+
+
+def test_a_session_that_is_not_there_proves_nothing(tree: Tree) -> None:
+    """Such as one that another process has recovered and removed meanwhile."""
+    assert tree.sessions.journalled("nobody") == []
+    assert tree.recover_evidence("nobody") == []
+
+
+def test_a_link_among_the_sessions_is_none(tree: Tree) -> None:
+    """Where it leads nothing is locked, read or removed."""
+    elsewhere = tree.root.parent / "elsewhere"
+    elsewhere.mkdir()
+    (tree.own_directory / "staging" / "link").symlink_to(elsewhere)
+    assert tree.sessions.take_over_dead() == {}
+    tree.sessions.remove("link")
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_session_whose_directory_a_person_removed_ends_quietly(tree: Tree) -> None:
+    """There is nothing left to remove, and the next session begins as usual."""
+    with tree.session("one"):
+        shutil.rmtree(tree.own_directory / "staging" / "one")
+    with tree.session("one") as session:
+        put(session, b"content")
+        session.forget_journal("batch")
+    assert tree.sessions.take_over_dead() == {}
+
+
+FAILING: dict[str, Callable[[Tree], object]] = {
+    "scandir": lambda tree: tree.sessions.take_over_dead(),
+    "listdir": lambda tree: tree.sessions.journalled("dead"),
+    "rmdir": lambda tree: tree.sessions.remove("dead"),
+    "fsync": lambda tree: tree.recover_evidence("dead"),
+}
+
+
+@pytest.mark.parametrize("call", FAILING)
+def test_an_error_of_a_failing_disk_names_a_path(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """Also where the system says only that something could not be read or written."""
+    with tree.session("dead") as session:
+        put(session, b"content")
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, call, fail)
+        with pytest.raises(StorageError, match="Input/output error") as failed:
+            FAILING[call](tree)
+    assert failed.value.message.startswith(str(tree.root))

@@ -82,6 +82,16 @@ def test_a_failed_write_keeps_no_space(small_tree: Tree, part: Part) -> None:
     assert small_tree.space.free() == 900
 
 
+def test_a_reserve_may_be_ended_early_and_used_again(small_tree: Tree, part: Part) -> None:
+    """Ending it twice gives back nothing twice, and what is written afterwards is accounted for."""
+    with Reservation(small_tree.space, 300) as reserve:
+        reserve.end()
+        assert small_tree.space.free() == 900
+        reserve.write(part, b"x" * 100)
+        assert small_tree.space.free() == 900
+    assert small_tree.space.free() == 900
+
+
 def test_a_reserve_that_cannot_begin_takes_nothing(small_tree: Tree) -> None:
     """A batch for which there is no space leaves the accounts as they were."""
     with pytest.raises(StorageError):
