@@ -51,6 +51,17 @@ class Machine:
             self.wall, self.steady = self.wall + step, self.steady + step
 
 
+def test_a_date_that_agreed_with_a_wrong_clock_ends_with_it() -> None:
+    """Ours stood a year ahead when the archive's did too; once ours is right, that is not used."""
+    machine = Machine()
+    machine.wall += timedelta(days=365)
+    machine.server.record(format_datetime(machine.wall, usegmt=True))
+    assert machine.server.today == machine.wall.date()
+    machine.wall = machine.steady
+    assert not machine.server.is_believed
+    assert machine.server.today == NOW.date()
+
+
 MOMENTS = st.datetimes().map(lambda when: when.replace(tzinfo=UTC))
 STEPS = st.timedeltas(timedelta(0), timedelta(days=400))
 

@@ -41,8 +41,8 @@ def whole_text(error: BaseException) -> str:
     chain: list[BaseException] = []
     todo: list[BaseException | None] = [error]
     while todo:
-        if (one := todo.pop()) is not None and one not in chain:
-            chain.append(one)
-            todo += [one.__cause__, one.__context__]
-    shown = [f"{one} {one!r} {one.__dict__}" for error in chain]
+        if (link := todo.pop()) is not None and link not in chain:
+            chain.append(link)
+            todo += [link.__cause__, link.__context__]
+    shown = [f"{link} {link!r} {link.__dict__}" for link in chain]
     return "\n".join([*shown, *traceback.format_exception(error)])

@@ -170,7 +170,7 @@ any_marks = st.builds(
 
 
 class MirrorLife(RuleBasedStateMachine):
-    """An archive that changes and a mirror that follows it by `plan` alone."""
+    """An archive that changes and a mirror that follows it by comparing alone."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -51,12 +51,12 @@ class ServerClock:
     @property
     def is_believed(self) -> bool:
         """Whether the archive's clock is near enough to ours to be used."""
-        return self._sent is not None
+        return self._believed() is not None
 
     @property
     def today(self) -> date:
         """The archive's UTC date where its clock is believed; else this machine's."""
-        return (self._time.clock() if self._sent is None else self._since(*self._sent)).date()
+        return (self._believed() or self._time.clock()).date()
 
     def record(self, header: str | None) -> None:
         """Record the `Date` header of an answer; one that is no date changes nothing."""
@@ -71,6 +71,14 @@ class ServerClock:
         self._sent = None
         if not was_disbelieved:
             self._on_disbelief(self.offset)
+
+    def _believed(self) -> datetime | None:
+        """Return the archive's time now; None if there is none near ours.
+
+        What agreed with a clock of ours that has been set since may agree with none any more.
+        """
+        now = None if self._sent is None else self._since(*self._sent)
+        return now if now is not None and self._is_near(now) else None
 
     def _is_near(self, sent: datetime) -> bool:
         ours = self._time.clock(), self._since(*self._began)
