@@ -27,8 +27,8 @@ fi
 
 log=$(mktemp)
 PYTHONPATH=$checkout "$python" -u -c '
-from winter_sync.simulator import DEFAULT_NIGHTS, SimulatorOptions, serve, settled
-serve(SimulatorOptions(port=7000, start=settled(DEFAULT_NIGHTS), rate=0.0), print)
+from winter_sync.simulator import SimulatorOptions, serve, settled
+serve(SimulatorOptions(port=7000, start=settled(SimulatorOptions().nights), rate=0.0), print)
 ' >"$log" 2>&1 &
 simulator=$!
 trap 'kill "$simulator" 2>/dev/null || true; wait "$simulator" 2>/dev/null || true; rm -f "$log"' EXIT
@@ -44,4 +44,12 @@ until grep -q '^listening on ' "$log"; do
     sleep 0.2
 done
 
+# The client's environment has none of our libraries: whom the simulator knows is passed on.
+OBSERVATORY_ACCOUNTS=$(PYTHONPATH=$checkout "$python" -c '
+import json
+from winter_sync.simulator import DEFAULT_PASSWORD, DEFAULT_USER, key_of
+keys = {name: key_of(name) for name in ("2024A000", "2025B001")}
+print(json.dumps({"user": DEFAULT_USER, "password": DEFAULT_PASSWORD, "keys": keys}))
+')
+export OBSERVATORY_ACCOUNTS
 "$venv/bin/python" "$tests/winterapi_session.py"

@@ -118,17 +118,11 @@ class Session:
     """What an astronomer does with the client, from the first ping to the last download."""
 
     def __init__(self, checks: Checks, home: Path) -> None:
-        sys.path.append(str(CHECKOUT))
-        from winter_sync.simulator import (  # noqa: PLC0415 - constants only
-            DEFAULT_PASSWORD,
-            DEFAULT_USER,
-            key_of,
-        )
-
         self.checks = checks
         self.home = home
-        self.user, self.password = DEFAULT_USER, DEFAULT_PASSWORD
-        self.keys = {program: key_of(program) for program in (PROGRAM, OTHER)}
+        accounts = json.loads(os.environ["OBSERVATORY_ACCOUNTS"])
+        self.user, self.password = accounts["user"], accounts["password"]
+        self.keys: dict[str, str] = accounts["keys"]
 
     def run(self) -> None:
         """Do all of it, in the order a user would."""

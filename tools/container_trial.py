@@ -61,7 +61,7 @@ exec chroot "$root" "$@"
 
 ACCOUNTS = """
 import json
-from winter_sync.simulator import accounts as known
+from winter_sync.simulator.observatory import accounts as known
 print(json.dumps({
     "winter_api_user": known.DEFAULT_USER,
     "winter_api_password": known.DEFAULT_PASSWORD,
