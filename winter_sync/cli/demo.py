@@ -8,7 +8,6 @@ import os
 import resource
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,10 +20,12 @@ from winter_sync.cli.run_once import run_once
 from winter_sync.cli.views.status import show
 from winter_sync.config import Settings, check_root
 from winter_sync.core import (
+    REAL_TIME,
     ExitCode,
     ImageType,
     Night,
     StorageError,
+    Time,
     UsageError,
     WinterSyncError,
     is_directory,
@@ -66,7 +67,9 @@ class Proof:
     gone: int
 
 
-async def demonstrate(root: Path, logger: FilteringBoundLogger, console: Console) -> ExitCode:
+async def demonstrate(
+    root: Path, logger: FilteringBoundLogger, console: Console, *, time: Time = REAL_TIME
+) -> ExitCode:
     """Mirror a simulated night of two programs and two cameras, show it, and verify it.
 
     Parameters
@@ -75,6 +78,8 @@ async def demonstrate(root: Path, logger: FilteringBoundLogger, console: Console
         An empty or new directory for the tree.
     logger, console
         Where events are logged, and results printed.
+    time
+        Clocks, and how to wait.
 
     Raises
     ------
@@ -86,13 +91,13 @@ async def demonstrate(root: Path, logger: FilteringBoundLogger, console: Console
     with _observatory() as url:
         settings = demo_settings(url, root)
         console.print(Text(f"A simulated observatory listens on {url}."))
-        code = await _mirror(settings, logger, console)
+        code = await _mirror(settings, logger, console, time)
         console.print(_tree_view(root))
         await _show_status(console, settings)
         proof = await _prove(url, root)
         _show_proof(console, proof)
         console.print(Text("\nOnce more, to see that nothing is downloaded twice:"))
-        again = await run_once(settings, logger, console)
+        again = await run_once(settings, logger, console, time=time)
     return ExitCode.INCOMPLETE if proof.different or again.published else code
 
 
@@ -109,11 +114,13 @@ def _refuse_used(root: Path) -> None:
         )
 
 
-async def _mirror(settings: Settings, logger: FilteringBoundLogger, console: Console) -> ExitCode:
+async def _mirror(
+    settings: Settings, logger: FilteringBoundLogger, console: Console, time: Time
+) -> ExitCode:
     """Run once, and print the time and memory that it took."""
     console.print(Text(f"Mirroring into {settings.root} ..."))
     began = time.monotonic()
-    report = await run_once(settings, logger, console)
+    report = await run_once(settings, logger, console, time=time)
     seconds = time.monotonic() - began
     console.print(Text(f"It took {show_duration(seconds)}, {_peak_memory()} of memory at most.\n"))
     return report.exit_code

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from winter_sync.catalog import Check, Held, Scope
+    from winter_sync.core import Time
     from winter_sync.sync import FileFinding
 
 T = TypeVar("T")
@@ -83,6 +83,8 @@ class FileChecker:
         Whether results are written to the catalog. Otherwise nothing can be resumed.
     on_progress
         Called with the numbers of files and bytes just checked.
+    time
+        Clocks.
     follow_links
         Whether directories of the tree may be links.
     """
@@ -96,6 +98,7 @@ class FileChecker:
         rate: int,
         recording: bool,
         on_progress: Callable[[int, int], None],
+        time: Time,
         follow_links: bool = False,
     ) -> None:
         self.verified = Verified()
@@ -103,13 +106,14 @@ class FileChecker:
         self._root = root
         self._follow_links = follow_links
         self._ensure_mirror = ensure_mirror
+        self._monotonic = time.monotonic
         self._throttle = Throttle(rate, time.monotonic)
         self._recording = recording
         self._on_progress = on_progress
         self._stop = threading.Event()
         self._local = threading.local()
         self._to_record: list[Check] = []
-        self._recorded_at = time.monotonic()
+        self._recorded_at = self._monotonic()
 
     async def quick(self, scope: Scope) -> None:
         """Check the files of a scope without opening them."""
@@ -161,14 +165,14 @@ class FileChecker:
             files = future.result()
             self._add(files)
             self._to_record += [seen.check for seen in files if seen.unreadable is None]
-        if time.monotonic() - self._recorded_at >= _RECORDED_EVERY:
+        if self._monotonic() - self._recorded_at >= _RECORDED_EVERY:
             await self._record_what_was_read()
         return waiting
 
     async def _record_what_was_read(self) -> None:
         checks, self._to_record = self._to_record, []
         await self._record(Checks.record, checks)
-        self._recorded_at = time.monotonic()
+        self._recorded_at = self._monotonic()
 
     async def _record(
         self, how: Callable[[Checks, Sequence[Check]], list[Check]], checks: Sequence[Check]

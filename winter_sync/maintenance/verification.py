@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from winter_sync.catalog import Catalog, CatalogThread, Checks, Damaged, Files, Scope, may_write
 from winter_sync.config import Choice, check_root
-from winter_sync.core import Damage, UsageError
+from winter_sync.core import REAL_TIME, Damage, Time, UsageError
 from winter_sync.factory import CATALOG, open_existing_catalog, open_mirror
 from winter_sync.maintenance.file_checker import LISTED, FileChecker
 from winter_sync.maintenance.results import Checked, Damages, Repair, Result
@@ -44,7 +44,9 @@ class Display(Protocol):
         """Show the downloads of a repair; the function that is returned takes their events."""
 
 
-async def verify(settings: Settings, request: Request, display: Display) -> Result:
+async def verify(
+    settings: Settings, request: Request, display: Display, *, time: Time = REAL_TIME
+) -> Result:
     """Compare files with the catalog, and repair what is wrong if requested.
 
     Parameters
@@ -55,6 +57,8 @@ async def verify(settings: Settings, request: Request, display: Display) -> Resu
         What to verify.
     display
         Shows the work as it goes.
+    time
+        Clocks, and how to wait.
 
     Raises
     ------
@@ -67,11 +71,11 @@ async def verify(settings: Settings, request: Request, display: Display) -> Resu
     selections = Choice(asked).narrow(settings.selections)
     check_root(settings.root)
     async with open_existing_catalog(settings) as catalog:
-        checked = await _Check(settings, catalog, request, display).run()
+        checked = await _Check(settings, catalog, request, display, time).run()
         damages = await _find_damages(catalog, request.scope, checked)
     repair = Repair()
     if request.repair and damages.total:
-        repair = await _repair(settings, request, selections, display)
+        repair = await _repair(settings, request, selections, display, time)
     async with open_existing_catalog(settings) as catalog:
         damages = await _find_damages(catalog, request.scope, checked)
         strays = await find_strays(settings.root, catalog, request)
@@ -86,6 +90,7 @@ class _Check:
     catalog: CatalogThread
     request: Request
     display: Display
+    time: Time
 
     async def run(self) -> Checked:
         """Check the files.
@@ -151,6 +156,7 @@ class _Check:
             rate=settings.mirror.verify_rate,
             recording=recording,
             on_progress=checked,
+            time=self.time,
             follow_links=settings.mirror.follow_links,
         )
 
@@ -170,12 +176,16 @@ async def _find_damages(catalog: CatalogThread, scope: Scope, checked: Checked) 
 
 
 async def _repair(
-    settings: Settings, request: Request, selections: Sequence[Selection], display: Display
+    settings: Settings,
+    request: Request,
+    selections: Sequence[Selection],
+    display: Display,
+    time: Time,
 ) -> Repair:
     """Download again what is missing or changed, and nothing else."""
     programs = tuple(selection.program for selection in selections)
     with display.repairing() as emit:
-        async with open_mirror(settings, emit, selections=selections) as mirror:
+        async with open_mirror(settings, emit, selections=selections, time=time) as mirror:
             damaged = await mirror.catalog.files(Files.damaged, request.scope, LISTED)
             await mirror.catalog.checks(Checks.want_damaged, request.scope)
             report = await mirror.fetch(Scope(programs, nights=request.nights, damaged=True))
