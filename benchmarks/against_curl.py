@@ -79,7 +79,7 @@ def observatory(options: argparse.Namespace, cache: Path) -> Iterator[Observator
 
 
 def savepaths(archive: Observatory, image_type: str) -> list[str]:
-    """Give what both are to fetch."""
+    """Return the products that both download."""
     with urllib.request.urlopen(f"{archive.url}/simulator/manifest") as answer:  # noqa: S310 - our own server
         entries: list[dict[str, Any]] = json.load(answer)["products"]
     return [
@@ -91,7 +91,7 @@ def savepaths(archive: Observatory, image_type: str) -> list[str]:
 
 
 def measure(command: list[str], environment: dict[str, str]) -> Cost:
-    """Run a command to its end and give what it and its children cost."""
+    """Run a command to its end and return what it and its children cost."""
     began = time.perf_counter()
     process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=sys.stderr)
     _, status, usage = os.wait4(process.pid, 0)

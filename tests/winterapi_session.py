@@ -41,7 +41,7 @@ Listed = dict[str, dict[str, Any]]
 
 
 class Checks:
-    """Tells of each check in one line and remembers how many failed."""
+    """Prints each check in one line and counts how many failed."""
 
     def __init__(self) -> None:
         self.passed = 0

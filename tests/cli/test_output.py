@@ -281,7 +281,7 @@ class Stops(Faults):
         self.started = threading.Event()
 
     async def before_zip(self, call: Call) -> Answer | None:
-        """Tell it to stop; it finishes the downloads under way."""
+        """Ask it to stop; it finishes the downloads under way."""
         del call
         self.started.wait()
         if self.process is not None:

@@ -36,7 +36,7 @@ SEEDS = (
 
 
 def path(layout: Layout, savepath: str, kind: ImageType = ImageType.STACK) -> str | None:
-    """Give the path of a product; None where it is refused."""
+    """Return the path of a product; None where it is refused."""
     try:
         return str(layout.path(Product(Instrument.WINTER, savepath, kind, NIGHT)))
     except DamagedError:

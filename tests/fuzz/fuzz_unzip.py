@@ -147,13 +147,13 @@ def compare(archive: bytes, found: dict[int, Found]) -> None:
 
 
 def is_promised(archive: bytes, info: zipfile.ZipInfo, content: bytearray) -> bool:
-    """Tell whether a content has the checksum of its local header, where that has one."""
+    """Return whether a content has the checksum of its local header, where that has one."""
     flags, _, _, crc = struct.unpack_from("<HHII", archive, info.header_offset + 6)
     return bool(flags & 8) or zlib.crc32(content) == crc
 
 
 def is_strict(archive: bytes, info: zipfile.ZipInfo, begin: int) -> bool:
-    """Tell whether a member is beyond doubt: its two headers agree, and its stream is exact."""
+    """Return whether a member is beyond doubt: its two headers agree, and its stream is exact."""
     flags, method, _, crc, packed, size = struct.unpack_from(
         "<HHIIII", archive, info.header_offset + 6
     )
@@ -205,7 +205,7 @@ def built_member(given: atheris.FuzzedDataProvider) -> bytes:  # type: ignore[na
 
 
 def deflated(content: bytes, level: int) -> bytes:
-    """Give a raw deflate stream."""
+    """Return a raw deflate stream."""
     squeeze = zlib.compressobj(level, zlib.DEFLATED, -15)
     return squeeze.compress(content) + squeeze.flush()
 

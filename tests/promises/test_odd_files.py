@@ -53,7 +53,7 @@ CUT = [
 async def watched(rig: FaultyRig, one: Product, span: timedelta = DAY_AND_A_QUARTER) -> list[float]:
     """Run the mirror whenever a product may be asked for, as a daemon does, and every two hours.
 
-    Gives after how many minutes each download of it was.
+    Return after how many minutes each download of it was.
     """
     clock = rig.observatory.clock
     began, downloads = clock.now(), list[float]()

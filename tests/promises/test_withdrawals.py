@@ -246,7 +246,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(night=ANY_NIGHT)
     def logged_again(self, night: Night) -> None:
-        """Give a night new marks and no new content."""
+        """Process a night again without new content."""
         remade = self.simulator.observatory.reprocess(night, ())
         assert not remade
         for entry in self.entries():

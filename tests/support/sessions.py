@@ -60,7 +60,7 @@ def promise(tree: Tree, name: str, size: int) -> None:
 
 
 def say(line: str) -> None:
-    """Tell the parent a line."""
+    """Send the parent a line."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 

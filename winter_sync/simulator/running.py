@@ -56,7 +56,7 @@ def simulator_of(options: SimulatorOptions) -> Simulator:
 
 
 def _greeting(simulator: Simulator) -> Iterator[str]:
-    """Tell how to reach it; these credentials open nothing but a simulator."""
+    """Yield lines that say how to reach it; these credentials open nothing but a simulator."""
     observatory = simulator.observatory
     yield f"listening on {simulator.url}"
     for account in observatory.accounts.users:

@@ -1,4 +1,4 @@
-"""A quick look at the files of the nights that are polled: deleted ones are wanted again.
+"""Quick check of the files of the nights that are polled: deleted ones are downloaded again.
 
 It costs one `lstat` a product, in a thread. Files that were changed are reported and left as they
 are: `winter-sync verify --repair` keeps them aside and downloads the product again.
@@ -31,7 +31,7 @@ _NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class CheckedFiles:
-    """What a look at files found.
+    """What a check of files found.
 
     `lost` are files that were deleted and are wanted again; `unlisted` are deleted ones that the
     archive no longer lists, which nobody can download; `changed` are not as they were downloaded.
@@ -51,7 +51,7 @@ class CheckedFiles:
 
 
 class QuickCheck:
-    """Looks at files before their nights are polled, and records what is wrong with them.
+    """Checks files before their nights are polled, and records what is wrong with them.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class QuickCheck:
         The database, and the top of the tree.
     check_root
         Raises a `StorageError` if the root does not hold the mirror just now. It is called before
-        any file is taken for deleted: those of a file system that is not mounted are not.
+        any file is taken for deleted: files on an unmounted file system are not deleted.
     threads
         Where files are checked.
     rhythm
@@ -138,13 +138,13 @@ class QuickCheck:
         for night in await self._catalog.files(Files.held_nights, scope):
             held = await self._catalog.files(Files.held, scope, night)
             seen = await run_in_thread(self._threads, self._stat_files, held)
-            known = sum(1 for one in _changed_before(held, seen))
+            known = sum(1 for _ in _changed_before(held, seen))
             checked += await self.record(seen) + CheckedFiles(changed=known)
             on_progress()
         return checked
 
     async def record(self, seen: Sequence[FileFinding], *, in_full: bool = False) -> CheckedFiles:
-        """Record what was seen of files, and tell what is news.
+        """Record what was seen of files, and report what is new.
 
         Parameters
         ----------
@@ -153,18 +153,18 @@ class QuickCheck:
         in_full
             Whether the files were read, and not only their `lstat`.
         """
-        lost = [one.check for one in seen if one.check.damage is Damage.MISSING]
+        lost = [file.check for file in seen if file.check.damage is Damage.MISSING]
         if lost:
             await run_in_thread(self._threads, self._check_root)
             lost = await self._catalog.checks(Checks.want_lost, lost)
         record = Checks.record if in_full else Checks.record_quick
-        others = [one.check for one in seen if _is_to_record(one, in_full=in_full)]
+        others = [file.check for file in seen if _is_to_record(file, in_full=in_full)]
         recorded = await self._catalog.checks(record, others) if others else []
-        changed = [one for one in recorded if one.damage is Damage.CHANGED]
-        unlisted = [one for one in lost if one.held.withdrawn]
-        self._report(lost, unlisted, [one for one in changed if _is_first(one)])
+        changed = [check for check in recorded if check.damage is Damage.CHANGED]
+        unlisted = [check for check in lost if check.held.withdrawn]
+        self._report(lost, unlisted, [check for check in changed if _is_first(check)])
         self._report_unreadable(seen)
-        total = sum(one.check.damage is Damage.CHANGED for one in seen)
+        total = sum(file.check.damage is Damage.CHANGED for file in seen)
         return CheckedFiles(len(lost) - len(unlisted), len(unlisted), total)
 
     def _report(
@@ -176,9 +176,9 @@ class QuickCheck:
             self._emit(FilesChanged(len(changed), _paths(changed), changed[0].reason or ""))
 
     def _report_unreadable(self, seen: Sequence[FileFinding]) -> None:
-        unreadable = [one for one in seen if one.unreadable is not None]
+        unreadable = [file for file in seen if file.unreadable is not None]
         if unreadable:
-            paths = _paths([one.check for one in unreadable])
+            paths = _paths([file.check for file in unreadable])
             if paths != self._last_unreadable:
                 self._emit(FilesUnreadable(len(unreadable), paths, unreadable[0].unreadable or ""))
             self._last_unreadable = paths
@@ -192,24 +192,24 @@ async def check_newest(
     for night in await catalog.files(Files.held_nights, scope):
         held = await catalog.files(Files.held, scope, night)
         seen = await asyncio.to_thread(stat_files, root, held, follow_links=follow_links)
-        found += [one.check for one in seen if one.check.damage is not None]
+        found += [file.check for file in seen if file.check.damage is not None]
         files -= len(held)
         if files <= 0:
             break
-    identities = [one.held.product.identity for one in found]
+    identities = [check.held.product.identity for check in found]
     programs = await catalog.listings(Listings.programs, identities)
-    return [Damaged.of(one, programs[one.held.product.identity]) for one in found]
+    return [Damaged.of(check, programs[check.held.product.identity]) for check in found]
 
 
 def _scope(subjects: Sequence[Subject], first: Night | None) -> Scope:
-    programs = tuple(dict.fromkeys(one.program for one in subjects))
+    programs = tuple(dict.fromkeys(subject.program for subject in subjects))
     return Scope(programs=programs, subjects=tuple(subjects), first_night=first)
 
 
 def _changed_before(held: Iterable[Held], seen: Iterable[FileFinding]) -> Iterator[Held]:
     """Return what was found changed before and of which nothing else was seen now."""
-    told = {one.check.held.path for one in seen}
-    return (one for one in held if one.damage is Damage.CHANGED and one.path not in told)
+    reported = {file.check.held.path for file in seen}
+    return (file for file in held if file.damage is Damage.CHANGED and file.path not in reported)
 
 
 def _is_to_record(seen: FileFinding, *, in_full: bool) -> bool:
@@ -224,4 +224,4 @@ def _is_first(check: Check) -> bool:
 
 
 def _paths(checks: Sequence[Check]) -> tuple[str, ...]:
-    return tuple(one.held.path for one in checks[:_NAMED])
+    return tuple(check.held.path for check in checks[:_NAMED])

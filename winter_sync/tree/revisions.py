@@ -49,7 +49,7 @@ class Revisions:
         self._space = space
 
     def keep(self, path: str, directory: int, stage: Callable[[], Part]) -> str:
-        """Give a file a second name among the revisions, so that it outlives its replacement.
+        """Keep a file under a second name among the revisions, so that it outlives its replacement.
 
         Parameters
         ----------
@@ -77,7 +77,7 @@ class Revisions:
     def _link(
         self, name: str, directory: int, kept: str, revisions: int, stage: Callable[[], Part]
     ) -> bool:
-        """Give a file a second name, or see that it has it; False if that is another file's."""
+        """Link a file to its second name; return False if another file has that name."""
         try:
             os.link(name, kept, src_dir_fd=directory, dst_dir_fd=revisions, follow_symlinks=False)
         except FileExistsError:

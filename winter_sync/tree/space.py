@@ -98,7 +98,7 @@ class Space:
                 raise
 
     def release(self, size: int) -> None:
-        """Give back what was set aside: it has been written, or will not arrive."""
+        """Release what was set aside: it has been written, or will not arrive."""
         with self._guard:
             self._change(-size)
 

@@ -68,7 +68,7 @@ class Part:
         self._is_synced = False
 
     def rename(self, name: str, directory: int) -> None:
-        """Give it its final name in a directory, known by its descriptor."""
+        """Move it to its final name in a directory, known by its descriptor."""
         os.rename(self._name, name, src_dir_fd=self._within, dst_dir_fd=directory)
 
     def close(self) -> None:
