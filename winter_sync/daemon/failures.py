@@ -12,6 +12,14 @@ def failure_of(task: asyncio.Task[None]) -> BaseException | None:
     return None if task.cancelled() else task.exception()
 
 
+def raise_failure_of(*tasks: asyncio.Task[None]) -> None:
+    """Raise the error of the first of these tasks that failed, if any did."""
+    # All are asked before one is raised: asyncio logs an error that nobody asked for.
+    for error in [failure_of(task) for task in tasks]:
+        if error is not None:
+            raise error
+
+
 def is_being_cancelled() -> bool:
     """Return whether this task must end: no failure on the way is a reason to go on then."""
     task = asyncio.current_task()

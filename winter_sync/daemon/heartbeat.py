@@ -26,7 +26,7 @@ from winter_sync.monitoring import ArchiveState
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from winter_sync.core import DayEnded, Sink
+    from winter_sync.core import DayEnded, Sink, Time
     from winter_sync.daemon.systemd import SystemdNotifier
     from winter_sync.daemon.watchdog import Watchdog
     from winter_sync.monitoring import DailySummary, NightState
@@ -43,7 +43,7 @@ _END_AFTER_STALL = 20.0
 
 
 class Heartbeat:
-    """Tells systemd that all is well as long as work gets on; ends loudly when it does not.
+    """Reports to systemd that all is well as long as work gets on; ends loudly when it does not.
 
     Parameters
     ----------
@@ -57,6 +57,8 @@ class Heartbeat:
         Returns how the last night stands; None if that is not known.
     emit
         Receives the events.
+    time
+        How to wait.
     end
         Ends the process at once, with an exit code.
     """
@@ -69,6 +71,7 @@ class Heartbeat:
         summary: DailySummary,
         last_night: Callable[[], Awaitable[NightState | None]],
         emit: Sink,
+        time: Time,
         end: Callable[[int], NoReturn],
     ) -> None:
         self._watchdog = watchdog
@@ -76,6 +79,7 @@ class Heartbeat:
         self._summary = summary
         self._last_night = last_night
         self._emit = emit
+        self._sleep = time.sleep
         self._end = end
         self._summing_up: asyncio.Task[None] | None = None
 
@@ -99,7 +103,7 @@ class Heartbeat:
         """
         while True:
             self._beat()
-            await asyncio.sleep(self.interval)
+            await self._sleep(self.interval)
 
     async def finish(self) -> None:
         """Wait until a day that is over has been summed up."""

@@ -12,7 +12,7 @@ from winter_sync.core import (
     storage_errors_explained,
 )
 from winter_sync.daemon.lock import check_root_is_free
-from winter_sync.web import Sources, serving
+from winter_sync.web import serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from winter_sync.config import Settings
     from winter_sync.daemon.configuration import Configuration
     from winter_sync.daemon.systemd import SystemdNotifier
+    from winter_sync.web import Sources
 
 
 class Reloader:
@@ -34,7 +35,7 @@ class Reloader:
     load
         Reads the settings and checks them.
     sources
-        What the pages show, to try a new address with.
+        Returns what the pages show, to try a new address with.
     emit
         Receives the events.
     notifier
@@ -48,7 +49,7 @@ class Reloader:
         configuration: Configuration,
         load: Callable[[], Configuration],
         *,
-        sources: Sources,
+        sources: Callable[[], Sources],
         emit: Sink,
         notifier: SystemdNotifier,
         clock: Callable[[], datetime],
@@ -61,14 +62,15 @@ class Reloader:
         self._clock = clock
 
     @property
-    def _settings(self) -> Settings:
+    def settings(self) -> Settings:
+        """The settings in force."""
         return self.configuration.settings
 
     async def reload(self) -> bool:
         """Read the configuration again; return False if it is wrong, and the old one stays."""
         self._notifier.reloading()
         try:
-            with storage_errors_explained(self._settings.root):
+            with storage_errors_explained(self.settings.root):
                 configuration = self._load()
             self._check_root(configuration.settings.root)
             await self._check_listening(configuration.settings.http.listen)
@@ -77,14 +79,14 @@ class Reloader:
             self._notifier.ready()
             return False
         self.configuration = configuration
-        self._emit(Reloading(self._settings.daemon.grace.total_seconds()))
+        self._emit(Reloading(self.settings.daemon.grace.total_seconds()))
         return True
 
     def _check_root(self, root: Path) -> None:
-        if root != self._settings.root:
+        if root != self.settings.root:
             check_root_is_free(root, self._clock())
 
     async def _check_listening(self, listen: str) -> None:
-        if listen != self._settings.http.listen:
-            async with serving(listen, self._sources):
+        if listen != self.settings.http.listen:
+            async with serving(listen, self._sources()):
                 pass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
@@ -50,6 +50,13 @@ class Signals:
             return Signal.STOP
         self._arrived.clear()
         return Signal.RELOAD
+
+    async def next_within(self, seconds: float) -> Signal | None:
+        """Wait for the next signal and return it; None if none arrived in time."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                return await self.next()
+        return None
 
     @contextmanager
     def installed(self) -> Iterator[None]:
