@@ -28,7 +28,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CHECKOUT = Path(__file__).resolve().parent.parent
 URL = "http://127.0.0.1:7000"
 RELEASE = {"winterapi": "1.7.1", "wintertoo": "1.10.1"}
 PROGRAM, OTHER = "2024A000", "2025B001"
