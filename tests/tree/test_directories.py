@@ -141,3 +141,68 @@ def test_content_behind_a_link_is_held_where_links_are_followed(
     assert again.holds(evidence(STACK, b"content")) == follow_links
     assert again.has_content(path_of(STACK), sha256(b"content")) == follow_links
     assert not again.has_content(path_of(STACK), sha256(b"another"))
+
+
+def link_away(place: Path, elsewhere: Path) -> None:
+    """Move a directory elsewhere, and put a link to it in its place."""
+    shutil.move(place, elsewhere)
+    place.symlink_to(elsewhere)
+
+
+@pytest.mark.parametrize("before", [False, True], ids=["a link before", "a link meanwhile"])
+def test_a_linked_night_is_published_to_where_links_are_followed(
+    tree: Tree, tmp_path: Path, *, before: bool
+) -> None:
+    """Whether it was a link when the process began, or became one while it runs."""
+    elsewhere, night = tmp_path / "elsewhere", target(tree).parents[1]
+    if before:
+        night.mkdir(parents=True)
+        link_away(night, elsewhere)
+    following = Tree(tree.root, follow_links=True)
+    with following.session("session") as session:
+        put(session, b"one")
+        if not before:
+            link_away(night, elsewhere)
+        put(session, b"two")
+        session.forget_journal("batch")
+    assert (elsewhere / "final" / target(tree).name).read_bytes() == b"two"
+
+
+@pytest.mark.parametrize("before", [False, True], ids=["a link before", "a link meanwhile"])
+def test_a_linked_night_is_named_where_links_are_not_followed(
+    tree: Tree, session: Session, tmp_path: Path, *, before: bool
+) -> None:
+    """The error says which directory it is, and how to have links followed."""
+    elsewhere, night = tmp_path / "elsewhere", target(tree).parents[1]
+    if before:
+        night.mkdir(parents=True)
+    else:
+        put(session, b"one")
+    link_away(night, elsewhere)
+    with pytest.raises(StorageError, match="symbolic link") as refused:
+        put(session, b"two")
+    assert refused.value.message.startswith(f"{night}: ")
+    assert "follow_links = true" in refused.value.remedy
+    assert [path.read_bytes() for path in elsewhere.rglob("*.fits")] == [b"one"] * (not before)
+
+
+@pytest.mark.parametrize("before", [False, True], ids=["a link before", "a link meanwhile"])
+def test_a_link_among_our_own_directories_is_never_followed(
+    tree: Tree, tmp_path: Path, *, before: bool
+) -> None:
+    """Revisions stay in the mirror, also where directories of products may be links."""
+    elsewhere, ours = tmp_path / "elsewhere", tree.own_directory / "revisions"
+    following = Tree(tree.root, follow_links=True)
+    with following.session("session") as session:
+        put(session, b"one")
+        if before:
+            ours.mkdir()
+        else:
+            put(session, b"two")
+        link_away(ours, elsewhere)
+        with pytest.raises(StorageError, match="symbolic link") as refused:
+            put(session, b"three")
+        session.forget_journal("batch")
+    assert refused.value.message.startswith(f"{ours}: ")
+    assert f"`mv {ours} {ours}.aside`" in refused.value.remedy
+    assert len(list(elsewhere.rglob("*.fits"))) == (not before)

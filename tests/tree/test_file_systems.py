@@ -19,6 +19,7 @@ from support.incapable import lacking
 from support.makers import evidence, fits, product
 
 from winter_sync.core.errors import ExitCode
+from winter_sync.core.events import GroupNotGiven
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.tree.tree import Tree
 
@@ -331,3 +332,23 @@ def test_a_group_that_is_not_ours_is_no_reason_to_fail() -> None:
         assert (root / kept).read_bytes() == fits(1)
     assert events.count("GroupNotGiven") == 1
     assert f"directory='{place}', group=54321" in events
+
+
+def test_a_refused_group_is_reported_once_for_each_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing fails, and a log is not filled with what cannot be changed."""
+    tree, group = Tree(tmp_path / "winter"), foreign_group()
+    tree.prepare("mirror")
+    place = group_directory(tree, group, 0o2755)
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "fchown", refuse)
+    publish(tree)
+    publish(tree)
+    assert list(tree.take_events()) == [GroupNotGiven(str(place), group)]
+    assert list(tree.take_events()) == []
+    (file,) = place.iterdir()
+    assert (file.read_bytes(), file.stat().st_gid) == (fits(1), os.getegid())

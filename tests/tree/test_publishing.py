@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -46,6 +47,39 @@ def test_a_part_that_is_not_published_vanishes(tree: Tree, session: Session) -> 
     assert staged(tree) == ["lock", "promised"]
     part.close()
     part.discard()
+
+
+def test_a_part_is_synced_once_unless_it_was_changed(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sync may take a second: it is not repeated for nothing, and never left out."""
+    calls = Recorder(monkeypatch)
+    with session.stage() as part:
+        for change in (lambda: part.write(b"one"), lambda: part.write(b"two"), part.mark_changed):
+            change()
+            part.sync()
+            part.sync()
+    assert calls.calls.count(("fsync", "1.part")) == 3
+
+
+def test_a_part_that_cannot_be_synced_is_named(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system's error has no path in it; ours has, and no part counts as durable after it."""
+
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with session.stage() as part:
+        part.write(b"one")
+        with monkeypatch.context() as failing:
+            failing.setattr(os, "fsync", fail)
+            with pytest.raises(StorageError) as failed:
+                part.sync()
+        assert failed.value.message == f"{part.path}: {os.strerror(errno.EIO)}"
+        calls = Recorder(monkeypatch)
+        part.sync()
+        assert calls.calls == [("fsync", "1.part")]
 
 
 def test_what_is_synced_before_what(

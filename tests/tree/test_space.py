@@ -17,6 +17,7 @@ from support.trees import Disk, ask, running
 from winter_sync.core.errors import StorageError
 from winter_sync.core.filesystem import free_space
 from winter_sync.core.layout import STATE_DIR
+from winter_sync.core.storage_errors import NO_SPACE
 from winter_sync.tree.staging import Part, Reservation
 from winter_sync.tree.tree import Tree
 
@@ -41,6 +42,34 @@ def test_no_more_is_promised_than_there_is(small_tree: Tree) -> None:
     assert refused.value.errno == errno.ENOSPC
     small_tree.space.reserve(400)
     assert small_tree.space.free() == 0
+
+
+def test_a_refusal_says_how_much_is_left_and_what_to_do(small_tree: Tree, disk: Disk) -> None:
+    """To the last byte; on a disk that is full, or more than that, nothing is free."""
+    for left, said in (
+        (1099, "999 B is"),
+        (101, "1 B is"),
+        (100, "nothing is"),
+        (50, "nothing is"),
+    ):
+        disk.left = left
+        with pytest.raises(StorageError, match=f"1 kB needed; {said} free beyond") as refused:
+            small_tree.space.reserve(1000)
+        assert "(100 B)" in refused.value.message
+        assert refused.value.remedy == NO_SPACE
+    small_tree.space.reserve(0)
+    assert small_tree.space.free() == -50
+
+
+def test_a_file_system_that_does_not_say_what_is_free_is_named(tmp_path: Path) -> None:
+    """The error has the path of the root, also where the system's has none."""
+
+    def fail(_: Path) -> int:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with pytest.raises(StorageError) as failed:
+        Tree(tmp_path, free_space=fail).space.free()
+    assert failed.value.message == f"{tmp_path}: {os.strerror(errno.EIO)}"
 
 
 def test_a_reserve_is_used_up_and_given_back(small_tree: Tree, disk: Disk, part: Part) -> None:
