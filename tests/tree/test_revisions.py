@@ -48,7 +48,7 @@ def test_without_keeping_nothing_is_kept(tree: Tree, session: Session) -> None:
 
 def test_names_as_long_as_names_may_be_are_kept(tree: Tree, session: Session) -> None:
     """The number finds room in a name of 255 bytes, also where a character has several."""
-    for name in ("x" * 250 + ".fits", "ä" * 125 + ".fits"):
+    for name in ("x" * 250 + ".fits", "ä" * 125 + ".fits", "x" + "ä" * 124 + ".fits"):
         path = f"winter/20240130/final/{name}"
         put(session, b"one", path=path)
         kept = put(session, b"two", path=path).kept

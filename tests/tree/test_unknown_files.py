@@ -96,7 +96,7 @@ def test_files_are_chosen_by_the_directories_of_nights(
     assert paths_of_nights(paths, nights) == expected
 
 
-def test_what_a_killed_process_left_is_listed_and_left_alone(tree: Tree) -> None:
+def test_what_was_abandoned_is_listed_and_left_alone(tree: Tree) -> None:
     """Not what a process that lives is about to publish; and looking takes no session over."""
     dead = f"{STATE_DIR}/staging/dead"
     make(tree.root, f"{dead}/lock", f"{dead}/2.part", f"{dead}/1.part", f"{dead}/b.published")
@@ -122,3 +122,12 @@ def test_nothing_was_left_where_there_is_no_mirror(tmp_path: Path) -> None:
     """Who looks at a root that is not there, or is not a mirror, finds nothing."""
     assert abandoned_files(Tree(tmp_path)) == []
     assert abandoned_files(Tree(tmp_path / "gone")) == []
+
+
+def test_nothing_is_said_of_a_mirror_that_others_could_have_changed(tree: Tree) -> None:
+    """Who only looks is not stopped by what a run refuses to work with."""
+    (tree.own_directory / "staging" / "dead").mkdir()
+    tree.own_directory.chmod(0o777)
+    assert tree.sessions.abandoned() == []
+    tree.own_directory.chmod(0o755)
+    assert [path.name for path in tree.sessions.abandoned()] == ["dead"]
