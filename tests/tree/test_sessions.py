@@ -167,3 +167,23 @@ def test_an_error_of_a_failing_disk_names_a_path(
         with pytest.raises(StorageError, match="Input/output error") as failed:
             FAILING[call](tree)
     assert failed.value.message.startswith(str(tree.root))
+
+
+def test_a_session_that_cannot_be_removed_at_its_end_is_named(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is left of it is to be found; it is dead, and goes with the next start."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with (
+        monkeypatch.context() as broken,
+        pytest.raises(StorageError, match="Input/output error") as failed,
+        tree.session("one"),
+    ):
+        broken.setattr(os, "rmdir", fail)
+    assert failed.value.message.startswith(str(tree.sessions.directory("one")))
+    assert tree.sessions.take_over_dead() == {"one": False}
+    tree.sessions.remove("one")
+    assert tree.sessions.take_over_dead() == {}
