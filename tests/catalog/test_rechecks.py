@@ -104,6 +104,17 @@ def test_each_recheck_takes_a_sample_of_its_own(catalog: Catalog) -> None:
         assert [len(fetch(catalog, one)) for one in SAMPLE] == [0, 0, 1]
 
 
+def test_a_recheck_of_others_takes_a_sample_of_them(catalog: Catalog) -> None:
+    """Products that were the sample the last time, and have no new marks now, do not count."""
+    fill(catalog, *STACKS)
+    reprocess(catalog, *STACKS)
+    for one in SAMPLE:
+        fetch(catalog, one)
+    others = [one for one in STACKS if one not in SAMPLE]
+    poll(catalog, others, marks=LATER, wanted=[row(one, marks=LATER) for one in others])
+    assert waiting(catalog) == evenly_spread(others, REFETCH_SAMPLE)
+
+
 def test_as_few_as_a_sample_are_all_fetched(catalog: Catalog) -> None:
     """Of so few products none is taken as unchanged without having been fetched."""
     few = STACKS[:REFETCH_SAMPLE]

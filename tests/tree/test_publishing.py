@@ -185,3 +185,22 @@ def test_descriptors_are_given_back(tree: Tree) -> None:
     assert tree.recover_evidence("one") == [evidence(STACK, b"content")]
     tree.sessions.remove("one")
     assert open_files() == before
+
+
+@pytest.mark.parametrize("call", ["fsync", "rename"])
+def test_a_product_that_cannot_be_published_is_named(
+    tree: Tree, session: Session, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """The error has its path where the system's has none, and leaves no file open."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    before = open_files()
+    with monkeypatch.context() as broken:
+        broken.setattr(os, call, fail)
+        with pytest.raises(StorageError) as failed:
+            put(session, b"content")
+    assert failed.value.message == f"{target(tree)}: {os.strerror(errno.EIO)}"
+    assert open_files() == before
+    assert put(session, b"content").kept is None
