@@ -40,6 +40,13 @@ def test_a_part_knows_its_size_and_digest(session: Session) -> None:
         assert os.pread(part.descriptor, 100, 0) == b"onetwo"
 
 
+def test_the_time_of_a_published_file_is_that_on_the_disk(tree: Tree, session: Session) -> None:
+    """By it a quick check finds out later whether the file was changed."""
+    for content in (b"one", b"two"):
+        found = put(session, content)
+        assert found.mtime_ns == target(tree).stat().st_mtime_ns
+
+
 def test_a_part_that_is_not_published_vanishes(tree: Tree, session: Session) -> None:
     """A part is removed when it is left, whatever happened."""
     with pytest.raises(ZeroDivisionError), session.stage() as part:
