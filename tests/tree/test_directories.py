@@ -125,7 +125,9 @@ def test_no_product_has_a_place_of_ours_or_outside(tree: Tree, path: str) -> Non
     """A catalog that says so is not believed, and the error says what was not touched."""
     with pytest.raises(StorageError, match="no product can be there") as refused:
         tree.directories.place(path)
+    assert refused.value.remedy.startswith("Restore the catalog from a backup")
     assert f"nothing outside {tree.root}" in refused.value.remedy
+    assert path in refused.value.message
 
 
 @pytest.mark.parametrize("follow_links", [False, True])

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import stat
 from typing import TYPE_CHECKING
 
 import pytest
 from support.trees import Recorder, next_line, running, send
 
 from winter_sync.core.errors import StorageError
+from winter_sync.core.events import DirectoriesNotSynced
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.tree.tree import Tree
 
@@ -102,3 +106,21 @@ def test_a_newer_mirror_is_left_alone(tree: Tree) -> None:
     (tree.own_directory / "mirror.json").write_text(json.dumps({"format": 2, "id": "x"}))
     with pytest.raises(StorageError, match="newer winter-sync"):
         _ = tree.name
+
+
+def test_directories_that_cannot_be_synced_are_reported_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On such a file system a mirror works, and whoever runs it knows what a power cut may cost."""
+    sync = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    tree = Tree(tmp_path / "winter")
+    tree.prepare("mirror")
+    assert list(tree.take_events()) == [DirectoriesNotSynced(str(tree.root))]
+    assert list(tree.take_events()) == []
