@@ -39,7 +39,7 @@ FAULTS = {
     "[[programs]]\nname = '2024A0000'": ("eight letters and digits",),
     "[[programs]]\napi_key = 'k'": ("programs[1].name: it is missing",),
     "[[programs]]\nname = '2024A000'\n[[programs]]\nname = '2024A000'": ("2024A000 appears twice",),
-    "[[programs]]\nname = '2024A000'\nsince = '20240230'": ("since", "20240230 is not a valid date"),
+    "[[programs]]\nname = '2024A000'\nsince = '20240230'": ("since", "20240230 is not a valid"),
     "[[programs]]\nname = '2024A000'\nsince = true": ("a night is written like",),
     "[[programs]]\nname = '2024A000'\ncones = [{ra = nan, dec = 2}]": ("ra: must be at most 360",),
     "[[programs]]\nname = '2024A000'\ncones = [{ra = 1, dec = -91}]": ("must be at least -90",),
