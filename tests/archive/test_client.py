@@ -415,7 +415,10 @@ async def test_an_answer_with_too_many_rows_is_asked_for_in_parts(row: str) -> N
     ],
     ids=["too-many-rows", "no-table", "no-json"],
 )
-async def test_a_failure_that_is_kept_holds_nothing_of_the_answer(body: bytes) -> None:
+@pytest.mark.parametrize("asked_for", ["listing", "program"])
+async def test_a_failure_that_is_kept_holds_nothing_of_the_answer(
+    asked_for: str, body: bytes
+) -> None:
     """A sweep keeps its failures until its end, and shorter spans may all fail too."""
 
     async def answer(_: web.Request) -> web.Response:
@@ -423,7 +426,9 @@ async def test_a_failure_that_is_kept_holds_nothing_of_the_answer(body: bytes) -
 
     async def failure(client: Client) -> WinterSyncError:
         with pytest.raises(BadAnswerError) as told:
-            await client.api.query(QUERY)
+            await (
+                client.api.query(QUERY) if asked_for == "listing" else client.api.program(PROGRAM)
+            )
         return told.value
 
     async with answering(answer) as url, Client(url) as client:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from winter_sync.archive.circuit_breaker import CircuitBreaker, Closed, Opened
 from winter_sync.archive.download import Download
@@ -34,9 +34,12 @@ from winter_sync.core import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
     from datetime import date, timedelta
 
     from winter_sync.core import Batch, Credentials, Proxy, Query, Sink
+
+T = TypeVar("T")
 
 
 class ArchiveClient:
@@ -188,6 +191,9 @@ class ArchiveClient:
         CredentialsRefusedError
             If the program is not ours to see or its key is wrong.
         """
+        return await _without_answer(self._program(name))
+
+    async def _program(self, name: str) -> Program:
         answer = await self._ask("/validation/program", params=self._requests.program_params(name))
         body = answer.get("body") if isinstance(answer, Mapping) else None
         if not isinstance(body, Mapping):
@@ -207,13 +213,7 @@ class ArchiveClient:
         WinterSyncError
             Split by remedy, as everywhere.
         """
-        try:
-            return await self._listed(query, "/images/query")
-        except WinterSyncError as error:
-            # A failure is kept for the report while shorter spans are asked for: not so the
-            # answer, which the frames of its traceback hold.
-            error.__context__ = error.__cause__ = None
-            raise error.with_traceback(None) from None
+        return await _without_answer(self._listed(query, "/images/query"))
 
     async def _listed(self, query: Query, path: str) -> Listing:
         """Ask for a listing and understand the answer."""
@@ -259,3 +259,16 @@ class ArchiveClient:
     def redacted(self, text: str) -> str:
         """Return a text without our secrets: what the server sends may repeat what we sent."""
         return self._requests.redacted(text)
+
+
+async def _without_answer(work: Awaitable[T]) -> T:
+    """Return what comes of asking; an error that it raises holds nothing of the answer.
+
+    Errors are kept for the report while more is asked for, and a traceback keeps whatever its
+    frames hold.
+    """
+    try:
+        return await work
+    except WinterSyncError as error:
+        error.__context__ = error.__cause__ = None
+        raise error.with_traceback(None) from None
