@@ -141,7 +141,7 @@ def tell_who_asked_and_index_the_queue(db: Database) -> None:
 
     `listings.program` is the program asked for, whose key we have; `progname` is what the row says
     where that differs. `refused_sha256` is a content that was refused, though no data seem to be
-    missing in it, since `refused_at` (`winter_sync.formats.Fault`). The queue holds its products in
+    missing in it, since `refused_at` (`winter_sync.core.Fault`). The queue holds its products in
     the order of fetching.
     """
     _run(db, _PROGRAM_ASKED_AND_QUEUE)

@@ -116,7 +116,7 @@ class Failed:
     the batch it travelled in. `refused` says whether it arrived complete and was refused for what
     it is, so that the archive holds it like that. `sha256` is that of a refused content of which no
     data seem to be missing: if the very same comes again much later, it is all that there is
-    (`winter_sync.formats.Fault.leaves_data_whole`). `cause` is for counting: what broke the batch,
+    (`winter_sync.core.Fault.leaves_data_whole`). `cause` is for counting: what broke the batch,
     where the product is not to blame.
     """
 
