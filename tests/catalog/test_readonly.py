@@ -17,7 +17,7 @@ from support.command import PROGRAM, run, served, settings_file
 from support.makers import candidate, evidence, path_of, product, row
 
 from winter_sync.catalog.catalog import Catalog
-from winter_sync.catalog.readonly import connect
+from winter_sync.catalog.readonly import connect, may_write
 from winter_sync.catalog.records import Poll
 from winter_sync.catalog.schema import migrations
 from winter_sync.catalog.sqlite import Database
@@ -270,3 +270,29 @@ def _write_and_die(state: Path) -> None:
     )
     assert ended.returncode == 9
     assert (state / "catalog.sqlite3-wal").stat().st_size
+
+
+def test_a_database_that_others_open_and_close_stays_one_that_may_be_written(tmp_path: Path) -> None:
+    """What SQLite keeps beside it comes and goes meanwhile: that is not a lack of permission."""
+    path = tmp_path / "catalog.sqlite3"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("CREATE TABLE t (a)")
+    others = [sys.executable, "-c", OPEN_AND_CLOSE, str(path)]
+    with subprocess.Popen(others, stdout=subprocess.PIPE) as busy:  # noqa: S603 - our own code
+        assert busy.stdout is not None
+        assert busy.stdout.readline() == b"begun\n"
+        answers = [may_write(path) for _ in range(20_000)]
+        busy.kill()
+    assert all(answers)
+
+
+OPEN_AND_CLOSE = """
+import sqlite3, sys
+print("begun", flush=True)
+while True:
+    other = sqlite3.connect(sys.argv[1])
+    other.execute("INSERT INTO t VALUES (1)")
+    other.close()
+"""
+"""A program that opens, writes and closes a database, again and again."""

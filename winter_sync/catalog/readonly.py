@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _BESIDE = ("-wal", "-shm", "-journal")
 
+_TRIES = 3
+"""How often a file beside the database must be found to be there and forbidden."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reader:
@@ -82,7 +85,17 @@ def refuse_odd(path: Path) -> None:
 
 def may_write(path: Path) -> bool:
     """Return whether this process may write a database, and what SQLite keeps beside it."""
-    return all(os.access(file, os.W_OK) for file in (path.parent, path, *_beside(path)))
+    ours = all(os.access(file, os.W_OK) for file in (path.parent, path))
+    return ours and not any(_is_forbidden(file) for file in _beside(path))
+
+
+def _is_forbidden(file: Path) -> bool:
+    """Return whether a file may not be written.
+
+    Another process that opens or closes the database makes and removes it meanwhile: one that is
+    gone forbids nothing, and one that is new is asked about again.
+    """
+    return all(not os.access(file, os.W_OK) and file.exists() for _ in range(_TRIES))
 
 
 def connect(path: Path, patience: float) -> Reader:
