@@ -272,7 +272,7 @@ def _write_and_die(state: Path) -> None:
     assert (state / "catalog.sqlite3-wal").stat().st_size
 
 
-def test_a_database_that_others_open_and_close_stays_one_that_may_be_written(tmp_path: Path) -> None:
+def test_a_database_that_others_open_and_close_may_still_be_written(tmp_path: Path) -> None:
     """What SQLite keeps beside it comes and goes meanwhile: that is not a lack of permission."""
     path = tmp_path / "catalog.sqlite3"
     with closing(sqlite3.connect(path)) as db:
