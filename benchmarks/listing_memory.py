@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from winter_sync.cli.demo import demo_settings
-from winter_sync.core.events import Event, Polled
+from winter_sync.core import Event, Polled
 from winter_sync.core.products import Night
 from winter_sync.factory import open_mirror
 from winter_sync.sync.windows import Nights

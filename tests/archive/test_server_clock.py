@@ -16,8 +16,8 @@ from support.rig import Rig
 from support.wires import ABSURD_DATES
 
 from winter_sync.archive.server_clock import BELIEVED_WITHIN, ServerClock, http_date
+from winter_sync.core import ClocksDiffer
 from winter_sync.core.clocks import Time
-from winter_sync.core.events import ClocksDiffer
 from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.simulator import Observatory, Simulator, demo_universe
 

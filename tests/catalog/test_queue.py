@@ -26,8 +26,8 @@ from support.makers import NIGHT, PROGRAM, path_of, product, row
 
 from winter_sync.catalog import queue
 from winter_sync.catalog.records import Poll, Scope, Waiting
+from winter_sync.core import Share
 from winter_sync.core.downloads import Failed, Missing
-from winter_sync.core.events import Share
 from winter_sync.core.marks import Marks
 from winter_sync.core.products import State
 from winter_sync.core.queries import Query, Subject, Target

@@ -19,8 +19,8 @@ from support.catalogs import (
 from support.makers import NIGHT, PROGRAM, evidence, product, row
 
 from winter_sync.catalog.records import Check
+from winter_sync.core import Share
 from winter_sync.core.downloads import Failed, Missing, Published, Unchanged
-from winter_sync.core.events import Share
 from winter_sync.core.marks import REFETCH_SAMPLE, Marks, evenly_spread
 from winter_sync.core.products import Damage
 from winter_sync.core.traits import ImageType, Instrument

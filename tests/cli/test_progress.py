@@ -19,8 +19,7 @@ from support.makers import batch, candidate, product
 from winter_sync.cli.progress.display import ProgressLog, ProgressView, is_drawable
 from winter_sync.cli.progress.drawing import drawn
 from winter_sync.cli.progress.tally import Tally
-from winter_sync.core.downloads import Failed
-from winter_sync.core.events import (
+from winter_sync.core import (
     BatchStarted,
     Event,
     PollFailed,
@@ -31,6 +30,7 @@ from winter_sync.core.events import (
     ServerFailing,
     ServerRecovered,
 )
+from winter_sync.core.downloads import Failed
 from winter_sync.monitoring.log_setup import configure_logging
 
 if TYPE_CHECKING:

@@ -17,8 +17,7 @@ from support.makers import candidate, product
 
 from winter_sync.cli.progress.display import ProgressView
 from winter_sync.cli.screen import Screen
-from winter_sync.core.downloads import Failed
-from winter_sync.core.events import (
+from winter_sync.core import (
     Event,
     PollFailed,
     ProductFinished,
@@ -26,6 +25,7 @@ from winter_sync.core.events import (
     RowsLeftOut,
     ServerFailing,
 )
+from winter_sync.core.downloads import Failed
 from winter_sync.core.printable import escape_unprintable
 from winter_sync.core.queries import Query, Subject
 from winter_sync.core.traits import ImageType, Instrument

@@ -15,8 +15,7 @@ from support.makers import batch, candidate, evidence, product
 
 from winter_sync.cli.progress.counts import Counts
 from winter_sync.cli.progress.tally import Tally
-from winter_sync.core.downloads import Candidate, Failed, Missing, Outcome, Published, Unchanged
-from winter_sync.core.events import (
+from winter_sync.core import (
     Backlog,
     BatchEnded,
     BatchStarted,
@@ -32,6 +31,7 @@ from winter_sync.core.events import (
     Share,
     shares,
 )
+from winter_sync.core.downloads import Candidate, Failed, Missing, Outcome, Published, Unchanged
 from winter_sync.core.products import Night, Product, State
 from winter_sync.core.queries import Query, Subject
 from winter_sync.core.traits import ImageType, Instrument

@@ -13,7 +13,7 @@ from winter_sync.simulator import Faults
 if TYPE_CHECKING:
     from support.daemon_rig import DaemonRig
 
-    from winter_sync.core.events import Event
+    from winter_sync.core import Event
     from winter_sync.simulator import Call
 
 NIGHT = Night("20251020")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from winter_sync.core import Reloading
 from winter_sync.core.errors import StorageError
-from winter_sync.core.events import Reloading
 
 if TYPE_CHECKING:
     from collections.abc import Callable

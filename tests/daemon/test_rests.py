@@ -14,8 +14,7 @@ import pytest
 from daemon.scenarios import NIGHT, TYPES, EventWaiter, Slow, is_mirrored
 
 from winter_sync.catalog.queue import Queue
-from winter_sync.core.downloads import Failed
-from winter_sync.core.events import (
+from winter_sync.core import (
     BatchStarted,
     DownloadsPaused,
     Polled,
@@ -25,6 +24,7 @@ from winter_sync.core.events import (
     Received,
     Recovered,
 )
+from winter_sync.core.downloads import Failed
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.factory import CATALOG
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from support.daemon_rig import DaemonRig
 
     from winter_sync.catalog.records import Scope
-    from winter_sync.core.events import Event
+    from winter_sync.core import Event
 
 
 def test_one_download_may_come_while_the_others_rest(run_scenario: Callable[..., None]) -> None:

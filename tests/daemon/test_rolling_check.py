@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from daemon.scenarios import is_mirrored
 
-from winter_sync.core.events import (
+from winter_sync.core import (
     CheckPaused,
     FileChecked,
     FilesChanged,

@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from daemon.scenarios import NIGHT, TYPES, EventWaiter, Slow, is_mirrored
 
-from winter_sync.core.downloads import Published
-from winter_sync.core.errors import StalledError, StorageError, UsageError
-from winter_sync.core.events import (
+from winter_sync.core import (
     BatchEnded,
     BatchStarted,
     ClockJumped,
@@ -31,6 +29,8 @@ from winter_sync.core.events import (
     Started,
     StorageFailing,
 )
+from winter_sync.core.downloads import Published
+from winter_sync.core.errors import StalledError, StorageError, UsageError
 from winter_sync.core.traits import ImageType
 from winter_sync.simulator import Answer, Call, Faults
 from winter_sync.simulator.faults.script import parse_script

@@ -14,8 +14,7 @@ import pytest
 from daemon.scenarios import EventWaiter, Slow
 
 from winter_sync.archive.client import ArchiveClient
-from winter_sync.core.errors import StorageError, UsageError
-from winter_sync.core.events import (
+from winter_sync.core import (
     BatchEnded,
     BatchStarted,
     Polled,
@@ -25,6 +24,7 @@ from winter_sync.core.events import (
     Started,
     StorageFailing,
 )
+from winter_sync.core.errors import StorageError, UsageError
 from winter_sync.daemon.lock import root_lock
 from winter_sync.daemon.runner import Daemon
 from winter_sync.daemon.schedule import Schedule

@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from daemon.scenarios import TYPES, EventWaiter, Slow, is_mirrored
 
-from winter_sync.core.downloads import Failed
-from winter_sync.core.errors import StalledError
-from winter_sync.core.events import (
+from winter_sync.core import (
     BatchEnded,
     BatchStarted,
     Polled,
@@ -22,6 +20,8 @@ from winter_sync.core.events import (
     Started,
     StorageFailing,
 )
+from winter_sync.core.downloads import Failed
+from winter_sync.core.errors import StalledError
 from winter_sync.core.traits import ImageType
 from winter_sync.daemon.schedule import Schedule
 from winter_sync.simulator import Answer, Call, Faults, Reset

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.makers import batch, candidate, product
 
-from winter_sync.core.events import (
+from winter_sync.core import (
     BatchEnded,
     BatchStarted,
     Event,

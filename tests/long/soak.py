@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 
 from winter_sync.config import settings as settings_module
+from winter_sync.core import ProductFinished, Retrying, ServerFailing
 from winter_sync.core.clocks import Time
 from winter_sync.core.downloads import Published
-from winter_sync.core.events import ProductFinished, Retrying, ServerFailing
 from winter_sync.core.filesystem import sha256_of_file
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.products import Night
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from winter_sync.config.settings import Settings
-    from winter_sync.core.events import Event
+    from winter_sync.core import Event
 
 A_NIGHT = 200
 FIRST_NIGHT = Night("20251001")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from support.daemon_rig import DaemonRig, daemon_rig
 
+from winter_sync.core import Polled, ProductFinished
 from winter_sync.core.downloads import Published
-from winter_sync.core.events import Polled, ProductFinished
 from winter_sync.core.products import Night
 from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.simulator import Answer, Call, Faults, Reset, Universe

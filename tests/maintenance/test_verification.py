@@ -35,9 +35,9 @@ from winter_sync.cli.verify import VerifyDisplay
 from winter_sync.cli.views.status import show
 from winter_sync.cli.views.verify_json import result_as_json
 from winter_sync.cli.views.verify_report import summary
+from winter_sync.core import FilesChanged, FilesLost
 from winter_sync.core.clocks import Time
 from winter_sync.core.errors import ExitCode, StorageError, UsageError
-from winter_sync.core.events import FilesChanged, FilesLost
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.products import Night
 from winter_sync.core.traits import ImageType, Instrument

@@ -7,8 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from support.makers import candidate, evidence, product
 
-from winter_sync.core.downloads import Failed, Missing, Published
-from winter_sync.core.events import (
+from winter_sync.core import (
     DayEnded,
     DownloadsPaused,
     Event,
@@ -21,6 +20,7 @@ from winter_sync.core.events import (
     Started,
     StorageFailing,
 )
+from winter_sync.core.downloads import Failed, Missing, Published
 from winter_sync.core.queries import Query, Subject
 from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.monitoring.daily_summary import DailySummary

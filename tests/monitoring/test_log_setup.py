@@ -16,17 +16,7 @@ import pytest
 import structlog
 from support.command import KEYS, PASSWORD, PROGRAM, USER, leaked, travelling_forms
 
-from winter_sync.core.credentials import Credentials
-from winter_sync.core.downloads import (
-    Batch,
-    Candidate,
-    Evidence,
-    Failed,
-    Missing,
-    Published,
-    Unchanged,
-)
-from winter_sync.core.events import (
+from winter_sync.core import (
     INTERRUPTED,
     Backlog,
     BatchEnded,
@@ -42,6 +32,16 @@ from winter_sync.core.events import (
     RowsLeftOut,
     ServerFailing,
     ServerRecovered,
+)
+from winter_sync.core.credentials import Credentials
+from winter_sync.core.downloads import (
+    Batch,
+    Candidate,
+    Evidence,
+    Failed,
+    Missing,
+    Published,
+    Unchanged,
 )
 from winter_sync.core.marks import Marks
 from winter_sync.core.products import Night, Product

@@ -15,9 +15,7 @@ from support.makers import PROGRAM, batch, candidate, evidence, product
 from winter_sync.catalog.listings import Listings
 from winter_sync.catalog.records import Poll
 from winter_sync.catalog.thread import CatalogThread
-from winter_sync.core.downloads import Failed, Missing, Published, Unchanged
-from winter_sync.core.errors import Cause
-from winter_sync.core.events import (
+from winter_sync.core import (
     Backlog,
     BatchEnded,
     BatchStarted,
@@ -57,6 +55,8 @@ from winter_sync.core.events import (
     StorageFailing,
     WindowHalved,
 )
+from winter_sync.core.downloads import Failed, Missing, Published, Unchanged
+from winter_sync.core.errors import Cause
 from winter_sync.core.queries import Query, Selection, Subject, Target
 from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.factory import CATALOG

@@ -22,7 +22,7 @@ from winter_sync.catalog.listings import Listings
 from winter_sync.catalog.outcomes import Outcomes
 from winter_sync.catalog.queue import Queue
 from winter_sync.config import settings
-from winter_sync.core.events import BatchStarted, Event
+from winter_sync.core import BatchStarted, Event
 from winter_sync.factory import open_mirror
 from winter_sync.sync import engine as mirror
 from winter_sync.tree import (

@@ -14,8 +14,8 @@ from support.rig import DownloadLog
 
 from winter_sync.cli.progress.counts import Counts
 from winter_sync.cli.progress.tally import Tally
+from winter_sync.core import Polled
 from winter_sync.core.errors import ExitCode
-from winter_sync.core.events import Polled
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.simulator import DEMO_NIGHT, Scripted, parse_script
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from support.rig import Rig
 
-    from winter_sync.core.events import Event
+    from winter_sync.core import Event
     from winter_sync.simulator import Answer, Call, Simulator
 
 BACKFILL = ("backfill", "--from", DEMO_NIGHT.name, "--to", DEMO_NIGHT.name)

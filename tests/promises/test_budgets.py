@@ -12,8 +12,8 @@ from structlog.testing import LogCapture
 from support.faulty_rig import THIRD, fault, faulty_rig
 from support.rig import path_of
 
+from winter_sync.core import BatchEnded, ProductFinished
 from winter_sync.core.errors import ExitCode
-from winter_sync.core.events import BatchEnded, ProductFinished
 from winter_sync.formats.zip_members import Limits
 from winter_sync.monitoring.event_log import log_events
 

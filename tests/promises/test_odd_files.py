@@ -10,9 +10,9 @@ import pytest
 from support.faulty_rig import PROGRAM, THIRD, FaultyRig, fault, faulty_rig
 from support.rig import path_of
 
+from winter_sync.core import Polled, ProductFinished, RowsLeftOut
 from winter_sync.core.downloads import Failed, Published
 from winter_sync.core.errors import ExitCode
-from winter_sync.core.events import Polled, ProductFinished, RowsLeftOut
 from winter_sync.core.filesystem import sha256_of_file
 from winter_sync.core.traits import ImageType
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 from support.faulty_rig import FaultyRig, fault, faulty_rig
 
+from winter_sync.core import BatchEnded, ServerFailing, ServerRecovered
 from winter_sync.core.errors import ExitCode
-from winter_sync.core.events import BatchEnded, ServerFailing, ServerRecovered
 from winter_sync.monitoring.event_log import log_events
 from winter_sync.monitoring.log_setup import configure_logging
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from winter_sync.core.events import Event
+    from winter_sync.core import Event
 
 GIVES_UP = "it is left alone; the run ends soon (exit code 4) and the next goes on"
 TRIES_ALONE = (

@@ -10,11 +10,11 @@ from support.rig import path_of
 
 from winter_sync.archive.client import ArchiveClient
 from winter_sync.archive.requests import Timeouts
+from winter_sync.core import BatchEnded, Polled, Received
 from winter_sync.core.clocks import Time
 from winter_sync.core.credentials import Credentials
 from winter_sync.core.downloads import Batch, Candidate
 from winter_sync.core.errors import ExitCode, TransientError
-from winter_sync.core.events import BatchEnded, Polled, Received
 from winter_sync.core.marks import Marks
 from winter_sync.formats.zip_members import Limits
 from winter_sync.simulator import DEFAULT_PASSWORD, DEFAULT_USER, key_of

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.faulty_rig import THIRD, fault, faulty_rig
 
+from winter_sync.core import RowsLeftOut, ServerFailing, ServerRecovered
 from winter_sync.core.errors import ExitCode
-from winter_sync.core.events import RowsLeftOut, ServerFailing, ServerRecovered
 from winter_sync.simulator import Answer, Call, Faults, ZipStyle
 
 if TYPE_CHECKING:

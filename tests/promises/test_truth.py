@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from support.rig import DownloadLog, Rig
 
 from winter_sync.cli.views.run_report import not_asked, summary
+from winter_sync.core import FoundUnchanged, Polled, PollFailed, WindowHalved
 from winter_sync.core.errors import ExitCode
-from winter_sync.core.events import FoundUnchanged, Polled, PollFailed, WindowHalved
 from winter_sync.core.marks import REFETCH_SAMPLE, evenly_spread, parse_marks
 from winter_sync.core.products import Night
 from winter_sync.core.traits import ImageType, Instrument

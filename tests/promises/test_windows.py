@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from support.faulty_rig import fault
 from support.rig import Rig
 
+from winter_sync.core import PollFailed, WindowHalved
 from winter_sync.core.errors import ExitCode
-from winter_sync.core.events import PollFailed, WindowHalved
 from winter_sync.core.products import Night
 from winter_sync.core.queries import Query, Subject
 from winter_sync.core.traits import ImageType, Instrument

@@ -25,8 +25,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from support.rig import DownloadLog, Rig
 
+from winter_sync.core import Polled
 from winter_sync.core.errors import ExitCode
-from winter_sync.core.events import Polled
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.products import Night
 from winter_sync.core.traits import ImageType

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
     from support.driven import DrivenTime
 
-    from winter_sync.core import Time
-    from winter_sync.core.events import Event
+    from winter_sync.core import Event, Time
     from winter_sync.simulator import Faults
 
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from winter_sync.config.settings import Settings
-    from winter_sync.core.events import Event
+    from winter_sync.core import Event
     from winter_sync.core.products import Night, Product
     from winter_sync.sync.engine import Mirror
     from winter_sync.sync.report import Report

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from support.rig import DownloadLog, Rig, path_of
 
+from winter_sync.core import Polled, RowsLeftOut, ServerFailing, ServerRecovered
 from winter_sync.core.errors import ExitCode
-from winter_sync.core.events import Polled, RowsLeftOut, ServerFailing, ServerRecovered
 from winter_sync.core.filesystem import sha256_of_file
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.products import Night

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 from support.disks import as_root, mounted
 
+from winter_sync.core import ProductFinished
 from winter_sync.core.downloads import Failed, Published
 from winter_sync.core.errors import ExitCode, StorageError
-from winter_sync.core.events import ProductFinished
 from winter_sync.core.filesystem import is_directory, is_file, is_there
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.traits import ImageType
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from support.rig import DownloadLog, Rig
 
-    from winter_sync.core.events import Event
+    from winter_sync.core import Event
 
 ROOMY = 2 * 1024**3
 """What real products of the batches under way would need is set aside beforehand."""

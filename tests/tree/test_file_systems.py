@@ -18,8 +18,8 @@ from support.command import Said, environment_of, run, served, settings_file
 from support.incapable import lacking
 from support.makers import evidence, fits, product
 
+from winter_sync.core import GroupNotGiven
 from winter_sync.core.errors import ExitCode
-from winter_sync.core.events import GroupNotGiven
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.tree.tree import Tree
 

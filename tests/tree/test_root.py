@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from support.trees import Recorder, next_line, running, send
 
+from winter_sync.core import DirectoriesNotSynced
 from winter_sync.core.errors import StorageError
-from winter_sync.core.events import DirectoriesNotSynced
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.tree.tree import Tree
 

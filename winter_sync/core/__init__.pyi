@@ -15,6 +15,28 @@ from .backoff import (
 from .clocks import REAL_TIME, Time, utc_now
 from .concurrency import run_in_thread, wait_until_done
 from .credentials import Credentials
+from .daemon_events import (
+    ClockJumped,
+    DayEnded,
+    PagesOpen,
+    Reloading,
+    ReloadRefused,
+    Resumed,
+    Stalled,
+    Started,
+    Stopped,
+    Stopping,
+)
+from .download_events import (
+    INTERRUPTED,
+    Backlog,
+    BatchEnded,
+    BatchStarted,
+    DownloadsPaused,
+    FoundUnchanged,
+    ProductFinished,
+    Received,
+)
 from .downloads import Batch, Candidate, Evidence, Failed, Missing, Outcome, Published, Unchanged
 from .errors import (
     BadAnswerError,
@@ -36,48 +58,17 @@ from .errors import (
     describe_exit_codes,
     gravest,
 )
-from .events import (
-    INTERRUPTED,
-    Backlog,
-    BatchEnded,
-    BatchStarted,
+from .events import Event
+from .file_events import (
     CheckPaused,
-    ClockJumped,
-    ClocksDiffer,
-    DayEnded,
     DirectoriesNotSynced,
-    DownloadsPaused,
-    Event,
     FileChecked,
     FilesChanged,
     FilesLost,
     FilesUnreadable,
-    FoundUnchanged,
     GroupNotGiven,
-    PagesOpen,
-    Polled,
-    PollFailed,
-    PollsEnded,
-    ProductFinished,
-    ProductsLeftOut,
-    ProgramRefused,
-    Received,
     Recovered,
-    Reloading,
-    ReloadRefused,
-    Resumed,
-    Retrying,
-    RowsLeftOut,
-    ServerFailing,
-    ServerRecovered,
-    Share,
-    Stalled,
-    Started,
-    Stopped,
-    Stopping,
     StorageFailing,
-    WindowHalved,
-    shares,
 )
 from .filesystem import (
     NO_HARD_LINKS,
@@ -111,6 +102,15 @@ from .nofollow import (
     read_regular,
 )
 from .permissions import refuse_writable_by_others, share_with_group
+from .poll_events import (
+    Polled,
+    PollFailed,
+    PollsEnded,
+    ProductsLeftOut,
+    ProgramRefused,
+    RowsLeftOut,
+    WindowHalved,
+)
 from .printable import escape_unprintable
 from .products import (
     NO_SURVEY_FIELD,
@@ -135,6 +135,8 @@ from .queries import (
     Target,
 )
 from .redaction import Redaction, redactor
+from .server_events import ClocksDiffer, Retrying, ServerFailing, ServerRecovered
+from .shares import Share, shares
 from .sinks import EventTable, Sink, fan_out
 from .storage_errors import NO_SPACE, storage_errors_explained
 from .traits import DIRECTORIES, FETCH_ORDER, NOT_KEPT, SUFFIXES, FileFormat, ImageType, Instrument

@@ -1,0 +1,84 @@
+"""The events of the tree and its disk: files lost or changed, storage that fails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FilesLost:
+    """Files of the tree were deleted; their products are wanted again.
+
+    `unlisted` of them are no longer listed by the archive, so they cannot be downloaded. `paths`
+    are the first few, relative to the root.
+    """
+
+    files: int
+    unlisted: int
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FilesChanged:
+    """Files of the tree were changed after download, and are left so; `reason` of the first."""
+
+    files: int
+    paths: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FilesUnreadable:
+    """Files of the tree cannot be read; `reason` is the system's message for the first."""
+
+    files: int
+    paths: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileChecked:
+    """A file of the tree was read in full by the daemon; `size` is how many bytes it has."""
+
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckPaused:
+    """The daemon's check of files pauses for `wait` seconds; all other work continues."""
+
+    reason: str
+    remedy: str
+    wait: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What a crash had left was recovered: files adopted, leases released."""
+
+    adopted: int
+    released: int
+
+
+@dataclass(frozen=True, slots=True)
+class StorageFailing:
+    """The disk or the catalog fails: all work is paused for `wait` seconds."""
+
+    reason: str
+    remedy: str
+    wait: float
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoriesNotSynced:
+    """The file system of the root cannot make names durable; emitted once, when a mirror opens."""
+
+    root: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroupNotGiven:
+    """Files cannot be given the group of their set-group-ID directory; emitted once for a group."""
+
+    directory: str
+    group: int

@@ -1,0 +1,80 @@
+"""The events of polls: what a listing brought, or why there was none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from winter_sync.core.errors import Cause
+
+if TYPE_CHECKING:
+    from winter_sync.core.products import Product
+    from winter_sync.core.queries import Query
+    from winter_sync.core.shares import Share
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """A listing was read and compared; `shares` are the new and the changed by night and type."""
+
+    query: Query
+    listed: int
+    new: int
+    changed: int
+    returned: int
+    withdrawn: int
+    seconds: float
+    shares: tuple[Share, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PollsEnded:
+    """The polls of this run are finished: no more products will be found."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowsLeftOut:
+    """Some rows of a listing made no sense and were left out; the others were used."""
+
+    query: Query
+    reasons: tuple[str, ...]
+    untold: int = 0
+    """How many more rows were left out, for reasons not listed here."""
+
+    @property
+    def rows(self) -> int:
+        """How many rows were left out."""
+        return len(self.reasons) + self.untold
+
+
+@dataclass(frozen=True, slots=True)
+class ProductsLeftOut:
+    """New products that have no place in the tree, because another product has their path."""
+
+    products: tuple[Product, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PollFailed:
+    """A listing could not be read."""
+
+    query: Query
+    reason: str
+    cause: Cause = Cause.OTHER
+
+
+@dataclass(frozen=True, slots=True)
+class WindowHalved:
+    """A window could not be listed at once, though the server responds: it is halved."""
+
+    query: Query
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramRefused:
+    """A program's credentials are refused: it is not polled for `wait` seconds."""
+
+    program: str
+    reason: str
+    wait: float
