@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from winter_sync.catalog.checks import Checks
 from winter_sync.catalog.connection import Connection
+from winter_sync.catalog.facts import Facts
 from winter_sync.catalog.files import Files
 from winter_sync.catalog.listings import Listings
 from winter_sync.catalog.outcomes import Outcomes
@@ -56,6 +57,8 @@ class Catalog:
         The files of the tree.
     checks
         The results of checking files.
+    facts
+        What the headers of images say.
     views
         The mirror in numbers.
 
@@ -81,6 +84,7 @@ class Catalog:
         self.outcomes = Outcomes(self.connection)
         self.files = Files(self.connection)
         self.checks = Checks(self.connection)
+        self.facts = Facts(self.connection)
         self.views = Views(self.connection)
 
     def close(self) -> None:

@@ -250,6 +250,71 @@ def record_what_is_verified(db: Database) -> None:
     _run(db, _VERIFICATION)
 
 
+_FACTS = """
+CREATE TABLE facts (
+    id INTEGER PRIMARY KEY,
+    instrument TEXT NOT NULL,
+    savepath TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    started_at TEXT,
+    mjd REAL,
+    filter TEXT,
+    exposure_time REAL,
+    coadds INTEGER,
+    dither INTEGER,
+    dithers INTEGER,
+    board INTEGER,
+    target TEXT,
+    target_ra REAL,
+    target_dec REAL,
+    ra REAL,
+    dec REAL,
+    airmass REAL,
+    zero_point REAL,
+    zero_point_error REAL,
+    limiting_magnitude REAL,
+    seeing REAL,
+    astrometric_error REAL,
+    pixel_scale REAL,
+    width INTEGER,
+    height INTEGER,
+    background REAL,
+    note TEXT,
+    UNIQUE (instrument, savepath),
+    FOREIGN KEY (instrument, savepath) REFERENCES products (instrument, savepath)
+);
+CREATE TABLE footprints (
+    id INTEGER PRIMARY KEY,
+    facts INTEGER NOT NULL REFERENCES facts (id),
+    extension INTEGER NOT NULL,
+    ra1 REAL NOT NULL,
+    dec1 REAL NOT NULL,
+    ra2 REAL NOT NULL,
+    dec2 REAL NOT NULL,
+    ra3 REAL NOT NULL,
+    dec3 REAL NOT NULL,
+    ra4 REAL NOT NULL,
+    dec4 REAL NOT NULL
+);
+CREATE INDEX footprints_of_facts ON footprints (facts);
+CREATE VIRTUAL TABLE footprint_index USING rtree (id, x1, x2, y1, y2, z1, z2);
+ALTER TABLE products ADD COLUMN facts_due INTEGER NOT NULL DEFAULT 1;
+CREATE INDEX products_facts_due ON products (night DESC, instrument, savepath)
+    WHERE facts_due AND state = 'published'
+"""
+
+
+@migrations()
+def record_what_headers_say(db: Database) -> None:
+    """Record facts of images, and the parts of the sky that they show.
+
+    `sha256` is the content that the facts are of. Positions are degrees, the other units are those
+    of `winter_sync.core.Facts`. `footprint_index` holds boxes around the unit vectors of each
+    footprint. `facts_due` is 1 for what was published since its facts were read.
+    """
+    _run(db, _FACTS)
+
+
 @cache
 def editions() -> frozenset[str]:
     """Return the names of all editions: of the migrations that an empty database lacks."""

@@ -38,6 +38,7 @@ class CatalogThread:
         self.outcomes = PartOnThread(self, lambda catalog: catalog.outcomes)
         self.files = PartOnThread(self, lambda catalog: catalog.files)
         self.checks = PartOnThread(self, lambda catalog: catalog.checks)
+        self.facts = PartOnThread(self, lambda catalog: catalog.facts)
         self.views = PartOnThread(self, lambda catalog: catalog.views)
 
     async def __aenter__(self) -> Self:

@@ -142,6 +142,7 @@ def held_values(evidence: Evidence, revision: int, now: str) -> dict[str, Any]:
         "checked_at": now,
         "damage": None,
         "damage_reason": None,
+        "facts_due": 1,
     }
 
 

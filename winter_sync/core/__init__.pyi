@@ -70,6 +70,7 @@ from .file_events import (
     Recovered,
     StorageFailing,
 )
+from .facts import Facts
 from .filesystem import (
     NO_HARD_LINKS,
     free_space,
@@ -138,6 +139,7 @@ from .redaction import Redaction, redactor
 from .server_events import ClocksDiffer, Retrying, ServerFailing, ServerRecovered
 from .shares import Share, shares
 from .sinks import EventTable, Sink, fan_out
+from .sphere import Footprint
 from .storage_errors import NO_SPACE, storage_errors_explained
 from .traits import DIRECTORIES, FETCH_ORDER, NOT_KEPT, SUFFIXES, FileFormat, ImageType, Instrument
 from .units import parse_duration, show_duration, show_instant, show_size
@@ -192,6 +194,7 @@ __all__ = [
     "EventTable",
     "Evidence",
     "ExitCode",
+    "Facts",
     "Failed",
     "Fault",
     "FileChecked",
@@ -199,6 +202,7 @@ __all__ = [
     "FilesChanged",
     "FilesLost",
     "FilesUnreadable",
+    "Footprint",
     "FoundUnchanged",
     "GroupNotGiven",
     "ImageType",

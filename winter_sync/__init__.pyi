@@ -1,0 +1,5 @@
+from .api import Mirror
+
+__version__: str
+
+__all__ = ["Mirror"]

@@ -1,0 +1,3 @@
+from .mirror import Mirror
+
+__all__ = ["Mirror"]

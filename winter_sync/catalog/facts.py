@@ -1,0 +1,129 @@
+"""Facts of images: which products lack them, and what headers say, recorded by product."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from winter_sync.catalog.rows import held_of
+from winter_sync.catalog.values import format_instant, identity_values
+from winter_sync.core import Facts as ImageFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from winter_sync.catalog.connection import Connection
+    from winter_sync.catalog.records import Held
+    from winter_sync.core import Footprint
+
+_COLUMNS = tuple(
+    field.name for field in fields(ImageFacts) if field.name not in {"footprints", "started_at"}
+)
+_CORNERS = 4
+_SAME_CONTENT = "instrument = :instrument AND savepath = :savepath AND sha256 = :sha256"
+
+
+class Facts:
+    """Facts of images, one row a product, and their footprints."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    _DUE = """
+    SELECT p.* FROM products p INDEXED BY products_facts_due
+    WHERE p.facts_due AND p.state = 'published' AND p.damage IS NULL AND p.claimed_by IS NULL
+    ORDER BY p.night DESC, p.instrument, p.savepath LIMIT :limit
+    """
+
+    def due(self, limit: int) -> list[Held]:
+        """Return products whose facts were not read yet, the newest night first."""
+        return self._connection.read(held_of, self._DUE, {"limit": limit})
+
+    _COUNT_DUE = """
+    SELECT count(*) AS products FROM products INDEXED BY products_facts_due
+    WHERE facts_due AND state = 'published' AND damage IS NULL
+    """
+
+    def count_due(self) -> int:
+        """Count products whose facts were not read yet."""
+        (row,) = self._connection.rows(self._COUNT_DUE)
+        return int(row["products"])
+
+    _READ = f"UPDATE products SET facts_due = 0 WHERE {_SAME_CONTENT}"  # noqa: S608 - our own condition
+    _INSERT = f"""
+    INSERT INTO facts (instrument, savepath, sha256, started_at, {", ".join(_COLUMNS)})
+    VALUES (:instrument, :savepath, :sha256, :started_at, {", ".join(f":{c}" for c in _COLUMNS)})
+    """  # noqa: S608 - our own columns
+
+    def record(self, read: Iterable[tuple[Held, ImageFacts]]) -> int:
+        """Record facts in place of those of an earlier content; return how many still mattered.
+
+        Facts of a content that was replaced meanwhile are dropped: those of the new one are due.
+        """
+        with self._connection.writing():
+            return sum(self._record(held, facts) for held, facts in read)
+
+    def _record(self, held: Held, facts: ImageFacts) -> bool:
+        content = {**identity_values(held.product), "sha256": held.sha256}
+        if not self._connection.execute(self._READ, content):
+            return False
+        self._forget(content)
+        self._connection.execute(self._INSERT, {**content, **_values(facts)})
+        (row,) = self._connection.rows("SELECT last_insert_rowid() AS id")
+        self._add_footprints(row["id"], facts.footprints)
+        return True
+
+    _OF_PRODUCT = "SELECT id FROM facts WHERE instrument = :instrument AND savepath = :savepath"
+    _OF_FACTS = f"SELECT id FROM footprints WHERE facts IN ({_OF_PRODUCT})"  # noqa: S608 - our own
+    _FORGET = (
+        f"DELETE FROM footprint_index WHERE id IN ({_OF_FACTS})",  # noqa: S608 - our own condition
+        f"DELETE FROM footprints WHERE facts IN ({_OF_PRODUCT})",  # noqa: S608 - as above
+        "DELETE FROM facts WHERE instrument = :instrument AND savepath = :savepath",
+    )
+
+    def _forget(self, content: dict[str, str]) -> None:
+        for sql in self._FORGET:
+            self._connection.execute(sql, content)
+
+    _ADD_FOOTPRINT = """
+    INSERT INTO footprints (facts, extension, ra1, dec1, ra2, dec2, ra3, dec3, ra4, dec4)
+    VALUES (:facts, :extension, :ra1, :dec1, :ra2, :dec2, :ra3, :dec3, :ra4, :dec4)
+    """
+    _INDEX_FOOTPRINT = """
+    INSERT INTO footprint_index VALUES (last_insert_rowid(), :x1, :x2, :y1, :y2, :z1, :z2)
+    """
+
+    def _add_footprints(self, facts: int, footprints: Sequence[Footprint]) -> None:
+        for footprint in footprints:
+            self._connection.execute(
+                self._ADD_FOOTPRINT,
+                {"facts": facts, "extension": footprint.extension, **_corners(footprint)},
+            )
+            names = ("x1", "x2", "y1", "y2", "z1", "z2")
+            box = dict(zip(names, footprint.box, strict=True))
+            self._connection.execute(self._INDEX_FOOTPRINT, box)
+
+
+def _values(facts: ImageFacts) -> dict[str, Any]:
+    started = facts.started_at
+    return {
+        "started_at": format_instant(started) if started else None,
+        **{column: getattr(facts, column) for column in _COLUMNS},
+    }
+
+
+def _corners(footprint: Footprint) -> dict[str, float]:
+    """Return the columns of the four corners of an image.
+
+    Raises
+    ------
+    ValueError
+        If it does not have four.
+    """
+    if len(footprint.corners) != _CORNERS:
+        raise ValueError(f"an image has {_CORNERS} corners, not {len(footprint.corners)}")
+    return {
+        f"{name}{number}": value
+        for number, corner in enumerate(footprint.corners, 1)
+        for name, value in zip(("ra", "dec"), corner, strict=True)
+    }

@@ -1,0 +1,5 @@
+"""What astronomers ask with and are answered in: positions, dates, tables, images."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
