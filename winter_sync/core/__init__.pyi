@@ -59,6 +59,7 @@ from .errors import (
     gravest,
 )
 from .events import Event
+from .facts import Facts
 from .file_events import (
     CheckPaused,
     DirectoriesNotSynced,
@@ -70,7 +71,6 @@ from .file_events import (
     Recovered,
     StorageFailing,
 )
-from .facts import Facts
 from .filesystem import (
     NO_HARD_LINKS,
     free_space,
