@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from support.makers import batch, candidate, evidence, product
 
 from winter_sync.core.downloads import Batch, Candidate, Failed, Missing, Unchanged
 from winter_sync.core.errors import Cause
+from winter_sync.core.traits import ImageType
 from winter_sync.sync.download_breaker import DownloadBreaker
 from winter_sync.sync.downloader import result_of
 from winter_sync.sync.fetcher import Fetched
 from winter_sync.sync.results import BatchResult, Served
 
+UNWELL = 3
+IN_VAIN = 3
 ALONE_IN_VAIN = 5
 
 
@@ -89,7 +93,7 @@ def test_what_comes_clears_the_server() -> None:
         for number in range(ALONE_IN_VAIN - 1):
             breaker.record(in_vain(alone(number)))
         breaker.record(result_of(alone(9), Fetched((brings(alone(9).candidates[0]),))))
-        told = [breaker.record(in_vain(alone(one))) for one in range(ALONE_IN_VAIN)]
+        told = [breaker.record(in_vain(alone(one))) for one in range(10, 10 + ALONE_IN_VAIN)]
         assert told == [False] * (ALONE_IN_VAIN - 1) + [True]
 
 
@@ -100,3 +104,30 @@ def test_a_dead_server_is_given_up_anew_after_a_rest() -> None:
     for _ in range(3):
         assert [breaker.record(unwell) for _ in range(4)] == [False, False, True, False]
         breaker.close()
+
+
+@pytest.mark.parametrize("served", [Served.PRODUCTS, Served.NOTHING])
+def test_an_answer_shows_that_the_server_is_not_dead(served: Served) -> None:
+    """Only downloads in a row that find it unwell count together: any answer starts anew."""
+    breaker = DownloadBreaker()
+    unwell = BatchResult(alone(0), Served.UNWELL)
+    for _ in range(3):
+        assert [breaker.record(unwell) for _ in range(UNWELL - 1)] == [False] * (UNWELL - 1)
+        assert not breaker.record(BatchResult(alone(1), served))
+    assert [breaker.record(unwell) for _ in range(UNWELL)] == [False] * (UNWELL - 1) + [True]
+
+
+def test_a_batch_is_asked_for_until_several_in_a_row_bring_nothing() -> None:
+    """Then one product alone, and of another kind than those, as long as there is one."""
+    breaker = DownloadBreaker()
+    stacks = [candidate(product(number), size=10) for number in range(4)]
+    diffs = [candidate(product(number, ImageType.DIFF), size=20) for number in range(4)]
+    for number in range(IN_VAIN):
+        assert breaker.choose([*stacks, *diffs], room=100) == tuple(stacks)
+        assert breaker.choose(stacks, room=29) == tuple(stacks[:2])
+        breaker.record(in_vain(alone(number)))
+    assert breaker.choose([*stacks, *diffs], room=100) == (diffs[0],)
+    assert breaker.choose(stacks, room=100) == (stacks[0],)
+    assert breaker.choose([*stacks, *diffs], room=20) == (diffs[0],)
+    assert breaker.choose([*stacks, *diffs], room=19) == (stacks[0],)
+    assert breaker.choose(diffs, room=19) == ()

@@ -12,6 +12,7 @@ from support.makers import candidate, evidence, product
 
 from winter_sync.core.downloads import Failed, Missing, Published, Unchanged
 from winter_sync.core.errors import BadAnswerError, ExitCode, TransientError
+from winter_sync.sync.quick_check import CheckedFiles
 from winter_sync.sync.report import Report
 from winter_sync.sync.results import PollResult
 
@@ -76,3 +77,10 @@ def test_the_gravest_error_decides_the_exit_code() -> None:
     assert asked.with_error(bad).with_error(unwell).errors == (bad, unwell)
     assert replace(asked, left=1).with_error(unwell).exit_code is ExitCode.UNWELL
     assert Report().exit_code is ExitCode.USAGE
+
+
+def test_what_was_found_of_the_files_is_reported() -> None:
+    """Deleted, deleted and no longer listed, and changed files, beside whatever else was done."""
+    asked = Report().with_poll("2024A000", PollResult(queries=1))
+    found = asked.with_files(CheckedFiles(lost=1, unlisted=2, changed=3))
+    assert found == replace(asked, lost=1, unlisted=2, altered=3)
