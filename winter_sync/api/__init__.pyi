@@ -1,3 +1,4 @@
 from .mirror import Mirror
+from .products import MirrorProduct, Products
 
-__all__ = ["Mirror"]
+__all__ = ["Mirror", "MirrorProduct", "Products"]

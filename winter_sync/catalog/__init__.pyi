@@ -20,6 +20,7 @@ from .records import (
     Trouble,
     Waiting,
 )
+from .search_records import FoundProduct, UserState
 from .thread import CatalogThread
 from .values import format_instant
 from .views import Views
@@ -31,6 +32,7 @@ __all__ = [
     "Checks",
     "Damaged",
     "Files",
+    "FoundProduct",
     "Held",
     "LastPoll",
     "Listings",
@@ -44,6 +46,7 @@ __all__ = [
     "Scope",
     "Standing",
     "Trouble",
+    "UserState",
     "Views",
     "Waiting",
     "format_instant",
