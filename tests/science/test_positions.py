@@ -32,9 +32,7 @@ STYLES = {
 
 @pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
 @given(position=EVERYWHERE)
-def test_a_position_is_read_as_astropy_writes_it(
-    style: dict[str, str], position: SkyCoord
-) -> None:
+def test_a_position_is_read_as_astropy_writes_it(style: dict[str, str], position: SkyCoord) -> None:
     """In every usual notation, anywhere on the sky, poles and RA 0 included."""
     text = position.to_string(**style, precision=8)
     ra, dec = parse_position(text)
