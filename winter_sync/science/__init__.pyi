@@ -1,7 +1,14 @@
+from .columns import Column, Kind, make_table
 from .dates import parse_instant, parse_night
 from .positions import parse_angle, parse_cone, parse_position, parse_rectangle, split_cone
+from .writers import TableFormat, format_of, write_rows, write_table
 
 __all__ = [
+    "Column",
+    "Kind",
+    "TableFormat",
+    "format_of",
+    "make_table",
     "parse_angle",
     "parse_cone",
     "parse_instant",
@@ -9,4 +16,6 @@ __all__ = [
     "parse_position",
     "parse_rectangle",
     "split_cone",
+    "write_rows",
+    "write_table",
 ]
