@@ -139,7 +139,7 @@ from .redaction import Redaction, redactor
 from .server_events import ClocksDiffer, Retrying, ServerFailing, ServerRecovered
 from .shares import Share, shares
 from .sinks import EventTable, Sink, fan_out
-from .sphere import Footprint
+from .sphere import Footprint, Position
 from .storage_errors import NO_SPACE, storage_errors_explained
 from .traits import DIRECTORIES, FETCH_ORDER, NOT_KEPT, SUFFIXES, FileFormat, ImageType, Instrument
 from .units import parse_duration, show_duration, show_instant, show_size
@@ -221,6 +221,7 @@ __all__ = [
     "PollSchedule",
     "Polled",
     "PollsEnded",
+    "Position",
     "Product",
     "ProductFinished",
     "ProductsLeftOut",

@@ -82,16 +82,6 @@ class Footprint:
         return x / length, y / length, z / length
 
     @cached_property
-    def _poles(self) -> tuple[Vector, ...]:
-        """The poles of the edges' great circles, each on the side of the image."""
-        edges = pairwise((*self._vectors, self._vectors[0]))
-        poles = (_cross(start, end) for start, end in edges)
-        return tuple(
-            pole if _dot(pole, self._middle) >= 0 else (-pole[0], -pole[1], -pole[2])
-            for pole in poles
-        )
-
-    @cached_property
     def box(self) -> Box:
         """A box around the directions of all positions of the image.
 
@@ -109,10 +99,7 @@ class Footprint:
 
     def contains(self, position: Position) -> bool:
         """Return whether a position is inside, or on the edge."""
-        vector = unit_vector(position)
-        return _dot(vector, self._middle) > 0 and all(
-            _dot(vector, pole) >= 0 for pole in self._poles
-        )
+        return _is_within(unit_vector(position), tuple(map(unit_vector, self.corners)))
 
     def edge_distance(self, position: Position) -> float:
         """Return how far a position is from the nearest edge, in degrees; negative outside."""
@@ -124,6 +111,26 @@ class Footprint:
     def touches_cap(self, position: Position, radius: float) -> bool:
         """Return whether any part is within a radius, in degrees, of a position."""
         return -self.edge_distance(position) <= radius
+
+
+def _is_within(vector: Vector, corners: tuple[Vector, ...]) -> bool:
+    """Return whether a direction is on the same side of all edges, and not opposite the polygon.
+
+    Written out: thousands of footprints are looked at where a target was observed often.
+    """
+    x, y, z = vector
+    x1, y1, z1 = corners[-1]
+    left = right = False
+    before = 0.0
+    for x2, y2, z2 in corners:
+        side = x * (y1 * z2 - z1 * y2) + y * (z1 * x2 - x1 * z2) + z * (x1 * y2 - y1 * x2)
+        left = left or side > 0
+        right = right or side < 0
+        if left and right:
+            return False
+        before += x * x2 + y * y2 + z * z2
+        x1, y1, z1 = x2, y2, z2
+    return before > 0
 
 
 def _distance_to_arc(vector: Vector, start: Vector, end: Vector) -> float:
