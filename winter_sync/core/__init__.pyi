@@ -121,6 +121,7 @@ from .products import (
     Product,
     Row,
     State,
+    exposure_time,
     night_of,
 )
 from .proxies import PROXY_SETTING, Proxy, choose_proxy, parse_proxy
@@ -139,7 +140,7 @@ from .redaction import Redaction, redactor
 from .server_events import ClocksDiffer, Retrying, ServerFailing, ServerRecovered
 from .shares import Share, shares
 from .sinks import EventTable, Sink, fan_out
-from .sphere import Footprint, Position
+from .sphere import Footprint, Position, separation, unit_vector
 from .storage_errors import NO_SPACE, storage_errors_explained
 from .traits import DIRECTORIES, FETCH_ORDER, NOT_KEPT, SUFFIXES, FileFormat, ImageType, Instrument
 from .units import parse_duration, show_duration, show_instant, show_size
@@ -271,6 +272,7 @@ __all__ = [
     "describe_exit_codes",
     "escape_unprintable",
     "evenly_spread",
+    "exposure_time",
     "fan_out",
     "file_kind",
     "free_space",
@@ -295,6 +297,7 @@ __all__ = [
     "redactor",
     "refuse_writable_by_others",
     "run_in_thread",
+    "separation",
     "sha256_of_descriptor",
     "sha256_of_file",
     "share_with_group",
@@ -305,6 +308,7 @@ __all__ = [
     "storage_errors_explained",
     "sync_directory",
     "take_lock",
+    "unit_vector",
     "united_marks",
     "utc_now",
     "wait_until_done",

@@ -59,7 +59,9 @@ class Column:
     description
         One sentence.
     utype
-        Its place in an IVOA data model, such as "obscore:Char.SpatialAxis.Coverage.Location.Coord".
+        Its place in an IVOA data model, such as "obscore:Target.name".
+    xtype
+        What a text really is, in the words of DALI or TAP, such as "adql:REGION".
     """
 
     name: str
@@ -68,6 +70,7 @@ class Column:
     ucd: str | None = None
     description: str = ""
     utype: str | None = None
+    xtype: str | None = None
 
     def value(self, given: object) -> Value:
         """Return a value as a table holds it: null as None, a time as ISO text in UTC.
@@ -152,7 +155,7 @@ def make_table(rows: Iterable[Mapping[str, object]], columns: Sequence[Column]) 
         table[column.name] = _array(column, cells)
         info = table[column.name].info
         info.description = column.description or None
-        words = {"ucd": column.ucd, "utype": column.utype}
+        words = {"ucd": column.ucd, "utype": column.utype, "xtype": column.xtype}
         info.meta = {name: word for name, word in words.items() if word}
     return table
 
@@ -236,6 +239,7 @@ def _column(data: Any) -> Column:  # noqa: ANN401 - as above
         ucd=words.get("ucd"),
         description=info.description or "",
         utype=words.get("utype"),
+        xtype=words.get("xtype"),
     )
 
 

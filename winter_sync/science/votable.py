@@ -54,6 +54,7 @@ def _field(column: Column) -> Iterator[str]:
         "unit": column.unit,
         "ucd": column.ucd,
         "utype": column.utype,
+        **({"xtype": column.xtype} if column.xtype else {}),
         "ref": _frame(column),
     }
     yield "<FIELD"
