@@ -1,3 +1,4 @@
+from .alerts import AlertQuery, Alerts, FoundAlert
 from .catalog import Catalog
 from .checks import Checks
 from .files import Files
@@ -26,6 +27,8 @@ from .values import format_instant
 from .views import Views
 
 __all__ = [
+    "AlertQuery",
+    "Alerts",
     "Catalog",
     "CatalogThread",
     "Check",
@@ -33,6 +36,7 @@ __all__ = [
     "Damaged",
     "Files",
     "FoundProduct",
+    "FoundAlert",
     "Held",
     "LastPoll",
     "Listings",

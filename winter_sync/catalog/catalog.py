@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from winter_sync.catalog.alerts import Alerts
 from winter_sync.catalog.checks import Checks
 from winter_sync.catalog.connection import Connection
 from winter_sync.catalog.facts import Facts
@@ -59,6 +60,8 @@ class Catalog:
         The results of checking files.
     facts
         What the headers of images say.
+    alerts
+        The alerts of Avro files.
     views
         The mirror in numbers.
 
@@ -85,6 +88,7 @@ class Catalog:
         self.files = Files(self.connection)
         self.checks = Checks(self.connection)
         self.facts = Facts(self.connection)
+        self.alerts = Alerts(self.connection, self.facts)
         self.views = Views(self.connection)
 
     def close(self) -> None:

@@ -61,21 +61,29 @@ class Facts:
         Facts of a content that was replaced meanwhile are dropped: those of the new one are due.
         """
         with self._connection.writing():
-            return sum(self._record(held, facts) for held, facts in read)
+            return sum(self.replace(held, facts) is not None for held, facts in read)
 
-    def _record(self, held: Held, facts: ImageFacts) -> bool:
+    def replace(self, held: Held, facts: ImageFacts) -> int | None:
+        """Record facts of one product, inside the open transaction; return the number of the row.
+
+        None if they are of a content that was replaced meanwhile: they are dropped.
+        """
         content = {**identity_values(held.product), "sha256": held.sha256}
         if not self._connection.execute(self._READ, content):
-            return False
+            return None
         self._forget(content)
         self._connection.execute(self._INSERT, {**content, **_values(facts)})
         (row,) = self._connection.rows("SELECT last_insert_rowid() AS id")
-        self._add_footprints(row["id"], facts.footprints)
-        return True
+        number = int(row["id"])
+        self._add_footprints(number, facts.footprints)
+        return number
 
     _OF_PRODUCT = "SELECT id FROM facts WHERE instrument = :instrument AND savepath = :savepath"
     _OF_FACTS = f"SELECT id FROM footprints WHERE facts IN ({_OF_PRODUCT})"  # noqa: S608 - our own
+    _ALERTS = f"SELECT id FROM alerts WHERE facts IN ({_OF_PRODUCT})"  # noqa: S608 - as above
     _FORGET = (
+        f"DELETE FROM alert_index WHERE id IN ({_ALERTS})",  # noqa: S608 - as above
+        f"DELETE FROM alerts WHERE facts IN ({_OF_PRODUCT})",  # noqa: S608 - as above
         f"DELETE FROM footprint_index WHERE id IN ({_OF_FACTS})",  # noqa: S608 - our own condition
         f"DELETE FROM footprints WHERE facts IN ({_OF_PRODUCT})",  # noqa: S608 - as above
         "DELETE FROM facts WHERE instrument = :instrument AND savepath = :savepath",

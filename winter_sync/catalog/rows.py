@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from winter_sync.catalog.records import (
 )
 from winter_sync.core import (
     STATE_DIR,
+    Alert,
     Candidate,
     Damage,
     ImageType,
@@ -89,6 +91,10 @@ def _is_instant(value: Any) -> bool:  # noqa: ANN401 - as above
     return value == "" or datetime.fromisoformat(value).tzinfo is not None
 
 
+def _is_number(value: Any) -> bool:  # noqa: ANN401 - as above
+    return type(value) in {int, float}
+
+
 night_of = lru_cache(4096)(Night)
 """Reads a night; there are few, and each in many rows."""
 
@@ -107,8 +113,17 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
             *("settled_lastmodified", "settled_pipeversion", "published_at", "checked_at"),
             *("not_before", "last_error", "damage_reason", "claimed_by", "started_at", "error"),
             *("start", "end", "withdrawn_at", "retried_at", "asked_at"),
+            *("objectid", "progname", "ztfname", "ssnamenr"),
         ),
         _is_text,
+    ),
+    **dict.fromkeys(
+        (
+            *("jd", "ra", "dec", "magpsf", "sigmapsf", "diffmaglim", "rb", "scorr", "fwhm"),
+            *("exptime", "magap", "sigmagap", "distztf", "sgscore1", "distpsnr1"),
+            *("candid", "fid", "isdiffpos", "ndethist", "boardid", "fieldid", "deprecated"),
+        ),
+        _is_number,
     ),
 }
 """What each column may hold, where that is not NULL; a name means the same in all queries."""
@@ -124,7 +139,7 @@ def product_of(row: dict[str, Any]) -> Product:
     )
 
 
-def _path_of(row: dict[str, Any]) -> str:
+def path_of(row: dict[str, Any]) -> str:
     """Read the path of a product, which is never in our own directory."""
     path: str = row["path"]
     if path.split("/", 1)[0] == STATE_DIR:
@@ -158,7 +173,7 @@ def candidate_of(row: dict[str, Any]) -> Candidate:
         expected_size=int(
             row["size"] or row["usual_size"] or product.image_type.traits.typical_size
         ),
-        path=_path_of(row),
+        path=path_of(row),
         published_sha256=row["sha256"],
         refused_sha256=row["refused_long_ago"],
         state=State(row["state"]),
@@ -250,7 +265,7 @@ def held_of(row: dict[str, Any]) -> Held:
         raise ValueError("a product that is here has no size or no digest")
     return Held(
         product=product_of(row),
-        path=_path_of(row),
+        path=path_of(row),
         size=row["size"],
         sha256=row["sha256"],
         mtime_ns=row["mtime_ns"],
@@ -265,7 +280,7 @@ def damaged_of(row: dict[str, Any]) -> Damaged:
     """Read a product whose file is missing or changed."""
     return Damaged(
         product=product_of(row),
-        path=_path_of(row),
+        path=path_of(row),
         damage=Damage(row["damage"]),
         reason=row["damage_reason"] or "",
         state=State(row["state"]),
@@ -275,3 +290,14 @@ def damaged_of(row: dict[str, Any]) -> Damaged:
         programs=tuple((row["programs"] or "").split()),
         size=row["size"] or 0,
     )
+
+
+_ALERT_COLUMNS = tuple(field.name for field in fields(Alert))
+
+
+def alert_of(row: dict[str, Any]) -> Alert:
+    """Read an alert."""
+    values = {name: row[name] for name in _ALERT_COLUMNS}
+    for name in ("isdiffpos", "deprecated"):
+        values[name] = None if values[name] is None else bool(values[name])
+    return Alert(**values)

@@ -315,6 +315,55 @@ def record_what_headers_say(db: Database) -> None:
     _run(db, _FACTS)
 
 
+_ALERTS = """
+CREATE TABLE alerts (
+    id INTEGER PRIMARY KEY,
+    facts INTEGER NOT NULL REFERENCES facts (id),
+    number INTEGER NOT NULL,
+    objectid TEXT,
+    candid INTEGER,
+    jd REAL,
+    ra REAL,
+    dec REAL,
+    fid INTEGER,
+    magpsf REAL,
+    sigmapsf REAL,
+    diffmaglim REAL,
+    isdiffpos INTEGER,
+    rb REAL,
+    scorr REAL,
+    fwhm REAL,
+    exptime REAL,
+    magap REAL,
+    sigmagap REAL,
+    ndethist INTEGER,
+    boardid INTEGER,
+    fieldid INTEGER,
+    progname TEXT,
+    ztfname TEXT,
+    distztf REAL,
+    sgscore1 REAL,
+    distpsnr1 REAL,
+    ssnamenr TEXT,
+    deprecated INTEGER
+);
+CREATE INDEX alerts_of_facts ON alerts (facts);
+CREATE INDEX alerts_of_object ON alerts (objectid, jd, candid);
+CREATE INDEX alerts_by_time ON alerts (jd);
+CREATE VIRTUAL TABLE alert_index USING rtree (id, x1, x2, y1, y2, z1, z2)
+"""
+
+
+@migrations()
+def record_alerts(db: Database) -> None:
+    """Record the alerts of Avro files, and where they are on the sky.
+
+    The columns are the fields of `winter_sync.core.Alert`; `number` is the place of the record in
+    its file, from 0. `alert_index` holds the unit vectors of their positions.
+    """
+    _run(db, _ALERTS)
+
+
 @cache
 def editions() -> frozenset[str]:
     """Return the names of all editions: of the migrations that an empty database lacks."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from winter_sync.catalog.values import subject_values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from winter_sync.catalog.records import Scope
 
@@ -21,11 +21,11 @@ class Condition:
     """A condition in SQL, and the values of its parameters."""
 
     sql: str
-    values: dict[str, str]
+    values: Mapping[str, object]
 
     def __and__(self, other: Condition) -> Condition:
         """Return the condition that both hold."""
-        return Condition(f"{self.sql} AND {other.sql}", self.values | other.values)
+        return Condition(f"{self.sql} AND {other.sql}", {**self.values, **other.values})
 
 
 EVERYTHING = Condition("1", {})

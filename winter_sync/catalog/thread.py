@@ -39,6 +39,7 @@ class CatalogThread:
         self.files = PartOnThread(self, lambda catalog: catalog.files)
         self.checks = PartOnThread(self, lambda catalog: catalog.checks)
         self.facts = PartOnThread(self, lambda catalog: catalog.facts)
+        self.alerts = PartOnThread(self, lambda catalog: catalog.alerts)
         self.views = PartOnThread(self, lambda catalog: catalog.views)
 
     async def __aenter__(self) -> Self:

@@ -1,3 +1,4 @@
+from .alerts import Alert, AlertFile, Cutouts, instant_of_jd, jd_of_instant
 from .backoff import (
     BUSY_CATALOG,
     DOUBTFUL_CONTENT,
@@ -140,7 +141,7 @@ from .redaction import Redaction, redactor
 from .server_events import ClocksDiffer, Retrying, ServerFailing, ServerRecovered
 from .shares import Share, shares
 from .sinks import EventTable, Sink, fan_out
-from .sphere import Footprint, Position, separation, unit_vector
+from .sphere import Footprint, Position, box_of_cap, separation, unit_vector
 from .storage_errors import NO_SPACE, storage_errors_explained
 from .traits import DIRECTORIES, FETCH_ORDER, NOT_KEPT, SUFFIXES, FileFormat, ImageType, Instrument
 from .units import parse_duration, show_duration, show_instant, show_size
@@ -171,6 +172,8 @@ __all__ = [
     "STATE_DIR",
     "SUFFIXES",
     "UNWELL_SERVER",
+    "Alert",
+    "AlertFile",
     "Backlog",
     "BadAnswerError",
     "Batch",
@@ -185,6 +188,7 @@ __all__ = [
     "Cone",
     "Credentials",
     "CredentialsRefusedError",
+    "Cutouts",
     "Damage",
     "DamagedError",
     "DamagedFileError",
@@ -267,6 +271,7 @@ __all__ = [
     "UsageError",
     "WindowHalved",
     "WinterSyncError",
+    "box_of_cap",
     "choose_proxy",
     "closing_descriptor",
     "describe_exit_codes",
@@ -278,8 +283,10 @@ __all__ = [
     "free_space",
     "gravest",
     "has_name",
+    "instant_of_jd",
     "is_directory",
     "is_there",
+    "jd_of_instant",
     "lock_file",
     "make_directory",
     "marks_of_row",

@@ -1,3 +1,5 @@
+from .alert_schema import UnreadableError
+from .alerts import read_alerts, read_cutouts
 from .check import check_file, unknown_suffix
 from .zip_members import Limits, MemberEnd, MemberStart, Output
 from .zip_stream import ZipReader
@@ -7,7 +9,10 @@ __all__ = [
     "MemberEnd",
     "MemberStart",
     "Output",
+    "UnreadableError",
     "ZipReader",
     "check_file",
+    "read_alerts",
+    "read_cutouts",
     "unknown_suffix",
 ]

@@ -64,6 +64,42 @@ def check(reader: FileReader) -> AvroShape:
     DamagedFileError
         If the file is not a container, not whole, or more than whole.
     """
+    header = read_header(reader)
+    schema = _schema(reader, header.schema)
+    blocks = records = 0
+    for block in read_blocks(reader, header):
+        blocks, records = blocks + 1, records + block.records
+    return AvroShape(reader.size, blocks, records, schema, header.codec)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The header of a container: its schema as it stands there, and the marker of its blocks."""
+
+    schema: bytes | None
+    codec: str
+    sync: bytes
+    end: int
+    """The byte where the first block begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block of a container: how many records it has, and the bytes that they take there."""
+
+    records: int
+    start: int
+    length: int
+
+
+def read_header(reader: FileReader) -> Header:
+    """Return the header of a container.
+
+    Raises
+    ------
+    DamagedFileError
+        If there is none.
+    """
     header = _Cursor(reader, 0, MAX_HEADER, "the header")
     if header.take(len(MAGIC)) != MAGIC:
         raise reader.damaged(Fault.FOREIGN, 0, "it does not begin as Avro does")
@@ -71,15 +107,19 @@ def check(reader: FileReader) -> AvroShape:
     codec = metadata.get(b"avro.codec", b"null")
     if codec not in _CODECS:
         raise reader.damaged(Fault.MALFORMED, 0, f"its codec {codec[:20]!r} is none of Avro's")
-    schema = _schema(reader, metadata.get(b"avro.schema"))
-    blocks = records = 0
-    for count in _blocks(reader, header.take(_SYNC), header.at):
-        blocks, records = blocks + 1, records + count
-    return AvroShape(reader.size, blocks, records, schema, codec.decode())
+    sync = header.take(_SYNC)
+    return Header(metadata.get(b"avro.schema"), codec.decode(), sync, header.at)
 
 
-def _blocks(reader: FileReader, sync: bytes, start: int) -> Iterator[int]:
-    """Yield the count of records of each block, its closing marker seen."""
+def read_blocks(reader: FileReader, header: Header) -> Iterator[Block]:
+    """Yield the blocks of a container, the closing marker of each seen.
+
+    Raises
+    ------
+    DamagedFileError
+        If the file is not whole, or more than whole.
+    """
+    sync, start = header.sync, header.end
     front = _Cursor(reader, start, 2 * _VARINT, "block 0")
     number = 0
     while front.at < reader.size:
@@ -91,12 +131,12 @@ def _blocks(reader: FileReader, sync: bytes, start: int) -> Iterator[int]:
         if count < 0 or length < 0 or number == MAX_BLOCKS:
             what = f"block {number} begins with the numbers {count} and {length}"
             raise reader.damaged(Fault.MALFORMED, start, what)
-        marker = front.at + length
+        data, marker = front.at, front.at + length
         front = _Cursor(reader, marker, _SYNC + 2 * _VARINT, f"block {number}")
         if front.take(_SYNC) != sync:
             what = f"block {number} is not closed by the file's marker"
             raise reader.damaged(Fault.MALFORMED, marker, what)
-        yield count
+        yield Block(count, data, length)
         number += 1
         front.where = f"block {number}"
 

@@ -1,0 +1,234 @@
+"""Alerts of Avro files: recorded with each new content of a product, and found again."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from winter_sync.catalog.rows import alert_of, path_of, product_of
+from winter_sync.catalog.scopes import Condition, parameters
+from winter_sync.core import Alert, box_of_cap, jd_of_instant, separation, unit_vector
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+
+    from winter_sync.catalog.connection import Connection
+    from winter_sync.catalog.facts import Facts
+    from winter_sync.catalog.records import Held
+    from winter_sync.core import AlertFile, Cone, Night, Product
+
+_COLUMNS = tuple(field.name for field in fields(Alert))
+_NOTHING = Alert()
+_BOX = ("x1", "x2", "y1", "y2", "z1", "z2")
+
+
+@dataclass(frozen=True, slots=True)
+class AlertQuery:
+    """Which alerts to find: those that meet all conditions that are given.
+
+    Parameters
+    ----------
+    cone
+        Within this circle.
+    objectid
+        Of this object.
+    since, until
+        Observed not before, and before.
+    min_rb
+        With a real-bogus score of at least this.
+    programs, target
+        From images that one of these programs listed, under this target name.
+    nights
+        Of these nights.
+    limit
+        Only so many, the newest.
+    """
+
+    cone: Cone | None = None
+    objectid: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    min_rb: float | None = None
+    programs: tuple[str, ...] = ()
+    target: str | None = None
+    nights: tuple[Night, ...] = ()
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundAlert:
+    """An alert, and the file that it is in.
+
+    `path` is relative to the root; `number` is the place of the record in the file, from 0.
+    `separation` is the distance from the middle of the cone asked for, in degrees.
+    """
+
+    alert: Alert
+    product: Product
+    path: str
+    number: int
+    separation: float | None = None
+
+
+class Alerts:
+    """Alerts, by object, time and position."""
+
+    def __init__(self, connection: Connection, facts: Facts) -> None:
+        self._connection = connection
+        self._facts = facts
+
+    def record(self, read: Iterable[tuple[Held, AlertFile]]) -> int:
+        """Record alerts in place of those of an earlier content; return how many files mattered.
+
+        With each file its facts, by which it counts as read. What was read of a content that was
+        replaced meanwhile is dropped: the new one is due.
+        """
+        return sum(self._record(held, file) for held, file in read)
+
+    def _record(self, held: Held, file: AlertFile) -> bool:
+        with self._connection.writing():
+            facts = self._facts.replace(held, file.facts)
+            if facts is None:
+                return False
+            (row,) = self._connection.rows("SELECT coalesce(max(id), 0) + 1 AS id FROM alerts")
+            records = list(_records(file.alerts, facts, int(row["id"])))
+            self._connection.execute_many(self._INSERT, records)
+            self._connection.execute_many(self._INDEX, _points(records))
+        return True
+
+    _INSERT = f"""
+    INSERT INTO alerts (id, facts, number, {", ".join(_COLUMNS)})
+    VALUES (:id, :facts, :number, {", ".join(f":{c}" for c in _COLUMNS)})
+    """  # noqa: S608 - our own columns
+    _INDEX = "INSERT INTO alert_index VALUES (:id, :x, :x, :y, :y, :z, :z)"
+
+    def find(self, query: AlertQuery) -> list[FoundAlert]:
+        """Return the alerts that a query means, the oldest first.
+
+        An alert that two files have, as after a reprocessing that renamed a stack, counts once:
+        from the file that is still listed, otherwise from the one that was read last.
+        """
+        condition = _condition(query)
+        sql = self._FIND.format(sources=_sources(query), condition=condition.sql)
+        values: dict[str, object] = {**condition.values, "limit": _sql_limit(query)}
+        found = self._connection.read(_found_of, sql, values)
+        if query.cone is not None:
+            found = list(_within(query.cone, found))
+        if query.limit is not None:
+            found = found[: query.limit]
+        return found[::-1]
+
+    _FIND = f"""
+    SELECT {", ".join(f"a.{c}" for c in _COLUMNS)}, a.number,
+        p.instrument, p.savepath, p.image_type, p.night, p.path
+    FROM {{sources}}
+    WHERE {{condition}} AND NOT EXISTS (
+        SELECT 1 FROM alerts b INDEXED BY alerts_of_object
+        JOIN facts g ON g.id = b.facts
+        JOIN products q ON q.instrument = g.instrument AND q.savepath = g.savepath
+        WHERE b.objectid = a.objectid AND b.candid = a.candid AND b.id != a.id
+        AND (q.withdrawn_at IS NULL, b.id) > (p.withdrawn_at IS NULL, a.id)
+    )
+    ORDER BY a.jd DESC, a.id DESC LIMIT :limit
+    """  # noqa: S608 - our own columns
+
+
+def _records(alerts: Iterable[Alert], facts: int, first: int) -> Iterator[dict[str, Any]]:
+    """Yield the rows of alerts; a record that says nothing has none."""
+    known = ((number, alert) for number, alert in enumerate(alerts) if alert != _NOTHING)
+    for identifier, (number, alert) in enumerate(known, first):
+        yield {"id": identifier, "facts": facts, "number": number, **asdict(alert)}
+
+
+def _points(records: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for record in records:
+        if record["ra"] is not None:
+            x, y, z = unit_vector((record["ra"], record["dec"]))
+            yield {"id": record["id"], "x": x, "y": y, "z": z}
+
+
+_FILE_OF_ALERT = """
+    JOIN facts f ON f.id = a.facts
+    JOIN products p ON p.instrument = f.instrument AND p.savepath = f.savepath"""
+_ALERTS_OF_FILES = """products p
+    CROSS JOIN facts f ON f.instrument = p.instrument AND f.savepath = p.savepath
+    CROSS JOIN alerts a INDEXED BY alerts_of_facts ON a.facts = f.id"""
+
+
+def _sources(query: AlertQuery) -> str:
+    """Return the tables of a query, read in the order in which the fewest rows are read.
+
+    SQLite cannot know how much a cone or a time leaves over: CROSS JOIN and INDEXED BY tell it.
+    """
+    if query.objectid is not None:
+        return f"alerts a INDEXED BY alerts_of_object {_FILE_OF_ALERT}"
+    if query.cone is not None:
+        return f"alert_index i CROSS JOIN alerts a ON a.id = i.id {_FILE_OF_ALERT}"
+    if query.nights or query.programs or query.target is not None:
+        return _ALERTS_OF_FILES
+    if query.since is not None or query.until is not None:
+        return f"alerts a INDEXED BY alerts_by_time {_FILE_OF_ALERT}"
+    return f"alerts a {_FILE_OF_ALERT}"
+
+
+def _condition(query: AlertQuery) -> Condition:
+    condition = Condition("p.image_type = 'avro'", {})
+    for part in _parts(query):
+        condition &= part
+    return condition
+
+
+def _parts(query: AlertQuery) -> Iterator[Condition]:
+    if query.objectid is not None:
+        yield Condition("a.objectid = :objectid", {"objectid": query.objectid})
+    elif query.cone is not None:
+        box = box_of_cap((query.cone.ra, query.cone.dec), query.cone.radius)
+        overlaps = " AND ".join(
+            f"i.{axis}2 >= :{axis}1 AND i.{axis}1 <= :{axis}2" for axis in "xyz"
+        )
+        yield Condition(overlaps, dict(zip(_BOX, box, strict=True)))
+    if query.since is not None:
+        yield Condition("a.jd >= :since", {"since": jd_of_instant(query.since)})
+    if query.until is not None:
+        yield Condition("a.jd < :until", {"until": jd_of_instant(query.until)})
+    if query.min_rb is not None:
+        yield Condition("a.rb >= :min_rb", {"min_rb": query.min_rb})
+    if query.nights:
+        names, values = parameters("night", tuple(night.name for night in query.nights))
+        yield Condition(f"p.night IN ({names})", values)
+    if query.programs or query.target is not None:
+        yield _listed(query)
+
+
+def _listed(query: AlertQuery) -> Condition:
+    """Return the condition that a product was listed by a program, under a target."""
+    condition = Condition("l.instrument = p.instrument AND l.savepath = p.savepath", {})
+    if query.programs:
+        names, values = parameters("program", query.programs)
+        condition &= Condition(f"l.program IN ({names})", values)
+    if query.target is not None:
+        condition &= Condition("l.target = :target", {"target": query.target})
+    # For the sign, see `winter_sync.catalog.scopes`.
+    return replace(condition, sql=f"+EXISTS (SELECT 1 FROM listings l WHERE {condition.sql})")  # noqa: S608 - ours
+
+
+def _sql_limit(query: AlertQuery) -> int:
+    """Return how many rows to read: all where some are dropped afterwards."""
+    return -1 if query.limit is None or query.cone is not None else query.limit
+
+
+def _within(cone: Cone, found: Iterable[FoundAlert]) -> Iterator[FoundAlert]:
+    """Yield the alerts in a cone, each with its separation from the middle."""
+    for each in found:
+        ra, dec = each.alert.ra, each.alert.dec
+        if ra is None or dec is None:
+            continue
+        distance = separation((cone.ra, cone.dec), (ra, dec))
+        if distance <= cone.radius:
+            yield replace(each, separation=distance)
+
+
+def _found_of(row: dict[str, Any]) -> FoundAlert:
+    """Read an alert and where it is."""
+    return FoundAlert(alert_of(row), product_of(row), path_of(row), row["number"])
