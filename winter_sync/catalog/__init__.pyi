@@ -1,4 +1,4 @@
-from .alerts import AlertQuery, Alerts, FoundAlert
+from .alerts import AlertQuery, FoundAlert
 from .catalog import Catalog
 from .checks import Checks
 from .files import Files
@@ -28,7 +28,6 @@ from .views import Views
 
 __all__ = [
     "AlertQuery",
-    "Alerts",
     "Catalog",
     "CatalogThread",
     "Check",

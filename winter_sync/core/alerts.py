@@ -1,7 +1,6 @@
 """Alerts: the sources that the pipeline found in a difference image, one record each.
 
-The names are those of the alert schema 0.4 (winter-api.md, "Header cards by product"), which took
-them from ZTF. What a record does not say, or says by a number that means "unknown", is None.
+The names are those of the alert schema 0.4 (winter-api.md, "Alerts"), which took them from ZTF. What a record does not say, or says by a number that means "unknown", is None.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _JD_OF_UNIX_EPOCH = 2440587.5
 
 FILTERS = {1: "Y", 2: "J", 3: "Hs", 4: "dark", 5: "u"}
-"""Filters by `fid`; the archive may use others (winter-api.md, "Corrections")."""
+"""Filters by `fid`; the archive may use others (winter-api.md, "Alerts")."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 import fastavro
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from collections.abc import Set as AbstractSet
 
 _SCALARS = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
+_RECORDS = frozenset({"record", "error"})
 _DEEPEST = 40
 """Levels of a schema; that of an alert has six."""
 _MOST_EMPTY = 1000
@@ -88,7 +90,7 @@ def _without_logical_types(schema: object, levels: int) -> Any:  # noqa: ANN401 
 
 
 def _is_record(schema: object) -> bool:
-    return isinstance(schema, dict) and schema.get("type") in {"record", "error"}
+    return isinstance(schema, dict) and schema.get("type") in _RECORDS
 
 
 class _Types:
@@ -133,7 +135,7 @@ class _Types:
     def _count_of_definition(self, kind: str, schema: Any) -> int:  # noqa: ANN401 - fastavro's form
         name = schema["name"]
         self.named[name] = schema
-        if kind in {"record", "error"}:
+        if kind in _RECORDS:
             fields = schema["fields"]
             empty = sum(self.count_empty(field["type"]) for field in fields) if fields else 1
         else:
@@ -154,9 +156,24 @@ def _part(schema: Any, wanted: AbstractSet[str], named: dict[str, Any]) -> Any: 
         name = plain_name(field["name"])
         if name in wanted and _is_scalar(field["type"]):
             fields.append({"name": field["name"], "type": field["type"]})
-        elif name == "candidate" and (inner := _record_of(field["type"], named)) is not None:
-            fields.append({"name": field["name"], "type": _part(inner, wanted - {name}, named)})
+        elif name == "candidate":
+            fields += _candidate(field, wanted - {name}, named)
     return {"type": "record", "name": schema["name"], "fields": fields}
+
+
+def _candidate(
+    field: Any,  # noqa: ANN401 - fastavro's form
+    wanted: AbstractSet[str],
+    named: dict[str, Any],
+) -> Iterator[Any]:
+    """Yield the field that holds a record, cut to what is wanted; nothing if it holds none."""
+    union = isinstance(field["type"], list)
+    for branch in field["type"] if union else [field["type"]]:
+        found = named.get(branch) if isinstance(branch, str) else branch
+        if found is not None and _is_record(found):
+            part = _part(found, wanted, named)
+            yield {"name": field["name"], "type": ["null", part] if union else part}
+            return
 
 
 def _is_scalar(schema: object) -> bool:
@@ -165,12 +182,3 @@ def _is_scalar(schema: object) -> bool:
         (branch.get("type") if isinstance(branch, dict) else branch) in _SCALARS
         for branch in branches
     )
-
-
-def _record_of(schema: object, named: dict[str, Any]) -> Any:  # noqa: ANN401 - fastavro's form
-    """Return the record that a field may hold; None if none."""
-    for branch in schema if isinstance(schema, list) else [schema]:
-        found = named.get(branch) if isinstance(branch, str) else branch
-        if _is_record(found):
-            return found
-    return None
