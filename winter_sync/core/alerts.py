@@ -1,6 +1,7 @@
 """Alerts: the sources that the pipeline found in a difference image, one record each.
 
-The names are those of the alert schema 0.4 (winter-api.md, "Alerts"), which took them from ZTF. What a record does not say, or says by a number that means "unknown", is None.
+The names are those of the alert schema 0.4 (winter-api.md, "Alerts"), which took them from ZTF.
+What a record does not say, or says by a number that means "unknown", is None.
 """
 
 from __future__ import annotations
