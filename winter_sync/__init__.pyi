@@ -1,5 +1,5 @@
-from .api import Mirror
+from .api import Archive, AsyncArchive, IncompleteListingWarning, Mirror
 
 __version__: str
 
-__all__ = ["Mirror"]
+__all__ = ["Archive", "AsyncArchive", "IncompleteListingWarning", "Mirror"]

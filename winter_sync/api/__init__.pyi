@@ -1,4 +1,12 @@
+from .archive import Archive, AsyncArchive, IncompleteListingWarning
 from .mirror import Mirror
 from .products import MirrorProduct, Products
 
-__all__ = ["Mirror", "MirrorProduct", "Products"]
+__all__ = [
+    "Archive",
+    "AsyncArchive",
+    "IncompleteListingWarning",
+    "Mirror",
+    "MirrorProduct",
+    "Products",
+]
