@@ -155,7 +155,7 @@ def test_a_sync_says_in_a_line_what_it_did(archive: Simulator, tmp_path: Path) -
     first = run("--config", settings, "sync", home=tmp_path)
     again = run("--config", settings, "sync", home=tmp_path)
     assert first.code == again.code == ExitCode.DONE
-    assert re.fullmatch(r"10 downloaded, 86\.4 kB \(\d+ quer(y|ies), 10 listed\)\.\n", first.out)
+    assert re.fullmatch(r"10 downloaded, 144 kB \(\d+ quer(y|ies), 10 listed\)\.\n", first.out)
     assert re.fullmatch(r"Nothing new \(\d+ quer(y|ies), 10 listed\)\.\n", again.out)
     (line,) = [json.loads(line) for line in first.err.splitlines()]
     assert (line["event"], line["level"], line["new"]) == ("polled", "info", 10)
@@ -232,7 +232,7 @@ def test_a_status_is_for_people_and_for_machines(archive: Simulator, tmp_path: P
     machine = run("--config", settings, "status", "--json", home=tmp_path)
     told = json.loads(machine.out)
     assert person.out.startswith(f"Last night ({told['last_night']}): nothing listed yet; latest")
-    assert "\nNight 20251023: all 10 listed are here (86.4 kB).\n" in person.out
+    assert "\nNight 20251023: all 10 listed are here (144 kB).\n" in person.out
     assert told["latest_night_with_data"] == "20251023"
     assert told["last_night_complete"] is False
     assert person.err == machine.err == ""

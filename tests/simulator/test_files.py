@@ -8,6 +8,7 @@ import io
 import json
 import subprocess
 import sys
+import warnings
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,14 +17,13 @@ import fastavro
 import numpy as np
 import pytest
 from astropy.io import fits
-from astropy.wcs import WCS
+from astropy.wcs import WCS, FITSFixedWarning
 
 import winter_sync
 from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.simulator import Observatory, SimulatorOptions, demo_universe
 from winter_sync.simulator.http.requests import separation
-from winter_sync.simulator.observatory.frames import frame_of
-from winter_sync.simulator.sky.starfield import stars_of
+from winter_sync.simulator.observatory.frames import stars_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,57 +66,136 @@ def test_fits_files_are_whole(
     assert primary["DATE-OBS"].replace("-", "")[:8] in product.filename
 
 
+def wcs_of(hdu: Any) -> Any:  # noqa: ANN401 - astropy has no types
+    """Return an image's coordinates; astropy may complete its dates, which is no concern here."""
+    with warnings.catch_warnings(action="ignore", category=FITSFixedWarning):
+        return WCS(hdu.header)
+
+
+def middle_of(hdu: Any) -> tuple[float, float]:  # noqa: ANN401 - astropy has no types
+    """Return where the middle of an image is on the sky, degrees."""
+    rows, columns = hdu.data.shape
+    ra, dec = wcs_of(hdu).pixel_to_world_values((columns - 1) / 2, (rows - 1) / 2)
+    return float(ra), float(dec)
+
+
+def listed_place(observatory: Observatory, product: Product) -> tuple[float, float]:
+    """Return the position in a product's row, degrees."""
+    row = observatory.row(observatory.entry(*product.identity), "any")
+    return row["ra"], row["dec"]  # type: ignore[return-value] # numbers
+
+
 @pytest.mark.parametrize(("instrument", "image_type"), KINDS)
-def test_images_lie_where_their_row_says(
+def test_images_lie_around_the_position_of_their_row(
     observatory: Observatory, instrument: Instrument, image_type: ImageType
 ) -> None:
-    """Each image's TAN coordinates put its middle within a degree of the listed pointing."""
+    """Each image has TAN coordinates, and its middle is within a field of the listed position."""
     product = one(observatory, instrument, image_type)
-    entry = observatory.entry(*product.identity)
-    row = observatory.row(entry, "any")
     for hdu in images(observatory.content(*product.identity)):
-        wcs = WCS(hdu.header)
-        assert list(wcs.wcs.ctype) == ["RA---TAN", "DEC--TAN"]
-        rows, columns = hdu.data.shape
-        middle = wcs.pixel_to_world_values((columns - 1) / 2, (rows - 1) / 2)
-        away = separation((float(middle[0]), float(middle[1])), (row["ra"], row["dec"]))  # type: ignore[arg-type]
-        assert away < 0.75
+        assert list(wcs_of(hdu).wcs.ctype) == ["RA---TAN", "DEC--TAN"]
+        assert separation(middle_of(hdu), listed_place(observatory, product)) < 0.6
+
+
+@pytest.mark.parametrize("instrument", list(Instrument))
+@pytest.mark.parametrize("image_type", [ImageType.STACK, ImageType.DIFF])
+def test_stacks_are_listed_at_their_own_centre(
+    observatory: Observatory, instrument: Instrument, image_type: ImageType
+) -> None:
+    """The row of a stack and of its difference carries CRVAL, which is the image's middle."""
+    for product in observatory.products(None, instrument, image_type):
+        (hdu,) = images(observatory.content(*product.identity))
+        listed = listed_place(observatory, product)
+        assert (hdu.header["CRVAL1"], hdu.header["CRVAL2"]) == listed
+        assert separation(middle_of(hdu), listed) < 1e-9
+
+
+def test_boards_are_half_a_degree_from_their_row(observatory: Observatory) -> None:
+    """The rows of one exposure's raw images carry its pointing; the boards are elsewhere."""
+    exposure = one(observatory, Instrument.WINTER, ImageType.EXPOSURE)
+    start = observatory.entry(*exposure.identity).holding.dither.start
+    raws = [
+        entry.product
+        for entry in observatory.entries(None, Instrument.WINTER, ImageType.RAW)
+        if entry.holding.dither.start == start
+    ]
+    assert len(raws) == 6
+    distances = []
+    for raw in raws:
+        assert listed_place(observatory, raw) == listed_place(observatory, exposure)
+        (hdu,) = images(observatory.content(*raw.identity))
+        distances.append(separation(middle_of(hdu), listed_place(observatory, raw)))
+    assert min(distances) > 0.3
+    assert 0.47 < max(distances) < 0.5
 
 
 def test_boards_cover_different_sky(observatory: Observatory) -> None:
     """The six boards of an exposure do not lie on each other."""
     product = one(observatory, Instrument.WINTER, ImageType.EXPOSURE)
-    middles = []
-    for hdu in images(observatory.content(*product.identity)):
-        rows, columns = hdu.data.shape
-        east, north = WCS(hdu.header).pixel_to_world_values((columns - 1) / 2, (rows - 1) / 2)
-        middles.append((float(east), float(north)))
+    middles = [middle_of(hdu) for hdu in images(observatory.content(*product.identity))]
     assert len(middles) == 6
     assert min(separation(a, b) for a, b in combinations(middles, 2)) > 0.3
 
 
-def test_stars_are_where_the_coordinates_say() -> None:
-    """The brightest star of a stack is at the place its catalogue and the header give it."""
+@pytest.mark.parametrize(
+    ("instrument", "arcseconds", "shape"),
+    [(Instrument.WINTER, 1.13, (1096, 1984)), (Instrument.SPRING, 0.411, (1024, 1280))],
+)
+@pytest.mark.parametrize("scale", [1 / 64, 0.25, 1.0])
+def test_small_images_show_the_same_sky(
+    instrument: Instrument, arcseconds: float, shape: tuple[int, int], scale: float
+) -> None:
+    """Whatever the scale, a raw image covers what the real detector covers."""
+    observatory = Observatory(demo_universe(), scale=scale)
+    (hdu,) = images(observatory.content(*one(observatory, instrument, ImageType.RAW).identity))
+    pixel = hdu.header["CD2_2"] * 3600
+    width, height = (hdu.header[axis] * pixel for axis in ("NAXIS1", "NAXIS2"))
+    assert width == pytest.approx(shape[1] * arcseconds)
+    assert height == pytest.approx(shape[0] * arcseconds, abs=pixel / 2)
+
+
+@pytest.mark.parametrize("instrument", list(Instrument))
+def test_stars_are_where_the_coordinates_say(instrument: Instrument) -> None:
+    """The brightest pixel of each stack is on a bright star, by astropy's reading of the WCS."""
     observatory = Observatory(demo_universe(), scale=0.2)
     found = 0
-    for product in observatory.products(None, Instrument.WINTER, ImageType.STACK)[:5]:
+    for product in observatory.products(None, instrument, ImageType.STACK)[:8]:
         holding = observatory.entry(*product.identity).holding
-        stars = stars_of(observatory.universe.seed, holding.visit.key, observatory.scale)
+        stars = stars_of(observatory.universe.seed, holding.visit, observatory.scale)
         (hdu,) = images(observatory.content(*product.identity))
         rows, columns = hdu.data.shape
-        wcs = WCS(hdu.header)
         row, column = np.unravel_index(np.argmax(hdu.data), hdu.data.shape)
         # The inner part only: an edge star may be cut.
         if not (3 < row < rows - 3 and 3 < column < columns - 3):
             continue
-        plane = wcs.wcs.cd @ (np.array([column + 1, row + 1]) - wcs.wcs.crpix)
-        near = (
-            np.hypot(stars.east - plane[0], stars.north - plane[1])
-            < frame_of(Instrument.WINTER, holding.board, observatory.scale, 1.06).pixel
-        )
+        x, y = wcs_of(hdu).world_to_pixel_values(stars.ra, stars.dec)
+        near = np.hypot(x - column, y - row) < 0.75
         assert stars.peak[near].max() > 0.5 * hdu.data.max()
         found += 1
     assert found >= 3
+
+
+@pytest.mark.parametrize("instrument", list(Instrument))
+@pytest.mark.parametrize(
+    "image_type", [ImageType.RAW, ImageType.SCIENCE, ImageType.STACK, ImageType.DIFF]
+)
+def test_the_target_is_at_its_own_position(instrument: Instrument, image_type: ImageType) -> None:
+    """Where TARGRA and TARGDEC say, there is a source: on one board, and not at the pointing."""
+    observatory = Observatory(demo_universe(), scale=0.2)
+    seen = 0
+    for entry in observatory.entries(None, instrument, image_type):
+        if entry.holding.board not in (0, 4) or entry.target is None:
+            continue
+        (hdu,) = images(observatory.content(*entry.product.identity))
+        place = hdu.header["TARGRA"], hdu.header["TARGDEC"]
+        x, y = (round(float(value)) for value in wcs_of(hdu).world_to_pixel_values(*place))
+        around = hdu.data[y - 1 : y + 2, x - 1 : x + 2]
+        assert np.nanmax(around) > np.nanmedian(hdu.data) + 90
+        pointing = hdu.header["RADEG"], hdu.header["DECDEG"]
+        assert (separation(place, pointing) > 0.3) == (instrument is Instrument.WINTER)
+        seen += 1
+        if seen == 6:
+            break
+    assert seen >= 1
 
 
 def test_exposures_are_as_the_cameras_make_them(observatory: Observatory) -> None:
@@ -124,7 +203,7 @@ def test_exposures_are_as_the_cameras_make_them(observatory: Observatory) -> Non
     winter = one(observatory, Instrument.WINTER, ImageType.EXPOSURE)
     with fits.open(io.BytesIO(observatory.content(*winter.identity))) as hdus:
         assert hdus[0].data is None
-        assert [hdu.header["BOARD_ID"] for hdu in hdus[1:]] == [0, 1, 2, 3, 4, 5]
+        assert [hdu.header["BOARD_ID"] for hdu in hdus[1:]] == [1, 2, 3, 4, 5, 6]
         assert all(hdu.data.dtype == np.dtype(">f4") for hdu in hdus[1:])
         assert all((hdu.data == np.rint(hdu.data)).all() for hdu in hdus[1:])
     spring = one(observatory, Instrument.SPRING, ImageType.EXPOSURE)
@@ -142,7 +221,8 @@ def test_raw_images_are_the_boards_of_their_exposure(observatory: Observatory) -
         for entry in observatory.entries(None, Instrument.WINTER, ImageType.EXPOSURE)
         if entry.holding.dither == holding.dither
     )
-    board = list(images(observatory.content(*exposure.identity)))[holding.board or 0]
+    boards = images(observatory.content(*exposure.identity))
+    board = next(hdu for hdu in boards if hdu.header["BOARD_ID"] == holding.board)
     masked = np.isnan(unpacked.data)
     assert 0 < masked.sum() < 0.1 * masked.size
     assert (unpacked.data[~masked] == board.data[~masked]).all()

@@ -23,7 +23,7 @@ from winter_sync.simulator import (
     settled,
     sized_universe,
 )
-from winter_sync.simulator.observatory.holdings import DEEP_SUBDIR, Holding
+from winter_sync.simulator.observatory.holdings import COLOUR_SUBDIR, Holding
 from winter_sync.simulator.sky.ephemeris import altitude, dark_hours, pacific_offset, sun_altitude
 
 WINTER_NIGHT, SUMMER_NIGHT = Night("20240211"), Night("20250620")
@@ -61,7 +61,7 @@ def test_spring_repeats_basenames() -> None:
     products = [each.product for each in demo() if each.product.instrument is Instrument.SPRING]
     stacks = [each for each in products if each.image_type is ImageType.STACK]
     assert len({each.filename for each in stacks}) < len(stacks)
-    assert any(f"/{DEEP_SUBDIR}/" in each.savepath for each in stacks)
+    assert any(f"/{COLOUR_SUBDIR}/" in each.savepath for each in stacks)
     exposures, raws = (
         {each.filename for each in products if each.image_type is image_type}
         for image_type in (ImageType.EXPOSURE, ImageType.RAW)

@@ -13,9 +13,9 @@ import fastavro
 import numpy as np
 from astropy.io import fits
 
-from winter_sync.simulator.observatory.frames import frame_of
-from winter_sync.simulator.observatory.observing import FILTERS
+from winter_sync.simulator.observatory.detectors import frame_of
 from winter_sync.simulator.sky.starfield import generator
+from winter_sync.simulator.sky.tangent import on_sky
 
 if TYPE_CHECKING:
     from winter_sync.simulator.observatory.holdings import Holding
@@ -130,18 +130,16 @@ def _alert(
 def _candidate(
     holding: Holding, number: int, chance: np.random.Generator, scale: float
 ) -> dict[str, Any]:
-    frame = frame_of(holding.product.instrument, holding.board, scale)
+    frame = frame_of(holding, scale)
     rows, columns = frame.shape
     board = holding.board or 0
     x, y = float(chance.uniform(1, columns)), float(chance.uniform(1, rows))
-    east = -(x - frame.reference[0]) * frame.pixel
-    north = (y - frame.reference[1]) * frame.pixel
-    dec = holding.dither.dec + north
+    ra, dec = on_sky(frame.ra, frame.dec, *frame.plane_of(x, y))
     return {
         "candid": int(holding.dither.start.timestamp()) * 10_000 + board * 1000 + number,
         "jd": _UNIX_JD + holding.dither.start.timestamp() / timedelta(days=1).total_seconds(),
-        "fid": FILTERS[holding.visit.filter_name],
-        "ra": (holding.dither.ra + east / float(np.cos(np.radians(dec)))) % 360.0,
+        "fid": holding.visit.fid,
+        "ra": ra,
         "dec": dec,
         "magpsf": float(chance.uniform(14, 19)),
         "sigmapsf": float(chance.uniform(0.01, 0.2)),

@@ -2,50 +2,55 @@
 
 from __future__ import annotations
 
-import io
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from astropy.io import fits
 
 from winter_sync.core import ImageType, Instrument
-from winter_sync.simulator.observatory.observing import FILTERS, WINTER_BOARDS
-from winter_sync.simulator.sky.ephemeris import altitude, pacific_offset
+from winter_sync.simulator.observatory.cards import fill, header_bytes
+from winter_sync.simulator.observatory.conditions import NOISE, conditions_of
+from winter_sync.simulator.observatory.detectors import exposed_frame, frame_of
+from winter_sync.simulator.observatory.headers import (
+    board_cards,
+    diff_cards,
+    exposure_cards,
+    raw_cards,
+    science_cards,
+    stack_cards,
+    wcs_cards,
+)
+from winter_sync.simulator.observatory.observing import WINTER_BOARDS
+from winter_sync.simulator.observatory.targets import magnitude_of, source_of
 from winter_sync.simulator.sky.starfield import (
-    Frame,
+    Stars,
     bad_pixels,
     generator,
     paint,
-    shifted,
     sky,
-    stars_of,
+    stars_around,
 )
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
     from winter_sync.simulator.observatory.holdings import Holding
-    from winter_sync.simulator.observatory.observing import Dither, Visit
+    from winter_sync.simulator.observatory.observing import Visit
+    from winter_sync.simulator.sky.frame import Frame
 
-    Card = tuple[str, Any, str]
+    Buffer = bytes | memoryview
+    Cards = Mapping[str, tuple[Any, str]]
 
-_SHAPES = {Instrument.WINTER: (1096, 1984), Instrument.SPRING: (1024, 1280)}
-_PIXEL_ARCSECONDS = {Instrument.WINTER: 1.13, Instrument.SPRING: 0.80}
-_BOARD_STEP_DEGREES = (0.64, 0.36)
-_STACK_MARGIN = 1.06
-_SMALLEST_EDGE = 12
-_SKY_COUNTS = {"Y": 900.0, "J": 2400.0, "Hs": 9000.0}
-_NOISE = 45.0
-_UNIX_MJD = 40587.0
+_FIELD_DEGREES = {Instrument.WINTER: 1.6, Instrument.SPRING: 0.25}
+_FIRST_UNSIGNED = 32768
 
 
 def fits_file(holding: Holding, seed: int, scale: float, revision: int) -> bytes:
     """Return the bytes of an image product: a pure function of its arguments.
 
-    `scale` is that of the image edges; 1 is the real detector.
+    `scale` is that of the image edges; 1 is the real detector. A smaller image has larger
+    pixels and shows the same sky.
     """
     if holding.product.image_type is not ImageType.EXPOSURE:
         return _image_file(holding, seed, scale, revision)
@@ -54,55 +59,66 @@ def fits_file(holding: Holding, seed: int, scale: float, revision: int) -> bytes
     return _winter_exposure(holding, seed, scale)
 
 
-def frame_of(instrument: Instrument, board: int | None, scale: float, margin: float = 1) -> Frame:
-    """Return how a detector lies on the sky: WINTER's six boards are two across, three down."""
-    rows, columns = (
-        max(_SMALLEST_EDGE, round(edge * scale * margin)) for edge in _SHAPES[instrument]
-    )
-    pixel = _PIXEL_ARCSECONDS[instrument] / 3600.0 * _SHAPES[instrument][1] * margin / columns
-    if instrument is Instrument.SPRING or board is None:
-        return Frame((rows, columns), pixel)
-    step_east, step_north = _BOARD_STEP_DEGREES
-    centre = (board % 2 - 0.5) * step_east, (board // 2 - 1) * step_north
-    return Frame((rows, columns), pixel, centre)
+def stars_of(seed: int, visit: Visit, scale: float) -> Stars:
+    """Return the stars around a visit's pointing, and its target as bright as it was then.
+
+    A target has the same stars around it in every night.
+    """
+    field = f"{visit.program}/{visit.target}" if visit.target else visit.key
+    width = _FIELD_DEGREES[visit.instrument]
+    stars = stars_around(seed, field, (visit.ra, visit.dec), width, scale)
+    source = source_of(visit)
+    return stars if source is None else stars.with_star(*source, _peak(seed, visit, scale))
+
+
+def _peak(seed: int, visit: Visit, scale: float) -> float:
+    """Return the counts of the target at its middle."""
+    magnitude = magnitude_of(seed, visit.target or "", visit.dithers[0].start)
+    pixel = exposed_frame(visit, visit.dithers[0], None, scale).pixel
+    return conditions_of(seed, visit).peak(magnitude, pixel)
 
 
 def _winter_exposure(holding: Holding, seed: int, scale: float) -> bytes:
     """Write a primary header and one extension a board, counts as float32."""
-    visit, dither = holding.visit, holding.dither
-    hdus: list[Any] = [fits.PrimaryHDU(header=fits.Header(_exposure_cards(visit, dither)))]
+    parts = _primary(None, exposure_cards(holding, seed))
     for board in WINTER_BOARDS:
-        frame = frame_of(visit.instrument, board, scale)
+        frame = exposed_frame(holding.visit, holding.dither, board, scale)
         image = np.rint(_exposed(holding, board, frame, seed, scale))
-        cards = [*_board_cards(board), *_wcs_cards(frame, dither)]
-        name = f"BOARD_{board}"
-        hdus.append(fits.ImageHDU(_big_endian(image), header=fits.Header(cards), name=name))
-    return _written(hdus)
+        parts.extend(_extension(image, {**board_cards(holding, board), **wcs_cards(frame)}))
+    return b"".join(parts)
 
 
 def _spring_exposure(holding: Holding, seed: int, scale: float) -> bytes:
     """Write one image of unsigned 16-bit counts, as such cameras do (BZERO = 32768)."""
-    visit, dither = holding.visit, holding.dither
-    frame = frame_of(visit.instrument, None, scale)
+    frame = frame_of(holding, scale)
     image = np.rint(_exposed(holding, 0, frame, seed, scale))
-    counts = np.clip(image, 0, 65535).astype(np.uint16)
-    cards = [*_exposure_cards(visit, dither), *_wcs_cards(frame, dither)]
-    return _written([fits.PrimaryHDU(counts, header=fits.Header(cards))])
+    counts = np.clip(image, 0, 65535).astype(np.int32) - _FIRST_UNSIGNED
+    cards = {
+        "BZERO": (_FIRST_UNSIGNED, "Counts are unsigned"),
+        "BSCALE": (1, ""),
+        **exposure_cards(holding, seed),
+        **wcs_cards(frame),
+    }
+    return b"".join(_primary(counts.astype(np.int16), cards))
 
 
 def _image_file(holding: Holding, seed: int, scale: float, revision: int) -> bytes:
-    visit, dither, image_type = holding.visit, holding.dither, holding.product.image_type
-    stacked = image_type in (ImageType.STACK, ImageType.DIFF)
-    margin = _STACK_MARGIN if stacked else 1.0
-    frame = frame_of(visit.instrument, holding.board, scale, margin)
-    image = _PIXELS[image_type](holding, frame, seed, scale, revision)
-    cards = [
-        *_exposure_cards(visit, dither),
-        *_board_cards(holding.board or 0),
-        *_wcs_cards(frame, dither),
-        *_pipeline_cards(holding, revision),
-    ]
-    return _written([fits.PrimaryHDU(_big_endian(image), header=fits.Header(cards))])
+    frame = frame_of(holding, scale)
+    image = _PIXELS[holding.product.image_type](holding, frame, seed, scale, revision)
+    cards = {**_cards(holding, frame, seed, revision), **wcs_cards(frame)}
+    return b"".join(_primary(image, cards))
+
+
+def _cards(holding: Holding, frame: Frame, seed: int, revision: int) -> Cards:
+    match holding.product.image_type:
+        case ImageType.RAW:
+            return raw_cards(holding, seed, revision)
+        case ImageType.SCIENCE:
+            return science_cards(holding, frame, seed, revision)
+        case ImageType.STACK:
+            return stack_cards(holding, frame, seed, revision)
+        case _:
+            return diff_cards(holding, frame, seed, revision)
 
 
 def _raw(holding: Holding, frame: Frame, seed: int, scale: float, _: int) -> NDArray[Any]:
@@ -116,23 +132,30 @@ def _science(
 ) -> NDArray[Any]:
     """Calibrate one board: no sky any more, the bad pixels still masked out."""
     chance = generator(seed, "science", holding.product.savepath, revision)
-    image = sky(chance, frame.shape, 0.0, _NOISE)
-    stars = stars_of(seed, holding.visit.key, scale)
-    paint(image, frame, shifted(stars, holding.visit, holding.dither), scale)
+    image = sky(chance, frame.shape, 0.0, NOISE)
+    _shine(image, holding.visit, frame, seed, scale)
     return _masked(image, holding, seed)
 
 
 def _stack(holding: Holding, frame: Frame, seed: int, scale: float, revision: int) -> NDArray[Any]:
     chance = generator(seed, "stack", holding.product.savepath, revision)
-    noise = _NOISE / len(holding.visit.dithers) ** 0.5
-    image = sky(chance, frame.shape, 0.0, noise)
-    paint(image, frame, stars_of(seed, holding.visit.key, scale), scale)
+    image = sky(chance, frame.shape, 0.0, NOISE / len(holding.contributing) ** 0.5)
+    _shine(image, holding.visit, frame, seed, scale)
     return image
 
 
-def _difference(holding: Holding, frame: Frame, seed: int, _: float, revision: int) -> NDArray[Any]:
+def _difference(
+    holding: Holding, frame: Frame, seed: int, scale: float, revision: int
+) -> NDArray[Any]:
+    """Leave only what is new: the target."""
     chance = generator(seed, "diff", holding.product.savepath, revision)
-    return sky(chance, frame.shape, 0.0, _NOISE / 2)
+    image = sky(chance, frame.shape, 0.0, NOISE / 2)
+    visit, source = holding.visit, source_of(holding.visit)
+    if source is not None:
+        none = np.empty(0)
+        new = Stars(none, none, none).with_star(*source, _peak(seed, visit, scale))
+        paint(image, frame, new, conditions_of(seed, visit).sigma(frame.pixel))
+    return image
 
 
 _PIXELS = {
@@ -149,9 +172,14 @@ def _exposed(
     """Return the counts of one board in one exposure: the same for the exposure and its raws."""
     visit, dither = holding.visit, holding.dither
     chance = generator(seed, "exposure", visit.key, dither.number, board)
-    image = sky(chance, frame.shape, _SKY_COUNTS[visit.filter_name], _NOISE)
-    paint(image, frame, shifted(stars_of(seed, visit.key, scale), visit, dither), scale)
+    image = sky(chance, frame.shape, conditions_of(seed, visit).sky, NOISE)
+    _shine(image, visit, frame, seed, scale)
     return image
+
+
+def _shine(image: NDArray[np.float32], visit: Visit, frame: Frame, seed: int, scale: float) -> None:
+    sigma = conditions_of(seed, visit).sigma(frame.pixel)
+    paint(image, frame, stars_of(seed, visit, scale), sigma)
 
 
 def _masked(image: NDArray[np.float32], holding: Holding, seed: int) -> NDArray[Any]:
@@ -162,95 +190,29 @@ def _masked(image: NDArray[np.float32], holding: Holding, seed: int) -> NDArray[
     return image.astype(">f8") if winter else image
 
 
-def _big_endian(image: NDArray[Any]) -> NDArray[Any]:
-    # Done here, once: astropy would swap the bytes there and back again.
-    return image.astype(image.dtype.newbyteorder(">"), copy=False)
+def _primary(image: NDArray[Any] | None, cards: Cards) -> list[Buffer]:
+    first = {"SIMPLE": (True, "conforms to FITS standard"), **_axes(image)}
+    return _hdu(image, {**first, "EXTEND": (True, ""), **cards})
 
 
-def _written(hdus: list[Any]) -> bytes:
-    stream = io.BytesIO()
-    fits.HDUList(hdus).writeto(stream, output_verify="exception")
-    return stream.getvalue()
+def _extension(image: NDArray[Any], cards: Cards) -> list[Buffer]:
+    first = {"XTENSION": ("IMAGE", "Image extension"), **_axes(image)}
+    return _hdu(image, {**first, "PCOUNT": (0, ""), "GCOUNT": (1, ""), **cards})
 
 
-def _exposure_cards(visit: Visit, dither: Dither) -> list[Card]:
-    start = dither.start
-    local = start - pacific_offset(start)
-    target = visit.target or f"field_{visit.field_id}"
-    return [
-        ("OBJECT", target, "what the telescope was pointed at"),
-        ("TARGNAME", visit.target or "", "target name, if it has one"),
-        ("FIELDID", visit.field_id, "survey field"),
-        ("OBSTYPE", "SCIENCE", "type of observation"),
-        ("OBSERVAT", "Palomar", "observatory"),
-        ("TELESCOP", "WINTER", "telescope"),
-        ("INSTRUME", visit.instrument.upper(), "camera"),
-        ("EXPTIME", visit.seconds, "[s] exposure time"),
-        ("FILTER", visit.filter_name, "filter"),
-        ("FILTERID", visit.filter_name, "filter"),
-        ("FID", FILTERS[visit.filter_name], "filter number"),
-        ("UTCTIME", _isot(start), "UTC start of the exposure"),
-        ("UTCISO", _isot(start).replace("T", " "), "UTC start of the exposure"),
-        ("DATE-OBS", _isot(start), "UTC start of the exposure"),
-        ("MJD-OBS", _mjd(start), "[d] start of the exposure"),
-        ("LOCTIME", _isot(local), "civil time at Palomar"),
-        ("NIGHTDAT", visit.night.name, "local date of the evening"),
-        ("PROGNAME", visit.program, "program"),
-        ("PROGPI", "Hubble", "who leads it"),
-        ("DITHNUM", dither.number, "which dither of the set"),
-        ("NUMDITHS", len(visit.dithers), "dithers in the set"),
-        ("RADEG", dither.ra, "[deg] pointing"),
-        ("DECDEG", dither.dec, "[deg] pointing"),
-        ("ALTITUDE", round(altitude(start, dither.ra, dither.dec), 3), "[deg] of the pointing"),
-        ("MIRCOVER", "open", "mirror cover"),
-        ("GAIN", 1.0, "[e-/adu]"),
-        ("SATURATE", 40000.0, "[adu]"),
-    ]
+def _axes(image: NDArray[Any] | None) -> dict[str, tuple[int, str]]:
+    if image is None:
+        return {"BITPIX": (8, ""), "NAXIS": (0, "")}
+    bits = image.dtype.itemsize * (-8 if image.dtype.kind == "f" else 8)
+    rows, columns = image.shape
+    axes = {"NAXIS": (2, ""), "NAXIS1": (columns, ""), "NAXIS2": (rows, "")}
+    return {"BITPIX": (bits, ""), **axes}
 
 
-def _board_cards(board: int) -> list[Card]:
-    return [("BOARD_ID", board, "detector board"), ("T_ROIC", -40.0, "[deg C] readout chip")]
-
-
-def _wcs_cards(frame: Frame, dither: Dither) -> list[Card]:
-    x, y = frame.reference
-    return [
-        ("WCSAXES", 2, ""),
-        ("CTYPE1", "RA---TAN", ""),
-        ("CTYPE2", "DEC--TAN", ""),
-        ("CUNIT1", "deg", ""),
-        ("CUNIT2", "deg", ""),
-        ("CRVAL1", dither.ra, "[deg]"),
-        ("CRVAL2", dither.dec, "[deg]"),
-        ("CRPIX1", x, ""),
-        ("CRPIX2", y, ""),
-        ("CD1_1", -frame.pixel, "[deg/pixel]"),
-        ("CD1_2", 0.0, "[deg/pixel]"),
-        ("CD2_1", 0.0, "[deg/pixel]"),
-        ("CD2_2", frame.pixel, "[deg/pixel]"),
-        ("RADESYS", "ICRS", ""),
-        ("EQUINOX", 2000.0, ""),
-    ]
-
-
-def _pipeline_cards(holding: Holding, revision: int) -> list[Card]:
-    cards: list[Card] = [
-        ("BASENAME", holding.product.filename, ""),
-        ("PROCREV", revision, "how often this was made anew"),
-    ]
-    if holding.product.image_type in (ImageType.STACK, ImageType.DIFF):
-        total = holding.visit.seconds * len(holding.visit.dithers)
-        cards += [
-            ("COADDS", len(holding.visit.dithers), "exposures in the stack"),
-            ("TEXPTIME", total, "[s] exposure time of all"),
-            ("ZP_AUTO", 23.4, "[mag] zero point"),
-        ]
-    return cards
-
-
-def _isot(instant: datetime) -> str:
-    return instant.replace(tzinfo=None).isoformat(timespec="milliseconds")
-
-
-def _mjd(instant: datetime) -> float:
-    return round(_UNIX_MJD + instant.timestamp() / timedelta(days=1).total_seconds(), 8)
+def _hdu(image: NDArray[Any] | None, cards: Cards) -> list[Buffer]:
+    """Return an HDU in parts, which are joined once: an exposure has 52 MB."""
+    header = header_bytes(cards)
+    if image is None:
+        return [header]
+    data = np.ascontiguousarray(image, image.dtype.newbyteorder(">"))
+    return [header, data.view(np.uint8).data, fill(data.nbytes)]

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 RAW_ROOT = "/data/loki/raw_data"
 DATA_ROOT = "/data/loki/data"
-DEEP_SUBDIR = "final_deep"
-"""Where SPRING's deep stacks are: a second directory with the basenames of the first."""
+COLOUR_SUBDIR = "processed_after_psf_with_color"
+"""Where SPRING's stacks with a colour term are, under the basenames of the others."""
 
 _CAMERAS = {Instrument.WINTER: "WINTERcamera", Instrument.SPRING: "SPRINGCamera"}
 _SUFFIXES = {
@@ -46,6 +46,21 @@ class Holding:
     listed_at: datetime
     ingested_at: datetime | None
     gone_at: datetime | None = None
+
+    @property
+    def contributing(self) -> tuple[Dither, ...]:
+        """The exposures that are combined: the one it is named after, and all later ones."""
+        return self.visit.dithers[self.dither.number - 1 :]
+
+    @property
+    def exposure_path(self) -> str:
+        """The savepath of the exposure that it is named after."""
+        return savepath(self.visit, ImageType.EXPOSURE, self.dither.start, None)
+
+    @property
+    def exposure(self) -> str:
+        """The file name of the exposure that it is named after."""
+        return self.exposure_path.rpartition("/")[2]
 
 
 def name_of(instrument: Instrument, start: datetime) -> str:
@@ -74,6 +89,12 @@ def savepath(
 
 def holdings_of(visit: Visit, seed: int, gone_fraction: float) -> Iterator[Holding]:
     """Return the products of a visit in the order the pipeline makes them, with their times."""
+    wanted = visit.image_types
+    everything = _everything(visit, seed, gone_fraction)
+    return (holding for holding in everything if holding.product.image_type in wanted)
+
+
+def _everything(visit: Visit, seed: int, gone_fraction: float) -> Iterator[Holding]:
     chance = random.Random(f"{seed}/delays/{visit.key}")  # noqa: S311 - a simulation
     times = _Times.of(visit, chance)
     for dither in visit.dithers:
@@ -95,7 +116,7 @@ def _combined(visit: Visit, times: _Times) -> Iterator[Holding]:
         for board in visit.boards:
             yield _holding(visit, image_type, first, board, times)
     if visit.instrument is Instrument.SPRING and visit.number % 2:
-        yield _holding(visit, ImageType.STACK, first, 0, times, subdir=DEEP_SUBDIR)
+        yield _holding(visit, ImageType.STACK, first, 0, times, subdir=COLOUR_SUBDIR)
 
 
 def _holding(  # noqa: PLR0913 - a private constructor

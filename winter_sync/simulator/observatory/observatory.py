@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from winter_sync.core import ImageType, Instrument, Night, Product
 from winter_sync.simulator.observatory.accounts import Accounts, default_accounts
 from winter_sync.simulator.observatory.clock import SimulatedClock
+from winter_sync.simulator.observatory.detectors import place_of
 from winter_sync.simulator.observatory.holdings import Holding, savepath
-from winter_sync.simulator.observatory.observing import FILTERS
 from winter_sync.simulator.observatory.universe import Universe
 from winter_sync.simulator.sky.ephemeris import pacific_offset
 
@@ -26,7 +26,7 @@ REAL_SCALE = 1.0
 
 _FIRST_VERSION = (0, 19, 0)
 _SETTLED = timedelta(days=5)
-_CONTENT_GENERATION = 1
+_CONTENT_GENERATION = 2
 """To be raised when the writers change, so that what is cached is made anew."""
 _REDUCED = (ImageType.SCIENCE, ImageType.STACK, ImageType.DIFF, ImageType.AVRO)
 
@@ -156,13 +156,14 @@ class Observatory:
         """Return the columns the listing shows of a product (winter-api.md, "Endpoints")."""
         visit, start = entry.holding.visit, entry.holding.dither.start
         modified, version = self._ingested(entry)
+        ra, dec = place_of(entry.holding)
         return {
             "progname": program,
             "nightdate": start.date().isoformat(),
             "targname": entry.target,
-            "ra": entry.holding.dither.ra,
-            "dec": entry.holding.dither.dec,
-            "fid": FILTERS[visit.filter_name],
+            "ra": ra,
+            "dec": dec,
+            "fid": visit.fid,
             # Wrong by the Pacific offset, as the archive's is (winter-api.md, "Nights and times").
             "utctime": (start + pacific_offset(start)).isoformat(),
             "fieldid": visit.field_id,

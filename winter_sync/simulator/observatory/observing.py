@@ -7,24 +7,27 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from winter_sync.core import NO_SURVEY_FIELD, Instrument, Night
+from winter_sync.core import NO_SURVEY_FIELD, ImageType, Instrument, Night
+from winter_sync.simulator.observatory.filters import filters_of, number_of
 from winter_sync.simulator.sky.ephemeris import altitude, dark_hours, sidereal_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-FILTERS = {"Y": 1, "J": 2, "Hs": 3}
-"""Filter names and their `fid` (mirar, `winter/constants.py`)."""
-WINTER_BOARDS = (0, 1, 2, 3, 4, 5)
+WINTER_BOARDS = (1, 2, 3, 4, 5, 6)
+"""The boards of recent nights (winter-api.md, "Boards")."""
 REDUCED_BOARDS = (1, 2, 3, 4, 5)
-"""The boards the pipeline reduces: board 0 is partly dead."""
+"""The boards that the pipeline reduces, unless a campaign says otherwise."""
+BEST_BOARD = 4
+"""The board that targets are put on."""
 
 _EXPOSURE_SECONDS = {Instrument.WINTER: 120.0, Instrument.SPRING: 60.0}
 _OVERHEAD = 12.0
 _TARGETS_A_PROGRAM = 24
 _SURVEY_FIELDS = 41_170
-_DITHER_DEGREES = 30.0 / 3600.0
+DITHER_ARCSECONDS = 30.0
+_DITHER_DEGREES = DITHER_ARCSECONDS / 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,7 @@ class Campaign:
     visits: int = 1
     dithers: int = 4
     boards: tuple[int, ...] = REDUCED_BOARDS
+    image_types: tuple[ImageType, ...] = tuple(ImageType)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,33 @@ class Dither:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One dither set at one position on the sky; `seconds` is the time of one exposure."""
+    """One dither set at one position on the sky.
+
+    Parameters
+    ----------
+    key
+        Distinguishes it from all others.
+    night, number
+        When it was made: in which night, and as which visit of it.
+    program, instrument
+        For whom, and with which camera.
+    target, field_id
+        The name of what was requested, or a survey field.
+    filter_name
+        The archive's name of the filter.
+    seconds
+        The time of one exposure.
+    ra, dec
+        The pointing around which it was dithered, degrees.
+    dithers
+        Its exposures.
+    boards
+        The boards that the pipeline reduces.
+    image_types
+        The types of products that the archive lists of it.
+    shift
+        How far all boards are from their usual places, in degrees east and north.
+    """
 
     key: str
     night: Night
@@ -61,18 +91,17 @@ class Visit:
     field_id: int
     filter_name: str
     seconds: float
+    ra: float
+    dec: float
     dithers: tuple[Dither, ...]
     boards: tuple[int, ...]
+    image_types: tuple[ImageType, ...] = tuple(ImageType)
+    shift: tuple[float, float] = (0.0, 0.0)
 
     @property
-    def ra(self) -> float:
-        """The right ascension of the first dither, degrees."""
-        return self.dithers[0].ra
-
-    @property
-    def dec(self) -> float:
-        """The declination of the first dither, degrees."""
-        return self.dithers[0].dec
+    def fid(self) -> int:
+        """The number of its filter in the archive's listings."""
+        return number_of(self.instrument, self.filter_name)
 
 
 def observe(night: Night, campaigns: Sequence[Campaign], seed: int) -> Iterator[Visit]:
@@ -116,10 +145,13 @@ def _visit(slot: _Slot, campaign: Campaign, seed: int) -> Visit:
         instrument=campaign.instrument,
         target=target,
         field_id=field_id,
-        filter_name=chance.choice(list(FILTERS)),
+        filter_name=chance.choice(filters_of(campaign.instrument)),
         seconds=round(cadence.total_seconds() * 0.9, 1),
+        ra=ra,
+        dec=dec,
         dithers=tuple(_dithers(campaign.dithers, begin, cadence, (ra, dec), chance)),
         boards=campaign.boards if campaign.instrument is Instrument.WINTER else (0,),
+        image_types=campaign.image_types,
     )
 
 

@@ -12,42 +12,24 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from winter_sync.simulator.observatory.observing import Dither, Visit
+    from winter_sync.simulator.sky.frame import Frame
 
-_FIELD_DEGREES = 1.6
 _STARS_AT_FULL_SCALE = 3000
 _FEWEST_STARS = 120
-_FULL_SIGMA = 1.2
 _BAD_FRACTION = 0.01
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """How an image lies on the sky.
-
-    `shape` is (rows, columns), `pixel` the degrees a pixel covers, `centre` the middle of the
-    image as seen from the pointing, in degrees of the tangent plane.
-    """
-
-    shape: tuple[int, int]
-    pixel: float
-    centre: tuple[float, float] = (0.0, 0.0)
-
-    @property
-    def reference(self) -> tuple[float, float]:
-        """Return the FITS pixel (from 1) on which the pointing falls, often off the image."""
-        rows, columns = self.shape
-        east, north = self.centre
-        return (columns + 1) / 2 + east / self.pixel, (rows + 1) / 2 - north / self.pixel
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stars:
-    """Stars in the tangent plane: degrees east and north, and their peaks in counts."""
+    """Stars: right ascension and declination in degrees, and their peaks in counts."""
 
-    east: NDArray[np.float64]
-    north: NDArray[np.float64]
+    ra: NDArray[np.float64]
+    dec: NDArray[np.float64]
     peak: NDArray[np.float64]
+
+    def with_star(self, ra: float, dec: float, peak: float) -> Stars:
+        """Return these stars and one more."""
+        return Stars(np.append(self.ra, ra), np.append(self.dec, dec), np.append(self.peak, peak))
 
 
 def generator(*key: object) -> np.random.Generator:
@@ -57,32 +39,41 @@ def generator(*key: object) -> np.random.Generator:
 
 
 @lru_cache(maxsize=64)
-def stars_of(seed: int, visit_key: str, scale: float) -> Stars:
-    """Return the stars around a visit's first pointing; fewer for smaller images."""
-    chance = generator(seed, "stars", visit_key)
+def stars_around(
+    seed: int, field: str, centre: tuple[float, float], width: float, scale: float
+) -> Stars:
+    """Return the stars of a field of a width in degrees; fewer for smaller images."""
+    chance = generator(seed, "stars", field)
     count = max(_FEWEST_STARS, round(_STARS_AT_FULL_SCALE * scale))
-    half = _FIELD_DEGREES / 2
+    east = np.radians(chance.uniform(-width / 2, width / 2, count))
+    north = np.radians(chance.uniform(-width / 2, width / 2, count))
+    ra, dec = np.radians(centre)
+    along = np.cos(dec) - north * np.sin(dec)
+    height = np.arctan2(np.sin(dec) + north * np.cos(dec), np.hypot(east, along))
     return Stars(
-        east=chance.uniform(-half, half, count),
-        north=chance.uniform(-half, half, count),
+        ra=np.degrees(ra + np.arctan2(east, along)) % 360.0,
+        dec=np.degrees(height),
         peak=np.minimum(60.0 * chance.pareto(0.9, count) + 40.0, 20_000.0),
     )
 
 
-def shifted(stars: Stars, visit: Visit, dither: Dither) -> Stars:
-    """Return the stars as seen from the pointing of another dither of the visit."""
-    cosine = np.cos(np.radians(visit.dec))
-    east = (dither.ra - visit.ra + 180.0) % 360.0 - 180.0
-    return Stars(stars.east - east * cosine, stars.north - (dither.dec - visit.dec), stars.peak)
+def pixels_of(stars: Stars, frame: Frame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return where stars fall on an image, in pixels from 0: columns and rows."""
+    turned, height = np.radians(stars.ra - frame.ra), np.radians(stars.dec)
+    sine, cosine = np.sin(np.radians(frame.dec)), np.cos(np.radians(frame.dec))
+    upright, level = np.sin(height), np.cos(height)
+    towards = level * np.cos(turned)
+    depth = np.radians(frame.pixel) * (sine * upright + cosine * towards)
+    x = frame.reference[0] - 1 - level * np.sin(turned) / depth
+    y = frame.reference[1] - 1 + (cosine * upright - sine * towards) / depth
+    return x, y
 
 
-def paint(image: NDArray[np.float32], frame: Frame, stars: Stars, scale: float) -> None:
-    """Add the stars that fall on the image to it, as round Gaussians of a pixel or so."""
-    sigma = max(0.7, _FULL_SIGMA * scale)
+def paint(image: NDArray[np.float32], frame: Frame, stars: Stars, sigma: float) -> None:
+    """Add the stars that fall on the image to it, as round Gaussians `sigma` pixels wide."""
     reach = int(np.ceil(4 * sigma))
     rows, columns = frame.shape
-    x = frame.reference[0] - 1 - stars.east / frame.pixel
-    y = frame.reference[1] - 1 + stars.north / frame.pixel
+    x, y = pixels_of(stars, frame)
     half = 0.5
     seen = (x > -half) & (x < columns - half) & (y > -half) & (y < rows - half)
     across, down = _offsets(x[seen], reach), _offsets(y[seen], reach)
