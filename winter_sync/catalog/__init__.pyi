@@ -21,7 +21,8 @@ from .records import (
     Trouble,
     Waiting,
 )
-from .search_records import FoundProduct, UserState
+from .search import Searches
+from .search_records import FoundProduct, Search, UserState
 from .thread import CatalogThread
 from .values import format_instant
 from .views import Views
@@ -47,6 +48,8 @@ __all__ = [
     "Queue",
     "QueueCount",
     "Scope",
+    "Search",
+    "Searches",
     "Standing",
     "Trouble",
     "UserState",

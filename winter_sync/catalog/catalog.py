@@ -18,6 +18,7 @@ from winter_sync.catalog.listings import Listings
 from winter_sync.catalog.outcomes import Outcomes
 from winter_sync.catalog.polls import Polls
 from winter_sync.catalog.queue import Queue
+from winter_sync.catalog.search import Searches
 from winter_sync.catalog.views import Views
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class Catalog:
         What the headers of images say.
     alerts
         The alerts of Avro files.
+    searches
+        Questions: which products, by anything that is known of them.
     views
         The mirror in numbers.
 
@@ -89,6 +92,7 @@ class Catalog:
         self.checks = Checks(self.connection)
         self.facts = Facts(self.connection)
         self.alerts = Alerts(self.connection, self.facts)
+        self.searches = Searches(self.connection)
         self.views = Views(self.connection)
 
     def close(self) -> None:

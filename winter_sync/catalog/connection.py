@@ -169,6 +169,15 @@ class Connection:
                 check_row(row)
         return found
 
+    def tuples(
+        self, sql: str, values: Mapping[str, object] | None = None
+    ) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows that a query finds as they are: for numbers that are many."""
+        with explained(self.path):
+            yield from self.sqlite.execute(sql, values or {})
+        if self._reader is not None:
+            self._reader.check()
+
     def row(self, sql: str, values: Mapping[str, object] | None = None) -> dict[str, Any] | None:
         """Return the first row that a query finds; None if there is none."""
         return next(iter(self.rows(sql, values)), None)

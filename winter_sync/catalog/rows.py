@@ -125,6 +125,8 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
         ),
         _is_number,
     ),
+    **dict.fromkeys(("target", "filter"), _is_text),
+    **dict.fromkeys(("exposure_time", "seeing", "limiting_magnitude"), _is_number),
 }
 """What each column may hold, where that is not NULL; a name means the same in all queries."""
 

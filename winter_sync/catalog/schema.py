@@ -364,6 +364,20 @@ def record_alerts(db: Database) -> None:
     _run(db, _ALERTS)
 
 
+_INDEXES_OF_SEARCHES = """
+CREATE INDEX listings_by_position ON listings (dec, ra) WHERE dec IS NOT NULL;
+CREATE INDEX listings_by_target ON listings (target COLLATE NOCASE);
+CREATE INDEX facts_by_target ON facts (target COLLATE NOCASE);
+CREATE INDEX products_by_publication ON products (published_at) WHERE published_at IS NOT NULL
+"""
+
+
+@migrations()
+def index_what_is_searched(db: Database) -> None:
+    """Find products by position, by target, and by when they were downloaded."""
+    _run(db, _INDEXES_OF_SEARCHES)
+
+
 @cache
 def editions() -> frozenset[str]:
     """Return the names of all editions: of the migrations that an empty database lacks."""

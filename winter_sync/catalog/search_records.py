@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 class UserState(StrEnum):
     """Where a product stands, in the words of its user; the first that applies."""
 
-    DAMAGED = "damaged"
-    """Downloaded, but the file was found missing or changed since."""
     WITHDRAWN = "withdrawn"
     """No longer listed by the archive; the file is kept if it was downloaded."""
+    DAMAGED = "damaged"
+    """Downloaded, but the file was found missing or changed since."""
     DOWNLOADED = "downloaded"
     """In the tree."""
     PENDING = "pending"

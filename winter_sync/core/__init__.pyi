@@ -1,4 +1,5 @@
 from .alerts import Alert, AlertFile, Cutouts, instant_of_jd, jd_of_instant
+from .areas import Area, area_of
 from .backoff import (
     BUSY_CATALOG,
     DOUBTFUL_CONTENT,
@@ -88,6 +89,13 @@ from .filesystem import (
     take_lock,
     write_all,
 )
+from .filters import (
+    CAMERA_FILTER_NAMES,
+    FILTER_NAMES,
+    UNKNOWN_FILTERS,
+    filter_name,
+    names_of_filter,
+)
 from .layout import DEFAULT_LAYOUT, STATE_DIR, Layout
 from .marks import REFETCH_SAMPLE, Marks, evenly_spread, marks_of_row, parse_marks, united_marks
 from .nofollow import (
@@ -141,13 +149,14 @@ from .redaction import Redaction, redactor
 from .server_events import ClocksDiffer, Retrying, ServerFailing, ServerRecovered
 from .shares import Share, shares
 from .sinks import EventTable, Sink, fan_out
-from .sphere import Footprint, Position, box_of_cap, separation, unit_vector
+from .sphere import Footprint, Position, box_of_cap, mean_position, separation, unit_vector
 from .storage_errors import NO_SPACE, storage_errors_explained
 from .traits import DIRECTORIES, FETCH_ORDER, NOT_KEPT, SUFFIXES, FileFormat, ImageType, Instrument
 from .units import parse_duration, show_duration, show_instant, show_size
 
 __all__ = [
     "BUSY_CATALOG",
+    "CAMERA_FILTER_NAMES",
     "DEFAULT_LAYOUT",
     "DIRECTORIES",
     "DOUBTFUL_CONTENT",
@@ -158,6 +167,7 @@ __all__ = [
     "FAILED_WINDOW",
     "FAILING_STORAGE",
     "FETCH_ORDER",
+    "FILTER_NAMES",
     "FUTILE_DOWNLOADS",
     "INTERRUPTED",
     "MISSING_PRODUCT",
@@ -171,9 +181,11 @@ __all__ = [
     "REFUSED_CONTENT",
     "STATE_DIR",
     "SUFFIXES",
+    "UNKNOWN_FILTERS",
     "UNWELL_SERVER",
     "Alert",
     "AlertFile",
+    "Area",
     "Backlog",
     "BadAnswerError",
     "Batch",
@@ -271,6 +283,7 @@ __all__ = [
     "UsageError",
     "WindowHalved",
     "WinterSyncError",
+    "area_of",
     "box_of_cap",
     "choose_proxy",
     "closing_descriptor",
@@ -280,6 +293,7 @@ __all__ = [
     "exposure_time",
     "fan_out",
     "file_kind",
+    "filter_name",
     "free_space",
     "gravest",
     "has_name",
@@ -290,6 +304,8 @@ __all__ = [
     "lock_file",
     "make_directory",
     "marks_of_row",
+    "mean_position",
+    "names_of_filter",
     "night_of",
     "open_directory",
     "open_own_file",

@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from math import asin, atan2, cos, degrees, fsum, hypot, radians, sin, sqrt
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Position = tuple[float, float]
 """Right ascension and declination, degrees."""
@@ -34,6 +38,12 @@ def position_of(vector: Vector) -> Position:
     return degrees(atan2(y, x)) % 360.0 % 360.0, degrees(atan2(z, hypot(x, y)))
 
 
+def mean_position(positions: Iterable[Position]) -> Position:
+    """Return the middle of positions that are less than a hemisphere apart, at least one."""
+    x, y, z = (fsum(axis) for axis in zip(*map(unit_vector, positions), strict=True))
+    return position_of((x, y, z))
+
+
 def separation(one: Position, other: Position) -> float:
     """Return the angle between two positions, in degrees; exact for small and large angles."""
     return angle(unit_vector(one), unit_vector(other))
@@ -41,7 +51,7 @@ def separation(one: Position, other: Position) -> float:
 
 def angle(one: Vector, other: Vector) -> float:
     """Return the angle between two directions, in degrees."""
-    return degrees(atan2(_length(_cross(one, other)), _dot(one, other)))
+    return degrees(atan2(_length(cross(one, other)), dot(one, other)))
 
 
 def box_of_cap(position: Position, radius: float) -> Box:
@@ -88,7 +98,7 @@ class Footprint:
         A position inside is a mean of the corners' directions, made as long as 1: at most by the
         factor that the middle of the polygon's cap needs.
         """
-        nearest = min(_dot(corner, self._middle) for corner in self._vectors)
+        nearest = min(dot(corner, self._middle) for corner in self._vectors)
         excess = 1.0 / max(nearest, 1e-9) - 1.0 + _ROUNDING
         x, y, z = ((min(axis), max(axis)) for axis in zip(*self._vectors, strict=True))
         return (
@@ -135,22 +145,24 @@ def _is_within(vector: Vector, corners: tuple[Vector, ...]) -> bool:
 
 def _distance_to_arc(vector: Vector, start: Vector, end: Vector) -> float:
     """Return the angle between a direction and the shorter arc between two others, in degrees."""
-    pole = _cross(start, end)
+    pole = cross(start, end)
     length = _length(pole)
     ends = min(angle(vector, start), angle(vector, end))
     if length == 0.0:
         return ends
-    is_beside = _dot(_cross(pole, start), vector) >= 0 and _dot(_cross(end, pole), vector) >= 0
+    is_beside = dot(cross(pole, start), vector) >= 0 and dot(cross(end, pole), vector) >= 0
     if not is_beside:
         return ends
-    return min(ends, degrees(abs(asin(max(-1.0, min(1.0, _dot(vector, pole) / length))))))
+    return min(ends, degrees(abs(asin(max(-1.0, min(1.0, dot(vector, pole) / length))))))
 
 
-def _dot(one: Vector, other: Vector) -> float:
+def dot(one: Vector, other: Vector) -> float:
+    """Return the scalar product of two vectors."""
     return one[0] * other[0] + one[1] * other[1] + one[2] * other[2]
 
 
-def _cross(one: Vector, other: Vector) -> Vector:
+def cross(one: Vector, other: Vector) -> Vector:
+    """Return the vector product of two vectors."""
     return (
         one[1] * other[2] - one[2] * other[1],
         one[2] * other[0] - one[0] * other[2],
@@ -159,4 +171,4 @@ def _cross(one: Vector, other: Vector) -> Vector:
 
 
 def _length(vector: Vector) -> float:
-    return sqrt(_dot(vector, vector))
+    return sqrt(dot(vector, vector))
