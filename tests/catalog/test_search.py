@@ -22,10 +22,9 @@ from support.catalogs import OTHER
 from support.clock import Clock
 from support.makers import NIGHT, PROGRAM, product, row
 
-from winter_sync.catalog.catalog import Catalog
-from winter_sync.catalog.search_records import FoundProduct, Search, UserState
+from winter_sync.catalog import Catalog, FoundProduct, Search, UserState
+from winter_sync.core import filter_name
 from winter_sync.core.facts import Facts
-from winter_sync.core.filters import filter_name
 from winter_sync.core.queries import Cone, Rectangle
 from winter_sync.core.sphere import Footprint
 from winter_sync.core.traits import ImageType, Instrument

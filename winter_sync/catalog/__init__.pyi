@@ -21,7 +21,6 @@ from .records import (
     Trouble,
     Waiting,
 )
-from .search import Searches
 from .search_records import FoundProduct, Search, UserState
 from .thread import CatalogThread
 from .values import format_instant
@@ -49,7 +48,6 @@ __all__ = [
     "QueueCount",
     "Scope",
     "Search",
-    "Searches",
     "Standing",
     "Trouble",
     "UserState",
