@@ -20,14 +20,14 @@ from winter_sync.simulator.observatory.headers import (
     wcs_cards,
 )
 from winter_sync.simulator.observatory.observing import WINTER_BOARDS
-from winter_sync.simulator.observatory.targets import magnitude_of, source_of
+from winter_sync.simulator.observatory.scene import stars_of
+from winter_sync.simulator.observatory.transients import transients_of
 from winter_sync.simulator.sky.starfield import (
     Stars,
     bad_pixels,
     generator,
     paint,
     sky,
-    stars_around,
 )
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     Buffer = bytes | memoryview
     Cards = Mapping[str, tuple[Any, str]]
 
-_FIELD_DEGREES = {Instrument.WINTER: 1.6, Instrument.SPRING: 0.25}
 _FIRST_UNSIGNED = 32768
 
 
@@ -57,25 +56,6 @@ def fits_file(holding: Holding, seed: int, scale: float, revision: int) -> bytes
     if holding.product.instrument is Instrument.SPRING:
         return _spring_exposure(holding, seed, scale)
     return _winter_exposure(holding, seed, scale)
-
-
-def stars_of(seed: int, visit: Visit, scale: float) -> Stars:
-    """Return the stars around a visit's pointing, and its target as bright as it was then.
-
-    A target has the same stars around it in every night.
-    """
-    field = f"{visit.program}/{visit.target}" if visit.target else visit.key
-    width = _FIELD_DEGREES[visit.instrument]
-    stars = stars_around(seed, field, (visit.ra, visit.dec), width, scale)
-    source = source_of(visit)
-    return stars if source is None else stars.with_star(*source, _peak(seed, visit, scale))
-
-
-def _peak(seed: int, visit: Visit, scale: float) -> float:
-    """Return the counts of the target at its middle."""
-    magnitude = magnitude_of(seed, visit.target or "", visit.dithers[0].start)
-    pixel = exposed_frame(visit, visit.dithers[0], None, scale).pixel
-    return conditions_of(seed, visit).peak(magnitude, pixel)
 
 
 def _winter_exposure(holding: Holding, seed: int, scale: float) -> bytes:
@@ -147,14 +127,18 @@ def _stack(holding: Holding, frame: Frame, seed: int, scale: float, revision: in
 def _difference(
     holding: Holding, frame: Frame, seed: int, scale: float, revision: int
 ) -> NDArray[Any]:
-    """Leave only what is new: the target."""
+    """Leave only what differs from the reference: what there are alerts of."""
+    visit = holding.visit
     chance = generator(seed, "diff", holding.product.savepath, revision)
     image = sky(chance, frame.shape, 0.0, NOISE / 2)
-    visit, source = holding.visit, source_of(holding.visit)
-    if source is not None:
-        none = np.empty(0)
-        new = Stars(none, none, none).with_star(*source, _peak(seed, visit, scale))
-        paint(image, frame, new, conditions_of(seed, visit).sigma(frame.pixel))
+    conditions, start = conditions_of(seed, visit), holding.dither.start
+    found = transients_of(holding, seed, scale)
+    stars = Stars(
+        np.array([each.ra for each in found]),
+        np.array([each.dec for each in found]),
+        np.array([conditions.peak(each.magnitude(seed, start), frame.pixel) for each in found]),
+    )
+    paint(image, frame, stars, conditions.sigma(frame.pixel))
     return image
 
 
@@ -179,7 +163,7 @@ def _exposed(
 
 def _shine(image: NDArray[np.float32], visit: Visit, frame: Frame, seed: int, scale: float) -> None:
     sigma = conditions_of(seed, visit).sigma(frame.pixel)
-    paint(image, frame, stars_of(seed, visit, scale), sigma)
+    paint(image, frame, stars_of(seed, visit, scale, frame.pixel), sigma)
 
 
 def _masked(image: NDArray[np.float32], holding: Holding, seed: int) -> NDArray[Any]:

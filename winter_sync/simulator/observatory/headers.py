@@ -15,7 +15,7 @@ from winter_sync.simulator.observatory.conditions import NOISE, UNKNOWN, conditi
 from winter_sync.simulator.observatory.filters import pipeline_name
 from winter_sync.simulator.observatory.holdings import savepath
 from winter_sync.simulator.observatory.observing import DITHER_ARCSECONDS
-from winter_sync.simulator.observatory.targets import number_of_program, source_of
+from winter_sync.simulator.observatory.targets import number_of_program
 from winter_sync.simulator.sky.ephemeris import (
     altitude,
     azimuth,
@@ -109,11 +109,11 @@ def raw_cards(holding: Holding, seed: int, revision: int) -> Cards:
         "TARGNAME": (visit.target, "Target name"),
         "RA": (dither.ra, "Pointing (deg)"),
         "DEC": (dither.dec, "Pointing (deg)"),
-        "EXPTIME": (_whole(visit.seconds), "Exposure time (sec)"),
+        "EXPTIME": (whole_seconds(visit.seconds), "Exposure time (sec)"),
         "UTCTIME": (_isot(start), "UTC start of the exposure"),
         "DATE-OBS": (_isot(start), "UTC start of the exposure"),
         "MJD-OBS": (_mjd(start), "MJD of the start"),
-        "JD": (_mjd(start) + _MJD_JD, "Julian date of the start"),
+        "JD": (julian_date(start), "Julian date of the start"),
         "EXPMJD": (_mjd(start), "MJD of the start"),
         "OBSCLASS": ("science", "Class of observation"),
         "IMGTYPE": ("science", "Type of image"),
@@ -153,7 +153,7 @@ def stack_cards(holding: Holding, frame: Frame, seed: int, revision: int) -> Car
     """Return the cards of a stack: the first exposure's, the sums, and the photometry."""
     visit = holding.visit
     raws = [(dither.start, _raw_path(holding, dither)) for dither in holding.contributing]
-    total = _whole(visit.seconds) * len(raws)
+    total = whole_seconds(visit.seconds) * len(raws)
     measured = conditions_of(seed, visit)
     limit = measured.limit(visit, len(raws))
     names = [path.rpartition("/")[2] for _, path in raws]
@@ -185,12 +185,11 @@ def stack_cards(holding: Holding, frame: Frame, seed: int, revision: int) -> Car
 def diff_cards(holding: Holding, frame: Frame, seed: int, revision: int) -> Cards:
     """Return the cards of a difference image: the stack's, and those of the subtraction."""
     visit = holding.visit
-    limit = conditions_of(seed, visit).limit(visit, len(holding.contributing))
     # Every seventh subtraction leaves no statistics, as the pipeline's tables allow.
     has_scores = visit.number % 7 != 6  # noqa: PLR2004 - said above
     return {
         **stack_cards(holding, frame, seed, revision),
-        "MAGLIM": (round(limit - 0.15, 4), "Five times the noise of a star (mag)"),
+        "MAGLIM": (difference_limit(holding, seed), "Five times the noise of a star (mag)"),
         "COUNTRMS": (20.0, "Noise (counts)"),
         "SCORMEAN": (0.012 if has_scores else None, "Mean of the scores"),
         "SCORMED": (0.008 if has_scores else None, "Median of the scores"),
@@ -203,6 +202,17 @@ def diff_cards(holding: Holding, frame: Frame, seed: int, revision: int) -> Card
         "REFPATH": (_beside(holding, "subtract", ".ref.fits"), "What was subtracted"),
         "REFFS": (1.0, "Scale of the reference"),
     }
+
+
+def difference_limit(holding: Holding, seed: int) -> float:
+    """Return the limiting magnitude of a difference image, a little brighter than the stack's."""
+    measured = conditions_of(seed, holding.visit)
+    return round(measured.limit(holding.visit, len(holding.contributing)) - 0.15, 4)
+
+
+def julian_date(instant: datetime) -> float:
+    """Return the Julian date of an instant, days."""
+    return _mjd(instant) + _MJD_JD
 
 
 def _pointing_cards(dither: Dither) -> Cards:
@@ -223,7 +233,7 @@ def _pointing_cards(dither: Dither) -> Cards:
 
 
 def _request_cards(visit: Visit, dither: Dither, seed: int) -> Cards:
-    source = source_of(visit)
+    source = visit.source
     number = len(visit.dithers)
     return {
         "FOCPOS": (conditions_of(seed, visit).focus, "Focuser position (micron)"),
@@ -261,7 +271,7 @@ def _time_cards(start: datetime, instrument: Instrument) -> Cards:
         "UTCISO": (_isot(start).replace("T", " "), "Time of observation in ISO format"),
         "UTCSHUT": (f"{start:%Y%m%d_%H%M%S.%f}", "UTC time shutter open"),
         "DATE-OBS": (observed, "UTC date of observation"),
-        "OBSJD": (_mjd(start) + _MJD_JD, "Julian day corresponds to UTC"),
+        "OBSJD": (julian_date(start), "Julian day corresponds to UTC"),
         "OBSMJD": (_mjd(start), "MJD corresponds to UTC"),
     }
 
@@ -338,7 +348,7 @@ def _raw_id(start: datetime, board: int) -> int:
     return _exposure_id(start) * 100 + board + 1
 
 
-def _whole(seconds: float) -> float:
+def whole_seconds(seconds: float) -> float:
     """Return an exposure time as the pipeline rounds it."""
     return float(round(seconds)) if seconds >= 1.0 else round(seconds, 2)
 

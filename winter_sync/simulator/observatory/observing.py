@@ -8,8 +8,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from winter_sync.core import NO_SURVEY_FIELD, ImageType, Instrument, Night
+from winter_sync.simulator.observatory.detectors import nominal_place
 from winter_sync.simulator.observatory.filters import filters_of, number_of
 from winter_sync.simulator.sky.ephemeris import altitude, dark_hours, sidereal_time
+from winter_sync.simulator.sky.tangent import on_sky
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,6 +29,7 @@ _OVERHEAD = 12.0
 _TARGETS_A_PROGRAM = 24
 _SURVEY_FIELDS = 41_170
 DITHER_ARCSECONDS = 30.0
+_OFF_CENTRE = (0.01, -0.02)
 _DITHER_DEGREES = DITHER_ARCSECONDS / 3600.0
 
 
@@ -72,6 +75,8 @@ class Visit:
         The time of one exposure.
     ra, dec
         The pointing around which it was dithered, degrees.
+    source
+        Where the target is, degrees; None for a survey field.
     dithers
         Its exposures.
     boards
@@ -93,6 +98,7 @@ class Visit:
     seconds: float
     ra: float
     dec: float
+    source: tuple[float, float] | None
     dithers: tuple[Dither, ...]
     boards: tuple[int, ...]
     image_types: tuple[ImageType, ...] = tuple(ImageType)
@@ -137,6 +143,9 @@ def _visit(slot: _Slot, campaign: Campaign, seed: int) -> Visit:
     )
     begin = slot.begin + chance.random() * (slot.length - cadence * campaign.dithers)
     target, field_id, ra, dec = _aim(number, campaign.program, begin, seed, chance)
+    source = None if target is None else (round(ra, 6), round(dec, 6))
+    if source is not None:
+        ra, dec = pointing_at(source, campaign.instrument)
     return Visit(
         key=key,
         night=night,
@@ -149,10 +158,28 @@ def _visit(slot: _Slot, campaign: Campaign, seed: int) -> Visit:
         seconds=round(cadence.total_seconds() * 0.9, 1),
         ra=ra,
         dec=dec,
+        source=source,
         dithers=tuple(_dithers(campaign.dithers, begin, cadence, (ra, dec), chance)),
         boards=campaign.boards if campaign.instrument is Instrument.WINTER else (0,),
         image_types=campaign.image_types,
     )
+
+
+def _off_board(instrument: Instrument) -> tuple[float, float]:
+    """Return where targets are put, in degrees east and north of the pointing.
+
+    The gap between WINTER's boards is in the middle of its field: so a target is not where the
+    telescope points, but near the middle of one board.
+    """
+    east, north = nominal_place(instrument, BEST_BOARD)
+    return east + _OFF_CENTRE[0], north + _OFF_CENTRE[1]
+
+
+def pointing_at(source: tuple[float, float], instrument: Instrument) -> tuple[float, float]:
+    """Return the pointing that puts a source on the best board, degrees."""
+    east, north = _off_board(instrument)
+    ra, dec = on_sky(*source, -east, -north)
+    return round(ra, 6) % 360.0, round(dec, 6)
 
 
 def _aim(
