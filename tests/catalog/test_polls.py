@@ -137,3 +137,20 @@ def test_a_sweep_is_recorded_at_its_last_poll(polling: Polling) -> None:
     polling.clock.advance(hours=1)
     assert polls.last_successes([SUBJECT, other]) == {SUBJECT: ended}
     assert polling.clock() - ended > timedelta(hours=1)
+
+
+def test_what_a_wrong_clock_recorded_counts_when_its_time_has_come(polling: Polling) -> None:
+    """Until then the latest sweep and answer before it do: it does not count as newer than all."""
+    polls = polling.catalog.polls
+    right = polling.ask(BOTH)
+    polls.record_sweep(SUBJECT)
+    polling.clock.advance(days=4000)
+    polling.ask(BOTH)
+    polls.record_sweep(SUBJECT)
+    polling.clock.advance(days=-4000)
+    assert polls.last_sweep(SUBJECT) == right
+    assert polls.last_successes([SUBJECT]) == {SUBJECT: right}
+    latest = polling.ask(BOTH)
+    polls.record_sweep(SUBJECT)
+    assert polls.last_sweep(SUBJECT) == latest
+    assert polls.last_successes([SUBJECT]) == {SUBJECT: latest}

@@ -1125,6 +1125,13 @@ def test_a_name_of_another_format_is_refused(filename: str) -> None:
     assert repr(SMALL[:60]) in str(error)
 
 
+def test_a_name_without_a_dot_has_no_end() -> None:
+    """Of any other, the end is what stands behind its last dot, and the dot."""
+    assert unknown_suffix("X_stack") == ""
+    assert unknown_suffix("X_stack.fits.zip") == ".zip"
+    assert unknown_suffix("X_stack.") == "."
+
+
 @given(
     st.sampled_from([b"", b"SIMPLE  =", SMALL[:BLOCK], SMALL, b"Obj\x01", head(), b"\x1f\x8b\x08"]),
     st.binary(max_size=400),

@@ -55,12 +55,16 @@ class Polls:
             self._connection.execute(self._MARK_SWEEP, subject_values(subject))
 
     _LAST_SWEEP = f"""
-    SELECT max(at) AS at FROM polls WHERE sweep AND error IS NULL AND {_OF_SUBJECT}
+    SELECT max(at) AS at FROM polls
+    WHERE sweep AND error IS NULL AND {_OF_SUBJECT} AND at <= :now
     """  # noqa: S608 - our own condition
 
     def last_sweep(self, subject: Subject) -> datetime | None:
-        """Return when the whole span of a subject was last listed with success."""
-        row = self._connection.row(self._LAST_SWEEP, subject_values(subject))
+        """Return when the whole span of a subject was last listed with success.
+
+        A time that is yet to come is of a clock that was wrong, and tells nothing.
+        """
+        row = self._connection.row(self._LAST_SWEEP, self._until_now(subject))
         return datetime.fromisoformat(row["at"]) if row and row["at"] else None
 
     _LAST_POLLS = """
@@ -74,17 +78,23 @@ class Polls:
         return self._connection.read(last_poll_of, self._LAST_POLLS)
 
     _LAST_SUCCESS = f"""
-    SELECT max(at) AS at FROM polls WHERE error IS NULL AND {_OF_SUBJECT}
+    SELECT max(at) AS at FROM polls WHERE error IS NULL AND {_OF_SUBJECT} AND at <= :now
     """  # noqa: S608 - our own condition
 
     def last_successes(self, subjects: Iterable[Subject]) -> dict[Subject, datetime]:
-        """Return when each of these subjects last answered; those that never did are left out."""
+        """Return when each of these subjects last answered; those that never did are left out.
+
+        So are answers at a time that is yet to come.
+        """
         found = {}
         for subject in subjects:
-            row = self._connection.row(self._LAST_SUCCESS, subject_values(subject))
+            row = self._connection.row(self._LAST_SUCCESS, self._until_now(subject))
             if row and row["at"]:
                 found[subject] = datetime.fromisoformat(row["at"])
         return found
+
+    def _until_now(self, subject: Subject) -> dict[str, Any]:
+        return {**subject_values(subject), "now": self._connection.now()}
 
     def states(self, subjects: Iterable[Subject], night: Night) -> list[PollState]:
         """Return how the polls of these subjects went lately, as seen from a night.

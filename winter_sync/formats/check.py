@@ -64,7 +64,7 @@ def unknown_suffix(filename: str) -> str | None:
     if filename.lower().endswith(SUFFIXES):
         return None
     _, dot, end = filename.rpartition(".")
-    return (dot + end)[:_SUFFIX_SHOWN]
+    return (dot + end)[:_SUFFIX_SHOWN] if dot else ""
 
 
 def check_file(

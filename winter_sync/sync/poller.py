@@ -159,11 +159,12 @@ class Poller:
         CredentialsRefusedError, TransientError, BadAnswerError
             As the archive answers.
         """
-        asked, program = self._programs.get(name, (None, None))
-        if program is None or asked is None or self._time.clock() - asked >= _PROGRAM_ASKED_AGAIN:
+        known = self._programs.get(name)
+        # A clock that was wrong may have been ahead.
+        if known is None or abs(self._time.clock() - known[0]) >= _PROGRAM_ASKED_AGAIN:
             program = await self._api.program(name)
-            self._programs[name] = self._time.clock(), program
-        return program
+            self._programs[name] = known = self._time.clock(), program
+        return known[1]
 
     async def _program_for(self, subject: Subject) -> Program:
         try:
@@ -174,7 +175,7 @@ class Poller:
 
     async def _sweep_is_due(self, subject: Subject, rhythm: PollSchedule) -> bool:
         last = await self._catalog.polls(Polls.last_sweep, subject)
-        return last is None or not timedelta(0) <= self._time.clock() - last < rhythm.sweep_every
+        return last is None or self._time.clock() - last >= rhythm.sweep_every
 
     async def record_unreachable(self, subjects: Iterable[Subject], reason: str) -> None:
         """Record for what was not asked itself that it cannot be listed now.

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -123,7 +122,7 @@ class QuickCheck:
         rhythm = self._rhythm(subject)
         last = await self._catalog.polls(Polls.last_sweep, subject)
         now = self._time.clock()
-        if last is None or not timedelta(0) <= now - last < rhythm.sweep_every:
+        if last is None or now - last >= rhythm.sweep_every:
             return selection.since
         newest = await self._catalog.views(Views.newest_night)
         last_night = min(Night.at(now), newest) if newest else Night.at(now)
