@@ -1,6 +1,7 @@
 from .archive import Archive, AsyncArchive, IncompleteListingWarning
 from .mirror import Mirror
 from .products import MirrorProduct, Products
+from .questions import Question
 
 __all__ = [
     "Archive",
@@ -9,4 +10,5 @@ __all__ = [
     "Mirror",
     "MirrorProduct",
     "Products",
+    "Question",
 ]

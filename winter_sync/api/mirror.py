@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
+from winter_sync.api.products import Products
+from winter_sync.api.questions import Question
+from winter_sync.api.search import new_products, search_products
 from winter_sync.catalog import Catalog
 from winter_sync.core import STATE_DIR, UsageError, has_name, utc_now
 from winter_sync.factory import CATALOG
@@ -12,6 +16,16 @@ from winter_sync.tree import Tree, refuse_other_root
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable, Iterable, Iterator
+
+    from winter_sync.api.products import MirrorProduct
+    from winter_sync.api.questions import (
+        ConeLike,
+        InstantLike,
+        NightLike,
+        RectangleLike,
+        Words,
+    )
 
 
 class Mirror:
@@ -70,6 +84,129 @@ class Mirror:
             catalog.close()
             raise
         return cls(place, catalog)
+
+    def find(  # noqa: PLR0913 - all by name
+        self,
+        *,
+        program: Words = None,
+        target: Words = None,
+        cone: ConeLike | list[ConeLike] | None = None,
+        rectangle: RectangleLike | list[RectangleLike] | None = None,
+        image_type: Words = None,
+        instrument: Words = None,
+        night: NightLike | Iterable[NightLike] | None = None,
+        first_night: NightLike | None = None,
+        last_night: NightLike | None = None,
+        filter: Words = None,  # noqa: A002 - the astronomers' word
+        state: Words = None,
+        new_since: InstantLike | None = None,
+        limit: int | None = None,
+        newest_first: bool = False,
+    ) -> Products:
+        """Return the products for which all conditions hold, in the order of their exposures.
+
+        Of several values of one condition any may hold.
+
+        Parameters
+        ----------
+        program
+            Programs that list a product or did.
+        target
+            Names, in upper or lower case; "*" stands for any text.
+        cone
+            "RA,DEC,RADIUS", "TARGET,RADIUS", (ra, dec, radius) or (position, radius), where a
+            position is text or a `SkyCoord`; in degrees. A product matches if its listed position
+            is inside or one of its images shows a part of the circle. Several in a list.
+        rectangle
+            "RA1,RA2,DEC1,DEC2" or (ra1, ra2, dec1, dec2), degrees, eastwards from RA1 to RA2, which
+            may be across right ascension 0. Several in a list.
+        image_type
+            exposure, raw, science, stack, diff or avro.
+        instrument
+            winter or spring.
+        night, first_night, last_night
+            Nights at Palomar: "20240211", "2024-02-11", "yesterday", "-7d" or a date.
+        filter
+            Names such as "J".
+        state
+            downloaded, pending, missing, withdrawn or damaged.
+        new_since
+            Only what was downloaded since this instant: "2024-02-11T05:30", "-12h" or a datetime.
+        limit
+            At most this many.
+        newest_first
+            Begin with the newest exposure instead of the oldest.
+
+        Raises
+        ------
+        UsageError
+            If a condition makes no sense, or there is no such program or target.
+        StorageError
+            If the catalog cannot be read.
+        """
+        question = Question(
+            program=program,
+            target=target,
+            cone=cone,
+            rectangle=rectangle,
+            image_type=image_type,
+            instrument=instrument,
+            night=night,
+            first_night=first_night,
+            last_night=last_night,
+            filter=filter,
+            state=state,
+            new_since=new_since,
+            limit=limit,
+            newest_first=newest_first,
+        )
+        return Products(self.stream(question))
+
+    def night(self, night: NightLike, **conditions: Any) -> Products:  # noqa: ANN401 - those of find
+        """Return the products of a night; further conditions are those of `find`."""
+        return self.find(night=night, **conditions)
+
+    def new(
+        self,
+        since: InstantLike,
+        *,
+        follow: bool = False,
+        every: float = 10.0,
+        sleep: Callable[[float], object] = time.sleep,
+        **conditions: Any,  # noqa: ANN401 - those of find
+    ) -> Iterator[MirrorProduct]:
+        """Yield what was downloaded since an instant, in the order of arrival.
+
+        A product that was reprocessed is yielded again when its new content has arrived.
+
+        Parameters
+        ----------
+        since
+            "2024-02-11T05:30", "yesterday", "-12h" or a datetime.
+        follow
+            Wait for what arrives later, for ever.
+        every
+            How often to look for it, in seconds.
+        sleep
+            Waits for a number of seconds.
+        conditions
+            Those of `find`.
+
+        Raises
+        ------
+        UsageError
+            If a condition makes no sense.
+        StorageError
+            If the catalog cannot be read.
+        """
+        search = Question(new_since=since, **conditions).search(self._catalog, utc_now())
+        wait = (lambda: sleep(every)) if follow else None
+        return new_products(self._catalog, self.root, search, wait)
+
+    def stream(self, question: Question) -> Iterator[MirrorProduct]:
+        """Yield the products that answer a question, without holding them all in memory."""
+        search = question.search(self._catalog, utc_now())
+        return search_products(self._catalog, self.root, search)
 
     def close(self) -> None:
         """Close the catalog."""

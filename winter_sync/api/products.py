@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import nan
 from typing import TYPE_CHECKING, overload
 
+from winter_sync.api.product_columns import PRODUCT_COLUMNS, product_row
 from winter_sync.catalog import UserState
 from winter_sync.core import UsageError
+from winter_sync.science import make_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
     from pathlib import Path
 
+    from astropy.coordinates import SkyCoord
     from astropy.io.fits import HDUList
+    from astropy.table import QTable
+    from pandas import DataFrame
 
     from winter_sync.catalog import FoundProduct
 
@@ -30,8 +36,6 @@ class MirrorProduct:
 
     Attributes
     ----------
-    path
-        Where its file is, or will be.
     state
         downloaded, pending, missing, withdrawn or damaged.
     has_file
@@ -39,13 +43,18 @@ class MirrorProduct:
         or that was withdrawn.
     """
 
-    __slots__ = ("_found", "has_file", "path", "state")
+    __slots__ = ("_found", "_root", "has_file", "state")
 
     def __init__(self, found: FoundProduct, root: Path) -> None:
         self._found = found
-        self.path = root / found.path
+        self._root = root
         self.has_file = found.has_file
         self.state = found.state
+
+    @property
+    def path(self) -> Path:
+        """Where its file is, or will be."""
+        return self._root / self._found.path
 
     @property
     def savepath(self) -> str:
@@ -187,6 +196,23 @@ class Products(Sequence[MirrorProduct]):
         if isinstance(index, slice):
             return Products(self._products[index])
         return self._products[index]
+
+    @property
+    def coordinates(self) -> SkyCoord:
+        """The listed positions as astropy has them; NaN where none is listed."""
+        from astropy.coordinates import SkyCoord  # noqa: PLC0415 - it takes long to import
+
+        ra = [nan if product.ra is None else product.ra for product in self._products]
+        dec = [nan if product.dec is None else product.dec for product in self._products]
+        return SkyCoord(ra, dec, unit="deg")
+
+    def table(self) -> QTable:
+        """Return an astropy table, with units; unknown values are masked."""
+        return make_table(map(product_row, self._products), PRODUCT_COLUMNS)
+
+    def to_pandas(self) -> DataFrame:
+        """Return a data frame with the columns of `table`; needs pandas."""
+        return self.table().to_pandas()
 
     @property
     def paths(self) -> list[Path]:

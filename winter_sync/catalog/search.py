@@ -84,6 +84,13 @@ class Searches:
             chunk = {"numbers": json.dumps(list(numbers[at : at + _CHUNK]))}
             yield from self._connection.read(found_of, sql, chunk | values)
 
+    def is_target(self, name: str) -> bool:
+        """Return whether any product is listed or was observed for a target."""
+        condition = lists_target(name)
+        return any(
+            True for _ in self._connection.tuples(f"{condition.sql} LIMIT 1", condition.values)
+        )
+
     def programs(self) -> list[str]:
         """Return all programs that ever listed a product."""
         return self._distinct("program")
