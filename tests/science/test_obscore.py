@@ -16,14 +16,16 @@ from hypothesis import given
 from hypothesis import strategies as some
 from support.makers import product
 
+from winter_sync.core.datasets import Dataset
 from winter_sync.core.facts import Facts
 from winter_sync.core.sphere import Footprint, separation
 from winter_sync.core.traits import ImageType, Instrument
-from winter_sync.science import MANDATORY_COLUMNS, OBSCORE_COLUMNS, Dataset, Kind, describe
+from winter_sync.science import MANDATORY_COLUMNS, OBSCORE_COLUMNS, Kind, describe
 
 # Corners from north over west: the other way round than a polygon is written.
 FOOTPRINT = Footprint(((151.0, 18.0), (150.0, 18.0), (150.0, 17.0), (151.0, 17.0)))
 OTHER = Footprint(((152.0, 17.0), (153.0, 17.0), (153.0, 18.0), (152.0, 18.0)), extension=2)
+ROOT = Path("/m ü")
 STARTED = datetime(2024, 2, 12, 12, 0, tzinfo=UTC)
 FACTS = Facts(
     started_at=STARTED,
@@ -51,7 +53,7 @@ FILES = {
 def row(image_type: ImageType = ImageType.STACK, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - of any column
     """Return the row of a product of a type."""
     one = replace(product(1, image_type), savepath=FILES[image_type])
-    return describe(Dataset(one, "downloaded", **changes))
+    return describe(Dataset(one, "downloaded", **changes), ROOT)
 
 
 def test_the_columns_are_those_of_the_standard() -> None:
@@ -91,7 +93,7 @@ def test_each_column_says_what_it_is(column: Any) -> None:  # noqa: ANN401 - a C
 @given(image_type=some.sampled_from(ImageType), instrument=some.sampled_from(Instrument))
 def test_what_must_not_be_null_is_not(image_type: ImageType, instrument: Instrument) -> None:
     """Of a product of which nothing more is known than that it is listed, too."""
-    known = describe(Dataset(product(1, image_type, instrument=instrument), "pending"))
+    known = describe(Dataset(product(1, image_type, instrument=instrument), "pending"), ROOT)
     assert set(known) | {"pol_states"} == {column.name for column in OBSCORE_COLUMNS}
     for name in ("calib_level", "obs_collection", "obs_id", "obs_publisher_did"):
         assert known[name] is not None
@@ -126,7 +128,7 @@ def test_each_product_has_its_own_identifier() -> None:
     """SPRING's directories may repeat a file name; characters that URIs lack are escaped."""
     one = replace(STACK, savepath="/data/é x.fits")
     other = replace(one, instrument=Instrument.SPRING)
-    names = [describe(Dataset(each, "pending"))["obs_publisher_did"] for each in (one, other)]
+    names = [describe(Dataset(each, "pending"), ROOT)["obs_publisher_did"] for each in (one, other)]
     assert names == [
         "ivo://winter.caltech.edu/winter?/data/%C3%A9%20x.fits",
         "ivo://winter.caltech.edu/spring?/data/%C3%A9%20x.fits",
@@ -135,7 +137,7 @@ def test_each_product_has_its_own_identifier() -> None:
 
 def test_a_stack_is_described() -> None:
     """With its place, its depth, its wavelengths; when its last exposure ended is not known."""
-    known = row(facts=FACTS, target="SN2024wex", file=Path("/m ü/x.fits"), size=10_000_001)
+    known = row(facts=FACTS, target="SN2024wex", file="x.fits", size=10_000_001)
     assert known["access_url"] == "file:///m%20%C3%BC/x.fits"
     assert known["access_estsize"] == 10_001
     assert (known["target_name"], known["s_resolution"]) == ("SN2024wex", 1.4)

@@ -29,6 +29,7 @@ from .daemon_events import (
     Stopped,
     Stopping,
 )
+from .datasets import Dataset
 from .download_events import (
     INTERRUPTED,
     Backlog,
@@ -204,6 +205,7 @@ __all__ = [
     "Damage",
     "DamagedError",
     "DamagedFileError",
+    "Dataset",
     "DayEnded",
     "DirectoriesNotSynced",
     "DownloadsPaused",

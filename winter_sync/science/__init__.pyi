@@ -1,6 +1,6 @@
 from .columns import Column, Kind, make_table
 from .dates import parse_instant, parse_night
-from .obscore import Dataset, describe
+from .obscore import describe
 from .obscore_columns import MANDATORY_COLUMNS, OBSCORE_COLUMNS
 from .positions import parse_angle, parse_cone, parse_position, parse_rectangle, split_cone
 from .writers import TableFormat, format_of, write_rows, write_table
@@ -9,7 +9,6 @@ __all__ = [
     "MANDATORY_COLUMNS",
     "OBSCORE_COLUMNS",
     "Column",
-    "Dataset",
     "Kind",
     "TableFormat",
     "describe",

@@ -7,7 +7,6 @@ Table Access Protocol" 1.1 (IVOA Recommendation, 9 May 2017); "[...]" below are 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -15,11 +14,8 @@ from urllib.parse import quote
 from winter_sync.core import (
     NO_SURVEY_FIELD,
     SUFFIXES,
-    Facts,
     FileFormat,
     ImageType,
-    Instrument,
-    exposure_time,
 )
 from winter_sync.science.bands import band_of
 from winter_sync.science.regions import diameter, region_text
@@ -28,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from winter_sync.core import Footprint, Position, Product
+    from winter_sync.core import Dataset, Footprint, Product
 
 FACILITY = "Palomar"
 _AUTHORITY = "winter.caltech.edu"
@@ -52,81 +48,19 @@ _COMBINED = 3
 """The lowest level of what is made of several exposures."""
 
 
-@dataclass(frozen=True, slots=True)
-class Dataset:
-    """A product with all that a row says of it; None or empty where it is not known.
+def describe(dataset: Dataset, root: Path) -> dict[str, object]:
+    """Return the row of a product, by the names of `obscore_columns`.
 
     Parameters
     ----------
-    product
-        What it is.
-    state
-        Where it stands, in the words of the user.
-    programs
-        Those that list it.
-    target, ra, dec, field_id, filter
-        As listed. The position, in degrees, is that of the pointing for exposures and raw and
-        science images.
-    file
-        Its file, an absolute path; None if it is not here.
-    path
-        Where its file is or will be, relative to the root.
-    size
-        Bytes.
-    sha256
-        Of its file, hexadecimal.
-    revision
-        Which content of the product it is, counted from 1.
-    downloaded_at
-        When this content arrived: ISO 8601, in UTC.
-    pipeline_version, last_modified
-        As listed.
-    facts
-        What its header says.
+    dataset
+        The product.
+    root
+        The root of the tree, an absolute path.
     """
-
-    product: Product
-    state: str
-    programs: tuple[str, ...] = ()
-    target: str | None = None
-    ra: float | None = None
-    dec: float | None = None
-    field_id: int | None = None
-    filter: str | None = None
-    file: Path | None = None
-    path: str | None = None
-    size: int | None = None
-    sha256: str | None = None
-    revision: int | None = None
-    downloaded_at: str | None = None
-    pipeline_version: str | None = None
-    last_modified: str | None = None
-    facts: Facts = field(default_factory=Facts)
-
-    @property
-    def started_at(self) -> datetime | None:
-        """The UTC start of the exposure, of the first one if there are several."""
-        return self.facts.started_at or exposure_time(self.product.filename)
-
-    @property
-    def position(self) -> Position | None:
-        """The centre of the image.
-
-        What is listed for one board of WINTER is the pointing of all of them: half a degree away.
-        """
-        if self.facts.ra is not None and self.facts.dec is not None:
-            return self.facts.ra, self.facts.dec
-        is_board = self.product.image_type in {ImageType.RAW, ImageType.SCIENCE}
-        if is_board and self.product.instrument is Instrument.WINTER:
-            return None
-        return None if self.ra is None or self.dec is None else (self.ra, self.dec)
-
-
-def describe(dataset: Dataset) -> dict[str, object]:
-    """Return the row of a product, by the names of `obscore_columns`."""
     return {
         **_identity(dataset),
-        **_access(dataset),
+        **_access(dataset, root),
         **_space(dataset),
         **_time(dataset),
         **_spectrum(dataset),
@@ -178,9 +112,9 @@ def _stem(filename: str) -> str:
     return filename
 
 
-def _access(dataset: Dataset) -> dict[str, object]:
+def _access(dataset: Dataset, root: Path) -> dict[str, object]:
     return {
-        "access_url": dataset.file.as_uri() if dataset.file else None,
+        "access_url": (root / dataset.file).as_uri() if dataset.file else None,
         "access_format": _access_format(dataset.product),
         "access_estsize": -(-dataset.size // 1000) if dataset.size is not None else None,
     }
