@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from winter_sync.catalog.alerts import Alerts
 from winter_sync.catalog.checks import Checks
 from winter_sync.catalog.connection import Connection
+from winter_sync.catalog.exports import Exports
 from winter_sync.catalog.facts import Facts
 from winter_sync.catalog.files import Files
 from winter_sync.catalog.listings import Listings
@@ -65,6 +66,8 @@ class Catalog:
         The alerts of Avro files.
     searches
         Questions: which products, by anything that is known of them.
+    exports
+        All that is known of products.
     views
         The mirror in numbers.
 
@@ -93,6 +96,7 @@ class Catalog:
         self.facts = Facts(self.connection)
         self.alerts = Alerts(self.connection, self.facts)
         self.searches = Searches(self.connection)
+        self.exports = Exports(self.connection)
         self.views = Views(self.connection)
 
     def close(self) -> None:

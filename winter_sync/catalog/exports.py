@@ -68,7 +68,7 @@ _SELECT = f"""
 SELECT p.instrument, p.savepath, p.image_type, p.night, p.state, p.withdrawn_at, p.damage, p.path,
   v.size, v.sha256, v.revision, v.published_at, v.replaced_at, v.kept,
   l.target AS listed_target, l.ra AS listed_ra, l.dec AS listed_dec, l.fieldid, l.lastmodified,
-  l.pipeversion, {{FILTER}} AS listed_filter, f.started_at, {", ".join(f"f.{c}" for c in _FACTS)},
+  l.pipeversion, {{FILTER}} AS filter_name, f.started_at, {", ".join(f"f.{c}" for c in _FACTS)},
   (SELECT json_group_array(json_array(
       s.extension, s.ra1, s.dec1, s.ra2, s.dec2, s.ra3, s.dec3, s.ra4, s.dec4))
     FROM footprints s WHERE s.facts = f.id) AS footprints,
@@ -104,7 +104,7 @@ def _dataset(row: dict[str, Any], state: UserState, file: str | None) -> Dataset
         ra=row["listed_ra"],
         dec=row["listed_dec"],
         field_id=row["fieldid"],
-        filter=row["listed_filter"],
+        filter=row["filter_name"],
         file=file,
         path=path_of(row),
         size=row["size"],

@@ -68,7 +68,7 @@ def found_of(row: dict[str, Any]) -> FoundProduct:
     product = product_of(row)
     return FoundProduct(
         product=product,
-        state=_state_of(row),
+        state=state_of(row),
         path=path_of(row),
         has_file=row["sha256"] is not None and row["damage"] != Damage.MISSING,
         size=row["size"],
@@ -89,7 +89,8 @@ def _instant_of(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text).astimezone(UTC) if text else None
 
 
-def _state_of(row: dict[str, Any]) -> UserState:
+def state_of(row: dict[str, Any]) -> UserState:
+    """Read where a product stands, in the words of its user."""
     if row["withdrawn_at"] is not None:
         return UserState.WITHDRAWN
     match State(row["state"]):

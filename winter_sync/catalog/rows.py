@@ -104,9 +104,11 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "state": _is_word(State),
     "damage": _is_word(Damage),
     "night": _is_night,
-    "path": _is_path,
+    **dict.fromkeys(("path", "kept"), _is_path),
     **dict.fromkeys(("at", "soonest"), _is_instant),
-    **dict.fromkeys(("size", "attempts", "listed", "products", "files", "faults"), _is_count),
+    **dict.fromkeys(
+        ("size", "attempts", "listed", "products", "files", "faults", "revision"), _is_count
+    ),
     **dict.fromkeys(
         (
             *("savepath", "program", "programs", "sha256", "lastmodified", "pipeversion"),

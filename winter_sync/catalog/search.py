@@ -38,13 +38,13 @@ class Searches:
 
         Only their numbers are held in memory; each is as the catalog has it when it is yielded.
         """
-        return self._found(self._numbers(search), search.programs)
+        return self._found(self.numbers(search), search.programs)
 
     def count(self, search: Search) -> int:
         """Count the products that answer a question."""
-        return len(self._numbers(search))
+        return len(self.numbers(search))
 
-    def _numbers(self, search: Search) -> array[int]:
+    def numbers(self, search: Search) -> array[int]:
         """Return the row numbers of the products that answer a question, in order."""
         chosen = self._chosen(search)
         source, condition = _source(search, chosen)

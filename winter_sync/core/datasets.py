@@ -28,9 +28,11 @@ class Dataset:
         Where it stands, in the words of the user.
     programs
         Those that list it.
-    target, ra, dec, field_id, filter
+    target, ra, dec, field_id
         As listed. The position, in degrees, is that of the pointing for exposures and raw and
         science images.
+    filter
+        Its short name, from the header, otherwise from the listing.
     file
         Where its file is, relative to the root; None if it is not here.
     path
