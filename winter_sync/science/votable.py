@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 _HEAD = """<?xml version="1.0" encoding="UTF-8"?>
 <VOTABLE version="1.4" xmlns="http://www.ivoa.net/xml/VOTable/v1.3">
 <RESOURCE type="results">
+<INFO name="QUERY_STATUS" value="OK"/>
 <COOSYS ID="ICRS" system="ICRS"/>
 <TIMESYS ID="UTC" timeorigin="MJD-origin" timescale="UTC" refposition="TOPOCENTER"/>
-<INFO name="QUERY_STATUS" value="OK"/>
 <TABLE>
 """
 """The frames of positions and times, and the status that a result of a query must have (DALI)."""
