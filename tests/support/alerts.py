@@ -5,12 +5,22 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import uuid
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import fastavro
 import numpy as np
 from astropy.io import fits
+from support.catalogs import publish, query, subject
+from support.makers import path_of, product, row
+
+from winter_sync.catalog import Catalog, Poll
+from winter_sync.core import STATE_DIR, ImageType, utc_now
+from winter_sync.factory import CATALOG
+from winter_sync.formats import read_alerts
+from winter_sync.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -99,3 +109,38 @@ def alert_file(
     stream = io.BytesIO()
     fastavro.writer(stream, fastavro.parse_schema(written_by or schema(), {}), records, **options)
     return stream.getvalue()
+
+
+def mirror_of(root: Path, *files: bytes, read: int | None = None) -> Path:
+    """Make a mirror that holds files of alerts, and return its root.
+
+    Parameters
+    ----------
+    root
+        Where.
+    files
+        The contents, of exposures that were a second apart.
+    read
+        How many of them were read; all when None.
+    """
+    products = [product(number, ImageType.AVRO) for number in range(len(files))]
+    path = root / STATE_DIR / CATALOG
+    name = Tree(root).prepare(uuid.uuid4().hex)
+    with closing(Catalog(path, utc_now)) as catalog:
+        catalog.take_mirror_name(name)
+        wanted = [row(each) for each in products]
+        catalog.listings.record_poll(
+            Poll(query(subject(kind=ImageType.AVRO)), sweep=False, listed=len(wanted)),
+            listed=[(each, path_of(each.product)) for each in wanted],
+            wanted=wanted,
+        )
+        for number, (one, content) in enumerate(zip(products, files, strict=True)):
+            place = root / path_of(one)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(content)
+            publish(catalog, one, content)
+            if read is None or number < read:
+                (held,) = (each for each in catalog.facts.due(99) if each.product == one)
+                with place.open("rb") as file:
+                    catalog.alerts.record([(held, read_alerts(file, one.filename))])
+    return root

@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from winter_sync.api.alert_questions import AlertQuestion
+from winter_sync.api.alerts import Alerts
 from winter_sync.api.products import Products
 from winter_sync.api.questions import Question
 from winter_sync.api.search import new_products, search_products
@@ -207,6 +209,67 @@ class Mirror:
         """Yield the products that answer a question, without holding them all in memory."""
         search = question.search(self._catalog, utc_now())
         return search_products(self._catalog, self.root, search)
+
+    def alerts(  # noqa: PLR0913 - all by name
+        self,
+        *,
+        cone: ConeLike | None = None,
+        target: Words = None,
+        objectid: str | None = None,
+        since: InstantLike | None = None,
+        until: InstantLike | None = None,
+        min_rb: float | None = None,
+        program: Words = None,
+        night: NightLike | Iterable[NightLike] | None = None,
+        limit: int | None = None,
+    ) -> Alerts:
+        """Return the alerts for which all conditions hold, the oldest first.
+
+        Parameters
+        ----------
+        cone
+            Within this circle, given as for `find`.
+        target, program
+            Of images that were listed under one of these names.
+        objectid
+            Of this object, such as "WNTR24aaaab".
+        since, until
+            Observed at or after, and before: "2024-02-11T05:30", "-7d" or a datetime.
+        min_rb
+            With a real-bogus score of at least this.
+        night
+            Of this night, or these.
+        limit
+            Only so many, the newest.
+
+        Raises
+        ------
+        UsageError
+            If a condition makes no sense, or there is no such program or target.
+        StorageError
+            If the catalog cannot be read.
+        """
+        question = AlertQuestion(
+            cone=cone,
+            target=target,
+            objectid=objectid,
+            since=since,
+            until=until,
+            min_rb=min_rb,
+            program=program,
+            night=night,
+            limit=limit,
+        )
+        query = question.query(self._catalog, utc_now())
+        return Alerts(self._catalog.alerts.find(query), self.root)
+
+    def light_curve(self, objectid: str) -> Alerts:
+        """Return the detections of an object, the oldest first."""
+        return self.alerts(objectid=objectid)
+
+    def alert_files(self) -> tuple[int, int]:
+        """Return how many alert files are here, and how many of them were not read yet."""
+        return self._catalog.alerts.count_files()
 
     def close(self) -> None:
         """Close the catalog."""

@@ -76,9 +76,9 @@ class Question:
         UsageError
             If something makes no sense, or there is no such program or target.
         """
-        programs, targets = _several(self.program), _several(self.target)
-        _refuse_unknown_programs(catalog, programs)
-        _refuse_unknown_targets(catalog, targets)
+        programs, targets = as_words(self.program), as_words(self.target)
+        refuse_unknown_programs(catalog, programs)
+        refuse_unknown_targets(catalog, targets)
         since = None if self.new_since is None else as_instant(self.new_since, now)
         search = Search(
             programs=programs,
@@ -87,10 +87,10 @@ class Question:
             rectangles=_rectangles(self.rectangle),
             image_types=_known(ImageType, self.image_type, "image type"),
             instruments=_known(Instrument, self.instrument, "instrument"),
-            nights=_nights(self.night, now),
+            nights=as_nights(self.night, now),
             first_night=None if self.first_night is None else as_night(self.first_night, now),
             last_night=None if self.last_night is None else as_night(self.last_night, now),
-            filters=_several(self.filter),
+            filters=as_words(self.filter),
             states=_known(UserState, self.state, "state"),
             downloaded_since=since,
             limit=self.limit,
@@ -134,13 +134,21 @@ def _with_zone(instant: datetime) -> datetime:
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
-def _several(words: Words) -> tuple[str, ...]:
+def as_words(words: Words) -> tuple[str, ...]:
+    """Return the words of a condition; none if there is no condition."""
     if words is None:
         return ()
     return (words,) if isinstance(words, str) else tuple(words)
 
 
-def _nights(nights: NightLike | Iterable[NightLike] | None, now: datetime) -> tuple[Night, ...]:
+def as_nights(nights: NightLike | Iterable[NightLike] | None, now: datetime) -> tuple[Night, ...]:
+    """Return nights, however they were given; none if there is no condition.
+
+    Raises
+    ------
+    UsageError
+        If one is not a night.
+    """
     if nights is None:
         return ()
     if isinstance(nights, str | int | date | Night):
@@ -150,24 +158,31 @@ def _nights(nights: NightLike | Iterable[NightLike] | None, now: datetime) -> tu
 
 def _known(words: type[Word], given: Words, what: str) -> tuple[Word, ...]:
     by_name = {word.value: word for word in words}
-    for name in _several(given):
+    for name in as_words(given):
         if name not in by_name:
             raise UsageError(
                 f"{name!r} is not a known {what}{_nearest(name, by_name)}",
                 remedy=f"Use one or several of {', '.join(by_name)}.",
             )
-    return tuple(by_name[name] for name in _several(given))
+    return tuple(by_name[name] for name in as_words(given))
 
 
 def _cones(catalog: Catalog, cones: ConeLike | list[ConeLike] | None) -> tuple[Cone, ...]:
     if cones is None:
         return ()
     if isinstance(cones, list):
-        return tuple(_cone(catalog, cone) for cone in cones)
-    return (_cone(catalog, cones),)
+        return tuple(as_cone(catalog, cone) for cone in cones)
+    return (as_cone(catalog, cones),)
 
 
-def _cone(catalog: Catalog, cone: ConeLike) -> Cone:
+def as_cone(catalog: Catalog, cone: ConeLike) -> Cone:
+    """Return a circle, however it was given.
+
+    Raises
+    ------
+    UsageError
+        If it is not one, or there is no such target.
+    """
     if isinstance(cone, Cone):
         return cone
     if isinstance(cone, str):
@@ -175,7 +190,7 @@ def _cone(catalog: Catalog, cone: ConeLike) -> Cone:
         place = find_place(catalog, where)
         return Cone(*place.position, radius)
     if len(cone) == 2:  # noqa: PLR2004 - a position and a radius
-        return _cone(catalog, (*find_place(catalog, cone[0]).position, cone[1]))
+        return as_cone(catalog, (*find_place(catalog, cone[0]).position, cone[1]))
     return parse_cone(_joined(cone))
 
 
@@ -202,7 +217,14 @@ def _joined(numbers: Iterable[float]) -> str:
     return ",".join(f"{float(number):.12f}" for number in numbers)
 
 
-def _refuse_unknown_programs(catalog: Catalog, programs: Sequence[str]) -> None:
+def refuse_unknown_programs(catalog: Catalog, programs: Sequence[str]) -> None:
+    """Refuse programs that no product was ever listed for.
+
+    Raises
+    ------
+    UsageError
+        If there is one.
+    """
     if not programs:
         return
     known = catalog.searches.programs()
@@ -214,7 +236,14 @@ def _refuse_unknown_programs(catalog: Catalog, programs: Sequence[str]) -> None:
             )
 
 
-def _refuse_unknown_targets(catalog: Catalog, targets: Sequence[str]) -> None:
+def refuse_unknown_targets(catalog: Catalog, targets: Sequence[str]) -> None:
+    """Refuse names of targets that no product was ever listed or observed for.
+
+    Raises
+    ------
+    UsageError
+        If there is one.
+    """
     for name in targets:
         if not catalog.searches.is_target(name):
             raise UsageError(

@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from winter_sync.catalog.rows import alert_of, path_of, product_of
-from winter_sync.catalog.scopes import Condition, parameters
+from winter_sync.catalog.scopes import Condition, listed_ever, parameters
+from winter_sync.catalog.search_conditions import lists_target
 from winter_sync.core import Alert, box_of_cap, jd_of_instant, separation, unit_vector
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 _COLUMNS = tuple(field.name for field in fields(Alert))
 _NOTHING = Alert()
+_ROUNDING = 0.5 / 86_400_000
+"""Days: times are known to the millisecond."""
 _BOX = ("x1", "x2", "y1", "y2", "z1", "z2")
 
 
@@ -37,8 +40,11 @@ class AlertQuery:
         Observed not before, and before.
     min_rb
         With a real-bogus score of at least this.
-    programs, target
-        From images that one of these programs listed, under this target name.
+    programs
+        From images that one of these programs lists or did.
+    targets
+        From images that were listed or observed under one of these names; case does not matter,
+        and "*" stands for any text.
     nights
         Of these nights.
     limit
@@ -51,7 +57,7 @@ class AlertQuery:
     until: datetime | None = None
     min_rb: float | None = None
     programs: tuple[str, ...] = ()
-    target: str | None = None
+    targets: tuple[str, ...] = ()
     nights: tuple[Night, ...] = ()
     limit: int | None = None
 
@@ -119,6 +125,16 @@ class Alerts:
             found = found[: query.limit]
         return found[::-1]
 
+    _COUNT_FILES = """
+    SELECT count(*) AS files, coalesce(sum(facts_due), 0) AS products FROM products
+    WHERE image_type = 'avro' AND state = 'published' AND damage IS NULL
+    """
+
+    def count_files(self) -> tuple[int, int]:
+        """Return how many files of alerts are here, and how many of them were not read yet."""
+        (row,) = self._connection.rows(self._COUNT_FILES)
+        return int(row["files"]), int(row["products"])
+
     _FIND = f"""
     SELECT {", ".join(f"a.{c}" for c in _COLUMNS)}, a.number,
         p.instrument, p.savepath, p.image_type, p.night, p.path
@@ -165,7 +181,7 @@ def _sources(query: AlertQuery) -> str:
         return f"alerts a INDEXED BY alerts_of_object {_FILE_OF_ALERT}"
     if query.cone is not None:
         return f"alert_index i CROSS JOIN alerts a ON a.id = i.id {_FILE_OF_ALERT}"
-    if query.nights or query.programs or query.target is not None:
+    if query.nights or query.programs or query.targets:
         return _ALERTS_OF_FILES
     if query.since is not None or query.until is not None:
         return f"alerts a INDEXED BY alerts_by_time {_FILE_OF_ALERT}"
@@ -189,28 +205,28 @@ def _parts(query: AlertQuery) -> Iterator[Condition]:
         )
         yield Condition(overlaps, dict(zip(_BOX, box, strict=True)))
     if query.since is not None:
-        yield Condition("a.jd >= :since", {"since": jd_of_instant(query.since)})
+        yield Condition("a.jd >= :since", {"since": jd_of_instant(query.since) - _ROUNDING})
     if query.until is not None:
-        yield Condition("a.jd < :until", {"until": jd_of_instant(query.until)})
+        yield Condition("a.jd < :until", {"until": jd_of_instant(query.until) - _ROUNDING})
     if query.min_rb is not None:
         yield Condition("a.rb >= :min_rb", {"min_rb": query.min_rb})
     if query.nights:
         names, values = parameters("night", tuple(night.name for night in query.nights))
         yield Condition(f"p.night IN ({names})", values)
-    if query.programs or query.target is not None:
-        yield _listed(query)
-
-
-def _listed(query: AlertQuery) -> Condition:
-    """Return the condition that a product was listed by a program, under a target."""
-    condition = Condition("l.instrument = p.instrument AND l.savepath = p.savepath", {})
     if query.programs:
-        names, values = parameters("program", query.programs)
-        condition &= Condition(f"l.program IN ({names})", values)
-    if query.target is not None:
-        condition &= Condition("l.target = :target", {"target": query.target})
-    # For the sign, see `winter_sync.catalog.scopes`.
-    return replace(condition, sql=f"+EXISTS (SELECT 1 FROM listings l WHERE {condition.sql})")  # noqa: S608 - ours
+        yield listed_ever(query.programs)
+    if query.targets:
+        yield _of_targets(query.targets)
+
+
+def _of_targets(names: Iterable[str]) -> Condition:
+    """Return the condition that a product was listed or observed under one of these names."""
+    queries, values = list[str](), dict[str, object]()
+    for number, name in enumerate(names):
+        found = lists_target(name)
+        queries.append(found.sql.replace(":name", f":target_{number}"))
+        values[f"target_{number}"] = found.values["name"]
+    return Condition(f"p.rowid IN ({' UNION '.join(queries)})", values)
 
 
 def _sql_limit(query: AlertQuery) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from winter_sync import __version__
+from winter_sync.cli.commands.alerts import alerts
 from winter_sync.cli.commands.backfill import backfill
 from winter_sync.cli.commands.check import check
 from winter_sync.cli.commands.demo import demo
@@ -41,6 +42,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     backfill,
     verify,
     status,
+    alerts,
     check,
     simulate,
     demo,

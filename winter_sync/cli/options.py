@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
@@ -11,13 +12,13 @@ from winter_sync.core import ImageType, Instrument, Night
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
     from typing import Any
 
 W = TypeVar("W", bound=str)
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("auto", "human", "json")
+TABLE_FORMATS = ("table", "csv", "json", "ecsv", "votable", "fits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,21 @@ Nights = Annotated[
         "--night", parser=parse_night, metavar="YYYYMMDD", help="Only this night (repeatable)."
     ),
 ]
+TableForm = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        parser=choice_of(TABLE_FORMATS),
+        metavar="FORMAT",
+        help=f"{', '.join(TABLE_FORMATS)}. Default: by the name of the file; without one a table "
+        "on a terminal, otherwise csv.",
+    ),
+]
+OutputFile = Annotated[
+    Path | None,
+    typer.Option("--output", metavar="FILE", help="Write a table to this file."),
+]
+AsPaths = Annotated[bool, typer.Option("--paths", help="Print only the paths of the files.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 NewRoot = Annotated[
     bool,

@@ -10,15 +10,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from winter_sync.core.filters import filter_name
+from winter_sync.core.traits import Instrument
+
 if TYPE_CHECKING:
     from winter_sync.core.facts import Facts
 
 
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _JD_OF_UNIX_EPOCH = 2440587.5
-
-FILTERS = {1: "Y", 2: "J", 3: "Hs", 4: "dark", 5: "u"}
-"""Filters by `fid`; the archive may use others (winter-api.md, "Alerts")."""
+_DAY = 86_400_000
+"""Milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +108,9 @@ class Alert:
 
     @property
     def filter(self) -> str | None:
-        """The short name of the filter; None if its number is not known."""
-        return None if self.fid is None else FILTERS.get(self.fid)
+        """The short name of the filter; its number where it has none, None if it is unknown."""
+        # An alert does not say which camera: SPRING's numbers are WINTER's and one more.
+        return filter_name(Instrument.SPRING, self.fid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +139,8 @@ class Cutouts:
 
 
 def instant_of_jd(jd: float) -> datetime:
-    """Return the UTC time of a Julian date, which a double has to about 40 microseconds."""
-    return _UNIX_EPOCH + timedelta(days=jd - _JD_OF_UNIX_EPOCH)
+    """Return the UTC time of a Julian date, to the millisecond: a double has it little better."""
+    return _UNIX_EPOCH + timedelta(milliseconds=round((jd - _JD_OF_UNIX_EPOCH) * _DAY))
 
 
 def jd_of_instant(instant: datetime) -> float:

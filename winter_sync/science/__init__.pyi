@@ -3,7 +3,10 @@ from .dates import parse_instant, parse_night
 from .nightlog import NIGHTLOG_COLUMNS, log_entry, logged
 from .obscore import describe
 from .obscore_columns import MANDATORY_COLUMNS, OBSCORE_COLUMNS
+from .output import replacing
 from .positions import parse_angle, parse_cone, parse_position, parse_rectangle, split_cone
+from .samp import message_for, send
+from .strips import Panel, draw_strip
 from .writers import TableFormat, format_of, write_rows, write_table
 
 __all__ = [
@@ -12,18 +15,23 @@ __all__ = [
     "OBSCORE_COLUMNS",
     "Column",
     "Kind",
+    "Panel",
     "TableFormat",
     "describe",
+    "draw_strip",
     "format_of",
     "log_entry",
     "logged",
     "make_table",
+    "message_for",
     "parse_angle",
     "parse_cone",
     "parse_instant",
     "parse_night",
     "parse_position",
     "parse_rectangle",
+    "replacing",
+    "send",
     "split_cone",
     "write_rows",
     "write_table",

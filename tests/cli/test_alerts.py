@@ -1,0 +1,158 @@
+"""`winter-sync alerts`: tables, light curves, files for other programs, cutouts."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from astropy.io import fits
+from astropy.table import Table
+from PIL import Image
+from support.alerts import JD, alert_file, mirror_of, record
+from support.command import Said, run, run_on_terminal, settings_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEADER = "UTC objectid"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Path:
+    """Return settings of a mirror of three alerts in two files."""
+    first = alert_file([record(0, rb=0.25), record(1, ra=10.0, dec=-60.0, fid=-99, magap=18.0)])
+    mirror_of(tmp_path / "winter", first, alert_file([record(26, jd=JD + 1, isdiffpos=False)]))
+    return settings_file(tmp_path)
+
+
+def ask(settings: Path, *arguments: str) -> Said:
+    """Run the command, with its output in files."""
+    return run("--config", settings, "alerts", *arguments, home=settings.parent)
+
+
+def drawn(settings: Path, *arguments: str) -> list[str]:
+    """Return the lines that the command draws on a terminal of 80 columns."""
+    said = run_on_terminal("--config", settings, "alerts", *arguments, home=settings.parent)
+    assert said.code == 0, said.out
+    return re.sub(r"\x1b\[[\d;]*m", "", said.out).splitlines()
+
+
+def test_a_terminal_shows_a_line_for_each_alert(settings: Path) -> None:
+    """In 80 columns, also with the separations of a cone; unknown is a dash."""
+    heading, first, second, third, count = drawn(settings)
+    assert heading.split() == ["UTC", "object", "RA", "Dec", "filter", "mag", "err", "rb"]
+    assert first.split() == [
+        *("2024-02-26", "15:07", "WNTR24aaaaa", "150.96000", "+17.83000"),
+        *("J", "17.50", "0.12", "0.25"),
+    ]
+    assert second.split()[5] == "-"
+    assert third.split()[0] == "2024-02-27"
+    assert count == "3 alerts of 2 objects"
+    cone = drawn(settings, "--cone", "150.96,17.83,30s")
+    assert cone[1].split()[-1] == "0.0"
+    assert cone[-1] == "2 alerts of 1 object; sep is in arcseconds"
+    assert max(map(len, [heading, first, second, third, *cone])) <= 80
+
+
+def test_an_object_is_shown_as_its_light_curve(settings: Path) -> None:
+    """Time, filter, magnitude with its error, limit, score and sign of each detection."""
+    headline, heading, first, second = drawn(settings, "--object", "WNTR24aaaaa")
+    assert headline == (
+        "WNTR24aaaaa at 150.96000 +17.83000: 2 detections, 2024-02-26 to 2024-02-27"
+    )
+    assert heading.split()[2:6] == ["mag", "err", "limit", "rb"]
+    assert first.split() == [
+        *("2024-02-26", "15:07:12", "J", "17.50", "0.12", "19.25", "0.25", "+", "4", "2024A000")
+    ]
+    assert second.split()[7] == "-"
+    assert len(first) <= 80
+
+
+def test_a_pipe_gets_csv(settings: Path) -> None:
+    """With the names of the alert schema; what is unknown is empty."""
+    said = ask(settings, "--min-rb", "0.5")
+    assert said.code == 0
+    first, second = csv.DictReader(io.StringIO(said.out))
+    assert (first["objectid"], first["candid"], first["rb"]) == ("WNTR24aaaab", "1001", "0.75")
+    assert (first["filter"], first["separation"]) == ("", "")
+    assert second["path"].endswith(".avro")
+
+
+@pytest.mark.parametrize("suffix", ["fits", "vot", "ecsv"])
+def test_a_file_has_the_format_of_its_name(settings: Path, suffix: str) -> None:
+    """And astropy reads it, with its units."""
+    output = settings.parent / f"alerts.{suffix}"
+    assert ask(settings, "--output", str(output)).code == 0
+    table = Table.read(output)
+    assert len(table) == 3
+    assert str(table["ra"].unit) == "deg"
+
+
+def test_paths_are_those_of_the_files(settings: Path) -> None:
+    """Each once."""
+    paths = ask(settings, "--paths").out.splitlines()
+    assert len(paths) == 2
+    assert all(path.startswith(str(settings.parent / "winter")) for path in paths)
+
+
+def test_nothing_is_an_answer(settings: Path) -> None:
+    """Said on standard error, exit code 0; csv still has its headings."""
+    said = ask(settings, "--object", "WNTR99zzzzz")
+    assert (said.code, said.err) == (0, "No alerts match.\n")
+    assert said.out.startswith("objectid,")
+    assert drawn(settings, "--object", "WNTR99zzzzz") == ["No alerts match."]
+
+
+@pytest.mark.parametrize(
+    ("files", "read", "what"),
+    [
+        (0, 0, 'This mirror has no alert files: add "avro" to image_types.'),
+        (2, 1, "1 of 2 alert files were not read yet: run `winter-sync facts`."),
+    ],
+)
+def test_what_is_not_known_yet_is_told(tmp_path: Path, files: int, read: int, what: str) -> None:
+    """An answer from half of the files does not look like one from all."""
+    mirror_of(tmp_path / "winter", *(alert_file([record(n)]) for n in range(files)), read=read)
+    said = ask(settings_file(tmp_path), "--object", "WNTR99zzzzz")
+    assert said.code == 0
+    assert said.err.splitlines() == ["No alerts match.", what]
+
+
+def test_cutouts_are_saved(settings: Path) -> None:
+    """As FITS, or as one picture of each alert; a file that is gone costs its own alerts."""
+    directory = settings.parent / "cutouts"
+    said = ask(settings, "--cutouts", str(directory))
+    assert (said.code, said.err) == (0, "")
+    assert said.out == f"9 files of 3 alerts saved in {directory}\n"
+    for path in directory.iterdir():
+        with fits.open(path) as hdus:
+            assert hdus[0].data.shape == (9, 9)
+    (settings.parent / "winter" / ask(settings, "--paths").out.splitlines()[1]).unlink()
+    said = ask(settings, "--cutouts", str(directory), "--png")
+    assert said.code == 5
+    assert "is not on this machine any more" in said.err
+    assert said.out == f"2 files of 2 alerts saved in {directory}\n"
+    for path in directory.glob("*.png"):
+        Image.open(path).verify()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["--png"], "--cutouts DIR"),
+        (["--cone", "somewhere"], "--cone 150.96,17.82,1"),
+        (["--since", "soon"], "-7d"),
+        (["--min-rb", "2"], "less than or equal to 1"),
+        (["--output", "alerts.doc"], "--format csv"),
+    ],
+)
+def test_a_mistake_is_answered_by_how_to_write_it(
+    settings: Path, arguments: list[str], what: str
+) -> None:
+    """Exit code 2, and an example."""
+    said = ask(settings, *arguments)
+    assert said.code == 2
+    assert what in said.err

@@ -1,0 +1,106 @@
+"""Cutouts of alerts saved: as the FITS files that they are, or side by side as PNG."""
+
+from __future__ import annotations
+
+import re
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+from winter_sync.core import UsageError
+from winter_sync.science import Panel, draw_strip, replacing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from winter_sync.api.alerts import MirrorAlert
+    from winter_sync.core import Cutouts
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9+_-]")
+_NAMES = ("science", "template", "difference")
+
+
+def save_cutouts(alert: MirrorAlert, directory: Path, *, png: bool = False) -> list[Path]:
+    """Save the cutouts of an alert in a directory; return the files that were written.
+
+    Parameters
+    ----------
+    alert
+        The alert; its object and detection number are in the names of the files.
+    directory
+        Created if it does not exist.
+    png
+        Whether to save one picture of all of them instead of FITS files.
+
+    Raises
+    ------
+    UsageError
+        If the alert cannot be read, has no cutouts, or the files cannot be written there.
+    StorageError
+        If the disk does not take them.
+    """
+    cutouts = alert.cutouts()
+    known = {name: content for name in _NAMES if (content := getattr(cutouts, name)) is not None}
+    if not known:
+        raise UsageError(
+            f"{_name_of(alert)} has no cutouts that can be read",
+            remedy=f"Its file is {alert.path}.",
+        )
+    _make(directory)
+    if png:
+        path = directory / f"{_name_of(alert)}.png"
+        with replacing(path) as file:
+            draw_strip(list(_panels(alert, cutouts)), file)
+        return [path]
+    return [_write(directory / f"{_name_of(alert)}_{name}.fits", known[name]) for name in known]
+
+
+def _name_of(alert: MirrorAlert) -> str:
+    """Return a name that no other alert has, and that is safe on every file system."""
+    detection = alert.candid
+    if alert.objectid is None or detection is None:
+        return _UNSAFE.sub("_", f"{alert.path.stem}_{alert.number}")
+    return _UNSAFE.sub("_", f"{alert.objectid}_{detection}")
+
+
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as failed:
+        raise UsageError(
+            f"{directory} cannot be created: {failed.strerror}", remedy="Name another directory."
+        ) from failed
+
+
+def _write(path: Path, content: bytes) -> Path:
+    with replacing(path) as file:
+        file.write(content)
+    return path
+
+
+def _panels(alert: MirrorAlert, cutouts: Cutouts) -> Iterator[Panel]:
+    time = alert.time.isoformat(" ", "seconds")[:16] if alert.time else "time unknown"
+    magnitude = "" if alert.magpsf is None else f"{alert.magpsf:.2f} mag"
+    lines = {
+        "science": f"{time} {alert.filter or ''}",
+        "template": alert.objectid or "",
+        "difference": magnitude,
+    }
+    for name in _NAMES:
+        content = getattr(cutouts, name)
+        if content is not None and (data := _pixels(content)) is not None:
+            yield Panel(data, (name, lines[name].strip()))
+
+
+def _pixels(content: bytes) -> Any:  # noqa: ANN401 - numpy's array of any type
+    """Return the first image of a FITS file; None if it cannot be read as one."""
+    from astropy.io import fits  # noqa: PLC0415 - takes long to import
+
+    try:
+        with fits.open(BytesIO(content)) as hdus:
+            for hdu in hdus:
+                if hdu.data is not None and hdu.data.ndim == 2:  # noqa: PLR2004 - rows and columns
+                    return hdu.data.astype("f4")
+    except (OSError, ValueError, TypeError):
+        return None
+    return None

@@ -1,0 +1,105 @@
+"""`winter-sync alerts`: what the pipeline found, by position, time, score or object."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from winter_sync.cli.options import AsPaths, OutputFile, Programs, TableForm
+from winter_sync.cli.process import finish
+
+InCone = Annotated[
+    str | None,
+    typer.Option(
+        "--cone",
+        metavar="RA,DEC,RADIUS",
+        help='Only within this circle, in degrees: 150.96,17.82,0.01; or "10h03m50s +17d49m,30s".',
+    ),
+]
+OfTargets = Annotated[
+    list[str] | None,
+    typer.Option("--target", metavar="NAME", help="Only from images of this target (repeatable)."),
+]
+OfObject = Annotated[
+    str | None,
+    typer.Option(
+        "--object", metavar="ID", help="Only of this object (WNTR24aaaab): its light curve."
+    ),
+]
+Since = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME", help="Observed at or after: 2024-02-11, 2024-02-11T05:30 (UTC), -7d."
+    ),
+]
+Until = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Observed before; written as for --since.")
+]
+MinRb = Annotated[
+    float | None,
+    typer.Option(min=0.0, max=1.0, metavar="SCORE", help="With at least this real-bogus score."),
+]
+OfNights = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--night", metavar="NIGHT", help="Only of this night: 20240211, yesterday (repeatable)."
+    ),
+]
+Limit = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Only so many, the newest ones.")
+]
+CutoutDirectory = Annotated[
+    Path | None,
+    typer.Option(
+        "--cutouts",
+        metavar="DIR",
+        file_okay=False,
+        help="Save the cutouts of each alert as FITS files in this directory.",
+    ),
+]
+AsPng = Annotated[
+    bool, typer.Option("--png", help="Save the cutouts as one PNG for each alert instead.")
+]
+
+
+def alerts(  # noqa: PLR0913 - one option each
+    context: typer.Context,
+    *,
+    cone: InCone = None,
+    targets: OfTargets = None,
+    objectid: OfObject = None,
+    since: Since = None,
+    until: Until = None,
+    min_rb: MinRb = None,
+    programs: Programs = None,
+    nights: OfNights = None,
+    limit: Limit = None,
+    form: TableForm = None,
+    output: OutputFile = None,
+    cutouts: CutoutDirectory = None,
+    paths: AsPaths = False,
+    png: AsPng = False,
+) -> None:
+    """Show what the pipeline found: candidates of downloaded alert files (avro).
+
+    With --object, the light curve of one object. All conditions hold together.
+    """
+    from winter_sync.cli.alerts import AlertOutput, answer
+    from winter_sync.cli.answers import open_mirror
+
+    with open_mirror(context.obj) as mirror:
+        found = mirror.alerts(
+            cone=cone,
+            target=targets,
+            objectid=objectid,
+            since=since,
+            until=until,
+            min_rb=min_rb,
+            program=programs,
+            night=nights,
+            limit=limit,
+        )
+        wanted = AlertOutput(objectid, form, output, cutouts, paths=paths, png=png)
+        finish(answer(mirror, found, wanted))
