@@ -143,7 +143,7 @@ def test_cutouts_are_saved(settings: Path) -> None:
     ("arguments", "what"),
     [
         (["--png"], "--cutouts DIR"),
-        (["--cone", "somewhere"], "--cone 150.96,17.82,1"),
+        (["--cone", "somewhere"], "150.96 17.82"),
         (["--since", "soon"], "-7d"),
         (["--min-rb", "2"], "less than or equal to 1"),
         (["--output", "alerts.doc"], "--format csv"),
