@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from winter_sync.catalog import Views
-from winter_sync.cli.progress.display import Progress, ProgressLog, ProgressView, is_drawable
+from winter_sync.cli.progress.display import Progress, is_drawable, progress_of
 from winter_sync.cli.screen import Screen
 from winter_sync.cli.views.night_table import night_table
 from winter_sync.cli.views.run_report import about_files, error_lines, not_asked, summary
 from winter_sync.config import Choice, check_root
-from winter_sync.core import REAL_TIME, escape_unprintable, show_size
+from winter_sync.core import REAL_TIME, escape_unprintable, fan_out, show_size
 from winter_sync.factory import open_mirror
 from winter_sync.monitoring import log_events
 
@@ -71,10 +71,14 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
     selections = (choice or Choice()).narrow(settings.selections)
     check_root(settings.root)
     aside = Screen(stderr=True)
-    view = progress_of(aside, logger, nights)
+    view = (
+        progress_of("sync", aside, logger)
+        if nights is None
+        else progress_of("backfill", aside, logger, by_night=True)
+    )
     try:
         with view:
-            emit = log_events(logger, view.handle)
+            emit = fan_out(log_events(logger), view.handle)
             async with open_mirror(
                 settings, emit, selections=selections, time=time, new_root=new_root
             ) as mirror:
@@ -88,14 +92,6 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
         aside.print(Text(line))
     console.print(Text(summary(report)))
     return report
-
-
-def progress_of(aside: Console, logger: FilteringBoundLogger, nights: Nights | None) -> Progress:
-    """Return how to show a run: drawn where somebody watches, otherwise in the log."""
-    if is_drawable(aside):
-        return ProgressView(aside)
-    run = "sync" if nights is None else "backfill"
-    return ProgressLog(logger, run, by_night=nights is not None)
 
 
 async def _counts(mirror: Mirror, nights: Nights | None) -> Sequence[NightCount]:

@@ -10,6 +10,7 @@ from winter_sync.core import (
     BatchEnded,
     BatchStarted,
     Event,
+    EventTable,
     Polled,
     PollFailed,
     Received,
@@ -56,6 +57,7 @@ class Watchdog:
 
     def __init__(self, stall_after: float, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
+        self._handlers = self._handler_table()
         self.reset(stall_after)
 
     def reset(self, stall_after: float) -> None:
@@ -70,21 +72,36 @@ class Watchdog:
 
     def handle(self, event: Event) -> None:
         """Record the progress that an event reports."""
-        match event:
-            case BatchStarted(batch):
-                self._begin(_download(batch.identifier))
-            case Received(batch):
-                self._record_progress(_download(batch.identifier))
-            case BatchEnded(batch):
-                self._under_way.pop(_download(batch.identifier), None)
-            case Polled(query) | PollFailed(query) | WindowHalved(query):
-                self.record_poll_progress(query.subject.program)
-            case Retrying():
-                # It does not say of what: so it counts for all, and for none of them for long.
-                for activity in self._under_way.values():
-                    activity.sign = self._monotonic()
-            case _:
-                pass
+        self._handlers.of(event)
+
+    def _handler_table(self) -> EventTable[None]:
+        handlers = EventTable[None]()
+        handlers.add(BatchStarted, self._batch_started)
+        handlers.add(Received, self._received)
+        handlers.add(BatchEnded, self._batch_ended)
+        handlers.add(Polled, self._poll_progressed)
+        handlers.add(PollFailed, self._poll_progressed)
+        handlers.add(WindowHalved, self._poll_progressed)
+        handlers.add(Retrying, self._retrying)
+        return handlers
+
+    def _batch_started(self, event: BatchStarted) -> None:
+        self._begin(_download(event.batch.identifier))
+
+    def _received(self, event: Received) -> None:
+        self._record_progress(_download(event.batch.identifier))
+
+    def _batch_ended(self, event: BatchEnded) -> None:
+        self._under_way.pop(_download(event.batch.identifier), None)
+
+    def _poll_progressed(self, event: Polled | PollFailed | WindowHalved) -> None:
+        self.record_poll_progress(event.query.subject.program)
+
+    def _retrying(self, event: Retrying) -> None:
+        # It does not say of what: so it counts for all, and for none of them for long.
+        del event
+        for activity in self._under_way.values():
+            activity.sign = self._monotonic()
 
     @contextmanager
     def polling(self, program: str) -> Iterator[None]:

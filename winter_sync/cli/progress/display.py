@@ -150,6 +150,15 @@ class ProgressLog:
             self._logger.info("nights complete", nights=len(nights), **between, **counts)
 
 
+def progress_of(
+    run: str, console: Console, logger: FilteringBoundLogger, *, by_night: bool = False
+) -> Progress:
+    """Return how to show a run: drawn where somebody watches, otherwise reported in the log."""
+    if is_drawable(console):
+        return ProgressView(console)
+    return ProgressLog(logger, run, by_night=by_night)
+
+
 def _numbers(tally: Tally, now: float) -> dict[str, int]:
     """Return the numbers of a line, without those that are not known."""
     overall = tally.overall

@@ -16,6 +16,7 @@ from winter_sync.core import (
     BatchStarted,
     Candidate,
     Event,
+    EventTable,
     Failed,
     Missing,
     Night,
@@ -57,6 +58,9 @@ class Tally:
         self._failures = Failures()
         self._rate = Rate()
         self._sizes = Sizes()
+        self._now = 0.0
+        """When the event that is being added happened."""
+        self._handlers = self._handler_table()
 
     def record(self, event: Event, now: float) -> tuple[Ended, ...]:
         """Add an event; return the nights that it completes.
@@ -68,25 +72,23 @@ class Tally:
         now
             When, in seconds of a clock that does not go back.
         """
-        match event:
-            case Backlog():
-                self._start(event)
-                return self._forget_complete()
-            case PollsEnded():
-                self.polling = False
-                return self._forget_complete()
-            case ProductFinished(outcome):
-                self._end(outcome)
-                return self._forget_complete(outcome.candidate)
-            case BatchStarted(batch):
-                self._under_way.begin(batch)
-            case BatchEnded(batch):
-                self._under_way.end(batch)
-            case Received(_, size):
-                self._receive(size, now)
-            case _:
-                self._record_other(event)
-        return ()
+        self._now = now
+        return self._handlers.of(event) or ()
+
+    def _handler_table(self) -> EventTable[tuple[Ended, ...] | None]:
+        handlers = EventTable[tuple[Ended, ...] | None]()
+        handlers.add(Backlog, self._start)
+        handlers.add(Polled, self._polled)
+        handlers.add(PollFailed, lambda event: self._failures.add(event.reason))
+        handlers.add(PollsEnded, self._polls_ended)
+        handlers.add(BatchStarted, lambda event: self._under_way.begin(event.batch))
+        handlers.add(Received, self._received)
+        handlers.add(ProductFinished, self._finished)
+        handlers.add(BatchEnded, lambda event: self._under_way.end(event.batch))
+        handlers.add(Retrying, self._server_failing)
+        handlers.add(ServerFailing, self._server_failing)
+        handlers.add(ServerRecovered, self._server_recovered)
+        return handlers
 
     # --- what is known -------------------------------------------------------------------------
 
@@ -135,7 +137,7 @@ class Tally:
 
     # --- what happens --------------------------------------------------------------------------
 
-    def _start(self, backlog: Backlog) -> None:
+    def _start(self, backlog: Backlog) -> tuple[Ended, ...]:
         """Set what is left to the backlog and what is under way; what is done stays."""
         shares = {(share.night, kind_of(share)): share for share in backlog.shares}
         under_way = self._under_way.counted()
@@ -147,17 +149,33 @@ class Tally:
                 fresh=share.products - share.failed + under_way[night, kind, False],
                 failed=share.failed + under_way[night, kind, True],
             )
+        return self._forget_complete()
 
-    def _receive(self, size: int, now: float) -> None:
+    def _polled(self, event: Polled) -> None:
         self.unwell = None
-        self.received += size
-        self._rate.add(size, now)
+        for share in event.shares:
+            self._counts.add(share.night, kind_of(share), wanted=share.products)
 
-    def _end(self, outcome: Outcome) -> None:
+    def _polls_ended(self, event: PollsEnded) -> tuple[Ended, ...]:
+        del event
+        self.polling = False
+        return self._forget_complete()
+
+    def _received(self, event: Received) -> None:
+        self.unwell = None
+        self.received += event.size
+        self._rate.add(event.size, self._now)
+
+    def _finished(self, event: ProductFinished) -> tuple[Ended, ...]:
+        candidate = event.outcome.candidate
+        self._under_way.remove(candidate.product)
+        self._counts.uncount(candidate)
+        self._count(event.outcome)
+        return self._forget_complete(candidate)
+
+    def _count(self, outcome: Outcome) -> None:
         product = outcome.candidate.product
         night, kind = product.night, kind_of(product)
-        self._under_way.remove(product)
-        self._counts.uncount(outcome.candidate)
         match outcome:
             case Published(_, evidence):
                 self._sizes.add(kind, evidence.size)
@@ -171,20 +189,12 @@ class Tally:
                 self._failures.add(reason)
                 self._counts.add(night, kind, failed=1)
 
-    def _record_other(self, event: Event) -> None:
-        match event:
-            case Polled():
-                self.unwell = None
-                for share in event.shares:
-                    self._counts.add(share.night, kind_of(share), wanted=share.products)
-            case PollFailed():
-                self._failures.add(event.reason)
-            case Retrying() | ServerFailing():
-                self.unwell = event.reason
-            case ServerRecovered():
-                self.unwell = None
-            case _:
-                pass
+    def _server_failing(self, event: Retrying | ServerFailing) -> None:
+        self.unwell = event.reason
+
+    def _server_recovered(self, event: ServerRecovered) -> None:
+        del event
+        self.unwell = None
 
     def _forget_complete(self, ended: Candidate | None = None) -> tuple[Ended, ...]:
         """Forget the nights that are complete.

@@ -1,0 +1,83 @@
+"""The lines of the event log about files and storage."""
+
+from __future__ import annotations
+
+from winter_sync.core import (
+    CheckPaused,
+    DirectoriesNotSynced,
+    EventTable,
+    FilesChanged,
+    FilesLost,
+    FilesUnreadable,
+    GroupNotGiven,
+    StorageFailing,
+)
+from winter_sync.monitoring.log_line import Line, error, warning
+
+FILE_LINES = EventTable[tuple[Line, ...]]()
+"""The lines of each event of files and storage."""
+
+
+def _files_lost(event: FilesLost) -> tuple[Line, ...]:
+    wanted, paths = event.files - event.unlisted, list(event.paths)
+    lines: tuple[Line, ...] = ()
+    if wanted:
+        lines += warning("deleted files will be downloaded again", files=wanted, paths=paths)
+    if event.unlisted:
+        lines += warning(
+            "deleted files cannot be downloaded again: the archive no longer lists them",
+            files=event.unlisted,
+            paths=paths,
+        )
+    return lines
+
+
+FILE_LINES.add(FilesLost, _files_lost)
+FILE_LINES.add(
+    FilesChanged,
+    lambda event: warning(
+        "files were changed after they were downloaded; they are left as they are",
+        files=event.files,
+        paths=list(event.paths),
+        reason=event.reason,
+        remedy="winter-sync verify --repair",
+    ),
+)
+FILE_LINES.add(
+    FilesUnreadable,
+    lambda event: error(
+        "files cannot be read", files=event.files, paths=list(event.paths), reason=event.reason
+    ),
+)
+FILE_LINES.add(
+    CheckPaused,
+    lambda event: error(
+        "file check paused", reason=event.reason, remedy=event.remedy, wait_seconds=event.wait
+    ),
+)
+FILE_LINES.add(
+    StorageFailing,
+    lambda event: error(
+        "paused: storage failing",
+        reason=event.reason,
+        remedy=event.remedy,
+        wait_seconds=event.wait,
+    ),
+)
+FILE_LINES.add(
+    DirectoriesNotSynced,
+    lambda event: warning(
+        "directories cannot be synced",
+        root=event.root,
+        outcome="after a power failure the files downloaded last may be missing",
+    ),
+)
+FILE_LINES.add(
+    GroupNotGiven,
+    lambda event: warning(
+        "files do not get the group of their directory",
+        directory=event.directory,
+        group=event.group,
+        remedy="Add the user who runs winter-sync to that group.",
+    ),
+)

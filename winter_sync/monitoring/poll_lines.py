@@ -1,0 +1,81 @@
+"""The lines of the event log about polls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from winter_sync.core import (
+    EventTable,
+    Polled,
+    PollFailed,
+    ProductsLeftOut,
+    ProgramRefused,
+    RowsLeftOut,
+    WindowHalved,
+)
+from winter_sync.monitoring.log_line import NAMED, Line, debug, error, info, warning
+
+if TYPE_CHECKING:
+    from winter_sync.core import Query
+
+POLL_LINES = EventTable[tuple[Line, ...]]()
+"""The lines of each event of polls."""
+
+
+def _about(query: Query) -> dict[str, object]:
+    subject = query.subject
+    return {
+        "program": subject.program,
+        "instrument": subject.instrument.value,
+        "image_type": subject.image_type.value,
+    }
+
+
+def _polled(event: Polled) -> tuple[Line, ...]:
+    counts = {
+        name: count
+        for name in ("new", "changed", "returned", "withdrawn")
+        if (count := getattr(event, name))
+    }
+    level = info if counts else debug
+    return level("polled", **_about(event.query), listed=event.listed, **counts)
+
+
+POLL_LINES.add(Polled, _polled)
+POLL_LINES.add(
+    PollFailed,
+    lambda event: warning("poll failed", **_about(event.query), reason=event.reason),
+)
+POLL_LINES.add(
+    WindowHalved,
+    lambda event: info(
+        "window halved",
+        **_about(event.query),
+        start=str(event.query.start),
+        end=str(event.query.end or "today"),
+        reason=event.reason,
+    ),
+)
+POLL_LINES.add(
+    RowsLeftOut,
+    lambda event: warning(
+        "rows left out",
+        **_about(event.query),
+        rows=event.rows,
+        reasons=list(dict.fromkeys(event.reasons))[:NAMED],
+    ),
+)
+POLL_LINES.add(
+    ProductsLeftOut,
+    lambda event: warning(
+        "products left out: their path is taken",
+        products=len(event.products),
+        savepaths=[product.savepath for product in event.products[:NAMED]],
+    ),
+)
+POLL_LINES.add(
+    ProgramRefused,
+    lambda event: error(
+        "program refused", program=event.program, reason=event.reason, wait_seconds=event.wait
+    ),
+)

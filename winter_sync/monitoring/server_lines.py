@@ -1,0 +1,42 @@
+"""The lines of the event log about the archive's server."""
+
+from __future__ import annotations
+
+from winter_sync.core import (
+    ClocksDiffer,
+    EventTable,
+    Retrying,
+    ServerFailing,
+    ServerRecovered,
+    show_duration,
+)
+from winter_sync.monitoring.log_line import Line, info, warning
+
+SERVER_LINES = EventTable[tuple[Line, ...]]()
+"""The lines of each event of the server."""
+
+
+SERVER_LINES.add(
+    Retrying,
+    lambda event: info("retrying", reason=event.reason, wait_seconds=round(event.wait, 1)),
+)
+SERVER_LINES.add(
+    ServerFailing,
+    lambda event: warning(
+        "server not responding or returning errors",
+        reason=event.reason,
+        wait_seconds=round(event.wait, 1),
+    ),
+)
+SERVER_LINES.add(
+    ServerRecovered,
+    lambda event: info("server recovered", after_seconds=round(event.seconds, 1)),
+)
+SERVER_LINES.add(
+    ClocksDiffer,
+    lambda event: warning(
+        "this machine's clock and the archive's differ; check NTP here",
+        differ=show_duration(abs(event.seconds)),
+        used="this machine's date",
+    ),
+)
