@@ -133,7 +133,7 @@ def peak_of(process: int) -> int:
 
 
 def environment(url: str, root: Path, pages: int) -> dict[str, str]:
-    """Return the settings of a daemon that polls one program in a short rhythm."""
+    """Return the settings of a daemon that polls one program at a short interval."""
     program = {
         "name": "2024A000",
         "api_key": "key",

@@ -179,7 +179,7 @@ class _Parts:
             catalog=self.catalog,
             threads=self.listings,
             layout=self.settings.layout,
-            rhythm=self.settings.poll_schedule,
+            poll_schedule=self.settings.poll_schedule,
             emit=self.emit,
             time=time,
         )
@@ -191,7 +191,7 @@ class _Parts:
             root=tree.root,
             check_root=partial(refuse_other_root, tree, self.name, self.settings.state / CATALOG),
             threads=self.threads,
-            rhythm=self.settings.poll_schedule,
+            poll_schedule=self.settings.poll_schedule,
             emit=self.emit,
             time=time,
             follow_links=tree.follow_links,

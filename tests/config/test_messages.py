@@ -116,7 +116,7 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     ]
 
 
-def test_an_unknown_key_of_a_rhythm_is_named(tmp_path: Path) -> None:
+def test_an_unknown_key_of_a_schedule_is_named(tmp_path: Path) -> None:
     """The nearest known key is suggested there as well."""
     file = tmp_path / "winter-sync.toml"
     file.write_text("[schedule.types.raw]\npol_every = 60\n")
@@ -124,7 +124,7 @@ def test_an_unknown_key_of_a_rhythm_is_named(tmp_path: Path) -> None:
         load_settings(file)
 
 
-def test_an_unknown_type_of_a_rhythm_is_named(tmp_path: Path) -> None:
+def test_an_unknown_type_of_a_schedule_is_named(tmp_path: Path) -> None:
     """So is an unknown image type."""
     file = tmp_path / "winter-sync.toml"
     file.write_text("[schedule.types.stak]\npoll_every = 60\n")

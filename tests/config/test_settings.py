@@ -319,7 +319,7 @@ types = { raw = { sweep_every = "3d" }, diff = { poll_every = "1m" } }
         ("2024A111", ImageType.RAW, PollSchedule(timedelta(minutes=2), 5, timedelta(days=3))),
     ],
 )
-def test_the_nearest_rhythm_counts(
+def test_the_most_specific_schedule_counts(
     tmp_path: Path, program: str, image_type: ImageType, expected: PollSchedule
 ) -> None:
     """A type of a program takes precedence over the program, then the type, then all."""

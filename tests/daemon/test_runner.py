@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 # --- the schedule ---------------------------------------------------------------------------------
 
 
-def test_it_polls_at_once_and_then_in_its_rhythm(run_scenario: Callable[..., None]) -> None:
+def test_it_polls_at_once_and_then_on_schedule(run_scenario: Callable[..., None]) -> None:
     """The first poll of each type is at the start; the next follow, with some jitter."""
 
     async def scenario(rig: DaemonRig) -> None:
@@ -85,7 +85,7 @@ def test_everything_comes_and_then_nothing_more_is_asked_for(
 @pytest.mark.fault(
     kind="a clock set forward or back by a year, or by an hour",
     injected="(the daemon's clock)",
-    outcome="everything is looked at at once, and then in its rhythm",
+    outcome="everything is polled at once, and then on schedule",
     kept="everything",
 )
 def test_a_clock_that_is_set_stops_nothing(

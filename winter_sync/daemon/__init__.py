@@ -1,4 +1,4 @@
-"""The daemon: poll in rhythm, download, watch itself, obey signals."""
+"""The daemon: poll on a schedule, download, watch itself, handle signals."""
 
 import lazy_loader
 

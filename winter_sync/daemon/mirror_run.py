@@ -87,7 +87,7 @@ class MirrorRun:
         settings = self._settings
         return Daemon(
             mirror,
-            rhythm=settings.poll_schedule,
+            poll_schedule=settings.poll_schedule,
             retry_refused_every=settings.daemon.retry_refused_every,
             check_rate=settings.daemon.check_rate,
             check_every=settings.daemon.check_every,

@@ -34,7 +34,7 @@ class ScheduledPolls:
         The mirror to poll for.
     coordination
         Woken after each poll.
-    rhythm
+    poll_schedule
         How often to poll each subject.
     retry_refused_every
         How long a program whose credentials are refused is left alone.
@@ -49,7 +49,7 @@ class ScheduledPolls:
         mirror: Mirror,
         coordination: Coordination,
         *,
-        rhythm: Callable[[Subject], PollSchedule],
+        poll_schedule: Callable[[Subject], PollSchedule],
         retry_refused_every: timedelta,
         watchdog: Watchdog,
         time: Time,
@@ -60,12 +60,12 @@ class ScheduledPolls:
         self._retry_refused_every = retry_refused_every
         self._watchdog = watchdog
         self._time = time
-        self._rhythms = {
-            subject: rhythm(subject).poll_every
+        self._intervals = {
+            subject: poll_schedule(subject).poll_every
             for selection in mirror.selections
             for subject in selection.subjects
         }
-        self._schedule = Schedule(self._rhythms, self._mark_due, self._fail, time)
+        self._schedule = Schedule(self._intervals, self._mark_due, self._fail, time)
         self._due: dict[str, dict[Subject, None]] = defaultdict(dict)
         self._became_due: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._suspended: dict[str, float] = {}
@@ -75,7 +75,7 @@ class ScheduledPolls:
     @property
     def subjects(self) -> Collection[Subject]:
         """All that is polled."""
-        return self._rhythms.keys()
+        return self._intervals.keys()
 
     def start(self) -> None:
         """Begin; every subject is due at once. Call on the event loop."""
@@ -130,10 +130,10 @@ class ScheduledPolls:
             self.refused.remove(subject.program)
 
     def _poll_again(self, subject: Subject) -> None:
-        """Poll again sooner than the rhythm says, but ever later while that fails."""
+        """Poll again sooner than the schedule says, but ever later while that fails."""
         self._failures[subject] += 1
         wait = FAILED_POLL.delay(self._failures[subject])
-        if wait < self._rhythms[subject]:
+        if wait < self._intervals[subject]:
             self._schedule.again(subject, wait)
 
     def _suspend(self, program: str, refused: CredentialsRefusedError) -> None:
@@ -142,7 +142,7 @@ class ScheduledPolls:
             return
         wait = self._retry_refused_every
         self._suspended[program] = self._time.monotonic() + wait.total_seconds()
-        for subject in self._rhythms:
+        for subject in self._intervals:
             if subject.program == program:
                 self._mark_due(subject)
         self._expect_poll()
@@ -157,12 +157,12 @@ class ScheduledPolls:
             await self._time.sleep(wait + _A_MOMENT.total_seconds())
 
     def _expect_poll(self) -> None:
-        """Expect the next poll when the quickest rhythm of an admitted program says so."""
+        """Expect the next poll when the shortest interval of an admitted program says so."""
         if self._coordination.closed:
             return
         waits = [
             every.total_seconds()
-            for subject, every in self._rhythms.items()
+            for subject, every in self._intervals.items()
             if self._is_admitted(subject.program)
         ]
         self._watchdog.expect_poll(min(waits, default=None))

@@ -36,7 +36,7 @@ class Daemon:
     ----------
     mirror
         What is kept up to date.
-    rhythm
+    poll_schedule
         How often to poll each subject.
     retry_refused_every
         How long a program whose credentials are refused is left alone.
@@ -52,7 +52,7 @@ class Daemon:
         self,
         mirror: Mirror,
         *,
-        rhythm: Callable[[Subject], PollSchedule],
+        poll_schedule: Callable[[Subject], PollSchedule],
         retry_refused_every: timedelta,
         check_rate: int = 0,
         check_every: timedelta = timedelta(days=30),
@@ -66,7 +66,7 @@ class Daemon:
         self._polls = ScheduledPolls(
             mirror,
             self._coordination,
-            rhythm=rhythm,
+            poll_schedule=poll_schedule,
             retry_refused_every=retry_refused_every,
             watchdog=watchdog,
             time=time,

@@ -55,7 +55,7 @@ class RegularTrigger(BaseTrigger):  # type: ignore[misc] # APScheduler ships no 
 
 
 class Schedule:
-    """Ticks for every subject: at once, and then in its rhythm, each a little late.
+    """Ticks for every subject: at once, and then at its interval, each a little late.
 
     All times are UTC, so that no change to or from summer time moves a tick. Several ticks that
     were missed count as one and cost no more than one, whether the process was stopped or the
@@ -63,7 +63,7 @@ class Schedule:
 
     Parameters
     ----------
-    rhythms
+    intervals
         The time between two ticks of each subject.
     due
         Called with each subject that is due.
@@ -75,12 +75,12 @@ class Schedule:
 
     def __init__(
         self,
-        rhythms: Mapping[Subject, timedelta],
+        intervals: Mapping[Subject, timedelta],
         due: Callable[[Subject], None],
         failed: Callable[[BaseException], None],
         time: Time,
     ) -> None:
-        self._rhythms = dict(rhythms)
+        self._intervals = dict(intervals)
         self._due = due
         self._failed = failed
         self._time = time
@@ -92,7 +92,7 @@ class Schedule:
     def start(self) -> None:
         """Begin; every subject is due at once. To be called on the event loop."""
         self._scheduler.add_listener(self._report_error, EVENT_JOB_ERROR)
-        for subject, every in self._rhythms.items():
+        for subject, every in self._intervals.items():
             jitter = min(every * _JITTER, _LONGEST_JITTER)
             self._scheduler.add_job(
                 self._tick,
@@ -119,11 +119,11 @@ class Schedule:
         )
 
     def all_now(self) -> None:
-        """Make everything due at once, and begin the rhythms anew.
+        """Make everything due at once, and begin the intervals anew.
 
         Needed when the clock was set: ticks go by the clock, and would come too late.
         """
-        for subject in self._rhythms:
+        for subject in self._intervals:
             self._scheduler.modify_job(repr(subject), next_run_time=self._time.clock())
             if (again := self._scheduler.get_job(_again(subject))) is not None:
                 again.remove()

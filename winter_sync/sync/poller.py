@@ -49,7 +49,7 @@ class Poller:
         The archive and the database.
     layout
         Where products go.
-    rhythm
+    poll_schedule
         How far back to poll a subject, and how often all of it.
     emit
         Receives events.
@@ -66,13 +66,13 @@ class Poller:
         catalog: CatalogThread,
         threads: Executor,
         layout: Layout,
-        rhythm: Callable[[Subject], PollSchedule],
+        poll_schedule: Callable[[Subject], PollSchedule],
         emit: Sink,
         time: Time,
     ) -> None:
         self._api = api
         self._catalog = catalog
-        self._rhythm = rhythm
+        self._poll_schedule = poll_schedule
         self._emit = emit
         self._time = time
         self._programs: dict[str, tuple[datetime, Program]] = {}
@@ -119,9 +119,9 @@ class Poller:
     ) -> None:
         program = await self._program_for(subject)
         span, today = span_of(selection, program), self._api.today
-        rhythm = self._rhythm(subject)
-        sweep = await self._sweep_is_due(subject, rhythm)
-        lookback = None if sweep else rhythm.lookback_nights
+        schedule = self._poll_schedule(subject)
+        sweep = await self._sweep_is_due(subject, schedule)
+        lookback = None if sweep else schedule.lookback_nights
         queries = poll_queries(subject, span, today, lookback=lookback)
         if not queries and by_hand and not sweep:
             sweep, queries = True, poll_queries(subject, span, today, lookback=None)
@@ -173,9 +173,9 @@ class Poller:
             await self._recorder.record_failure(Query(subject, self._api.today), error)
             raise
 
-    async def _sweep_is_due(self, subject: Subject, rhythm: PollSchedule) -> bool:
+    async def _sweep_is_due(self, subject: Subject, schedule: PollSchedule) -> bool:
         last = await self._catalog.polls(Polls.last_sweep, subject)
-        return last is None or self._time.clock() - last >= rhythm.sweep_every
+        return last is None or self._time.clock() - last >= schedule.sweep_every
 
     async def record_unreachable(self, subjects: Iterable[Subject], reason: str) -> None:
         """Record for what was not asked itself that it cannot be listed now.

@@ -61,7 +61,7 @@ class QuickCheck:
         any file is taken for deleted: files on an unmounted file system are not deleted.
     threads
         Where files are checked.
-    rhythm
+    poll_schedule
         How far back polls of a subject look.
     emit
         Receives events.
@@ -78,7 +78,7 @@ class QuickCheck:
         root: Path,
         check_root: Callable[[], None],
         threads: Executor,
-        rhythm: Callable[[Subject], PollSchedule],
+        poll_schedule: Callable[[Subject], PollSchedule],
         emit: Sink,
         time: Time,
         follow_links: bool = False,
@@ -87,7 +87,7 @@ class QuickCheck:
         self._stat_files = partial(stat_files, root, follow_links=follow_links)
         self._check_root = check_root
         self._threads = threads
-        self._rhythm = rhythm
+        self._poll_schedule = poll_schedule
         self._emit = emit
         self._time = time
         self._last_unreadable: tuple[str, ...] = ()
@@ -119,14 +119,14 @@ class QuickCheck:
         Where nothing was observed for a while, or clocks differ, the nights before the newest
         count: that is the night of which `status` speaks.
         """
-        rhythm = self._rhythm(subject)
+        schedule = self._poll_schedule(subject)
         last = await self._catalog.polls(Polls.last_sweep, subject)
         now = self._time.clock()
-        if last is None or now - last >= rhythm.sweep_every:
+        if last is None or now - last >= schedule.sweep_every:
             return selection.since
         newest = await self._catalog.views(Views.newest_night)
         last_night = min(Night.at(now), newest) if newest else Night.at(now)
-        first = last_night.plus(-rhythm.lookback_nights)
+        first = last_night.plus(-schedule.lookback_nights)
         return max(first, selection.since) if selection.since else first
 
     async def check(
