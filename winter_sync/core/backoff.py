@@ -87,7 +87,7 @@ FAILED_WINDOW = Backoff(timedelta(hours=1), _DAY)
 """Before a window of dates that was too much for the archive is asked for at once again."""
 
 FAILED_POLL = Backoff(timedelta(minutes=1), timedelta(hours=1))
-"""Before the daemon polls a subject again, unless its schedule is slower."""
+"""Before the daemon polls a subject again, unless its schedule is quicker."""
 
 FUTILE_DOWNLOADS = Backoff(timedelta(minutes=5), timedelta(hours=1))
 """Before the daemon downloads again after one download after the other brought nothing."""
