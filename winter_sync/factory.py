@@ -24,7 +24,16 @@ from winter_sync.core import (
     storage_errors_explained,
     utc_now,
 )
-from winter_sync.sync import Downloader, Fetcher, Mirror, Poller, QuickCheck, stat_files
+from winter_sync.sync import (
+    CheckedMirror,
+    Downloader,
+    Fetcher,
+    ListingRecorder,
+    Mirror,
+    Poller,
+    QuickCheck,
+    stat_files,
+)
 from winter_sync.tree import (
     KnownRoots,
     Tree,
@@ -139,9 +148,22 @@ async def open_mirror(  # noqa: PLR0913 - all by name
         ):
             for noticed in tree.take_events():
                 emit(noticed)
-            name = await catalog(Catalog.mirror_name)
-            parts = _Parts(settings, api, catalog, session, threads, listings, emit, name or "")
+            checked = await checked_mirror(settings, catalog, time)
+            parts = _Parts(settings, api, catalog, session, checked, threads, listings, emit)
             yield parts.mirror(chosen, time)
+
+
+async def checked_mirror(settings: Settings, catalog: CatalogThread, time: Time) -> CheckedMirror:
+    """Return what checks of the files of the settings' mirror need."""
+    name = await catalog(Catalog.mirror_name) or ""
+    tree = Tree(settings.root)
+    return CheckedMirror(
+        catalog=catalog,
+        root=settings.root,
+        check_root=partial(refuse_other_root, tree, name, settings.state / CATALOG),
+        time=time,
+        follow_links=settings.mirror.follow_links,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +174,10 @@ class _Parts:
     api: ArchiveClient
     catalog: CatalogThread
     session: Session
+    checked: CheckedMirror
     threads: Executor
     listings: Executor
     emit: Sink
-    name: str
-    """Of the mirror, as the catalog has it."""
 
     def mirror(self, selections: Sequence[Selection], time: Time) -> Mirror:
         """Put the mirror together."""
@@ -166,7 +187,7 @@ class _Parts:
             session=self.session,
             poller=self._poller(time),
             downloader=self._downloader(time),
-            quick_check=self._quick_check(time),
+            quick_check=self._quick_check(),
             threads=self.threads,
             selections=selections,
             connections=self.settings.api.connections,
@@ -174,27 +195,29 @@ class _Parts:
         )
 
     def _poller(self, time: Time) -> Poller:
-        return Poller(
+        recorder = ListingRecorder(
             api=self.api,
             catalog=self.catalog,
             threads=self.listings,
             layout=self.settings.layout,
+            emit=self.emit,
+            time=time,
+        )
+        return Poller(
+            api=self.api,
+            catalog=self.catalog,
+            recorder=recorder,
             poll_schedule=self.settings.poll_schedule,
             emit=self.emit,
             time=time,
         )
 
-    def _quick_check(self, time: Time) -> QuickCheck:
-        tree = self.session.tree
+    def _quick_check(self) -> QuickCheck:
         return QuickCheck(
-            catalog=self.catalog,
-            root=tree.root,
-            check_root=partial(refuse_other_root, tree, self.name, self.settings.state / CATALOG),
+            self.checked,
             threads=self.threads,
             poll_schedule=self.settings.poll_schedule,
             emit=self.emit,
-            time=time,
-            follow_links=tree.follow_links,
         )
 
     def _downloader(self, time: Time) -> Downloader:

@@ -113,17 +113,13 @@ class Daemon:
     def _rolling_check(self) -> RollingCheck:
         mirror = self._mirror
         return RollingCheck(
-            catalog=mirror.catalog,
-            root=mirror.session.tree.root,
-            quick_check=mirror.quick_check,
+            mirror.quick_check,
             threads=mirror.threads,
             rate=self._check_rate,
             every=self._check_every,
             is_busy=lambda: mirror.downloader.under_way > 0,
-            follow_links=mirror.session.tree.follow_links,
             found_lost=self._coordination.wake,
             emit=mirror.emit,
-            time=self._time,
         )
 
     async def _part(self, work: Callable[[], Awaitable[None]]) -> None:

@@ -9,17 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from winter_sync.catalog import CatalogThread, Checks, Files
-from winter_sync.core import Damage, TreeFiles
-from winter_sync.sync import PIECE, Examination, Throttle, stat_file
+from winter_sync.catalog import Checks, Files
+from winter_sync.core import Damage
+from winter_sync.sync import PIECE, Throttle
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
-    from pathlib import Path
 
     from winter_sync.catalog import Check, Held, Scope
-    from winter_sync.core import Time
-    from winter_sync.sync import FileFinding
+    from winter_sync.sync import CheckedMirror, FileFinding
 
 T = TypeVar("T")
 
@@ -72,42 +70,29 @@ class FileChecker:
 
     Parameters
     ----------
-    catalog, root
-        The database, and the top of the tree.
-    ensure_mirror
-        Raise a `StorageError` if the root does not hold the mirror right now; called before any
-        file is taken to have been deleted.
+    mirror
+        The mirror whose files are checked.
     rate
         Bytes to read a second at most; 0 for no limit.
     recording
         Whether results are written to the catalog. Otherwise nothing can be resumed.
     on_progress
         Called with the numbers of files and bytes just checked.
-    time
-        Clocks.
-    follow_links
-        Whether directories of the tree may be links.
     """
 
-    def __init__(  # noqa: PLR0913 - all by name
+    def __init__(
         self,
+        mirror: CheckedMirror,
         *,
-        catalog: CatalogThread,
-        root: Path,
-        ensure_mirror: Callable[[], None],
         rate: int,
         recording: bool,
         on_progress: Callable[[int, int], None],
-        time: Time,
-        follow_links: bool = False,
     ) -> None:
         self.verified = Verified()
-        self._catalog = catalog
-        self._root = root
-        self._follow_links = follow_links
-        self._ensure_mirror = ensure_mirror
-        self._monotonic = time.monotonic
-        self._throttle = Throttle(rate, time.monotonic)
+        self._mirror = mirror
+        self._catalog = mirror.catalog
+        self._monotonic = mirror.time.monotonic
+        self._throttle = Throttle(rate, self._monotonic)
         self._recording = recording
         self._on_progress = on_progress
         self._stop = threading.Event()
@@ -119,9 +104,9 @@ class FileChecker:
         """Check the files of a scope without opening them."""
         for night in await self._catalog.files(Files.held_nights, scope):
             held = await self._catalog.files(Files.held, scope, night)
-            glanced = await asyncio.to_thread(self._glance_at_all, held)
-            self._add(glanced)
-            news = [seen.check for seen in glanced if _glance_is_news(seen)]
+            seen_quickly = await asyncio.to_thread(self._mirror.stat_each, held)
+            self._add(seen_quickly)
+            news = [seen.check for seen in seen_quickly if _is_news(seen)]
             await self._record(Checks.record_quick, news)
 
     async def full(self, scope: Scope, before: str) -> None:
@@ -182,7 +167,7 @@ class FileChecker:
         They are not where the product was published again meanwhile, or is being fetched.
         """
         if any(check.damage is Damage.MISSING for check in checks):
-            await asyncio.to_thread(self._ensure_mirror)
+            await asyncio.to_thread(self._mirror.check_root)
         if not self._recording or not checks:
             return
         recorded = {check.held.path for check in await self._catalog.checks(how, checks)}
@@ -197,10 +182,6 @@ class FileChecker:
 
     # --- in threads ----------------------------------------------------------------------------
 
-    def _glance_at_all(self, products: Sequence[Held]) -> list[FileFinding]:
-        with TreeFiles(self._root, follow_links=self._follow_links) as files:
-            return [stat_file(files, held) for held in products]
-
     def _read_all(self, products: Sequence[Held]) -> list[FileFinding]:
         """Read files; fewer than all when told to stop."""
         results = (self._read(held) for held in products)
@@ -209,9 +190,7 @@ class FileChecker:
     def _read(self, held: Held) -> FileFinding | None:
         if self._stop.is_set():
             return None
-        with Examination(
-            self._root, held, self._piece(), follow_links=self._follow_links
-        ) as examination:
+        with self._mirror.examine(held, self._piece()) as examination:
             while size := examination.step():
                 if (delay := self._throttle.delay(size)) > 0:
                     self._stop.wait(delay)
@@ -227,7 +206,7 @@ class FileChecker:
         return piece
 
 
-def _glance_is_news(seen: FileFinding) -> bool:
+def _is_news(seen: FileFinding) -> bool:
     """Return whether a quick check is news; it cannot clear a file whose content was wrong."""
     known, now = seen.check.held.damage, seen.check.damage
     return (

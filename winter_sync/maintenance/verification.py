@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from winter_sync.catalog import Catalog, CatalogThread, Checks, Damaged, Files, Scope, may_write
+from winter_sync.catalog import CatalogThread, Checks, Damaged, Files, Scope, may_write
 from winter_sync.config import Choice, check_root
 from winter_sync.core import REAL_TIME, Damage, Time, UsageError
-from winter_sync.factory import CATALOG, open_existing_catalog, open_mirror
+from winter_sync.factory import CATALOG, checked_mirror, open_existing_catalog, open_mirror
 from winter_sync.maintenance.file_checker import LISTED, FileChecker
 from winter_sync.maintenance.results import Checked, Damages, Repair, Result
 from winter_sync.maintenance.strays import find_strays
-from winter_sync.tree import Tree, refuse_other_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -146,18 +144,11 @@ class _Check:
     async def _checker(
         self, checked: Callable[[int, int], None], *, recording: bool
     ) -> FileChecker:
-        settings = self.settings
-        name = await self.catalog(Catalog.mirror_name) or ""
-        path = settings.state / CATALOG
         return FileChecker(
-            catalog=self.catalog,
-            root=settings.root,
-            ensure_mirror=partial(refuse_other_root, Tree(settings.root), name, path),
-            rate=settings.mirror.verify_rate,
+            await checked_mirror(self.settings, self.catalog, self.time),
+            rate=self.settings.mirror.verify_rate,
             recording=recording,
             on_progress=checked,
-            time=self.time,
-            follow_links=settings.mirror.follow_links,
         )
 
 

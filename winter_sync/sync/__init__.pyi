@@ -1,10 +1,12 @@
+from .checked_mirror import CheckedMirror
 from .coordination import Coordination
 from .download_breaker import DownloadBreaker
 from .download_loop import DownloadLoop
 from .downloader import Downloader
 from .engine import Mirror
 from .fetcher import Fetcher
-from .file_check import PIECE, Examination, FileFinding, Throttle, stat_file, stat_files
+from .file_check import PIECE, FileFinding, Throttle, stat_files
+from .listing_recorder import ListingRecorder
 from .poller import Poller
 from .quick_check import QuickCheck, check_newest
 from .refused_programs import RefusedPrograms
@@ -16,13 +18,14 @@ from .windows import Nights
 __all__ = [
     "PIECE",
     "BatchResult",
+    "CheckedMirror",
     "Coordination",
     "DownloadBreaker",
     "DownloadLoop",
     "Downloader",
-    "Examination",
     "Fetcher",
     "FileFinding",
+    "ListingRecorder",
     "Mirror",
     "Nights",
     "Poller",
@@ -32,6 +35,5 @@ __all__ = [
     "RollingCheck",
     "Throttle",
     "check_newest",
-    "stat_file",
     "stat_files",
 ]

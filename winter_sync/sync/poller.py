@@ -12,7 +12,7 @@ from winter_sync.core import (
     WinterSyncError,
 )
 from winter_sync.sync.failed_windows import FailedWindows
-from winter_sync.sync.listing_recorder import ListingRecorder, WantedRows
+from winter_sync.sync.listing_recorder import WantedRows
 from winter_sync.sync.window_poll import WindowPoll
 from winter_sync.sync.windows import (
     backfill_queries,
@@ -23,17 +23,16 @@ from winter_sync.sync.windows import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from concurrent.futures import Executor
 
     from winter_sync.archive import ArchiveClient
     from winter_sync.core import (
-        Layout,
         PollSchedule,
         Program,
         Selection,
         Subject,
         Time,
     )
+    from winter_sync.sync.listing_recorder import ListingRecorder
     from winter_sync.sync.results import PollResult
     from winter_sync.sync.windows import Nights
 
@@ -47,14 +46,12 @@ class Poller:
     ----------
     api, catalog
         The archive and the database.
-    layout
-        Where products go.
+    recorder
+        Compares answers with the catalog and records them.
     poll_schedule
         How far back to poll a subject, and how often all of it.
     emit
         Receives events.
-    threads
-        Where listings are compared: tens of thousands of rows would hold up the event loop.
     time
         Clocks.
     """
@@ -64,8 +61,7 @@ class Poller:
         *,
         api: ArchiveClient,
         catalog: CatalogThread,
-        threads: Executor,
-        layout: Layout,
+        recorder: ListingRecorder,
         poll_schedule: Callable[[Subject], PollSchedule],
         emit: Sink,
         time: Time,
@@ -77,9 +73,7 @@ class Poller:
         self._time = time
         self._programs: dict[str, tuple[datetime, Program]] = {}
         self._windows = FailedWindows(time.clock)
-        self._recorder = ListingRecorder(
-            api=api, catalog=catalog, threads=threads, layout=layout, emit=emit, time=time
-        )
+        self._recorder = recorder
 
     async def poll(
         self,

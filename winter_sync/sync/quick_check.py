@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog import CatalogThread, Checks, Damaged, Files, Listings, Polls, Scope, Views
@@ -22,7 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from winter_sync.catalog import Check, Held
-    from winter_sync.core import PollSchedule, Selection, Sink, Subject, Time
+    from winter_sync.core import PollSchedule, Selection, Sink, Subject
+    from winter_sync.sync.checked_mirror import CheckedMirror
 
 _NAMED = 5
 """How many files an event about many names."""
@@ -54,42 +54,29 @@ class QuickCheck:
 
     Parameters
     ----------
-    catalog, root
-        The database, and the top of the tree.
-    check_root
-        Raises a `StorageError` if the root does not hold the mirror just now. It is called before
-        any file is taken for deleted: files on an unmounted file system are not deleted.
+    mirror
+        The mirror whose files are checked.
     threads
         Where files are checked.
     poll_schedule
         How far back polls of a subject look.
     emit
         Receives events.
-    time
-        Clocks.
-    follow_links
-        Whether directories of the tree may be links.
     """
 
-    def __init__(  # noqa: PLR0913 - all by name
+    def __init__(
         self,
+        mirror: CheckedMirror,
         *,
-        catalog: CatalogThread,
-        root: Path,
-        check_root: Callable[[], None],
         threads: Executor,
         poll_schedule: Callable[[Subject], PollSchedule],
         emit: Sink,
-        time: Time,
-        follow_links: bool = False,
     ) -> None:
-        self._catalog = catalog
-        self._stat_files = partial(stat_files, root, follow_links=follow_links)
-        self._check_root = check_root
+        self.mirror = mirror
+        self._catalog = mirror.catalog
         self._threads = threads
         self._poll_schedule = poll_schedule
         self._emit = emit
-        self._time = time
         self._last_unreadable: tuple[str, ...] = ()
 
     async def check_before_polls(self, selections: Sequence[Selection]) -> CheckedFiles:
@@ -121,7 +108,7 @@ class QuickCheck:
         """
         schedule = self._poll_schedule(subject)
         last = await self._catalog.polls(Polls.last_sweep, subject)
-        now = self._time.clock()
+        now = self.mirror.time.clock()
         if last is None or now - last >= schedule.sweep_every:
             return selection.since
         newest = await self._catalog.views(Views.newest_night)
@@ -136,7 +123,7 @@ class QuickCheck:
         checked = CheckedFiles()
         for night in await self._catalog.files(Files.held_nights, scope):
             held = await self._catalog.files(Files.held, scope, night)
-            seen = await run_in_thread(self._threads, self._stat_files, held)
+            seen = await run_in_thread(self._threads, self.mirror.find_changed, held)
             known = sum(1 for _ in _changed_before(held, seen))
             checked += await self.record(seen) + CheckedFiles(changed=known)
             on_progress()
@@ -154,7 +141,7 @@ class QuickCheck:
         """
         lost = [file.check for file in seen if file.check.damage is Damage.MISSING]
         if lost:
-            await run_in_thread(self._threads, self._check_root)
+            await run_in_thread(self._threads, self.mirror.check_root)
             lost = await self._catalog.checks(Checks.want_lost, lost)
         record = Checks.record if in_full else Checks.record_quick
         others = [file.check for file in seen if _is_to_record(file, in_full=in_full)]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import partial
 from typing import TYPE_CHECKING
 
-from winter_sync.catalog import CatalogThread, Checks, Files, Scope, format_instant
+from winter_sync.catalog import Checks, Files, Scope, format_instant
 from winter_sync.core import (
     FAILED_FILE_CHECK,
     CheckPaused,
@@ -14,15 +13,14 @@ from winter_sync.core import (
     StorageError,
     run_in_thread,
 )
-from winter_sync.sync.file_check import PIECE, Examination, Throttle
+from winter_sync.sync.file_check import PIECE, Throttle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Executor
-    from pathlib import Path
 
     from winter_sync.catalog import Held
-    from winter_sync.core import Sink, Time
+    from winter_sync.core import Sink
     from winter_sync.sync.file_check import FileFinding
     from winter_sync.sync.quick_check import QuickCheck
 
@@ -41,10 +39,8 @@ class RollingCheck:
 
     Parameters
     ----------
-    catalog, root
-        The database, and the top of the tree.
     quick_check
-        Records and reports what was found.
+        Records and reports what is found, of the mirror that it checks.
     threads
         Where files are read.
     rate
@@ -57,37 +53,29 @@ class RollingCheck:
         Called when products are wanted again.
     emit
         Receives an event for each file that was read.
-    time
-        Clocks, and how to wait.
-    follow_links
-        Whether directories of the tree may be links.
     """
 
     def __init__(  # noqa: PLR0913 - all by name
         self,
-        *,
-        catalog: CatalogThread,
-        root: Path,
         quick_check: QuickCheck,
+        *,
         threads: Executor,
         rate: int,
         every: timedelta,
         is_busy: Callable[[], bool],
         found_lost: Callable[[], None],
         emit: Sink,
-        time: Time,
-        follow_links: bool = False,
     ) -> None:
-        self._catalog = catalog
-        self._examination = partial(Examination, root, follow_links=follow_links)
+        self._mirror = quick_check.mirror
+        self._catalog = self._mirror.catalog
         self._quick_check = quick_check
         self._threads = threads
         self._every = every
         self._is_busy = is_busy
         self._found_lost = found_lost
         self._emit = emit
-        self._time = time
-        self._throttle = Throttle(rate, time.monotonic)
+        self._time = self._mirror.time
+        self._throttle = Throttle(rate, self._time.monotonic)
         self._piece = bytearray(PIECE)
 
     async def run(self) -> None:
@@ -123,7 +111,7 @@ class RollingCheck:
             self._found_lost()
 
     async def _read(self, held: Held) -> FileFinding:
-        examination = await run_in_thread(self._threads, self._examination, held, self._piece)
+        examination = await run_in_thread(self._threads, self._mirror.examine, held, self._piece)
         with examination:
             while size := await run_in_thread(self._threads, examination.step):
                 await self._time.sleep(self._throttle.delay(size))
