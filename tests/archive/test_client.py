@@ -676,11 +676,11 @@ async def test_the_servers_today_counts() -> None:
         return datetime(2024, 2, 13, 11, 59, 59, tzinfo=UTC)
 
     async with answering(answer) as url, Client(url, clock=ahead) as client:
-        assert client.api.clock_offset is None
+        assert client.api.server.clock.offset is None
         await client.api.ping()
         assert client.api.today == date(2024, 2, 12)
-        assert client.api.clock_offset == timedelta(hours=-12)
-        assert client.api.clock_is_believed
+        assert client.api.server.clock.offset == timedelta(hours=-12)
+        assert client.api.server.clock.is_believed
 
 
 ECHOES = [

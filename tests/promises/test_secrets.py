@@ -193,7 +193,9 @@ class SecretRig(FaultyRig):
 
         async def work(mirror: Mirror) -> Report:
             report = await mirror.sync()
-            self.overheard.objects(mirror, mirror.api, mirror.api._circuit_breaker, mirror.session)
+            self.overheard.objects(
+                mirror, mirror.api, mirror.api.server.circuit_breaker, mirror.session
+            )
             return report
 
         report = await self._run(work)

@@ -5,28 +5,21 @@ The API is described in winter-api.md, "Endpoints".
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from winter_sync.archive.circuit_breaker import CircuitBreaker, Closed, Opened
 from winter_sync.archive.download import Download
-from winter_sync.archive.error_words import TRY_LATER
 from winter_sync.archive.listing import Listing, read_listing
-from winter_sync.archive.queries import query_body, read_date
+from winter_sync.archive.queries import query_body, read_program
 from winter_sync.archive.requests import DEFAULT_TIMEOUTS, Json, Requests, Timeouts
 from winter_sync.archive.retries import Retries
-from winter_sync.archive.server_clock import ServerClock
+from winter_sync.archive.server_state import ServerState
 from winter_sync.core import (
     REAL_TIME,
     BadAnswerError,
-    ClocksDiffer,
     CredentialsRefusedError,
-    Program,
-    ServerFailing,
-    ServerRecovered,
     Time,
     WinterSyncError,
     escape_unprintable,
@@ -34,10 +27,10 @@ from winter_sync.core import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
-    from datetime import date, timedelta
+    from collections.abc import AsyncIterator, Awaitable, Mapping
+    from datetime import date
 
-    from winter_sync.core import Batch, Credentials, Proxy, Query, Sink
+    from winter_sync.core import Batch, Credentials, Program, Proxy, Query, Sink
 
 T = TypeVar("T")
 
@@ -84,8 +77,8 @@ class ArchiveClient:
     ) -> None:
         self.base_url = base_url
         self._time = time
-        self._emit = emit
-        self._server_clock = ServerClock(time, self._report_clocks_differ)
+        self.server = ServerState(probe=self.probe, time=time, patience=patience, emit=emit)
+        """Whether the server responds, and its clock."""
         self._requests = Requests(
             base_url,
             credentials,
@@ -94,12 +87,9 @@ class ArchiveClient:
             connections=connections + 2,
             timeouts=timeouts,
             time=time,
-            on_date=self._server_clock.record,
+            on_date=self.server.clock.record,
         )
-        self._circuit_breaker = CircuitBreaker(
-            probe=self.probe, time=time, patience=patience, emit=self._report_circuit
-        )
-        self._retries = Retries(self._circuit_breaker, time, emit)
+        self._retries = Retries(self.server.circuit_breaker, time, emit)
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="listing")
 
     async def __aenter__(self) -> Self:
@@ -111,34 +101,9 @@ class ArchiveClient:
         await self._requests.__aexit__()
 
     @property
-    def clock_offset(self) -> timedelta | None:
-        """How far the archive's clock, by its last answer, is ahead of ours; None if unknown."""
-        return self._server_clock.offset
-
-    @property
-    def clock_is_believed(self) -> bool:
-        """Whether the archive's clock is near enough to ours to decide which day it is."""
-        return self._server_clock.is_believed
-
-    @property
     def today(self) -> date:
         """The archive's UTC date by its last answer; ours where that is absent or not believed."""
-        return self._server_clock.today
-
-    @property
-    def is_held(self) -> bool:
-        """Whether requests are being held."""
-        return self._circuit_breaker.is_open
-
-    @property
-    def held_because(self) -> str:
-        """Why requests are being held, for a person; empty while they are not."""
-        return self._circuit_breaker.reason
-
-    @property
-    def held_until(self) -> float:
-        """Until when they are, by the monotonic clock; in the past while they are not."""
-        return self._circuit_breaker.held_until
+        return self.server.clock.today
 
     async def ping(self) -> None:
         """Make sure that the server answers.
@@ -163,16 +128,6 @@ class ArchiveClient:
         with suppress(BadAnswerError, CredentialsRefusedError):
             await self._requests.ask("/ping", {}, None, authorize=False)
 
-    def _report_circuit(self, change: Opened | Closed) -> None:
-        match change:
-            case Opened(reason, pause):
-                self._emit(ServerFailing(reason, pause))
-            case Closed(seconds):
-                self._emit(ServerRecovered(seconds))
-
-    def _report_clocks_differ(self, offset: timedelta) -> None:
-        self._emit(ClocksDiffer(offset.total_seconds()))
-
     async def check_user(self) -> None:
         """Make sure that user and password are accepted.
 
@@ -195,15 +150,7 @@ class ArchiveClient:
 
     async def _program(self, name: str) -> Program:
         answer = await self._ask("/validation/program", params=self._requests.program_params(name))
-        body = answer.get("body") if isinstance(answer, Mapping) else None
-        if not isinstance(body, Mapping):
-            raise BadAnswerError(f"the answer about program {name} has no body", remedy=TRY_LATER)
-        return Program(
-            name=name,
-            start=read_date(body.get("startdate")),
-            end=read_date(body.get("enddate")),
-            title=self._requests.shown(body.get("progtitle")),
-        )
+        return read_program(name, answer, self._requests.shown)
 
     async def query(self, query: Query) -> Listing:
         """Ask for a listing.
@@ -262,7 +209,7 @@ class ArchiveClient:
 
 
 async def _without_answer(work: Awaitable[T]) -> T:
-    """Return what comes of asking; an error that it raises holds nothing of the answer.
+    """Return the answer to a question; an error that it raises holds nothing of the answer.
 
     Errors are kept for the report while more is asked for, and a traceback keeps whatever its
     frames hold.

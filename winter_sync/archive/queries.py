@@ -1,13 +1,18 @@
-"""What the archive's API wants to be asked, and how it writes dates."""
+"""How queries are written for the archive, and how it writes programs and dates."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import TYPE_CHECKING
 
-from winter_sync.core import Cone, Rectangle, Target
+from winter_sync.archive.error_words import TRY_LATER
+from winter_sync.core import BadAnswerError, Cone, Program, Rectangle, Target
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from winter_sync.archive.requests import Json
     from winter_sync.core import Query
 
 
@@ -32,6 +37,25 @@ def query_body(query: Query) -> dict[str, object]:
 
 def _whole_date(day: date) -> int:
     return int(f"{day:%Y%m%d}")
+
+
+def read_program(name: str, answer: Json, shown: Callable[[object], str | None]) -> Program:
+    """Return a program as an answer describes it; `shown` makes a text fit to be shown.
+
+    Raises
+    ------
+    BadAnswerError
+        If the answer describes none.
+    """
+    body = answer.get("body") if isinstance(answer, Mapping) else None
+    if not isinstance(body, Mapping):
+        raise BadAnswerError(f"the answer about program {name} has no body", remedy=TRY_LATER)
+    return Program(
+        name=name,
+        start=read_date(body.get("startdate")),
+        end=read_date(body.get("enddate")),
+        title=shown(body.get("progtitle")),
+    )
 
 
 def read_date(value: object) -> date | None:

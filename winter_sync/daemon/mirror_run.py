@@ -73,7 +73,7 @@ class MirrorRun:
                 await self._work_on(mirror)
 
     async def _work_on(self, mirror: Mirror) -> None:
-        self._monitor.watchdog.held_until = lambda: mirror.api.held_until
+        self._monitor.watchdog.held_until = lambda: mirror.api.server.held_until
         daemon = self._make_daemon(mirror)
         async with open_existing_catalog(self._settings, beside_writer=True) as reader:
             self._monitor.pages.reader = reader

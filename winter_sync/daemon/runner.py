@@ -137,7 +137,7 @@ class Daemon:
         self._coordination.close()
         for task in self._tasks[False]:
             task.cancel()
-        if self._mirror.api.is_held:
+        if self._mirror.api.server.is_held:
             self.abort()
 
     def abort(self) -> None:
@@ -170,7 +170,7 @@ class Daemon:
         recorded = False
         while True:
             await self._time.sleep(_CHECK_SERVER_EVERY.total_seconds())
-            reason = self._mirror.api.held_because
+            reason = self._mirror.api.server.held_because
             if reason and not recorded:
                 await self._mirror.poller.record_unreachable(self._polls.subjects, reason)
             recorded = bool(reason)

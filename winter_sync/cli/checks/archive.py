@@ -52,15 +52,14 @@ async def _server(api: ArchiveClient) -> str:
 
 
 def _clock(api: ArchiveClient) -> Finding:
-    if api.clock_offset is None:
+    clock = api.server.clock
+    if clock.offset is None:
         return Finding("clock", "the archive does not send its time; this machine's date is used")
-    differ = abs(api.clock_offset.total_seconds())
+    differ = abs(clock.offset.total_seconds())
     message = f"this machine's clock and the archive's differ by {show_duration(differ)}"
     if differ <= _CLOCK_TOLERANCE_SECONDS:
         return Finding("clock", message)
-    used = (
-        "the archive's date is used" if api.clock_is_believed else "the archive's date is not used"
-    )
+    used = "the archive's date is used" if clock.is_believed else "the archive's date is not used"
     return Finding(
         "clock",
         f"{message}; check NTP here",
