@@ -19,8 +19,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from winter_sync.core.errors import DamagedError
-from winter_sync.formats import zip_members
-from winter_sync.formats.zip_members import Limits, MemberEnd, MemberStart
+from winter_sync.formats import zip_content
+from winter_sync.formats.zip_output import Limits, MemberEnd, MemberStart
 from winter_sync.formats.zip_stream import ZipReader
 from winter_sync.simulator.packing.zips import Member, ZipStyle, pack, zipped
 
@@ -124,8 +124,8 @@ def blocks(archive: bytes, sizes: Sequence[int]) -> Iterator[bytes]:
 def pieces(packed: int, inflated: int) -> Iterator[None]:
     """Make the inflater work in pieces of these sizes, so that small archives cross them."""
     with (
-        mock.patch.object(zip_members, "_INPUT_PIECE", packed),
-        mock.patch.object(zip_members, "_OUTPUT_PIECE", inflated),
+        mock.patch.object(zip_content, "_INPUT_PIECE", packed),
+        mock.patch.object(zip_content, "_OUTPUT_PIECE", inflated),
     ):
         yield
 

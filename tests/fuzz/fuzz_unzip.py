@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 atheris = importlib.import_module("atheris")
 with atheris.instrument_imports(include=["winter_sync"]):
     from winter_sync.core.errors import DamagedError
-    from winter_sync.formats import zip_members
-    from winter_sync.formats.zip_members import Limits, MemberEnd, MemberStart
+    from winter_sync.formats import zip_content
+    from winter_sync.formats.zip_output import Limits, MemberEnd, MemberStart, Output
     from winter_sync.formats.zip_stream import ZipReader
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def read(archive: bytes, sizes: tuple[int, ...]) -> Reading:
     return reading
 
 
-def take(event: zip_members.Output, unzipper: ZipReader, reading: Reading, block: int) -> None:
+def take(event: Output, unzipper: ZipReader, reading: Reading, block: int) -> None:
     """Note one event, and make sure that it may come now."""
     match event:
         case MemberStart(name):
@@ -92,7 +92,7 @@ def take(event: zip_members.Output, unzipper: ZipReader, reading: Reading, block
             last.end = event
             reading.behind = unzipper.offset
         case data:
-            assert 0 < len(data) <= max(zip_members._OUTPUT_PIECE, block + LOOKED_AHEAD)
+            assert 0 < len(data) <= max(zip_content._OUTPUT_PIECE, block + LOOKED_AHEAD)
             assert reading.members[-1].end is None
             reading.members[-1].content += data
 
@@ -244,6 +244,6 @@ def plant(corpus: Path) -> None:
 if __name__ == "__main__":
     if (corpus := Path(sys.argv[-1])).is_dir():
         plant(corpus)
-    zip_members._INPUT_PIECE, zip_members._OUTPUT_PIECE = PIECES
+    zip_content._INPUT_PIECE, zip_content._OUTPUT_PIECE = PIECES
     atheris.Setup(sys.argv, check)
     atheris.Fuzz()

@@ -14,7 +14,7 @@ from support.rig import path_of
 
 from winter_sync.core import BatchEnded, ProductFinished
 from winter_sync.core.errors import ExitCode
-from winter_sync.formats.zip_members import Limits
+from winter_sync.formats.zip_output import Limits
 from winter_sync.monitoring.event_log import log_events
 
 BROKEN_OFF = "it is broken off; the product is singled out and waits alone (exit code 5)"

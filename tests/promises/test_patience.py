@@ -16,7 +16,7 @@ from winter_sync.core.credentials import Credentials
 from winter_sync.core.downloads import Batch, Candidate
 from winter_sync.core.errors import ExitCode, TransientError
 from winter_sync.core.marks import Marks
-from winter_sync.formats.zip_members import Limits
+from winter_sync.formats.zip_output import Limits
 from winter_sync.simulator import DEFAULT_PASSWORD, DEFAULT_USER, key_of
 
 if TYPE_CHECKING:

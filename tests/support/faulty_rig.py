@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from winter_sync.core.products import Product
-    from winter_sync.formats.zip_members import Limits
+    from winter_sync.formats.zip_output import Limits
     from winter_sync.simulator import Answer, Call
     from winter_sync.sync.engine import Mirror
     from winter_sync.sync.report import Report

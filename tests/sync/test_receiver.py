@@ -32,7 +32,7 @@ from winter_sync.core.downloads import Failed, Missing, Published, Unchanged
 from winter_sync.core.errors import DamagedError, StorageError
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.traits import ImageType, Instrument
-from winter_sync.formats.zip_members import Limits
+from winter_sync.formats.zip_output import Limits
 from winter_sync.sync.receiver import Receiver, budget, contradicts, largest
 from winter_sync.tree.tree import Tree
 

@@ -1,7 +1,7 @@
 from .alert_schema import UnreadableError
 from .alerts import read_alerts, read_cutouts
 from .check import check_file, unknown_suffix
-from .zip_members import Limits, MemberEnd, MemberStart, Output
+from .zip_output import Limits, MemberEnd, MemberStart, Output
 from .zip_stream import ZipReader
 
 __all__ = [

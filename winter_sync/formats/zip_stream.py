@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from winter_sync.formats.zip_buffer import Buffer
-from winter_sync.formats.zip_members import Limits, MemberReader, Output, Steps
+from winter_sync.formats.zip_members import MemberReader
+from winter_sync.formats.zip_output import Limits
 from winter_sync.formats.zip_records import (
     CENTRAL,
     CENTRAL_FIELDS,
@@ -22,6 +23,8 @@ from winter_sync.formats.zip_records import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from winter_sync.formats.zip_output import Output, Steps
 
 _OTHER_RECORDS = 3
 """Records at the end of an archive that are no member's: two of zip64, and the last."""
