@@ -234,7 +234,7 @@ async def test_each_status_has_its_remedy(status: int, error: type[WinterSyncErr
                 pass
 
 
-async def test_a_rejection_is_told_in_the_servers_words() -> None:
+async def test_a_rejection_is_reported_in_the_servers_words() -> None:
     """The messages of a 422 reach the reader, joined."""
 
     async def answer(_: web.Request) -> web.Response:

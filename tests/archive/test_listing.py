@@ -141,7 +141,7 @@ def test_a_row_of_another_type_keeps_its_word() -> None:
         ({"savepath": "/a/b.fits", "nightdate": {"year": 2024}}, "nothing shows the night"),
     ],
 )
-def test_a_bad_row_is_told_and_costs_no_other(bad: object, why: str) -> None:
+def test_a_bad_row_is_reported_and_costs_no_other(bad: object, why: str) -> None:
     """A row that makes no sense is left out with its number; those around it are used."""
     listing = listed([FIRST, bad, SECOND])
     assert [row.product.savepath for row in listing.rows] == [
@@ -249,7 +249,7 @@ def test_many_faults_are_counted() -> None:
     assert len(listing.rows) == 1
 
 
-def test_a_long_savepath_is_told_in_short() -> None:
+def test_a_long_savepath_is_reported_in_short() -> None:
     """A fault quotes the beginning of a savepath, in characters that can be printed."""
     (fault,) = listed([{"savepath": "\x1b[31m" + "x" * 10_000}]).faults
     assert len(fault) < 300

@@ -161,7 +161,7 @@ def test_a_file_that_is_no_database_is_left_alone(path: Path, clock: Clock) -> N
     assert files_of(path) == before
 
 
-def test_a_damaged_catalog_is_told(path: Path, clock: Clock) -> None:
+def test_a_damaged_catalog_is_reported(path: Path, clock: Clock) -> None:
     """A catalog with torn pages gives an error with a remedy, never wrong answers."""
     with closing(Catalog(path, clock)) as catalog:
         poll(catalog, [product(number) for number in range(300)])
@@ -173,14 +173,14 @@ def test_a_damaged_catalog_is_told(path: Path, clock: Clock) -> None:
     assert "backup" in damaged.value.remedy
 
 
-def test_a_directory_that_is_not_there_is_told(tmp_path: Path, clock: Clock) -> None:
+def test_a_directory_that_is_not_there_is_reported(tmp_path: Path, clock: Clock) -> None:
     """Without its directory the catalog is not made, and the error says so."""
     with pytest.raises(StorageError, match="unable to open") as missing:
         Catalog(tmp_path / "gone" / "catalog.sqlite3", clock)
     assert "directory" in missing.value.remedy
 
 
-def test_a_lock_that_is_held_too_long_is_told(path: Path, clock: Clock) -> None:
+def test_a_lock_that_is_held_too_long_is_reported(path: Path, clock: Clock) -> None:
     """When another process does not end its transaction, the error says who is to blame."""
     with (
         closing(Catalog(path, clock, patience=0)) as catalog,
@@ -224,7 +224,7 @@ except StorageError as refused:
 
 
 @pytest.mark.parametrize("exists", [True, False])
-def test_a_catalog_one_may_not_write_is_told(clock: Clock, *, exists: bool) -> None:
+def test_a_catalog_one_may_not_write_is_reported(clock: Clock, *, exists: bool) -> None:
     """Without write permission the error names the catalog and asks for the permission."""
     with tempfile.TemporaryDirectory() as name:
         path = Path(name, "catalog.sqlite3")
@@ -245,7 +245,7 @@ def test_a_catalog_one_may_not_write_is_told(clock: Clock, *, exists: bool) -> N
     assert "permission" in remedy or "may be written" in remedy
 
 
-def test_a_full_disk_is_told_and_got_over(tmp_path: Path, clock: Clock) -> None:
+def test_a_full_disk_is_reported_and_survived(tmp_path: Path, clock: Clock) -> None:
     """A write that finds the disk full fails whole; with room again the catalog goes on."""
     with mounted("tmpfs", tmp_path) as disk:
         (disk / "state").mkdir()
@@ -290,7 +290,7 @@ def processes(path: Path, what: str, names: Sequence[str]) -> Iterator[list[subp
             process.communicate()
 
 
-def told(running: list[subprocess.Popen[str]]) -> list[list[str]]:
+def lines_of(running: list[subprocess.Popen[str]]) -> list[list[str]]:
     """Send all processes their line, and return what each prints until it ends."""
     for process in running:
         assert process.stdin is not None
@@ -303,7 +303,7 @@ def test_processes_that_open_a_new_catalog_together_share_it(path: Path) -> None
     """Several processes that make one catalog at the same moment all succeed, bound to one name."""
     names = ["one", "two", "three", "four"]
     with processes(path, "open", names) as running:
-        said = told(running)
+        said = lines_of(running)
         assert [process.returncode for process in running] == [0] * len(names)
     assert len({tuple(lines) for lines in said}) == 1
     assert said[0][0] in names
@@ -315,7 +315,7 @@ def test_a_product_is_claimed_by_one_process_only(path: Path, clock: Clock) -> N
     with closing(Catalog(path, clock)) as catalog:
         poll(catalog, listed)
         with processes(path, "claim", ["one", "two", "three"]) as running:
-            taken = told(running)
+            taken = lines_of(running)
         assert sorted(catalog.queue.claimants()) == sorted(
             name for name, some in zip(["one", "two", "three"], taken, strict=True) if some
         )
@@ -329,7 +329,7 @@ def test_a_commit_outlives_a_kill(path: Path, clock: Clock) -> None:
     with closing(Catalog(path, clock)) as catalog:
         poll(catalog, [STACK])
         with processes(path, "record", ["killed"]) as running:
-            told(running)
+            lines_of(running)
             assert running[0].returncode < 0
         assert stored(catalog, STACK)["state"] == "published"
     with closing(Catalog(path, clock)) as catalog:

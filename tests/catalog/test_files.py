@@ -148,7 +148,7 @@ def test_a_check_is_resumed_by_its_own_selection_only(catalog: Catalog, clock: C
     assert not catalog.checks.begin("a", month).resumed
 
 
-def test_a_full_check_is_told_from_another_by_when_it_began(catalog: Catalog, clock: Clock) -> None:
+def test_full_checks_are_distinguished_by_when_they_began(catalog: Catalog, clock: Clock) -> None:
     """Finishing one leaves another selection's to be continued, with its own beginning."""
     month = timedelta(days=30)
     began = clock()

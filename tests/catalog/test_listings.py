@@ -141,7 +141,7 @@ def test_a_changed_product_is_wanted_again(catalog: Catalog) -> None:
     assert found.published_sha256 == sha256(b"content")
 
 
-def test_what_is_known_is_told(catalog: Catalog) -> None:
+def test_what_is_known_is_returned(catalog: Catalog) -> None:
     """The state of a product, its settled marks and whether it is withdrawn are known."""
     poll(catalog, [STACK])
     publish(catalog, STACK, b"content")

@@ -184,7 +184,7 @@ def refuse(catalog: Catalog, content: bytes | None) -> None:
     commit(catalog, Failed(taken, "its sum is wrong", blamed=True, sha256=digest))
 
 
-def test_a_refused_content_is_told_after_an_hour(catalog: Catalog, clock: Clock) -> None:
+def test_a_refused_content_is_reported_after_an_hour(catalog: Catalog, clock: Clock) -> None:
     """Content refused for one of its cards is handed back once it has been so for an hour."""
     poll(catalog, [STACK])
     refuse(catalog, b"odd")

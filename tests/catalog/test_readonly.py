@@ -111,7 +111,7 @@ def test_a_night_is_complete_when_all_listed_of_it_is_here(catalog: Catalog) -> 
     assert standing.last_complete_night == nights[0].night
 
 
-def test_what_succeeded_last_is_told_by_subject(catalog: Catalog, clock: Clock) -> None:
+def test_what_succeeded_last_is_known_by_subject(catalog: Catalog, clock: Clock) -> None:
     """A poll that failed later does not count, and one of another region is another's."""
     target = Subject(PROGRAM, Instrument.WINTER, ImageType.STACK, Target("SN2024wex"))
     never = Subject(PROGRAM, Instrument.SPRING, ImageType.STACK)

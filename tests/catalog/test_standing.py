@@ -284,7 +284,7 @@ def test_a_failure_of_other_nights_ends_with_the_next_success(filled: Filled) ->
     assert filled.look(FIRST).last.is_complete
 
 
-def test_of_several_targets_the_one_that_fails_is_told(filled: Filled) -> None:
+def test_of_several_targets_the_one_that_fails_is_reported(filled: Filled) -> None:
     """One that can be listed does not hide another that cannot."""
     good, bad = Target("SN2024wex"), Target("M31")
     filled.poll(FIRST, target=good)

@@ -48,7 +48,7 @@ async def test_a_catalog_that_cannot_be_opened_leaves_no_thread(path: Path, cloc
     assert set(threading.enumerate()) <= before
 
 
-async def test_a_cancelled_caller_is_told_when_the_work_has_ended(path: Path, clock: Clock) -> None:
+async def test_a_cancelled_caller_learns_when_the_work_has_ended(path: Path, clock: Clock) -> None:
     """Cancelling never leaves a transaction running behind the caller's back."""
     started, go = threading.Event(), threading.Event()
 

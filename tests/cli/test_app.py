@@ -116,7 +116,7 @@ def test_help_is_quick(tmp_path: Path) -> None:
     assert any(seconds() <= QUICK_SECONDS for _ in range(20))
 
 
-def test_help_tells_where_settings_are_looked_for_and_what_codes_mean(tmp_path: Path) -> None:
+def test_help_says_where_settings_are_looked_for_and_what_codes_mean(tmp_path: Path) -> None:
     """The order of the settings files and the exit codes can be read without the manual."""
     text = run("--help", home=tmp_path).out
     order = [
@@ -246,7 +246,7 @@ def test_a_status_needs_no_secret(archive: Simulator, tmp_path: Path) -> None:
     assert run("--config", nobody, "status", home=tmp_path).code == ExitCode.DONE
 
 
-def test_a_check_tells_everything_and_ends_with_the_worst(
+def test_a_check_shows_everything_and_ends_with_the_worst(
     archive: Simulator, tmp_path: Path
 ) -> None:
     """Each finding is a line; a missing disk and a refused key both appear; the disk decides."""

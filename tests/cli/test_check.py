@@ -67,7 +67,7 @@ def faults_in(findings: dict[str, Finding]) -> dict[str, ExitCode]:
     return {what: finding.code for what, finding in findings.items() if not finding.is_ok}
 
 
-async def test_all_that_is_right_is_told(rig: Rig) -> None:
+async def test_all_that_is_right_is_shown(rig: Rig) -> None:
     """If nothing is wrong, each check says so."""
     rig.observatory.clock.set(datetime.now(UTC))
     findings = await found(made(rig))
@@ -126,7 +126,7 @@ async def test_files_that_others_may_read_are_a_warning(rig: Rig, tmp_path: Path
     program = {"name": "2024A000", "api_key_file": key}
     settings = Settings(**{**dict(settings), "programs": [program]})
 
-    async def told() -> list[Finding]:
+    async def findings_of_file() -> list[Finding]:
         found = [
             one async for one in examine(settings, settings_file=file, time=Time(sleep=_no_wait))
         ]
@@ -135,7 +135,7 @@ async def test_files_that_others_may_read_are_a_warning(rig: Rig, tmp_path: Path
 
     for path in (password, key, file):
         path.chmod(0o644)
-    findings = await told()
+    findings = await findings_of_file()
     assert [one.message.split()[0] for one in findings] == [str(password), str(key)]
     assert {one.mark for one in findings} == {"warn"}
     assert [one.remedy for one in findings] == [
@@ -143,9 +143,9 @@ async def test_files_that_others_may_read_are_a_warning(rig: Rig, tmp_path: Path
     ]
     for path in (password, key):
         path.chmod(0o600)
-    assert await told() == []
+    assert await findings_of_file() == []
     file.chmod(0o666)
-    assert [one.remedy for one in await told()] == [f"Run `chmod go-w {file}`."]
+    assert [one.remedy for one in await findings_of_file()] == [f"Run `chmod go-w {file}`."]
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ async def test_files_that_others_may_read_are_a_warning(rig: Rig, tmp_path: Path
         ("[[programs]]\nname = '2024A000'\napi_key_file = 'k'", False),
     ],
 )
-def test_settings_files_with_secrets_are_told_from_others(
+def test_settings_files_with_secrets_are_distinguished_from_others(
     tmp_path: Path, text: str, *, is_secret: bool
 ) -> None:
     """Anybody may read a file that only says where the secrets are."""
@@ -199,14 +199,14 @@ async def test_one_failure_hides_no_other(rig: Rig, tmp_path: Path) -> None:
         ({"api": {"user": USER}}, "user"),
     ],
 )
-async def test_a_refused_user_is_told(rig: Rig, change: dict[str, Any], wrong: str) -> None:
+async def test_a_refused_user_is_reported(rig: Rig, change: dict[str, Any], wrong: str) -> None:
     """A wrong user or password is reported as such, and no program is blamed for it."""
     findings = await found(made(rig, **change))
     assert faults_in(findings) == {wrong: ExitCode.REFUSED}
     assert "program 2024A000" not in findings
 
 
-async def test_a_refused_program_is_told_by_name(rig: Rig) -> None:
+async def test_a_refused_program_is_reported_by_name(rig: Rig) -> None:
     """Of two programs, the one whose key is wrong is named, and the other is found right."""
     settings = made(rig)
     other = {"name": "2025B001", "api_key": "of another"}
@@ -216,7 +216,7 @@ async def test_a_refused_program_is_told_by_name(rig: Rig) -> None:
     assert findings["program 2024A000"].is_ok
 
 
-async def test_a_server_that_does_not_answer_is_told(rig: Rig) -> None:
+async def test_a_server_that_does_not_answer_is_reported(rig: Rig) -> None:
     """If nobody listens, the server is the finding, and nothing else is asked of it."""
     with nobody() as address:
         findings = await found(made(rig, api={"base_url": address}))
@@ -236,14 +236,14 @@ class Gossip(Faults):
         return Answer(200, title.encode())
 
 
-async def test_what_a_server_tells_is_shown_without_secrets(rig: Rig) -> None:
+async def test_what_a_server_says_is_shown_without_secrets(rig: Rig) -> None:
     """A key that the server sends back is not shown."""
     rig.simulator.faults = Gossip()
     findings = await found(made(rig))
     assert "for [secret]" in findings["program 2024A000"].message
 
 
-async def test_a_full_disk_is_told(rig: Rig) -> None:
+async def test_a_full_disk_is_reported(rig: Rig) -> None:
     """Less free space than must be left is a failure now, not in the middle of the night."""
     findings = await found(made(rig, mirror={"min_free": 10**18}))
     assert faults_in(findings) == {"disk": ExitCode.STORAGE}
@@ -251,7 +251,7 @@ async def test_a_full_disk_is_told(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("state", ["state", "winter/.winter-sync"])
-async def test_a_mirror_that_is_not_mounted_is_told(
+async def test_a_mirror_that_is_not_mounted_is_reported(
     rig: Rig, tmp_path: Path, state: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A missing tree is reported before a run takes it for new: by its catalog, or by memory."""

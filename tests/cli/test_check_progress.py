@@ -31,7 +31,7 @@ def test_it_is_drawn_on_a_terminal_and_gone_at_the_end(tmp_path: Path) -> None:
     assert said.out.rstrip().endswith("all are as they were downloaded.")
 
 
-def test_the_log_is_told_now_and_then() -> None:
+def test_progress_is_logged_now_and_then() -> None:
     """Where nobody watches: a line every half minute, and none if nothing happens."""
     now = 0.0
     stream = io.StringIO()

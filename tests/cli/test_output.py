@@ -157,7 +157,7 @@ def ended(process: subprocess.Popen[bytes], home: Path) -> Ended:
     return Ended(process.returncode, out, err)
 
 
-def assert_told(output: Output, found: Ended) -> None:
+def assert_reported(output: Output, found: Ended) -> None:
     """Assert that a command that only shows something fails if it cannot, and says why."""
     assert found.code == (ExitCode.STORAGE if output.lost else ExitCode.DONE)
     said = f"winter-sync: standard output could not be written: {output.lost}\n"
@@ -194,20 +194,20 @@ def mirrored(archive: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @each_output
 @pytest.mark.parametrize("arguments", [("--help",), ("--version",)])
-def test_help_is_shown_or_its_loss_is_told(
+def test_help_is_shown_or_its_loss_is_reported(
     arguments: tuple[str, ...], output: Output, tmp_path: Path
 ) -> None:
     """Help that cannot be written is a failure with a reason; if nobody reads it, it is not."""
-    assert_told(output, written_to(output, *arguments, home=tmp_path))
+    assert_reported(output, written_to(output, *arguments, home=tmp_path))
 
 
 @each_output
 @pytest.mark.parametrize("arguments", [("status",), ("status", "--json"), ("check",)])
-def test_a_question_is_answered_or_the_loss_is_told(
+def test_a_question_is_answered_or_the_loss_is_reported(
     arguments: tuple[str, ...], output: Output, mirrored: Path, tmp_path: Path
 ) -> None:
     """A status or check that cannot be written exits with 6; one cut off by its reader does not."""
-    assert_told(output, written_to(output, "--config", mirrored, *arguments, home=tmp_path))
+    assert_reported(output, written_to(output, "--config", mirrored, *arguments, home=tmp_path))
 
 
 @each_output

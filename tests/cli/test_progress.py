@@ -119,7 +119,7 @@ def test_below_are_the_nights_under_way_and_the_last_failures() -> None:
     assert rest[6:] == reasons
 
 
-def test_a_night_tells_what_failed_of_it() -> None:
+def test_a_night_says_what_failed_of_it() -> None:
     """Failed products that are still wanted are shown beside those done."""
     failed, *others = map(candidate, some(3))
     _, night, reason = lines(
@@ -142,7 +142,7 @@ def test_it_fits_every_terminal(width: int, plain: bool) -> None:  # noqa: FBT00
 
 
 @pytest.mark.parametrize("trouble", [Retrying("down", 2.0), ServerFailing("down", 15.0)])
-def test_it_tells_when_it_waits(trouble: Event) -> None:
+def test_it_says_when_it_waits(trouble: Event) -> None:
     """While the server is failing it says so and why, and no longer afterwards."""
     assert lines(trouble) == ["waiting for the server", "  down"]
     assert lines(trouble, ServerRecovered(9.0)) == ["asking the archive"]
@@ -229,7 +229,7 @@ def logged(
     return captured
 
 
-def test_the_log_is_told_every_half_minute() -> None:
+def test_progress_is_logged_every_half_minute() -> None:
     """With numbers, however many products ended meanwhile; never the same line twice."""
 
     def run(progress: ProgressLog, clock: Clock) -> None:
@@ -279,7 +279,7 @@ def test_a_night_that_becomes_complete_is_a_line() -> None:
     assert logged(run, by_night=False) == []
 
 
-def test_the_log_is_told_nothing_when_nothing_happens() -> None:
+def test_nothing_is_logged_when_nothing_happens() -> None:
     """Polls that find nothing new are not worth a line, however long they take."""
 
     def run(progress: ProgressLog, clock: Clock) -> None:

@@ -66,7 +66,7 @@ def some(number: int, night: Night = NIGHTS[0]) -> list[Product]:
     return [product(one, night=night) for one in range(number)]
 
 
-def heard(*events: Event, tally: Tally | None = None) -> Tally:
+def tally_of(*events: Event, tally: Tally | None = None) -> Tally:
     """Return a tally that recorded these events, one a second."""
     tally = tally or Tally()
     for now, event in enumerate(events):
@@ -150,7 +150,7 @@ def _place(one: Product) -> tuple[Night, Instrument, ImageType]:
 def test_the_order_of_events_does_not_matter(run: tuple[list[History], list[Event]]) -> None:
     """However the histories of products mix, each counts once, by its last outcome."""
     products, events = run
-    tally = heard(*events)
+    tally = tally_of(*events)
     last = Counter(one.outcomes[-1] for one in products if one.outcomes)
     waiting = sum(one.known and one.attempts > 0 for one in products if not one.outcomes)
     assert tally.overall == Counts(
@@ -228,7 +228,7 @@ def test_no_history_makes_nonsense(told: list[tuple[Event, float]]) -> None:
 def test_it_is_flat_over_years_of_nights() -> None:
     """Four years of nights leave no more behind than one, though some downloads failed."""
     nights = [NIGHTS[0].plus(day) for day in range(1461)]
-    tally = heard(*(polled(product(0, night=night)) for night in nights), PollsEnded())
+    tally = tally_of(*(polled(product(0, night=night)) for night in nights), PollsEnded())
     for number, night in enumerate(nights):
         one = candidate(product(0, night=night))
         tally.record(BatchStarted(batch(one, identifier=str(number))), 0.0)
@@ -245,42 +245,42 @@ def test_it_is_flat_over_years_of_nights() -> None:
 def test_a_night_is_complete_when_no_poll_can_bring_more_of_it() -> None:
     """Not before polls have ended; then with all its types together."""
     stack, raw = product(0), product(0, ImageType.RAW)
-    tally = heard(polled(stack), settled("published", candidate(stack)), polled(raw))
+    tally = tally_of(polled(stack), settled("published", candidate(stack)), polled(raw))
     assert tally.record(PollsEnded(), 4.0) == ()
     (ended,) = tally.record(settled("missing", candidate(raw)), 5.0)
     assert ended.night == stack.night
     assert ended.counts == Counts(2, 1, 1, 0, SIZE)
 
 
-def test_a_backlog_told_again_counts_what_others_fetched() -> None:
+def test_a_backlog_reported_again_counts_what_others_fetched() -> None:
     """Products that others downloaded are left out; those under way or done stay."""
     first, second, third, *_ = some(10)
-    told = heard(
+    tally = tally_of(
         Backlog(10, (Share(NIGHTS[0], *KIND, 10),)),
         settled("published", candidate(first)),
         BatchStarted(batch(candidate(second), candidate(third, attempts=2))),
         Backlog(3, (Share(NIGHTS[0], *KIND, 3, failed=1),)),
     )
-    assert told.overall == Counts(1 + 2 + 3, 1, failed=1 + 1, size=SIZE)
+    assert tally.overall == Counts(1 + 2 + 3, 1, failed=1 + 1, size=SIZE)
 
 
 def test_a_night_that_others_fetched_is_not_ours() -> None:
     """If a backlog has nothing of some nights, those that we worked on are reported."""
     ours, theirs = Share(NIGHTS[0], *KIND, 10), Share(NIGHTS[1], *KIND, 10)
-    told = heard(
+    tally = tally_of(
         Backlog(20, (ours, theirs)), PollsEnded(), settled("published", candidate(some(1)[0]))
     )
-    (ended,) = told.record(Backlog(0), 9.0)
+    (ended,) = tally.record(Backlog(0), 9.0)
     assert ended.night == NIGHTS[0]
-    assert (told.nights_complete, told.nights_left) == (1, 0)
-    assert told.overall == Counts(1, 1, size=SIZE)
+    assert (tally.nights_complete, tally.nights_left) == (1, 0)
+    assert tally.overall == Counts(1, 1, size=SIZE)
 
 
 def test_under_way_is_what_is_being_fetched() -> None:
     """The newest nights come first; products and batches that ended no longer count."""
     wanted = [product(0, night=night) for night in NIGHTS]
     batches = [batch(candidate(one), identifier=one.night.name) for one in wanted]
-    tally = heard(polled(*wanted), *map(BatchStarted, batches))
+    tally = tally_of(polled(*wanted), *map(BatchStarted, batches))
     assert [night for night, _, _ in tally.under_way(6)] == NIGHTS[::-1]
     assert [night for night, _, _ in tally.under_way(2)] == NIGHTS[:0:-1]
     tally.record(settled("published", candidate(wanted[2])), 9.0)
@@ -291,7 +291,7 @@ def test_under_way_is_what_is_being_fetched() -> None:
 def test_the_time_left_is_what_is_left_by_the_rate() -> None:
     """It uses the sizes seen; it is unknown before bytes arrive, and 0 at the end."""
     wanted = some(4)
-    tally = heard(polled(*wanted), PollsEnded())
+    tally = tally_of(polled(*wanted), PollsEnded())
     assert tally.time_left(5.0) is None
     tally.record(Received(batch(candidate(wanted[0])), SIZE), 10.0)
     tally.record(settled("published", candidate(wanted[0])), 10.0)
@@ -304,15 +304,15 @@ def test_the_time_left_is_what_is_left_by_the_rate() -> None:
 def test_what_is_packed_small_travels_fast() -> None:
     """The time left is that of the bytes on the wire, which are fewer than those of the files."""
     wanted = some(2)
-    tally = heard(polled(*wanted), settled("published", candidate(wanted[0])))
+    tally = tally_of(polled(*wanted), settled("published", candidate(wanted[0])))
     tally.record(Received(batch(candidate(wanted[0])), SIZE // 4), 10.0)
     assert tally.time_left(11.0) == pytest.approx(1.0)
 
 
-def test_failures_are_told_by_reason() -> None:
+def test_failures_are_reported_by_reason() -> None:
     """The latest reason comes first, each with how often; the oldest of too many are forgotten."""
     one, numbers = candidate(product()), count()
-    tally = heard(ProductFinished(Failed(one, "it was cut")), PollFailed(QUERY, "no answer"))
+    tally = tally_of(ProductFinished(Failed(one, "it was cut")), PollFailed(QUERY, "no answer"))
     tally.record(ProductFinished(Failed(one, "it was cut")), 3.0)
     assert tally.failures == (("it was cut", 2), ("no answer", 1))
     for _ in range(100):
@@ -321,9 +321,9 @@ def test_failures_are_told_by_reason() -> None:
     assert tally.failures[0] == ("reason 99", 1)
 
 
-def test_failures_alike_are_told_together() -> None:
+def test_failures_alike_are_reported_together() -> None:
     """Sizes and checksums differ from product to product; what is common to them is the reason."""
-    tally = heard(
+    tally = tally_of(
         PollFailed(QUERY, "CRC-32 is 1ea15768 where 1be3f9ac was promised"),
         PollFailed(QUERY, "the server answers 404"),
         PollFailed(QUERY, "CRC-32 is 00c0ffee where 12345678 was promised"),
@@ -342,8 +342,8 @@ def test_failures_alike_are_told_together() -> None:
 )
 def test_it_knows_whether_the_server_is_well(trouble: Event, sign: Event) -> None:
     """From trouble to the next sign of life."""
-    assert heard(trouble).unwell == "down"
-    assert heard(trouble, sign).unwell is None
+    assert tally_of(trouble).unwell == "down"
+    assert tally_of(trouble, sign).unwell is None
 
 
 def test_shares_count_by_night_and_type() -> None:

@@ -296,7 +296,7 @@ def files(root: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_fault_is_told_and_nothing_is_lost(
+def test_a_fault_is_reported_and_nothing_is_lost(
     name: str, archive: Simulator, mirrored: Path, home: Path
 ) -> None:
     """The exit code follows the contract, the remedy is named, no secret is, and the tree stays."""
@@ -332,7 +332,7 @@ def assert_no_secret(home: Path, text: str) -> None:
             assert not leaked(path.read_bytes(), "hush-hush"), path
 
 
-def test_a_line_that_is_not_utf8_is_told(tmp_path: Path) -> None:
+def test_a_line_that_is_not_utf8_is_reported(tmp_path: Path) -> None:
     """A file in another encoding is refused with the line to fix."""
     path = tmp_path / "latin.toml"
     path.write_bytes(f'[api]\npassword = "{PASSWORD}é"\n'.encode("latin-1"))
@@ -351,7 +351,7 @@ def test_a_status_before_the_first_run_says_so(tmp_path: Path) -> None:
     assert not (tmp_path / "winter").exists()
 
 
-def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
+def test_a_port_that_is_taken_is_reported(tmp_path: Path) -> None:
     """A second simulator says that the port is in use, and how to get another."""
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]
@@ -376,7 +376,7 @@ class Website(BaseHTTPRequestHandler):
 
 
 @pytest.mark.parametrize("command", ["sync", "check"])
-def test_a_server_that_is_no_archive_is_told(command: str, tmp_path: Path) -> None:
+def test_a_server_that_is_no_archive_is_reported(command: str, tmp_path: Path) -> None:
     """A web site at the address is recognised, and what it sends back shows no secret."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Website) as website:
         thread = Thread(target=website.serve_forever)
@@ -398,7 +398,7 @@ async def no_wait(seconds: float) -> None:
 
 
 @pytest.mark.parametrize("host", ["nobody", "no such name"])
-async def test_a_server_that_cannot_be_reached_is_told(
+async def test_a_server_that_cannot_be_reached_is_reported(
     host: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nobody at the address, or no such address: reported once, briefly, and nothing is lost."""

@@ -98,7 +98,7 @@ def test_the_key_in_the_environment_is_one_programs(
     assert keys == expected
 
 
-def test_all_that_is_missing_is_told_at_once() -> None:
+def test_all_that_is_missing_is_reported_at_once() -> None:
     """A first-time user learns of every missing secret, and of each place it may be in."""
     settings = made(programs=[{"name": PROGRAM}, {"name": OTHER_PROGRAM}])
     with pytest.raises(UsageError) as raised:
@@ -124,7 +124,7 @@ def test_all_that_is_missing_is_told_at_once() -> None:
         (b"caf\xe9 " + PASSWORD.encode(), "not UTF-8"),
     ],
 )
-def test_a_secret_file_that_cannot_be_used_is_told(
+def test_a_secret_file_that_cannot_be_used_is_reported(
     content: bytes | None, told: str, tmp_path: Path
 ) -> None:
     """A secret file that is absent, empty or invalid is named, its content never."""

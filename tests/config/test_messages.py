@@ -83,7 +83,7 @@ def _bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", FAULTS)
-def test_a_fault_is_told_in_the_words_of_the_file(text: str, tmp_path: Path) -> None:
+def test_a_fault_is_reported_in_the_words_of_the_file(text: str, tmp_path: Path) -> None:
     """Each fault is reported with its place and a remedy, and without a traceback."""
     with pytest.raises(UsageError) as raised:
         load_settings(write(tmp_path, text))
@@ -103,7 +103,7 @@ def test_a_fault_shows_no_secret(text: str, tmp_path: Path) -> None:
     assert not leaked(whole_text(raised.value))
 
 
-def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
+def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
     """Three wrong keys are all reported, each on a line of its own."""
     text = "[api]\nconections = 1\n[mirror]\nmin_free = 'x'\n[http]\nlisten = ''\n"
     with pytest.raises(UsageError) as raised:

@@ -26,7 +26,7 @@ def followed(remedy: str) -> None:
 
 
 @given(mode=MODES, secret=st.booleans())
-def test_what_others_may_do_is_told_for_every_mode(mode: int, *, secret: bool) -> None:
+def test_what_others_may_do_is_reported_for_every_mode(mode: int, *, secret: bool) -> None:
     """Others must not read a secret or write any file; the remedy prevents it."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory, "a file; touch $HOME")

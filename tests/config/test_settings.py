@@ -207,7 +207,7 @@ def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
         ("WINTER_API_PROGRAM", "2024A", "eight letters and digits"),
     ],
 )
-def test_a_wrong_variable_is_told(
+def test_a_wrong_variable_is_reported(
     variable: str, value: str, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A misspelt or invalid variable is reported, without any secret."""
@@ -219,7 +219,7 @@ def test_a_wrong_variable_is_told(
     assert not leaked(whole_text(raised.value), "hush-hush")
 
 
-def test_a_line_that_is_not_utf8_is_told(tmp_path: Path) -> None:
+def test_a_line_that_is_not_utf8_is_reported(tmp_path: Path) -> None:
     """The line with the invalid byte is named, and nothing of the file is shown."""
     path = tmp_path / "winter-sync.toml"
     path.write_bytes(f"[api]{SECRETS}# caf".encode() + b"\xe9\n")
@@ -229,7 +229,7 @@ def test_a_line_that_is_not_utf8_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["absent", "a directory"])
-def test_a_settings_file_that_is_none_is_told(what: str, tmp_path: Path) -> None:
+def test_a_settings_file_that_is_none_is_reported(what: str, tmp_path: Path) -> None:
     """The file named by --config must exist, and be a regular file."""
     path = tmp_path if what == "a directory" else tmp_path / "absent.toml"
     with pytest.raises(UsageError, match=r"settings file .*: (not found|is a directory)") as raised:

@@ -110,7 +110,7 @@ async def test_work_that_waits_for_a_thread_is_done_too(executor: ThreadPoolExec
     assert await busy == "done"
 
 
-async def test_a_failure_after_cancelling_is_told_as_its_cause(
+async def test_a_failure_after_cancelling_is_reported_as_its_cause(
     executor: ThreadPoolExecutor,
 ) -> None:
     """Cancelling wins over a failure, which is neither lost nor reported as unheard."""

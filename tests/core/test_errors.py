@@ -46,7 +46,7 @@ def test_a_code_that_the_table_lacks_is_an_error(found: list[ExitCode]) -> None:
         gravest([*found, cast("ExitCode", 7)])
 
 
-def test_the_readme_tells_the_codes_of_the_table() -> None:
+def test_the_readme_says_the_codes_of_the_table() -> None:
     """The sentence of the README is the table's, word for word."""
     words = " ".join(README.read_text().split())
     assert f"Exit codes: {describe_exit_codes(' · ')}." in words

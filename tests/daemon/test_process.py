@@ -110,7 +110,7 @@ def settings_of(simulator: Simulator, directory: Path, **changes: Any) -> Path: 
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-def test_it_mirrors_and_ends_when_told(tmp_path: Path, how: signal.Signals) -> None:
+def test_it_mirrors_and_ends_when_asked(tmp_path: Path, how: signal.Signals) -> None:
     """Exit code 0, a message to systemd, and nothing left in staging."""
     with served() as simulator:
         file = settings_of(simulator, tmp_path)
@@ -198,7 +198,7 @@ def test_a_refused_program_is_in_the_status(tmp_path: Path) -> None:
             assert daemon.end() == 0
 
 
-def test_a_reload_is_told(tmp_path: Path) -> None:
+def test_a_reload_is_reported(tmp_path: Path) -> None:
     """RELOADING and READY again, whether the new settings are right or not."""
     with served() as simulator:
         file = settings_of(simulator, tmp_path)
@@ -343,7 +343,7 @@ def test_its_pages_answer(tmp_path: Path) -> None:
             fetched(address, "/healthz")
 
 
-def test_pages_for_other_machines_are_told_of(tmp_path: Path) -> None:
+def test_pages_for_other_machines_are_reported(tmp_path: Path) -> None:
     """The log warns once, at the start; a request under a name not in the settings gets 421."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -371,7 +371,7 @@ def fetched(address: str, path: str, host: str | None = None) -> bytes:
 
 
 @pytest.mark.parametrize("form", ["json", "human"])
-def test_the_journal_is_told_how_grave_each_line_is(tmp_path: Path, form: str) -> None:
+def test_the_journal_learns_the_level_of_each_line(tmp_path: Path, form: str) -> None:
     """Where journald reads the log, each line begins with its priority."""
     ours, theirs = socket.socketpair()
     where = os.fstat(theirs.fileno())

@@ -145,7 +145,7 @@ def test_a_day_is_summed_up(run_scenario: Callable[..., None]) -> None:
     run_scenario(scenario)
 
 
-def test_the_summary_of_a_day_tells_of_its_last_night(run_scenario: Callable[..., None]) -> None:
+def test_the_summary_of_a_day_has_its_last_night(run_scenario: Callable[..., None]) -> None:
     """A night that was complete when its day ended is reported as complete."""
 
     async def scenario(rig: DaemonRig) -> None:
@@ -165,18 +165,18 @@ def test_an_archive_that_is_away_is_in_the_catalog(run_scenario: Callable[..., N
     async def scenario(rig: DaemonRig) -> None:
         async with rig.running() as service:
 
-            async def told() -> dict[str, Any]:
+            async def status() -> dict[str, Any]:
                 found: dict[str, Any] = json.loads(await service.pages.sources.status())["archive"]
                 return found
 
             await asyncio.sleep(3600)
-            well = await told()
+            well = await status()
             assert (well["failing_since"], well["error"]) == (None, None)
             usual = rig.simulator.faults
             rig.simulator.faults = parse_script("503").faults()
             began = rig.driven.true()
             await asyncio.sleep(5 * 3600)
-            away = await told()
+            away = await status()
             assert datetime.fromisoformat(away["last_answer"]) <= began
             since = datetime.fromisoformat(away["failing_since"])
             assert began <= since <= began + timedelta(minutes=20)
@@ -184,7 +184,7 @@ def test_an_archive_that_is_away_is_in_the_catalog(run_scenario: Callable[..., N
             assert len(rig.emitted(PollFailed)) < 20
             rig.simulator.faults = usual
             await asyncio.sleep(3600)
-            assert (await told())["failing_since"] is None
+            assert (await status())["failing_since"] is None
 
     run_scenario(scenario)
 
@@ -363,7 +363,7 @@ def test_an_end_in_an_outage_is_at_once(run_scenario: Callable[..., None]) -> No
 @pytest.mark.fault(
     kind="an unmounted root: an empty directory in its place",
     injected="(the directory is moved away)",
-    outcome="all work rests, the empty directory stays empty, and it goes on when the root is back",
+    outcome="all work pauses, the empty directory stays empty, and it goes on when the root is back",
     kept="all that was published",
 )
 def test_a_root_that_goes_away_is_waited_for(run_scenario: Callable[..., None]) -> None:
@@ -394,7 +394,9 @@ def test_a_root_that_goes_away_is_waited_for(run_scenario: Callable[..., None]) 
     run_scenario(scenario)
 
 
-def test_a_root_that_is_not_there_at_the_start_is_told(run_scenario: Callable[..., None]) -> None:
+def test_a_root_that_is_not_there_at_the_start_is_reported(
+    run_scenario: Callable[..., None],
+) -> None:
     """A daemon that cannot start says so at once, and does not wait."""
 
     async def scenario(rig: DaemonRig) -> None:
@@ -411,7 +413,7 @@ def test_a_root_that_is_not_there_at_the_start_is_told(run_scenario: Callable[..
     outcome="downloads rest, ever longer up to an hour; polls go on",
     kept="all listings",
 )
-def test_downloads_rest_where_none_succeeds(run_scenario: Callable[..., None]) -> None:
+def test_downloads_pause_where_none_succeeds(run_scenario: Callable[..., None]) -> None:
     """Polls continue; downloads are retried ever more rarely, until the server is fixed."""
 
     class Empty(Faults):

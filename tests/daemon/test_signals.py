@@ -147,7 +147,7 @@ class Manager:
         self._socket.bind(path)
         self.notifier = SystemdNotifier(path)
 
-    def heard(self) -> list[str]:
+    def received(self) -> list[str]:
         """Return the messages since the last call, without status and watchdog."""
         found = []
         with self._socket.dup() as listening, suppress(BlockingIOError):
@@ -179,22 +179,22 @@ def test_a_reload_ends_a_rest(run_scenario: Callable[..., None], manager: Manage
             rig.root.mkdir()
             await asyncio.sleep(3600)
             rests = len(rig.emitted(StorageFailing))
-            manager.heard()
+            manager.received()
             service.signals.reload()
             await asyncio.sleep(5)
-            assert manager.heard() == ["RELOADING", "READY"]
+            assert manager.received() == ["RELOADING", "READY"]
             assert len(rig.emitted(StorageFailing)) == rests + 1
             rig.root.rmdir()
             aside.rename(rig.root)
             service.signals.reload()
             await asyncio.sleep(5)
-            assert manager.heard() == ["RELOADING", "READY"]
+            assert manager.received() == ["RELOADING", "READY"]
             assert len(rig.emitted(Started)) == len(rig.emitted(Reloading)) == 2
 
     run_scenario(scenario)
 
 
-def test_a_rest_goes_on_after_a_reload_that_is_refused(run_scenario: Callable[..., None]) -> None:
+def test_a_pause_goes_on_after_a_reload_that_is_refused(run_scenario: Callable[..., None]) -> None:
     """Wrong settings are reported, and the disk is still tried when it was due."""
 
     async def scenario(rig: DaemonRig) -> None:
@@ -216,7 +216,7 @@ def test_a_rest_goes_on_after_a_reload_that_is_refused(run_scenario: Callable[..
     run_scenario(scenario)
 
 
-def test_a_rest_is_no_stall(run_scenario: Callable[..., None]) -> None:
+def test_a_pause_is_no_stall(run_scenario: Callable[..., None]) -> None:
     """Nothing is polled while the disk is away, and that is no stall."""
 
     async def scenario(rig: DaemonRig) -> None:
@@ -236,7 +236,7 @@ def test_a_rest_is_no_stall(run_scenario: Callable[..., None]) -> None:
     run_scenario(scenario)
 
 
-def test_an_end_is_heard_in_a_rest(run_scenario: Callable[..., None]) -> None:
+def test_it_ends_during_a_pause(run_scenario: Callable[..., None]) -> None:
     """At once."""
 
     async def scenario(rig: DaemonRig) -> None:
@@ -252,7 +252,7 @@ def test_an_end_is_heard_in_a_rest(run_scenario: Callable[..., None]) -> None:
     run_scenario(scenario)
 
 
-def test_another_mirror_is_told_and_left_alone(run_scenario: Callable[..., None]) -> None:
+def test_another_mirror_is_reported_and_left_alone(run_scenario: Callable[..., None]) -> None:
     """A reload that mixes up two mirrors stops all work, and says so, until it is corrected."""
 
     async def scenario(rig: DaemonRig) -> None:
@@ -278,7 +278,7 @@ def test_another_mirror_is_told_and_left_alone(run_scenario: Callable[..., None]
     run_scenario(scenario)
 
 
-def test_what_cannot_be_opened_at_the_start_is_told(run_scenario: Callable[..., None]) -> None:
+def test_what_cannot_be_opened_at_the_start_is_reported(run_scenario: Callable[..., None]) -> None:
     """Only a running daemon pauses: one that starts on an empty mount point fails at once."""
 
     async def scenario(rig: DaemonRig) -> None:
@@ -313,7 +313,7 @@ def test_who_takes_its_root_meanwhile_may_have_it(run_scenario: Callable[..., No
     run_scenario(scenario)
 
 
-def test_an_end_is_heard_while_it_puts_things_in_order(
+def test_it_ends_while_it_recovers(
     run_scenario: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The recovery after crashes is finished, and then nothing is started."""

@@ -164,7 +164,7 @@ def test_a_stall_ends_it_though_the_disk_is_away(
     assert not [line for line in caplog.messages if "never retrieved" in line]
 
 
-def test_a_download_that_does_not_hear_its_end_is_the_last(
+def test_a_download_that_ignores_its_end_is_the_last(
     run_scenario: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When a part of the daemon dies, no other part begins anything, whatever it was doing."""

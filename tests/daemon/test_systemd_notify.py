@@ -66,7 +66,7 @@ def test_each_message_is_that_of_sd_notify(
     assert manager.received() is None
 
 
-def test_a_reload_tells_its_time(manager: Manager) -> None:
+def test_a_reload_says_its_time(manager: Manager) -> None:
     """A reload comes with the monotonic time, in microseconds, in the same datagram."""
     SystemdNotifier(manager.address, clock=lambda: 12_345_678_999).reloading()
     assert manager.received() == "RELOADING=1\nMONOTONIC_USEC=12345678"
@@ -135,7 +135,7 @@ def test_a_manager_that_does_not_listen_is_not_waited_for(
     assert 0 < received < 5000
 
 
-def test_children_are_told_nothing_of_it(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_children_learn_nothing_of_it(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
     """What systemd has put into our environment is not passed on to a child."""
     monkeypatch.setenv("NOTIFY_SOCKET", manager.address)
     monkeypatch.setenv("WATCHDOG_USEC", "20000000")

@@ -661,7 +661,7 @@ def test_any_cut_or_flip_of_gzip_is_refused(
     ],
     ids=["boards", "cut", "junk", "page", "nothing"],
 )
-def test_what_is_wrong_inside_gzip_is_told(inside: Callable[[], bytes], fault: Fault) -> None:
+def test_what_is_wrong_inside_gzip_is_reported(inside: Callable[[], bytes], fault: Fault) -> None:
     """A file that was cut before it was packed has a right CRC-32, and is refused all the same."""
     error = refusal(gzip.compress(inside()), "X_mef.fits.gz", extensions=6)
     assert error.fault is fault

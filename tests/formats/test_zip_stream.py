@@ -76,7 +76,7 @@ class Reading:
         return [(member.name, bytes(member.content)) for member in self.members if member.whole]
 
     @property
-    def told(self) -> list[tuple[str, int | None, MemberEnd | None]]:
+    def summary(self) -> list[tuple[str, int | None, MemberEnd | None]]:
         """What was said of every member, its data aside."""
         return [(member.name, member.claimed, member.end) for member in self.members]
 
@@ -257,14 +257,14 @@ def test_every_split_gives_what_was_put_in(
         split = read(written, sizes)
     for reading in (whole, split):
         assert reading.whole == archive.expected
-        assert reading.told == whole.told
+        assert reading.summary == whole.summary
         assert reading.complete
         assert reading.damage is None
     assert split.largest <= max(inflated, max(sizes) + LOOKED_AHEAD)
 
 
 @given(archives.filter(lambda archive: not archive.late))
-def test_sizes_are_told_at_the_start_where_the_header_has_them(archive: Archive) -> None:
+def test_sizes_are_reported_at_the_start_where_the_header_has_them(archive: Archive) -> None:
     """A header with sizes gives the size at the start of its member."""
     reading = read(archive.write())
     claimed = [member.claimed for member in reading.members]
@@ -339,7 +339,7 @@ def test_an_answer_that_is_no_zip_is_refused_without_quoting_it(content: bytes) 
     assert reading.damage == told
 
 
-def test_damage_is_told_again() -> None:
+def test_damage_is_reported_again() -> None:
     """A reader that has lost its way says so at every further block."""
     unzipper = ZipReader()
     for _ in range(3):
@@ -778,7 +778,7 @@ def test_names_are_passed_on_as_they_are(raw: bytes, flags: int, name: str) -> N
     assert read(member + ending(1)).whole == [(name, b"x")]
 
 
-def test_members_of_one_name_are_all_told() -> None:
+def test_members_of_one_name_are_all_reported() -> None:
     """Two members may have one name; both come, in their order."""
     reading = read(plain(b"one") + plain(b"two") + ending(2))
     assert reading.whole == [("good", b"one"), ("good", b"two")]

@@ -81,11 +81,11 @@ class Life:
     published: int = 0
     waited: float = 0.0
     resident: dict[str, int] = field(default_factory=dict)
-    told: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
 
-    def hear(self, event: Event) -> None:
+    def count(self, event: Event) -> None:
         """Count the events; measure the memory when a quarter is done."""
-        self.told[type(event).__name__] += 1
+        self.counts[type(event).__name__] += 1
         if isinstance(event, ProductFinished) and isinstance(event.outcome, Published):
             self.published += 1
             if self.published == self.products // 4:
@@ -202,7 +202,7 @@ async def live(nights: int, root: Path, source: Archive) -> dict[str, Any]:
     now = await source.advance(timedelta(0))
     async with open_mirror(
         settings,
-        life.hear,
+        life.count,
         time=Time(lambda: now, lambda: life.waited, life.sleep),
     ) as mirror:
         truth = await source.truth()
@@ -216,8 +216,8 @@ async def live(nights: int, root: Path, source: Archive) -> dict[str, Any]:
         "products": len(truth),
         "runs": runs,
         "exit_codes": dict(codes),
-        "server_unwell": life.told[ServerFailing.__name__],
-        "tried_again": life.told[Retrying.__name__],
+        "server_unwell": life.counts[ServerFailing.__name__],
+        "tried_again": life.counts[Retrying.__name__],
         "resident_quarter": life.resident["quarter"],
         "resident_end": life.resident["end"],
         "left_over": left_over(root),

@@ -73,7 +73,7 @@ async def verify(rig: Rig, **how: Any) -> Result:  # noqa: ANN401 - the fields o
     return await verify_files(rig.settings(), Request(**how), display)
 
 
-def told(result: Result) -> dict[str, Any]:
+def as_json(result: Result) -> dict[str, Any]:
     """Return the result as a script reads it."""
     read: dict[str, Any] = json.loads(result_as_json(result))
     return read
@@ -187,14 +187,14 @@ async def test_a_mirror_that_is_right_is_right(here: Rig) -> None:
     files = here.files()
     result = await verify(here)
     assert result.exit_code is ExitCode.DONE
-    assert told(result)["checked"] == len(files)
-    assert told(result)["bytes"] == sum((here.root / path).stat().st_size for path in files)
-    assert set(told(result)["counts"].values()) == {0}
+    assert as_json(result)["checked"] == len(files)
+    assert as_json(result)["bytes"] == sum((here.root / path).stat().st_size for path in files)
+    assert set(as_json(result)["counts"].values()) == {0}
     assert summary(result).endswith("; all are as they were downloaded.")
     quick = await verify(here, quick=True)
     assert quick.exit_code is ExitCode.DONE
-    assert told(quick)["checked"] == len(files)
-    assert told(quick)["bytes"] == 0
+    assert as_json(quick)["checked"] == len(files)
+    assert as_json(quick)["bytes"] == 0
 
 
 @pytest.mark.parametrize("harm", HARMS, ids=lambda harm: harm.do.__name__)
@@ -205,13 +205,13 @@ async def test_whatever_is_done_to_a_file_is_found_and_named(here: Rig, harm: Ha
     if harm.do is delete_directory:
         victims = {one for one in here.files() if one.startswith(f"{path.rpartition('/')[0]}/")}
     harm.do(here.root / path)
-    quick = told(await verify(here, quick=True))
+    quick = as_json(await verify(here, quick=True))
     assert quick["exit_code"] == (ExitCode.INCOMPLETE if harm.at_a_glance else ExitCode.DONE)
     full = await verify(here)
     assert full.exit_code is ExitCode.INCOMPLETE
-    assert names(told(full)[harm.kind]) == victims
+    assert names(as_json(full)[harm.kind]) == victims
     other = "changed" if harm.kind == "missing" else "missing"
-    assert told(full)[other] == []
+    assert as_json(full)[other] == []
     assert f"{len(victims)} {'missing here' if harm.kind == 'missing' else 'changed'}" in summary(
         full
     )
@@ -225,14 +225,14 @@ async def test_what_is_wrong_is_got_back(here: Rig, harm: Harm) -> None:
     result = await verify(here, repair=True)
     if harm.do in {make_directory, delete_directory}:
         assert result.exit_code is ExitCode.INCOMPLETE
-        found = told(result)["changed" if harm.do is make_directory else "missing"]
+        found = as_json(result)["changed" if harm.do is make_directory else "missing"]
         assert "move it away" in found[0]["last_error"]
         return
-    assert result.exit_code is ExitCode.DONE, told(result)
+    assert result.exit_code is ExitCode.DONE, as_json(result)
     assert here.files() == before
     assert result.repaired == 1
     for again in (await verify(here), await verify(here, quick=True)):
-        assert again.exit_code is ExitCode.DONE, told(again)
+        assert again.exit_code is ExitCode.DONE, as_json(again)
 
 
 async def test_a_repair_asks_for_nothing_else(here: Rig, download_log: DownloadLog) -> None:
@@ -254,7 +254,7 @@ async def test_a_touched_file_is_not_downloaded_again(here: Rig, download_log: D
     path = some(here, 1)[0]
     os.utime(here.root / path, ns=(0, 12_345_678_901))
     before = len(download_log.downloads)
-    assert names(told(await verify(here, quick=True))["changed"]) == {path}
+    assert names(as_json(await verify(here, quick=True))["changed"]) == {path}
     assert (await verify(here, quick=True, repair=True)).exit_code is ExitCode.DONE
     assert len(download_log.downloads) == before
     assert (await verify(here, quick=True)).exit_code is ExitCode.DONE
@@ -273,12 +273,12 @@ async def test_a_persons_file_is_kept_aside(here: Rig) -> None:
     """A changed file is never overwritten: the result says where it is now, and it is there."""
     path = some(here, 1)[0]
     (here.root / path).write_bytes(b"my own work")
-    result = told(await verify(here, repair=True))
+    result = as_json(await verify(here, repair=True))
     (kept,) = result["kept"]
     assert kept["path"] == path
     assert (here.root / kept["kept"]).read_bytes() == b"my own work"
     assert here.files() == here.truth(stacks(here))
-    again = told(await verify(here))
+    again = as_json(await verify(here))
     assert again["orphaned"] == []
     assert again["exit_code"] == ExitCode.DONE
 
@@ -297,7 +297,7 @@ async def test_with_replace_what_a_person_put_there_is_kept_all_the_same(
     path = here.root / some(here, 1)[0]
     do(path)
     was = path.lstat()
-    (kept,) = told(await verify(here, repair=True))["kept"]
+    (kept,) = as_json(await verify(here, repair=True))["kept"]
     assert os.path.samestat((here.root / kept["kept"]).lstat(), was)
     assert path.is_file()
     assert not path.is_symlink()
@@ -316,13 +316,13 @@ async def test_foreign_and_orphaned_files_are_reported_and_left_alone(here: Rig)
         (here.root / path).parent.mkdir(parents=True, exist_ok=True)
         (here.root / path).write_bytes(path.encode())
     (here.root / "dangling").symlink_to("nowhere")
-    result = told(await verify(here))
+    result = as_json(await verify(here))
     assert result["exit_code"] == ExitCode.DONE
     assert result["foreign"] == sorted([*foreign, "dangling"])
     assert result["orphaned"] == sorted([orphan, part])
     assert result["counts"]["foreign"] == 4
     (here.root / path_of(stacks(here)[0])).unlink()
-    result = told(await verify(here, repair=True))
+    result = as_json(await verify(here, repair=True))
     assert result["foreign"] == sorted([*foreign, "dangling"])
     assert result["orphaned"] == [orphan]
     assert all((here.root / path).read_bytes() == path.encode() for path in (*foreign, orphan))
@@ -333,18 +333,18 @@ async def test_what_a_live_session_is_writing_is_no_orphan(here: Rig) -> None:
     with Tree(here.root).session("alive") as session, session.stage() as part:
         part.write(b"data")
         result = await verify(here, quick=True)
-    assert told(result)["orphaned"] == []
+    assert as_json(result)["orphaned"] == []
 
 
 async def test_a_narrowed_verification_looks_at_its_part_only(here: Rig) -> None:
     """By program and by night: nothing else is checked, and what was not sought is null."""
     winter = here.observatory.products("2024A000", Instrument.WINTER, ImageType.STACK)
     (here.root / path_of(winter[0])).unlink()
-    other = told(await verify(here, programs=("2025B001",)))
+    other = as_json(await verify(here, programs=("2025B001",)))
     assert other["exit_code"] == ExitCode.DONE
     assert other["counts"]["foreign"] is None
     assert 0 < other["checked"] < len(stacks(here))
-    night = told(await verify(here, nights=(DEMO_NIGHT,)))
+    night = as_json(await verify(here, nights=(DEMO_NIGHT,)))
     assert names(night["missing"]) == {path_of(winter[0])}
     assert night["counts"]["orphaned"] is None
 
@@ -369,7 +369,7 @@ async def test_a_repair_of_what_the_archive_lost_stays_wrong(here: Rig) -> None:
     here.observatory.remove_file(product)
     result = await verify(here, repair=True)
     assert result.exit_code is ExitCode.INCOMPLETE
-    (found,) = told(result)["missing"]
+    (found,) = as_json(result)["missing"]
     assert (found["path"], found["state"]) == (path, "missing")
     assert (await verify(here)).exit_code is ExitCode.INCOMPLETE
     here.observatory.restore_file(product)
@@ -377,7 +377,7 @@ async def test_a_repair_of_what_the_archive_lost_stays_wrong(here: Rig) -> None:
     assert path in here.files()
 
 
-async def test_a_withdrawn_product_that_was_deleted_is_told_once(here: Rig) -> None:
+async def test_a_withdrawn_product_that_was_deleted_is_reported_once(here: Rig) -> None:
     """Nobody can download it again: a repair says so, and does not retry forever."""
     product = stacks(here)[0]
     here.observatory.withdraw(product)
@@ -386,7 +386,7 @@ async def test_a_withdrawn_product_that_was_deleted_is_told_once(here: Rig) -> N
     (here.root / path_of(product)).unlink()
     result = await verify(here, repair=True)
     assert result.exit_code is ExitCode.INCOMPLETE
-    assert names(told(result)["unlisted"]) == {path_of(product)}
+    assert names(as_json(result)["unlisted"]) == {path_of(product)}
     assert (await verify(here)).exit_code is ExitCode.DONE
     here.observatory.relist(product)
     await here.sync()
@@ -403,7 +403,7 @@ async def test_a_product_of_two_programs_is_repaired_once(
     (here.root / path_of(product)).unlink()
     asked = download_log.asked[product.savepath]
     for program in ("2024A000", "2025B001"):
-        found = told(await verify(here, programs=(program,)))
+        found = as_json(await verify(here, programs=(program,)))
         assert names(found["missing"]) == {path_of(product)}
     assert (await verify(here, programs=("2025B001",), repair=True)).exit_code is ExitCode.DONE
     assert download_log.asked[product.savepath] == asked + 1
@@ -426,7 +426,7 @@ async def test_a_repair_that_is_refused_leaves_all_as_it_was(here: Rig) -> None:
     here.programs = [{**one, "api_key": "wrong"} for one in right]
     result = await verify(here, repair=True)
     assert result.exit_code is ExitCode.REFUSED
-    assert names(told(result)["changed"]) == {path}
+    assert names(as_json(result)["changed"]) == {path}
     assert (here.root / path).read_bytes() == b"my own work"
     here.programs = right
     assert (await verify(here, repair=True)).exit_code is ExitCode.DONE
@@ -479,7 +479,7 @@ async def test_a_catalog_of_the_version_before_is_verified(here: Rig) -> None:
     gone, changed = some(here, 2)
     (here.root / gone).unlink()
     (here.root / changed).write_bytes(b"mine")
-    result = told(await verify(here))
+    result = as_json(await verify(here))
     assert (names(result["missing"]), names(result["changed"])) == ({gone}, {changed})
     assert known_times(path) == len(here.files()) - 1
     assert (await verify(here, repair=True)).exit_code is ExitCode.DONE
@@ -558,7 +558,7 @@ async def test_a_file_that_was_put_back_is_right_again(here: Rig) -> None:
     with closing(sqlite3.connect(here.root / STATE_DIR / CATALOG)) as db:
         db.execute("UPDATE verifications SET finished_at = NULL")
         db.commit()
-    result = told(await verify(here))
+    result = as_json(await verify(here))
     assert result["begun"] is not None
     assert (result["checked"], result["exit_code"]) == (1, ExitCode.DONE)
     assert (await verify(here, quick=True)).exit_code is ExitCode.DONE

@@ -147,7 +147,7 @@ def test_a_clock_that_is_set_makes_no_outage_of_years(desk: Desk, days: int) -> 
     assert 0 <= troubled(desk.summary.end_day()) <= 86_400
 
 
-def test_the_line_tells_troubles_first(desk: Desk) -> None:
+def test_the_line_says_troubles_first(desk: Desk) -> None:
     """Then when was polled, and how much has come."""
     assert desk.summary.status_line == "no poll yet, 0 downloaded (0 B)"
     desk.handle(POLLED, PUBLISHED)
@@ -168,7 +168,7 @@ def test_the_line_tells_troubles_first(desk: Desk) -> None:
     assert desk.summary.status_line.startswith("last poll")
 
 
-def test_the_line_tells_who_is_refused_and_what_rests(desk: Desk) -> None:
+def test_the_line_says_who_is_refused_and_what_is_paused(desk: Desk) -> None:
     """Until the program is listed again, and until something comes."""
     desk.handle(POLLED, ProgramRefused("2025B001", "wrong key", 60.0))
     desk.handle(ProgramRefused("2024A000", "wrong key", 60.0), DownloadsPaused("in vain", 300.0))
@@ -181,7 +181,7 @@ def test_the_line_tells_who_is_refused_and_what_rests(desk: Desk) -> None:
     assert desk.summary.status_line.startswith("last poll")
 
 
-def test_the_line_tells_the_day_of_what_is_long_ago(desk: Desk) -> None:
+def test_the_line_says_the_day_of_what_is_long_ago(desk: Desk) -> None:
     """A poll of some days ago is not taken for one of today."""
     desk.handle(POLLED, ServerFailing("busy", 15.0))
     desk.now += timedelta(days=3)
@@ -191,7 +191,7 @@ def test_the_line_tells_the_day_of_what_is_long_ago(desk: Desk) -> None:
     )
 
 
-def test_the_line_tells_what_cannot_be_listed(desk: Desk) -> None:
+def test_the_line_says_what_cannot_be_listed(desk: Desk) -> None:
     """A poll that failed since is not hidden by the time of one that succeeded before."""
     desk.handle(PollFailed(QUERY, "no"))
     assert desk.summary.status_line == (

@@ -324,7 +324,7 @@ async def test_of_several_regions_the_one_left_behind_counts(
         assert await polled(targets[0], timedelta(minutes=10)) == 20 * 60
 
 
-async def test_what_cannot_be_read_is_absent_and_told(metrics: Metrics, tmp_path: Path) -> None:
+async def test_what_cannot_be_read_is_absent_and_reported(metrics: Metrics, tmp_path: Path) -> None:
     """A broken catalog and a missing disk leave all that was counted on the page."""
     metrics.handle(Retrying("it broke", 1.0))
     async with watched(tmp_path) as at:

@@ -169,7 +169,7 @@ def test_a_last_night_without_data_is_the_last_night() -> None:
     assert "Night 20251019: all 10 listed are here (86.4 kB)." in lines
 
 
-def test_tonight_is_told_apart() -> None:
+def test_tonight_is_shown_separately() -> None:
     """While a night is under way what came of it so far is not what last night is judged by."""
     now = datetime(2025, 10, 25, 9, tzinfo=UTC)
     lines = shown(count(NIGHT.plus(1), wanted=3), count(), now=now).splitlines()
@@ -179,7 +179,7 @@ def test_tonight_is_told_apart() -> None:
     assert "Tonight" not in by_day
 
 
-def test_the_last_night_is_told_by_camera_and_type() -> None:
+def test_the_last_night_is_reported_by_camera_and_type() -> None:
     """Its lines stand in the order of the cameras and of the pipeline, whatever order was read."""
     kinds = [ImageType.AVRO, ImageType.RAW]
     counts = [count(instrument=one, image_type=kind) for one in (SPRING, WINTER) for kind in kinds]
@@ -239,7 +239,7 @@ def test_a_few_troubles_are_named_and_many_are_counted() -> None:
     assert "WINTERcamera" not in many
 
 
-def test_failures_are_told_by_reason() -> None:
+def test_failures_are_reported_by_reason() -> None:
     """Products that failed for one reason are one entry, the commonest first, with their time."""
     cut = tuple(trouble(number, "it was cut") for number in range(7))
     text = shown(count(wanted=8), troubles=(trouble(99, "no [red]FITS[/red] at all"), *cut))
@@ -260,7 +260,7 @@ def test_rare_reasons_are_counted_together() -> None:
     assert "Failed for 45 other reasons: 45" in text
 
 
-def test_an_archive_that_does_not_answer_is_told_once() -> None:
+def test_an_archive_that_does_not_answer_is_reported_once() -> None:
     """A server that is down for all types is one line, with the time of the first failure."""
     since = POLLED + timedelta(minutes=1)
     states = tuple(state(kind, failing=since) for kind in ImageType)
@@ -272,7 +272,7 @@ def test_an_archive_that_does_not_answer_is_told_once() -> None:
     ]
 
 
-def test_what_fails_beside_others_is_told_by_program() -> None:
+def test_what_fails_beside_others_is_reported_by_program() -> None:
     """One program that is refused and one type that fails are shown, each with its reason."""
     states = (
         state(),
@@ -355,7 +355,7 @@ def test_the_machines_status_has_stable_keys() -> None:
     ]
 
 
-def test_the_machines_status_tells_of_the_archive_and_each_program() -> None:
+def test_the_machines_status_shows_the_archive_and_each_program() -> None:
     """When it last answered, since when it fails, and what each program lists and lacks."""
     since = POLLED + timedelta(minutes=5)
     status = status_of(count(missing=3), states=(state(failing=since),))
@@ -433,7 +433,7 @@ async def test_it_is_read_from_the_catalog(rig: Rig) -> None:
     assert sum(one["last_night"]["not_kept"] for one in told["programs"]) == 3
 
 
-async def test_a_refused_program_and_a_server_that_is_away_are_told(rig: Rig) -> None:
+async def test_a_refused_program_and_a_server_that_is_away_are_reported(rig: Rig) -> None:
     """After runs that ended at once for such a reason the status says so, of every type."""
     rig.programs = [{**one, "image_types": ["stack", "diff"]} for one in rig.programs]
     await rig.sync()

@@ -120,7 +120,7 @@ def test_a_backfill_on_a_terminal_ends_with_a_table(tmp_path: Path) -> None:
     assert f"  {wanted}/{wanted}  " in plain(said)
 
 
-def test_a_backfill_tells_why_some_of_it_could_not_be_had(tmp_path: Path) -> None:
+def test_a_backfill_says_why_some_of_it_could_not_be_downloaded(tmp_path: Path) -> None:
     """What fails is counted by its reason at the end, and the exit code says that some is left."""
     with served(Scripted(parse_script("flip@diff"))) as archive:
         settings = settings_of(archive, tmp_path)
@@ -131,7 +131,7 @@ def test_a_backfill_tells_why_some_of_it_could_not_be_had(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("terminal", [{"TERM": "dumb"}, {"TTY_COMPATIBLE": "0"}])
-def test_a_terminal_that_cannot_draw_is_told_in_lines(
+def test_a_terminal_that_cannot_draw_gets_lines(
     terminal: Mapping[str, str], tmp_path: Path
 ) -> None:
     """The log says what the drawing would show, and the cursor is never moved."""

@@ -79,7 +79,7 @@ ECHO = " ".join([REQUEST, f"Authorization: Basic {BASIC}", *SENT])
 FORMS = [*SENT, *(base64.b64encode(secret.encode()).decode() for secret in SECRETS)]
 
 
-def told(text: str) -> list[str]:
+def secrets_in(text: str) -> list[str]:
     """Return which of the secrets a text reveals."""
     return [form for form in FORMS if form[:BEGINNING] in text]
 
@@ -221,7 +221,7 @@ async def secret_rig(tmp_path: Path) -> AsyncIterator[SecretRig]:
     outcome="no secret appears in any log line, error, catalog or object",
     kept="everything",
 )
-async def test_no_secret_is_told_in_a_faulty_life(secret_rig: SecretRig) -> None:
+async def test_no_secret_is_shown_in_a_faulty_life(secret_rig: SecretRig) -> None:
     """Log, errors and their causes, catalog, settings and objects are without secrets."""
     rig = secret_rig
     echo = rig.simulator.faults
@@ -232,10 +232,10 @@ async def test_no_secret_is_told_in_a_faulty_life(secret_rig: SecretRig) -> None
         runs += 1
         rig.observatory.clock.advance(timedelta(hours=8))
         assert runs < 100
-    _nothing_told({"catalog": _catalog(rig.root)})
+    _nothing_shown({"catalog": _catalog(rig.root)})
     rig.observatory.clock.advance(timedelta(hours=24))
     await rig.sync()
-    _nothing_told(
+    _nothing_shown(
         {
             "log": rig.overheard.stream.getvalue().splitlines(),
             "errors": rig.overheard.errors,
@@ -261,7 +261,7 @@ async def test_no_secret_is_on_a_page(secret_rig: SecretRig) -> None:
         pages += await _pages(rig, metrics)
     assert any('"attempts": ' in page for page in pages)
     assert any('"error": "' in page for page in pages)
-    _nothing_told({"pages": pages})
+    _nothing_shown({"pages": pages})
 
 
 async def _pages(rig: SecretRig, metrics: Metrics) -> list[str]:
@@ -287,15 +287,15 @@ async def _pages(rig: SecretRig, metrics: Metrics) -> list[str]:
 
 def test_what_is_looked_for_would_be_found() -> None:
     """The echo repeats every secret in every form, so that the search could have found it."""
-    assert set(told(ECHO)) >= set(SENT)
-    assert told("nothing") == []
+    assert set(secrets_in(ECHO)) >= set(SENT)
+    assert secrets_in("nothing") == []
 
 
-def _nothing_told(places: dict[str, Iterable[str]]) -> None:
+def _nothing_shown(places: dict[str, Iterable[str]]) -> None:
     for place, texts in places.items():
         looked_at = list(texts)
         assert looked_at, f"there was nothing to look at in the {place}"
-        leaks = {_around(text, form) for text in looked_at for form in told(text)}
+        leaks = {_around(text, form) for text in looked_at for form in secrets_in(text)}
         assert not leaks, f"the {place} tells {sorted(leaks)[:10]}"
 
 

@@ -80,7 +80,7 @@ def faults(rig: Rig) -> Rewritten:
     return rig.simulator.faults
 
 
-def told(rig: Rig, kind: type) -> list[Any]:
+def emitted(rig: Rig, kind: type) -> list[Any]:
     """Return the events of a kind."""
     return [event for event in rig.events if isinstance(event, kind)]
 
@@ -96,7 +96,7 @@ async def test_a_backfill_withdraws_no_neighbour(archive: Rig, night: Night) -> 
     before = archive.files()
     report = await archive.backfill(night, night)
     assert report.exit_code is ExitCode.DONE
-    assert sum(event.withdrawn for event in told(archive, Polled)) == 0
+    assert sum(event.withdrawn for event in emitted(archive, Polled)) == 0
     report = await archive.sync()
     assert (report.new, report.changed) == (0, 0)
     assert archive.files() == before
@@ -115,7 +115,7 @@ async def test_a_vanished_product_is_withdrawn_by_a_backfill(archive: Rig) -> No
     gone = stacks(archive)[5]
     archive.observatory.withdraw(gone)
     await archive.backfill(gone.night, gone.night)
-    assert sum(event.withdrawn for event in told(archive, Polled)) == 1
+    assert sum(event.withdrawn for event in emitted(archive, Polled)) == 1
 
 
 async def test_a_corrected_target_is_not_withdrawn(archive: Rig) -> None:
@@ -127,7 +127,7 @@ async def test_a_corrected_target_is_not_withdrawn(archive: Rig) -> None:
     archive.observatory.correct(moved, program=PROGRAM, target="elsewhere")
     queries = archive.requests["/images/query"]
     await archive.sync()
-    assert sum(event.withdrawn for event in told(archive, Polled)) == 0
+    assert sum(event.withdrawn for event in emitted(archive, Polled)) == 0
     extra = archive.requests["/images/query"]
     await archive.sync()
     again = archive.requests["/images/query"]
@@ -141,7 +141,7 @@ async def test_a_product_withdrawn_from_a_target_is_withdrawn(archive: Rig) -> N
     await archive.sync()
     archive.observatory.withdraw(stacks(archive)[5])
     await archive.sync()
-    assert sum(event.withdrawn for event in told(archive, Polled)) == 1
+    assert sum(event.withdrawn for event in emitted(archive, Polled)) == 1
 
 
 async def test_a_row_that_lost_its_sense_is_not_withdrawn(archive: Rig) -> None:
@@ -158,7 +158,7 @@ async def test_a_row_that_lost_its_sense_is_not_withdrawn(archive: Rig) -> None:
     faults(archive).rewrite = lambda _, rows: [*rows, {"savepath": None}]
     archive.observatory.withdraw(stacks(archive)[6])
     await archive.sync()
-    assert sum(event.withdrawn for event in told(archive, Polled)) <= 1
+    assert sum(event.withdrawn for event in emitted(archive, Polled)) <= 1
 
 
 # --- listings that are cut short -----------------------------------------------------------------
@@ -169,7 +169,7 @@ async def test_a_capped_listing_is_asked_for_in_parts(archive: Rig, cap: int) ->
     """Where dates are enough to get below the limit everything comes, and the run says so."""
     faults(archive).rewrite = lambda _, rows: rows[:cap]
     await archive.sync()
-    assert sum(event.withdrawn for event in told(archive, Polled)) == 0
+    assert sum(event.withdrawn for event in emitted(archive, Polled)) == 0
     most_a_date = max(
         Counter(
             (each.program, each.product.instrument, each.product.image_type, each.product.night)
@@ -298,7 +298,7 @@ async def test_a_night_that_was_only_logged_again_costs_a_sample(archive: Rig) -
     assert (report.changed, report.unchanged, report.published) == (len(many), REFETCH_SAMPLE, 0)
     assert sum(again.values()) == REFETCH_SAMPLE
     assert report.exit_code is ExitCode.DONE
-    (unchanged,) = told(archive, FoundUnchanged)
+    (unchanged,) = emitted(archive, FoundUnchanged)
     assert [share.products for share in unchanged.shares] == [len(many) - REFETCH_SAMPLE]
     archive.observatory.clock.advance(timedelta(days=1))
     assert (await archive.sync()).changed == 0
@@ -327,7 +327,7 @@ async def test_a_sample_that_cannot_be_had_is_replaced(archive: Rig) -> None:
     archive.observatory.clock.advance(timedelta(hours=1))
     report = await archive.sync()
     assert (report.missing, report.left) == (REFETCH_SAMPLE, 0)
-    assert told(archive, FoundUnchanged) or len(many) <= 2 * REFETCH_SAMPLE
+    assert emitted(archive, FoundUnchanged) or len(many) <= 2 * REFETCH_SAMPLE
 
 
 # --- by hand means now ---------------------------------------------------------------------------
@@ -388,7 +388,7 @@ async def test_a_run_that_asks_nothing_is_not_done(
     assert said in not_asked(report)[0]
 
 
-async def test_a_selection_that_matches_nothing_is_told(archive: Rig) -> None:
+async def test_a_selection_that_matches_nothing_is_reported(archive: Rig) -> None:
     """A target that was never observed is not "nothing new"."""
     archive.programs = [{"name": PROGRAM, "image_types": ["stack"], "targets": ["SN2099zz"]}]
     report = await archive.sync()
@@ -403,5 +403,5 @@ async def test_a_program_that_ended_long_ago_is_asked_when_asked_by_hand(archive
         report = await archive.sync()
         assert report.queries > 0
         assert report.exit_code is ExitCode.DONE
-    assert not told(archive, PollFailed)
-    assert not told(archive, WindowHalved)
+    assert not emitted(archive, PollFailed)
+    assert not emitted(archive, WindowHalved)

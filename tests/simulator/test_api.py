@@ -426,7 +426,7 @@ async def test_answers_are_dated_by_the_simulated_clock(client: Client) -> None:
         assert parsedate_to_datetime(answer.headers["Date"]) == clock.now()
 
 
-async def test_manifest_tells_what_is_served(client: Client) -> None:
+async def test_manifest_says_what_is_served(client: Client) -> None:
     """Sizes and digests of the manifest are those of the members served."""
     manifest = await (await client.get("/simulator/manifest")).json()
     lines = {each["savepath"]: each for each in manifest["products"]}

@@ -116,7 +116,7 @@ UNREADABLE = [
 
 
 @pytest.mark.parametrize(("text", "told"), UNREADABLE)
-def test_what_cannot_be_read_is_told_with_the_nearest(text: str, told: str) -> None:
+def test_what_cannot_be_read_is_reported_with_the_nearest(text: str, told: str) -> None:
     """A wrong script is refused with the rule, what is wrong and the nearest known word."""
     with pytest.raises(ValueError, match=told):
         parse_script(text)
@@ -736,7 +736,7 @@ COMMAND = (sys.executable, "-m", "winter_sync", "simulate", "--port", "0", "--pr
 CHECKOUT = Path(winter_sync.__file__).parent.parent
 
 
-def test_the_command_line_tells_a_wrong_script() -> None:
+def test_the_command_line_reports_a_wrong_script() -> None:
     """A script that cannot be read ends the command with what is wrong and where to look."""
     ended = subprocess.run(  # noqa: S603 - our own code
         [*COMMAND, "--faults", "flipp"], capture_output=True, text=True, check=False, cwd=CHECKOUT

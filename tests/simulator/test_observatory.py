@@ -123,7 +123,7 @@ def test_reprocess_leaves_other_nights_alone(observatory: Observatory) -> None:
     assert observatory.reprocess("20240211") == []
 
 
-def test_rerun_is_not_told(observatory: Observatory) -> None:
+def test_rerun_is_not_reported(observatory: Observatory) -> None:
     """A stack made anew has another content and the same row."""
     (product, *_) = observatory.products(PROGRAM, Instrument.WINTER, ImageType.STACK)
     entry = observatory.entry(*product.identity)
@@ -204,7 +204,7 @@ def test_program_and_target_are_corrected(observatory: Observatory) -> None:
     assert observatory.row(entry, "2025B001")["targname"] == "SN2025new"
 
 
-def test_unknown_products_are_told(observatory: Observatory) -> None:
+def test_unknown_products_are_reported(observatory: Observatory) -> None:
     """What the archive never holds has no content."""
     with pytest.raises(KeyError):
         observatory.content("winter", "/data/loki/nothing.fits")

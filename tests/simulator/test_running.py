@@ -28,7 +28,7 @@ serve(SimulatorOptions(port=0, products_a_night=50), lambda line: print(line, fl
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_serves_until_it_is_told_to_stop(number: signal.Signals) -> None:
+def test_serves_until_it_is_asked_to_stop(number: signal.Signals) -> None:
     """It prints where it listens and with what credentials, serves, and ends well."""
     process = subprocess.Popen(  # noqa: S603 - our own code
         [sys.executable, "-c", SERVE], stdout=subprocess.PIPE, text=True, cwd=CHECKOUT

@@ -67,7 +67,7 @@ def test_damage_that_comes_clears_no_server() -> None:
     assert Fetched((damaged,)).why_nothing == "its CRC is wrong"
 
 
-def test_what_has_often_failed_tells_nothing_of_the_server() -> None:
+def test_what_has_often_failed_says_nothing_about_the_server() -> None:
     """Some products that can never be had do not let the others wait, however long that lasts."""
     breaker = DownloadBreaker()
     for turn in range(10 * ALONE_IN_VAIN):
@@ -76,7 +76,7 @@ def test_what_has_often_failed_tells_nothing_of_the_server() -> None:
     assert not breaker._in_vain
 
 
-def test_what_was_not_asked_for_tells_nothing_of_the_server() -> None:
+def test_what_was_not_asked_for_says_nothing_about_the_server() -> None:
     """Neither good nor bad: what has something in the way on our own disk is not asked for."""
     breaker = DownloadBreaker()
     blocked = Failed(alone(9).candidates[0], "in the way", blamed=True, cause=Cause.STORAGE)

@@ -223,21 +223,21 @@ async def test_replacing_keeps_nothing(rig: Rig) -> None:
     assert not (rig.root / STATE_DIR / "revisions").exists()
 
 
-async def test_what_vanishes_stays_and_is_told(rig: Rig) -> None:
+async def test_what_vanishes_stays_and_is_reported(rig: Rig) -> None:
     """A withdrawn product is told and kept; when it is listed again that is told too."""
     await rig.sync()
     before = rig.files()
     stack = rig.observatory.products(image_type=ImageType.STACK)[0]
     rig.observatory.withdraw(stack)
-    assert await _told(rig, "withdrawn") == 1
+    assert await _count(rig, "withdrawn") == 1
     assert rig.files() == before
-    assert await _told(rig, "withdrawn") == 0
+    assert await _count(rig, "withdrawn") == 0
     rig.observatory.relist(stack)
-    assert await _told(rig, "returned") == 1
+    assert await _count(rig, "returned") == 1
     assert rig.files() == before
 
 
-async def _told(rig: Rig, what: str) -> int:
+async def _count(rig: Rig, what: str) -> int:
     rig.events.clear()
     await rig.sync()
     return sum(getattr(event, what) for event in rig.events if isinstance(event, Polled))

@@ -449,7 +449,7 @@ def test_an_archive_is_complete_with_its_very_last_record(session: Session) -> N
         taking.finish()
 
 
-def test_something_else_than_a_zip_is_told(tree: Tree, session: Session) -> None:
+def test_something_else_than_a_zip_is_reported(tree: Tree, session: Session) -> None:
     """An answer that is no zip at all is damage, and every product has failed without blame."""
     with intake(session, candidate(FIRST)) as taking:
         with pytest.raises(DamagedError):
@@ -459,7 +459,7 @@ def test_something_else_than_a_zip_is_told(tree: Tree, session: Session) -> None
     assert published(tree) == {}
 
 
-def test_an_empty_answer_is_told(session: Session) -> None:
+def test_an_empty_answer_is_reported(session: Session) -> None:
     """An answer without a byte is an archive that ended early."""
     with intake(session, candidate(FIRST)) as taking, pytest.raises(DamagedError, match="0 bytes"):
         taking.finish()

@@ -275,7 +275,7 @@ async def test_what_is_in_the_way_stops_no_other(
 # --- what is there -------------------------------------------------------------------------------
 
 
-def test_what_is_there_is_told_from_what_is_not(tmp_path: Path) -> None:
+def test_what_is_there_is_distinguished_from_what_is_not(tmp_path: Path) -> None:
     """A link counts as what it leads to; nothing is where something is in the way, or in a ring."""
     file, ring, lost = tmp_path / "file", tmp_path / "ring", tmp_path / "lost"
     file.touch()

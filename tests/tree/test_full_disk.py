@@ -177,7 +177,7 @@ def test_a_file_system_that_became_read_only(small_disk: Path) -> None:
     assert tree.holds(held)
 
 
-def test_a_directory_on_another_disk_is_told(small_disk: Path, tmp_path: Path) -> None:
+def test_a_directory_on_another_disk_is_reported(small_disk: Path, tmp_path: Path) -> None:
     """A night that is a link to another file system is refused with the reason."""
     tree = Tree(tmp_path / "winter", follow_links=True)
     tree.prepare("mirror")

@@ -399,7 +399,7 @@ ABSURD = {
 
 
 @pytest.mark.parametrize("content", ABSURD.values(), ids=ABSURD)
-def test_an_absurd_marker_is_told(content: str, tmp_path: Path) -> None:
+def test_an_absurd_marker_is_reported(content: str, tmp_path: Path) -> None:
     """A marker that no version writes is a matter of storage, with a command as the remedy."""
     tree = Tree(tmp_path / "winter")
     tree.prepare("mirror")
@@ -470,7 +470,7 @@ ROWS = {
     kept="all that was published",
 )
 @pytest.mark.parametrize("change", ROWS.values(), ids=ROWS)
-def test_a_row_that_no_version_writes_is_told(
+def test_a_row_that_no_version_writes_is_reported(
     change: str, root: Path, tmp_path: Path, archive: Simulator
 ) -> None:
     """What stands in a row is no traceback, and no path out of the tree is looked at."""
@@ -515,7 +515,7 @@ def test_settings_and_secrets_are_read_from_files_only(
     assert "not a regular file" in said.err
 
 
-def test_settings_that_are_too_deep_are_told(tmp_path: Path) -> None:
+def test_settings_that_are_too_deep_are_reported(tmp_path: Path) -> None:
     """A settings file that nests for ever is reported, without a traceback."""
     path = tmp_path / "settings.toml"
     path.write_text("x = " + "[" * 100_000)

@@ -91,7 +91,7 @@ def test_a_root_that_is_no_directory_is_refused(tmp_path: Path, kind: str) -> No
     "marker",
     [b"", b"null", b"[]", b"{}", b'{"id": "x"}', b'{"format": "x", "id": "y"}', b"\xff\xfe"],
 )
-def test_a_broken_marker_is_told(tree: Tree, marker: bytes) -> None:
+def test_a_broken_marker_is_reported(tree: Tree, marker: bytes) -> None:
     """A marker that cannot be read is neither replaced nor ignored."""
     path = tree.own_directory / "mirror.json"
     path.write_bytes(marker)

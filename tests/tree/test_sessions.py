@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from winter_sync.tree.tree import Tree
 
 
-def test_the_living_and_the_dead_are_told_apart(tree: Tree) -> None:
+def test_the_living_and_the_dead_are_distinguished(tree: Tree) -> None:
     """A session lives as long as its process; killed, it is dead, and burying removes it."""
     with tree.session("ours"), running(tree.root, "hold", "theirs") as process:
         assert tree.sessions.take_over_dead() == {"ours": True, "theirs": True}

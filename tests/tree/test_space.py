@@ -207,7 +207,7 @@ def test_what_another_process_promised_is_not_free(small_tree: Tree) -> None:
     assert small_tree.space.free() == 900
 
 
-def test_what_is_promised_is_told_to_others(small_tree: Tree, tmp_path: Path, disk: Disk) -> None:
+def test_what_is_promised_is_known_to_others(small_tree: Tree, tmp_path: Path, disk: Disk) -> None:
     """As long as the session lasts another tree sees what is reserved and not yet written."""
     other = Tree(tmp_path / "winter", min_free=100, free_space=disk)
     with small_tree.session("session") as session, session.stage() as part:

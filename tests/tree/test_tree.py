@@ -83,7 +83,7 @@ except StorageError as refused:
     outcome="the run ends (exit code 6) and asks for the permission",
     kept="all that was published",
 )
-def test_a_root_one_may_not_write_in_is_told() -> None:
+def test_a_root_one_may_not_write_in_is_reported() -> None:
     """Without write permission the error names the path and asks for the permission."""
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o555)

@@ -13,7 +13,7 @@ from winter_sync.core.errors import UsageError
 from winter_sync.web import open_addresses, serving
 
 
-async def test_it_tells_where_it_listens() -> None:
+async def test_it_says_where_it_listens() -> None:
     """With port 0 the address is that of the port the system gave."""
     async with shown(Shown()) as site:
         assert site.address.startswith("127.0.0.1:")

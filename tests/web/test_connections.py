@@ -38,7 +38,7 @@ async def test_silent_clients_keep_nobody_out(
         connection.writer.close()
 
 
-async def test_too_many_clients_are_told_again_after_an_hour(
+async def test_too_many_clients_are_reported_again_after_an_hour(
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A crowd that stays costs the log a line an hour."""

@@ -50,7 +50,7 @@ async def test_no_page_may_be_kept_guessed_at_or_framed(site: Site, path: str) -
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_head_tells_the_same_without_the_page(site: Site, path: str) -> None:
+async def test_head_returns_the_same_without_the_page(site: Site, path: str) -> None:
     """A HEAD has the code and the length of the GET, and no body."""
     head = await site.get(path, "HEAD")
     assert head.status == 200
@@ -77,7 +77,7 @@ async def test_there_is_nothing_else(site: Site, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/api/status"])
-async def test_a_failing_catalog_is_told_and_no_traceback(site: Site, path: str) -> None:
+async def test_a_failing_catalog_is_reported_and_no_traceback(site: Site, path: str) -> None:
     """What a source says of its trouble is the answer; the next one may be well again."""
 
     async def fail() -> None:

@@ -67,7 +67,7 @@ def test_one_download_may_come_while_the_others_rest(run_scenario: Callable[...,
     run_scenario(scenario, faults=faults)
 
 
-def test_all_downloads_rest_together(run_scenario: Callable[..., None]) -> None:
+def test_all_downloads_pause_together(run_scenario: Callable[..., None]) -> None:
     """However many connections there are, nothing is requested until the pause is over."""
 
     class Slowly(Faults):
@@ -141,7 +141,9 @@ def test_a_program_that_is_accepted_again_is_fetched_from(
     run_scenario(scenario, faults=Forgetful())
 
 
-def test_a_key_that_is_good_for_lists_only_is_told_once(run_scenario: Callable[..., None]) -> None:
+def test_a_key_that_is_good_for_lists_only_is_reported_once(
+    run_scenario: Callable[..., None],
+) -> None:
     """Downloads that are refused, several at a time, stop a program as a refused poll does."""
 
     class ListsOnly(Faults):
@@ -219,7 +221,7 @@ def test_a_program_without_a_span_is_a_failed_poll(
     run_scenario(scenario, faults=Unsaid())
 
 
-def test_rests_are_short_again_after_a_success(run_scenario: Callable[..., None]) -> None:
+def test_pauses_are_short_again_after_a_success(run_scenario: Callable[..., None]) -> None:
     """Waits that grew in one outage do not carry over to the next."""
 
     class Moody(Faults):
