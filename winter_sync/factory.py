@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
 CATALOG = "catalog.sqlite3"
 PATIENCE = 120.0
-"""So many seconds a run that ends waits for a server that is unwell."""
+"""How many seconds a run that ends waits for a server that is not responding."""
 
 
 @asynccontextmanager
@@ -107,20 +107,20 @@ async def open_mirror(  # noqa: PLR0913 - all by name
     emit
         Receives events.
     selections
-        What to mirror, where that is not all that the settings name.
+        What to mirror, if not everything that the settings name.
     credentials
         The secrets, where they were found before.
     patience
-        How many seconds a request may be held while the server is unwell.
+        How many seconds a request may be held while the server is not responding.
     time
         Clocks, how to wait, and chance.
     new_root
-        Begin anew in a root that lost its mirror because somebody emptied it on purpose.
+        Start afresh in a root that lost its mirror because somebody emptied it on purpose.
 
     Raises
     ------
     UsageError
-        If a secret is missing or nothing is to be mirrored.
+        If a secret is missing or there is nothing to mirror.
     StorageError
         If the root or the catalog cannot be used, or they are not each other's.
     """
@@ -242,10 +242,10 @@ class _Parts:
 async def open_existing_catalog(
     settings: Settings, *, beside_writer: bool = False
 ) -> AsyncIterator[CatalogThread]:
-    """Open the catalog of a mirror that has run before, for looking at it.
+    """Open the catalog of a mirror that has run before, for reading.
 
-    Whoever may not write there can look, too. `beside_writer` says that it is open already: then
-    nothing is written by looking, and nobody waits for anybody.
+    Users without permission to write can read it, too. `beside_writer` says that it is open
+    already: then reading writes nothing, and neither side waits for the other.
 
     Raises
     ------
@@ -302,7 +302,7 @@ async def _open_catalog(
 async def _reopened(
     catalog: CatalogThread, path: Path, tree: Tree, roots: KnownRoots, *, new_root: bool
 ) -> CatalogThread:
-    """Return an existing catalog, once it is sure that it belongs to the root."""
+    """Return an existing catalog, once it is certain that it belongs to the root."""
     known = await catalog(Catalog.mirror_name)
     if known is not None and new_root and tree.name is None:
         await _want_what_is_gone(catalog, tree)

@@ -363,7 +363,7 @@ def test_an_end_in_an_outage_is_at_once(run_scenario: Callable[..., None]) -> No
 @pytest.mark.fault(
     kind="an unmounted root: an empty directory in its place",
     injected="(the directory is moved away)",
-    outcome="all work pauses, the empty directory stays empty, and it goes on when the root is back",
+    outcome="work pauses, the empty directory stays empty, and it goes on when the root is back",
     kept="all that was published",
 )
 def test_a_root_that_goes_away_is_waited_for(run_scenario: Callable[..., None]) -> None:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 _LARGEST_ANSWER = 16 * 1024 * 1024
 """Bytes; tens of thousands of rows. A window that has more is halved."""
 _MOST_VALUES = 800_000
-"""In one answer, as far as its punctuation tells: each takes some 70 bytes of memory, however few
+"""In one answer, as far as its punctuation shows: each takes some 70 bytes of memory, however few
 bytes it was sent in. A listing with as many rows as are taken has half a million."""
 _UNWELL = frozenset({408, 425, 429, 500, 502, 503, 504})
 _MOVED = frozenset({301, 302, 303, 307, 308})

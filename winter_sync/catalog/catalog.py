@@ -104,7 +104,7 @@ class Catalog:
         self.connection.close()
 
     def snapshot(self) -> AbstractContextManager[None]:
-        """Let several queries see the catalog at one moment, whatever others write meanwhile."""
+        """Show several queries the catalog as of one moment, whatever others write meanwhile."""
         return self.connection.snapshot()
 
     def mirror_name(self) -> str | None:

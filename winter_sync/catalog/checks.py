@@ -95,7 +95,7 @@ class Checks:
     """
 
     def check_damaged_again(self, scope: Scope) -> None:
-        """Let the next check begin with what was found damaged before."""
+        """Make the next check begin with what was found damaged before."""
         self._update(self._CHECK_DAMAGED_AGAIN, scope)
 
     def _update(self, sql: str, scope: Scope) -> int:

@@ -129,7 +129,7 @@ class Connection:
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Let several queries see the catalog at one moment, whatever others write meanwhile."""
+        """Show several queries the catalog as of one moment, whatever others write meanwhile."""
         with explained(self.path):
             self.sqlite.execute("BEGIN")
         try:
@@ -218,7 +218,7 @@ class Connection:
         return format_instant(self.clock())
 
     def at(self, offset: timedelta) -> str:
-        """Return the time so long after now (before, if negative), as the catalog writes it."""
+        """Return the time this much after now (before, if negative), as the catalog writes it."""
         return format_instant(self.clock() + offset)
 
 

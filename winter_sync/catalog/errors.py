@@ -19,8 +19,8 @@ _REMEDIES = {
     sqlite3.SQLITE_FULL: f"Free some space; {_SAFE}",
     sqlite3.SQLITE_READONLY: "Give the user who runs winter-sync write permission there.",
     sqlite3.SQLITE_CANTOPEN: "Check that its directory exists and may be written to.",
-    sqlite3.SQLITE_CORRUPT: f"Restore it from a backup, or move it away to begin anew; {_SAFE}",
-    sqlite3.SQLITE_NOTADB: f"Restore it from a backup, or move it away to begin anew; {_SAFE}",
+    sqlite3.SQLITE_CORRUPT: f"Restore it from a backup, or move it away to start afresh; {_SAFE}",
+    sqlite3.SQLITE_NOTADB: f"Restore it from a backup, or move it away to start afresh; {_SAFE}",
 }
 
 
@@ -39,7 +39,7 @@ def rows_explained(path: Path) -> Iterator[None]:
         quoted = shlex.quote(str(path))
         raise StorageError(
             f"the catalog {path} has a row that winter-sync never writes: {odd}",
-            remedy=f"Restore it from a backup. Or begin anew: `mv {quoted} {quoted}.aside`; "
+            remedy=f"Restore it from a backup. Or start afresh: `mv {quoted} {quoted}.aside`; "
             "nothing in the tree is affected.",
         ) from odd
 

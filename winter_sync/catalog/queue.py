@@ -115,7 +115,7 @@ class Queue:
     """  # noqa: S608 - our own conditions
 
     def retry_now(self, scope: Scope) -> int:
-        """Let products that failed or were missing be fetched now, once; return how many."""
+        """Allow products that failed or were missing to be fetched now, once; return how many."""
         condition = in_scope(scope) & listed_now(scope.programs)
         with self._connection.writing():
             sql = self._RETRY_NOW.format(condition=condition.sql)

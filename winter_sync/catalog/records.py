@@ -76,7 +76,7 @@ class NightCount:
 
 @dataclass(frozen=True, slots=True)
 class QueueCount:
-    """Products of a program, or of several together, that are listed now, by what is to be done.
+    """Products of a program, or of several together, that are listed now, by what remains to do.
 
     `science` products that the server does not have are counted apart: the archive lists them
     and as a rule does not keep them (winter-api.md, "Products").

@@ -204,7 +204,7 @@ def night_count_of(row: dict[str, Any]) -> NightCount:
 def queue_count_of(
     row: dict[str, Any] | None, program: str | None = None, listed: int = 0
 ) -> QueueCount:
-    """Read what is to be done for a program, of the given number of products that it lists."""
+    """Read what remains to do for a program, of the given number of products that it lists."""
     if row is None:
         return QueueCount(program, listed)
     return QueueCount(

@@ -1,4 +1,4 @@
-"""Time in one bundle, passed to whatever tells time or waits, so that tests can drive it."""
+"""Clocks, waiting and chance in one bundle, passed to all that need them: tests can drive it."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class Cause(StrEnum):
 
 
 class ExitCode(IntEnum):
-    """What the process tells its caller; 1 is Python's own for whatever nobody explained."""
+    """The exit code of the process; 1 is Python's own for whatever nobody explained."""
 
     DONE = 0
     FAULT = 1
@@ -79,7 +79,7 @@ def describe_exit_codes(separator: str = ", ") -> str:
 
 
 def gravest(codes: Iterable[ExitCode]) -> ExitCode:
-    """Return what to tell the caller when several things went wrong; DONE if nothing did.
+    """Return the exit code when several things went wrong; DONE if nothing did.
 
     Raises
     ------

@@ -78,8 +78,8 @@ def parse_marks(lastmodified: str | None, pipeversion: str | None) -> Marks:
 def united_marks(rows: Iterable[Row]) -> Marks:
     """Return the marks of several rows of one product, whatever their order."""
     found = Marks()
-    for each in sorted((marks_of_row(row) for row in rows), key=repr):
-        found = found.united(each)
+    for marks in sorted((marks_of_row(row) for row in rows), key=repr):
+        found = found.united(marks)
     return found
 
 

@@ -29,8 +29,8 @@ _JUMP = timedelta(seconds=20)
 class Daemon:
     """Keeps a mirror up to date until it is closed or something of it fails.
 
-    Each program has a task that polls, and each connection one that downloads. What is to be done
-    stands in the catalog: whatever ends this loses nothing.
+    Each program has a task that polls, and each connection one that downloads. The
+    catalog holds the work that remains: whatever ends this loses nothing.
 
     Parameters
     ----------

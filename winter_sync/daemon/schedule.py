@@ -119,7 +119,7 @@ class Schedule:
         )
 
     def all_now(self) -> None:
-        """Make everything due at once, and begin the intervals anew.
+        """Make everything due at once, and restart the intervals.
 
         Needed when the clock was set: ticks go by the clock, and would come too late.
         """

@@ -109,7 +109,7 @@ class Service:
         raise_failure_of(beats, life)
 
     async def _live(self) -> None:
-        """Serve the pages and work; begin anew at each reload, until stopped."""
+        """Serve the pages and work; start over at each reload, until stopped."""
         check_root_is_free(self._settings.root, self._time.clock())
         while not self.signals.stopping:
             listen = self._settings.http.listen

@@ -44,7 +44,7 @@ class Watchdog:
     Something is stuck when it has made no progress at all for too long: no byte, no answer, no
     commit. While the server is left alone nothing can arrive, and nothing is stuck. Nor can
     anything arrive while the process is stopped: by a signal, with its container or its machine.
-    That is known afterwards, because the next check is late; all time limits begin anew then.
+    That is known afterwards, because the next check is late; all time limits start over then.
 
     Parameters
     ----------

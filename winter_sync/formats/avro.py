@@ -3,7 +3,7 @@
 The source of the format is the Apache Avro specification, "Object Container Files". Blocks are not
 decoded, so a codec of any known name will do.
 
-What structure cannot tell: data that are all there but zeros, and a file cut exactly after a
+What the structure cannot show: data that are all there but zeros, and a file cut exactly after a
 block, which is a container in itself. One cut after its header is such a case: a container without
 a block is accepted, for a field without candidates is no error. Zeros from the last block to the
 very end leave the records before them whole, and the fault says so (`Fault.leaves_data_whole`);

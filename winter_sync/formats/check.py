@@ -1,8 +1,8 @@
 """Whether a finished file really is the FITS or Avro file that its name says, and whole.
 
-The last question before a file is published. It is put to the structure, not to the data: headers
-and markers are read, pixels and records are stepped over. A gzip file is inflated for that, piece
-by piece, and its CRC-32 verified. What structure cannot tell is said in `winter_sync.formats.fits`
+The last check before a file is published. It is one of the structure, not of the data: headers and
+markers are read, pixels and records are skipped. A gzip file is inflated for that, piece by piece,
+and its CRC-32 verified. What the structure cannot show is described in `winter_sync.formats.fits`
 and `winter_sync.formats.avro`.
 """
 

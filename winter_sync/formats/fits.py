@@ -10,7 +10,7 @@ a header after END, keywords and values that do not bear on the length.
 
 A file is read from front to back, so that it may also be the inside of a compressed one.
 
-What structure cannot tell: data that are all there but zeros (a file preallocated and not yet
+What the structure cannot show: data that are all there but zeros (a file preallocated and not yet
 filled), and a file cut exactly between two HDUs, which is FITS in itself. The second is caught
 where a count is known: see `check`.
 """

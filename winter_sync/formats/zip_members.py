@@ -50,7 +50,7 @@ class MemberReader:
         """How many members have ended so far."""
 
     def limit_size(self, size: int) -> None:
-        """Let at most this many bytes come out of the member that has just begun."""
+        """Limit how many bytes may come out of the member that has just begun."""
         self._most = min(size, self._limits.member_size)
 
     def skip(self) -> None:

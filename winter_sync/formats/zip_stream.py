@@ -80,7 +80,7 @@ class ZipReader:
             yield output
 
     def limit_member(self, size: int) -> None:
-        """Let at most this many bytes come out of the member that has just begun.
+        """Limit how many bytes may come out of the member that has just begun.
 
         Call it after a `MemberStart`, before taking what follows it.
         """
@@ -150,7 +150,7 @@ class ZipReader:
     def _finish(self, promised: int) -> None:
         """End the archive, unless it lists more or fewer members than came.
 
-        A writer without zip64 gives the low 16 bits of a count that has more.
+        A writer without zip64 writes the low 16 bits of a count that has more.
         """
         if promised == COUNT_IN_ZIP64 and self._zip64_count is not None:
             promised = self._zip64_count

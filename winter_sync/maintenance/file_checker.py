@@ -183,7 +183,7 @@ class FileChecker:
     # --- in threads ----------------------------------------------------------------------------
 
     def _read_all(self, products: Sequence[Held]) -> list[FileFinding]:
-        """Read files; fewer than all when told to stop."""
+        """Read files; fewer than all when asked to stop."""
         results = (self._read(held) for held in products)
         return [seen for seen in results if seen is not None]
 

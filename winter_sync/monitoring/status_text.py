@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def headline(numbers: Numbers, *, may_say_all: bool) -> str:
-    """Say in a few words how much of what is listed is here."""
+    """Return in a few words how much of what is listed is here."""
     if not numbers.listed:
         return "nothing listed yet"
     size = show_size(numbers.size)
@@ -23,7 +23,7 @@ def headline(numbers: Numbers, *, may_say_all: bool) -> str:
 
 
 def remainder(numbers: Numbers, queue: QueueCount | None, now: datetime) -> list[str]:
-    """Say what is not here and, where the queue has it, when it is requested again."""
+    """Return what is not here and, where the queue has it, when it is requested again."""
     parts = []
     if numbers.damaged:
         parts.append(f"{numbers.damaged} deleted or changed here")

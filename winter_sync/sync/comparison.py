@@ -62,12 +62,12 @@ def compare(
         the answer is known to be incomplete.
     """
     listed = one_row_each(rows)
-    before = {each.product.identity: each for each in known}
+    before = {product.product.identity: product for product in known}
     result = Comparison()
     for row in listed:
         _bin(result, row, before.get(row.product.identity)).append(row)
     identities = {row.product.identity for row in listed}
-    result.withdrawn.extend(each for each in expected if each.identity not in identities)
+    result.withdrawn.extend(product for product in expected if product.identity not in identities)
     return result
 
 

@@ -32,7 +32,7 @@ class DownloadBreaker:
     """Opens when the server serves no downloads; until then it helps to find out."""
 
     is_open: bool = False
-    """Whether nothing is to be downloaded for now."""
+    """Whether downloads are paused."""
     _unwell: int = 0
     _in_vain: list[Batch] = field(default_factory=list)
 

@@ -27,7 +27,7 @@ class DownloadLoop:
     Attributes
     ----------
     downloader, scope
-        What downloads a batch, and what is to be downloaded.
+        What downloads a batch, and the products to download.
     coordination, breaker, refused
         What ends the loop; what pauses it; which programs are left out.
     when_idle, when_open
@@ -47,7 +47,7 @@ class DownloadLoop:
     on_result: Callable[[BatchResult, WinterSyncError | None], None]
 
     async def run(self) -> None:
-        """Download batch after batch, until closed or told not to go on.
+        """Download batch after batch, until closed or asked not to go on.
 
         Raises
         ------

@@ -66,14 +66,14 @@ class FailedWindows:
         before = failures.get(dates)
         times = before.times + 1 if before else 1
         longest = FAILED_WINDOW.longest
-        for old in [each for each, failure in failures.items() if now - failure.until > longest]:
+        for old in [dates for dates, failed in failures.items() if now - failed.until > longest]:
             del failures[old]
         failures[dates] = _Failure(now + FAILED_WINDOW.delay(times), times)
 
     def was_answered(self, query: Query, today: date) -> None:
         """Record that a window was answered in full, and with it all that it contains."""
         failures, asked = self._failures[query.subject], _dates(query, today)
-        for dates in [each for each in failures if _contains(asked, each)]:
+        for dates in [dates for dates in failures if _contains(asked, dates)]:
             del failures[dates]
 
 

@@ -53,7 +53,7 @@ class WantedRows:
     """For the second query after a region: the subject, and what it does not list any more."""
 
     def includes(self, row: Row, known: Collection[tuple[Instrument, str]]) -> bool:
-        """Return whether a row is to be recorded."""
+        """Return whether to record a row."""
         if self.unlisted is not None:
             return row.product.identity in self.unlisted[1]
         is_known = row.product.identity in known
@@ -233,7 +233,7 @@ class ListingRecorder:
 def _refuse_unknown_format(product: Product, redact: Callable[[str], str]) -> None:
     """Refuse a product that could never be published, before it is downloaded.
 
-    Secrets are taken out of its name before a part of it is told, which could be a part of one.
+    Secrets are taken out of its name before a part of it is shown, which could be a part of one.
 
     Raises
     ------
@@ -256,7 +256,7 @@ def _comparison(
 ) -> Comparison:
     """Return what an answer means for what is known, less the rows that are not wanted."""
     comparison = compare(listing.rows, known, expected)
-    identities = {each.product.identity for each in known}
+    identities = {product.product.identity for product in known}
     return comparison.only(lambda row: wanted.includes(row, identities))
 
 

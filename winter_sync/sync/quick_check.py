@@ -144,7 +144,7 @@ class QuickCheck:
             await run_in_thread(self._threads, self.mirror.check_root)
             lost = await self._catalog.checks(Checks.want_lost, lost)
         record = Checks.record if in_full else Checks.record_quick
-        others = [file.check for file in seen if _is_to_record(file, in_full=in_full)]
+        others = [file.check for file in seen if _needs_record(file, in_full=in_full)]
         recorded = await self._catalog.checks(record, others) if others else []
         changed = [check for check in recorded if check.damage is Damage.CHANGED]
         unlisted = [check for check in lost if check.held.withdrawn]
@@ -198,8 +198,8 @@ def _changed_before(held: Iterable[Held], seen: Iterable[FileFinding]) -> Iterat
     return (file for file in held if file.damage is Damage.CHANGED and file.path not in reported)
 
 
-def _is_to_record(seen: FileFinding, *, in_full: bool) -> bool:
-    """Return whether something of a file is to be recorded; a quick check repeats nothing."""
+def _needs_record(seen: FileFinding, *, in_full: bool) -> bool:
+    """Return whether to record what was found of a file; a quick check repeats nothing."""
     if seen.unreadable is not None or seen.check.damage is Damage.MISSING:
         return False
     return in_full or seen.check.damage is None or _is_first(seen.check)

@@ -1,4 +1,4 @@
-"""What killed processes left, put in order: published files adopted, leases freed."""
+"""Recovery from killed processes: their published files adopted, their leases freed."""
 
 from __future__ import annotations
 

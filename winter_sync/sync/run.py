@@ -38,7 +38,7 @@ class Run:
     Parameters
     ----------
     mirror, scope
-        The mirror, and what is to be downloaded.
+        The mirror, and the products to download.
     nights
         For a backfill: which nights are polled.
     """

@@ -59,7 +59,7 @@ class Space:
 
     @contextmanager
     def announced(self, session: Path, within: int) -> Iterator[None]:
-        """Let other processes read what is reserved, as long as the session of this one lasts.
+        """Announce what is reserved to other processes, as long as the session of this one lasts.
 
         `within` is the descriptor of its directory.
         """

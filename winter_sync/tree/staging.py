@@ -64,7 +64,7 @@ class Part:
             self._is_synced = True
 
     def mark_changed(self) -> None:
-        """Let the next `sync` write the file again: its owner or mode was changed."""
+        """Record that the next `sync` must write the file again: its owner or mode was changed."""
         self._is_synced = False
 
     def rename(self, name: str, directory: int) -> None:

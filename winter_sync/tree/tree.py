@@ -173,7 +173,7 @@ class Tree:
             return replace(evidence, mtime_ns=mtime_ns(path.name, directory))
 
     def share_with_group(self, part: Part, directory: int, where: Path) -> None:
-        """Let a part belong to the group that has the directory it goes to, if one has.
+        """Set the group of a part to that of its directory, if that one passes on its group.
 
         Staged elsewhere, it did not get that when it was made. Where that is refused it stays ours.
         """

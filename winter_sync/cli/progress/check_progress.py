@@ -28,7 +28,7 @@ class CheckProgress:
     console
         Where to draw; on anything but a terminal nothing is drawn.
     logger
-        Gets a line now and then where nothing is drawn.
+        Receives a line periodically where nothing is drawn.
     files, size
         How many files there are to check, and their bytes.
     clock

@@ -1,4 +1,4 @@
-"""Things grouped by a text that they share."""
+"""Findings grouped by their reason."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def grouped(things: Iterable[T], reason: Callable[[T], str | None]) -> dict[str, list[T]]:
-    """Group things by their reason; those without one are left out."""
+def grouped(findings: Iterable[T], reason: Callable[[T], str | None]) -> dict[str, list[T]]:
+    """Group findings by their reason; those without one are left out."""
     groups: dict[str, list[T]] = defaultdict(list)
-    for thing in things:
-        if why := reason(thing):
-            groups[why].append(thing)
+    for finding in findings:
+        if why := reason(finding):
+            groups[why].append(finding)
     return groups
