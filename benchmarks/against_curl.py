@@ -163,7 +163,7 @@ def show(count: int, pairs: list[tuple[Cost, Cost]]) -> None:
     print(f"{count} products, {len(pairs)} runs after one to warm up; medians")
     for word in ("cpu", "wall"):
         ours, theirs = ([getattr(pair[side], word) for pair in pairs] for side in (0, 1))
-        ratios = [one / other for one, other in zip(ours, theirs, strict=True)]
+        ratios = [first / other for first, other in zip(ours, theirs, strict=True)]
         print(
             f"{word:5} ours {statistics.median(ours):6.2f} s  theirs "
             f"{statistics.median(theirs):6.2f} s  ratio {statistics.median(ratios):.2f} "

@@ -92,8 +92,8 @@ def make(root: Path, files: int, size: int) -> int:
         for first in range(0, files, 1000):
             evidences = list(_files(root, range(first, min(first + 1000, files)), size))
             _record(catalog, evidences)
-            total += sum(one.size for one in evidences)
-            sums.writelines(f"{one.sha256}  {one.path}\n" for one in evidences)
+            total += sum(evidence.size for evidence in evidences)
+            sums.writelines(f"{evidence.sha256}  {evidence.path}\n" for evidence in evidences)
     return total
 
 
@@ -119,19 +119,24 @@ def _record(catalog: Catalog, evidences: list[Evidence]) -> None:
     """Let the catalog know of files as if they had been listed and downloaded."""
     subject = Subject(PROGRAM, Instrument.WINTER, ImageType.STACK)
     products = [
-        Product(one.instrument, one.savepath, ImageType.STACK, Night(one.path.split("/")[1]))
-        for one in evidences
+        Product(
+            evidence.instrument,
+            evidence.savepath,
+            ImageType.STACK,
+            Night(evidence.path.split("/")[1]),
+        )
+        for evidence in evidences
     ]
     listed = [
-        (Row(each, PROGRAM, nightdate="2024-02-01"), one.path)
-        for each, one in zip(products, evidences, strict=True)
+        (Row(each, PROGRAM, nightdate="2024-02-01"), evidence.path)
+        for each, evidence in zip(products, evidences, strict=True)
     ]
     query = Query(subject, date(2024, 1, 1))
     catalog.listings.record_poll(Poll(query, sweep=True, listed=len(listed)), listed=listed)
     catalog.outcomes.commit(
         [
-            Published(Candidate(each, PROGRAM, one.path, 0, Marks(), one.size), one)
-            for each, one in zip(products, evidences, strict=True)
+            Published(Candidate(each, PROGRAM, evidence.path, 0, Marks(), evidence.size), evidence)
+            for each, evidence in zip(products, evidences, strict=True)
         ],
         lambda attempts, _: MISSING_PRODUCT.delay(attempts),
     )
@@ -170,13 +175,13 @@ def main() -> None:
     print(f"{options.files} files, {size / 1e9:.2f} GB, {options.runs} runs; medians")
     for word in ("cpu", "wall"):
         left, right = ([getattr(pair[side], word) for pair in pairs] for side in (0, 1))
-        ratios = [one / other for one, other in zip(left, right, strict=True)]
+        ratios = [first / other for first, other in zip(left, right, strict=True)]
         print(
             f"{word:5} ours {statistics.median(left):6.2f} s  sha256sum "
             f"{statistics.median(right):6.2f} s  ratio {statistics.median(ratios):.2f} "
             f"({min(ratios):.2f} to {max(ratios):.2f})"
         )
-    print(f"peak  ours {statistics.median(one.peak for one, _ in pairs) / 1e6:.0f} MB")
+    print(f"peak  ours {statistics.median(pair.peak for pair, _ in pairs) / 1e6:.0f} MB")
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def test_products_are_a_sequence(tmp_path: Path) -> None:
     some = Products(MirrorProduct(found(number), tmp_path) for number in range(5))
     assert len(some) == 5
     assert some[1].path == tmp_path / path_of(product(1))
-    assert [one.filename for one in some[1:3]] == [product(1).filename, product(2).filename]
+    assert [entry.filename for entry in some[1:3]] == [product(1).filename, product(2).filename]
     assert some[3:].paths == [tmp_path / path_of(product(number)) for number in (3, 4)]
     assert repr(some) == "<5 products, 5 on this machine>"
 
@@ -51,7 +51,7 @@ def test_only_files_that_are_here_have_paths(tmp_path: Path) -> None:
     some = Products(
         MirrorProduct(found(number, state), tmp_path) for number, state in enumerate(UserState)
     )
-    assert some.paths == [one.path for one in some if one.state == "downloaded"]
+    assert some.paths == [entry.path for entry in some if entry.state == "downloaded"]
 
 
 def test_a_product_is_opened_with_astropy(tmp_path: Path) -> None:

@@ -62,15 +62,15 @@ def make_first_edition(path: Path, *more: tuple[Product, str]) -> None:
         migrations.apply(db, stop_before="tell_who_asked_and_index_the_queue")
         times = {"first_listed": "2024-01-31", "last_listed": "2024-01-31"}
         usual = ((STACK, "wanted"), (DIFF, "published"), (product(1), "missing"))
-        for one, state in (*usual, *more):
-            identity = {"instrument": one.instrument.value, "savepath": one.savepath}
+        for entry, state in (*usual, *more):
+            identity = {"instrument": entry.instrument.value, "savepath": entry.savepath}
             db.table("products").insert(
                 {
                     **identity,
-                    "image_type": one.image_type.value,
-                    "night": one.night.name,
-                    "filename": one.filename,
-                    "path": path_of(one),
+                    "image_type": entry.image_type.value,
+                    "night": entry.night.name,
+                    "filename": entry.filename,
+                    "path": path_of(entry),
                     "state": state,
                     **times,
                 }
@@ -86,7 +86,7 @@ def test_a_catalog_of_an_earlier_edition_is_brought_up(path: Path, clock: Clock)
         with closing(Catalog(path, clock)) as catalog:
             assert waiting(catalog) == [STACK, product(1)]
             assert poll(catalog, [STACK, product(2)]) == []
-            assert [one.name for one in migrations.applied(catalog.connection.db)] == [
+            assert [version.name for version in migrations.applied(catalog.connection.db)] == [
                 "create_tables",
                 "tell_who_asked_and_index_the_queue",
                 "index_what_is_watched",
@@ -106,7 +106,7 @@ def test_what_an_earlier_edition_asked_for_in_vain_is_forgotten(path: Path, cloc
         for number, ending in enumerate(endings, start=2)
     ]
     kept = replace(product(9), savepath=f"{product(9).savepath}.txt")
-    make_first_edition(path, *((one, "wanted") for one in others), (kept, "published"))
+    make_first_edition(path, *((entry, "wanted") for entry in others), (kept, "published"))
     with closing(Catalog(path, clock)) as catalog:
         assert set(waiting(catalog)) == {STACK, product(1), *others[3:]}
         entered = {
@@ -118,13 +118,13 @@ def test_what_an_earlier_edition_asked_for_in_vain_is_forgotten(path: Path, cloc
         assert (
             entered
             == listed
-            == {one.savepath for one in (STACK, DIFF, product(1), *others[3:], kept)}
+            == {entry.savepath for entry in (STACK, DIFF, product(1), *others[3:], kept)}
         )
 
 
 def files_of(path: Path) -> dict[str, bytes]:
     """Return everything beside a path, byte for byte."""
-    return {one.name: one.read_bytes() for one in path.parent.iterdir()}
+    return {entry.name: entry.read_bytes() for entry in path.parent.iterdir()}
 
 
 def test_a_catalog_of_a_later_edition_is_left_alone(path: Path, clock: Clock) -> None:
@@ -321,7 +321,7 @@ def test_a_product_is_claimed_by_one_process_only(path: Path, clock: Clock) -> N
         )
         assert waiting(catalog) == []
     everything = [savepath for some in taken for savepath in some]
-    assert sorted(everything) == sorted(one.savepath for one in listed)
+    assert sorted(everything) == sorted(entry.savepath for entry in listed)
 
 
 def test_a_commit_outlives_a_kill(path: Path, clock: Clock) -> None:

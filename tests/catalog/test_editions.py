@@ -97,7 +97,7 @@ def test_an_older_catalog_is_carried_on(old: Path, clock: Clock) -> None:
         }
         taken = catalog.queue.claim(chosen, "session")
         catalog.outcomes.commit(
-            [Published(one, evidence(one.product, b"new")) for one in taken],
+            [Published(candidate, evidence(candidate.product, b"new")) for candidate in taken],
             lambda *_: timedelta(),
         )
         asked = Query(ALL, NIGHT.day)

@@ -30,10 +30,10 @@ STACKS = Subject(PROGRAM, Instrument.WINTER, ImageType.STACK)
 
 def listed(catalog: Catalog, *products: Product, wanted: bool = False) -> None:
     """Record a poll that lists these, and wants them again if asked to."""
-    rows = [row(one) for one in products]
+    rows = [row(entry) for entry in products]
     catalog.listings.record_poll(
         Poll(Query(STACKS, NIGHT.day), sweep=False, listed=len(rows)),
-        listed=[(one, path_of(one.product)) for one in rows],
+        listed=[(record, path_of(record.product)) for record in rows],
         wanted=rows if wanted else (),
     )
 
@@ -96,7 +96,7 @@ def test_damage_lasts_until_the_file_is_right(catalog: Catalog) -> None:
     assert standing.last_complete_night is None
     (count,) = catalog.views.night_counts(ALL)
     assert (count.published, count.damaged, count.size) == (0, 2, 3)
-    assert {one.product: one.damage for one in catalog.files.damaged(ALL, 10)} == {
+    assert {file.product: file.damage for file in catalog.files.damaged(ALL, 10)} == {
         one: Damage.CHANGED,
         other: Damage.MISSING,
     }
@@ -175,11 +175,11 @@ def test_a_file_that_cannot_be_read_comes_last_at_the_next_check(
     """It is retried when all others were read; nothing is said about its content."""
     products = [product(number) for number in range(3)]
     listed(catalog, *products)
-    for one in products:
-        publish(catalog, one, b"abc")
+    for entry in products:
+        publish(catalog, entry, b"abc")
     clock.advance(hours=1)
     catalog.checks.postpone(held(catalog, products[0]))
-    order = [one.product for one in catalog.files.to_check(ALL, EVER, ("", ""), 9)]
+    order = [file.product for file in catalog.files.to_check(ALL, EVER, ("", ""), 9)]
     assert order == [*products[1:], products[0]]
     assert held(catalog, products[0]).damage is None
 
@@ -188,12 +188,12 @@ def test_what_was_found_damaged_is_checked_first_on_demand(catalog: Catalog, clo
     """Whoever repaired a file by hand need not wait for a whole check to see it counted."""
     products = [product(number) for number in range(3)]
     listed(catalog, *products)
-    for one in products:
-        publish(catalog, one, b"abc")
+    for entry in products:
+        publish(catalog, entry, b"abc")
         clock.advance(minutes=1)
     catalog.checks.record([changed(held(catalog, products[2]))])
     catalog.checks.check_damaged_again(ALL)
-    order = [one.product for one in catalog.files.to_check(ALL, EVER, ("", ""), 9)]
+    order = [file.product for file in catalog.files.to_check(ALL, EVER, ("", ""), 9)]
     assert order == [products[2], *products[:2]]
 
 
@@ -219,17 +219,17 @@ def test_damaged_products_are_shown_newest_night_first_with_all_that_is_known(
     later = product(0, night=NIGHT.plus(1))
     products = [product(0), product(1), later]
     listed(catalog, *products)
-    for one in products:
-        publish(catalog, one, b"abc")
-        catalog.checks.record([changed(held(catalog, one))])
+    for entry in products:
+        publish(catalog, entry, b"abc")
+        catalog.checks.record([changed(held(catalog, entry))])
     query = Query(STACKS, NIGHT.day)
     catalog.listings.record_poll(Poll(query, sweep=False), withdrawn=[product(1)])
     found = catalog.files.damaged(ALL, 10)
-    assert [one.product for one in found] == [later, product(0), product(1)]
-    assert [one.product for one in catalog.files.damaged(ALL, 1)] == [later]
-    assert {(one.reason, one.size, one.state) for one in found} == {("cut", 3, State.PUBLISHED)}
-    assert [one.programs for one in found] == [(PROGRAM,), (PROGRAM,), ()]
-    assert [one.withdrawn for one in found] == [False, False, True]
+    assert [file.product for file in found] == [later, product(0), product(1)]
+    assert [file.product for file in catalog.files.damaged(ALL, 1)] == [later]
+    assert {(file.reason, file.size, file.state) for file in found} == {("cut", 3, State.PUBLISHED)}
+    assert [file.programs for file in found] == [(PROGRAM,), (PROGRAM,), ()]
+    assert [file.withdrawn for file in found] == [False, False, True]
     assert catalog.files.count_damaged(ALL) == {Damage.MISSING: 0, Damage.CHANGED: 3}
     assert catalog.files.count_damaged(Scope(("2024B000",)))[Damage.CHANGED] == 0
     assert catalog.checks.want_damaged(ALL) == 2
@@ -251,7 +251,7 @@ def test_which_files_of_a_tree_are_known(catalog: Catalog) -> None:
     """However many are asked about; in whatever case a file system without case writes them."""
     products = [product(number) for number in range(3)]
     listed(catalog, *products)
-    paths = [path_of(one) for one in products]
+    paths = [path_of(entry) for entry in products]
     foreign = [f"mine {number}.fits" for number in range(2000)]
     assert catalog.files.known_paths([*foreign[:1500], *paths, *foreign[1500:]]) == set(paths)
     assert catalog.files.known_paths([paths[0].upper()]) == {paths[0]}

@@ -99,7 +99,7 @@ def test_old_polls_are_forgotten_but_not_sweeps(
     catalog.listings.record_poll(Poll(query(), sweep=True))
     for _ in range(20):
         poll(catalog)
-    assert [one["id"] for one in rows(catalog, "polls")] == [1, 17, 18, 19, 20, 21]
+    assert [record["id"] for record in rows(catalog, "polls")] == [1, 17, 18, 19, 20, 21]
 
 
 def test_seeing_a_product_again_moves_only_its_times(catalog: Catalog, clock: Clock) -> None:
@@ -162,8 +162,8 @@ def test_a_long_listing_is_known_whole(catalog: Catalog) -> None:
     """However many products are asked about or listed in one go, each is found."""
     many = [product(number) for number in range(1001)]
     assert poll(catalog, many) == []
-    known = catalog.listings.known([one.identity for one in many])
-    assert {one.product for one in known} == set(many)
+    known = catalog.listings.known([entry.identity for entry in many])
+    assert {found.product for found in known} == set(many)
     assert len(rows(catalog, "listings")) == 1001
 
 
@@ -185,7 +185,7 @@ def test_a_product_is_withdrawn_only_when_nobody_lists_it(catalog: Catalog) -> N
     poll(catalog, [STACK], program=OTHER)
     poll(catalog, withdrawn=[STACK])
     assert stored(catalog, STACK)["withdrawn_at"] is None
-    assert [one.program for one in candidates(catalog)] == [OTHER]
+    assert [candidate.program for candidate in candidates(catalog)] == [OTHER]
     assert waiting(catalog, Scope((PROGRAM,))) == []
     assert count_wanted(catalog, Scope((PROGRAM,))) == 0
     poll(catalog, program=OTHER, withdrawn=[STACK])
@@ -214,7 +214,7 @@ def test_products_left_out_are_not_counted_as_new(catalog: Catalog) -> None:
     poll(catalog, [STACK])
     listed = [(row(DIFF), path_of(STACK)), (row(product(1)), path_of(product(1)))]
     catalog.listings.record_poll(Poll(query(), sweep=False, listed=2, new=2), listed=listed)
-    assert [one["new"] for one in rows(catalog, "polls")] == [0, 1]
+    assert [record["new"] for record in rows(catalog, "polls")] == [0, 1]
 
 
 def test_the_programs_that_list_a_product_are_known(catalog: Catalog) -> None:

@@ -56,8 +56,14 @@ def test_every_revision_is_remembered(catalog: Catalog, clock: Clock) -> None:
         clock.advance(hours=1)
         poll(catalog, wanted=[row(STACK)])
     history = [
-        (one["revision"], one["sha256"], one["kept"], one["published_at"], one["replaced_at"])
-        for one in rows(catalog, "revisions")
+        (
+            revision["revision"],
+            revision["sha256"],
+            revision["kept"],
+            revision["published_at"],
+            revision["replaced_at"],
+        )
+        for revision in rows(catalog, "revisions")
     ]
     noon, one, two = (f"2024-02-01T{hour}:00:00.000+00:00" for hour in (12, 13, 14))
     assert history == [
@@ -91,7 +97,7 @@ def test_what_a_person_had_put_there_is_the_first_revision(catalog: Catalog) -> 
     poll(catalog, [STACK])
     commit(catalog, Unchanged(candidates(catalog)[0], evidence(STACK, b"content")))
     assert stored(catalog, STACK)["state"] == "published"
-    assert [one["revision"] for one in rows(catalog, "revisions")] == [1]
+    assert [revision["revision"] for revision in rows(catalog, "revisions")] == [1]
 
 
 def test_a_failed_product_waits(catalog: Catalog, clock: Clock) -> None:
@@ -114,7 +120,7 @@ def test_a_failed_product_waits(catalog: Catalog, clock: Clock) -> None:
         clock.advance(minutes=10 * attempts - 0.01)
         assert waiting(catalog) == []
         clock.advance(minutes=0.01)
-        assert [one.attempts for one in candidates(catalog)] == [attempts]
+        assert [queued.attempts for queued in candidates(catalog)] == [attempts]
     assert stored(catalog, STACK)["last_error"] == "it was dark"
 
 
@@ -127,7 +133,7 @@ def test_a_missing_product_waits_and_is_not_wanted(catalog: Catalog, clock: Cloc
     assert known.state is State.MISSING
     assert known.settled_marks == Marks("2024-02-01T00:00:00", "1.0")
     clock.advance(hours=1)
-    assert [one.attempts for one in candidates(catalog)] == [1]
+    assert [queued.attempts for queued in candidates(catalog)] == [1]
 
 
 def test_a_product_that_went_missing_keeps_its_earlier_marks(catalog: Catalog) -> None:
@@ -190,12 +196,12 @@ def test_a_refused_content_is_reported_after_an_hour(catalog: Catalog, clock: Cl
     refuse(catalog, b"odd")
     for minutes in (0, 30, 29.9):
         clock.advance(minutes=minutes)
-        assert [one.refused_sha256 for one in candidates(catalog)] == [None]
+        assert [queued.refused_sha256 for queued in candidates(catalog)] == [None]
         refuse(catalog, b"odd")
     clock.advance(minutes=0.1)
-    assert [one.refused_sha256 for one in candidates(catalog)] == [sha256(b"odd")]
+    assert [queued.refused_sha256 for queued in candidates(catalog)] == [sha256(b"odd")]
     refuse(catalog, None)
-    assert [one.refused_sha256 for one in candidates(catalog)] == [sha256(b"odd")]
+    assert [queued.refused_sha256 for queued in candidates(catalog)] == [sha256(b"odd")]
 
 
 def test_another_refused_content_begins_anew(catalog: Catalog, clock: Clock) -> None:
@@ -204,12 +210,12 @@ def test_another_refused_content_begins_anew(catalog: Catalog, clock: Clock) -> 
     refuse(catalog, b"half")
     clock.advance(hours=2)
     refuse(catalog, b"more")
-    assert [one.refused_sha256 for one in candidates(catalog)] == [None]
+    assert [queued.refused_sha256 for queued in candidates(catalog)] == [None]
     clock.advance(hours=1)
-    assert [one.refused_sha256 for one in candidates(catalog)] == [sha256(b"more")]
+    assert [queued.refused_sha256 for queued in candidates(catalog)] == [sha256(b"more")]
     publish(catalog, STACK, b"whole")
     poll(catalog, wanted=[row(STACK)])
-    assert [one.refused_sha256 for one in candidates(catalog)] == [None]
+    assert [queued.refused_sha256 for queued in candidates(catalog)] == [None]
 
 
 def test_what_a_crash_left_is_adopted_once(catalog: Catalog) -> None:
@@ -230,7 +236,7 @@ def test_a_newer_content_is_adopted_as_a_revision(catalog: Catalog) -> None:
     publish(catalog, STACK, b"one")
     poll(catalog, wanted=[row(STACK)])
     assert catalog.outcomes.adopt(replace(evidence(STACK, b"two"), kept="the kept one"))
-    assert [one["kept"] for one in rows(catalog, "revisions")] == ["the kept one", None]
+    assert [revision["kept"] for revision in rows(catalog, "revisions")] == ["the kept one", None]
 
 
 def test_unchanged_content_of_a_wanted_product_is_adopted(catalog: Catalog) -> None:

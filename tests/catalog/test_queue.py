@@ -51,12 +51,14 @@ def test_the_order_of_fetching(catalog: Catalog) -> None:
         product(2, ImageType.STACK, night=tonight),
     ]
     poll(catalog, reversed(expected))
-    (troubled,) = (one for one in candidates(catalog) if one.product == expected[-1])
+    (troubled,) = (
+        candidate for candidate in candidates(catalog) if candidate.product == expected[-1]
+    )
     commit(catalog, Failed(troubled, "it was dark"))
     assert waiting(catalog) == expected
-    assert [one.product for one in candidates(catalog, limit=2)] == expected[:2]
+    assert [candidate.product for candidate in candidates(catalog, limit=2)] == expected[:2]
     swapped = catalog.queue.candidates(ALL, tuple(reversed(FETCH_ORDER)), 2)
-    assert [one.product for one in swapped] == [expected[3], expected[2]]
+    assert [candidate.product for candidate in swapped] == [expected[3], expected[2]]
 
 
 SCOPES = {
@@ -96,15 +98,15 @@ def test_a_scope_narrows_everything(catalog: Catalog, scope: Scope, expected: se
         SPRING: "spring",
         product(0, night=NIGHT.plus(-1)): "earlier",
     }
-    for one in names:
-        asked = Query(Subject(PROGRAM, one.instrument, one.image_type), date(2024, 1, 1))
-        catalog.listings.record_poll(Poll(asked, sweep=False), listed=[(row(one), path_of(one))])
+    for name in names:
+        asked = Query(Subject(PROGRAM, name.instrument, name.image_type), date(2024, 1, 1))
+        catalog.listings.record_poll(Poll(asked, sweep=False), listed=[(row(name), path_of(name))])
     poll(catalog, [STACK], program=OTHER)
-    assert {names[one] for one in waiting(catalog, scope)} == expected
+    assert {names[candidate] for candidate in waiting(catalog, scope)} == expected
     assert count_wanted(catalog, scope) == len(expected)
     assert sum(count.wanted for count in catalog.views.night_counts(scope)) == len(expected)
-    commit(catalog, *(Failed(one, "it was dark") for one in candidates(catalog)))
-    assert {names[one.product] for one in catalog.views.troubles(scope, 10)} == expected
+    commit(catalog, *(Failed(candidate, "it was dark") for candidate in candidates(catalog)))
+    assert {names[trouble.product] for trouble in catalog.views.troubles(scope, 10)} == expected
 
 
 def test_what_is_wanted_is_counted_by_night_and_type(catalog: Catalog) -> None:
@@ -118,7 +120,9 @@ def test_what_is_wanted_is_counted_by_night_and_type(catalog: Catalog) -> None:
         Share(NIGHT, Instrument.WINTER, ImageType.DIFF, 1),
         Share(NIGHT.plus(-1), Instrument.WINTER, ImageType.STACK, 1),
     }
-    catalog.queue.claim([one for one in candidates(catalog) if one.product == DIFF], "s1")
+    catalog.queue.claim(
+        [candidate for candidate in candidates(catalog) if candidate.product == DIFF], "s1"
+    )
     assert count_wanted(catalog, ALL) == 4
 
 
@@ -135,13 +139,13 @@ def test_a_wait_that_a_wrong_clock_began_ends_with_it(catalog: Catalog, clock: C
     """What failed or was missing while the clock was ahead by years is not left alone for years."""
     poll(catalog, [STACK, DIFF])
     clock.advance(days=4000)
-    taken = {one.product: one for one in candidates(catalog)}
+    taken = {candidate.product: candidate for candidate in candidates(catalog)}
     commit(catalog, Failed(taken[STACK], "it was dark", sha256="abc"), wait=timedelta(hours=6))
     commit(catalog, Missing(taken[DIFF]), wait=timedelta(hours=24))
     assert waiting(catalog) == []
     clock.advance(days=-4000)
     assert catalog.queue.next_retry(ALL) == clock()
-    again = {one.product: one for one in candidates(catalog)}
+    again = {candidate.product: candidate for candidate in candidates(catalog)}
     assert set(again) == {STACK, DIFF}
     assert again[STACK].refused_sha256 == "abc"
     commit(catalog, Failed(again[STACK], "it was dark"), wait=timedelta(hours=6))
@@ -154,8 +158,8 @@ def test_a_product_of_two_programs_is_fetched_once(catalog: Catalog) -> None:
     """It is one candidate, under the first program of the scope by name."""
     poll(catalog, [STACK], program=OTHER)
     poll(catalog, [STACK])
-    assert [one.program for one in candidates(catalog)] == [PROGRAM]
-    assert [one.program for one in candidates(catalog, Scope((OTHER,)))] == [OTHER]
+    assert [candidate.program for candidate in candidates(catalog)] == [PROGRAM]
+    assert [candidate.program for candidate in candidates(catalog, Scope((OTHER,)))] == [OTHER]
     assert count_wanted(catalog, ALL) == 1
 
 
@@ -166,7 +170,9 @@ def test_the_marks_of_a_candidate_are_those_of_all_its_listings(catalog: Catalog
     """
     poll(catalog, [STACK])
     poll(catalog, [STACK], program=OTHER, marks=REPROCESSED)
-    ((program, marks),) = [(one.program, one.marks) for one in candidates(catalog)]
+    ((program, marks),) = [
+        (candidate.program, candidate.marks) for candidate in candidates(catalog)
+    ]
     assert program == PROGRAM
     assert marks.cover(REPROCESSED)
     assert marks.cover(Marks("2024-02-01T00:00:00", "1.0"))
@@ -175,12 +181,12 @@ def test_the_marks_of_a_candidate_are_those_of_all_its_listings(catalog: Catalog
 def test_how_large_a_product_will_be(catalog: Catalog) -> None:
     """Its own last size counts, else that of the last hundred of its kind, else the type's."""
     poll(catalog, [STACK, DIFF, product(1), SPRING])
-    sizes = {one.product: one.expected_size for one in candidates(catalog)}
+    sizes = {candidate.product: candidate.expected_size for candidate in candidates(catalog)}
     assert sizes[STACK] == ImageType.STACK.traits.typical_size
     publish(catalog, STACK, b"x" * 10)
     publish(catalog, product(1), b"x" * 20)
     poll(catalog, [product(2)], wanted=[row(STACK)])
-    sizes = {one.product: one.expected_size for one in candidates(catalog)}
+    sizes = {candidate.product: candidate.expected_size for candidate in candidates(catalog)}
     assert sizes == {
         STACK: 10,
         product(2): 15,
@@ -198,7 +204,7 @@ def test_only_recent_sizes_tell_the_next(
     for number, size in enumerate((1000, 10, 20)):
         publish(catalog, product(number), b"x" * size)
         clock.advance(minutes=1)
-    assert {one.expected_size for one in candidates(catalog)} == {15}
+    assert {candidate.expected_size for candidate in candidates(catalog)} == {15}
 
 
 def test_what_is_claimed_is_not_offered(catalog: Catalog) -> None:
@@ -225,8 +231,8 @@ def test_what_was_published_meanwhile_is_not_claimed(catalog: Catalog) -> None:
 def test_leases_of_the_dead_are_taken_back(catalog: Catalog) -> None:
     """Sessions that are not alive lose what they claimed; those that are alive keep it."""
     poll(catalog, [STACK, DIFF, product(1)])
-    for one, session in zip(candidates(catalog), ("alive", "dead", "gone"), strict=True):
-        catalog.queue.claim([one], session)
+    for candidate, session in zip(candidates(catalog), ("alive", "dead", "gone"), strict=True):
+        catalog.queue.claim([candidate], session)
     assert catalog.queue.release_sessions(["alive"]) == 2
     assert catalog.queue.claimants() == ["alive"]
     assert catalog.queue.release_sessions([]) == 1
@@ -293,12 +299,15 @@ def test_how_many_wait_and_until_when(catalog: Catalog, clock: Clock) -> None:
         Waiting(State.MISSING, 1, missing),
         Waiting(State.WANTED, 2, first),
     ]
-    assert {one.state: one.products for one in catalog.queue.waiting(ALL)} == {
+    assert {candidate.state: candidate.products for candidate in catalog.queue.waiting(ALL)} == {
         State.MISSING: 1,
         State.WANTED: 3,
     }
     clock.advance(hours=1)
-    counts = {one.state: one.products for one in catalog.queue.waiting(Scope((PROGRAM,)))}
+    counts = {
+        candidate.state: candidate.products
+        for candidate in catalog.queue.waiting(Scope((PROGRAM,)))
+    }
     assert counts == {State.MISSING: 1, State.WANTED: 1}
     clock.advance(hours=2)
     assert catalog.queue.waiting(ALL) == []
@@ -322,9 +331,9 @@ def test_what_waits_may_be_fetched_at_once_on_demand(catalog: Catalog) -> None:
     assert catalog.queue.retry_now(Scope((PROGRAM,))) == 3
     assert set(waiting(catalog)) == {STACK, product(1), product(2)}
     assert count_wanted(catalog, Scope((PROGRAM,))) == 3
-    assert [one.products for one in catalog.queue.waiting(ALL)] == [1]
+    assert [candidate.products for candidate in catalog.queue.waiting(ALL)] == [1]
     assert catalog.queue.retry_now(Scope((PROGRAM,))) == 0
-    taken = {one.product: one for one in candidates(catalog)}
+    taken = {candidate.product: candidate for candidate in candidates(catalog)}
     assert taken[STACK].attempts == 1
     commit(catalog, Failed(taken[STACK], "it was dark"), wait=timedelta(hours=4))
     assert STACK not in waiting(catalog)

@@ -50,7 +50,7 @@ def listed(
     subject = Subject(program, Instrument.WINTER, ImageType.STACK)
     catalog.listings.record_poll(
         Poll(Query(subject, NOON.date()), sweep=False, listed=len(products)),
-        listed=[(row(one, program=program), path_of(one)) for one in products],
+        listed=[(row(entry, program=program), path_of(entry)) for entry in products],
         withdrawn=gone,
     )
 
@@ -74,7 +74,7 @@ def test_each_product_counts_once(catalog: Catalog) -> None:
     """By what it is: here, wanted, missing, claimed or withdrawn."""
     products = [product(number) for number in range(10)]
     listed(catalog, products)
-    taken = catalog.queue.claim([candidate(one) for one in products[:6]], "session")
+    taken = catalog.queue.claim([candidate(entry) for entry in products[:6]], "session")
     here = Published(taken[0], evidence(products[0], b"x"))
     catalog.outcomes.commit([here, Missing(taken[1]), Missing(taken[2])], lambda *_: timedelta())
     listed(catalog, products[:7], gone=products[7:9])
@@ -101,7 +101,7 @@ def test_a_night_is_complete_when_all_listed_of_it_is_here(catalog: Catalog) -> 
     """It may be nights before the last one listed; what is missing is not here."""
     nights = [night_after(number, number) for number in range(4)]
     listed(catalog, nights)
-    taken = catalog.queue.claim([candidate(one) for one in nights], "session")
+    taken = catalog.queue.claim([candidate(night) for night in nights], "session")
     catalog.outcomes.commit(
         [Published(taken[0], evidence(nights[0], b"x")), Missing(taken[1])], lambda *_: timedelta()
     )
@@ -135,7 +135,7 @@ def test_what_another_writes_is_seen_and_nothing_can_be_written(
     """Beside a writer each look shows what is there then; a write is refused."""
     with closing(Catalog(path, clock, reading=True)) as reader:
         for number in (1, 2):
-            listed(catalog, [product(one) for one in range(number)])
+            listed(catalog, [product(index) for index in range(number)])
             assert reader.views.standing([PROGRAM]).wanted == number
         with pytest.raises(StorageError):
             listed(reader, [product(9)])
@@ -196,12 +196,12 @@ def home(synced: Path, tmp_path: Path) -> Path:
 def locked(directory: Path) -> Iterator[Path]:
     """Let nobody write a directory and what is in it, who heeds permissions."""
     paths = [directory, *directory.iterdir()]
-    modes = [one.stat().st_mode for one in paths]
-    for one, mode in zip(paths, modes, strict=True):
-        one.chmod(mode & 0o555)
+    modes = [path.stat().st_mode for path in paths]
+    for path, mode in zip(paths, modes, strict=True):
+        path.chmod(mode & 0o555)
     yield directory
-    for one, mode in zip(paths, modes, strict=True):
-        one.chmod(mode)
+    for path, mode in zip(paths, modes, strict=True):
+        path.chmod(mode)
 
 
 def look(home: Path) -> Said:
@@ -212,9 +212,9 @@ def look(home: Path) -> Said:
 def test_who_may_only_read_can_look(home: Path) -> None:
     """The status of an idle mirror is shown, and not a file is made or changed."""
     with locked(home / "winter" / STATE_DIR) as state:
-        before = {one.name: one.stat().st_mtime_ns for one in state.iterdir()}
+        before = {path.name: path.stat().st_mtime_ns for path in state.iterdir()}
         said = look(home)
-        assert {one.name: one.stat().st_mtime_ns for one in state.iterdir()} == before
+        assert {path.name: path.stat().st_mtime_ns for path in state.iterdir()} == before
     assert (said.code, said.err) == (ExitCode.DONE, "")
     assert json.loads(said.out)["latest_night_with_data"] == "20251023"
 

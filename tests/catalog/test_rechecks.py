@@ -90,28 +90,28 @@ def test_all_are_fetched_when_one_of_the_sample_is_new(catalog: Catalog) -> None
     reprocess(catalog, *STACKS)
     fetch(catalog, SAMPLE[0])
     assert fetch(catalog, SAMPLE[1], b"made again") == ()
-    assert waiting(catalog) == [one for one in STACKS if one not in SAMPLE[:2]]
-    for one in waiting(catalog):
-        assert fetch(catalog, one) == ()
+    assert waiting(catalog) == [stack for stack in STACKS if stack not in SAMPLE[:2]]
+    for candidate in waiting(catalog):
+        assert fetch(catalog, candidate) == ()
 
 
 def test_each_recheck_takes_a_sample_of_its_own(catalog: Catalog) -> None:
     """What was unchanged at the last reprocessing says nothing of the next one."""
     fill(catalog, *STACKS)
     for marks in (REPROCESSED, LATER):
-        poll(catalog, STACKS, marks=marks, wanted=[row(one, marks=marks) for one in STACKS])
+        poll(catalog, STACKS, marks=marks, wanted=[row(stack, marks=marks) for stack in STACKS])
         assert waiting(catalog) == SAMPLE
-        assert [len(fetch(catalog, one)) for one in SAMPLE] == [0, 0, 1]
+        assert [len(fetch(catalog, entry)) for entry in SAMPLE] == [0, 0, 1]
 
 
 def test_a_recheck_of_others_takes_a_sample_of_them(catalog: Catalog) -> None:
     """Products that were the sample the last time, and have no new marks now, do not count."""
     fill(catalog, *STACKS)
     reprocess(catalog, *STACKS)
-    for one in SAMPLE:
-        fetch(catalog, one)
-    others = [one for one in STACKS if one not in SAMPLE]
-    poll(catalog, others, marks=LATER, wanted=[row(one, marks=LATER) for one in others])
+    for entry in SAMPLE:
+        fetch(catalog, entry)
+    others = [stack for stack in STACKS if stack not in SAMPLE]
+    poll(catalog, others, marks=LATER, wanted=[row(entry, marks=LATER) for entry in others])
     assert waiting(catalog) == evenly_spread(others, REFETCH_SAMPLE)
 
 
@@ -121,7 +121,7 @@ def test_as_few_as_a_sample_are_all_fetched(catalog: Catalog) -> None:
     fill(catalog, *few)
     reprocess(catalog, *few)
     assert waiting(catalog) == few
-    assert [fetch(catalog, one) for one in few] == [(), (), ()]
+    assert [fetch(catalog, entry) for entry in few] == [(), (), ()]
     reprocess(catalog, *few)
     assert waiting(catalog) == few
 
@@ -138,7 +138,7 @@ def test_what_arrives_for_another_reason_is_not_of_the_sample(catalog: Catalog) 
     (held,) = (held for held in catalog.files.held(ALL, NIGHT) if held.product == STACKS[0])
     catalog.checks.want_lost([Check(held, Damage.MISSING, "gone")])
     assert fetch(catalog, STACKS[0]) == ()
-    assert [len(fetch(catalog, one)) for one in sample] == [0, 0, 1]
+    assert [len(fetch(catalog, entry)) for entry in sample] == [0, 0, 1]
 
 
 def test_a_damaged_product_does_not_wait_for_a_sample(catalog: Catalog) -> None:
@@ -161,7 +161,7 @@ def test_one_that_cannot_be_downloaded_is_replaced_in_the_sample(catalog: Catalo
     sample = waiting(catalog)
     assert len(sample) == REFETCH_SAMPLE
     assert not {first.product, second.product} & set(sample)
-    (share,) = [share for one in sample for share in fetch(catalog, one)]
+    (share,) = [share for entry in sample for share in fetch(catalog, entry)]
     assert share.products == len(STACKS) - 2 - REFETCH_SAMPLE
 
 
@@ -173,7 +173,7 @@ def test_a_withdrawn_product_is_no_sample(catalog: Catalog) -> None:
     sample = waiting(catalog)
     assert len(sample) == REFETCH_SAMPLE
     assert SAMPLE[0] not in sample
-    (share,) = [share for one in sample for share in fetch(catalog, one)]
+    (share,) = [share for entry in sample for share in fetch(catalog, entry)]
     assert share.products == len(STACKS) - 1 - REFETCH_SAMPLE
 
 
@@ -198,8 +198,8 @@ def test_a_night_settled_by_its_sample_has_the_marks_of_all_programs(catalog: Ca
     fill(catalog, *STACKS)
     poll(catalog, STACKS, program=OTHER, marks=LATER)
     reprocess(catalog, *STACKS)
-    for one in SAMPLE:
-        fetch(catalog, one)
+    for entry in SAMPLE:
+        fetch(catalog, entry)
     assert waiting(catalog) == []
     for marks in settled(catalog, *STACKS):
         assert marks.cover(REPROCESSED)
@@ -214,4 +214,4 @@ def test_a_crash_in_a_recheck_does_not_hold_the_night_back(catalog: Catalog) -> 
     assert catalog.outcomes.adopt(evidence(SAMPLE[0], b"content"))
     assert waiting(catalog) == SAMPLE[1:]
     assert catalog.outcomes.adopt(evidence(SAMPLE[1], b"made again"))
-    assert waiting(catalog) == [one for one in STACKS if one not in SAMPLE[:2]]
+    assert waiting(catalog) == [stack for stack in STACKS if stack not in SAMPLE[:2]]

@@ -59,14 +59,14 @@ class Filled:
         query = Query(Subject(program, Instrument.WINTER, kind, target), *dates)
         self.catalog.listings.record_poll(
             Poll(query, sweep=False, listed=len(products), error=error),
-            listed=[(row(one, program=program), path_of(one)) for one in products],
+            listed=[(row(entry, program=program), path_of(entry)) for entry in products],
         )
 
     def settle(self, *products: Product, how: Callable[[Product], Outcome] | None = None) -> None:
         """Let products arrive, or end otherwise; they are asked again in an hour."""
         how = how or arrived
-        self.catalog.queue.claim([candidate(one) for one in products], "session")
-        self.catalog.outcomes.commit([how(one) for one in products], lambda *_: ONE_HOUR)
+        self.catalog.queue.claim([candidate(entry) for entry in products], "session")
+        self.catalog.outcomes.commit([how(entry) for entry in products], lambda *_: ONE_HOUR)
 
     def look(self, *programs: str, kinds: tuple[ImageType, ...] = (STACK,)) -> Status:
         """Return the status of programs."""
@@ -292,7 +292,7 @@ def test_of_several_targets_the_one_that_fails_is_reported(filled: Filled) -> No
     filled.poll(FIRST, target=good)
     selection = replace(Selection(FIRST, (STACK,)), regions=(good, bad))
     states = _read(filled.catalog, [selection], filled.clock()).states
-    assert [one.failing_since is None for one in states] == [True, False]
+    assert [state.failing_since is None for state in states] == [True, False]
 
 
 def test_a_clock_that_was_set_back_hides_nothing(filled: Filled) -> None:
@@ -314,7 +314,7 @@ def test_a_look_is_at_one_moment(filled: Filled) -> None:
         before = filled.catalog.views.program_counts([FIRST], LAST)
         other.listings.record_poll(
             Poll(Query(Subject(FIRST, Instrument.WINTER, STACK), LAST.day), sweep=False),
-            listed=[(row(one, program=FIRST), path_of(one)) for one in more],
+            listed=[(row(entry, program=FIRST), path_of(entry)) for entry in more],
         )
         assert filled.catalog.views.program_counts([FIRST], LAST) == before
     other.close()

@@ -38,7 +38,10 @@ def test_nights_are_counted_by_kind_and_state(catalog: Catalog) -> None:
     poll(catalog, [STACK, gone, lost, here, DIFF, product(0, night=earlier)])
     publish(catalog, here, b"x" * 100)
     publish(catalog, DIFF, b"x" * 10)
-    commit(catalog, *(Missing(one) for one in candidates(catalog) if one.product == lost))
+    commit(
+        catalog,
+        *(Missing(candidate) for candidate in candidates(catalog) if candidate.product == lost),
+    )
     poll(catalog, withdrawn=[gone])
     nothing = NightCount(NIGHT, Instrument.WINTER, ImageType.STACK, 0, 0, 0, 0, 0)
     assert catalog.views.night_counts(ALL) == [
@@ -55,7 +58,7 @@ def test_only_what_a_program_ever_listed_is_counted_for_it(catalog: Catalog) -> 
     poll(catalog, program=OTHER, withdrawn=[product(2)])
     counted = {
         programs: [
-            (one.wanted, one.withdrawn) for one in catalog.views.night_counts(Scope(programs))
+            (count.wanted, count.withdrawn) for count in catalog.views.night_counts(Scope(programs))
         ]
         for programs in [(PROGRAM,), (OTHER,), (PROGRAM, OTHER), ("2023A000",), ()]
     }
@@ -72,8 +75,8 @@ def test_troubles_are_what_was_tried_in_vain(catalog: Catalog) -> None:
     """What failed or is missing is returned with its reason, newest night first, up to a limit."""
     earlier = product(0, night=NIGHT.plus(-1))
     poll(catalog, [STACK, DIFF, earlier, product(1), product(2)])
-    found = {one.product: one for one in candidates(catalog)}
-    failed = [Failed(found[one], "it was dark") for one in (earlier, product(1))]
+    found = {candidate.product: candidate for candidate in candidates(catalog)}
+    failed = [Failed(found[entry], "it was dark") for entry in (earlier, product(1))]
     commit(catalog, Missing(found[STACK]), *failed, wait=timedelta(hours=1))
     publish(catalog, DIFF, b"content")
     poll(catalog, withdrawn=[product(1)])
@@ -92,5 +95,8 @@ def test_the_last_poll_of_each_kind(catalog: Catalog, clock: Clock) -> None:
     catalog.listings.record_poll(Poll(query(subject(OTHER)), sweep=False, listed=7))
     clock.advance(hours=1)
     catalog.listings.record_poll(Poll(query(), sweep=False, error="it was dark"))
-    said = [(one.program, one.at[11:13], one.listed, one.error) for one in catalog.polls.last()]
+    said = [
+        (record.program, record.at[11:13], record.listed, record.error)
+        for record in catalog.polls.last()
+    ]
     assert said == [(PROGRAM, "13", 0, "it was dark"), (OTHER, "12", 7, None)]

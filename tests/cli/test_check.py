@@ -128,24 +128,25 @@ async def test_files_that_others_may_read_are_a_warning(rig: Rig, tmp_path: Path
 
     async def findings_of_file() -> list[Finding]:
         found = [
-            one async for one in examine(settings, settings_file=file, time=Time(sleep=_no_wait))
+            finding
+            async for finding in examine(settings, settings_file=file, time=Time(sleep=_no_wait))
         ]
-        assert faults_in({one.what: one for one in found}) == {}
-        return [one for one in found if one.what == "permissions"]
+        assert faults_in({finding.what: finding for finding in found}) == {}
+        return [finding for finding in found if finding.what == "permissions"]
 
     for path in (password, key, file):
         path.chmod(0o644)
     findings = await findings_of_file()
-    assert [one.message.split()[0] for one in findings] == [str(password), str(key)]
-    assert {one.mark for one in findings} == {"warn"}
-    assert [one.remedy for one in findings] == [
+    assert [finding.message.split()[0] for finding in findings] == [str(password), str(key)]
+    assert {finding.mark for finding in findings} == {"warn"}
+    assert [finding.remedy for finding in findings] == [
         f"Run `chmod 600 {path}`." for path in (password, key)
     ]
     for path in (password, key):
         path.chmod(0o600)
     assert await findings_of_file() == []
     file.chmod(0o666)
-    assert [one.remedy for one in await findings_of_file()] == [f"Run `chmod go-w {file}`."]
+    assert [finding.remedy for finding in await findings_of_file()] == [f"Run `chmod go-w {file}`."]
 
 
 @pytest.mark.parametrize(

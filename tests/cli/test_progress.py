@@ -234,10 +234,10 @@ def test_progress_is_logged_every_half_minute() -> None:
 
     def run(progress: ProgressLog, clock: Clock) -> None:
         progress.handle(polled(*some(400)))
-        for one in some(100):
+        for entry in some(100):
             clock.now += 1
             progress.handle(Received(ONE, SIZE))
-            progress.handle(settled("published", candidate(one)))
+            progress.handle(settled("published", candidate(entry)))
         for _ in range(10):
             clock.now += 100
             progress.handle(PollFailed(QUERY, "no answer"))

@@ -63,7 +63,7 @@ def settled(outcome: str, one: Candidate) -> ProductFinished:
 
 def some(number: int, night: Night = NIGHTS[0]) -> list[Product]:
     """Return the given number of products of one night and type."""
-    return [product(one, night=night) for one in range(number)]
+    return [product(index, night=night) for index in range(number)]
 
 
 def tally_of(*events: Event, tally: Tally | None = None) -> Tally:
@@ -123,21 +123,21 @@ def runs(draw: st.DrawFn) -> tuple[list[History], list[Event]]:
     A product may settle before the poll that found it is told; polls end when all were told.
     """
     products = draw(histories())
-    queues = [one.events() for one in products]
+    queues = [entry.events() for entry in products]
     told: list[Event] = [_backlog(products)]
     while any(queues):
         queue = draw(st.sampled_from([queue for queue in queues if queue]))
         late = len(queue) > 1 and isinstance(queue[0], Polled) and draw(st.booleans())
         told.append(queue.pop(1 if late and isinstance(queue[1], ProductFinished) else 0))
-    last_poll = max((at for at, one in enumerate(told) if isinstance(one, Polled)), default=0)
+    last_poll = max((at for at, event in enumerate(told) if isinstance(event, Polled)), default=0)
     told.insert(draw(st.integers(last_poll + 1, len(told))), PollsEnded())
     return products, told
 
 
 def _backlog(products: Iterable[History]) -> Backlog:
-    known = [one for one in products if one.known]
-    failed = Counter(_place(one.product) for one in known if one.attempts)
-    counted = Counter(_place(one.product) for one in known)
+    known = [entry for entry in products if entry.known]
+    failed = Counter(_place(queued.product) for queued in known if queued.attempts)
+    counted = Counter(_place(queued.product) for queued in known)
     told = tuple(Share(*place, number, failed[place]) for place, number in counted.items())
     return Backlog(len(known), told)
 
@@ -151,8 +151,8 @@ def test_the_order_of_events_does_not_matter(run: tuple[list[History], list[Even
     """However the histories of products mix, each counts once, by its last outcome."""
     products, events = run
     tally = tally_of(*events)
-    last = Counter(one.outcomes[-1] for one in products if one.outcomes)
-    waiting = sum(one.known and one.attempts > 0 for one in products if not one.outcomes)
+    last = Counter(entry.outcomes[-1] for entry in products if entry.outcomes)
+    waiting = sum(entry.known and entry.attempts > 0 for entry in products if not entry.outcomes)
     assert tally.overall == Counts(
         total=len(products),
         published=last["published"] + last["unchanged"],
@@ -167,13 +167,17 @@ def test_what_is_complete_is_forgotten(run: tuple[list[History], list[Event]]) -
     """At the end only nights with something left are kept, and the others were reported."""
     products, events = run
     tally = Tally()
-    told = [one for now, event in enumerate(events) for one in tally.record(event, float(now))]
+    told = [ended for now, event in enumerate(events) for ended in tally.record(event, float(now))]
     open_nights = {
-        one.product.night for one in products if not one.outcomes or one.outcomes[-1] == "failed"
+        entry.product.night
+        for entry in products
+        if not entry.outcomes or entry.outcomes[-1] == "failed"
     }
     assert set(tally._counts) == open_nights
     assert tally.nights_left == len(open_nights)
-    assert {one.night for one in told} >= {one.product.night for one in products} - open_nights
+    assert {night.night for night in told} >= {
+        entry.product.night for entry in products
+    } - open_nights
     assert tally.nights_complete == len(told)
 
 
@@ -279,7 +283,7 @@ def test_a_night_that_others_fetched_is_not_ours() -> None:
 def test_under_way_is_what_is_being_fetched() -> None:
     """The newest nights come first; products and batches that ended no longer count."""
     wanted = [product(0, night=night) for night in NIGHTS]
-    batches = [batch(candidate(one), identifier=one.night.name) for one in wanted]
+    batches = [batch(candidate(entry), identifier=entry.night.name) for entry in wanted]
     tally = tally_of(polled(*wanted), *map(BatchStarted, batches))
     assert [night for night, _, _ in tally.under_way(6)] == NIGHTS[::-1]
     assert [night for night, _, _ in tally.under_way(2)] == NIGHTS[:0:-1]
@@ -296,8 +300,8 @@ def test_the_time_left_is_what_is_left_by_the_rate() -> None:
     tally.record(Received(batch(candidate(wanted[0])), SIZE), 10.0)
     tally.record(settled("published", candidate(wanted[0])), 10.0)
     assert tally.time_left(20.0) == pytest.approx(3 * SIZE / (SIZE / 10))
-    for one in wanted[1:]:
-        tally.record(settled("missing", candidate(one)), 20.0)
+    for entry in wanted[1:]:
+        tally.record(settled("missing", candidate(entry)), 20.0)
     assert tally.time_left(20.0) == 0
 
 
@@ -349,7 +353,7 @@ def test_it_knows_whether_the_server_is_well(trouble: Event, sign: Event) -> Non
 def test_shares_count_by_night_and_type() -> None:
     """Products of one night, camera and type are one share."""
     given: Sequence[Product] = [*some(2), *some(3, NIGHTS[1]), product(0, ImageType.RAW)]
-    assert {(one.night, one.image_type, one.products) for one in shares(given)} == {
+    assert {(share.night, share.image_type, share.products) for share in shares(given)} == {
         (NIGHTS[0], ImageType.STACK, 2),
         (NIGHTS[1], ImageType.STACK, 3),
         (product(0).night, ImageType.RAW, 1),

@@ -94,7 +94,7 @@ def test_it_can_be_used_as_it_stands(tmp_path: Path) -> None:
     """Copied as it is, the example is right, and sets nothing but the root and a program."""
     settings = used(tmp_path, TEXT)
     assert settings.model_fields_set == {"mirror", "programs"}
-    assert [one.program for one in settings.selections] == ["2024A000"]
+    assert [selection.program for selection in settings.selections] == ["2024A000"]
 
 
 def test_it_can_be_used_with_every_key_set(tmp_path: Path) -> None:

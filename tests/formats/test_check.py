@@ -197,7 +197,9 @@ def fills(content: bytes) -> list[range]:
     """Return the places between the last byte of data of each HDU and the byte after its fill."""
     with fits.open(io.BytesIO(content), disable_image_compression=True) as hdus:
         infos = [(hdu.fileinfo(), hdu.size) for hdu in hdus]
-    return [range(one["datLoc"] + size, one["datLoc"] + one["datSpan"] + 1) for one, size in infos]
+    return [
+        range(info["datLoc"] + size, info["datLoc"] + info["datSpan"] + 1) for info, size in infos
+    ]
 
 
 def fault_of(error: DamagedFileError) -> Fault:

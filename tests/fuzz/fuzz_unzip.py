@@ -117,8 +117,10 @@ def check(data: bytes) -> None:
     archive = data[1:] if data[0] < HALF else built(data[1:])
     whole, cut = read(archive, CUTS[0]), read(archive, CUTS[data[0] % len(CUTS)])
     assert (whole.complete, whole.damaged) == (cut.complete, cut.damaged)
-    assert [one.verdict for one in whole.members] == [one.verdict for one in cut.members]
-    compare(archive, {one.header: one for one in whole.members})
+    assert [member.verdict for member in whole.members] == [
+        member.verdict for member in cut.members
+    ]
+    compare(archive, {member.header: member for member in whole.members})
 
 
 def compare(archive: bytes, found: dict[int, Found]) -> None:

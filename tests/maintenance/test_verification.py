@@ -62,7 +62,7 @@ STACKS = [{"name": name, "image_types": ["stack"]} for name in ("2024A000", "202
 @pytest.fixture
 async def here(rig: Rig) -> Rig:
     """Return a mirror of the stacks of two programs and both cameras, all downloaded."""
-    rig.programs = [{**one, "instruments": ["winter", "spring"]} for one in STACKS]
+    rig.programs = [{**stack, "instruments": ["winter", "spring"]} for stack in STACKS]
     await rig.sync()
     return rig
 
@@ -81,7 +81,7 @@ def as_json(result: Result) -> dict[str, Any]:
 
 def names(found: list[dict[str, Any]]) -> set[str]:
     """Return the paths of a list of the JSON."""
-    return {one["path"] for one in found}
+    return {file["path"] for file in found}
 
 
 def some(rig: Rig, count: int) -> list[str]:
@@ -203,7 +203,7 @@ async def test_whatever_is_done_to_a_file_is_found_and_named(here: Rig, harm: Ha
     path = some(here, 1)[0]
     victims = {path}
     if harm.do is delete_directory:
-        victims = {one for one in here.files() if one.startswith(f"{path.rpartition('/')[0]}/")}
+        victims = {file for file in here.files() if file.startswith(f"{path.rpartition('/')[0]}/")}
     harm.do(here.root / path)
     quick = as_json(await verify(here, quick=True))
     assert quick["exit_code"] == (ExitCode.INCOMPLETE if harm.at_a_glance else ExitCode.DONE)
@@ -241,7 +241,7 @@ async def test_a_repair_asks_for_nothing_else(here: Rig, download_log: DownloadL
     wrong = some(here, 3)
     for path in wrong:
         (here.root / path).unlink()
-    here.programs = [{**one, "image_types": ["stack", "diff"]} for one in here.programs]
+    here.programs = [{**program, "image_types": ["stack", "diff"]} for program in here.programs]
     await verify(here, repair=True)
     asked = [path for paths in download_log.downloads[before:] for path in paths]
     assert sorted(path.rpartition("/")[2] for path in asked) == sorted(
@@ -423,7 +423,7 @@ async def test_a_repair_that_is_refused_leaves_all_as_it_was(here: Rig) -> None:
     path = path_of(stacks(here)[0])
     (here.root / path).write_bytes(b"my own work")
     right = here.programs
-    here.programs = [{**one, "api_key": "wrong"} for one in right]
+    here.programs = [{**program, "api_key": "wrong"} for program in right]
     result = await verify(here, repair=True)
     assert result.exit_code is ExitCode.REFUSED
     assert names(as_json(result)["changed"]) == {path}
@@ -632,7 +632,7 @@ async def test_changed_files_are_reported_once_and_left_alone(
 async def test_nights_that_are_not_polled_are_not_looked_at(here: Rig) -> None:
     """Old nights that were deleted stay deleted if `since` is a later night."""
     (here.root / some(here, 1)[0]).unlink()
-    here.programs = [{**one, "since": DEMO_NIGHT.plus(1).name} for one in here.programs]
+    here.programs = [{**program, "since": DEMO_NIGHT.plus(1).name} for program in here.programs]
     assert (await here.sync()).lost == 0
 
 
@@ -660,7 +660,7 @@ async def stood(rig: Rig) -> tuple[dict[str, Any], str]:
     """Return the status on the morning after the night, as data and as text."""
     settings = rig.settings()
     async with open_existing_catalog(settings) as catalog:
-        scope = Scope(programs=tuple(one.program for one in settings.selections))
+        scope = Scope(programs=tuple(selection.program for selection in settings.selections))
         found = await status.read_status(catalog, settings.selections, end_of(DEMO_NIGHT))
         damaged = await check_newest(catalog, settings.root, scope, 5000)
     found = status.with_damaged(found, damaged)
@@ -686,7 +686,7 @@ async def test_the_status_does_not_call_complete_what_was_deleted(here: Rig) -> 
         numbers, programs = told["last_night_numbers"], told["programs"]
         assert not told["last_night_complete"]
         assert told["totals"]["damaged"] == numbers["damaged"] == len(told["damaged"]) == left
-        assert sum(one["totals"]["damaged"] for one in programs) == left
+        assert sum(program["totals"]["damaged"] for program in programs) == left
         assert numbers["listed"] == before["last_night_numbers"]["listed"]
         assert numbers["here"] == before["last_night_numbers"]["here"] - left
         assert numbers["size"] == before["last_night_numbers"]["size"] - size * (left == 2)
@@ -726,5 +726,5 @@ def test_the_command_status_looks_at_files(tmp_path: Path) -> None:
         gone.unlink()
         told = json.loads(run(*asking, "--json", home=tmp_path).out)
         assert told["totals"]["published"] == before["published"] - 1
-        assert [one["damage"] for one in told["damaged"]] == ["missing"]
+        assert [file["damage"] for file in told["damaged"]] == ["missing"]
         assert gone.name in run(*asking, home=tmp_path).out

@@ -82,18 +82,22 @@ def test_all_is_never_said_of_what_is_not_known_to_be_all(
     counts, state = night
     said = headline(state.numbers, may_say_all=state.is_all_here)
     if said.startswith("all "):
-        listed = sum(one.published - one.withdrawn_here for one in counts)
+        listed = sum(count.published - count.withdrawn_here for count in counts)
         assert said.startswith(f"all {listed} listed are here")
         assert listed > 0
-        assert not any(one.wanted for one in counts)
-        assert not any(one.missing for one in counts if one.image_type is not ImageType.SCIENCE)
+        assert not any(count.wanted for count in counts)
+        assert not any(
+            count.missing for count in counts if count.image_type is not ImageType.SCIENCE
+        )
         assert state.states
-        assert not any(one.failing_since for one in state.states)
-        assert all(one.answered_at for one in state.states)
+        assert not any(standing.failing_since for standing in state.states)
+        assert all(standing.answered_at for standing in state.states)
     if state.is_complete:
         assert said.startswith("all ")
-        concerned = [one for one in state.states if one.subject.program in state.programs]
-        covering = [one.night_answered_at for one in concerned]
+        concerned = [
+            standing for standing in state.states if standing.subject.program in state.programs
+        ]
+        covering = [state.night_answered_at for state in concerned]
         assert all(at and at >= end_of(NIGHT) for at in covering)
 
 
@@ -102,7 +106,9 @@ def test_the_sums_agree(night: tuple[list[NightCount], NightState]) -> None:
     """Every product that is listed is counted in just one of the numbers."""
     counts, state = night
     numbers = state.numbers
-    listed = sum(one.published - one.withdrawn_here + one.wanted + one.missing for one in counts)
+    listed = sum(
+        count.published - count.withdrawn_here + count.wanted + count.missing for count in counts
+    )
     assert numbers.here + numbers.pending + numbers.missing == numbers.listed
     assert numbers.listed + numbers.not_kept == listed
     assert min(numbers.here, numbers.pending, numbers.missing, numbers.not_kept) >= 0
@@ -161,11 +167,11 @@ def test_the_night_at(now: str, night: str, under_way: str | None) -> None:
 def test_an_archive_is_said_to_fail_only_when_all_of_it_does(states: list[PollState]) -> None:
     """While anything that was asked is listed it is not; its last answer is the newest."""
     reach = ArchiveState.of(states)
-    answers = [one.answered_at for one in states if one.answered_at]
+    answers = [state.answered_at for state in states if state.answered_at]
     assert reach.last_answer == max(answers, default=None)
-    asked = [one for one in states if one.answered_at or one.failing_since]
+    asked = [state for state in states if state.answered_at or state.failing_since]
     assert (reach.failing_since is not None) == (
-        bool(asked) and all(one.down_since for one in asked)
+        bool(asked) and all(candidate.down_since for candidate in asked)
     )
     assert (reach.error is None) == (reach.failing_since is None)
     if reach.failing_since is not None:

@@ -101,7 +101,9 @@ class Page:
 
     def __init__(self, page: bytes) -> None:
         self.text = page.decode()
-        self.families = {one.name: one for one in text_string_to_metric_families(self.text)}
+        self.families = {
+            family.name: family for family in text_string_to_metric_families(self.text)
+        }
         self._values = {
             (sample.name, frozenset(sample.labels.items())): sample.value
             for family in self.families.values()
@@ -114,7 +116,7 @@ class Page:
 
     def labels_of(self, name: str) -> set[frozenset[str]]:
         """Return the sets of labels that a metric was seen with."""
-        return {frozenset(dict(labels)) for one, labels in self._values if one == name}
+        return {frozenset(dict(labels)) for metric, labels in self._values if metric == name}
 
 
 @asynccontextmanager
@@ -225,7 +227,7 @@ def _counts(cause: Cause) -> tuple[Event, Moves]:
 
 def _changes(change: str) -> tuple[Event, Moves]:
     labels = {**SUBJECT, "change": change}
-    counts = {one: 3 if one == change else 0 for one in CHANGES}
+    counts = {name: 3 if name == change else 0 for name in CHANGES}
     event = Polled(
         QUERY,
         listed=0,
@@ -419,7 +421,9 @@ async def test_what_fails_is_counted_by_its_cause(
         await rig.run()
     page = await page_of(metrics, tmp_path)
     family = page.families[f"winter_sync_{name}"].samples
-    counted = {one.labels.get("cause") or one.labels["result"] for one in family if one.value}
+    counted = {
+        sample.labels.get("cause") or sample.labels["result"] for sample in family if sample.value
+    }
     assert counted - {"succeeded"} == {cause}
 
 
@@ -441,12 +445,12 @@ async def test_the_page_has_just_what_is_described(metrics: Metrics, tmp_path: P
         metrics.handle(event)
     page = await page_of(metrics, tmp_path)
     ours = {name for name in page.families if not name.startswith("process_")}
-    assert ours == {one.full_name.removesuffix("_total") for one in METRICS}
-    for one in METRICS:
-        family = page.families[one.full_name.removesuffix("_total")]
-        assert (family.type, family.documentation) == (one.kind, one.about)
-        if one.kind != "histogram":
-            assert page.labels_of(one.full_name) == {frozenset(one.labels)}
+    assert ours == {metric.full_name.removesuffix("_total") for metric in METRICS}
+    for metric in METRICS:
+        family = page.families[metric.full_name.removesuffix("_total")]
+        assert (family.type, family.documentation) == (metric.kind, metric.about)
+        if metric.kind != "histogram":
+            assert page.labels_of(metric.full_name) == {frozenset(metric.labels)}
     assert "_created" not in page.text
 
 

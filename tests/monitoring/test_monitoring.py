@@ -51,9 +51,9 @@ VALUES = {
 def exposed() -> dict[str, set[str]]:
     """Return the labels of everything that can be asked for, by its name."""
     names: dict[str, set[str]] = {"up": set(), **{name: set() for name in OF_THE_PROCESS}}
-    for one in METRICS:
-        endings = ("_bucket", "_sum", "_count") if one.kind == "histogram" else ("",)
-        names |= {f"{one.full_name}{ending}": set(one.labels) for ending in endings}
+    for metric in METRICS:
+        endings = ("_bucket", "_sum", "_count") if metric.kind == "histogram" else ("",)
+        names |= {f"{metric.full_name}{ending}": set(metric.labels) for ending in endings}
     return names
 
 
@@ -145,8 +145,13 @@ def test_the_page_describes_every_metric_and_alert() -> None:
         r"^\| `(winter_sync_\w+)` \| (\w+) \| (.*?) \| (.*) \|$", page, re.MULTILINE
     )
     described = [
-        (one.full_name, one.kind, ", ".join(f"`{label}`" for label in one.labels), one.about)
-        for one in METRICS
+        (
+            metric.full_name,
+            metric.kind,
+            ", ".join(f"`{label}`" for label in metric.labels),
+            metric.about,
+        )
+        for metric in METRICS
     ]
     assert sorted(written) == sorted(described)
     assert set(re.findall(r"`(WinterSync\w+)`", page)) == {rule["alert"] for rule in alerts()}

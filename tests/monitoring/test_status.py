@@ -90,7 +90,7 @@ def status_of(*counts: NightCount, now: datetime = NOW, **others: tuple[Any, ...
         lacking = (numbers.pending, 0, numbers.missing, numbers.not_kept)
         return QueueCount(program, listed, *lacking, asked_at=RETRY)
 
-    of_last = [one for one in counts if one.night == Status(now).last_night]
+    of_last = [night_count for night_count in counts if night_count.night == Status(now).last_night]
     return Status(
         now=now,
         counts=counts,
@@ -182,7 +182,9 @@ def test_tonight_is_shown_separately() -> None:
 def test_the_last_night_is_reported_by_camera_and_type() -> None:
     """Its lines stand in the order of the cameras and of the pipeline, whatever order was read."""
     kinds = [ImageType.AVRO, ImageType.RAW]
-    counts = [count(instrument=one, image_type=kind) for one in (SPRING, WINTER) for kind in kinds]
+    counts = [
+        count(instrument=product, image_type=kind) for product in (SPRING, WINTER) for kind in kinds
+    ]
     lines = [line.split()[:2] for line in shown(*counts).splitlines()[3:7]]
     assert lines == [["winter", "raw"], ["avro", "10"], ["spring", "raw"], ["avro", "10"]]
 
@@ -255,7 +257,9 @@ def test_failures_are_reported_by_reason() -> None:
 
 def test_rare_reasons_are_counted_together() -> None:
     """When each product fails in words of its own, the list of reasons still ends."""
-    text = shown(count(), troubles=tuple(trouble(one, f"reason {one}") for one in range(50)))
+    text = shown(
+        count(), troubles=tuple(trouble(number, f"reason {number}") for number in range(50))
+    )
     assert text.count("reason ") == 5
     assert "Failed for 45 other reasons: 45" in text
 
@@ -411,9 +415,9 @@ def test_a_complete_night_is_complete_for_a_machine(kind: ImageType, *, complete
 
 async def test_it_is_read_from_the_catalog(rig: Rig) -> None:
     """After a real run the counts are the tree's, and only of the programs asked for."""
-    rig.programs = [{**one, "image_types": ["stack", "science"]} for one in rig.programs]
+    rig.programs = [{**program, "image_types": ["stack", "science"]} for program in rig.programs]
     await rig.sync()
-    names = [one["name"] for one in rig.programs]
+    names = [program["name"] for program in rig.programs]
     now = datetime(2025, 10, 24, 18, tzinfo=UTC)
     selections = rig.settings().selections
     async with open_existing_catalog(rig.settings()) as catalog:
@@ -424,18 +428,18 @@ async def test_it_is_read_from_the_catalog(rig: Rig) -> None:
     assert told["totals"]["published"] == len(files)
     assert told["totals"]["size"] == sum((rig.root / path).stat().st_size for path in files)
     assert told["totals"]["missing"] == len(told["troubles"]) == 3
-    assert {one["program"] for one in told["polls"]} == set(names)
-    assert {one.program for one in part.polls} == {names[0]}
-    assert 0 < sum(one.published for one in part.counts) < len(files)
+    assert {record["program"] for record in told["polls"]} == set(names)
+    assert {record.program for record in part.polls} == {names[0]}
+    assert 0 < sum(night_count.published for night_count in part.counts) < len(files)
     assert told["last_night_complete"] is True
-    assert [one["program"] for one in told["programs"]] == names
-    assert sum(one["totals"]["here"] for one in told["programs"]) == len(files)
-    assert sum(one["last_night"]["not_kept"] for one in told["programs"]) == 3
+    assert [program["program"] for program in told["programs"]] == names
+    assert sum(program["totals"]["here"] for program in told["programs"]) == len(files)
+    assert sum(program["last_night"]["not_kept"] for program in told["programs"]) == 3
 
 
 async def test_a_refused_program_and_a_server_that_is_away_are_reported(rig: Rig) -> None:
     """After runs that ended at once for such a reason the status says so, of every type."""
-    rig.programs = [{**one, "image_types": ["stack", "diff"]} for one in rig.programs]
+    rig.programs = [{**program, "image_types": ["stack", "diff"]} for program in rig.programs]
     await rig.sync()
     first, second = rig.programs
 
@@ -446,7 +450,7 @@ async def test_a_refused_program_and_a_server_that_is_away_are_reported(rig: Rig
             )
 
     assert (await read()).last.is_all_here is False  # of that night, days later, nothing is listed
-    assert all(one.failing_since is None for one in (await read()).states)
+    assert all(standing.failing_since is None for standing in (await read()).states)
     rig.programs = [first, {**second, "api_key": "wrong"}]
     rig.observatory.clock.advance(timedelta(hours=1))
     refused_at = rig.observatory.clock.now()

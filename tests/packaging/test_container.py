@@ -218,7 +218,7 @@ def test_secrets_are_found_under_the_names_of_compose(
     found = {known.user, known.password, *known.keys.values()}
     assert found == {f"content of {name}" for name in service["secrets"]}
     assert set(service["secrets"]) == set(compose["secrets"])
-    assert all(Path(one["file"]).name == name for name, one in compose["secrets"].items())
+    assert all(Path(secret["file"]).name == name for name, secret in compose["secrets"].items())
 
 
 def test_the_service_may_do_nothing_but_write_to_its_volume(service: Yaml) -> None:
@@ -274,7 +274,7 @@ def test_both_ask_for_health_in_the_same_way(service: Yaml) -> None:
     assert Instruction("COPY", copied) in stages()[-1]
     shown = dict(re.findall(r"--(\w+)-?(?:period)?=(\w+)", only("HEALTHCHECK").rest))
     described = {
-        name.removesuffix("_period"): str(one) for name, one in service["healthcheck"].items()
+        name.removesuffix("_period"): str(value) for name, value in service["healthcheck"].items()
     }
     assert {**described, "test": ""} == {**shown, "test": ""}
 

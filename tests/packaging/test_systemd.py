@@ -161,8 +161,8 @@ def test_an_instance_is_split_into_two_nights(
     program.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     program.chmod(0o755)
     command = [
-        one.replace("/opt/winter-sync/bin/winter-sync", str(program)).replace("%i", instance)
-        for one in arguments(value(BACKFILL, "ExecStart"))
+        argument.replace("/opt/winter-sync/bin/winter-sync", str(program)).replace("%i", instance)
+        for argument in arguments(value(BACKFILL, "ExecStart"))
     ]
     ran = subprocess.run(command, capture_output=True, check=True, text=True, cwd=tmp_path)  # noqa: S603 - our own
     assert ran.stdout.splitlines()[-5:] == ["backfill", "--from", first, "--to", last]

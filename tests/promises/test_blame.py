@@ -34,5 +34,7 @@ def test_something_else_is_tried_if_there_is_something_else(
 ) -> None:
     """One product: the first of a kind that is not in doubt, else the first of all."""
     candidates = [candidate(kind, number) for number, kind in enumerate(kinds)]
-    undoubted = [one for one, kind in zip(candidates, kinds, strict=True) if kind not in doubtful]
+    undoubted = [
+        queued for queued, kind in zip(candidates, kinds, strict=True) if kind not in doubtful
+    ]
     assert choose_alone(candidates, doubtful) == tuple((undoubted or candidates)[:1])

@@ -135,10 +135,10 @@ async def test_files_packed_with_gzip_are_checked_and_kept_packed(tmp_path: Path
         for _ in range(3):
             assert (await rig.sync()).exit_code is ExitCode.DONE
             rig.observatory.clock.advance(timedelta(hours=8))
-        for one in rig.products:
-            content = rig.observatory.content(one.instrument, one.savepath)
-            path = rig.root / path_of(one)
-            if one.image_type is ImageType.AVRO:
+        for product in rig.products:
+            content = rig.observatory.content(product.instrument, product.savepath)
+            path = rig.root / path_of(product)
+            if product.image_type is ImageType.AVRO:
                 assert path.read_bytes() == content
             else:
                 assert gzip.decompress(path.with_name(f"{path.name}.gz").read_bytes()) == content

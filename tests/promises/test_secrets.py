@@ -171,8 +171,8 @@ class Overheard:
 
     def objects(self, *objects: object) -> None:
         """Keep how objects show themselves, and what is in them."""
-        for one in objects:
-            self.shown += [repr(one), str(one), repr(getattr(one, "__dict__", ""))]
+        for thing_ in objects:
+            self.shown += [repr(thing_), str(thing_), repr(getattr(thing_, "__dict__", ""))]
 
 
 class SecretRig(FaultyRig):

@@ -57,7 +57,7 @@ def poll(
 ) -> list[Product]:
     """Record a poll that lists these products."""
     asked = query(subject(program, region=region))
-    listed = [(row(one, program=program, marks=marks), path_of(one)) for one in products]
+    listed = [(row(entry, program=program, marks=marks), path_of(entry)) for entry in products]
     found = Poll(asked, sweep=False, listed=len(listed))
     return catalog.listings.record_poll(found, listed=listed, wanted=wanted, withdrawn=withdrawn)
 
@@ -69,7 +69,7 @@ def candidates(catalog: Catalog, scope: Scope = ALL, limit: int = 100) -> list[C
 
 def waiting(catalog: Catalog, scope: Scope = ALL) -> list[Product]:
     """Return the products that may be fetched now."""
-    return [one.product for one in candidates(catalog, scope)]
+    return [candidate.product for candidate in candidates(catalog, scope)]
 
 
 def count_wanted(catalog: Catalog, scope: Scope) -> int:

@@ -63,11 +63,11 @@ def candidate(
 def check_batch(chosen: tuple[Candidate, ...]) -> None:
     """Make sure that products may travel in one request."""
     kinds = {
-        (one.program, one.product.instrument, one.product.image_type, one.attempts)
-        for one in chosen
+        (queued.program, queued.product.instrument, queued.product.image_type, queued.attempts)
+        for queued in chosen
     }
-    names = [one.product.filename for one in chosen]
+    names = [queued.product.filename for queued in chosen]
     assert len(kinds) == 1
     assert len(names) == len(set(names))
     assert len(chosen) <= batch_limit(chosen[0].attempts)
-    assert len(chosen) == 1 or sum(one.expected_size for one in chosen) <= BATCH_BYTES
+    assert len(chosen) == 1 or sum(queued.expected_size for queued in chosen) <= BATCH_BYTES

@@ -41,14 +41,14 @@ def die() -> NoReturn:
 
 def publish(session: Session, reached: Callable[[str], None]) -> None:
     """Publish a new revision of the first product, and the second product in a new directory."""
-    for one, content in ((FIRST, NEW), (SECOND, NEW)):
+    for entry, content in ((FIRST, NEW), (SECOND, NEW)):
         with session.stage() as part:
             reached("stage")
             part.write(content)
             reached("write")
             part.sync()
             reached("seal")
-            session.publish(part, evidence(one, content), batch="batch", keep=True)
+            session.publish(part, evidence(entry, content), batch="batch", keep=True)
             reached("publish")
     (session.tree.root.parent / f"{session.tree.root.name}.{COMMITTED}").touch()
     session.forget_journal("batch")

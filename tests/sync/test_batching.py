@@ -46,7 +46,7 @@ def test_a_batch_has_what_may_travel_together(candidates: list[Candidate]) -> No
         return
     check_batch(chosen)
     assert chosen[0] == candidates[0]
-    assert [one for one in candidates if one in chosen] == list(chosen)
+    assert [queued for queued in candidates if queued in chosen] == list(chosen)
 
 
 @given(some_candidates)
@@ -56,7 +56,7 @@ def test_batches_come_to_an_end_with_nothing_left_out(candidates: list[Candidate
     while left:
         chosen = choose_batch(left)
         seen += chosen
-        left = [one for one in left if one not in chosen]
+        left = [queued for queued in left if queued not in chosen]
     assert len(seen) == len(candidates)
 
 
@@ -99,8 +99,8 @@ def test_a_probe_is_one_product_of_what_is_not_in_doubt() -> None:
     everything = [stack, diff, spring, other]
     doubtful = [(PROGRAM, Instrument.WINTER, ImageType.STACK)]
     assert choose_alone(everything, []) == (stack,)
-    for one in (diff, spring, other):
-        assert choose_alone([stack, one, one], doubtful) == (one,)
+    for entry in (diff, spring, other):
+        assert choose_alone([stack, entry, entry], doubtful) == (entry,)
     assert choose_alone([stack, stack], doubtful) == (stack,)
     assert choose_alone([], doubtful) == ()
 

@@ -83,7 +83,9 @@ def test_a_row_that_stands_alone_is_kept_as_it_is() -> None:
 def test_some_of_a_comparison_keeps_what_each_row_is() -> None:
     """Leaving rows out moves none from new to changed, and forgets nothing that is withdrawn."""
     names = [product(name) for name in "abcdefgh"]
-    new, changed, returned, same = ([row(one) for one in names[n : n + 2]] for n in range(0, 8, 2))
+    new, changed, returned, same = (
+        [row(entry) for entry in names[n : n + 2]] for n in range(0, 8, 2)
+    )
     gone = [product("gone")]
     firsts = [rows[0] for rows in (new, changed, returned, same)]
     some = Comparison(new, changed, returned, same, gone).only(lambda row: row in firsts)
@@ -175,7 +177,7 @@ class MirrorLife(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.archive: dict[Product, Marks] = {}
-        self.programs: dict[Product, set[str]] = {one: set() for one in PRODUCTS}
+        self.programs: dict[Product, set[str]] = {entry: set() for entry in PRODUCTS}
         self.kept: dict[Product, Kept] = {}
         self.listings: set[tuple[str, Product]] = set()
         self.now = timedelta(0)
@@ -196,9 +198,9 @@ class MirrorLife(RuleBasedStateMachine):
     )
     def vanish(self, program: str, kind: ImageType) -> None:
         """Take all products of a type from a program."""
-        for one in PRODUCTS:
-            if one.image_type is kind:
-                self.programs[one].discard(program)
+        for entry in PRODUCTS:
+            if entry.image_type is kind:
+                self.programs[entry].discard(program)
 
     # What the mirror does.
 
@@ -214,16 +216,16 @@ class MirrorLife(RuleBasedStateMachine):
             return (one.instrument, one.image_type) == (instrument, kind)
 
         rows = [
-            row(one, self.archive[one], program)
-            for one in PRODUCTS
-            if mine(one) and program in self.programs[one]
+            row(entry, self.archive[entry], program)
+            for entry in PRODUCTS
+            if mine(entry) and program in self.programs[entry]
         ]
         facts = [
-            KnownProduct(one, kept.state, kept.settled, kept.withdrawn)
-            for one, kept in self.kept.items()
+            KnownProduct(entry, kept.state, kept.settled, kept.withdrawn)
+            for entry, kept in self.kept.items()
         ]
-        expected = [one for name, one in self.listings if name == program and mine(one)]
-        before = {one: replace(kept) for one, kept in self.kept.items()}
+        expected = [listing for name, listing in self.listings if name == program and mine(listing)]
+        before = {entry: replace(kept) for entry, kept in self.kept.items()}
         found = compare(rows, facts, expected)
         self.apply(program, found)
         self.judge(rows, found, before)
@@ -239,15 +241,15 @@ class MirrorLife(RuleBasedStateMachine):
             kept = self.kept[each.product]
             kept.state, kept.attempts, kept.not_before = State.WANTED, 0, timedelta(0)
             kept.reasons += 1
-        for one in found.withdrawn:
-            self.listings.discard((program, one))
-            self.kept[one].withdrawn = not any(one == listed for _, listed in self.listings)
+        for entry in found.withdrawn:
+            self.listings.discard((program, entry))
+            self.kept[entry].withdrawn = not any(entry == listed for _, listed in self.listings)
 
     def judge(self, rows: list[Row], found: Comparison, before: dict[Product, Kept]) -> None:
         """Hold a comparison against what the test itself saw happen."""
         listed = {each.product for each in rows}
         assert sorted(each.product.savepath for each in found.rows) == sorted(
-            one.savepath for one in listed
+            entry.savepath for entry in listed
         )
         assert {each.product for each in found.new} == listed - set(before)
         for each in found.returned:
@@ -262,8 +264,8 @@ class MirrorLife(RuleBasedStateMachine):
     def candidates(self) -> list[Candidate]:
         """Return what may be fetched now, as the catalog orders it."""
         due = [
-            candidate(one, program=min(self.listed_under(one)), attempts=kept.attempts)
-            for one, kept in self.kept.items()
+            candidate(entry, program=min(self.listed_under(entry)), attempts=kept.attempts)
+            for entry, kept in self.kept.items()
             if kept.state is not State.PUBLISHED
             and not kept.withdrawn
             and kept.not_before <= self.now
@@ -314,14 +316,14 @@ class MirrorLife(RuleBasedStateMachine):
                     self.poll(program, instrument, kind)
         while self.candidates():
             self.fetch([State.PUBLISHED])
-        for one, programs in self.programs.items():
+        for entry, programs in self.programs.items():
             if not programs:
-                assert one not in self.kept or self.kept[one].withdrawn
+                assert entry not in self.kept or self.kept[entry].withdrawn
                 continue
-            kept = self.kept[one]
+            kept = self.kept[entry]
             assert kept.state is State.PUBLISHED
             assert kept.asked == kept.reasons
-            self.assert_current(one, kept)
+            self.assert_current(entry, kept)
 
     def assert_current(self, one: Product, kept: Kept) -> None:
         """Make sure that a content was fetched under the marks that the archive now shows."""

@@ -27,7 +27,7 @@ def alone(number: int) -> Batch:
 
 def in_vain(asked: Batch) -> BatchResult:
     """Return the result of a download that brought nothing."""
-    failed = (Failed(one, "no", cause=Cause.OTHER) for one in asked.candidates)
+    failed = (Failed(queued, "no", cause=Cause.OTHER) for queued in asked.candidates)
     return result_of(asked, Fetched(tuple(failed)))
 
 
@@ -47,7 +47,7 @@ def test_what_is_asked_for_again_and_again_is_kept_once() -> None:
 def test_several_products_in_vain_are_the_servers_fault() -> None:
     """Told once; after a rest one more is enough, and each rest is told."""
     breaker = DownloadBreaker()
-    told = [breaker.record(in_vain(alone(one))) for one in range(ALONE_IN_VAIN + 1)]
+    told = [breaker.record(in_vain(alone(number))) for number in range(ALONE_IN_VAIN + 1)]
     assert told == [False] * (ALONE_IN_VAIN - 1) + [True, False]
     for number in range(10, 20):
         breaker.close()
@@ -93,7 +93,7 @@ def test_what_comes_clears_the_server() -> None:
         for number in range(ALONE_IN_VAIN - 1):
             breaker.record(in_vain(alone(number)))
         breaker.record(result_of(alone(9), Fetched((brings(alone(9).candidates[0]),))))
-        told = [breaker.record(in_vain(alone(one))) for one in range(10, 10 + ALONE_IN_VAIN)]
+        told = [breaker.record(in_vain(alone(number))) for number in range(10, 10 + ALONE_IN_VAIN)]
         assert told == [False] * (ALONE_IN_VAIN - 1) + [True]
 
 

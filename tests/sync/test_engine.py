@@ -96,7 +96,9 @@ async def test_a_later_run_fetches_exactly_what_is_new(tmp_path: Path) -> None:
             before = listed
             evening.advance(timedelta(hours=3))
         assert sum(count > 0 for count in growth) >= 4
-        gone = {one.savepath for one in observatory.products() if path_of(one) not in rig.truth()}
+        gone = {
+            entry.savepath for entry in observatory.products() if path_of(entry) not in rig.truth()
+        }
         assert {path for path, count in download_log.asked.items() if count > 1} <= gone
 
 
@@ -140,8 +142,10 @@ async def test_a_backfill_fetches_its_nights_only(tmp_path: Path) -> None:
     async with Simulator(observatory) as simulator:
         rig = Rig(simulator, tmp_path / "winter")
         await rig.backfill(nights[1], nights[3])
-        expected = [one for one in observatory.products() if nights[1] <= one.night <= nights[3]]
-        assert {one.night for one in expected} == set(nights[1:4])
+        expected = [
+            product for product in observatory.products() if nights[1] <= product.night <= nights[3]
+        ]
+        assert {product.night for product in expected} == set(nights[1:4])
         assert rig.files() == rig.truth(expected)
 
 
@@ -383,7 +387,9 @@ async def test_rows_that_make_no_sense_are_left_out(tmp_path: Path) -> None:
         rig = Rig(simulator, tmp_path / "winter")
         await rig.sync()
         assert rig.files() == rig.truth()
-        assert any(len(one.reasons) == 3 for one in rig.events if isinstance(one, RowsLeftOut))
+        assert any(
+            len(event.reasons) == 3 for event in rig.events if isinstance(event, RowsLeftOut)
+        )
 
 
 class Emptied(Faults):
@@ -399,9 +405,9 @@ async def test_all_rows_that_are_left_out_are_counted(rig: Rig) -> None:
     """However many they are: only their reasons are told for the first of them."""
     rig.simulator.faults = Emptied()
     await rig.sync()
-    refused = [one for one in rig.events if isinstance(one, RowsLeftOut)]
-    assert {one.rows for one in refused} == {1000}
-    assert max(len(one.reasons) for one in refused) < 100
+    refused = [event for event in rig.events if isinstance(event, RowsLeftOut)]
+    assert {event.rows for event in refused} == {1000}
+    assert max(len(event.reasons) for event in refused) < 100
 
 
 class Together(Faults):

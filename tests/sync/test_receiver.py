@@ -112,7 +112,7 @@ def test_whole_members_are_published(
     """However a zip is written and however it is cut into blocks, its products are in the tree."""
     products = [FIRST, SECOND, product(0, ImageType.AVRO)]
     contents = [ONE, fits(2, blocks=40), AVRO]
-    members = [(one.filename, content) for one, content in zip(products, contents, strict=True)]
+    members = [(entry.filename, content) for entry, content in zip(products, contents, strict=True)]
     archive = zipped(members, descriptors=descriptors, deflate=deflate)
     with intake(session, *map(candidate, products)) as taking:
         for at in range(0, len(archive), step):
@@ -120,8 +120,8 @@ def test_whole_members_are_published(
         taking.finish()
         outcomes = taking.remainder(None)
     assert outcomes == tuple(
-        Published(candidate(one), evidence(one, content))
-        for one, content in zip(products, contents, strict=True)
+        Published(candidate(entry), evidence(entry, content))
+        for entry, content in zip(products, contents, strict=True)
     )
     assert published(tree) == dict(zip(map(path_of, products), contents, strict=True))
 
@@ -176,7 +176,7 @@ def test_a_name_is_never_a_path(tree: Tree, session: Session, folder: str) -> No
     outcome = take(session, zipped([(f"{folder}{FIRST.filename}", ONE)]), candidate(FIRST))
     assert isinstance(outcome, Published)
     assert published(tree) == {path_of(FIRST): ONE}
-    assert [one.name for one in tree.root.parent.iterdir()] == ["winter"]
+    assert [path.name for path in tree.root.parent.iterdir()] == ["winter"]
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_a_damaged_product_may_come_again_whole(tree: Tree, session: Session) ->
     told: list[Outcome] = []
     with Receiver(batch(candidate(FIRST)), session, keep=True, on_outcome=told.append) as taking:
         taking.feed(archive)
-        assert [type(one) for one in told] == [Published], "each product is told once"
+        assert [type(outcome) for outcome in told] == [Published], "each product is told once"
         assert taking.remainder(None) == (Published(candidate(FIRST), evidence(FIRST, ONE)),)
     assert published(tree) == {path_of(FIRST): ONE}
 
@@ -270,7 +270,7 @@ def test_members_are_bounded_by_what_was_asked_for(tree: Tree, session: Session)
             taking.feed(zipped(members))
         assert told == [Published(candidate(SECOND), evidence(SECOND, TWO))]
         outcomes = taking.remainder("the archive was given up")
-        assert [type(one) for one in told] == [Published, Failed]
+        assert [type(outcome) for outcome in told] == [Published, Failed]
     assert set(outcomes) == set(told)
     assert published(tree) == {path_of(SECOND): TWO}
 
@@ -287,7 +287,7 @@ def written_to(session: Session, archive: bytes, *candidates: Candidate) -> tupl
                 told = str(damaged)
                 break
         outcomes = taking.remainder("the archive was given up")
-    told = told or next((one.reason for one in outcomes if isinstance(one, Failed)), "")
+    told = told or next((outcome.reason for outcome in outcomes if isinstance(outcome, Failed)), "")
     return written_by_us() - before, told
 
 
@@ -317,7 +317,7 @@ def test_a_member_that_promises_nothing_is_bounded_by_what_is_expected(session: 
 def test_all_members_together_are_bounded_by_what_is_expected(session: Session) -> None:
     """Members each within their bounds are given up where they come to too much together."""
     products = [product(number) for number in range(8)]
-    members = [(one.filename, bytes(80_000_000)) for one in products]
+    members = [(entry.filename, bytes(80_000_000)) for entry in products]
     written, told = written_to(session, zipped(members, deflate=True), *map(candidate, products))
     assert "bytes come out of it" in told
     assert written <= 4 * 8 * 5760 + 268_500_000
@@ -336,7 +336,7 @@ def test_what_was_asked_for_always_fits(expected: list[int], times: float) -> No
     assert sum(sizes) * 1.001 + 2000 * len(sizes) <= found.archive_size
     assert 3 * len(sizes) <= found.members <= 3 * len(sizes) + 40
     assert max(map(largest, candidates)) <= found.inflated_size
-    assert all(size <= largest(one) for size, one in zip(sizes, candidates, strict=True))
+    assert all(size <= largest(queued) for size, queued in zip(sizes, candidates, strict=True))
 
 
 def test_no_bound_is_wider_than_it_is_for_any_archive() -> None:
@@ -424,7 +424,7 @@ def test_a_member_beyond_all_bounds_is_given_up(tree: Tree, session: Session) ->
 @pytest.mark.parametrize("kept", [0.1, 0.5, 0.9])
 def test_a_cut_archive_keeps_what_was_whole(tree: Tree, session: Session, kept: float) -> None:
     """Of an archive that ends early the whole members are published, and it is said to be cut."""
-    members = [(one.filename, ONE) for one in (FIRST, SECOND, THIRD)]
+    members = [(entry.filename, ONE) for entry in (FIRST, SECOND, THIRD)]
     archive = zipped(members)
     with intake(session, *map(candidate, (FIRST, SECOND, THIRD))) as taking:
         taking.feed(archive[: int(len(archive) * kept)])
@@ -433,8 +433,10 @@ def test_a_cut_archive_keeps_what_was_whole(tree: Tree, session: Session, kept: 
         whole = len(taking.outcomes)
         outcomes = taking.remainder("it was cut")
     assert whole == len(published(tree)) == int(3 * kept)
-    failed = [one for one in outcomes if isinstance(one, Failed)]
-    assert [(one.reason, one.blamed) for one in failed] == [("it was cut", False)] * (3 - whole)
+    failed = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
+    assert [(outcome.reason, outcome.blamed) for outcome in failed] == [("it was cut", False)] * (
+        3 - whole
+    )
     assert len(outcomes) == 3
 
 
@@ -473,7 +475,7 @@ def test_what_a_whole_archive_does_not_have_is_missing(session: Session) -> None
         taking.feed(archive)
         taking.finish()
         outcomes = taking.remainder("the server left it out")
-        assert [type(one) for one in outcomes] == [Published, Failed, Failed]
+        assert [type(outcome) for outcome in outcomes] == [Published, Failed, Failed]
         assert taking.remainder(None) == outcomes
 
 
@@ -771,6 +773,6 @@ def test_an_unfinished_part_is_discarded(tree: Tree, session: Session) -> None:
 def test_nights_beside_each_other(tree: Tree, session: Session) -> None:
     """One batch may hold products of several nights; each goes to its own."""
     products = [product(0, night=NIGHT.plus(days)) for days in range(3)]
-    archive = zipped([(one.filename, ONE) for one in products])
+    archive = zipped([(entry.filename, ONE) for entry in products])
     take(session, archive, *map(candidate, products))
-    assert published(tree) == {path_of(one): ONE for one in products}
+    assert published(tree) == {path_of(entry): ONE for entry in products}
