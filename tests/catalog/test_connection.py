@@ -94,6 +94,9 @@ def test_a_catalog_of_an_earlier_edition_is_brought_up(path: Path, clock: Clock)
                 "keep_what_is_looked_at_again",
                 "forget_what_cannot_be_checked",
                 "record_what_is_verified",
+                "record_what_headers_say",
+                "record_alerts",
+                "index_what_is_searched",
             ]
             poll(catalog, withdrawn=[product(2)])
 

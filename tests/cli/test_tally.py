@@ -346,8 +346,8 @@ def test_failures_alike_are_reported_together() -> None:
 )
 def test_it_knows_whether_the_server_is_well(trouble: Event, sign: Event) -> None:
     """From trouble to the next sign of life."""
-    assert tally_of(trouble).unwell == "down"
-    assert tally_of(trouble, sign).unwell is None
+    assert tally_of(trouble).server_trouble == "down"
+    assert tally_of(trouble, sign).server_trouble is None
 
 
 def test_shares_count_by_night_and_type() -> None:

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.core import UNWELL_SERVER, CircuitOpenError, TransientError
+from winter_sync.core import FAILING_SERVER, CircuitOpenError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -135,7 +135,7 @@ class CircuitBreaker:
             self._emit(Closed(self._time.monotonic() - opened))
 
     def _next_pause(self) -> float:
-        return UNWELL_SERVER.delay(self._failed_probes + 1, self._time.random()).total_seconds()
+        return FAILING_SERVER.delay(self._failed_probes + 1, self._time.random()).total_seconds()
 
     def _hold(self, error: TransientError) -> None:
         asked = min(error.retry_after or 0.0, _LONGEST_ASKED)

@@ -236,13 +236,13 @@ def _sql_limit(query: AlertQuery) -> int:
 
 def _within(cone: Cone, found: Iterable[FoundAlert]) -> Iterator[FoundAlert]:
     """Yield the alerts in a cone, each with its separation from the middle."""
-    for each in found:
-        ra, dec = each.alert.ra, each.alert.dec
+    for alert in found:
+        ra, dec = alert.alert.ra, alert.alert.dec
         if ra is None or dec is None:
             continue
         distance = separation((cone.ra, cone.dec), (ra, dec))
         if distance <= cone.radius:
-            yield replace(each, separation=distance)
+            yield replace(alert, separation=distance)
 
 
 def _found_of(row: dict[str, Any]) -> FoundAlert:

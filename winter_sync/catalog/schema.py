@@ -6,106 +6,15 @@ changes once a version with it was released.
 
 from __future__ import annotations
 
-from contextlib import closing
-from functools import cache
 from typing import TYPE_CHECKING
 
-from winter_sync.catalog.sqlite import Database, Migrations
-from winter_sync.core import StorageError
+from winter_sync.catalog.first_tables import FIRST_TABLES
+from winter_sync.catalog.sqlite import Migrations
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from winter_sync.catalog.sqlite import Database
 
 migrations = Migrations("winter-sync")
-
-_FIRST_TABLES = """
-CREATE TABLE mirror (
-    id TEXT PRIMARY KEY,
-    created_at TEXT NOT NULL
-);
-CREATE TABLE products (
-    instrument TEXT NOT NULL,
-    savepath TEXT NOT NULL,
-    image_type TEXT NOT NULL,
-    night TEXT NOT NULL,
-    filename TEXT NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('wanted', 'published', 'missing')),
-    first_listed TEXT NOT NULL,
-    last_listed TEXT NOT NULL,
-    withdrawn_at TEXT,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    not_before TEXT NOT NULL DEFAULT '',
-    last_error TEXT,
-    claimed_by TEXT,
-    revision INTEGER NOT NULL DEFAULT 0,
-    path TEXT NOT NULL,
-    size INTEGER,
-    sha256 TEXT,
-    published_at TEXT,
-    settled_lastmodified TEXT,
-    settled_pipeversion TEXT,
-    PRIMARY KEY (instrument, savepath)
-);
-CREATE INDEX products_by_state ON products (state, night DESC);
-CREATE INDEX products_by_night ON products (night, instrument, image_type);
-CREATE INDEX products_claimed ON products (claimed_by) WHERE claimed_by IS NOT NULL;
-CREATE UNIQUE INDEX products_by_path ON products (path COLLATE NOCASE);
-CREATE TABLE listings (
-    program TEXT NOT NULL,
-    instrument TEXT NOT NULL,
-    savepath TEXT NOT NULL,
-    region TEXT NOT NULL,
-    target TEXT,
-    nightdate TEXT,
-    ra REAL,
-    dec REAL,
-    fid INTEGER,
-    utctime TEXT,
-    fieldid INTEGER,
-    lastmodified TEXT,
-    pipeversion TEXT,
-    extra TEXT,
-    first_listed TEXT NOT NULL,
-    last_listed TEXT NOT NULL,
-    withdrawn_at TEXT,
-    PRIMARY KEY (program, instrument, savepath),
-    FOREIGN KEY (instrument, savepath) REFERENCES products (instrument, savepath)
-);
-CREATE INDEX listings_by_product ON listings (instrument, savepath);
-CREATE TABLE revisions (
-    instrument TEXT NOT NULL,
-    savepath TEXT NOT NULL,
-    revision INTEGER NOT NULL,
-    path TEXT NOT NULL,
-    size INTEGER NOT NULL,
-    sha256 TEXT NOT NULL,
-    published_at TEXT NOT NULL,
-    replaced_at TEXT,
-    kept TEXT,
-    PRIMARY KEY (instrument, savepath, revision),
-    FOREIGN KEY (instrument, savepath) REFERENCES products (instrument, savepath)
-);
-CREATE TABLE polls (
-    id INTEGER PRIMARY KEY,
-    at TEXT NOT NULL,
-    program TEXT NOT NULL,
-    instrument TEXT NOT NULL,
-    image_type TEXT NOT NULL,
-    region TEXT NOT NULL,
-    start TEXT NOT NULL,
-    "end" TEXT,
-    sweep INTEGER NOT NULL,
-    listed INTEGER NOT NULL,
-    new INTEGER NOT NULL,
-    changed INTEGER NOT NULL,
-    returned INTEGER NOT NULL,
-    withdrawn INTEGER NOT NULL,
-    faults INTEGER NOT NULL,
-    seconds REAL NOT NULL,
-    error TEXT
-);
-CREATE INDEX polls_by_selection ON polls (program, instrument, image_type, region, at);
-"""
 
 
 @migrations()
@@ -114,7 +23,7 @@ def create_tables(db: Database) -> None:
 
     Times are UTC, ISO 8601 with milliseconds, so that text order is time order.
     """
-    _run(db, _FIRST_TABLES)
+    _run(db, FIRST_TABLES)
 
 
 _PROGRAM_ASKED_AND_QUEUE = """
@@ -376,44 +285,6 @@ CREATE INDEX products_by_publication ON products (published_at) WHERE published_
 def index_what_is_searched(db: Database) -> None:
     """Find products by position, by target, and by when they were downloaded."""
     _run(db, _INDEXES_OF_SEARCHES)
-
-
-@cache
-def editions() -> frozenset[str]:
-    """Return the names of all editions: of the migrations that an empty database lacks."""
-    with closing(Database(memory=True, execute_plugins=False)) as empty:
-        return frozenset(edition.name for edition in migrations.pending(empty))
-
-
-def refuse_others(db: Database, path: Path) -> None:
-    """Refuse what a later edition of this program wrote, or another program.
-
-    Raises
-    ------
-    StorageError
-        If the database is not one that this edition can use.
-    """
-    if _is_newer(db):
-        raise StorageError(
-            f"the catalog {path} was written by a newer winter-sync than this one",
-            remedy="Use the newer one, or set mirror.state to another directory.",
-        )
-    if _is_foreign(db):
-        raise StorageError(
-            f"{path} is a database, but not a catalog of winter-sync",
-            remedy="Move it away, or set mirror.state to another directory.",
-        )
-
-
-def _is_newer(db: Database) -> bool:
-    """Return whether a later edition of this program has changed the tables since."""
-    return any(edition.name not in editions() for edition in migrations.applied(db))
-
-
-def _is_foreign(db: Database) -> bool:
-    """Return whether the tables are another program's; False of an empty database."""
-    tables = set(db.table_names()) - {migrations.migrations_table}
-    return bool(tables) and not migrations.applied(db)
 
 
 def _run(db: Database, script: str) -> None:

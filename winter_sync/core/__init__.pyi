@@ -8,11 +8,11 @@ from .backoff import (
     FAILED_POLL,
     FAILED_REQUEST,
     FAILED_WINDOW,
+    FAILING_SERVER,
     FAILING_STORAGE,
     FUTILE_DOWNLOADS,
     MISSING_PRODUCT,
     REFUSED_CONTENT,
-    UNWELL_SERVER,
 )
 from .clocks import REAL_TIME, Time, utc_now
 from .concurrency import run_in_thread, wait_until_done
@@ -166,6 +166,7 @@ __all__ = [
     "FAILED_POLL",
     "FAILED_REQUEST",
     "FAILED_WINDOW",
+    "FAILING_SERVER",
     "FAILING_STORAGE",
     "FETCH_ORDER",
     "FILTER_NAMES",
@@ -183,7 +184,6 @@ __all__ = [
     "STATE_DIR",
     "SUFFIXES",
     "UNKNOWN_FILTERS",
-    "UNWELL_SERVER",
     "Alert",
     "AlertFile",
     "Area",

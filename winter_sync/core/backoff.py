@@ -80,7 +80,7 @@ archive holds (an hour): asking sooner would be in vain.
 FAILED_REQUEST = Backoff(timedelta(seconds=0.5), timedelta(seconds=15), jitter=1.0)
 """Before a request that failed is sent again."""
 
-UNWELL_SERVER = Backoff(timedelta(seconds=15), timedelta(minutes=15), 0.25)
+FAILING_SERVER = Backoff(timedelta(seconds=15), timedelta(minutes=15), 0.25)
 """Before a server that is being left alone is probed, unless it asks for another time itself."""
 
 FAILED_WINDOW = Backoff(timedelta(hours=1), _DAY)

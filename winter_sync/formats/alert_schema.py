@@ -79,7 +79,7 @@ def _without_logical_types(schema: object, levels: int) -> Any:  # noqa: ANN401 
     if levels == 0:
         raise UnreadableError("its schema is too deep")
     if isinstance(schema, list):
-        return [_without_logical_types(each, levels - 1) for each in schema]
+        return [_without_logical_types(branch, levels - 1) for branch in schema]
     if isinstance(schema, dict):
         return {
             key: _without_logical_types(value, levels - 1)
@@ -112,7 +112,9 @@ class _Types:
             If there may be any number of them, or records may hold themselves.
         """
         if isinstance(schema, list):
-            return max((self.count_empty(each) for each in schema if each != "null"), default=0)
+            return max(
+                (self.count_empty(branch) for branch in schema if branch != "null"), default=0
+            )
         if isinstance(schema, str):
             return self._count_of_name(schema)
         match schema["type"]:

@@ -41,15 +41,15 @@ def _task(tally: Tally, now: float) -> Task:
 
 
 def _doing(tally: Tally) -> str:
-    if tally.unwell:
+    if tally.server_trouble:
         return "waiting for the server"
     return "downloading" if tally.overall.total else "asking the archive"
 
 
 def _details(tally: Tally) -> Iterator[tuple[str, str]]:
     """Return the lines below the first, each with its style."""
-    if tally.unwell:
-        yield f"  {tally.unwell}", "yellow"
+    if tally.server_trouble:
+        yield f"  {tally.server_trouble}", "yellow"
     if complete := tally.nights_complete:
         nights = "night" if complete == 1 else "nights"
         yield f"  {complete} {nights} complete, {tally.nights_left} pending", ""

@@ -47,7 +47,7 @@ class Tally:
     def __init__(self) -> None:
         self.received = 0
         """Bytes of downloads, as they are on the wire."""
-        self.unwell: str | None = None
+        self.server_trouble: str | None = None
         """Why no request is sent, while none is."""
         self.polling = True
         """Whether polls may yet find more."""
@@ -152,7 +152,7 @@ class Tally:
         return self._forget_complete()
 
     def _polled(self, event: Polled) -> None:
-        self.unwell = None
+        self.server_trouble = None
         for share in event.shares:
             self._counts.add(share.night, kind_of(share), wanted=share.products)
 
@@ -162,7 +162,7 @@ class Tally:
         return self._forget_complete()
 
     def _received(self, event: Received) -> None:
-        self.unwell = None
+        self.server_trouble = None
         self.received += event.size
         self._rate.add(event.size, self._now)
 
@@ -190,11 +190,11 @@ class Tally:
                 self._counts.add(night, kind, failed=1)
 
     def _server_failing(self, event: Retrying | ServerFailing) -> None:
-        self.unwell = event.reason
+        self.server_trouble = event.reason
 
     def _server_recovered(self, event: ServerRecovered) -> None:
         del event
-        self.unwell = None
+        self.server_trouble = None
 
     def _forget_complete(self, ended: Candidate | None = None) -> tuple[Ended, ...]:
         """Forget the nights that are complete.
