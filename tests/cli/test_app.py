@@ -370,9 +370,9 @@ class Echo(Faults):
     ("status", "where", "codes"),
     [
         (401, "/validation/program", {ExitCode.REFUSED}),
-        (404, "/images/query", {ExitCode.UNWELL}),
-        (422, "/images/query", {ExitCode.UNWELL}),
-        (400, "/images/download_list", {ExitCode.UNWELL, ExitCode.INCOMPLETE}),
+        (404, "/images/query", {ExitCode.SERVER_FAILING}),
+        (422, "/images/query", {ExitCode.SERVER_FAILING}),
+        (400, "/images/download_list", {ExitCode.SERVER_FAILING, ExitCode.INCOMPLETE}),
     ],
 )
 def test_what_a_server_sends_back_shows_no_secret(

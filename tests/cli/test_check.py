@@ -221,7 +221,7 @@ async def test_a_server_that_does_not_answer_is_reported(rig: Rig) -> None:
     """If nobody listens, the server is the finding, and nothing else is asked of it."""
     with nobody() as address:
         findings = await found(made(rig, api={"base_url": address}))
-    assert faults_in(findings) == {"server": ExitCode.UNWELL}
+    assert faults_in(findings) == {"server": ExitCode.SERVER_FAILING}
     assert address in findings["server"].message
     assert list(findings)[-1] == "server"
 
@@ -272,8 +272,8 @@ async def test_a_mirror_that_is_not_mounted_is_reported(
     ("codes", "expected"),
     [
         ([], ExitCode.DONE),
-        ([ExitCode.DONE, ExitCode.UNWELL], ExitCode.UNWELL),
-        ([ExitCode.UNWELL, ExitCode.REFUSED], ExitCode.REFUSED),
+        ([ExitCode.DONE, ExitCode.SERVER_FAILING], ExitCode.SERVER_FAILING),
+        ([ExitCode.SERVER_FAILING, ExitCode.REFUSED], ExitCode.REFUSED),
         ([ExitCode.REFUSED, ExitCode.USAGE], ExitCode.USAGE),
         ([ExitCode.USAGE, ExitCode.STORAGE, ExitCode.DONE], ExitCode.STORAGE),
     ],

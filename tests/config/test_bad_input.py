@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 USAGE, REFUSED, UNWELL, STORAGE = (
     ExitCode.USAGE,
     ExitCode.REFUSED,
-    ExitCode.UNWELL,
+    ExitCode.SERVER_FAILING,
     ExitCode.STORAGE,
 )
 BACKFILL = ("backfill", "--from", "20251001")

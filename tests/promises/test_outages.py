@@ -87,7 +87,7 @@ async def test_an_outage_from_the_start(
     async with faulty_rig(tmp_path, script) as rig:
         lines = _logged(rig)
         report = await rig.run()
-        assert report.exit_code is ExitCode.UNWELL
+        assert report.exit_code is ExitCode.SERVER_FAILING
         assert len(rig.simulator.requests) <= MOST_REQUESTS
         grave = Counter(line["event"] for line in lines())
         assert grave["server not responding or returning errors"] <= expected["told"]
@@ -108,7 +108,7 @@ async def test_an_outage_in_the_middle(tmp_path: Path, script: str) -> None:
 
         rig.listeners.append(break_down)
         report = await rig.run()
-        assert report.exit_code is ExitCode.UNWELL
+        assert report.exit_code is ExitCode.SERVER_FAILING
         assert 0 < len(rig.missed) < len(rig.products)
         rig.listeners.clear()
         rig.inject("")
@@ -166,7 +166,7 @@ async def test_a_server_that_stays_away(
         lines = _logged(rig)
         async with _stopped(rig):
             report = await rig.run()
-            assert report.exit_code is ExitCode.UNWELL
+            assert report.exit_code is ExitCode.SERVER_FAILING
             assert "refused" in report.errors[0].message.lower()
         assert rig.elapsed <= timedelta(minutes=10).total_seconds()
         assert [line["event"] for line in lines()].count(

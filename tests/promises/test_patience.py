@@ -232,7 +232,7 @@ async def test_a_listing_that_is_cut_short_withdraws_nothing(
         rig.inject(script)
         rig.events.clear()
         report = await rig.run_after()
-        assert report.exit_code is ExitCode.UNWELL
+        assert report.exit_code is ExitCode.SERVER_FAILING
         assert "the archive found" in str(report.errors[0])
         polled = [event for event in rig.events if isinstance(event, Polled)]
         assert sum(poll.withdrawn for poll in polled) == 0

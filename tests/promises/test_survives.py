@@ -89,7 +89,7 @@ ANSWERS += [
         outcome=NEXT_POLL,
         kept=OTHER_ROWS,
         again=0,
-        first=ExitCode.UNWELL,
+        first=ExitCode.SERVER_FAILING,
     )
 ]
 ANSWERS += [

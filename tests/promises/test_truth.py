@@ -180,7 +180,7 @@ async def test_a_capped_listing_is_asked_for_in_parts(archive: Rig, cap: int) ->
     missed = wanted(archive).keys() - archive.files().keys()
     assert bool(missed) == (most_a_date > cap)
     report = await archive.sync()
-    assert report.exit_code is (ExitCode.UNWELL if missed else ExitCode.DONE)
+    assert report.exit_code is (ExitCode.SERVER_FAILING if missed else ExitCode.DONE)
     if missed:
         assert "the archive found" in str(report.errors[0])
     faults(archive).rewrite = None

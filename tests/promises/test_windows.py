@@ -97,7 +97,7 @@ async def test_a_broken_night_costs_its_neighbours_only(
     broken = NIGHTS[7]
     rig.simulator.faults = Weak(broken=broken.name)
     report = await rig.sync()
-    assert report.exit_code is ExitCode.UNWELL
+    assert report.exit_code is ExitCode.SERVER_FAILING
     missed = {path.split("/")[1] for path in set(wanted(rig)) - set(rig.files())}
     assert broken.name in missed
     assert missed <= {broken.plus(days).name for days in (-1, 0, 1)}
@@ -121,7 +121,7 @@ async def test_a_server_that_lists_nothing_is_not_pestered(rig: Rig) -> None:
     rig.programs = [{"name": PROGRAM, "image_types": list(ImageType)}]
     rig.simulator.faults = Weak(most=-1)
     report = await rig.sync()
-    assert report.exit_code is ExitCode.UNWELL
+    assert report.exit_code is ExitCode.SERVER_FAILING
     assert rig.requests["/images/query"] <= 80
 
 

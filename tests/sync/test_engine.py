@@ -359,7 +359,7 @@ async def test_a_server_that_stays_unwell_ends_the_run(tmp_path: Path) -> None:
     async with simulator:
         rig = Rig(simulator, tmp_path / "winter")
         report = await rig.sync()
-        assert report.exit_code is ExitCode.UNWELL
+        assert report.exit_code is ExitCode.SERVER_FAILING
         assert len(simulator.requests) <= 12
         simulator.faults = Faults()
         await rig.sync()

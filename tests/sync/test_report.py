@@ -75,7 +75,7 @@ def test_the_gravest_error_decides_the_exit_code() -> None:
     assert replace(asked, left=1).exit_code is ExitCode.INCOMPLETE
     unwell, bad = TransientError("it is away"), BadAnswerError("no list")
     assert asked.with_error(bad).with_error(unwell).errors == (bad, unwell)
-    assert replace(asked, left=1).with_error(unwell).exit_code is ExitCode.UNWELL
+    assert replace(asked, left=1).with_error(unwell).exit_code is ExitCode.SERVER_FAILING
     assert Report().exit_code is ExitCode.USAGE
 
 

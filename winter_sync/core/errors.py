@@ -38,7 +38,7 @@ class ExitCode(IntEnum):
     FAULT = 1
     USAGE = 2
     REFUSED = 3
-    UNWELL = 4
+    SERVER_FAILING = 4
     INCOMPLETE = 5
     STORAGE = 6
     INTERRUPTED = 130
@@ -60,7 +60,7 @@ EXIT_CODES: Mapping[ExitCode, ExitMeaning] = {
     ExitCode.FAULT: ExitMeaning("an internal fault", 6),
     ExitCode.USAGE: ExitMeaning("usage or settings", 4),
     ExitCode.REFUSED: ExitMeaning("credentials refused", 3),
-    ExitCode.UNWELL: ExitMeaning("server unreachable or unwell", 2),
+    ExitCode.SERVER_FAILING: ExitMeaning("server not responding or returning errors", 2),
     ExitCode.INCOMPLETE: ExitMeaning(
         "some products could not be downloaded (they will be retried), or `verify` found "
         "something wrong",
@@ -127,7 +127,7 @@ class WinterSyncError(Exception):
         What the reader can do now, in one line.
     """
 
-    exit_code: ClassVar[ExitCode] = ExitCode.UNWELL
+    exit_code: ClassVar[ExitCode] = ExitCode.SERVER_FAILING
     cause: ClassVar[Cause] = Cause.OTHER
     """What it counts as."""
 
