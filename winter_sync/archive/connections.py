@@ -54,7 +54,7 @@ class _TooManyInformationalError(aiohttp.ClientError):
 class _Connector(aiohttp.TCPConnector):
     """Makes connections of our own kind, a new one for each request.
 
-    What a server sends on a connection that nobody reads from would be kept without bound, and
+    What a server sends on a connection that no one reads from would be kept without bound, and
     taken for the answer to the next request.
     """
 

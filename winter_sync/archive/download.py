@@ -30,7 +30,7 @@ class Download:
     first
         The first bytes of it.
     route
-        How it came.
+        How the connection reached the server.
     timeouts
         The longest waits.
     monotonic

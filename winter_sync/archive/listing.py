@@ -37,7 +37,7 @@ class Listing:
     found: int | None = None
     """How many images the archive says it found; None where it does not say."""
     received: int = 0
-    """How many rows came, useful or not."""
+    """How many rows arrived, useful or not."""
     distinct: int = 0
     """How many different products they are, as far as is known."""
     malformed: frozenset[str] = frozenset()

@@ -198,7 +198,7 @@ def status_error(
     said
         What its body says of it, without a secret.
     route
-        How it came; a proxy on the way may have answered instead of the server.
+        The route it took; a proxy on the way may have answered instead of the server.
     redact
         Takes secrets out of a text.
     """

@@ -28,7 +28,7 @@ class ServerClock:
     """What the archive's answers show of its clock.
 
     It is held against two clocks of ours, neither of which the archive can move: this machine's as
-    it is now, and as it would be had nobody set it since the beginning.
+    it is now, and as it would be if it had not been set since the beginning.
 
     Parameters
     ----------

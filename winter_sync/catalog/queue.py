@@ -87,7 +87,7 @@ class Queue:
     """
 
     def wanted(self, scope: Scope) -> tuple[Share, ...]:
-        """Count products to fetch now or later, and leased by nobody yet, by night and type."""
+        """Count products to fetch now or later, and not leased yet, by night and type."""
         condition = within(scope)
         sql = self._WANTED.format(condition=condition.sql)
         return tuple(self._connection.read(share_of, sql, condition.values))
@@ -128,7 +128,7 @@ class Queue:
     """  # noqa: S608 - our own conditions
 
     def waiting(self, scope: Scope) -> list[Waiting]:
-        """Return how many products of each state wait for a later time, and for which."""
+        """Return how many products of each state wait for a later time, and when that is."""
         condition = within(scope)
         sql = self._WAITING.format(condition=condition.sql)
         return self._connection.read(waiting_of, sql, {**condition.values, **self._times()})
@@ -140,7 +140,7 @@ class Queue:
     """
 
     def claim(self, candidates: Sequence[Candidate], session: str) -> tuple[Candidate, ...]:
-        """Lease products to a session; return those that nobody else took meanwhile."""
+        """Lease products to a session; return those that no other process took meanwhile."""
         with self._connection.writing():
             return tuple(
                 candidate

@@ -1,7 +1,7 @@
 """A database opened for reading only, also where nothing can be written beside it.
 
 SQLite reads a database in WAL mode through two files beside it, and makes them when they are not
-there. Where that is forbidden it can still read a database that nobody has open, if opened as
+there. Where that is forbidden it can still read a database that no process has open, if opened as
 immutable (measured with SQLite 3.40). Whether it really did not change can be seen afterwards:
 writers do not touch the file itself until they check the log in.
 """
@@ -48,7 +48,7 @@ class Reader:
     version: tuple[int, ...] | None = None
 
     def check(self) -> None:
-        """Make sure that nobody wrote what was just read.
+        """Make sure that what was just read was not written meanwhile.
 
         Raises
         ------

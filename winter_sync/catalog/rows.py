@@ -43,7 +43,7 @@ _ODD_PARTS = frozenset({"", ".", ".."})
 def check_row(row: dict[str, Any]) -> None:
     """Make sure that a row of the catalog has only what a version of this program writes.
 
-    SQLite lets any column hold anything: whoever can write the file decides what is in there.
+    SQLite lets any column hold anything: anyone who can write the file decides its content.
 
     Raises
     ------

@@ -23,7 +23,7 @@ class CatalogThread:
 
     Use as an async context manager. `await thread.queue(Queue.claim, ...)` calls a method of that
     part of the catalog there, `await thread(Catalog.mirror_name)` one of the whole. With `reading`
-    it is only read, beside whoever writes.
+    it is only read, while another process writes.
     """
 
     def __init__(self, path: Path, clock: Callable[[], datetime], *, reading: bool = False) -> None:

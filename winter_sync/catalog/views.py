@@ -110,7 +110,7 @@ class Views:
     """  # noqa: S608 - our own conditions
 
     def _pending(self, listed: Condition) -> dict[str, int]:
-        """Count pending products as `claimed`, or by their state where nobody has claimed them."""
+        """Count pending products as `claimed`, or by their state if not claimed."""
         pending = dict.fromkeys(("wanted", "missing", "claimed"), 0)
         for row in self._connection.rows(self._QUEUE.format(condition=listed.sql), listed.values):
             pending["claimed" if row["claimed"] else row["state"]] += row["products"]

@@ -61,7 +61,7 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
     time
         Clocks, and how to wait.
     new_root
-        Start afresh in a root that somebody emptied on purpose.
+        Start afresh in a root that was emptied on purpose.
 
     Raises
     ------

@@ -55,7 +55,7 @@ def _is_file(path: Path) -> bool:
 def _obstacle(path: Path) -> str | None:
     """Return why a path is no settings file; None if it is a regular file.
 
-    Waiting for what a pipe or a device may say would be in vain.
+    Waiting for a pipe or a device might never end.
     """
     try:
         mode = path.stat().st_mode

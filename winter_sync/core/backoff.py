@@ -72,7 +72,7 @@ DOUBTFUL_CONTENT = Backoff(timedelta(minutes=65), timedelta(hours=6))
 """Before a product of which no data seem to be missing is downloaded again.
 
 The first wait is a little more than the time after which the same content counts as what the
-archive holds (an hour): asking sooner would be in vain.
+archive holds (an hour): asking sooner would not help.
 """
 
 # --- the archive ----------------------------------------------------------------------------------

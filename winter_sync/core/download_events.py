@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """How many products are wanted and nobody is fetching; emitted when a run begins and ends.
+    """How many products are wanted and not being fetched; emitted when a run begins and ends.
 
     A later one replaces the one before: others may have fetched some meanwhile.
     `shares` give the same by night and type.

@@ -28,11 +28,11 @@ class Cause(StrEnum):
     STORAGE = "storage"
     """The disk or the catalog could not do its part."""
     OTHER = "other"
-    """None of these, or nobody said."""
+    """None of these, or not known."""
 
 
 class ExitCode(IntEnum):
-    """The exit code of the process; 1 is Python's own for whatever nobody explained."""
+    """The exit code of the process; 1 is Python's own for an error that was not handled."""
 
     DONE = 0
     FAULT = 1

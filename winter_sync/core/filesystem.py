@@ -85,7 +85,7 @@ def sha256_of_descriptor(descriptor: int) -> str:
     Raises
     ------
     OSError
-        If it cannot be read, or is not a regular file: a pipe could be waited for in vain.
+        If it cannot be read, or is not a regular file: reading a pipe could wait forever.
     """
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         raise OSError(errno.EINVAL, "not a regular file")

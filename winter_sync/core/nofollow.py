@@ -70,7 +70,7 @@ def open_regular(
     within: int | None = None,
     follow: bool = False,
 ) -> int:
-    """Open a regular file, waiting for nobody; return its descriptor.
+    """Open a regular file without waiting; return its descriptor.
 
     Parameters
     ----------
@@ -212,7 +212,7 @@ class TreeFiles:
         return os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
 
     def open(self, path: str) -> int:
-        """Open a file for reading, whatever it is, waiting for nobody; raise as `lstat` does."""
+        """Open a file for reading, whatever it is, without waiting; raise as `lstat` does."""
         name = self._enter(path)
         return os.open(name, os.O_RDONLY | _REGULAR, dir_fd=self._descriptor)
 

@@ -55,7 +55,7 @@ def share_with_group(new: int, directory: int, access: int = READABLE) -> bool:
 
 
 def refuse_writable_by_others(directory: int, path: Path, group: int) -> None:
-    """Make sure that nobody but us and root can change what is in a directory of ours.
+    """Make sure that only we and root can change what is in a directory of ours.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def refuse_writable_by_others(directory: int, path: Path, group: int) -> None:
     Raises
     ------
     StorageError
-        If it belongs to somebody else, or others may write in it.
+        If it belongs to another user, or others may write in it.
     """
     found, quoted = os.fstat(directory), shlex.quote(str(path))
     if found.st_uid not in {0, os.geteuid()} and found.st_uid != _owner_given(directory):

@@ -14,7 +14,7 @@ def failure_of(task: asyncio.Task[None]) -> BaseException | None:
 
 def raise_failure_of(*tasks: asyncio.Task[None]) -> None:
     """Raise the error of the first of these tasks that failed, if any did."""
-    # All are asked before one is raised: asyncio logs an error that nobody asked for.
+    # All are asked before one is raised: asyncio logs an error that was never retrieved.
     for error in [failure_of(task) for task in tasks]:
         if error is not None:
             raise error

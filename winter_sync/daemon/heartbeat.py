@@ -37,7 +37,7 @@ _SHOWN_AT_ONCE = (
     *(Polled, ServerFailing, ServerRecovered),
     *(ProgramRefused, DownloadsPaused, StorageFailing),
 )
-"""Events that change the status line in a way that somebody who looks at it would ask for."""
+"""Events that change the status line enough to be shown at once."""
 _END_AFTER_STALL = 20.0
 """Seconds for an orderly end after a stall; what is stuck may never end by itself."""
 

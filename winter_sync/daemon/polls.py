@@ -168,7 +168,7 @@ class ScheduledPolls:
         self._watchdog.expect_poll(min(waits, default=None))
 
     async def watch_schedule(self) -> None:
-        """Fail when a tick did: nothing would be polled any more, and nobody would notice."""
+        """Fail when a tick did: otherwise polls would end unnoticed."""
         if self._broken is not None:
             await self._broken
 

@@ -27,7 +27,7 @@ Verdict = FitsShape | AvroShape
 _GZIP = (".fits.gz",)
 _SUFFIX_SHOWN = 20
 _HEAD = 512
-"""Bytes looked at to recognise what came instead."""
+"""Bytes examined to recognise what arrived instead."""
 
 _BEGINNINGS = (
     (fits_headers.MAGIC, "FITS"),
@@ -115,7 +115,7 @@ def check_file(
 
 
 def _judge_gzip(reader: FileReader, *, extensions: int | None, sums: bool) -> FitsShape:
-    """Judge FITS inside gzip: the whole stream first, and then what came out of it."""
+    """Judge FITS inside gzip: the whole stream first, then its content."""
     _refuse_foreign(reader, gzip_stream.MAGIC, "gzip")
     inside = GzipReader(reader)
     _refuse_foreign(inside, fits_headers.MAGIC, "FITS inside gzip")

@@ -114,7 +114,7 @@ def _refuse_other_beginning(reader: FileReader, number: int, at: int, block: byt
 
 
 def _take_cards(reader: FileReader, at: int, block: bytes, header: Header) -> bool:
-    """Take the cards we read of one block, first come first kept; return whether END came."""
+    """Take the cards we read of one block, the first of a name; return whether END was found."""
     keywords = _KEYWORDS.unpack(block)
     header.near_checksum = header.near_checksum or not _NEAR_CHECKSUM.isdisjoint(keywords)
     last = keywords.index(_END) if _END in keywords else len(keywords)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def read_descriptor(buffer: Buffer, member: Member) -> Generator[None, None, str | None]:
-    """Read the descriptor behind a member; return how it differs from what came, None if not.
+    """Read the descriptor behind a member; return how it differs from what arrived, None if not.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def read_descriptor(buffer: Buffer, member: Member) -> Generator[None, None, str
 def fitting_descriptor(
     buffer: Buffer, member: Member, forms: tuple[DescriptorForm, ...]
 ) -> Generator[None, None, bool]:
-    """Step over the descriptor that agrees with what came, if one stands here.
+    """Step over the descriptor that agrees with what arrived, if there is one here.
 
     A form is judged once its own bytes are here, so that the last whole member of a truncated
     archive counts. Zeros prove little, so an empty member needs a record behind it as well.

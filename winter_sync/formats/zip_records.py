@@ -94,7 +94,7 @@ class Member:
         return None if self.has_descriptor else self.size
 
     def verdict(self, crc: int, packed: int, size: int) -> str | None:
-        """Return how what came differs from what was promised; None if it agrees."""
+        """Return how what arrived differs from what was promised; None if it agrees."""
         if self.got_packed != packed:
             return f"{self.got_packed} packed bytes where {packed} were promised"
         if self.got_size != size:

@@ -148,7 +148,7 @@ class ZipReader:
         yield from self._buffer.skip(more)
 
     def _finish(self, promised: int) -> None:
-        """End the archive, unless it lists more or fewer members than came.
+        """End the archive, unless it lists more or fewer members than arrived.
 
         A writer without zip64 writes the low 16 bits of a count that has more.
         """

@@ -77,7 +77,7 @@ class Repair:
     report: Report | None = None
     """Of its downloads; None if nothing was repaired."""
     unlisted: Sequence[Damaged] = ()
-    """Products deleted here that the archive no longer lists: nobody can download them."""
+    """Products deleted here that the archive no longer lists: they cannot be downloaded."""
 
 
 @dataclass(frozen=True, slots=True)

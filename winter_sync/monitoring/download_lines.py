@@ -66,7 +66,7 @@ def _finished(event: ProductFinished) -> tuple[Line, ...]:
 
 
 def _failure_level(failed: Failed) -> Literal["debug", "info", "warning"]:
-    """Return how grave a failure is: what came damaged is often complete at the next attempt."""
+    """Return how grave a failure is: what arrived damaged is often complete at the next attempt."""
     if not failed.blamed:
         return "debug"
     return "info" if FAILED_DOWNLOAD.is_immediate(failed.candidate.attempts + 1) else "warning"

@@ -1,4 +1,4 @@
-"""The event log: a line for every event that somebody may want to know of.
+"""The event log: a line for every event worth knowing.
 
 The names of the lines are read by scripts: they change only with an entry in the changelog.
 """

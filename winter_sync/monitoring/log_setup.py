@@ -138,7 +138,7 @@ def _people_first(*, colors: bool) -> Processor:
 
 
 def _printable(_: WrappedLogger, __: str, fields: EventDict) -> EventDict:
-    """Escape what would control a terminal, or start a line that nobody logged."""
+    """Escape what would control a terminal, or start a line that was not logged."""
     return {
         key: escape_unprintable(value, keep="\n" if key in _MANY_LINES else "")
         if isinstance(value, str)

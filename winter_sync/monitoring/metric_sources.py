@@ -1,4 +1,4 @@
-"""The metrics that are read when somebody asks: from the catalog and from the disk."""
+"""The metrics that are read on request: from the catalog and from the disk."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _NEVER = float("inf")
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What is read when somebody asks for the metrics.
+    """What is read when the metrics are requested.
 
     Parameters
     ----------

@@ -47,7 +47,7 @@ def refuse_other_root(tree: Tree, name: str, catalog: Path) -> None:
 
 
 def refuse_other_writers(tree: Tree, state: Path) -> None:
-    """Make sure that nobody but us can have written the records of a mirror.
+    """Make sure that only we can have written the records of a mirror.
 
     Parameters
     ----------

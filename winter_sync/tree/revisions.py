@@ -93,7 +93,7 @@ class Revisions:
     ) -> bool:
         """Copy a file that cannot be linked; it is never absent this way.
 
-        Anything but a file, which nobody reads as a product, is moved. False if the second name
+        Anything but a file, which is never a product, is moved. False if the second name
         is taken.
         """
         if mode_of(kept, revisions):

@@ -148,7 +148,7 @@ class Root:
             return name or proposed
 
     def refuse_other_writers(self) -> None:
-        """Make sure that nobody but us can change what is recorded below `.winter-sync`.
+        """Make sure that only we can change what is recorded below `.winter-sync`.
 
         Raises
         ------

@@ -112,7 +112,7 @@ class Sessions:
         return True
 
     def journalled(self, name: str) -> list[Evidence]:
-        """Return what a session wrote down, whether or not it came about."""
+        """Return what a session wrote down, whether or not it happened."""
         path, found = self.directory(name), list[Evidence]()
         with storage_errors_explained(path), suppress(FileNotFoundError), ExitStack() as stack:
             own = stack.enter_context(closing_descriptor(self._root.open_own()))

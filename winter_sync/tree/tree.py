@@ -1,7 +1,7 @@
 """The mirror on disk: parts are staged, synced and renamed, and a crash leaves nothing half done.
 
 Parts are written below `<root>/.winter-sync/`, on the file system of the tree, so that publishing
-is a rename: whoever watches a night directory sees a file appear complete (winter-api.md,
+is a rename: programs that watch a night directory see a file appear complete (winter-api.md,
 "Conventions around it").
 """
 
@@ -99,7 +99,7 @@ class Tree:
         return name
 
     def refuse_other_writers(self) -> None:
-        """Make sure that nobody but us can change what is recorded below `.winter-sync`.
+        """Make sure that only we can change what is recorded below `.winter-sync`.
 
         Raises
         ------

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _AT_A_TIME = 400
 _LOST_AND_FOUND = "lost+found"
-"""At the top of a file system of its own; nobody but root can list it."""
+"""At the top of a file system of its own; only root can list it."""
 
 
 class FileWalk:

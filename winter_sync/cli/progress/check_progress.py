@@ -1,4 +1,4 @@
-"""A check of files shown as it goes: drawn where somebody watches, otherwise in the log."""
+"""A check of files shown as it goes: drawn on a terminal, otherwise reported in the log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run shown as it goes: drawn where somebody watches, otherwise reported in the log."""
+"""A run shown as it goes: drawn on a terminal, otherwise reported in the log."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EVERY_SECONDS = 30.0
 
 
 def is_drawable(console: Console) -> bool:
-    """Return whether somebody watches, on a terminal that can move its cursor.
+    """Return whether the output is a terminal that can move its cursor.
 
     A file that is only said to be a terminal (FORCE_COLOR) would be torn by drawing.
     """
@@ -89,7 +89,7 @@ class ProgressView:
 
 
 class ProgressLog:
-    """Reports in the log how far a run is, where nobody watches: never when nothing happens.
+    """Reports in the log how far a run is, without a terminal: never when nothing happens.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ class ProgressLog:
 def progress_of(
     run: str, console: Console, logger: FilteringBoundLogger, *, by_night: bool = False
 ) -> Progress:
-    """Return how to show a run: drawn where somebody watches, otherwise reported in the log."""
+    """Return how to show a run: drawn on a terminal, otherwise reported in the log."""
     if is_drawable(console):
         return ProgressView(console)
     return ProgressLog(logger, run, by_night=by_night)
