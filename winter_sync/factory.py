@@ -305,7 +305,7 @@ async def _reopened(
     """Return an existing catalog, once it is certain that it belongs to the root."""
     known = await catalog(Catalog.mirror_name)
     if known is not None and new_root and tree.name is None:
-        await _want_what_is_gone(catalog, tree)
+        await _want_missing_files(catalog, tree)
     elif known is not None:
         refuse_other_root(tree, known, path)
     name = tree.prepare(known or uuid.uuid4().hex)
@@ -314,7 +314,7 @@ async def _reopened(
     return catalog
 
 
-async def _want_what_is_gone(catalog: CatalogThread, tree: Tree) -> None:
+async def _want_missing_files(catalog: CatalogThread, tree: Tree) -> None:
     """Want all products again whose files are not in a root that was emptied.
 
     Before the root gets its marker: whatever interrupts this, it is done again.

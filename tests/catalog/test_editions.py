@@ -19,7 +19,7 @@ from support.makers import NIGHT, PROGRAM, evidence, path_of, product, row
 
 from winter_sync.catalog.catalog import Catalog
 from winter_sync.catalog.editions import editions
-from winter_sync.catalog.records import Poll, Scope, Standing
+from winter_sync.catalog.records import Poll, ProgramSummary, Scope
 from winter_sync.catalog.schema import migrations
 from winter_sync.core.downloads import Published
 from winter_sync.core.products import State
@@ -76,7 +76,7 @@ def test_an_older_catalog_keeps_all_it_knows(old: Path, clock: Clock) -> None:
             )[::-1]
             assert (trouble.product, trouble.last_error) == (product(2), "the connection broke")
             assert (missing.product, missing.state) == (product(1), State.MISSING)
-            assert catalog.views.standing(BOTH.programs) == Standing(
+            assert catalog.views.summary(BOTH.programs) == ProgramSummary(
                 published=1,
                 wanted=3,
                 missing=1,
@@ -109,7 +109,7 @@ def test_an_older_catalog_is_carried_on(old: Path, clock: Clock) -> None:
         after = ("", "")
         assert len(catalog.files.to_check(BOTH, "9999", after, 99)) == 7
         catalog.checks.finish(run)
-        assert catalog.views.standing(BOTH.programs).withdrawn == 0
+        assert catalog.views.summary(BOTH.programs).withdrawn == 0
 
 
 def test_an_older_catalog_has_the_tables_and_indexes_of_a_new_one(

@@ -91,9 +91,9 @@ def test_damage_lasts_until_the_file_is_right(catalog: Catalog) -> None:
         publish(catalog, each, b"abc")
     catalog.checks.record([changed(held(catalog, one))])
     catalog.checks.record_quick([Check(held(catalog, other), Damage.MISSING, "gone")])
-    standing = catalog.views.standing([PROGRAM])
-    assert (standing.published, standing.damaged) == (0, 2)
-    assert standing.last_complete_night is None
+    summary = catalog.views.summary([PROGRAM])
+    assert (summary.published, summary.damaged) == (0, 2)
+    assert summary.last_complete_night is None
     (count,) = catalog.views.night_counts(ALL)
     assert (count.published, count.damaged, count.size) == (0, 2, 3)
     assert {file.product: file.damage for file in catalog.files.damaged(ALL, 10)} == {
@@ -103,9 +103,9 @@ def test_damage_lasts_until_the_file_is_right(catalog: Catalog) -> None:
     catalog.checks.record([Check(held(catalog, one), mtime_ns=9)])
     assert held(catalog, one).mtime_ns == 9
     assert catalog.checks.want_damaged(ALL) == 1
-    assert catalog.views.standing([PROGRAM]).wanted == 1
+    assert catalog.views.summary([PROGRAM]).wanted == 1
     publish(catalog, other, b"abc")
-    assert catalog.views.standing([PROGRAM]).published == 2
+    assert catalog.views.summary([PROGRAM]).published == 2
     assert catalog.files.damaged(ALL, 10) == []
 
 

@@ -65,9 +65,9 @@ def night_after(number: int, nights: int) -> Product:
 
 def test_nothing_is_known_of_an_empty_catalog(catalog: Catalog) -> None:
     """There are no products in it, and no nights."""
-    standing = catalog.views.standing([PROGRAM])
-    assert (standing.published, standing.wanted, standing.withdrawn) == (0, 0, 0)
-    assert standing.last_night is standing.last_complete_night is None
+    summary = catalog.views.summary([PROGRAM])
+    assert (summary.published, summary.wanted, summary.withdrawn) == (0, 0, 0)
+    assert summary.last_night is summary.last_complete_night is None
 
 
 def test_each_product_counts_once(catalog: Catalog) -> None:
@@ -78,12 +78,12 @@ def test_each_product_counts_once(catalog: Catalog) -> None:
     here = Published(taken[0], evidence(products[0], b"x"))
     catalog.outcomes.commit([here, Missing(taken[1]), Missing(taken[2])], lambda *_: timedelta())
     listed(catalog, products[:7], gone=products[7:9])
-    standing = catalog.views.standing([PROGRAM])
-    assert standing.published == 1
-    assert standing.missing == 2
-    assert standing.claimed == 3
-    assert standing.withdrawn == 2
-    assert standing.wanted == 2
+    summary = catalog.views.summary([PROGRAM])
+    assert summary.published == 1
+    assert summary.missing == 2
+    assert summary.claimed == 3
+    assert summary.withdrawn == 2
+    assert summary.wanted == 2
 
 
 @pytest.mark.parametrize(("programs", "wanted"), [((PROGRAM, "2024B000"), 3), ((PROGRAM,), 2)])
@@ -93,8 +93,8 @@ def test_only_what_the_programs_list_is_to_come(
     """What a program lists that is mirrored no more is not waited for."""
     listed(catalog, [product(0), product(1)])
     listed(catalog, [product(1), night_after(2, 1)], program="2024B000")
-    standing = catalog.views.standing(programs)
-    assert standing.wanted == wanted
+    summary = catalog.views.summary(programs)
+    assert summary.wanted == wanted
 
 
 def test_a_night_is_complete_when_all_listed_of_it_is_here(catalog: Catalog) -> None:
@@ -106,9 +106,9 @@ def test_a_night_is_complete_when_all_listed_of_it_is_here(catalog: Catalog) -> 
         [Published(taken[0], evidence(nights[0], b"x")), Missing(taken[1])], lambda *_: timedelta()
     )
     catalog.queue.release([taken[2]])
-    standing = catalog.views.standing([PROGRAM])
-    assert standing.last_night == nights[3].night
-    assert standing.last_complete_night == nights[0].night
+    summary = catalog.views.summary([PROGRAM])
+    assert summary.last_night == nights[3].night
+    assert summary.last_complete_night == nights[0].night
 
 
 def test_what_succeeded_last_is_known_by_subject(catalog: Catalog, clock: Clock) -> None:
@@ -136,10 +136,10 @@ def test_what_another_writes_is_seen_and_nothing_can_be_written(
     with closing(Catalog(path, clock, reading=True)) as reader:
         for number in (1, 2):
             listed(catalog, [product(index) for index in range(number)])
-            assert reader.views.standing([PROGRAM]).wanted == number
+            assert reader.views.summary([PROGRAM]).wanted == number
         with pytest.raises(StorageError):
             listed(reader, [product(9)])
-        assert catalog.views.standing([PROGRAM]).wanted == 2
+        assert catalog.views.summary([PROGRAM]).wanted == 2
 
 
 def test_an_earlier_edition_is_not_changed_by_looking(path: Path, clock: Clock) -> None:

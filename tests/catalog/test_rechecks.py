@@ -80,7 +80,7 @@ def test_a_sample_that_is_the_same_settles_the_night(catalog: Catalog) -> None:
     left = len(STACKS) - REFETCH_SAMPLE
     assert fetch(catalog, SAMPLE[2]) == (Share(NIGHT, Instrument.WINTER, ImageType.STACK, left),)
     assert (waiting(catalog), catalog.queue.next_retry(ALL)) == ([], None)
-    assert catalog.views.standing([PROGRAM]).published == len(STACKS)
+    assert catalog.views.summary([PROGRAM]).published == len(STACKS)
     assert all(marks.cover(REPROCESSED) for marks in settled(catalog, *STACKS))
 
 

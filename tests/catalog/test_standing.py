@@ -221,7 +221,7 @@ def test_science_that_is_not_kept_is_apart(filled: Filled) -> None:
         "Last night (20240228): all 6 listed are here (6 kB), 3 science listed, not kept by the "
         "archive."
     )
-    assert filled.catalog.views.standing([FIRST]).last_complete_night == LAST
+    assert filled.catalog.views.summary([FIRST]).last_complete_night == LAST
     (program,) = json.loads(status_as_json(status))["programs"]
     assert (program["last_night"]["missing"], program["last_night"]["not_kept"]) == (0, 3)
     assert program["last_night"]["next_asked"] is None
@@ -232,11 +232,11 @@ def test_missing_keeps_a_night_from_being_complete(filled: Filled) -> None:
     filled.poll(FIRST, products=[product(9, night=LAST)])
     filled.settle(product(9, night=LAST), how=gone)
     assert not filled.look(FIRST).last.is_all_here
-    assert filled.catalog.views.standing([FIRST]).last_complete_night == LAST.plus(-1)
+    assert filled.catalog.views.summary([FIRST]).last_complete_night == LAST.plus(-1)
     query = Query(Subject(FIRST, Instrument.WINTER, STACK), date(2024, 2, 20))
     earlier = of(LAST.plus(-1), 3)
     filled.catalog.listings.record_poll(Poll(query, sweep=False), withdrawn=earlier)
-    assert filled.catalog.views.standing([FIRST]).last_complete_night is None
+    assert filled.catalog.views.summary([FIRST]).last_complete_night is None
     assert filled.look(FIRST).numbers.here == 5
 
 

@@ -90,13 +90,11 @@ def test_all_is_never_said_of_what_is_not_known_to_be_all(
             count.missing for count in counts if count.image_type is not ImageType.SCIENCE
         )
         assert state.states
-        assert not any(standing.failing_since for standing in state.states)
-        assert all(standing.answered_at for standing in state.states)
+        assert not any(found.failing_since for found in state.states)
+        assert all(found.answered_at for found in state.states)
     if state.is_complete:
         assert said.startswith("all ")
-        concerned = [
-            standing for standing in state.states if standing.subject.program in state.programs
-        ]
+        concerned = [found for found in state.states if found.subject.program in state.programs]
         covering = [state.night_answered_at for state in concerned]
         assert all(at and at >= end_of(NIGHT) for at in covering)
 

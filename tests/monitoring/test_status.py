@@ -450,7 +450,7 @@ async def test_a_refused_program_and_a_server_that_is_away_are_reported(rig: Rig
             )
 
     assert (await read()).last.is_all_here is False  # of that night, days later, nothing is listed
-    assert all(standing.failing_since is None for standing in (await read()).states)
+    assert all(subject.failing_since is None for subject in (await read()).states)
     rig.programs = [first, {**second, "api_key": "wrong"}]
     rig.observatory.clock.advance(timedelta(hours=1))
     refused_at = rig.observatory.clock.now()

@@ -12,7 +12,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay
 
 from winter_sync.catalog.editions import refuse_others
 from winter_sync.catalog.errors import explained, is_busy, rows_explained
-from winter_sync.catalog.readonly import Reader, connect, refuse_odd
+from winter_sync.catalog.readonly import Reader, connect, refuse_irregular
 from winter_sync.catalog.rows import check_row
 from winter_sync.catalog.schema import migrations
 from winter_sync.catalog.scopes import parameters
@@ -62,7 +62,7 @@ class Connection:
         self.clock = clock
         self._reader: Reader | None = None
         with explained_files(path):
-            refuse_odd(path)
+            refuse_irregular(path)
         with explained(path):
             if reading:
                 self._reader = connect(path, patience)

@@ -61,7 +61,7 @@ class Reader:
             )
 
 
-def refuse_odd(path: Path) -> None:
+def refuse_irregular(path: Path) -> None:
     """Make sure that a database, and what SQLite keeps beside it, are regular files or absent.
 
     SQLite follows links, and waits for pipes.

@@ -64,7 +64,7 @@ class Rechecks:
             )
             return None
         for row in held:
-            self._take_as_same(row)
+            self._mark_unchanged(row)
         if not counts["sample"]:
             self.end(product)
         if not held:
@@ -85,7 +85,7 @@ class Rechecks:
     WHERE instrument = :instrument AND savepath = :savepath AND withdrawn_at IS NULL
     """
 
-    def _take_as_same(self, row: dict[str, Any]) -> None:
+    def _mark_unchanged(self, row: dict[str, Any]) -> None:
         """Take a product as unchanged under the marks that it is listed with now."""
         identity = Instrument(row["instrument"]), row["savepath"]
         (listed,) = self._connection.rows(

@@ -125,7 +125,7 @@ class PollState:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ProgramSummary:
     """How far the mirror is, in a few numbers; each product counts in one of them at most.
 
     What is not here counts only if a given program lists it.

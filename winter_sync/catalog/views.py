@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from winter_sync.catalog.programs import unless_all
-from winter_sync.catalog.records import QueueCount, Standing
+from winter_sync.catalog.records import ProgramSummary, QueueCount
 from winter_sync.catalog.rows import night_count_of, night_of, queue_count_of, trouble_of
 from winter_sync.catalog.scopes import (
     Condition,
@@ -88,7 +88,7 @@ class Views:
          AND withdrawn_at IS NULL) AS damaged)
     """
 
-    def standing(self, programs: Sequence[str]) -> Standing:
+    def summary(self, programs: Sequence[str]) -> ProgramSummary:
         """Return in a few numbers how far these programs are.
 
         Cheap enough to be called all the time: what is here is counted by an index, and only what
@@ -96,7 +96,7 @@ class Views:
         """
         (held,) = self._connection.rows(self._HELD)
         listed = unless_all(self._connection, listed_now, programs)
-        return Standing(
+        return ProgramSummary(
             **held,
             **self._pending(listed),
             last_night=self.newest_night(),

@@ -95,7 +95,7 @@ def open_regular(
         descriptor = os.open(path, wanted, 0o666, dir_fd=within)
     except OSError as failed:
         if failed.errno in _NOT_OPENED:
-            _refuse_odd(path, within)
+            _refuse_irregular(path, within)
         raise
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
@@ -104,7 +104,7 @@ def open_regular(
     return descriptor
 
 
-def _refuse_odd(path: Path | str, within: int | None) -> None:
+def _refuse_irregular(path: Path | str, within: int | None) -> None:
     with suppress(FileNotFoundError):
         mode = os.stat(path, dir_fd=within, follow_symlinks=False).st_mode
         if not stat.S_ISREG(mode):

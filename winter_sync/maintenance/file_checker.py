@@ -53,14 +53,14 @@ class Verified:
         self.size += seen.size
         path = seen.check.held.path
         if seen.check.damage is not None:
-            _put(self.found, path, seen.check)
+            _add_within_limit(self.found, path, seen.check)
         if seen.unreadable is not None:
-            _put(self.unreadable, path, seen.unreadable)
+            _add_within_limit(self.unreadable, path, seen.unreadable)
         if seen.note is not None:
-            _put(self.notes, path, seen.note)
+            _add_within_limit(self.notes, path, seen.note)
 
 
-def _put(where: dict[str, T], path: str, what: T) -> None:
+def _add_within_limit(where: dict[str, T], path: str, what: T) -> None:
     if len(where) < LISTED:
         where[path] = what
 

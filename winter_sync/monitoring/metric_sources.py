@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric as Family
 
-    from winter_sync.catalog import Standing
+    from winter_sync.catalog import ProgramSummary
     from winter_sync.core import Night, Selection, Subject
     from winter_sync.monitoring.completeness import NightState
 
@@ -73,12 +73,12 @@ async def from_catalog(watched: Watched, now: datetime) -> Sequence[Family]:
         return ()
     subjects = [subject for selection in watched.selections for subject in selection.subjects]
     try:
-        standing = await watched.catalog.views(Views.standing, watched.programs)
+        summary = await watched.catalog.views(Views.summary, watched.programs)
         successes = await watched.catalog.polls(Polls.last_successes, subjects)
         night = await read_last_night(watched.catalog, watched.selections, now)
     except StorageError:
         return ()
-    return (*_standing(standing), *_last_night(night), *_successes(subjects, successes, now))
+    return (*_program_summary(summary), *_last_night(night), *_successes(subjects, successes, now))
 
 
 async def from_disk(watched: Watched) -> Sequence[Family]:
@@ -98,11 +98,11 @@ def gauge(metric: Metric, values: dict[tuple[str, ...], float]) -> Family:
     return family
 
 
-def _standing(standing: Standing) -> Iterator[Family]:
+def _program_summary(summary: ProgramSummary) -> Iterator[Family]:
     states = ("wanted", "claimed", "missing", "published", "damaged", "withdrawn")
-    yield gauge(PRODUCTS, {(state,): getattr(standing, state) for state in states})
-    yield gauge(LAST_NIGHT, {(): _number(standing.last_night)})
-    yield gauge(LAST_COMPLETE, {(): _number(standing.last_complete_night)})
+    yield gauge(PRODUCTS, {(state,): getattr(summary, state) for state in states})
+    yield gauge(LAST_NIGHT, {(): _number(summary.last_night)})
+    yield gauge(LAST_COMPLETE, {(): _number(summary.last_complete_night)})
 
 
 def _last_night(state: NightState) -> Iterator[Family]:
