@@ -319,12 +319,12 @@ def test_a_cone_finds_what_astropy_finds(
     middle = beside(SkyCoord(*center, unit="deg"), angle, offset)
     cone = Cone(float(middle.ra.deg), float(middle.dec.deg), radius)
     found = set(products(ask(catalog, cones=(cone,))))
-    for one, (ra, dec) in shown.items():
+    for entry, (ra, dec) in shown.items():
         away = SkyCoord(ra, dec, unit="deg").separation(middle).deg.min()
         if away < radius - 1e-6:
-            assert one in found
+            assert entry in found
         if away > radius + 0.02:  # more than between two of the positions
-            assert one not in found
+            assert entry not in found
 
 
 @pytest.mark.parametrize(
@@ -338,10 +338,10 @@ def test_a_rectangle_finds_what_brute_force_finds(
     catalog, shown = charted
     found = set(products(ask(catalog, rectangles=(rectangle,))))
     width = (rectangle.ra_max - rectangle.ra_min) % 360 or 360.0
-    for one, (ra, dec) in shown.items():
+    for entry, (ra, dec) in shown.items():
         across = (ra - rectangle.ra_min) % 360 <= width
         if (across & (rectangle.dec_min <= dec) & (dec <= rectangle.dec_max)).any():
-            assert one in found
+            assert entry in found
     assert 0 < len(found) < len(shown)
 
 

@@ -405,7 +405,7 @@ def test_a_cutout_that_cannot_be_read_is_left_out() -> None:
     assert found.difference is not None
 
 
-def test_an_alert_that_is_no_longer_in_the_file_is_told() -> None:
+def test_an_alert_that_is_no_longer_in_the_file_is_reported() -> None:
     """A file that was replaced since has other alerts in the same places."""
     content = alert_file([record(0)])
     for place, candid in ((0, 5), (1, 1000)):

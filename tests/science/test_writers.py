@@ -229,7 +229,7 @@ def test_a_pipe_is_written_to(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", TableFormat)
-def test_a_full_disk_is_told_as_such(tmp_path: Path, form: TableFormat) -> None:
+def test_a_full_disk_is_reported_as_such(tmp_path: Path, form: TableFormat) -> None:
     """The error says where; the file of before is still there, and nothing else."""
     with mounted("tmpfs", tmp_path) as disk:
         _fill(disk, form)
@@ -245,7 +245,7 @@ def _fill(disk: Path, form: TableFormat) -> None:
     assert path.read_text() == "yesterday"
 
 
-def test_a_directory_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_directory_that_is_not_there_is_reported(tmp_path: Path) -> None:
     """With the command that makes it."""
     with pytest.raises(UsageError, match="No such file or directory") as error:
         write_rows(COLUMNS, [], tmp_path / "my tables" / "x.csv", TableFormat.CSV)

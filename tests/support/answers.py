@@ -80,7 +80,7 @@ def used(catalog: Catalog) -> dict[str, Product]:
             strict=True,
         )
     )
-    enter(catalog, (at(one, 150.0, 17.0, "SN2024wex") for one in by_state.values()))
+    enter(catalog, (at(entry, 150.0, 17.0, "SN2024wex") for entry in by_state.values()))
     enter(catalog, [at(by_state["downloaded"], 150.0, 17.0, "SN2024wex")], OTHER)
     for state in ("downloaded", "withdrawn", "damaged"):
         publish(catalog, by_state[state])

@@ -36,12 +36,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
-    from winter_sync.core.events import Event
+    from winter_sync.core import Event
     from winter_sync.core.products import Product
 
 STACKS = Subject(PROGRAM, Instrument.WINTER, ImageType.STACK)
 SECRET = "swordfish"
-RHYTHM = PollSchedule(timedelta(minutes=10), 3, timedelta(days=1))
+POLL_SCHEDULE = PollSchedule(timedelta(minutes=10), 3, timedelta(days=1))
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class PollRig:
     threads: ThreadPoolExecutor
     time: Time
     events: list[Event] = field(default_factory=list)
-    rhythm: Callable[[Subject], PollSchedule] = lambda _: RHYTHM
+    poll_schedule: Callable[[Subject], PollSchedule] = lambda _: POLL_SCHEDULE
 
     def __post_init__(self) -> None:
         self.windows = FailedWindows(self.clock)
@@ -182,9 +182,8 @@ class PollRig:
         return Poller(
             api=self.api,
             catalog=self.catalog,
-            threads=self.threads,
-            layout=Layout(),
-            rhythm=self.rhythm,
+            recorder=self.recorder(),
+            poll_schedule=self.poll_schedule,
             emit=self.events.append,
             time=self.time,
         )

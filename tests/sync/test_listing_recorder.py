@@ -223,7 +223,7 @@ async def test_rows_that_nothing_can_place_or_check_are_left_out(polling: PollRi
     assert await polling.listed() == {FIRST.savepath}
 
 
-async def test_of_many_rows_that_are_left_out_the_first_are_told(polling: PollRig) -> None:
+async def test_of_many_rows_that_are_left_out_the_first_are_reported(polling: PollRig) -> None:
     """The others are counted."""
     odd = [named(f"{number}.tiff") for number in range(MOST_TOLD + 5)]
     came = await record(polling, listing(map(row, odd), untold=2))
@@ -233,7 +233,7 @@ async def test_of_many_rows_that_are_left_out_the_first_are_told(polling: PollRi
     assert left_out.untold == 7
 
 
-async def test_no_secret_is_told_of_a_name(polling: PollRig) -> None:
+async def test_no_secret_is_shown_of_a_name(polling: PollRig) -> None:
     """Whole it is taken out before a part of the name is shown, which could be a part of it."""
     long = named("x" * 95 + SECRET + ".tiff")
     await record(

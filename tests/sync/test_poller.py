@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.counting_threads import CountingThreads
-from support.lister import RHYTHM, STACKS, Asked
+from support.lister import POLL_SCHEDULE, STACKS, Asked
 from support.makers import NIGHT, PROGRAM, product
 
 from winter_sync.core.errors import BadAnswerError, CredentialsRefusedError, TransientError
@@ -71,11 +71,11 @@ async def test_a_sweep_of_the_future_counts_as_none(polling: PollRig) -> None:
     assert await poll(polling, polling.poller()) == [window(LOOKED_BACK)]
 
 
-async def test_each_subject_has_its_rhythm(polling: PollRig) -> None:
+async def test_each_subject_has_its_schedule(polling: PollRig) -> None:
     """How far it is looked back, and when it is swept, is asked of it."""
     diffs = replace(STACKS, image_type=ImageType.DIFF)
-    rhythms = {STACKS: RHYTHM, diffs: replace(RHYTHM, lookback_nights=10)}
-    polling.rhythm = rhythms.__getitem__
+    schedules = {STACKS: POLL_SCHEDULE, diffs: replace(POLL_SCHEDULE, lookback_nights=10)}
+    polling.poll_schedule = schedules.__getitem__
     poller = polling.poller()
     for subject in (STACKS, diffs, STACKS, diffs):
         await poller.poll(SELECTION, subject)
@@ -146,7 +146,7 @@ async def test_rows_are_compared_in_the_thread_given(polling: PollRig) -> None:
 async def test_what_was_too_much_is_remembered_from_poll_to_poll(polling: PollRig) -> None:
     """Windows that an archive cannot list at once are halved without being asked for."""
     polling.lister.answer = lambda asked, _: {"body": 7} if asked.days > 20 else None
-    polling.rhythm = lambda _: replace(RHYTHM, sweep_every=timedelta(0))
+    polling.poll_schedule = lambda _: replace(POLL_SCHEDULE, sweep_every=timedelta(0))
     poller = polling.poller()
     assert (await poller.poll(SELECTION, STACKS)).error is None
     assert polling.lister.asked[0] == window(BEGIN)

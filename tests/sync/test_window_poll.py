@@ -355,7 +355,7 @@ async def test_what_each_part_lists_counts_together(polling: PollRig) -> None:
     answers = {
         asked(window)[0]: {
             "msg": f"Found {found} images",
-            "body": [{"savepath": one.savepath} for one in products],
+            "body": [{"savepath": entry.savepath} for entry in products],
         }
         for window, (found, products) in listed.items()
     }
