@@ -76,8 +76,8 @@ async def test_what_is_new_changed_back_and_gone_is_recorded_and_reported(pollin
     """The catalog, the result and the event say the same of an answer."""
     published = [FIRST, SECOND, THIRD]
     await record(polling, answer(*published))
-    for number, one in enumerate(published):
-        await polling.catalog(publish, one, b"content %d" % number)
+    for number, entry in enumerate(published):
+        await polling.catalog(publish, entry, b"content %d" % number)
     await record(polling, answer(FIRST, SECOND))
     assert await polling.withdrawn() == {THIRD.savepath}
     rows = [row(FIRST, marks=REPROCESSED), *map(row, (THIRD, FOURTH, LATER))]
@@ -104,7 +104,8 @@ async def test_what_is_new_changed_back_and_gone_is_recorded_and_reported(pollin
     assert set(polled.shares) == {changed, new}
     assert await polling.withdrawn() == {SECOND.savepath}
     states = {
-        one["savepath"]: (one["state"], one["path"]) for one in await polling.table("products")
+        listed["savepath"]: (listed["state"], listed["path"])
+        for listed in await polling.table("products")
     }
     assert states == {
         FIRST.savepath: ("wanted", path_of(FIRST)),

@@ -110,7 +110,7 @@ async def test_a_program_that_ended_is_polled_in_sweeps_and_by_hand(polling: Pol
     assert await poll(polling, poller, by_hand=True) == swept
     polling.clock.advance(hours=23)
     assert await poll(polling, poller) == []
-    assert sum(one["sweep"] for one in await polling.table("polls")) == 2
+    assert sum(record["sweep"] for record in await polling.table("polls")) == 2
 
 
 async def test_a_program_that_has_not_begun_is_not_asked_for(polling: PollRig) -> None:
@@ -166,7 +166,7 @@ async def test_given_nights_are_polled_with_those_beside_them(polling: PollRig) 
     assert result == PollResult(queries=1, listed=2, new=1)
     assert polling.lister.asked == [window(date(2024, 1, 29))]
     assert await polling.listed() == {inside.savepath}
-    assert [one["sweep"] for one in await polling.table("polls")] == [0]
+    assert [record["sweep"] for record in await polling.table("polls")] == [0]
 
 
 async def test_nights_that_have_not_begun_are_not_polled(polling: PollRig) -> None:
@@ -234,7 +234,7 @@ async def test_a_program_that_cannot_be_looked_up_is_not_polled(
     (failed,) = polling.emitted(PollFailed)
     assert failed.query == Query(STACKS, TODAY)
     assert failed.reason == result.error.message
-    assert [one["error"] for one in await polling.table("polls")] == [result.error.message]
+    assert [record["error"] for record in await polling.table("polls")] == [result.error.message]
 
 
 async def test_what_is_not_asked_because_of_others_is_recorded(polling: PollRig) -> None:
@@ -242,7 +242,7 @@ async def test_what_is_not_asked_because_of_others_is_recorded(polling: PollRig)
     diffs = replace(STACKS, image_type=ImageType.DIFF)
     await polling.poller().record_unreachable([STACKS, diffs], "the server is away")
     polls = await polling.table("polls")
-    assert [(one["image_type"], one["start"], one["error"]) for one in polls] == [
+    assert [(record["image_type"], record["start"], record["error"]) for record in polls] == [
         ("stack", TODAY.isoformat(), "the server is away"),
         ("diff", TODAY.isoformat(), "the server is away"),
     ]
