@@ -257,5 +257,5 @@ def test_newer_content_than_the_catalog_knows_is_adopted(catalog: Catalog) -> No
 
 
 def test_a_product_that_nobody_lists_is_not_adopted(catalog: Catalog) -> None:
-    """Evidence of a product that the catalog has never heard of is no news."""
+    """Evidence of a product that the catalog does not know is ignored."""
     assert not catalog.outcomes.adopt(evidence(STACK, b"content"))

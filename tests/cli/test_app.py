@@ -266,7 +266,7 @@ def test_a_check_shows_everything_and_ends_with_the_worst(
 
 
 def test_a_simulator_answers(tmp_path: Path) -> None:
-    """It prints its address and credentials, answers requests, and ends when told to."""
+    """It prints its address and credentials, answers requests, and ends when asked to."""
     with subprocess.Popen(  # noqa: S603 - our own code
         command("simulate", "--port", "0", "--products", "20", "--night", "2025-10-23"),
         env=environment_of(tmp_path),

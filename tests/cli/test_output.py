@@ -307,7 +307,7 @@ def test_a_daemon_works_whatever_output_is(output: Output, tmp_path: Path) -> No
 
 @each_output
 def test_a_simulator_serves_whatever_output_is(output: Output, tmp_path: Path) -> None:
-    """It answers, though its address cannot be printed, and exits with 0 when told to."""
+    """It answers, though its address cannot be printed, and exits with 0 when asked to."""
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -67,7 +67,7 @@ def test_the_order_of_fetching_is_a_total_order() -> None:
 
 
 def test_every_suffix_belongs_to_one_format() -> None:
-    """A file name tells its format, and a type's traits are ones that can be acted upon."""
+    """A file name shows its format, and a type's traits are ones that can be acted upon."""
     assert len(set(SUFFIXES)) == len(SUFFIXES)
     assert set(SUFFIXES) == {suffix for kind in FileFormat for suffix in kind.suffixes}
     assert all(suffix == suffix.lower() and suffix.startswith(".") for suffix in SUFFIXES)

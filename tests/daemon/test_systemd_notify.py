@@ -1,4 +1,4 @@
-"""What systemd is told, as a socket like its own receives it."""
+"""The messages to systemd, as a socket like its own receives them."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_reload_says_its_time(manager: Manager) -> None:
 
 
 def test_the_time_of_a_reload_is_the_systems_own(manager: Manager) -> None:
-    """The time that is told is CLOCK_MONOTONIC, which systemd compares with its own."""
+    """The time that is sent is CLOCK_MONOTONIC, which systemd compares with its own."""
     before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
     SystemdNotifier(manager.address).reloading()
     after = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000

@@ -162,7 +162,7 @@ def test_looks_that_come_a_little_late_hide_nothing(watched: Watched) -> None:
 
 
 def test_what_is_over_is_not_watched(watched: Watched) -> None:
-    """What is told of it late does no harm."""
+    """A late report of it does no harm."""
     with watched.watchdog.polling("2024A000"):
         watched.watchdog.handle(BatchStarted(BATCH))
         watched.watchdog.handle(BatchEnded(BATCH, 1.0))

@@ -1113,7 +1113,7 @@ def test_an_empty_file_is_nothing_at_all(filename: str) -> None:
 
 
 def test_one_format_under_the_name_of_the_other_is_refused() -> None:
-    """FITS called .avro and Avro called .fits are both told for what they are."""
+    """FITS called .avro and Avro called .fits are both recognised as what they are."""
     assert "not Avro: it seems to be FITS" in str(refusal(SMALL, "a.avro"))
     assert "not FITS: it seems to be Avro" in str(refusal(container(), "a.fits"))
 

@@ -532,7 +532,7 @@ def test_a_descriptor_that_contradicts_the_data_costs_one_member(
 
 
 def test_a_descriptor_with_wrong_sizes_costs_one_member() -> None:
-    """Where the data told their own end, a descriptor with wrong sizes does not hide the next."""
+    """Where the data show their own end, a descriptor with wrong sizes does not hide the next."""
     squeezed = deflated(b"flux")
     member = local(flags=LATE, method=8) + squeezed + descriptor(b"flux", len(squeezed) + 1)
     reading = read(member + plain() + ending(2), [1])
@@ -584,7 +584,7 @@ def test_a_stored_member_that_never_ends_is_never_whole() -> None:
 
 
 def test_an_unfindable_end_is_damage() -> None:
-    """An unreadable member whose end nothing tells ends the reading, and says why."""
+    """An unreadable member whose end nothing shows ends the reading, and says why."""
     cases = [
         (local(flags=LATE | 1), "it is encrypted"),
         (local(flags=LATE, method=12), "its compression method 12 is unknown"),
@@ -733,7 +733,7 @@ def test_a_member_can_be_bounded_when_it_begins() -> None:
 @pytest.mark.parametrize("sizes", [[1 << 30], [1], [33, 5]])
 @pytest.mark.parametrize("flags", [0, LATE])
 def test_a_member_that_nobody_wants_is_passed_over(flags: int, sizes: list[int]) -> None:
-    """Where a header tells its length, nothing comes out of it, and the next member is good."""
+    """Where a header has its length, nothing comes out of it, and the next member is good."""
     content = b"flux" * 25
     packed = deflated(content)
     crc = zlib.crc32(content)
@@ -751,7 +751,7 @@ def test_a_member_that_nobody_wants_is_passed_over(flags: int, sizes: list[int])
 
 
 def test_a_name_of_four_kilobytes_is_refused() -> None:
-    """A name longer than any path is damage, told without the name."""
+    """A name longer than any path is damage, reported without the name."""
     reading = read(plain() + plain(name=b"n" * 4096) + ending(2))
     assert reading.whole == GOOD
     assert reading.damage is not None

@@ -55,7 +55,7 @@ def test_other_packages_are_used_by_their_interface_alone() -> None:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_what_a_package_exports_is_there(package: str) -> None:
-    """Each name can be had, and the first line tells what the package is for."""
+    """Each name is available, and the first line says what the package is for."""
     module = importlib.import_module(f"winter_sync.{package}")
     assert all(hasattr(module, name) for name in module.__all__)
     assert (module.__doc__ or "").splitlines()[0].endswith(".")

@@ -158,7 +158,7 @@ def test_a_backfill_that_nobody_watches_writes_lines(tmp_path: Path) -> None:
 
 
 def listen(tally: Tally, event: Event) -> None:
-    """Let a tally hear an event; here it does not matter when it happened."""
+    """Record an event in a tally; here it does not matter when it happened."""
     tally.record(event, 0.0)
 
 

@@ -20,7 +20,7 @@ ALONE_IN_VAIN = 5
 AT_ONCE = 4
 """After so many attempts a product waits before the next."""
 FAST = {"first_byte_timeout": "1s", "silence_timeout": "1s"}
-"""Real time, as only that tells that nothing comes: long for our loop and short for a test."""
+"""Real time, as only that shows that nothing arrives: long for our loop and short for a test."""
 
 ONCE_EACH = {"strikes": 4}
 """Asked for once at first and three times again at once, without a retry in between."""
@@ -126,7 +126,7 @@ async def test_refused_credentials_are_held_against_no_product(tmp_path: Path) -
 
 
 async def test_what_a_broken_download_did_not_bring_is_innocent(tmp_path: Path) -> None:
-    """Downloads that break again and again, and bring a little each, are told from failures."""
+    """Downloads that break again and again, bringing a little each, are no failures."""
     async with faulty_rig(tmp_path, "end-between@stack+diff+avro+exposure") as rig:
         report = await rig.run()
         assert rig.faults.happened.total() > len(TYPES)
@@ -149,7 +149,7 @@ async def test_what_arrives_unchanged_clears_the_rest_of_a_broken_download(tmp_p
 
 
 async def test_several_poisoned_products_cost_no_other(tmp_path: Path) -> None:
-    """Each of several is told apart, in whatever company it was, and each in its own way."""
+    """Each of several is recognised, in whatever company it was, and each in its own way."""
     script = "500@*mef_1_0_0_stack.fits,poison@*mef_2_0_0_stack.diff.fits,half@*mef_5_0_0_stack.*"
     async with faulty_rig(tmp_path, script) as rig:
         for _ in range(3):

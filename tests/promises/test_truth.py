@@ -110,7 +110,7 @@ async def test_a_backfill_records_nothing_new_of_its_neighbours(archive: Rig) ->
 
 
 async def test_a_vanished_product_is_withdrawn_by_a_backfill(archive: Rig) -> None:
-    """One that covers its night tells it; so what is not withdrawn above could have been."""
+    """One that covers its night shows it; so what is not withdrawn above could have been."""
     await archive.sync()
     gone = stacks(archive)[5]
     archive.observatory.withdraw(gone)

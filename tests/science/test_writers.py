@@ -255,7 +255,7 @@ def test_a_directory_that_is_not_there_is_reported(tmp_path: Path) -> None:
 
 
 def test_the_name_of_a_file_tells_the_format(tmp_path: Path) -> None:
-    """In any case of letters; a name that tells none is refused with those that do."""
+    """In any case of letters; a name that has none is refused with those that do."""
     assert format_of(tmp_path / "a.b.VOT") is TableFormat.VOTABLE
     assert format_of(tmp_path / "night.csv") is TableFormat.CSV
     with pytest.raises(UsageError, match="does not say which format") as error:

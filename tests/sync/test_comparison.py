@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 def test_a_listing_is_sorted_into_what_it_means() -> None:
-    """New, changed, returned, same and withdrawn products are told apart."""
+    """New, changed, returned, same and withdrawn products are distinguished."""
     new, changed, back, same, gone = (product(name) for name in "abcde")
     result = compare(
         [row(new), row(changed, NEW), row(back), row(same)],
@@ -122,7 +122,7 @@ def test_a_mark_that_differs_means_reprocessed(
     changed: bool,  # noqa: FBT001 - a parameter
     state: State,
 ) -> None:
-    """A mark other than the one it was settled under tells; an absent one tells nothing."""
+    """A mark other than the one it was settled under is a change; an absent one is none."""
     one = product()
     assert is_reprocessed(row(one, listed), known(one, state, settled)) is changed
 

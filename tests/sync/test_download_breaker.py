@@ -45,7 +45,7 @@ def test_what_is_asked_for_again_and_again_is_kept_once() -> None:
 
 
 def test_several_products_in_vain_are_the_servers_fault() -> None:
-    """Told once; after a rest one more is enough, and each rest is told."""
+    """Reported once; after a pause one more is enough, and each pause is reported."""
     breaker = DownloadBreaker()
     told = [breaker.record(in_vain(alone(number))) for number in range(ALONE_IN_VAIN + 1)]
     assert told == [False] * (ALONE_IN_VAIN - 1) + [True, False]

@@ -228,7 +228,7 @@ async def test_replacing_keeps_nothing(rig: Rig) -> None:
 
 
 async def test_what_vanishes_stays_and_is_reported(rig: Rig) -> None:
-    """A withdrawn product is told and kept; when it is listed again that is told too."""
+    """A withdrawn product is reported and kept; when it is listed again that is reported too."""
     await rig.sync()
     before = rig.files()
     stack = rig.observatory.products(image_type=ImageType.STACK)[0]
@@ -313,7 +313,7 @@ async def test_a_cut_download_goes_on_where_it_was(tmp_path: Path) -> None:
 
 
 async def test_a_refused_program_stops_no_other(rig: Rig) -> None:
-    """Where one program's key is wrong the others are mirrored, and the run tells the refusal."""
+    """Where one program's key is wrong the others are mirrored, and the run reports the refusal."""
     rig.programs[0] = {**rig.programs[0], "api_key": "not-the-key"}
     report = await rig.sync()
     name = rig.programs[1]["name"]
@@ -382,7 +382,7 @@ class OddRows(Faults):
 
 
 async def test_rows_that_make_no_sense_are_left_out(tmp_path: Path) -> None:
-    """Odd rows are told and left out; all the others of the same listing are used."""
+    """Odd rows are reported and left out; all the others of the same listing are used."""
     async with Simulator(Observatory(demo_universe()), faults=OddRows()) as simulator:
         rig = Rig(simulator, tmp_path / "winter")
         await rig.sync()
@@ -402,7 +402,7 @@ class Emptied(Faults):
 
 
 async def test_all_rows_that_are_left_out_are_counted(rig: Rig) -> None:
-    """However many they are: only their reasons are told for the first of them."""
+    """However many they are: only the reasons of the first are reported."""
     rig.simulator.faults = Emptied()
     await rig.sync()
     refused = [event for event in rig.events if isinstance(event, RowsLeftOut)]

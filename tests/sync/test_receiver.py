@@ -223,7 +223,7 @@ def test_what_was_not_asked_for_never_touches_the_disk(
     ids=str,
 )
 def test_only_a_night_or_a_kind_contradicts(folders: list[str], *, contradiction: bool) -> None:
-    """Folders that mean nothing to us say nothing; another night or kind tells another product."""
+    """Folders that mean nothing to us say nothing; another night or kind means another product."""
     assert contradicts(folders, FIRST) == contradiction
 
 
@@ -243,7 +243,7 @@ def test_a_damaged_product_may_come_again_whole(tree: Tree, session: Session) ->
     told: list[Outcome] = []
     with Receiver(batch(candidate(FIRST)), session, keep=True, on_outcome=told.append) as taking:
         taking.feed(archive)
-        assert [type(outcome) for outcome in told] == [Published], "each product is told once"
+        assert [type(outcome) for outcome in told] == [Published], "each product is reported once"
         assert taking.remainder(None) == (Published(candidate(FIRST), evidence(FIRST, ONE)),)
     assert published(tree) == {path_of(FIRST): ONE}
 
@@ -261,7 +261,7 @@ def test_a_product_may_come_damaged_a_few_times(tree: Tree, session: Session, da
 
 
 def test_members_are_bounded_by_what_was_asked_for(tree: Tree, session: Session) -> None:
-    """Thousands of members end the archive; each product is told once, and the whole one stays."""
+    """Thousands of members end the archive; each product is reported once, the whole one stays."""
     members = [(SECOND.filename, TWO), *[(FIRST.filename, b"")] * 5000]
     told: list[Outcome] = []
     asked = batch(candidate(FIRST), candidate(SECOND))
@@ -577,7 +577,7 @@ EXPOSURE = product(0, ImageType.EXPOSURE)
 def test_what_is_odd_but_not_cut_is_refused_until_it_comes_again(
     tree: Tree, session: Session, one: Product, content: bytes, reason: str
 ) -> None:
-    """A file whose data are whole is refused once, and its digest is told with the refusal."""
+    """A file whose data are whole is refused once, and its digest is reported with the refusal."""
     archive = zipped([(one.filename, content)])
     outcome = take(session, archive, candidate(one), candidate(SECOND))
     assert isinstance(outcome, Failed)

@@ -255,7 +255,7 @@ async def test_a_poll_in_which_enough_failed_is_over(polling: PollRig, *, answer
 
 
 async def test_of_a_server_that_answered_a_failure_is_of_the_window(polling: PollRig) -> None:
-    """Whatever it was, the poll's error says that only some of it failed; the first is told."""
+    """Whatever it was, the poll's error says that only some of it failed; the first is reported."""
     polling.lister.answer = lambda window, _: (
         500 if window.start == FIRST + DAY else NO_TABLE if window.start > FIRST + DAY else None
     )

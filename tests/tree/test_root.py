@@ -102,7 +102,7 @@ def test_a_broken_marker_is_reported(tree: Tree, marker: bytes) -> None:
 
 
 def test_a_newer_mirror_is_left_alone(tree: Tree) -> None:
-    """A mirror of a newer edition is told apart from a broken one."""
+    """A mirror of a newer edition is distinguished from a broken one."""
     (tree.own_directory / "mirror.json").write_text(json.dumps({"format": 2, "id": "x"}))
     with pytest.raises(StorageError, match="newer winter-sync"):
         _ = tree.name

@@ -1,4 +1,4 @@
-"""Sessions: the living and the dead are told apart by their locks, across processes."""
+"""Sessions: the living and the dead are distinguished by their locks, across processes."""
 
 from __future__ import annotations
 

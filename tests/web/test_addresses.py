@@ -123,5 +123,5 @@ async def test_an_address_is_free_again_afterwards() -> None:
     ],
 )
 async def test_it_is_known_whom_an_address_is_open_to(listen: str, open_: list[str]) -> None:
-    """Addresses that other machines may reach are told from those of this machine alone."""
+    """Addresses others may reach are distinguished from those of this machine alone."""
     assert await open_addresses(listen) == open_
