@@ -56,7 +56,7 @@ async def test_a_few_failures_hold_nobody() -> None:
 
 
 async def test_failures_in_a_row_hold_everybody_until_a_probe_succeeds() -> None:
-    """Once open, all wait together; one probes at a time, ever more rarely; each change is reported."""
+    """Once open, all wait; one probes at a time, ever more rarely; each change is reported once."""
     server = Server()
     server.fail(20)
     await asyncio.gather(*(server.circuit.wait_until_allowed() for _ in range(10)))

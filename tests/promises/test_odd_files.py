@@ -130,7 +130,7 @@ async def test_a_file_that_stays_cut_is_asked_for_ever_more_rarely(
     kept="everything",
 )
 async def test_files_packed_with_gzip_are_checked_and_kept_packed(tmp_path: Path) -> None:
-    """Every FITS product is in the tree as .fits.gz, whole, and is not downloaded again."""
+    """Every FITS product is in the tree as .fits.gz, is whole, and is not downloaded again."""
     async with faulty_rig(tmp_path, "gzipped") as rig:
         for _ in range(3):
             assert (await rig.sync()).exit_code is ExitCode.DONE
