@@ -414,7 +414,7 @@ async def test_an_untrusted_certificate() -> None:
     )
     assert error.remedy == (
         "If it is the right server, set SSL_CERT_FILE to a PEM file with the certificate of the "
-        "authority that issued it. If it is not, someone is intercepting the connection."
+        "authority that issued it. If it is not, another machine intercepts the connection."
     )
 
 

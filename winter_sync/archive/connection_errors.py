@@ -187,7 +187,7 @@ def _bad_certificate(
     return MisconfiguredError(
         f"{place}: its certificate {trusted} ({said})",
         remedy="If it is the right server, set SSL_CERT_FILE to a PEM file with the certificate of "
-        "the authority that issued it. If it is not, someone is intercepting the connection.",
+        "the authority that issued it. If it is not, another machine intercepts the connection.",
     )
 
 
