@@ -33,7 +33,7 @@ from winter_sync.sync.results import PollResult
 from winter_sync.sync.window_poll import WindowPoll
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from pathlib import Path
 
     from winter_sync.core import Event
@@ -59,6 +59,18 @@ class Asked:
         return ((self.end or NOON.date()) - self.start).days + 1
 
 
+@dataclass(frozen=True)
+class Sent:
+    """An answer to a download: a body, and how many products the archive says it lacks."""
+
+    body: bytes
+    missing: int | None = None
+
+
+async def _not_found(_: Sequence[str]) -> Sent | int:
+    return 404
+
+
 @dataclass
 class Lister:
     """Serves rows by their date; `answer` may answer a listing with something else.
@@ -72,11 +84,15 @@ class Lister:
     answer: Callable[[Asked, list[dict[str, Any]]], object] = lambda *_: None
     program: object = field(default_factory=lambda: {"startdate": "2024-01-02"})
     """What it says of a program; a number for a status."""
+    send: Callable[[Sequence[str]], Awaitable[Sent | int]] = _not_found
+    """What it sends of the savepaths that are asked for, or a status."""
     ping: int = 200
     """Its status in answer to a ping."""
     asked: list[Asked] = field(default_factory=list)
     """Every listing that was asked for; once each where it was asked for again at once."""
     programs_asked: list[str] = field(default_factory=list)
+    downloads: list[tuple[str, ...]] = field(default_factory=list)
+    """The savepaths of each download that was asked for."""
 
     def add(self, *products: Product, **columns: object) -> None:
         """List more products, with the given columns."""
@@ -99,6 +115,11 @@ class Lister:
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer a request."""
+        response = await self._answer(request)
+        response.headers["Date"] = format_datetime(self.clock(), usegmt=True)
+        return response
+
+    async def _answer(self, request: web.Request) -> web.Response:
         answer: object = {}
         if request.path == "/ping":
             answer = self.ping
@@ -107,9 +128,15 @@ class Lister:
             answer = self.program if isinstance(self.program, int) else {"body": self.program}
         elif request.path == "/images/query":
             answer = self._listing(*json.loads(await request.read()))
+        elif request.path == "/images/download_list":
+            paths = tuple(each["path"] for each in json.loads(await request.read()))
+            self.downloads.append(paths)
+            answer = await self.send(paths)
+        if isinstance(answer, Sent):
+            lacks = {} if answer.missing is None else {"missing-images": str(answer.missing)}
+            return web.Response(body=answer.body, headers=lacks)
         status, body = (answer, {}) if isinstance(answer, int) else (200, answer)
-        headers = {"Date": format_datetime(self.clock(), usegmt=True)}
-        return web.json_response(body, status=status, headers=headers)
+        return web.json_response(body, status=status)
 
     def _listing(self, body: dict[str, Any]) -> object:
         asked = Asked(
@@ -147,6 +174,8 @@ class PollRig:
     api: ArchiveClient
     threads: ThreadPoolExecutor
     time: Time
+    path: Path
+    """Where the catalog is."""
     events: list[Event] = field(default_factory=list)
     poll_schedule: Callable[[Subject], PollSchedule] = lambda _: POLL_SCHEDULE
 
@@ -214,6 +243,7 @@ async def poll_rig(directory: Path) -> AsyncIterator[PollRig]:
     application.router.add_route("*", "/{path:.*}", lister.handle)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
+    path = directory / "catalog.sqlite3"
     waits: list[float] = []
     time = Time(clock, lambda: _seconds(clock) + sum(waits), _recording(waits), lambda: 0.5)
     try:
@@ -222,10 +252,10 @@ async def poll_rig(directory: Path) -> AsyncIterator[PollRig]:
         credentials = Credentials("someone", SECRET, {PROGRAM: "key"})
         async with (
             ArchiveClient(url, credentials, interval=0, time=time) as api,
-            CatalogThread(directory / "catalog.sqlite3", clock) as catalog,
+            CatalogThread(path, clock) as catalog,
         ):
             with ThreadPoolExecutor(1) as threads:
-                yield PollRig(lister, clock, catalog, api, threads, time)
+                yield PollRig(lister, clock, catalog, api, threads, time, path)
     finally:
         await runner.cleanup()
 
