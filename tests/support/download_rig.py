@@ -8,23 +8,26 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from support.catalogs import poll, stored
-from support.lister import PollRig, poll_rig
+from support.lister import PollRig, Sent, poll_rig
 from support.makers import fits, zipped
 
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.formats.zip_members import Limits
 from winter_sync.sync.downloader import Downloader
+from winter_sync.sync.engine import Mirror
 from winter_sync.sync.fetcher import Fetcher
+from winter_sync.sync.quick_check import QuickCheck
 from winter_sync.tree.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
-    from support.lister import Lister, Sent
+    from support.lister import Lister
 
     from winter_sync.core.events import Event
     from winter_sync.core.products import Product
+    from winter_sync.core.queries import Selection
     from winter_sync.tree.publishing import Session
 
 FREE = 1_000_000_000
@@ -98,6 +101,32 @@ class DownloadRig:
             time=self.polling.time,
         )
 
+    def mirror(self, *selections: Selection, connections: int = 2) -> Mirror:
+        """Return a mirror of these selections."""
+        return Mirror(
+            api=self.polling.api,
+            catalog=self.polling.catalog,
+            session=self.session,
+            poller=self.polling.poller(),
+            downloader=self.downloader(),
+            quick_check=self._quick_check(),
+            threads=self.threads,
+            selections=selections,
+            connections=connections,
+            emit=self.events.append,
+        )
+
+    def _quick_check(self) -> QuickCheck:
+        return QuickCheck(
+            catalog=self.polling.catalog,
+            root=self.tree.root,
+            check_root=lambda: None,
+            threads=self.threads,
+            rhythm=self.polling.rhythm,
+            emit=self.events.append,
+            time=self.polling.time,
+        )
+
     def files(self) -> dict[str, bytes]:
         """Return the content of every file in the tree that is not ours."""
         return {
@@ -112,6 +141,14 @@ class DownloadRig:
 
         async def answer(_: Sequence[str]) -> Sent | int:
             return left.pop(0) if len(left) > 1 else left[0]
+
+        self.lister.send = answer
+
+    def send_all(self) -> None:
+        """Answer each download with all that it asks for."""
+
+        async def answer(savepaths: Sequence[str]) -> Sent:
+            return Sent(zipped([(path.rpartition("/")[2], CONTENT) for path in savepaths]))
 
         self.lister.send = answer
 

@@ -12,10 +12,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from email.utils import format_datetime
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
-from support.catalogs import rows
+from support.catalogs import OTHER, rows
 from support.clock import NOON, Clock
 from support.makers import PROGRAM
 
@@ -51,7 +52,8 @@ class Asked:
     start: date
     end: date | None
     image_type: str
-    target: str | None
+    target: str | None = None
+    program: str = PROGRAM
 
     @property
     def days(self) -> int:
@@ -76,7 +78,7 @@ class Lister:
     """Serves rows by their date; `answer` may answer a listing with something else.
 
     It is given what was asked and the rows of the answer, and returns a status, or the JSON to
-    send; None for the rows.
+    send; None for the rows. It may let the client wait for it.
     """
 
     clock: Clock
@@ -84,6 +86,8 @@ class Lister:
     answer: Callable[[Asked, list[dict[str, Any]]], object] = lambda *_: None
     program: object = field(default_factory=lambda: {"startdate": "2024-01-02"})
     """What it says of a program; a number for a status."""
+    programs: dict[str, object] = field(default_factory=dict)
+    """The same of those of which it says something else."""
     send: Callable[[Sequence[str]], Awaitable[Sent | int]] = _not_found
     """What it sends of the savepaths that are asked for, or a status."""
     ping: int = 200
@@ -125,9 +129,12 @@ class Lister:
             answer = self.ping
         elif request.path == "/validation/program":
             self.programs_asked.append(request.query["program_name"])
-            answer = self.program if isinstance(self.program, int) else {"body": self.program}
+            said = self.programs.get(request.query["program_name"], self.program)
+            answer = said if isinstance(said, int) else {"body": said}
         elif request.path == "/images/query":
             answer = self._listing(*json.loads(await request.read()))
+            if isawaitable(answer):
+                answer = await answer
         elif request.path == "/images/download_list":
             paths = tuple(each["path"] for each in json.loads(await request.read()))
             self.downloads.append(paths)
@@ -144,20 +151,26 @@ class Lister:
             _day(body["end_date"]) if "end_date" in body else None,
             body["image_type"],
             body.get("target_name"),
+            body["program_name"],
         )
         if self.asked[-1:] != [asked]:
             self.asked.append(asked)
         found = [row for row in self.table if self._is_asked_for(row, asked)]
         answer = self.answer(asked, found)
-        return {"msg": f"Found {len(found)} images", "body": found} if answer is None else answer
+        return listing_of(found) if answer is None else answer
 
     def _is_asked_for(self, row: dict[str, Any], asked: Asked) -> bool:
         day = date.fromisoformat(row["nightdate"])
         return (
             asked.start <= day <= (asked.end or self.clock().date())
-            and row["image_type"] == asked.image_type
+            and (row["image_type"], row["progname"]) == (asked.image_type, asked.program)
             and asked.target in (None, row["targname"])
         )
+
+
+def listing_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the answer that lists these rows, all that there are."""
+    return {"msg": f"Found {len(rows)} images", "body": rows}
 
 
 def _day(number: int) -> date:
@@ -249,7 +262,7 @@ async def poll_rig(directory: Path) -> AsyncIterator[PollRig]:
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        credentials = Credentials("someone", SECRET, {PROGRAM: "key"})
+        credentials = Credentials("someone", SECRET, {PROGRAM: "key", OTHER: "its key"})
         async with (
             ArchiveClient(url, credentials, interval=0, time=time) as api,
             CatalogThread(path, clock) as catalog,
