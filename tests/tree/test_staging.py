@@ -70,6 +70,15 @@ def test_a_part_that_cannot_be_written_or_removed_is_named(
         assert failed.value.message.startswith(f"{part.path}: ")
 
 
+def test_a_part_that_cannot_be_closed_is_discarded_all_the_same(tmp_path: Path) -> None:
+    """A disk that fails may say so only then; what is not durable by now is not wanted."""
+    part = Part(tmp_path / "1.part")
+    os.close(part.descriptor)
+    part.discard()
+    part.close()
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_part_is_not_begun_in_a_session_that_was_removed(tree: Tree, session: Session) -> None:
     """The error says where its directory should be."""
     place = tree.sessions.directory(session.name)
