@@ -69,7 +69,7 @@ class Checks:
 def main() -> int:
     """Run the session; give the exit code."""
     with tempfile.TemporaryDirectory() as home:
-        _prepare(Path(home))
+        prepare(Path(home))
         checks = Checks()
         session = Session(checks, Path(home))
         session.run()
@@ -77,7 +77,7 @@ def main() -> int:
     return 1 if checks.failed else 0
 
 
-def _prepare(home: Path) -> None:
+def prepare(home: Path) -> None:
     """Set up a home and a keyring for the client alone; call this before its import."""
     os.environ.update(HOME=str(home), WINTER_API_LOCAL="1", NO_PROXY="127.0.0.1")
     os.chdir(home)

@@ -100,7 +100,7 @@ def test_the_target_is_among_the_candidates(observatory: Observatory) -> None:
     seed, seen = observatory.universe.seed, 0
     for holding in files(observatory):
         visit, source = holding.visit, holding.visit.source
-        if source is None or visit.target is None or holding.board not in (0, 4):
+        if source is None or visit.target is None or holding.board not in (0, 2):
             continue
         near = [
             alert["candidate"]
@@ -161,7 +161,7 @@ def test_alerts_tell_what_was_seen_before(nights: Observatory) -> None:
 def test_cutouts_show_the_source(scale: float) -> None:
     """The source is in the middle of science and difference, and not in the template."""
     observatory = Observatory(demo_universe(), scale=scale)
-    holding = next(each for each in files(observatory) if each.board == 4 and each.visit.target)
+    holding = next(each for each in files(observatory) if each.board == 2 and each.visit.target)
     alerts = alerts_of(observatory, holding)
     for alert in alerts:
         for name in CUTOUTS:

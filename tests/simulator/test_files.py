@@ -123,7 +123,7 @@ def test_boards_are_half_a_degree_from_their_row(observatory: Observatory) -> No
         (hdu,) = images(observatory.content(*raw.identity))
         distances.append(separation(middle_of(hdu), listed_place(observatory, raw)))
     assert min(distances) > 0.3
-    assert 0.47 < max(distances) < 0.5
+    assert 0.45 < max(distances) < 0.5
 
 
 def test_boards_cover_different_sky(observatory: Observatory) -> None:
@@ -145,7 +145,7 @@ def test_small_images_show_the_same_sky(
     """Whatever the scale, a raw image covers what the real detector covers."""
     observatory = Observatory(demo_universe(), scale=scale)
     (hdu,) = images(observatory.content(*one(observatory, instrument, ImageType.RAW).identity))
-    pixel = hdu.header["CD2_2"] * 3600
+    pixel = abs(hdu.header["CD2_1"] + hdu.header["CD2_2"]) * 3600
     width, height = (hdu.header[axis] * pixel for axis in ("NAXIS1", "NAXIS2"))
     assert width == pytest.approx(shape[1] * arcseconds)
     assert height == pytest.approx(shape[0] * arcseconds, abs=pixel / 2)
@@ -182,7 +182,7 @@ def test_the_target_is_at_its_own_position(instrument: Instrument, image_type: I
     observatory = Observatory(demo_universe(), scale=0.2)
     seen = 0
     for entry in observatory.entries(None, instrument, image_type):
-        if entry.holding.board not in (0, 4) or entry.target is None:
+        if entry.holding.board not in (0, 2) or entry.target is None:
             continue
         (hdu,) = images(observatory.content(*entry.product.identity))
         place = hdu.header["TARGRA"], hdu.header["TARGDEC"]

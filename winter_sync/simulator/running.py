@@ -63,5 +63,5 @@ def _greeting(simulator: Simulator) -> Iterator[str]:
         yield f"user {account.user} password {account.password}"
     for record in observatory.accounts.programs:
         yield f"program {record.name} key {record.api_key}"
-    nights = " ".join(night.name for night in observatory.universe.nights)
+    nights = " ".join(night.name for night in observatory.universe.all_nights)
     yield f"nights {nights}, simulated time {observatory.clock.now().isoformat()}"

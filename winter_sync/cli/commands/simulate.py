@@ -22,7 +22,10 @@ Seed = Annotated[int | None, typer.Option(help="Random seed of the products.")]
 Nights = Annotated[
     list[Night] | None,
     typer.Option(
-        "--night", parser=parse_night, metavar="YYYYMMDD", help="Observed night (repeatable)."
+        "--night",
+        parser=parse_night,
+        metavar="YYYYMMDD",
+        help="Observed night (repeatable), instead of the notebooks' and the last three.",
     ),
 ]
 Scale = Annotated[
@@ -32,7 +35,12 @@ Scale = Annotated[
     ),
 ]
 ProductsPerNight = Annotated[
-    int | None, typer.Option("--products", min=1, help="Products in each night.")
+    int | None,
+    typer.Option(
+        "--products",
+        min=1,
+        help="Products in each night; fills three nights unless --night chooses others.",
+    ),
 ]
 Delay = Annotated[float, typer.Option(min=0, help="Seconds to wait before every answer.")]
 Cache = Annotated[
@@ -73,7 +81,10 @@ def simulate(  # noqa: PLR0913, PLR0917 - one option each
     method: ZipMethod = "deflated",
     script: FaultScript = None,
 ) -> None:
-    """Run a simulated observatory: the archive's API, synthetic data."""
+    """Run a simulated observatory: the archive's API, synthetic data.
+
+    Without options it holds what the real client's notebooks found, and the last three nights.
+    """
     from winter_sync.simulator import SimulatorOptions, ZipStyle, serve
 
     chosen = {"seed": seed, "nights": tuple(nights or ()) or None, "scale": scale}

@@ -20,32 +20,34 @@ PIXEL_ARCSECONDS = {Instrument.WINTER: 1.13, Instrument.SPRING: 0.411}
 
 _SHAPES = {Instrument.WINTER: (1096, 1984), Instrument.SPRING: (1024, 1280)}
 _SMALLEST_EDGE = 12
-_ACROSS, _DOWN = 0.32, 0.36
 _BOARD_PLACES = {
-    1: (-_ACROSS, _DOWN),
-    2: (-_ACROSS, 0.0),
-    3: (-_ACROSS, -_DOWN),
-    4: (_ACROSS, -_DOWN),
-    5: (_ACROSS, 0.0),
-    6: (_ACROSS, _DOWN),
+    1: (-0.3512, 0.3181),
+    2: (0.3350, -0.2994),
+    3: (-0.0294, 0.3011),
+    4: (0.3561, 0.2950),
+    5: (-0.3104, -0.3049),
+    6: (0.0120, -0.3050),
 }
 """The middles of WINTER's boards, in degrees east and north of the pointing.
 
-Two across and three down, as the size of the field has them; which number is where is not
-published, and chosen so that board 4 lies where the stacks of known programs lie.
+Three across and two down, each with its long side along declination: so the stacks of five boards
+lie that the real client's second notebook shows. Board 6 has the place that is left.
 """
 
 
 def exposed_frame(visit: Visit, dither: Dither, board: int | None, scale: float) -> Frame:
     """Return how a detector lies on the sky in one exposure."""
     shape, pixel = _grid(visit.instrument, scale)
-    pointing = dither.ra, dither.dec
-    return Frame.beside(pointing, shape, pixel, board_offset(visit, board))
+    pointing, offset = (dither.ra, dither.dec), board_offset(visit, board)
+    turned = visit.instrument is Instrument.WINTER
+    return Frame.beside(pointing, shape, pixel, offset, turned=turned)
 
 
 def stacked_frame(visit: Visit, board: int | None, scale: float) -> Frame:
-    """Return how a stack of a visit lies on the sky: the reference is its own centre."""
+    """Return how a stack of a visit lies on the sky: north up, about its own centre."""
     shape, pixel = _grid(visit.instrument, scale, STACK_MARGIN)
+    if visit.instrument is Instrument.WINTER:
+        shape = shape[::-1]
     return Frame.beside(stack_centre(visit, board), shape, pixel)
 
 

@@ -76,8 +76,8 @@ def board_cards(holding: Holding, board: int) -> Cards:
 
 
 def wcs_cards(frame: Frame) -> Cards:
-    """Return the coordinates of an image: TAN, north up, east left."""
-    x, y = frame.reference
+    """Return the coordinates of an image."""
+    (x, y), (first, second) = frame.reference, frame.matrix
     return {
         "WCSAXES": (2, "Number of coordinate axes"),
         "CTYPE1": ("RA---TAN", "Right ascension, gnomonic projection"),
@@ -88,10 +88,10 @@ def wcs_cards(frame: Frame) -> Cards:
         "CRVAL2": (frame.dec, "Dec of the reference"),
         "CRPIX1": (x, "Pixel of the reference"),
         "CRPIX2": (y, "Pixel of the reference"),
-        "CD1_1": (-frame.pixel, ""),
-        "CD1_2": (0.0, ""),
-        "CD2_1": (0.0, ""),
-        "CD2_2": (frame.pixel, ""),
+        "CD1_1": (first[0], ""),
+        "CD1_2": (first[1], ""),
+        "CD2_1": (second[0], ""),
+        "CD2_2": (second[1], ""),
         "RADESYS": ("ICRS", "Coordinate system"),
         "EQUINOX": (2000.0, "Equinox"),
     }

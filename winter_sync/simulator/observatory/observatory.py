@@ -97,7 +97,7 @@ class Observatory:
         accounts: Accounts | None = None,
     ) -> None:
         self.universe = universe or Universe()
-        self.clock = clock or SimulatedClock(settled(self.universe.nights))
+        self.clock = clock or SimulatedClock(settled(self.universe.all_nights))
         self.scale = scale
         self.accounts = accounts or _accounts_for(self.universe)
         self._entries: dict[tuple[Instrument, str], Entry] = {}
@@ -305,8 +305,7 @@ def settled(nights: Iterable[Night]) -> datetime:
 
 
 def _accounts_for(universe: Universe) -> Accounts:
-    programs = dict.fromkeys(campaign.program for campaign in universe.campaigns)
-    return default_accounts(programs, universe.nights)
+    return default_accounts(universe.programs, universe.all_nights)
 
 
 def _next_version(version: str | None) -> str:

@@ -21,8 +21,8 @@ WINTER_BOARDS = (1, 2, 3, 4, 5, 6)
 """The boards of recent nights (winter-api.md, "Boards")."""
 REDUCED_BOARDS = (1, 2, 3, 4, 5)
 """The boards that the pipeline reduces, unless a campaign says otherwise."""
-BEST_BOARD = 4
-"""The board that targets are put on."""
+BEST_BOARD = 2
+"""The board that targets are put on, as the stacks of known ones show."""
 
 _EXPOSURE_SECONDS = {Instrument.WINTER: 120.0, Instrument.SPRING: 60.0}
 _OVERHEAD = 12.0

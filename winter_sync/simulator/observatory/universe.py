@@ -5,18 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from winter_sync.core import Instrument, Night
+from winter_sync.core import ImageType, Instrument, Night
 from winter_sync.simulator.observatory.accounts import DEFAULT_PROGRAMS
 from winter_sync.simulator.observatory.holdings import Holding, holdings_of
+from winter_sync.simulator.observatory.notebook import (
+    DOWNLOAD_PROGRAM,
+    NOTEBOOK_NIGHTS,
+    NOTEBOOK_PROGRAM,
+    notebook_holdings,
+)
 from winter_sync.simulator.observatory.observing import Campaign, observe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import datetime
 
 DEFAULT_SEED = 20240211
 DEMO_NIGHT = Night("20251023")
 """A night in summer time on which both default programs and both cameras observe."""
 DEFAULT_NIGHTS = (Night("20240211"), Night("20240212"), DEMO_NIGHT)
+
+_RECENT_NIGHTS = 3
+_RECENT_PROGRAM = DEFAULT_PROGRAMS[1]
+_GONE_SCIENCE = 0.9
+"""Of the science images that are listed; the pipeline deletes them as a rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +47,8 @@ class Universe:
         The part of the science images that are listed though their file is gone, 0 to 1.
     products_a_night
         When given, each night is filled with visits and cut to exactly this number of products.
+    has_notebook
+        Whether there is also what the client's notebooks found; see `notebook`.
     """
 
     nights: tuple[Night, ...] = DEFAULT_NIGHTS
@@ -42,9 +56,25 @@ class Universe:
     seed: int = DEFAULT_SEED
     gone_fraction: float = 0.05
     products_a_night: int | None = None
+    has_notebook: bool = False
+
+    @property
+    def all_nights(self) -> tuple[Night, ...]:
+        """The observed nights and those of the notebook."""
+        return (*NOTEBOOK_NIGHTS, *self.nights) if self.has_notebook else self.nights
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """The programs that observed, each once."""
+        names = [each.program for each in self.campaigns]
+        if self.has_notebook:
+            names = [NOTEBOOK_PROGRAM, *names, DOWNLOAD_PROGRAM]
+        return tuple(dict.fromkeys(names))
 
     def holdings(self) -> Iterator[Holding]:
         """Return every product of every night, in the order of the nights and their visits."""
+        if self.has_notebook:
+            yield from notebook_holdings(self.seed, self.gone_fraction)
         for night in self.nights:
             yield from self._night(night, _observing_on(night, self.campaigns))
 
@@ -67,6 +97,25 @@ def campaigns_of(programs: Sequence[str]) -> tuple[Campaign, ...]:
         campaigns.append(Campaign(program, Instrument.WINTER, visits=1))
         campaigns.append(Campaign(program, Instrument.SPRING, visits=4))
     return tuple(campaigns)
+
+
+def default_sky(now: datetime, seed: int = DEFAULT_SEED) -> Universe:
+    """Return what `simulate` shows at a time: what the notebooks found, and the nights before now.
+
+    The last night is the one that ended last. SPRING has only what its pipeline has tables of.
+    """
+    last = Night.at(now).plus(-1)
+    in_tables = (ImageType.RAW, ImageType.STACK, ImageType.DIFF)
+    return Universe(
+        nights=tuple(last.plus(day) for day in range(1 - _RECENT_NIGHTS, 1)),
+        campaigns=(
+            Campaign(_RECENT_PROGRAM, Instrument.WINTER, visits=2),
+            Campaign(_RECENT_PROGRAM, Instrument.SPRING, visits=4, image_types=in_tables),
+        ),
+        seed=seed,
+        gone_fraction=_GONE_SCIENCE,
+        has_notebook=True,
+    )
 
 
 def demo_universe(night: Night = DEMO_NIGHT, seed: int = DEFAULT_SEED) -> Universe:

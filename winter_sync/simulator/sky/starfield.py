@@ -64,9 +64,12 @@ def pixels_of(stars: Stars, frame: Frame) -> tuple[NDArray[np.float64], NDArray[
     upright, level = np.sin(height), np.cos(height)
     towards = level * np.cos(turned)
     depth = np.radians(frame.pixel) * (sine * upright + cosine * towards)
-    x = frame.reference[0] - 1 - level * np.sin(turned) / depth
-    y = frame.reference[1] - 1 + (cosine * upright - sine * towards) / depth
-    return x, y
+    east = level * np.sin(turned) / depth
+    north = (cosine * upright - sine * towards) / depth
+    x, y = frame.reference
+    if frame.turned:
+        return x - 1 + north, y - 1 + east
+    return x - 1 - east, y - 1 + north
 
 
 def paint(image: NDArray[np.float32], frame: Frame, stars: Stars, sigma: float) -> None:
