@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FILTER_NAMES: Mapping[int, str] = {1: "Y", 2: "J", 3: "Hs", 4: "dark"}
-"""Of every camera (winter-api.md, "Corrections")."""
+"""Of every camera (winter-api.md, "Boards, filters and positions")."""
 CAMERA_FILTER_NAMES: Mapping[Instrument, Mapping[int, str]] = {
     Instrument.WINTER: {},
     Instrument.SPRING: {5: "u"},

@@ -38,7 +38,8 @@ _BANDS: Mapping[str, Band] = {
     "Hs": Band(1.49e-6, 1.7e-6),
     "H": Band(1.49e-6, 1.7e-6),
 }
-"""The pipeline writes H for Hs into the headers of its products (winter-api.md)."""
+"""The pipeline writes H for Hs into the headers of its products (winter-api.md,
+"Header cards by product")."""
 
 
 def band_of(name: str | None) -> Band | None:

@@ -10,7 +10,8 @@ Position = tuple[float, float]
 """Right ascension and declination, degrees."""
 
 DEFAULT_RADIUS = 1.0
-"""The radius of a cone that names none, in degrees: the archive's own (winter-api.md)."""
+"""The radius of a cone that names none, in degrees: the archive's own (winter-api.md,
+"Endpoints")."""
 _MAX_RADIUS = 90.0
 _FULL_CIRCLE = 360.0
 _POLE = 90.0

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from winter_sync.simulator.observatory.observing import Dither, Visit
 
 POINTED = (ImageType.EXPOSURE, ImageType.RAW, ImageType.SCIENCE)
-"""The types whose rows carry the pointing of their exposure (winter-api.md, "Positions")."""
+"""The types whose rows carry the pointing of their exposure (winter-api.md, "Boards, filters and
+positions")."""
 STACK_MARGIN = 1.06
 """The edges of a stack over those of a detector: it holds every dither."""
 PIXEL_ARCSECONDS = {Instrument.WINTER: 1.13, Instrument.SPRING: 0.411}

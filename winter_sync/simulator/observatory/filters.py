@@ -15,7 +15,10 @@ _PIPELINE_NAMES = {"Hs": "H"}
 
 
 def filters_of(instrument: Instrument) -> tuple[str, ...]:
-    """Return the names of the filters in a camera's wheel (winter-api.md, "fid")."""
+    """Return the names of the filters in a camera's wheel.
+
+    The source is winter-api.md, "Boards, filters and positions".
+    """
     return _WHEELS[instrument]
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 WINTER_BOARDS = (1, 2, 3, 4, 5, 6)
-"""The boards of recent nights (winter-api.md, "Boards")."""
+"""The boards of recent nights (winter-api.md, "Boards, filters and positions")."""
 REDUCED_BOARDS = (1, 2, 3, 4, 5)
 """The boards that the pipeline reduces, unless a campaign says otherwise."""
 BEST_BOARD = 2
