@@ -12,7 +12,8 @@ from support.lister import PollRig, Sent, poll_rig
 from support.makers import fits, zipped
 
 from winter_sync.core.layout import STATE_DIR
-from winter_sync.formats.zip_members import Limits
+from winter_sync.formats.zip_output import Limits
+from winter_sync.sync.checked_mirror import CheckedMirror
 from winter_sync.sync.downloader import Downloader
 from winter_sync.sync.engine import Mirror
 from winter_sync.sync.fetcher import Fetcher
@@ -117,14 +118,13 @@ class DownloadRig:
         )
 
     def _quick_check(self) -> QuickCheck:
+        polling = self.polling
+        checked = CheckedMirror(polling.catalog, self.tree.root, lambda: None, polling.time)
         return QuickCheck(
-            catalog=self.polling.catalog,
-            root=self.tree.root,
-            check_root=lambda: None,
+            checked,
             threads=self.threads,
-            rhythm=self.polling.rhythm,
+            poll_schedule=polling.poll_schedule,
             emit=self.events.append,
-            time=self.polling.time,
         )
 
     def files(self) -> dict[str, bytes]:

@@ -20,7 +20,7 @@ from winter_sync.core.errors import (
     StorageError,
     TransientError,
 )
-from winter_sync.formats.zip_members import Limits
+from winter_sync.formats.zip_output import Limits
 from winter_sync.sync.fetcher import Fetched
 
 if TYPE_CHECKING:
