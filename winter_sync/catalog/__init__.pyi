@@ -1,6 +1,7 @@
 from .alerts import AlertQuery, FoundAlert
 from .catalog import Catalog
 from .checks import Checks
+from .coverage_records import FoundImage, Images, Unseen
 from .files import Files
 from .listings import Listings
 from .outcomes import Outcomes
@@ -35,8 +36,10 @@ __all__ = [
     "Damaged",
     "Files",
     "FoundAlert",
+    "FoundImage",
     "FoundProduct",
     "Held",
+    "Images",
     "LastPoll",
     "Listings",
     "NightCount",
@@ -50,6 +53,7 @@ __all__ = [
     "Scope",
     "Search",
     "Trouble",
+    "Unseen",
     "UserState",
     "Views",
     "Waiting",

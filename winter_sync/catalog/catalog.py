@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from winter_sync.catalog.alerts import Alerts
 from winter_sync.catalog.checks import Checks
 from winter_sync.catalog.connection import Connection
+from winter_sync.catalog.coverage import Coverage
 from winter_sync.catalog.exports import Exports
 from winter_sync.catalog.facts import Facts
 from winter_sync.catalog.files import Files
@@ -68,6 +69,8 @@ class Catalog:
         Questions: which products, by anything that is known of them.
     exports
         All that is known of products.
+    coverage
+        Which images show a position.
     views
         The mirror in numbers.
 
@@ -97,6 +100,7 @@ class Catalog:
         self.alerts = Alerts(self.connection, self.facts)
         self.searches = Searches(self.connection)
         self.exports = Exports(self.connection)
+        self.coverage = Coverage(self.connection)
         self.views = Views(self.connection)
 
     def close(self) -> None:
