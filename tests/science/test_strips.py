@@ -10,7 +10,7 @@ from astropy.io import fits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from science.test_cutouts import CARDS, HEIGHT, SCALE, SIZE, WIDTH, file_of, wcs_of
+from science.test_cutouts import HEIGHT, SCALE, SIZE, WIDTH, file_of, wcs_of
 
 from winter_sync.science.cutouts import cut_out
 from winter_sync.science.strips import Panel, colours, draw_strip, north_up
@@ -28,7 +28,7 @@ def test_north_is_up_and_east_is_left(turn: float, mirrored: bool) -> None:  # n
     y, x = np.indices((HEIGHT, WIDTH))
     sky = np.exp(-((x - star_x) ** 2 + (y - star_y) ** 2) / 4).astype("f4")
     file = io.BytesIO(file_of(fits.PrimaryHDU(sky, wcs.to_header())))
-    upright = north_up(cut_out(file, 0, CENTER, 2 * SIZE, CARDS), CENTER, SIZE)
+    upright = north_up(cut_out(file, 0, CENTER, 2 * SIZE), CENTER, SIZE)
     assert upright.shape == (21, 21)
     assert np.isfinite(upright).all()
     row, column = divmod(int(np.argmax(upright)), upright.shape[1])
@@ -42,7 +42,7 @@ def test_what_no_image_shows_is_not_a_number_north_up_either() -> None:
     corner = tuple(float(value) for value in wcs.all_pix2world(0, 0, 0))
     position = corner[0], corner[1]
     file = io.BytesIO(file_of(fits.PrimaryHDU(np.ones((HEIGHT, WIDTH), "f4"), wcs.to_header())))
-    upright = north_up(cut_out(file, 0, position, 2 * SIZE, CARDS), position, SIZE)
+    upright = north_up(cut_out(file, 0, position, 2 * SIZE), position, SIZE)
     assert np.isnan(upright[:9]).all()
     assert np.isnan(upright[:, :9]).all()
     assert (upright[11:, 11:] == 1).all()

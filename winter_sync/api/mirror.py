@@ -8,18 +8,24 @@ from typing import TYPE_CHECKING, Any, Self
 
 from winter_sync.api.alert_questions import AlertQuestion
 from winter_sync.api.alerts import Alerts
+from winter_sync.api.coverage import find_coverage
+from winter_sync.api.cutouts import Cutouts
+from winter_sync.api.places import find_place
 from winter_sync.api.products import Products
-from winter_sync.api.questions import Question
+from winter_sync.api.questions import Question, as_instant
 from winter_sync.api.search import new_products, search_products
-from winter_sync.catalog import Catalog
+from winter_sync.catalog import Catalog, Images
 from winter_sync.core import STATE_DIR, UsageError, has_name, utc_now
 from winter_sync.factory import CATALOG
+from winter_sync.science import parse_angle
 from winter_sync.tree import Tree, refuse_other_root
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Iterator
 
+    from winter_sync.api.coverage import Coverage
+    from winter_sync.api.places import Where
     from winter_sync.api.products import MirrorProduct
     from winter_sync.api.questions import (
         ConeLike,
@@ -42,15 +48,22 @@ class Mirror:
         The root of the tree.
     catalog
         The catalog of the mirror.
+    follow_links
+        Whether directories of products may be symbolic links.
     """
 
-    def __init__(self, root: Path, catalog: Catalog) -> None:
+    def __init__(self, root: Path, catalog: Catalog, *, follow_links: bool = False) -> None:
         self.root = root
         self._catalog = catalog
+        self._follow_links = follow_links
 
     @classmethod
     def open(
-        cls, root: str | os.PathLike[str], *, state: str | os.PathLike[str] | None = None
+        cls,
+        root: str | os.PathLike[str],
+        *,
+        state: str | os.PathLike[str] | None = None,
+        follow_links: bool = False,
     ) -> Self:
         """Open the mirror in a directory; no settings are needed.
 
@@ -61,6 +74,8 @@ class Mirror:
         state
             The directory of the catalog, where `mirror.state` names another than
             `<root>/.winter-sync`.
+        follow_links
+            Whether directories of products may be symbolic links (`mirror.follow_links`).
 
         Raises
         ------
@@ -85,7 +100,7 @@ class Mirror:
         except BaseException:
             catalog.close()
             raise
-        return cls(place, catalog)
+        return cls(place, catalog, follow_links=follow_links)
 
     def find(  # noqa: PLR0913 - all by name
         self,
@@ -270,6 +285,77 @@ class Mirror:
     def alert_files(self) -> tuple[int, int]:
         """Return how many alert files are here, and how many of them were not read yet."""
         return self._catalog.alerts.count_files()
+
+    def covers(  # noqa: PLR0913 - all but the place by name
+        self,
+        where: Where,
+        *,
+        since: InstantLike | None = None,
+        filter: Words = None,  # noqa: A002 - the astronomers' word
+        image_type: Words = None,
+        instrument: Words = None,
+        deeper_than: float | None = None,
+    ) -> Coverage:
+        """Return the images on this machine that show a position, in the order of their exposures.
+
+        Parameters
+        ----------
+        where
+            A target's name; a position as people write it, such as "10h03m50s +17d49m", or
+            `(ra, dec)` in degrees; or a `SkyCoord` of astropy.
+        since
+            Only exposures from then on: "2024-02-11", "-7d" or a datetime.
+        filter, image_type, instrument
+            As for `find`.
+        deeper_than
+            Only images with a fainter limiting magnitude, AB.
+
+        Raises
+        ------
+        UsageError
+            If the place is not known, or a condition makes no sense.
+        StorageError
+            If the catalog cannot be read.
+        """
+        now = utc_now()
+        question = Question(filter=filter, image_type=image_type, instrument=instrument)
+        search = question.search(self._catalog, now)
+        asked = Images(
+            image_types=search.image_types,
+            instruments=search.instruments,
+            filters=search.filters,
+            since=None if since is None else as_instant(since, now),
+        )
+        place = find_place(self._catalog, where)
+        return find_coverage(self._catalog, self.root, place, asked, deeper_than)
+
+    def cutouts(
+        self,
+        where: Where,
+        size: str | float = "60s",
+        **conditions: Any,  # noqa: ANN401 - those of covers
+    ) -> Cutouts:
+        """Return cutouts of the images that show a position, made as they are iterated over.
+
+        Parameters
+        ----------
+        where
+            As for `covers`.
+        size
+            The length of each side: "60s", "2m", "0.1d", or a number of arcseconds.
+        conditions
+            Those of `covers`.
+
+        Raises
+        ------
+        UsageError
+            If the place is not known, or a condition or the size makes no sense.
+        StorageError
+            If the catalog cannot be read.
+        """
+        side = parse_angle(str(size), unit="arcsec")
+        coverage = self.covers(where, **conditions)
+        return Cutouts(self.root, coverage, side, utc_now(), follow_links=self._follow_links)
 
     def close(self) -> None:
         """Close the catalog."""

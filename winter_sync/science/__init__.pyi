@@ -1,9 +1,10 @@
 from .columns import Column, Kind, make_table
+from .cutouts import Cutout, NoCutoutError, cut_out
 from .dates import parse_instant, parse_night
 from .nightlog import NIGHTLOG_COLUMNS, log_entry, logged
 from .obscore import describe
 from .obscore_columns import MANDATORY_COLUMNS, OBSCORE_COLUMNS
-from .output import replacing
+from .output import creating, replacing
 from .positions import parse_angle, parse_cone, parse_position, parse_rectangle, split_cone
 from .samp import message_for, send
 from .strips import Panel, draw_strip
@@ -14,9 +15,13 @@ __all__ = [
     "NIGHTLOG_COLUMNS",
     "OBSCORE_COLUMNS",
     "Column",
+    "Cutout",
     "Kind",
+    "NoCutoutError",
     "Panel",
     "TableFormat",
+    "creating",
+    "cut_out",
     "describe",
     "draw_strip",
     "format_of",

@@ -16,7 +16,7 @@ from math import ceil, isfinite
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     import numpy as np
     from astropy.io.fits import Header, PrimaryHDU
@@ -56,11 +56,15 @@ class Cutout:
         Rows of pixels; NaN where the image has none. A number in an image of integers is a
         floating-point number here.
     header
-        The cards of the image, the WCS of the cutout, and where it is from.
+        The cards of the image, and the WCS of the cutout.
+    corner
+        The pixel of the image, x and y from 0, that the first pixel of the cutout is; outside the
+        image if either is negative.
     """
 
     data: np.ndarray[Any, Any]
     header: Header
+    corner: tuple[int, int]
 
     @property
     def wcs(self) -> WCS:
@@ -77,14 +81,13 @@ class Cutout:
 
         return PrimaryHDU(self.data, self.header)
 
+    def write(self, file: BinaryIO) -> None:
+        """Write it as a FITS file; cards that break a rule of FITS are corrected."""
+        with _quietly():
+            self.hdu.writeto(file, output_verify="silentfix")
 
-def cut_out(
-    file: BinaryIO,
-    extension: int,
-    position: Position,
-    size: float,
-    provenance: Mapping[str, tuple[object, str]],
-) -> Cutout:
+
+def cut_out(file: BinaryIO, extension: int, position: Position, size: float) -> Cutout:
     """Cut an image out of one HDU of a FITS file, which may be compressed with gzip.
 
     Parameters
@@ -97,8 +100,6 @@ def cut_out(
         The middle, degrees; at most half a pixel from that of the cutout.
     size
         The length of each side, degrees; rounded to whole pixels.
-    provenance
-        Cards to add, and their comments.
 
     Raises
     ------
@@ -111,9 +112,7 @@ def cut_out(
         data = _pixels(hdu, corner, shape)
         header = _header(hdu.header, None if extension == 0 else hdus[0].header)
         _move(header, corner)
-        for name, (value, comment) in provenance.items():
-            header[name] = (value, comment)
-        return Cutout(data, header)
+        return Cutout(data, header, corner)
 
 
 def _opened(file: BinaryIO) -> Any:  # noqa: ANN401 - astropy has no types

@@ -7,13 +7,13 @@ import os
 import shlex
 import stat
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from winter_sync.core import StorageError, UsageError, sync_directory
+from winter_sync.core import NO_HARD_LINKS, StorageError, UsageError, has_name, sync_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
     from typing import BinaryIO
 
 _FOR_ALL = 0o666
@@ -44,6 +44,47 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         raise _failure(path, failed) from failed
 
 
+@contextmanager
+def creating(path: Path) -> Iterator[BinaryIO]:
+    """Write a new file that takes its name only when it is complete and durable.
+
+    Raises
+    ------
+    FileExistsError
+        If something has that name, at the beginning or by then; it stays as it is.
+    UsageError
+        If there cannot be a file of that name.
+    StorageError
+        If it cannot be written.
+    """
+    try:
+        _refuse_name(path)
+        with _beside(path, put=_give_new_name) as file:
+            yield file
+    except FileExistsError:
+        raise
+    except OSError as failed:
+        raise _failure(path, failed) from failed
+
+
+def _give_new_name(temporary: Path, path: Path) -> None:
+    """Rename a file, unless something has the name; nothing can come between, if links are had."""
+    try:
+        os.link(temporary, path)
+    except OSError as refused:
+        if refused.errno not in NO_HARD_LINKS:
+            raise
+        _refuse_name(path)
+        temporary.rename(path)
+    else:
+        temporary.unlink()
+
+
+def _refuse_name(path: Path) -> None:
+    if has_name(path):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+
+
 def _is_special(path: Path) -> bool:
     try:
         mode = path.stat().st_mode
@@ -59,8 +100,8 @@ def _in_place(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _beside(path: Path) -> Iterator[BinaryIO]:
-    """Write another file in the same directory, then rename it."""
+def _beside(path: Path, put: Callable[[Path, Path], object] = Path.replace) -> Iterator[BinaryIO]:
+    """Write another file in the same directory, then put it in its place."""
     temporary = path.with_name(f".{path.name[:200]}.{os.getpid()}.tmp")
     mode = _mode_of(path)
     descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, mode or _FOR_ALL)
@@ -71,7 +112,7 @@ def _beside(path: Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        put(temporary, path)
     except BaseException:
         with suppress(OSError):
             temporary.unlink()
