@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,7 @@ from winter_sync.core.errors import (
     StorageError,
     TransientError,
 )
+from winter_sync.core.file_events import DirectoriesNotSynced
 from winter_sync.formats.zip_output import Limits
 from winter_sync.sync.fetcher import Fetched
 
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
 PRODUCTS = FIRST, SECOND, THIRD = product(0), product(1), product(2)
 ONE, TWO, THREE = map(candidate, PRODUCTS)
+UNKNOWN_METHOD = b"\x63\x00"
 BATCH = batch(ONE, TWO, THREE)
 
 
@@ -246,3 +250,43 @@ async def test_no_secret_is_in_what_became_of_a_download(downloads: DownloadRig)
         fetched = await fetch(downloads)
         assert SECRET not in repr((fetched, downloads.events))
         assert "[secret]" in repr(fetched.outcomes[0])
+
+
+async def test_no_secret_is_in_what_broke_a_download(downloads: DownloadRig) -> None:
+    """Where a member is called like it, neither the trouble nor the products say so."""
+    body = bytearray(zipped([(SECRET, b"data")], descriptors=True))
+    body[8:10] = UNKNOWN_METHOD
+    downloads.send(Sent(bytes(body)))
+    fetched = await fetch(downloads)
+    assert fetched.trouble is not None
+    assert "member '[secret]'" in fetched.trouble
+    assert {outcome.reason for outcome in fetched.outcomes if isinstance(outcome, Failed)} == {
+        fetched.trouble
+    }
+    assert SECRET not in repr((fetched, downloads.events))
+
+
+async def test_no_part_of_a_secret_is_quoted_of_a_file(downloads: DownloadRig) -> None:
+    """It is taken out before what the file says is shortened."""
+    content = b"x" * 52 + SECRET.encode() * 2
+    downloads.send(Sent(zipped([(FIRST.filename, content)])))
+    fetched = await fetch(downloads, batch(ONE))
+    assert SECRET[:5] not in repr((fetched, downloads.events))
+
+
+async def test_what_was_found_out_of_the_file_system_is_reported(
+    downloads: DownloadRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once, with the download during which it was."""
+
+    def refuse(_: int) -> None:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", refuse)
+        downloads.tree.prepare("mirror")
+    downloads.send(Sent(packed(FIRST)))
+    for times in (1, 0):
+        await fetch(downloads, batch(ONE))
+        found = downloads.emitted(DirectoriesNotSynced)
+        assert found == [DirectoriesNotSynced(str(downloads.tree.root))] * times

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gzip
 import os
+import re
 import struct
 from contextlib import contextmanager
 from dataclasses import replace
@@ -29,7 +30,7 @@ from support.makers import (
 )
 
 from winter_sync.core.downloads import Failed, Missing, Published, Unchanged
-from winter_sync.core.errors import DamagedError, StorageError
+from winter_sync.core.errors import Cause, DamagedError, StorageError
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.formats.zip_output import Limits
@@ -159,6 +160,52 @@ def test_marks_are_those_of_the_candidate(session: Session) -> None:
     outcome = take(session, zipped([(FIRST.filename, ONE)]), asked)
     assert isinstance(outcome, Published)
     assert outcome.evidence.marks.pipeversion == "7"
+
+
+def test_each_outcome_is_reported_once(session: Session) -> None:
+    """However often the rest is; a product that arrived damaged is, once it cannot arrive again."""
+    reported: list[Outcome] = []
+    archive = zipped([(FIRST.filename, b"junk"), (SECOND.filename, TWO)])
+    asked = batch(candidate(FIRST), candidate(SECOND), candidate(THIRD))
+    with Receiver(asked, session, keep=True, on_outcome=reported.append) as taking:
+        taking.feed(archive)
+        assert [outcome.candidate.product for outcome in reported] == [SECOND]
+        taking.emit_rest()
+        assert [outcome.candidate.product for outcome in reported] == [SECOND, FIRST]
+        outcomes = taking.remainder(None)
+        taking.emit_rest()
+    assert reported[2:] == [Missing(candidate(THIRD))]
+    assert sorted(reported, key=repr) == sorted(outcomes, key=repr)
+
+
+def test_what_arrived_damaged_or_was_refused_is_to_blame(session: Session) -> None:
+    """Each for a reason and a cause of its own; only what arrived complete is refused."""
+    archive = bytearray(zipped([(FIRST.filename, ONE), (SECOND.filename, b"junk")]))
+    archive[archive.index(ONE) + 99] ^= 1
+    with intake(session, candidate(FIRST), candidate(SECOND)) as taking:
+        taking.feed(bytes(archive))
+        damaged, refused = taking.outcomes
+    assert isinstance(damaged, Failed)
+    assert isinstance(refused, Failed)
+    assert damaged.reason.startswith("it arrived damaged: CRC-32 is ")
+    assert refused.reason.startswith(f"{SECOND.filename}: ")
+    assert damaged == Failed(candidate(FIRST), damaged.reason, blamed=True, cause=Cause.DAMAGED)
+    assert refused == Failed(
+        candidate(SECOND), refused.reason, blamed=True, cause=Cause.DAMAGED, refused=True
+    )
+
+
+def test_no_part_of_a_secret_is_quoted(session: Session) -> None:
+    """It is taken out of what a file says before that is shortened."""
+    content = b"x" * 52 + b"swordfish" * 2
+    asked = batch(candidate(FIRST))
+    redact = partial(re.sub, "swordfish", "[secret]")
+    with Receiver(asked, session, keep=True, redact=redact) as taking:
+        taking.feed(zipped([(FIRST.filename, content)]))
+        (outcome,) = taking.outcomes
+    assert isinstance(outcome, Failed)
+    assert "xx[secr" in outcome.reason
+    assert "sword" not in outcome.reason
 
 
 # --- names ---------------------------------------------------------------------------------------
@@ -456,8 +503,8 @@ def test_something_else_than_a_zip_is_reported(tree: Tree, session: Session) -> 
     with intake(session, candidate(FIRST)) as taking:
         with pytest.raises(DamagedError):
             taking.feed(b"<html>busy</html>" * 10)
-        (outcome,) = taking.remainder("it was no zip")
-    assert outcome == Failed(candidate(FIRST), "it was no zip")
+        (outcome,) = taking.remainder("it was no zip", Cause.BAD_ANSWER)
+    assert outcome == Failed(candidate(FIRST), "it was no zip", cause=Cause.BAD_ANSWER)
     assert published(tree) == {}
 
 
@@ -640,9 +687,14 @@ def test_no_repetition_makes_a_cut_file_whole(
         (PACKED, packed(ONE), None),
         (PACKED, packed(ONE) + bytes(100), "100 zeros follow the gzip data"),
         (EXPOSURE, fits(1, extensions=7), "7 extensions where 6 are usual"),
+        (
+            EXPOSURE,
+            fits(1, extensions=7) + bytes(2880),
+            "zeros follow HDU 7, the last; 7 extensions",
+        ),
         (FIRST, ONE, None),
     ],
-    ids=["no fill", "zeros", "gzip", "zeros after gzip", "more boards", "nothing"],
+    ids=["no fill", "zeros", "gzip", "zeros after gzip", "more boards", "two notes", "nothing"],
 )
 def test_what_is_harmless_is_taken_at_once_with_a_note(
     tree: Tree, session: Session, one: Product, content: bytes, note: str | None
@@ -755,6 +807,7 @@ def test_a_disk_that_fails_is_a_matter_of_storage(
         ):
             taking.feed(zipped([(FIRST.filename, ONE)]))
     assert failed.value.remedy
+    assert failed.value.message.startswith(str(tree.root))
     assert tree.space.free() == before
     session.forget_journal("batch")
 
