@@ -17,16 +17,14 @@ import time
 from pathlib import Path
 
 from winter_sync import Mirror
-from winter_sync.api.exports import obscore_rows
-from winter_sync.catalog import Search
-from winter_sync.science import OBSCORE_COLUMNS, TableFormat, write_rows
+from winter_sync.science import TableFormat
 
 
 def export(root: Path, form: TableFormat, output: Path) -> None:
     """Write everything that a mirror knows, and print how long that took."""
     began = time.perf_counter()
     with Mirror.open(root) as mirror:
-        write_rows(OBSCORE_COLUMNS, obscore_rows(mirror._catalog, root, Search()), output, form)  # noqa: SLF001 - the API's own part
+        mirror.export(output, format=form)
     seconds = time.perf_counter() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(f"{form:8} {seconds:6.0f} s {peak / 1e6:6.0f} MB {output.stat().st_size / 1e9:6.2f} GB")

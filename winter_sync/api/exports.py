@@ -1,9 +1,15 @@
-"""Tables of all that the mirror knows: products as ObsCore has them, and the log of a night."""
+"""Tables of all that a mirror knows: products as ObsCore has them, and the log of a night."""
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
+from winter_sync.api.search import as_catalog_knows
+from winter_sync.catalog import UserState
+from winter_sync.core import UsageError
 from winter_sync.science import describe, log_entry, logged
 
 if TYPE_CHECKING:
@@ -12,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from winter_sync.catalog import Catalog, Search
+    from winter_sync.core import Dataset
 
 
 def obscore_rows(
@@ -32,18 +39,48 @@ def obscore_rows(
         The question.
     as_of
         The instant whose contents are meant; products that were not here then are left out.
+
+    Raises
+    ------
+    UsageError
+        If the question is about the present, and an instant is given.
     """
-    with catalog.snapshot():
-        numbers = catalog.searches.numbers(search)
-        for dataset in catalog.exports.datasets(numbers, search.programs, as_of):
-            yield describe(dataset, root)
+    if as_of is not None:
+        _refuse_present(search)
+    datasets = _datasets(catalog, root, search, as_of)
+    return (describe(dataset, root) for dataset in islice(datasets, search.limit))
 
 
-def nightlog_rows(catalog: Catalog, search: Search) -> list[dict[str, object]]:
+def nightlog_rows(catalog: Catalog, root: Path, search: Search) -> list[dict[str, object]]:
     """Return the log of the images that answer a question (`NIGHTLOG_COLUMNS`), by time."""
+    return [log_entry(dataset) for dataset in logged(_datasets(catalog, root, search, None))]
+
+
+def _refuse_present(search: Search) -> None:
+    if search.states or search.downloaded_since is not None:
+        raise UsageError(
+            "what was here at an earlier instant has no state and is not new",
+            remedy="Leave out either the instant (--as-of) or the state (--state, --new-since).",
+        )
+
+
+def _datasets(
+    catalog: Catalog, root: Path, search: Search, as_of: datetime | None
+) -> Iterator[Dataset]:
+    place, asked = os.fspath(root), as_catalog_knows(search)
+    if as_of is not None:
+        asked = replace(asked, limit=None)
     with catalog.snapshot():
-        numbers = catalog.searches.numbers(search)
-        return [
-            log_entry(dataset)
-            for dataset in logged(catalog.exports.datasets(numbers, search.programs))
-        ]
+        numbers = catalog.searches.numbers(asked)
+        for dataset in catalog.exports.datasets(numbers, search.programs, as_of):
+            seen = _with_file(dataset, place)
+            if not search.states or seen.state in search.states:
+                yield seen
+
+
+def _with_file(dataset: Dataset, root: str) -> Dataset:
+    """Return a product as it is if its file was removed and nobody has noticed yet."""
+    if dataset.file is None or os.path.lexists(f"{root}/{dataset.file}"):
+        return dataset
+    was_here = dataset.state == UserState.DOWNLOADED and dataset.file == dataset.path
+    return replace(dataset, file=None, state=UserState.DAMAGED if was_here else dataset.state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -10,6 +11,7 @@ from winter_sync.api.alert_questions import AlertQuestion
 from winter_sync.api.alerts import Alerts
 from winter_sync.api.coverage import find_coverage
 from winter_sync.api.cutouts import Cutouts
+from winter_sync.api.exports import nightlog_rows, obscore_rows
 from winter_sync.api.places import find_place
 from winter_sync.api.products import Products
 from winter_sync.api.questions import Question, as_instant
@@ -17,12 +19,21 @@ from winter_sync.api.search import new_products, search_products
 from winter_sync.catalog import Catalog, Images
 from winter_sync.core import STATE_DIR, UsageError, has_name, utc_now
 from winter_sync.factory import CATALOG
-from winter_sync.science import parse_angle
+from winter_sync.science import (
+    NIGHTLOG_COLUMNS,
+    OBSCORE_COLUMNS,
+    choose_format,
+    make_table,
+    parse_angle,
+    write_rows,
+)
 from winter_sync.tree import Tree, refuse_other_root
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterable, Iterator
+    from typing import BinaryIO
+
+    from astropy.table import QTable
 
     from winter_sync.api.coverage import Coverage
     from winter_sync.api.places import Where
@@ -356,6 +367,63 @@ class Mirror:
         side = parse_angle(str(size), unit="arcsec")
         coverage = self.covers(where, **conditions)
         return Cutouts(self.root, coverage, side, utc_now(), follow_links=self._follow_links)
+
+    def export(
+        self,
+        output: str | os.PathLike[str] | BinaryIO,
+        *,
+        format: str | None = None,  # noqa: A002 - astropy's word
+        as_of: InstantLike | None = None,
+        **conditions: Any,  # noqa: ANN401 - those of find
+    ) -> int:
+        """Write products as a table of ObsCore 1.1; return how many there are.
+
+        Few rows are in memory at a time, however many there are.
+
+        Parameters
+        ----------
+        output
+            A file, which gets its name only when it is complete; or a stream of bytes.
+        format
+            table, csv, json, ecsv, votable or fits; None for what the name of the file says.
+        as_of
+            Write what was here at this instant: "2024-02-11", "-7d" or a datetime. Listings are
+            those of now; facts of a content that was replaced since are unknown.
+        conditions
+            Those of `find`.
+
+        Raises
+        ------
+        UsageError
+            If a condition makes no sense, or there can be no such file.
+        StorageError
+            If the catalog cannot be read or the file cannot be written.
+        """
+        where = Path(output).expanduser() if isinstance(output, str | os.PathLike) else output
+        chosen = choose_format(format, where if isinstance(where, Path) else None)
+        rows = self.export_rows(Question(**conditions), as_of)
+        return write_rows(OBSCORE_COLUMNS, rows, where, chosen)
+
+    def export_rows(
+        self, question: Question, as_of: InstantLike | None = None
+    ) -> Iterator[dict[str, object]]:
+        """Yield the rows of an export; see `export`."""
+        now = utc_now()
+        instant = None if as_of is None else as_instant(as_of, now)
+        return obscore_rows(self._catalog, self.root, question.search(self._catalog, now), instant)
+
+    def nightlog(self, night: NightLike, **conditions: Any) -> QTable:  # noqa: ANN401 - those of find
+        """Return the log of a night: what was observed, with the pipeline's names of columns.
+
+        Of each camera the images of one type, the first of exposure, raw, science and stack that
+        the night has; further conditions are those of `find`.
+        """
+        return make_table(self.nightlog_rows(Question(night=night, **conditions)), NIGHTLOG_COLUMNS)
+
+    def nightlog_rows(self, question: Question) -> list[dict[str, object]]:
+        """Return the rows of a log; see `nightlog`."""
+        search = question.search(self._catalog, utc_now())
+        return nightlog_rows(self._catalog, self.root, search)
 
     def close(self) -> None:
         """Close the catalog."""

@@ -29,7 +29,7 @@ def search_products(catalog: Catalog, root: Path, search: Search) -> Iterator[Mi
 
     A product whose file was removed since the catalog was last compared with the tree is damaged.
     """
-    asked = _as_catalog_knows(search)
+    asked = as_catalog_knows(search)
     place = os.fspath(root)
     products = (_with_file(found, place) for found in catalog.searches.search(asked))
     if search.states:
@@ -37,7 +37,7 @@ def search_products(catalog: Catalog, root: Path, search: Search) -> Iterator[Mi
     return (MirrorProduct(found, root) for found in islice(products, search.limit))
 
 
-def _as_catalog_knows(search: Search) -> Search:
+def as_catalog_knows(search: Search) -> Search:
     """Return a question whose answer holds all that may answer another, once files are seen."""
     if _BY_FILE.isdisjoint(search.states):
         return search

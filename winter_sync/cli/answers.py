@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from winter_sync.api import Mirror
-from winter_sync.cli.process import prepare
-from winter_sync.core import UsageError
-from winter_sync.science import TableFormat, format_of, write_rows
+from winter_sync.cli.process import prepare, say, streams
+from winter_sync.core import ExitCode, UsageError
+from winter_sync.science import TableFormat, choose_format, write_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from winter_sync.cli.options import CommonOptions
@@ -59,16 +60,52 @@ def show_rows(
     UsageError
         If the name of the file means no format, or a binary table would go to a terminal.
     """
-    if output is not None:
-        write_rows(columns, rows, output, TableFormat(form) if form else format_of(output))
-        return
-    is_terminal = sys.stdout.isatty()
-    chosen = TableFormat(form or ("table" if is_terminal else "csv"))
-    if chosen is TableFormat.TABLE:
+    if output is None and _chosen(form, None) is TableFormat.TABLE:
         draw()
-    elif chosen is TableFormat.FITS and is_terminal:
+    else:
+        write_answer(columns, rows, form=form, output=output)
+
+
+def write_answer(
+    columns: Sequence[Column],
+    rows: Iterable[Mapping[str, object]],
+    *,
+    form: str | None = None,
+    output: Path | None = None,
+) -> int:
+    """Write an answer as a table, and return how many rows it has; few are in memory at a time.
+
+    Interrupted, it ends the process; a file of that name then is as it was.
+
+    Raises
+    ------
+    UsageError
+        If the name of the file means no format, or a binary table would go to a terminal.
+    StorageError
+        If the file cannot be written.
+    """
+    chosen = _chosen(form, output)
+    try:
+        if output is not None:
+            return write_rows(columns, rows, output, chosen)
+        sys.stdout.flush()
+        return write_rows(columns, _while_read(rows), sys.stdout.buffer, chosen)
+    except KeyboardInterrupt:
+        say("winter-sync: interrupted", sys.stderr)
+        sys.exit(ExitCode.INTERRUPTED)
+
+
+def _chosen(form: str | None, output: Path | None) -> TableFormat:
+    if form is None and output is None:
+        return TableFormat.TABLE if sys.stdout.isatty() else TableFormat.CSV
+    chosen = choose_format(form, output)
+    if chosen is TableFormat.FITS and output is None and sys.stdout.isatty():
         raise UsageError(
             "a FITS table is not text for a terminal", remedy="Add --output FILE.fits."
         )
-    else:
-        write_rows(columns, rows, sys.stdout.buffer, chosen)
+    return chosen
+
+
+def _while_read(rows: Iterable[Mapping[str, object]]) -> Iterator[Mapping[str, object]]:
+    """Yield rows until nobody reads standard output any more."""
+    return takewhile(lambda _: not streams.is_lost, rows)

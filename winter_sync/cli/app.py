@@ -14,6 +14,8 @@ from winter_sync.cli.commands.alerts import alerts
 from winter_sync.cli.commands.backfill import backfill
 from winter_sync.cli.commands.check import check
 from winter_sync.cli.commands.demo import demo
+from winter_sync.cli.commands.export import export
+from winter_sync.cli.commands.nightlog import nightlog
 from winter_sync.cli.commands.run import run
 from winter_sync.cli.commands.simulate import simulate
 from winter_sync.cli.commands.status import status
@@ -43,6 +45,8 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     verify,
     status,
     alerts,
+    export,
+    nightlog,
     check,
     simulate,
     demo,

@@ -42,6 +42,11 @@ class Streams:
         sys.stdout = _text(self._out, sys.stdout)
         sys.stderr = _text(_Lenient(_ERR), sys.stderr)
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether something on standard output could not be written: the rest need not be."""
+        return self._out.lost is not None
+
     def exit_code(self, code: int) -> int:
         """Return the exit code, given that of the work; report output that was lost.
 

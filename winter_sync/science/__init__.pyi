@@ -8,7 +8,7 @@ from .output import creating, replacing
 from .positions import parse_angle, parse_cone, parse_position, parse_rectangle, split_cone
 from .samp import message_for, send
 from .strips import Panel, draw_strip
-from .writers import TableFormat, format_of, write_rows, write_table
+from .writers import TableFormat, choose_format, format_of, write_rows, write_table
 
 __all__ = [
     "MANDATORY_COLUMNS",
@@ -20,6 +20,7 @@ __all__ = [
     "NoCutoutError",
     "Panel",
     "TableFormat",
+    "choose_format",
     "creating",
     "cut_out",
     "describe",

@@ -63,6 +63,30 @@ def format_of(path: Path) -> TableFormat:
     return found
 
 
+def choose_format(name: str | None, output: Path | None) -> TableFormat:
+    """Return the format of a name, or without one that of a file's name.
+
+    Raises
+    ------
+    UsageError
+        If there is no such format, or neither says one.
+    """
+    if name is not None:
+        return _named(name)
+    if output is None:
+        raise UsageError("no format was chosen", remedy=f"Choose one of {', '.join(TableFormat)}.")
+    return format_of(output)
+
+
+def _named(name: str) -> TableFormat:
+    try:
+        return TableFormat(name)
+    except ValueError:
+        raise UsageError(
+            f"{name!r} is not a format of tables", remedy=f"Choose one of {', '.join(TableFormat)}."
+        ) from None
+
+
 def write_table(table: QTable, output: Path | BinaryIO, format: TableFormat) -> None:  # noqa: A002 - the word of astropy's own readers and writers
     """Write an astropy table; see `write_rows`."""
     columns, rows = rows_of(table)
@@ -74,8 +98,10 @@ def write_rows(
     rows: Iterable[Mapping[str, object]],
     output: Path | BinaryIO,
     format: TableFormat,  # noqa: A002 - as above
-) -> None:
-    """Write rows as a table; few of them are in memory at a time, however many there are.
+) -> int:
+    """Write rows as a table, and return how many there were.
+
+    Few of them are in memory at a time, however many there are.
 
     Nulls are what each format has for them: empty cells in text and VOTable, null in JSON, TNULL
     and NaN in FITS.
@@ -101,7 +127,7 @@ def write_rows(
         If it cannot be written.
     """
     with _opened(output) as (file, directory):
-        values = _values(columns, rows)
+        values = _Values(columns, rows)
         match format:
             case TableFormat.TABLE:
                 write_plain(columns, values, file, directory)
@@ -116,6 +142,7 @@ def write_rows(
             case TableFormat.FITS:
                 write_fits(columns, values, file, directory)
         file.flush()
+        return values.count
 
 
 @contextmanager
@@ -128,9 +155,15 @@ def _opened(output: Path | BinaryIO) -> Iterator[tuple[BinaryIO, Path | None]]:
         yield file, output.resolve().parent
 
 
-def _values(
-    columns: Sequence[Column], rows: Iterable[Mapping[str, object]]
-) -> Iterator[list[Value]]:
-    named = [(column.name, column.value) for column in columns]
-    for row in rows:
-        yield [value(row.get(name)) for name, value in named]
+class _Values:
+    """The values of rows by columns, and how many rows were taken."""
+
+    def __init__(self, columns: Sequence[Column], rows: Iterable[Mapping[str, object]]) -> None:
+        self._named = [(column.name, column.value) for column in columns]
+        self._rows = rows
+        self.count = 0
+
+    def __iter__(self) -> Iterator[list[Value]]:
+        for row in self._rows:
+            self.count += 1
+            yield [value(row.get(name)) for name, value in self._named]
