@@ -426,3 +426,16 @@ def test_the_real_command_gives_up_on_a_server(tmp_path: Path) -> None:
     assert said.code == UNWELL
     assert "connection refused" in said.err
     assert_no_secret(tmp_path, said.out + said.err)
+
+
+def test_each_fault_of_the_settings_has_a_line_of_its_own(tmp_path: Path) -> None:
+    """Several faults are told apart at a glance, and no line break is written out as an escape."""
+    settings = settings_file(
+        tmp_path, api={"request_interval": "soon"}, mirror={"min_free": "plenty"}
+    )
+    said = run("--config", settings, "status", home=tmp_path)
+    assert said.code == USAGE
+    lines = said.err.splitlines()
+    assert [line for line in lines if line.startswith("  api.request_interval: ")]
+    assert [line for line in lines if line.startswith("  mirror.min_free: ")]
+    assert "\\n" not in said.err

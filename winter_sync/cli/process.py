@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 import typer
 
 from winter_sync.cli.streams import Streams
-from winter_sync.core import ExitCode, WinterSyncError, escape_unprintable
+from winter_sync.core import ExitCode, UsageError, WinterSyncError, escape_unprintable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -34,9 +34,11 @@ def say(text: str, stream: TextIO | None = None) -> None:
 
 def fail(error: WinterSyncError) -> NoReturn:
     """Print an error with its remedy, and exit with its code."""
-    say(f"winter-sync: {escape_unprintable(error.message)}", sys.stderr)
+    # Faults of the settings are ours to say, a line each; other errors may quote the archive.
+    ours = "\n" if isinstance(error, UsageError) else ""
+    say(f"winter-sync: {escape_unprintable(error.message, keep=ours)}", sys.stderr)
     if error.remedy:
-        say(f"  {escape_unprintable(error.remedy)}", sys.stderr)
+        say(f"  {escape_unprintable(error.remedy, keep=ours)}", sys.stderr)
     sys.exit(error.exit_code)
 
 
