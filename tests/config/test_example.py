@@ -15,6 +15,7 @@ from winter_sync.config.sections import (
     ApiSettings,
     ConeSettings,
     DaemonSettings,
+    FactsSettings,
     HttpSettings,
     MirrorSettings,
     ProgramSettings,
@@ -34,6 +35,7 @@ TABLES: dict[str, type[Section]] = {
     "mirror": MirrorSettings,
     "schedule": ScheduleSettings,
     "daemon": DaemonSettings,
+    "facts": FactsSettings,
     "http": HttpSettings,
     "programs": ProgramSettings,
 }

@@ -91,6 +91,7 @@ def test_the_waits_are_these() -> None:
         "FUTILE_DOWNLOADS": [300, 600, 1200, 2400, 3600, 3600, 3600],
         "FAILING_STORAGE": [60, 120, 240, 480, 900, 900, 900],
         "FAILED_FILE_CHECK": [600] * 7,
+        "FAILED_FACTS": [60, 120, 240, 480, 960, 1920, 3600],
         "BUSY_CATALOG": [0.055] * 7,
     }
 

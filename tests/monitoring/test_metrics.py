@@ -26,6 +26,9 @@ from winter_sync.core import (
     DirectoriesNotSynced,
     DownloadsPaused,
     Event,
+    FactsPaused,
+    FactsRead,
+    FactsUpToDate,
     FileChecked,
     FilesChanged,
     FilesLost,
@@ -88,7 +91,7 @@ Labels = dict[str, str]
 UNCOUNTED = {
     *(Backlog, FoundUnchanged, PollsEnded),
     *(Stopping, Stopped, Stalled, DayEnded, Resumed),
-    *(DirectoriesNotSynced, GroupNotGiven, PagesOpen),
+    *(DirectoriesNotSynced, GroupNotGiven, PagesOpen, FactsUpToDate),
 }
 """The catalog, the process's start and the numbers themselves show these better."""
 CHANGES = ("new", "changed", "returned", "withdrawn")
@@ -210,6 +213,9 @@ MOVES: list[tuple[Event, Moves]] = [
     (FilesChanged(2, ("a",), "cut"), {"damaged_files_total": ({"damage": "changed"}, 2)}),
     (FilesUnreadable(1, ("a",), "no"), {"damaged_files_total": ({"damage": "unreadable"}, 1)}),
     (FileChecked(1234), {"checked_files_total": ({}, 1), "checked_bytes_total": ({}, 1234)}),
+    (FactsPaused("full", "free some", 60.0), {"facts_pauses_total": ({}, 1)}),
+    (FactsRead(3, ("a",), 0), {"facts_total": ({"result": "complete"}, 2)}),
+    (FactsRead(3, ("a", "b"), 0), {"facts_total": ({"result": "odd"}, 2)}),
     (CheckPaused("full", "free some", 60.0), {"check_pauses_total": ({}, 1)}),
     (ClockJumped(90.0), {"clock_jumps_total": ({}, 1)}),
     (ClocksDiffer(-9e9), {"clock_disagreements_total": ({}, 1)}),

@@ -201,6 +201,8 @@ def settings_file(
     tables: dict[str, dict[str, Any]] = {
         "api": {"user": USER, "password": PASSWORD, "request_interval": 0},
         "mirror": {"root": str(directory / "winter"), "min_free": 0},
+        # A process of its own a run, which only its own tests need.
+        "facts": {"enabled": False},
     }
     for name, change in changes.items():
         tables.setdefault(name, {}).update(change)

@@ -1,7 +1,8 @@
-from .alerts import AlertQuery, FoundAlert
+from .alerts import AlertQuery, Alerts, FoundAlert
 from .catalog import Catalog
 from .checks import Checks
 from .coverage_records import FoundImage, Images, Unseen
+from .facts import Facts
 from .files import Files
 from .listings import Listings
 from .outcomes import Outcomes
@@ -29,11 +30,13 @@ from .views import Views
 
 __all__ = [
     "AlertQuery",
+    "Alerts",
     "Catalog",
     "CatalogThread",
     "Check",
     "Checks",
     "Damaged",
+    "Facts",
     "Files",
     "FoundAlert",
     "FoundImage",

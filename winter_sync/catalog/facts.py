@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 
     from winter_sync.catalog.connection import Connection
     from winter_sync.catalog.records import Held
-    from winter_sync.core import Footprint
+    from winter_sync.core import Footprint, Product
 
 _COLUMNS = tuple(
     field.name for field in fields(ImageFacts) if field.name not in {"footprints", "started_at"}
 )
 _CORNERS = 4
+_BEYOND = "99999999"
+"""Sorts after every night."""
 _SAME_CONTENT = "instrument = :instrument AND savepath = :savepath AND sha256 = :sha256"
 
 
@@ -32,12 +34,20 @@ class Facts:
     _DUE = """
     SELECT p.* FROM products p INDEXED BY products_facts_due
     WHERE p.facts_due AND p.state = 'published' AND p.damage IS NULL AND p.claimed_by IS NULL
+      AND p.night <= :night
+      AND (p.night < :night OR (p.instrument, p.savepath) > (:instrument, :savepath))
     ORDER BY p.night DESC, p.instrument, p.savepath LIMIT :limit
     """
 
-    def due(self, limit: int) -> list[Held]:
-        """Return products whose facts were not read yet, the newest night first."""
-        return self._connection.read(held_of, self._DUE, {"limit": limit})
+    def due(self, limit: int, after: Product | None = None) -> list[Held]:
+        """Return products whose facts were not read yet, the newest night first.
+
+        With `after`, those that follow it: what cannot be read now keeps no other from its turn.
+        """
+        place = {"night": _BEYOND, "instrument": "", "savepath": ""}
+        if after is not None:
+            place = {"night": after.night.name, **identity_values(after)}
+        return self._connection.read(held_of, self._DUE, {**place, "limit": limit})
 
     _COUNT_DUE = """
     SELECT count(*) AS products FROM products INDEXED BY products_facts_due

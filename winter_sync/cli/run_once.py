@@ -16,6 +16,7 @@ from winter_sync.cli.views.run_report import about_files, error_lines, not_asked
 from winter_sync.config import Choice, check_root
 from winter_sync.core import REAL_TIME, escape_unprintable, fan_out, show_size
 from winter_sync.factory import open_mirror
+from winter_sync.maintenance import FactsCatchUp, take_facts
 from winter_sync.monitoring import log_events
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
 ) -> Report:
     """Poll once, download all that the archive has, and print a summary line.
 
-    On a terminal a backfill shows a table of its nights above that line.
+    At the end the headers of downloaded images are read, and what they say is recorded; if that
+    fails, a warning says so. On a terminal a backfill shows a table of its nights above that line.
 
     Parameters
     ----------
@@ -83,6 +85,8 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
                 settings, emit, selections=selections, time=time, new_root=new_root
             ) as mirror:
                 report = await (mirror.sync() if nights is None else mirror.backfill(nights))
+                if settings.facts.enabled:
+                    await _take_facts(mirror, time)
                 counts = await _counts(mirror, nights) if console.is_terminal else []
     except asyncio.CancelledError:
         _print_how_far(aside, view)
@@ -92,6 +96,19 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
         aside.print(Text(line))
     console.print(Text(summary(report)))
     return report
+
+
+async def _take_facts(mirror: Mirror, time: Time) -> None:
+    """Record what the headers say of all images that were downloaded, now or earlier."""
+    tree = mirror.session.tree
+    async with FactsCatchUp(
+        catalog=mirror.catalog,
+        root=tree.root,
+        follow_links=tree.follow_links,
+        emit=mirror.emit,
+        time=time,
+    ) as facts:
+        await take_facts(facts, mirror.emit)
 
 
 async def _counts(mirror: Mirror, nights: Nights | None) -> Sequence[NightCount]:

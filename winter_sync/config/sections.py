@@ -164,6 +164,15 @@ class DaemonSettings(Section):
     )
 
 
+class FactsSettings(Section):
+    """[facts]: what is read of the headers of images."""
+
+    enabled: bool = Field(
+        default=True,
+        description="Whether times, filters, depths and footprints of images go to the catalog.",
+    )
+
+
 class HttpSettings(Section):
     """[http]: where health, metrics and status are served."""
 

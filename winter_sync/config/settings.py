@@ -24,6 +24,7 @@ from winter_sync.config.sections import (
     EXAMPLE,
     ApiSettings,
     DaemonSettings,
+    FactsSettings,
     HttpSettings,
     MirrorSettings,
     ProgramSettings,
@@ -58,6 +59,7 @@ class Settings(BaseSettings):
     mirror: MirrorSettings = MirrorSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     daemon: DaemonSettings = DaemonSettings()
+    facts: FactsSettings = FactsSettings()
     http: HttpSettings = HttpSettings()
     programs: tuple[ProgramSettings, ...] = ()
 

@@ -100,5 +100,8 @@ FAILING_STORAGE = Backoff(timedelta(minutes=1), timedelta(minutes=15))
 FAILED_FILE_CHECK = Backoff(timedelta(minutes=10), timedelta(minutes=10))
 """Before the daemon goes on checking files after the disk or the catalog failed."""
 
+FAILED_FACTS = Backoff(timedelta(minutes=1), timedelta(hours=1))
+"""Before the daemon tries to read or record facts of images again."""
+
 BUSY_CATALOG = Backoff(timedelta(seconds=0.055), timedelta(seconds=0.055), jitter=9 / 11)
 """Before a new catalog that another process holds is tried again."""

@@ -26,6 +26,9 @@ from winter_sync.core.download_events import (
 from winter_sync.core.file_events import (
     CheckPaused,
     DirectoriesNotSynced,
+    FactsPaused,
+    FactsRead,
+    FactsUpToDate,
     FileChecked,
     FilesChanged,
     FilesLost,
@@ -69,6 +72,9 @@ Event = (
     | FilesUnreadable
     | FileChecked
     | CheckPaused
+    | FactsRead
+    | FactsUpToDate
+    | FactsPaused
     | Recovered
     | StorageFailing
     | DirectoriesNotSynced

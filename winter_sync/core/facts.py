@@ -1,6 +1,6 @@
 """Facts of an image: what the header of its file says, in the units astronomers expect.
 
-The cards are those of winter-api.md ("Header cards by product"). What a header does not say, or
+The cards are those of winter-api.md, "Header cards by product". What a header does not say, or
 says by a number that means "unknown" (-999), is None.
 """
 

@@ -53,6 +53,39 @@ class CheckPaused:
 
 
 @dataclass(frozen=True, slots=True)
+class FactsRead:
+    """Facts of images were recorded; `left` others are due, as counted when this began.
+
+    `odd` are the paths, relative to the root, of those of which something could not be read.
+    """
+
+    files: int
+    odd: tuple[str, ...]
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class FactsUpToDate:
+    """The facts of all that was downloaded are recorded.
+
+    Those of `left` files are not: the files are not there, or not as they were downloaded.
+    """
+
+    files: int
+    left: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class FactsPaused:
+    """Facts cannot be read or recorded now; retried after `wait` seconds, None: by the next run."""
+
+    reason: str
+    remedy: str
+    wait: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Recovered:
     """What a crash had left was recovered: files adopted, leases released."""
 

@@ -22,6 +22,9 @@ Vector = tuple[float, float, float]
 Box = tuple[float, float, float, float, float, float]
 """The least and the greatest x, y and z, in this order: x, x, y, y, z, z."""
 
+_FLAT = 1e-15
+"""Three directions are on one great circle if their determinant is less; that of three corners of a
+pixel of 0.1 arcseconds is 2e-13."""
 _ROUNDING = 1e-12
 """More than the rounding of a coordinate of a unit vector."""
 
@@ -77,6 +80,22 @@ class Footprint:
     extension: int = 0
 
     @property
+    def is_convex(self) -> bool:
+        """Whether the corners make a convex polygon with an inside, smaller than a hemisphere."""
+        vectors = self._vectors
+        if len(set(vectors)) < len(vectors) or _length(_sum(vectors)) < _ROUNDING:
+            return False
+        edges = tuple(pairwise((*vectors, vectors[0])))
+        turns = [
+            dot(cross(start, end), corner)
+            for start, end in edges
+            for corner in vectors
+            if corner not in (start, end)
+        ]
+        is_one_way = all(turn > _FLAT for turn in turns) or all(turn < -_FLAT for turn in turns)
+        return is_one_way and all(dot(corner, self._middle) > 0 for corner in vectors)
+
+    @property
     def center(self) -> Position:
         """The middle of the corners."""
         return position_of(self._middle)
@@ -87,8 +106,8 @@ class Footprint:
 
     @cached_property
     def _middle(self) -> Vector:
-        x, y, z = (fsum(axis) for axis in zip(*self._vectors, strict=True))
-        length = sqrt(x * x + y * y + z * z)
+        x, y, z = _sum(self._vectors)
+        length = _length((x, y, z))
         return x / length, y / length, z / length
 
     @cached_property
@@ -154,6 +173,11 @@ def _distance_to_arc(vector: Vector, start: Vector, end: Vector) -> float:
     if not is_beside:
         return ends
     return min(ends, degrees(abs(asin(max(-1.0, min(1.0, dot(vector, pole) / length))))))
+
+
+def _sum(vectors: Iterable[Vector]) -> Vector:
+    x, y, z = (fsum(axis) for axis in zip(*vectors, strict=True))
+    return x, y, z
 
 
 def dot(one: Vector, other: Vector) -> float:

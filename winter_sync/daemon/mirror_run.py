@@ -91,6 +91,7 @@ class MirrorRun:
             retry_refused_every=settings.daemon.retry_refused_every,
             check_rate=settings.daemon.check_rate,
             check_every=settings.daemon.check_every,
+            take_facts=settings.facts.enabled,
             watchdog=self._monitor.watchdog,
             time=self._time,
         )

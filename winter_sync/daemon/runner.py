@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from winter_sync.core import ClockJumped
 from winter_sync.daemon.downloads import EndlessDownloads
 from winter_sync.daemon.polls import ScheduledPolls
+from winter_sync.maintenance import FactsCatchUp
 from winter_sync.sync import Coordination, RollingCheck
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class Daemon:
         How long a program whose credentials are refused is left alone.
     check_rate, check_every
         How many bytes of files to read again in a second, 0 for none; how often each file.
+    take_facts
+        Whether to record what the headers of images say.
     watchdog
         Watches whether work gets on.
     time
@@ -56,12 +59,14 @@ class Daemon:
         retry_refused_every: timedelta,
         check_rate: int = 0,
         check_every: timedelta = timedelta(days=30),
+        take_facts: bool = False,
         watchdog: Watchdog,
         time: Time,
     ) -> None:
         self._mirror = mirror
         self._time = time
         self._check_rate, self._check_every = check_rate, check_every
+        self._take_facts = take_facts
         self._coordination = Coordination()
         self._polls = ScheduledPolls(
             mirror,
@@ -109,6 +114,8 @@ class Daemon:
         begin(self._polls.watch_schedule)
         if self._check_rate:
             begin(self._rolling_check().run)
+        if self._take_facts:
+            begin(self._record_facts)
 
     def _rolling_check(self) -> RollingCheck:
         mirror = self._mirror
@@ -117,10 +124,25 @@ class Daemon:
             threads=mirror.threads,
             rate=self._check_rate,
             every=self._check_every,
-            is_busy=lambda: mirror.downloader.under_way > 0,
+            is_busy=self._is_downloading,
             found_lost=self._coordination.wake,
             emit=mirror.emit,
         )
+
+    async def _record_facts(self) -> None:
+        mirror = self._mirror
+        async with FactsCatchUp(
+            catalog=mirror.catalog,
+            root=mirror.session.tree.root,
+            follow_links=mirror.session.tree.follow_links,
+            is_busy=self._is_downloading,
+            emit=mirror.emit,
+            time=self._time,
+        ) as facts:
+            await facts.run()
+
+    def _is_downloading(self) -> bool:
+        return self._mirror.downloader.under_way > 0
 
     async def _part(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do a part of the work; when it ends, begin nothing new anywhere."""

@@ -1,6 +1,7 @@
 from .alert_schema import UnreadableError
 from .alerts import read_alerts, read_cutouts
 from .check import check_file, unknown_suffix
+from .facts import facts_without_file, read_facts
 from .zip_output import Limits, MemberEnd, MemberStart, Output
 from .zip_stream import ZipReader
 
@@ -12,7 +13,9 @@ __all__ = [
     "UnreadableError",
     "ZipReader",
     "check_file",
+    "facts_without_file",
     "read_alerts",
     "read_cutouts",
+    "read_facts",
     "unknown_suffix",
 ]

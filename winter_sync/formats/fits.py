@@ -86,7 +86,7 @@ def check(reader: FileReader, *, extensions: int | None = None, sums: bool = Tru
     hdus = data_bytes = summed = 0
     findings = Findings(reader)
     primary = None
-    for hdu in _hdus(reader, findings):
+    for hdu in hdus_of(reader, findings):
         primary = primary or hdu
         summed += sums and sums_are_right(reader, hdu, findings)
         data_bytes += hdu.data_bytes
@@ -97,12 +97,24 @@ def check(reader: FileReader, *, extensions: int | None = None, sums: bool = Tru
     return FitsShape(reader.size, hdus, data_bytes, summed, tuple(findings.notes))
 
 
-def _hdus(reader: FileReader, findings: Findings) -> Iterator[Hdu]:
+def hdus_of(reader: FileReader, findings: Findings, *, text_blocks: int = 0) -> Iterator[Hdu]:
+    """Yield the HDUs of a file one by one; raise a `DamagedFileError` where the next is broken.
+
+    Parameters
+    ----------
+    reader
+        The file.
+    findings
+        Takes what is odd.
+    text_blocks
+        How many blocks of each header to keep as they are, for `Header.text`.
+    """
     number = at = blocks = 0
     while at < reader.size or number == 0:
         if number and _is_trailing(reader, number, at, findings):
             return
-        header = read_header(reader, number, at, MAX_HEADER_BLOCKS - blocks)
+        limit = MAX_HEADER_BLOCKS - blocks
+        header = read_header(reader, number, at, limit, text_blocks=text_blocks)
         blocks += (header.end - at) // BLOCK
         data_bytes = data_bytes_of(reader, number, header)
         end = header.end + -(-data_bytes // BLOCK) * BLOCK

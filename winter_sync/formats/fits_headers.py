@@ -64,6 +64,8 @@ class Header:
     """Its ones-complement sum, not yet reduced."""
     near_checksum: bool = False
     """Whether a keyword is CHECKSUM but for one letter."""
+    text: bytes = b""
+    """Its first blocks, as many as were asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +89,12 @@ class Hdu:
         return b" " if kind is not None and kind[1].strip() == _TABLE else b"\0"
 
 
-def read_header(reader: FileReader, number: int, start: int, limit: int) -> Header:
+def read_header(
+    reader: FileReader, number: int, start: int, limit: int, *, text_blocks: int = 0
+) -> Header:
     """Return the header of HDU `number`, which begins at byte `start`."""
     header = Header(start)
+    kept = start + text_blocks * BLOCK
     for at in range(start, start + limit * BLOCK, BLOCK):
         block = reader.read(at, BLOCK)
         if at == start:
@@ -97,6 +102,7 @@ def read_header(reader: FileReader, number: int, start: int, limit: int) -> Head
         if len(block) < BLOCK:
             raise reader.damaged(Fault.SHORT, reader.size, f"it ends in the header of HDU {number}")
         header.total += int.from_bytes(block, "big")
+        header.text += block if at < kept else b""
         if _take_cards(reader, at, block, header):
             header.end = at + BLOCK
             return header

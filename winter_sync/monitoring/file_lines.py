@@ -6,13 +6,19 @@ from winter_sync.core import (
     CheckPaused,
     DirectoriesNotSynced,
     EventTable,
+    FactsPaused,
+    FactsRead,
+    FactsUpToDate,
     FilesChanged,
     FilesLost,
     FilesUnreadable,
     GroupNotGiven,
     StorageFailing,
 )
-from winter_sync.monitoring.log_line import Line, error, warning
+from winter_sync.monitoring.log_line import Line, debug, error, info, warning
+
+_NAMED = 5
+"""How many files are named in one line; the rest are counted."""
 
 FILE_LINES = EventTable[tuple[Line, ...]]()
 """The lines of each event of files and storage."""
@@ -30,6 +36,11 @@ def _files_lost(event: FilesLost) -> tuple[Line, ...]:
             paths=paths,
         )
     return lines
+
+
+def _facts_paused(event: FactsPaused) -> tuple[Line, ...]:
+    wait = {} if event.wait is None else {"wait_seconds": event.wait}
+    return warning("facts of images paused", reason=event.reason, remedy=event.remedy, **wait)
 
 
 FILE_LINES.add(FilesLost, _files_lost)
@@ -55,6 +66,22 @@ FILE_LINES.add(
         "file check paused", reason=event.reason, remedy=event.remedy, wait_seconds=event.wait
     ),
 )
+FILE_LINES.add(
+    FactsRead,
+    lambda event: debug(
+        "facts read", files=event.files, odd=list(event.odd[:_NAMED]), left=event.left
+    ),
+)
+FILE_LINES.add(
+    FactsUpToDate,
+    lambda event: info(
+        "facts of images up to date",
+        files=event.files,
+        left=event.left,
+        seconds=round(event.seconds, 1),
+    ),
+)
+FILE_LINES.add(FactsPaused, _facts_paused)
 FILE_LINES.add(
     StorageFailing,
     lambda event: error(

@@ -13,6 +13,8 @@ from winter_sync.core import (
     ClocksDiffer,
     DownloadsPaused,
     EventTable,
+    FactsPaused,
+    FactsRead,
     Failed,
     FileChecked,
     FilesChanged,
@@ -46,6 +48,8 @@ from winter_sync.monitoring.metric_definitions import (
     DAMAGED,
     DOWNLOAD_SECONDS,
     DOWNLOADS,
+    FACTS,
+    FACTS_PAUSED,
     FAILURES,
     HALVED,
     JUMPS,
@@ -175,4 +179,12 @@ EFFECTS.add(FilesLost, lambda event: _change(DAMAGED, "missing", value=event.fil
 EFFECTS.add(FilesChanged, lambda event: _change(DAMAGED, "changed", value=event.files))
 EFFECTS.add(FilesUnreadable, lambda event: _change(DAMAGED, "unreadable", value=event.files))
 EFFECTS.add(FileChecked, lambda event: _change(CHECKED) + _change(CHECKED_BYTES, value=event.size))
+EFFECTS.add(
+    FactsRead,
+    lambda event: (
+        Change(FACTS, ("complete",), event.files - len(event.odd)),
+        Change(FACTS, ("odd",), len(event.odd)),
+    ),
+)
+EFFECTS.add(FactsPaused, lambda _: _change(FACTS_PAUSED))
 EFFECTS.add(CheckPaused, lambda _: _change(CHECKS_PAUSED))

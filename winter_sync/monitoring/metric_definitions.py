@@ -151,6 +151,11 @@ DAMAGED = Metric(
 CHECKED = Metric("counter", "checked_files", "Files of the tree read again and compared.")
 CHECKED_BYTES = Metric("counter", "checked_bytes", "Bytes of the tree read again and compared.")
 CHECKS_PAUSED = Metric("counter", "check_pauses", "Times the check of files could not go on.")
+FACTS = Metric(
+    "counter", "facts", "Images whose facts were read: all of them, or odd.", ("result",)
+)
+FACTS_DUE = Metric("gauge", "facts_due", "Images downloaded whose facts are not read yet.")
+FACTS_PAUSED = Metric("counter", "facts_pauses", "Times facts could not be read or recorded.")
 FREE = Metric("gauge", "free_bytes", "Free bytes on the file system of the root.")
 MIN_FREE = Metric("gauge", "min_free_bytes", "Bytes that are always left free there.")
 UNREADABLE = Metric(
@@ -165,6 +170,7 @@ METRICS = (
     *(RETRIES, SERVER_FAILING, SERVER_FAILURES, REFUSED, REFUSALS, STORAGE, JUMPS, CLOCKS),
     RECOVERED,
     *(PAUSES, RELOADS, DAMAGED, CHECKED, CHECKED_BYTES, CHECKS_PAUSED),
+    *(FACTS, FACTS_DUE, FACTS_PAUSED),
     *(PRODUCTS, SUCCESS, AGE, LAST_NIGHT, LAST_COMPLETE),
     *(CALENDAR_NIGHT, NIGHT_PRODUCTS, NIGHT_COMPLETE, FREE, MIN_FREE, UNREADABLE),
     BUILD,

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.core import GaugeMetricFamily
 
-from winter_sync.catalog import CatalogThread, Polls, Views
+from winter_sync.catalog import CatalogThread, Facts, Polls, Views
 from winter_sync.core import StorageError, free_space
 from winter_sync.monitoring.metric_definitions import (
     AGE,
     CALENDAR_NIGHT,
+    FACTS_DUE,
     FREE,
     LAST_COMPLETE,
     LAST_NIGHT,
@@ -76,9 +77,15 @@ async def from_catalog(watched: Watched, now: datetime) -> Sequence[Family]:
         summary = await watched.catalog.views(Views.summary, watched.programs)
         successes = await watched.catalog.polls(Polls.last_successes, subjects)
         night = await read_last_night(watched.catalog, watched.selections, now)
+        facts_due = await watched.catalog.facts(Facts.count_due)
     except StorageError:
         return ()
-    return (*_program_summary(summary), *_last_night(night), *_successes(subjects, successes, now))
+    return (
+        *_program_summary(summary),
+        *_last_night(night),
+        gauge(FACTS_DUE, {(): facts_due}),
+        *_successes(subjects, successes, now),
+    )
 
 
 async def from_disk(watched: Watched) -> Sequence[Family]:

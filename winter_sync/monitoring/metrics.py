@@ -22,6 +22,7 @@ from winter_sync.monitoring.metric_definitions import (
     BUILD,
     DAMAGED,
     DOWNLOADS,
+    FACTS,
     FAILURES,
     METRICS,
     NAMESPACE,
@@ -48,6 +49,7 @@ _SHOWN_FROM_THE_START: dict[Metric, tuple[str, ...]] = {
     DOWNLOADS: (SUCCEEDED, *Cause),
     RELOADS: ("taken", "refused"),
     RECOVERED: ("adopted", "released"),
+    FACTS: ("complete", "odd"),
     DAMAGED: ("missing", "changed", "unreadable"),
 }
 """Labels that are shown with 0 before they first happen, so that their first time is a change."""

@@ -117,7 +117,7 @@ class ProgressLog:
         self._clock = clock
         self._by_night = by_night
         self._reported_at = clock()
-        self._reported: tuple[Counts, int] = Counts(), 0
+        self._reported = Counts(), 0, 0
 
     def __enter__(self) -> Self:
         return self
@@ -136,8 +136,8 @@ class ProgressLog:
             self._logger.info(self._event, **_numbers(self.tally, now))
 
     @property
-    def _state(self) -> tuple[Counts, int]:
-        return self.tally.overall, self.tally.received
+    def _state(self) -> tuple[Counts, int, int]:
+        return self.tally.overall, self.tally.received, self.tally.facts_read
 
     def _report_nights(self, ended: Sequence[Ended]) -> None:
         done = sum((night.counts for night in ended), Counts())
@@ -172,5 +172,6 @@ def _numbers(tally: Tally, now: float) -> dict[str, int]:
         "bytes": tally.received,
         "bytes_per_second": tally.rate(now),
         "seconds_left": tally.time_left(now),
+        "facts_left": tally.facts_left or None,
     }
     return {name: round(number) for name, number in numbers.items() if number is not None}

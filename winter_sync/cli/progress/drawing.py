@@ -50,6 +50,9 @@ def _details(tally: Tally) -> Iterator[tuple[str, str]]:
     """Return the lines below the first, each with its style."""
     if tally.server_trouble:
         yield f"  {tally.server_trouble}", "yellow"
+    if tally.facts_left:
+        whole = tally.facts_read + tally.facts_left
+        yield f"  reading headers of images: {tally.facts_read}/{whole}", ""
     if complete := tally.nights_complete:
         nights = "night" if complete == 1 else "nights"
         yield f"  {complete} {nights} complete, {tally.nights_left} pending", ""

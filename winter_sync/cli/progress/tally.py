@@ -17,6 +17,7 @@ from winter_sync.core import (
     Candidate,
     Event,
     EventTable,
+    FactsRead,
     Failed,
     Missing,
     Night,
@@ -53,6 +54,10 @@ class Tally:
         """Whether polls may yet find more."""
         self.nights_complete = 0
         """Nights that have nothing left; known only when no poll can find more."""
+        self.facts_read = 0
+        """Images whose headers were read."""
+        self.facts_left = 0
+        """Images whose headers are still to be read; 0 until that begins."""
         self._counts = NightCounts()
         self._under_way = UnderWay()
         self._failures = Failures()
@@ -85,6 +90,7 @@ class Tally:
         handlers.add(Received, self._received)
         handlers.add(ProductFinished, self._finished)
         handlers.add(BatchEnded, lambda event: self._under_way.end(event.batch))
+        handlers.add(FactsRead, self._facts_read)
         handlers.add(Retrying, self._server_failing)
         handlers.add(ServerFailing, self._server_failing)
         handlers.add(ServerRecovered, self._server_recovered)
@@ -188,6 +194,10 @@ class Tally:
             case Failed(_, reason):
                 self._failures.add(reason)
                 self._counts.add(night, kind, failed=1)
+
+    def _facts_read(self, event: FactsRead) -> None:
+        self.facts_read += event.files
+        self.facts_left = event.left
 
     def _server_failing(self, event: Retrying | ServerFailing) -> None:
         self.server_trouble = event.reason
