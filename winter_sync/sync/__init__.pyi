@@ -5,7 +5,7 @@ from .download_loop import DownloadLoop
 from .downloader import Downloader
 from .engine import Mirror
 from .fetcher import Fetcher
-from .file_check import PIECE, FileFinding, Throttle, stat_files
+from .file_check import PIECE, FileFinding, Throttle, stat_file, stat_files
 from .listing_recorder import ListingRecorder
 from .poller import Poller
 from .quick_check import QuickCheck, check_newest
@@ -35,5 +35,6 @@ __all__ = [
     "RollingCheck",
     "Throttle",
     "check_newest",
+    "stat_file",
     "stat_files",
 ]
