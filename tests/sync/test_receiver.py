@@ -386,6 +386,16 @@ def test_what_was_asked_for_always_fits(expected: list[int], times: float) -> No
     assert all(size <= largest(queued) for size, queued in zip(sizes, candidates, strict=True))
 
 
+def test_bounds_follow_from_what_was_asked_for() -> None:
+    """One product has sixteen times its expected size, or 256 MiB; all have four times and one."""
+    small, large = candidate(FIRST, size=1000), candidate(SECOND, size=100_000_000)
+    assert (largest(small), largest(large)) == (256 * 1024**2, 1_600_000_000)
+    together = 4 * 100_001_000 + 1_600_000_000
+    assert budget(batch(small, large), Limits()) == Limits(
+        inflated_size=together, archive_size=together + 64 * 1024**2, members=2 * 3 + 32
+    )
+
+
 def test_no_bound_is_wider_than_it_is_for_any_archive() -> None:
     """What was set for all archives holds for each."""
     limits = Limits(member_size=10, archive_size=20, inflated_size=30, members=2)
