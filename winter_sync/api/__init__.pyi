@@ -3,11 +3,15 @@ from .alert_cutouts import save_cutouts
 from .alerts import Alerts, MirrorAlert
 from .archive import Archive, AsyncArchive, IncompleteListingWarning
 from .mirror import Mirror
+from .product_columns import PRODUCT_COLUMNS, product_row
 from .products import MirrorProduct, Products
 from .questions import Question
+from .remote import NEW, RemoteAnswer, ask_archive, listed_row
 
 __all__ = [
     "ALERT_COLUMNS",
+    "NEW",
+    "PRODUCT_COLUMNS",
     "Alerts",
     "Archive",
     "AsyncArchive",
@@ -17,5 +21,9 @@ __all__ = [
     "MirrorProduct",
     "Products",
     "Question",
+    "RemoteAnswer",
+    "ask_archive",
+    "listed_row",
+    "product_row",
     "save_cutouts",
 ]

@@ -15,7 +15,7 @@ from winter_sync.api.exports import nightlog_rows, obscore_rows
 from winter_sync.api.places import find_place
 from winter_sync.api.products import Products
 from winter_sync.api.questions import Question, as_instant
-from winter_sync.api.search import new_products, search_products
+from winter_sync.api.search import new_products, products_now, search_products
 from winter_sync.catalog import Catalog, Images
 from winter_sync.core import STATE_DIR, UsageError, has_name, utc_now
 from winter_sync.factory import CATALOG
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         RectangleLike,
         Words,
     )
+    from winter_sync.core import Instrument
 
 
 class Mirror:
@@ -230,6 +231,14 @@ class Mirror:
         search = Question(new_since=since, **conditions).search(self._catalog, utc_now())
         wait = (lambda: sleep(every)) if follow else None
         return new_products(self._catalog, self.root, search, wait)
+
+    def refresh(self, products: Iterable[MirrorProduct]) -> Products:
+        """Return products that were found before as they are now, the oldest exposure first."""
+        return self.products(product.identity for product in products)
+
+    def products(self, identities: Iterable[tuple[Instrument, str]]) -> Products:
+        """Return the products with these cameras and savepaths, as far as they are known."""
+        return Products(products_now(self._catalog, self.root, identities))
 
     def stream(self, question: Question) -> Iterator[MirrorProduct]:
         """Yield the products that answer a question, without holding them all in memory."""

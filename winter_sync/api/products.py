@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from winter_sync.catalog import FoundProduct
+    from winter_sync.core import Instrument
 
 
 class MirrorProduct:
@@ -55,6 +56,11 @@ class MirrorProduct:
     def path(self) -> Path:
         """Where its file is, or will be."""
         return self._root / self._found.path
+
+    @property
+    def identity(self) -> tuple[Instrument, str]:
+        """What distinguishes it from every other: camera and savepath."""
+        return self._found.product.identity
 
     @property
     def savepath(self) -> str:

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from winter_sync.api.places import SkyPosition, find_place
+from winter_sync.api.places import SkyPosition, Where, find_place
 from winter_sync.catalog import Search, UserState
 from winter_sync.core import Cone, ImageType, Instrument, Night, Rectangle, UsageError
 from winter_sync.science import (
     parse_cone,
     parse_instant,
     parse_night,
+    parse_position,
     parse_rectangle,
     split_cone,
 )
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from winter_sync.catalog import Catalog
+    from winter_sync.core import Position
 
 Word = TypeVar("Word", ImageType, Instrument, UserState)
 
@@ -61,13 +63,14 @@ class Question:
     limit: int | None = None
     newest_first: bool = False
 
-    def search(self, catalog: Catalog, now: datetime) -> Search:
+    def search(self, catalog: Catalog | None, now: datetime) -> Search:
         """Return what the catalog understands.
 
         Parameters
         ----------
         catalog
-            Knows the names of programs, and of targets and where they are.
+            Knows the names of programs, and of targets and where they are. Without one any name
+            may be right, and a cone is around a position.
         now
             What "yesterday" and "-7d" are counted from.
 
@@ -77,8 +80,9 @@ class Question:
             If something makes no sense, or there is no such program or target.
         """
         programs, targets = as_words(self.program), as_words(self.target)
-        refuse_unknown_programs(catalog, programs)
-        refuse_unknown_targets(catalog, targets)
+        if catalog is not None:
+            refuse_unknown_programs(catalog, programs)
+            refuse_unknown_targets(catalog, targets)
         since = None if self.new_since is None else as_instant(self.new_since, now)
         search = Search(
             programs=programs,
@@ -167,7 +171,7 @@ def _known(words: type[Word], given: Words, what: str) -> tuple[Word, ...]:
     return tuple(by_name[name] for name in as_words(given))
 
 
-def _cones(catalog: Catalog, cones: ConeLike | list[ConeLike] | None) -> tuple[Cone, ...]:
+def _cones(catalog: Catalog | None, cones: ConeLike | list[ConeLike] | None) -> tuple[Cone, ...]:
     if cones is None:
         return ()
     if isinstance(cones, list):
@@ -175,7 +179,7 @@ def _cones(catalog: Catalog, cones: ConeLike | list[ConeLike] | None) -> tuple[C
     return (as_cone(catalog, cones),)
 
 
-def as_cone(catalog: Catalog, cone: ConeLike) -> Cone:
+def as_cone(catalog: Catalog | None, cone: ConeLike) -> Cone:
     """Return a circle, however it was given.
 
     Raises
@@ -187,11 +191,14 @@ def as_cone(catalog: Catalog, cone: ConeLike) -> Cone:
         return cone
     if isinstance(cone, str):
         where, radius = split_cone(cone)
-        place = find_place(catalog, where)
-        return Cone(*place.position, radius)
+        return Cone(*_center(catalog, where), radius)
     if len(cone) == 2:  # noqa: PLR2004 - a position and a radius
-        return as_cone(catalog, (*find_place(catalog, cone[0]).position, cone[1]))
+        return as_cone(catalog, (*_center(catalog, cone[0]), cone[1]))
     return parse_cone(_joined(cone))
+
+
+def _center(catalog: Catalog | None, where: Where) -> Position:
+    return parse_position(str(where)) if catalog is None else find_place(catalog, where).position
 
 
 def _rectangles(

@@ -12,11 +12,12 @@ from winter_sync.api.products import MirrorProduct
 from winter_sync.catalog import UserState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
     from pathlib import Path
 
     from winter_sync.catalog import Catalog, FoundProduct, Search
+    from winter_sync.core import Instrument
 
 _OVERLAP = timedelta(minutes=5)
 """How far a clock may be set back between two downloads without one being passed over."""
@@ -49,6 +50,15 @@ def _with_file(found: FoundProduct, root: str) -> FoundProduct:
         return found
     state = UserState.DAMAGED if found.state is UserState.DOWNLOADED else found.state
     return replace(found, has_file=False, state=state)
+
+
+def products_now(
+    catalog: Catalog, root: Path, identities: Iterable[tuple[Instrument, str]]
+) -> Iterator[MirrorProduct]:
+    """Yield these products as they are now, in the order of their exposures."""
+    place = os.fspath(root)
+    for found in catalog.searches.products(identities):
+        yield MirrorProduct(_with_file(found, place), root)
 
 
 def new_products(

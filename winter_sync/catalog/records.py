@@ -31,6 +31,8 @@ class Scope:
     """Only these nights; all of the span when empty."""
     damaged: bool = False
     """Only products whose file was found missing or changed."""
+    identities: tuple[tuple[Instrument, str], ...] = ()
+    """Only these products; all when empty."""
 
     def of_everyone(self) -> Scope:
         """Return this scope for any program, region or target."""

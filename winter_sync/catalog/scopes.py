@@ -5,6 +5,7 @@ Only our own conditions and names of parameters are put into statements.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from winter_sync.catalog.records import Scope
+    from winter_sync.core import Instrument
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +67,19 @@ def _parts(scope: Scope) -> Iterator[Condition]:
         yield Condition("p.night <= :last_night", {"last_night": scope.last_night.name})
     if scope.damaged:
         yield Condition("p.damage IS NOT NULL", {})
+    if scope.identities:
+        yield _among(scope.identities)
     if scope.subjects:
         yield _listed_by_subjects(scope)
+
+
+def _among(identities: Sequence[tuple[Instrument, str]]) -> Condition:
+    """Return the condition that a product is one of these."""
+    return Condition(
+        "(p.instrument, p.savepath) IN (SELECT i.value ->> 0, i.value ->> 1"
+        " FROM json_each(:identities) i)",
+        {"identities": json.dumps([[str(camera), savepath] for camera, savepath in identities])},
+    )
 
 
 def _listed_by_subjects(scope: Scope) -> Condition:

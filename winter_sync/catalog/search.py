@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from winter_sync.catalog.connection import Connection
     from winter_sync.catalog.search_records import FoundProduct, Search
-    from winter_sync.core import Position
+    from winter_sync.core import Instrument, Position
 
 _CHUNK = 500
 """Products that are read at a time."""
@@ -84,6 +84,17 @@ class Searches:
             chunk = {"numbers": json.dumps(list(numbers[at : at + _CHUNK]))}
             yield from self._connection.read(found_of, sql, chunk | values)
 
+    _NUMBERS = """
+    SELECT rowid AS number FROM products
+    WHERE instrument = :instrument AND savepath IN ({savepaths})
+    """
+
+    def products(self, identities: Iterable[tuple[Instrument, str]]) -> list[FoundProduct]:
+        """Return these products, as far as they are known, in the order of their exposures."""
+        rows = self._connection.rows_about(self._NUMBERS, identities)
+        found = self._found([row["number"] for row in rows], ())
+        return sorted(found, key=lambda each: (each.product.night, _time_of(each)))
+
     def is_target(self, name: str) -> bool:
         """Return whether any product is listed or was observed for a target."""
         condition = lists_target(name)
@@ -131,6 +142,11 @@ class Searches:
             if positions:
                 return mean_position((ra, dec) for ra, dec in positions)
         return None
+
+
+def _time_of(found: FoundProduct) -> tuple[str, str]:
+    filename = found.product.filename
+    return filename[max(filename.find("_20"), 0) :], found.product.savepath
 
 
 def _source(search: Search, chosen: set[int] | None) -> tuple[str, Condition]:

@@ -19,18 +19,22 @@ if TYPE_CHECKING:
     from winter_sync.science import Column
 
 
-def open_mirror(options: CommonOptions) -> Mirror:
-    """Open the mirror of the settings for asking.
+def open_mirror(options: CommonOptions, root: Path | None = None) -> Mirror:
+    """Open a mirror for asking: at a root, otherwise at that of the settings.
+
+    No credentials are needed, and with a root no settings either.
 
     Raises
     ------
     UsageError
-        If the settings are wrong, or there is no mirror.
+        If the settings are wrong, no root is known, or there is no mirror.
     StorageError
         If the mirror cannot be read.
     """
+    if root is not None:
+        return Mirror.open(root)
     settings, _ = prepare(options, secrets=False)
-    return Mirror.open(settings.root, state=settings.state)
+    return Mirror.open(settings.root, state=settings.mirror.state)
 
 
 def show_rows(

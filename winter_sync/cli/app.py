@@ -15,6 +15,7 @@ from winter_sync.cli.commands.backfill import backfill
 from winter_sync.cli.commands.check import check
 from winter_sync.cli.commands.demo import demo
 from winter_sync.cli.commands.export import export
+from winter_sync.cli.commands.list import list_products
 from winter_sync.cli.commands.nightlog import nightlog
 from winter_sync.cli.commands.run import run
 from winter_sync.cli.commands.simulate import simulate
@@ -54,6 +55,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
 """In the order of `--help`."""
 for _command in _COMMANDS:
     app.command()(_command)
+app.command("list")(list_products)
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - a Typer callback gets the option's value

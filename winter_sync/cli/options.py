@@ -58,6 +58,12 @@ def choice_of(words: Iterable[W]) -> Callable[[str], W]:
     return parse
 
 
+def split_words(given: Iterable[str] | None) -> list[str]:
+    """Return the words of an option that takes lists, "a,b", and may be repeated."""
+    parts = (part.strip() for text in given or () for part in text.split(","))
+    return [part for part in parts if part]
+
+
 def _words(option: str, words: tuple[str, ...], about: str) -> Any:  # noqa: ANN401 - Typer's is Any too
     return typer.Option(
         option,
@@ -96,6 +102,12 @@ OutputFile = Annotated[
     typer.Option("--output", metavar="FILE", help="Write a table to this file."),
 ]
 AsPaths = Annotated[bool, typer.Option("--paths", help="Print only the paths of the files.")]
+RootDirectory = Annotated[
+    Path | None,
+    typer.Option(
+        "--root", metavar="DIR", help="The root of the mirror; by default that of the settings."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 NewRoot = Annotated[
     bool,

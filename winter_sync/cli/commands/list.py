@@ -1,0 +1,120 @@
+"""`winter-sync list`: which products there are, here or in the archive."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from winter_sync.cli.options import OutputFile, RootDirectory, TableForm, split_words
+
+Words = list[str] | None
+
+Program = Annotated[Words, typer.Option("--program", metavar="P", help="Programs.")]
+TargetName = Annotated[
+    Words, typer.Option("--target", metavar="NAME", help='Targets; "*" stands for any text.')
+]
+Cone = Annotated[
+    Words,
+    typer.Option(
+        "--cone",
+        metavar="RA,DEC,R",
+        help='Circle: degrees or "10h03m50s +17d49m,30m"; TARGET,R too.',
+    ),
+]
+Rectangle = Annotated[
+    Words,
+    typer.Option(
+        "--rectangle",
+        metavar="RA1,RA2,DEC1,DEC2",
+        help="Eastwards from RA1 to RA2, degrees; RA1 may be above RA2: 359,1,-5,5.",
+    ),
+]
+Type = Annotated[
+    Words,
+    typer.Option("--type", metavar="T", help="exposure, raw, science, stack, diff, avro."),
+]
+InstrumentName = Annotated[Words, typer.Option("--instrument", metavar="I", help="winter, spring.")]
+NightName = Annotated[
+    Words,
+    typer.Option("--night", metavar="NIGHT", help="Nights: 20240211, 2024-02-11, yesterday, -7d."),
+]
+First = Annotated[str | None, typer.Option("--from", metavar="NIGHT", help="First night.")]
+Last = Annotated[str | None, typer.Option("--to", metavar="NIGHT", help="Last night.")]
+Filter = Annotated[Words, typer.Option("--filter", metavar="F", help="Filters: Y, J, Hs, dark ...")]
+StateName = Annotated[
+    Words,
+    typer.Option(
+        "--state",
+        metavar="STATE",
+        help="downloaded, pending, missing, withdrawn, damaged; with --remote also new.",
+    ),
+]
+NewSince = Annotated[
+    str | None,
+    typer.Option(
+        "--new-since", metavar="TIME", help="Downloaded since: 2024-02-11T05:30 (UTC), -12h."
+    ),
+]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="At most N.")]
+Newest = Annotated[bool, typer.Option("--newest", help="Newest first.")]
+Paths = Annotated[
+    bool, typer.Option("--paths", help="Print only the paths of the files that are here.")
+]
+Download = Annotated[
+    bool, typer.Option("--download", help="First download what is pending of these.")
+]
+Remote = Annotated[
+    bool, typer.Option("--remote", help="Ask the archive instead; nothing is downloaded.")
+]
+
+
+def list_products(  # noqa: PLR0913, PLR0917 - one option each
+    context: typer.Context,
+    program: Program = None,
+    target: TargetName = None,
+    cone: Cone = None,
+    rectangle: Rectangle = None,
+    image_type: Type = None,
+    instrument: InstrumentName = None,
+    night: NightName = None,
+    first: First = None,
+    last: Last = None,
+    filters: Filter = None,
+    state: StateName = None,
+    new_since: NewSince = None,
+    limit: Limit = None,
+    *,
+    newest: Newest = False,
+    paths: Paths = False,
+    form: TableForm = None,
+    output: OutputFile = None,
+    download: Download = False,
+    remote: Remote = False,
+    root: RootDirectory = None,
+) -> None:
+    """List products of the mirror, or with --remote of the archive.
+
+    All conditions must hold. Most options take lists, "stack,diff", and may be repeated.
+    """
+    from winter_sync.api import Question
+    from winter_sync.cli.listing import Listing, Request
+
+    question = Question(
+        program=split_words(program),
+        target=split_words(target),
+        cone=list(cone or ()) or None,
+        rectangle=list(rectangle or ()) or None,
+        image_type=split_words(image_type),
+        instrument=split_words(instrument),
+        night=split_words(night) or None,
+        first_night=first,
+        last_night=last,
+        filter=split_words(filters),
+        state=split_words(state),
+        new_since=new_since,
+        limit=limit,
+        newest_first=newest,
+    )
+    request = Request(question, form, output, paths=paths, download=download, remote=remote)
+    Listing(context.obj, root, request).run()
