@@ -45,6 +45,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     backfill,
     verify,
     status,
+    list_products,
     alerts,
     export,
     nightlog,
@@ -54,8 +55,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
 )
 """In the order of `--help`."""
 for _command in _COMMANDS:
-    app.command()(_command)
-app.command("list")(list_products)
+    app.command("list" if _command is list_products else None)(_command)
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - a Typer callback gets the option's value

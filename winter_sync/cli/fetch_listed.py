@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from winter_sync.catalog import Queue, Scope, UserState
 from winter_sync.cli.process import say
-from winter_sync.cli.run_once import progress_of
+from winter_sync.cli.progress.display import progress_of
 from winter_sync.cli.screen import Screen
 from winter_sync.cli.views.run_report import about_files, error_lines
 from winter_sync.config import check_root
-from winter_sync.core import ExitCode, gravest, show_size
+from winter_sync.core import ExitCode, fan_out, gravest, show_size
 from winter_sync.factory import open_mirror
 from winter_sync.monitoring import log_events
 
@@ -61,9 +61,8 @@ async def fetch_listed(
 
 async def _fetch(settings: Settings, logger: FilteringBoundLogger, scope: Scope) -> Report:
     check_root(settings.root)
-    aside = Screen(stderr=True)
-    with progress_of(aside, logger, None) as view:
-        emit = log_events(logger, view.handle)
+    with progress_of("download", Screen(stderr=True), logger) as view:
+        emit = fan_out(log_events(logger), view.handle)
         async with open_mirror(settings, emit) as mirror:
             await mirror.quick_check.check(scope)
             await mirror.catalog.queue(Queue.retry_now, scope)
