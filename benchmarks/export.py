@@ -1,7 +1,7 @@
-"""Measure an export of the whole catalog: time and memory, for each format.
+"""Measure exports of a large catalog: time and memory, for each format.
 
     python benchmarks/million.py DIRECTORY
-    python benchmarks/export.py DIRECTORY [--format csv]...
+    python benchmarks/export.py DIRECTORY [--format csv]... [--products 100000]
 
 Each format is written by a process of its own, whose greatest memory is measured.
 """
@@ -20,14 +20,18 @@ from winter_sync import Mirror
 from winter_sync.science import TableFormat
 
 
-def export(root: Path, form: TableFormat, output: Path) -> None:
-    """Write everything that a mirror knows, and print how long that took."""
+def export(root: Path, form: TableFormat, output: Path, products: int | None) -> None:
+    """Write everything that a mirror knows, or some of it, and print how long that took."""
     began = time.perf_counter()
     with Mirror.open(root) as mirror:
-        mirror.export(output, format=form)
+        count = mirror.export(output, format=form, limit=products)
     seconds = time.perf_counter() - began
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(f"{form:8} {seconds:6.0f} s {peak / 1e6:6.0f} MB {output.stat().st_size / 1e9:6.2f} GB")
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    print(
+        f"{form:8} {count} rows: {seconds:.0f} s, {used.ru_utime + used.ru_stime:.0f} s of CPU; "
+        f"peak {used.ru_maxrss * 1024 / 1e6:.0f} MB; file {output.stat().st_size / 1e9:.2f} GB",
+        flush=True,
+    )
 
 
 def main() -> None:
@@ -35,14 +39,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("directory", type=Path)
     parser.add_argument("--format", action="append", dest="formats", type=TableFormat)
+    parser.add_argument("--products", type=int)
     parser.add_argument("--alone", action="store_true")
     options = parser.parse_args()
     for form in options.formats or TableFormat:
         with tempfile.TemporaryDirectory(dir=options.directory.parent) as place:
             if options.alone:
-                export(options.directory, form, Path(place) / f"export.{form}")
+                output = Path(place) / f"export.{form}"
+                export(options.directory, form, output, options.products)
                 continue
             again = [sys.executable, __file__, str(options.directory)]
+            if options.products is not None:
+                again += ["--products", str(options.products)]
             subprocess.run([*again, "--format", form, "--alone"], check=True)
 
 

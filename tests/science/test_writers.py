@@ -6,6 +6,7 @@ import io
 import json
 import os
 import stat
+import tracemalloc
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -261,3 +262,18 @@ def test_the_name_of_a_file_tells_the_format(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not say which format") as error:
         format_of(tmp_path / "night.dat")
     assert "--format csv" in error.value.remedy
+
+
+@pytest.mark.parametrize("form", TableFormat)
+def test_memory_does_not_grow_with_the_rows(tmp_path: Path, form: TableFormat) -> None:
+    """Tens of megabytes are written with a few in memory: also where all widths come first."""
+    rows: Iterator[Row] = ({"target_name": "x" * 1000} for _ in range(30_000))
+    write_rows(COLUMNS, [{"target_name": "x"}], tmp_path / "first", form)
+    tracemalloc.start()
+    try:
+        assert write_rows(COLUMNS, rows, tmp_path / "nights", form) == 30_000
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (tmp_path / "nights").stat().st_size > 30_000_000
+    assert peak < 22_000_000

@@ -153,10 +153,10 @@ def _space(dataset: Dataset) -> dict[str, object]:
 
 
 def _time(dataset: Dataset) -> dict[str, object]:
-    exposure = dataset.facts.exposure_time
+    start, exposure = dataset.started_at, dataset.facts.exposure_time
     return {
-        "t_min": modified_julian_date(dataset.started_at),
-        "t_max": modified_julian_date(_end(dataset)),
+        "t_min": modified_julian_date(start),
+        "t_max": modified_julian_date(_end(dataset, start)),
         "t_exptime": exposure,
         # Not resolved in time [4.16].
         "t_resolution": exposure,
@@ -164,9 +164,9 @@ def _time(dataset: Dataset) -> dict[str, object]:
     }
 
 
-def _end(dataset: Dataset) -> datetime | None:
+def _end(dataset: Dataset, start: datetime | None) -> datetime | None:
     """Return when an exposure ended; None of a stack, whose header has only the sum of them."""
-    start, exposure = dataset.started_at, dataset.facts.exposure_time
+    exposure = dataset.facts.exposure_time
     is_combined = CALIBRATION_LEVELS[dataset.product.image_type] >= _COMBINED
     if start is None or exposure is None or is_combined:
         return None

@@ -40,7 +40,9 @@ def spooled(
     where = str(directory) if directory else None
     with tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=where) as file:
         try:
-            file.writelines(json.dumps(row).encode() + b"\n" for row in rows)
+            for row in rows:
+                # `writelines` would keep all of them in memory: it moves them to disk at the end.
+                file.write(json.dumps(row).encode() + b"\n")
             file.seek(0)
         except OSError as failed:
             raise _no_room(directory, failed) from failed
