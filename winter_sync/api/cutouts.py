@@ -11,6 +11,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from winter_sync import __version__
+from winter_sync.api.cutout_strip import panel_of, save_strip
 from winter_sync.api.places import show_position
 from winter_sync.core import (
     SymbolicLinkError,
@@ -58,6 +59,8 @@ class Cutout:
         The image.
     pixels
         What was cut out of it.
+    root
+        The root of the tree, where no cutout is written.
     position
         The middle, degrees.
     size
@@ -67,10 +70,17 @@ class Cutout:
 
     """
 
-    def __init__(
-        self, image: CoveringImage, pixels: Pixels, position: Position, size: float, now: datetime
+    def __init__(  # noqa: PLR0913, PLR0917 - what it is, and where and when it was made
+        self,
+        image: CoveringImage,
+        pixels: Pixels,
+        root: Path,
+        position: Position,
+        size: float,
+        now: datetime,
     ) -> None:
         self.image = image
+        self._root = root
         self.position = position
         self.size = size
         self.pixels = pixels
@@ -114,10 +124,11 @@ class Cutout:
         FileExistsError
             If there is a file of that name and it may not be replaced.
         UsageError
-            If there cannot be a file of that name.
+            If there cannot be a file of that name, or it would be inside the mirror.
         StorageError
             If it cannot be written.
         """
+        refuse_tree(self._root, path)
         with (replacing if overwrite else creating)(path) as file:
             self.pixels.write(file)
 
@@ -156,7 +167,7 @@ class Cutouts:
         self.coverage = coverage
         self.size = size
         self.skipped: list[Skipped] = []
-        self._root = root
+        self.root = root
         self._now = now
         self._follow_links = follow_links
 
@@ -173,6 +184,29 @@ class Cutouts:
             except NoCutoutError as reason:
                 self.skipped.append(Skipped(image, str(reason)))
 
+    def strip(self, path: Path, *, north_up: bool = False, overwrite: bool = False) -> None:
+        """Draw the newest of them, at most 400, side by side as a PNG.
+
+        Parameters
+        ----------
+        path
+            The file.
+        north_up
+            Turn each so that north is up and east is left.
+        overwrite
+            Whether a file of that name may be replaced.
+
+        Raises
+        ------
+        UsageError
+            If there is no cutout, or for the reasons of `Cutout.write`, as the other errors.
+        """
+        refuse_tree(self.root, path)
+        panels = [panel_of(self, cutout, upright=north_up) for cutout in self]
+        if not panels:
+            raise UsageError(f"there is no cutout to draw: {self.coverage.summary}")
+        save_strip(panels, path, overwrite=overwrite)
+
     def cut(self, image: CoveringImage, *, larger: float = 1.0) -> Cutout:
         """Cut one image out, or so many times as large a part of it.
 
@@ -184,14 +218,14 @@ class Cutouts:
         position, size = self.coverage.position, self.size * larger
         with self._opened(image) as file:
             pixels = cut_out(file, image.extension, position, size)
-        return Cutout(image, pixels, position, size, self._now)
+        return Cutout(image, pixels, self.root, position, size, self._now)
 
     @contextmanager
     def _opened(self, image: CoveringImage) -> Iterator[BinaryIO]:
         """Open the file of an image, if it is the one that was downloaded."""
-        path = image.path.relative_to(self._root)
+        path = image.path.relative_to(self.root)
         try:
-            with TreeFiles(self._root, follow_links=self._follow_links) as files:
+            with TreeFiles(self.root, follow_links=self._follow_links) as files:
                 descriptor = files.open(str(path))
         except SymbolicLinkError as link:
             raise NoCutoutError(f"{link.filename} is a symbolic link") from None
@@ -201,6 +235,21 @@ class Cutouts:
             _refuse_other(descriptor, image)
             with open(descriptor, "rb", closefd=False) as file:
                 yield file
+
+
+def refuse_tree(root: Path, path: Path) -> None:
+    """Make sure that a file or directory to write is not inside a mirror.
+
+    Raises
+    ------
+    UsageError
+        If it is.
+    """
+    if path.resolve().is_relative_to(root.resolve()):
+        raise UsageError(
+            f"{path} is inside the mirror {root}, where only downloaded files are",
+            remedy="Name a place outside of it.",
+        )
 
 
 def _refuse_other(descriptor: int, image: CoveringImage) -> None:

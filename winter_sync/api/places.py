@@ -68,6 +68,8 @@ def _named(catalog: Catalog, text: str) -> Place:
     try:
         position = parse_position(text)
     except UsageError as no_position:
+        if not any(map(str.isalpha, text)):  # meant as numbers: the error says what is wrong
+            raise
         return _target(catalog, text, no_position)
     return Place(show_position(position), position)
 

@@ -34,7 +34,11 @@ def open_mirror(options: CommonOptions, root: Path | None = None) -> Mirror:
     if root is not None:
         return Mirror.open(root)
     settings, _ = prepare(options, secrets=False)
-    return Mirror.open(settings.root, state=settings.mirror.state)
+    return Mirror.open(
+        settings.root,
+        state=settings.mirror.state,
+        follow_links=settings.mirror.follow_links,
+    )
 
 
 def show_rows(

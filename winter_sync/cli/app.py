@@ -13,6 +13,8 @@ from winter_sync import __version__
 from winter_sync.cli.commands.alerts import alerts
 from winter_sync.cli.commands.backfill import backfill
 from winter_sync.cli.commands.check import check
+from winter_sync.cli.commands.covers import covers
+from winter_sync.cli.commands.cutout import cutout
 from winter_sync.cli.commands.demo import demo
 from winter_sync.cli.commands.export import export
 from winter_sync.cli.commands.list import list_products
@@ -23,6 +25,7 @@ from winter_sync.cli.commands.status import status
 from winter_sync.cli.commands.sync import sync
 from winter_sync.cli.commands.verify import verify
 from winter_sync.cli.options import FORMATS, LEVELS, CommonOptions, choice_of
+from winter_sync.cli.place import PLACE_SETTINGS
 from winter_sync.cli.process import fail, say, streams
 from winter_sync.core import ExitCode, StorageError, WinterSyncError, describe_exit_codes
 
@@ -46,6 +49,8 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     verify,
     status,
     list_products,
+    covers,
+    cutout,
     alerts,
     export,
     nightlog,
@@ -55,7 +60,10 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
 )
 """In the order of `--help`."""
 for _command in _COMMANDS:
-    app.command("list" if _command is list_products else None)(_command)
+    app.command(
+        "list" if _command is list_products else None,
+        context_settings=PLACE_SETTINGS if _command in {covers, cutout} else None,
+    )(_command)
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - a Typer callback gets the option's value

@@ -7,7 +7,7 @@ from .obscore_columns import MANDATORY_COLUMNS, OBSCORE_COLUMNS
 from .output import creating, replacing
 from .positions import parse_angle, parse_cone, parse_position, parse_rectangle, split_cone
 from .samp import message_for, send
-from .strips import Panel, draw_strip
+from .strips import Panel, draw_strip, north_up
 from .writers import TableFormat, choose_format, format_of, write_rows, write_table
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "logged",
     "make_table",
     "message_for",
+    "north_up",
     "parse_angle",
     "parse_cone",
     "parse_instant",

@@ -1,0 +1,159 @@
+"""`winter-sync covers`: places as people write them, answers in words, tables, paths."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from astropy.table import Table
+from support.command import Said, run, run_on_terminal, settings_file
+from support.images import HERE, Image, make_mirror
+from support.makers import path_of, product
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SOUTH = (150.9, -4.2)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Path:
+    """Make a mirror of images of two places, and its settings."""
+    make_mirror(
+        tmp_path / "winter",
+        Image(product(0), facts={"limiting_magnitude": 18.25, "seeing": 1.44}),
+        Image(product(1), facts={"limiting_magnitude": 19.86, "exposure_time": 960.0}),
+        Image(product(2), center=SOUTH, target="south of the equator"),
+    )
+    return settings_file(tmp_path)
+
+
+def ask(settings: Path, *arguments: str) -> Said:
+    """Run the command, with its output in files."""
+    return run("--config", settings, "covers", *arguments, home=settings.parent)
+
+
+def drawn(settings: Path, *arguments: str) -> list[str]:
+    """Return the lines that the command draws on a terminal of 80 columns."""
+    said = run_on_terminal("--config", settings, "covers", *arguments, home=settings.parent)
+    assert said.code == 0, said.out
+    return re.sub(r"\x1b\[[\d;]*m", "", said.out).splitlines()
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        ("150.9", "-4.2"),
+        ("150.9 -4.2",),
+        ("150.9,-4.2",),
+        ("10h03m36s", "-4d12m"),
+        ("10:03:36", "-04:12:00"),
+        ("south", "of", "the", "equator"),
+        ("--", "150.9", "-4.2"),
+    ],
+)
+def test_a_place_is_written_as_people_write_it(
+    settings: Path, tmp_path: Path, place: tuple[str, ...]
+) -> None:
+    """With a negative declination too, without tricks; options before or after it."""
+    path = str(tmp_path / "winter" / path_of(product(2)))
+    said = ask(settings, "--paths", *place)
+    assert (said.code, said.out.splitlines()) == (0, [path]), said.err
+    assert "observed, 1 image on 2024-02-02, of unknown depth" in said.err
+    if "--" not in place:
+        assert ask(settings, *place, "--paths", "--since", "2024-02-01").out == said.out
+
+
+def test_a_terminal_shows_the_answer_and_a_line_for_each_image(settings: Path) -> None:
+    """In 80 columns; what is unknown is a dash."""
+    answer, *more = drawn(settings, "SN2024wex")
+    text = " ".join([answer, *more])
+    assert text.startswith(
+        "SN2024wex: observed, 2 images from 2024-01-31 to 2024-02-01, deepest J 19.8 on 2024-02-01"
+    )
+    heading, first, second = more[-3:]
+    assert heading.split() == [
+        *("UTC", "filter", "type", "HDU", "exp/s", "limit", 'seeing"', 'edge"', "programs"),
+    ]
+    assert first.split() == [
+        *("2024-01-31", "06:14:25", "J", "stack", "0", "-", "18.2", "1.4", "50", "2024A000"),
+    ]
+    assert second.split()[5:8] == ["960", "19.9", "-"]
+    assert max(map(len, more[-3:])) <= 80
+
+
+def test_a_pipe_gets_csv_and_the_answer_is_said_beside_it(settings: Path) -> None:
+    """So that both a program and its user know."""
+    said = ask(settings, "SN2024wex")
+    rows = list(csv.DictReader(io.StringIO(said.out)))
+    assert [row["limiting_magnitude"] for row in rows] == ["18.25", "19.86"]
+    assert said.err.startswith("SN2024wex: observed, 2 images")
+
+
+@pytest.mark.parametrize("name", ["a.ecsv", "a.vot", "a.fits", "a.csv"])
+def test_a_file_has_the_format_of_its_name(settings: Path, tmp_path: Path, name: str) -> None:
+    """As for every other table."""
+    assert ask(settings, "SN2024wex", "--output", name).code == 0
+    assert len(Table.read(tmp_path / name)) == 2
+
+
+def test_never_observed_is_an_answer(settings: Path) -> None:
+    """With what is known of the neighbourhood; the exit code says that it was answered."""
+    said = ask(settings, "30", "-30", "--format", "table")
+    assert said.code == 0
+    assert said.out.splitlines() == [
+        "30.00000 -30.00000: never observed by any image on this machine",
+        "No image is listed within 1 degree of it.",
+    ]
+    piped = ask(settings, "30", "-30")
+    assert piped.out.count("\n") == 1
+    assert "never observed" in piped.err
+
+
+def test_too_shallow_is_an_answer(settings: Path) -> None:
+    """With how deep it was observed."""
+    said = ask(settings, "150", "17", "--deeper-than", "19.9", "--format", "table")
+    assert said.out.splitlines()[0] == (
+        "150.00000 +17.00000: observed, shallower than 19.9: 2 images from 2024-01-31 to "
+        "2024-02-01, deepest J 19.8 on 2024-02-01"
+    )
+    deep = ask(settings, "150", "17", "--deeper-than", "19", "--paths")
+    assert deep.out.splitlines()[0].endswith(product(1).filename)
+
+
+def test_conditions_take_lists(settings: Path) -> None:
+    """As those of `list`."""
+    here = f"{HERE[0]} {HERE[1]}"
+    assert len(ask(settings, here, "--filter", "Y,J", "--paths").out.splitlines()) == 2
+    assert ask(settings, here, "--filter", "Y,Hs", "--paths").out == ""
+    assert ask(settings, here, "--type", "diff", "--type", "exposure", "--paths").out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("150", "17", "--filtr", "J"), "no such option: --filtr; did you mean --filter?"),
+        (("SN2024wax",), "did you mean SN2024wex?"),
+        (("150", "-95"), "declination"),
+        ((), "Missing argument"),
+        (("150", "17", "--type", "stak"), "did you mean stack?"),
+        (("150", "17", "--since", "long ago"), "'long ago' is not a time"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    settings: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    """With what was meant; nothing is on standard output."""
+    said = ask(settings, *arguments)
+    assert (said.code, said.out) == (2, "")
+    assert message in " ".join(said.err.split()), said.err
+
+
+def test_a_mirror_is_asked_without_settings(settings: Path, tmp_path: Path) -> None:
+    """By its root alone."""
+    said = run("covers", "150", "17", "--paths", "--root", "winter", home=tmp_path)
+    assert len(said.out.splitlines()) == 2, said.err
+    assert settings.exists()
