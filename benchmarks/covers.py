@@ -1,0 +1,130 @@
+"""Measure how long it takes to find the images that show a position, and the memory it takes.
+
+Asks the mirror that `million.py` makes, with a warm catalog: positions anywhere, the poles and
+right ascension 0, and the targets that were observed again and again. Each question is put several
+times; its quickest answer counts, in CPU time too, which a busy machine changes less.
+
+    python benchmarks/covers.py DIRECTORY [--positions 300] [--runs 5]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import sqlite3
+import statistics
+import subprocess
+import sys
+import time
+from contextlib import closing
+from datetime import UTC, datetime
+from math import asin, degrees
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING
+
+from winter_sync import Mirror
+from winter_sync.catalog.catalog import Catalog
+from winter_sync.core.layout import STATE_DIR
+from winter_sync.factory import CATALOG
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from winter_sync.core import Position
+
+SPECIAL = [(0.0, 90.0), (120.0, 89.97), (359.98, 10.0), (0.02, -5.0), (0.0, 0.0), (0.0, -90.0)]
+SOME = 250
+"""A position that more images show is crowded."""
+
+
+def bring_up_to_date(path: Path) -> tuple[int, list[Position]]:
+    """Bring the catalog to the present edition; return its footprints, and where targets are."""
+    Catalog(path, lambda: datetime.now(UTC)).close()
+    with closing(sqlite3.connect(path)) as db:
+        (count,) = db.execute("SELECT count(*) FROM footprints").fetchone()
+        targets = db.execute(
+            "SELECT target_ra, target_dec FROM facts GROUP BY target HAVING count(*) > 500"
+        ).fetchall()
+    return count, targets
+
+
+def anywhere(random: Random, count: int) -> list[Position]:
+    """Return positions all over the sky that can be observed from Palomar."""
+    return [(random.uniform(0, 360), degrees(asin(random.uniform(-0.5, 1)))) for _ in range(count)]
+
+
+def measure(ask: Callable[[], object], runs: int) -> tuple[float, float]:
+    """Return the shortest time of a question, and its shortest CPU time, milliseconds."""
+    wall, cpu = [], []
+    for _ in range(runs):
+        began, used = time.perf_counter(), time.process_time()
+        ask()
+        cpu.append(time.process_time() - used)
+        wall.append(time.perf_counter() - began)
+    return min(wall) * 1000, min(cpu) * 1000
+
+
+def report(name: str, mirror: Mirror, positions: Iterable[Position], runs: int) -> None:
+    """Print how long the answers took, and how many images were in them."""
+    figures = []
+    for position in positions:
+        images = len(mirror.covers(position))
+        figures.append((images, *measure(lambda at=position: mirror.covers(at), runs)))
+    if figures:
+        images, wall, cpu = zip(*figures, strict=True)
+        typical, most = statistics.median(images), max(images)
+        print(f"{name}: {len(figures)} positions, images: median {typical:g}, most {most}")
+        print(f"    ms: {_spread(wall)}; ms of CPU: {_spread(cpu)}")
+
+
+def _spread(values: Sequence[float]) -> str:
+    ordered = sorted(values)
+    high = ordered[int(0.95 * (len(ordered) - 1))]
+    return f"median {statistics.median(ordered):.2f}, 95 % {high:.1f}, most {ordered[-1]:.1f}"
+
+
+def measure_command(directory: Path, position: Position) -> None:
+    """Print what the command takes, start-up included."""
+    place = [str(value) for value in position]
+    command = [sys.executable, "-m", "winter_sync", "covers", *place, "--root", str(directory)]
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    answer = process.stderr.readline().decode().strip()
+    _, _, usage = os.wait4(process.pid, 0)
+    wall, cpu = time.perf_counter() - began, usage.ru_utime + usage.ru_stime
+    print(f"command: {wall:.2f} s, {cpu:.2f} s of CPU, peak {usage.ru_maxrss / 1000:.0f} MB")
+    print(f"    {answer}")
+
+
+def main() -> None:
+    """Put the questions and print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("--positions", type=int, default=300)
+    parser.add_argument("--runs", type=int, default=5)
+    options = parser.parse_args()
+    count, targets = bring_up_to_date(options.directory / STATE_DIR / CATALOG)
+    print(f"{count} footprints, {len(targets)} targets that were observed often")
+    with Mirror.open(options.directory) as mirror:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        crowded = [at for at in targets if len(mirror.covers(at)) > SOME]
+        random = Random(1)  # noqa: S311 - no secret
+        report("anywhere", mirror, anywhere(random, options.positions), options.runs)
+        report("poles, right ascension 0", mirror, SPECIAL, options.runs)
+        often = [at for at in targets if at not in crowded]
+        report(f"targets, at most {SOME} images", mirror, often, options.runs)
+        report(f"targets, more than {SOME}", mirror, crowded, options.runs)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(
+        f"peak memory {peak / 1000:.0f} MB, {(peak - before) / 1000:.0f} MB of it for the answers"
+    )
+    measure_command(options.directory, often[0] if often else SPECIAL[0])
+
+
+if __name__ == "__main__":
+    main()
