@@ -109,7 +109,7 @@ def test_a_place_that_no_image_shows_was_never_observed(mirror: Mirror) -> None:
     assert near.caveat == "All images listed within 1 degree of it are here and their sky is known."
     condition = mirror.covers(HERE, filter=["Hs", "Y"], since="2024-02-20", image_type="stack")
     assert condition.summary == (
-        "150.00000 +17.00000: not observed in Hs or Y since 2024-02-20 00:00 by stack images "
+        "150.00000 +17.00000: not observed in Hs or Y since 2024-02-20 00:00 (stack) "
         "by any image on this machine"
     )
 

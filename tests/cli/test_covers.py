@@ -79,9 +79,9 @@ def test_a_terminal_shows_the_answer_and_a_line_for_each_image(settings: Path) -
         *("UTC", "filter", "type", "HDU", "exp/s", "limit", 'seeing"', 'edge"', "programs"),
     ]
     assert first.split() == [
-        *("2024-01-31", "06:14:25", "J", "stack", "0", "-", "18.2", "1.4", "50", "2024A000"),
+        *("2024-01-31", "06:14:25", "J", "stack", "0", "-", "18.25", "1.4", "50", "2024A000"),
     ]
-    assert second.split()[5:8] == ["960", "19.9", "-"]
+    assert second.split()[5:8] == ["960", "19.86", "-"]
     assert max(map(len, more[-3:])) <= 80
 
 

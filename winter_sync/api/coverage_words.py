@@ -49,7 +49,7 @@ def _asked(images: Images) -> str:
     words = [f"in {' or '.join(images.filters)}"] if images.filters else []
     words += [f"since {images.since:%Y-%m-%d %H:%M}"] if images.since else []
     kinds = (*images.image_types, *images.instruments)
-    words += [f"by {' or '.join(kinds)} images"] if kinds else []
+    words += [f"({', '.join(kinds)})"] if kinds else []
     return f" {' '.join(words)}" if words else ""
 
 

@@ -29,7 +29,7 @@ def _cells(image: CoveringImage) -> list[str]:
         image.image_type,
         str(image.extension),
         _number(image.exposure_time, "g"),
-        _number(image.limiting_magnitude, ".1f"),
+        _number(image.limiting_magnitude, ".2f"),
         _number(image.seeing, ".1f"),
         _number(image.edge_distance, ".0f"),
         escape_unprintable(" ".join(image.programs)),
