@@ -40,7 +40,7 @@ def covers(  # noqa: PLR0913 - one option each
     output: OutputFile = None,
     root: RootDirectory = None,
 ) -> None:
-    """Show which images on this machine cover a place on the sky, when, and how deep.
+    """Show which images here cover a place on the sky, and how deep.
 
     Options take lists, "J,Y", and may be repeated; all conditions must hold.
     """

@@ -47,7 +47,7 @@ def cutout(  # noqa: PLR0913 - one option each
     overwrite: Overwrite = False,
     root: RootDirectory = None,
 ) -> None:
-    """Cut a place on the sky out of every image on this machine that covers it.
+    """Cut a place on the sky out of every image that covers it.
 
     Prints the names of the FITS files. Files that exist are kept.
     """
