@@ -256,6 +256,7 @@ def test_one_process_reads_many_files_and_ends(process: HeaderProcess, files: li
     assert len(process.read_all(files[1:5])) == 4
     assert pid_of(process) == pid
     assert os.getpriority(os.PRIO_PROCESS, pid) == 19
+    assert Path(f"/proc/{pid}/oom_score_adj").read_text().strip() == "1000"
     process.close()
     assert process.pid is None
     assert not Path(f"/proc/{pid}").exists()
@@ -367,6 +368,24 @@ def is_running(pid: int) -> bool:
         return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
+def test_it_runs_where_no_memory_is_both_written_and_run(here: Rig) -> None:
+    """As under MemoryDenyWriteExecute= of the systemd units: numpy and astropy need none."""
+    program = (
+        "import ctypes, mmap, sys; from pathlib import Path\n"
+        "from winter_sync.maintenance.facts_process import HeaderProcess\n"
+        "if ctypes.CDLL(None).prctl(65, 1, 0, 0, 0): sys.exit(77)\n"  # PR_SET_MDWE
+        f"process = HeaderProcess(Path({str(here.root)!r})); process._start(); process.close()\n"
+        "print('ready')\n"
+    )
+    ran = subprocess.run(  # noqa: S603 - our own code
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    if ran.returncode == 77:
+        pytest.skip("this kernel is older than Linux 6.3")
+    assert ran.stdout == "ready\n", ran.stderr
 
 
 async def test_without_astropy_it_says_what_to_do(here: Rig, tmp_path: Path) -> None:

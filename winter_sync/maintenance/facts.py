@@ -95,7 +95,11 @@ class FactsCatchUp:
         self._threads.shutdown()
 
     async def run(self) -> None:
-        """Take facts until cancelled, after a failure again later."""
+        """Take facts until cancelled, after a failure again later.
+
+        A daemon that starts has its downloads to begin, and a minute for that.
+        """
+        await self._time.sleep(_AFTER_SOME.total_seconds())
         while True:
             try:
                 found = await self.catch_up()
