@@ -18,11 +18,11 @@ from core.test_sphere import tangential
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.answers import at, enter, publish, square, used, withdraw
-from support.catalogs import OTHER
+from support.catalogs import OTHER, count_wanted, waiting
 from support.clock import Clock
 from support.makers import NIGHT, PROGRAM, product, row
 
-from winter_sync.catalog import Catalog, FoundProduct, Search, UserState
+from winter_sync.catalog import Catalog, FoundProduct, Scope, Search, UserState
 from winter_sync.core import filter_name
 from winter_sync.core.facts import Facts
 from winter_sync.core.queries import Cone, Rectangle
@@ -421,3 +421,19 @@ def test_a_small_answer_costs_little_in_a_large_catalog(
             spread(catalog, nights)
             costs.append(steps(catalog, lambda one=catalog: ask(one, **conditions)))
     assert costs[1] <= 2 * costs[0] + 1
+
+
+# --- scopes of named products --------------------------------------------------------------------
+
+
+def test_a_scope_may_name_its_products(catalog: Catalog) -> None:
+    """The queue then holds those alone, of any camera; one that is not wanted stays as it is."""
+    ours, others = [product(n) for n in range(3)], product(0, instrument=Instrument.SPRING)
+    enter(catalog, (row(each) for each in (*ours, others)))
+    publish(catalog, ours[0])
+    named = (ours[0].identity, ours[1].identity, others.identity)
+    scope = Scope((PROGRAM,), identities=named)
+    assert set(waiting(catalog, scope)) == {ours[1], others}
+    assert count_wanted(catalog, scope) == 2
+    assert [each.product for each in catalog.files.held(scope, ours[0].night)] == [ours[0]]
+    assert [each.product for each in catalog.searches.products(named)] == [others, *ours[:2]]
