@@ -15,6 +15,7 @@ from support.images import HERE, SCALE, START, Image, make_mirror
 from support.makers import path_of, product
 
 from winter_sync import Mirror, __version__
+from winter_sync.api import panel_of
 from winter_sync.core.errors import StorageError, UsageError
 from winter_sync.core.sphere import separation
 from winter_sync.core.traits import ImageType
@@ -221,3 +222,13 @@ def test_pixels_outside_an_image_are_not_numbers(mirror: Mirror) -> None:
     assert made.data.shape == (27, 27)
     assert np.isnan(made.data[:13]).all()
     assert made.data[13, 13] == 0.0
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 10, 40])
+def test_a_turned_cutout_is_whole_where_its_image_is(mirror: Mirror, size: int) -> None:
+    """Its corners and edges too, however few pixels it has."""
+    cutouts = mirror.cutouts((150.0001, 17.0001), size)
+    panels = [panel_of(cutouts, cutout, upright=True) for cutout in cutouts]
+    assert len(panels) == 3
+    for panel in panels:
+        assert np.isfinite(panel.data).all()

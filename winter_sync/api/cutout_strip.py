@@ -18,6 +18,8 @@ MOST_PANELS = 400
 """A picture of more is larger than most programs open."""
 _LARGER = 1.5
 """How much more of an image is needed to turn it: more than the square root of 2."""
+_MARGIN = 4
+"""Pixels beyond that, for the neighbours of those at the edge."""
 
 
 def panel_of(cutouts: Cutouts, cutout: Cutout, *, upright: bool) -> Panel:
@@ -34,8 +36,9 @@ def panel_of(cutouts: Cutouts, cutout: Cutout, *, upright: bool) -> Panel:
     """
     if not upright:
         return Panel(cutout.data, _lines(cutout))
-    larger: Pixels = cutouts.cut(cutout.image, larger=_LARGER).pixels
-    return Panel(north_up(larger, cutout.position, cutout.size), _lines(cutout))
+    larger = _LARGER + _MARGIN / min(cutout.data.shape)
+    pixels: Pixels = cutouts.cut(cutout.image, larger=larger).pixels
+    return Panel(north_up(pixels, cutout.position, cutout.size), _lines(cutout))
 
 
 def save_strip(panels: Sequence[Panel], path: Path, *, overwrite: bool) -> None:
