@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from astropy.table import Table
-from support.command import Said, run, run_on_terminal, settings_file
+from support.command import Said, run, run_on_terminal, served, settings_file
 from support.images import HERE, Image, make_mirror
 from support.makers import path_of, product
 
@@ -157,3 +157,19 @@ def test_a_mirror_is_asked_without_settings(settings: Path, tmp_path: Path) -> N
     said = run("covers", "150", "17", "--paths", "--root", "winter", home=tmp_path)
     assert len(said.out.splitlines()) == 2, said.err
     assert settings.exists()
+
+
+def test_a_mirror_that_was_synced_is_asked(tmp_path: Path) -> None:
+    """Of the boards that are listed for a target, the one that it is on shows it."""
+    with served() as archive:
+        settings = settings_file(tmp_path, api={"base_url": archive.url}, facts={"enabled": True})
+        assert run("--config", settings, "sync", home=tmp_path).code == 0
+    listed = run("--config", settings, "list", "--type", "stack", "--format", "csv", home=tmp_path)
+    stacks = list(csv.DictReader(io.StringIO(listed.out)))
+    target = stacks[0]["target"]
+    boards = [stack["path"] for stack in stacks if stack["target"] == target]
+    found = ask(settings, target, "--type", "stack", "--paths")
+    assert found.out.splitlines() == [path for path in boards if "_mef_2_" in path]
+    assert len(found.out.splitlines()) < len(boards)
+    made = run("--config", settings, "cutout", target, "--size", "10m", home=tmp_path)
+    assert (made.code, len(made.out.splitlines())) == (0, len(found.out.splitlines())), made.err
