@@ -7,6 +7,7 @@ import io
 import json
 import re
 from collections import defaultdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import fastavro
@@ -23,6 +24,7 @@ from winter_sync.simulator.observatory.targets import magnitude_of
 if TYPE_CHECKING:
     from winter_sync.simulator.observatory.holdings import Holding
 
+FIELDS = Path(__file__).parent.parent / "support" / "alert-fields.json"
 CUTOUTS = ("cutout_science", "cutout_template", "cutout_difference")
 
 
@@ -49,25 +51,25 @@ def cutout(alert: dict[str, Any], name: str) -> Any:  # noqa: ANN401 - an array
         return hdus[0].data.copy()
 
 
+def names_and_types(record: dict[str, Any]) -> list[list[Any]]:
+    """Return the fields of a record as the list of the pipeline's fields has them."""
+    return [[field["name"], field["type"]] for field in record["fields"]]
+
+
 def test_a_file_is_an_uncompressed_container_of_schema_0_4(observatory: Observatory) -> None:
-    """The schema in the file has the names of schema 0.4: 127 in a candidate."""
+    """The schema in the file has the fields, types and order of the pipeline's own."""
+    known = json.loads(FIELDS.read_text())
     for holding in files(observatory):
         content = observatory.content(*holding.product.identity)
         reader: Any = fastavro.reader(io.BytesIO(content))
         assert reader.codec == "null"
         schema: Any = json.loads(reader.metadata["avro.schema"])
         assert schema["name"] == "winter.alert"
-        fields = {field["name"]: field["type"] for field in schema["fields"]}
-        assert list(fields) == [
-            *("schemavsn", "publisher", "objectid", "candid", "candidate", "prv_candidates"),
-            *CUTOUTS,
-        ]
-        candidate = {field["name"]: field["type"] for field in fields["candidate"]["fields"]}
-        assert len(candidate) == 127
-        assert candidate["magpsf"] == "float"
-        assert candidate["rb"] == ["float", "null"]
-        assert candidate["ztfname"] == ["string", "null"]
-        assert candidate["isdiffpos"] == "boolean"
+        types = {field["name"]: field["type"] for field in schema["fields"]}
+        assert list(types) == [name for name, _ in known["winter.alert"]]
+        assert names_and_types(types["candidate"]) == known["winter.alert.candidate"]
+        earlier = types["prv_candidates"][0]["items"]
+        assert names_and_types(earlier) == known["winter.alert.prv_candidate"]
         alerts = list(reader)
         assert 1 <= len(alerts) <= 20
         assert {alert["schemavsn"] for alert in alerts} == {"0.4"}

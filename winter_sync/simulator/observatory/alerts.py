@@ -17,8 +17,9 @@ from winter_sync.simulator.observatory.alert_schema import ALERT, CANDIDATE, PUB
 from winter_sync.simulator.observatory.cards import fill, header_bytes
 from winter_sync.simulator.observatory.conditions import NOISE, conditions_of
 from winter_sync.simulator.observatory.detectors import frame_of
-from winter_sync.simulator.observatory.headers import difference_limit, julian_date, whole_seconds
+from winter_sync.simulator.observatory.headers import difference_limit, whole_seconds
 from winter_sync.simulator.observatory.targets import number_of_program
+from winter_sync.simulator.observatory.telescope_headers import julian_date
 from winter_sync.simulator.observatory.transients import transients_of
 from winter_sync.simulator.sky.starfield import generator
 from winter_sync.simulator.sky.tangent import in_plane

@@ -11,9 +11,7 @@ from winter_sync.simulator.observatory.cards import fill, header_bytes
 from winter_sync.simulator.observatory.conditions import NOISE, conditions_of
 from winter_sync.simulator.observatory.detectors import exposed_frame, frame_of
 from winter_sync.simulator.observatory.headers import (
-    board_cards,
     diff_cards,
-    exposure_cards,
     raw_cards,
     science_cards,
     stack_cards,
@@ -21,6 +19,7 @@ from winter_sync.simulator.observatory.headers import (
 )
 from winter_sync.simulator.observatory.observing import WINTER_BOARDS
 from winter_sync.simulator.observatory.scene import stars_of
+from winter_sync.simulator.observatory.telescope_headers import board_cards, exposure_cards
 from winter_sync.simulator.observatory.transients import transients_of
 from winter_sync.simulator.sky.starfield import (
     Stars,

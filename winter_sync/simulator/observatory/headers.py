@@ -1,4 +1,4 @@
-"""The header cards of each product, as the observatory and its pipeline write them.
+"""The header cards that the pipeline writes.
 
 The names are those of winter-api.md, "Header cards by product". What is in a card that no source
 describes is chosen to be plausible.
@@ -6,73 +6,36 @@ describes is chosen to be plausible.
 
 from __future__ import annotations
 
-import math
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from winter_sync.core import NO_SURVEY_FIELD, ImageType, Instrument
+from winter_sync.core import ImageType
 from winter_sync.simulator.observatory.conditions import NOISE, UNKNOWN, conditions_of
 from winter_sync.simulator.observatory.filters import pipeline_name
 from winter_sync.simulator.observatory.holdings import savepath
-from winter_sync.simulator.observatory.observing import DITHER_ARCSECONDS
-from winter_sync.simulator.observatory.targets import number_of_program
-from winter_sync.simulator.sky.ephemeris import (
-    altitude,
-    azimuth,
-    moon,
-    moon_fraction,
-    sun,
-    sun_altitude,
+from winter_sync.simulator.observatory.telescope_headers import (
+    board_cards,
+    exposure_cards,
+    isot,
+    julian_date,
+    mjd,
+    request_of,
+    schedule_of,
 )
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from winter_sync.simulator.observatory.holdings import Holding
-    from winter_sync.simulator.observatory.observing import Dither, Visit
+    from winter_sync.simulator.observatory.observing import Dither
     from winter_sync.simulator.sky.frame import Frame
 
     Cards = dict[str, tuple[Any, str]]
 
-_UNIX_MJD = 40587.0
-_MJD_JD = 2400000.5
 _EXPOSURE_IDS_FROM_MJD = 59000.0
 _GAIN = 1.0
 _SATURATION = 40000.0
 _STEPS = "load,mask,dark,flat,sky,astrometry"
-
-
-def exposure_cards(holding: Holding, seed: int) -> Cards:
-    """Return the cards of an exposure's primary header, written at the telescope."""
-    visit, dither = holding.visit, holding.dither
-    return {
-        "OBSTYPE": ("SCIENCE", "Observation Type"),
-        "OBSMODE": ("SCHEDULE", "Observation mode"),
-        "FILENAME": (holding.exposure, "File name"),
-        "OBSERVAT": ("Palomar Observatory", "Observatory"),
-        "TELESCOP": ("WINTER / P39", "Observatory telescope"),
-        "READOUTM": ("cds", "Readout mode"),
-        "MIRCOVER": ("open", "Mirror cover"),
-        **_pointing_cards(dither),
-        **_request_cards(visit, dither, seed),
-        **_filter_cards(visit),
-        "INSTRUME": (visit.instrument.upper(), "Instrument name"),
-        "EXPTIME": (visit.seconds, "Requested exposure time (sec)"),
-        **_time_cards(dither.start, visit.instrument),
-        **_weather_cards(visit, seed),
-        **_sky_cards(dither.start),
-        "SEEING": (conditions_of(seed, visit).seeing, "FWHM mean from focusing"),
-    }
-
-
-def board_cards(holding: Holding, board: int) -> Cards:
-    """Return the cards of one board; SPRING has none."""
-    if holding.product.instrument is Instrument.SPRING:
-        return {}
-    return {
-        "BOARD_ID": (board, "Board ID"),
-        "T_ROIC": (round(-45.0 - board / 10, 1), "Readout chip temperature (C)"),
-    }
 
 
 def wcs_cards(frame: Frame) -> Cards:
@@ -110,15 +73,15 @@ def raw_cards(holding: Holding, seed: int, revision: int) -> Cards:
         "RA": (dither.ra, "Pointing (deg)"),
         "DEC": (dither.dec, "Pointing (deg)"),
         "EXPTIME": (whole_seconds(visit.seconds), "Exposure time (sec)"),
-        "UTCTIME": (_isot(start), "UTC start of the exposure"),
-        "DATE-OBS": (_isot(start), "UTC start of the exposure"),
-        "MJD-OBS": (_mjd(start), "MJD of the start"),
+        "UTCTIME": (isot(start), "UTC start of the exposure"),
+        "DATE-OBS": (isot(start), "UTC start of the exposure"),
+        "MJD-OBS": (mjd(start), "MJD of the start"),
         "JD": (julian_date(start), "Julian date of the start"),
-        "EXPMJD": (_mjd(start), "MJD of the start"),
+        "EXPMJD": (mjd(start), "MJD of the start"),
         "OBSCLASS": ("science", "Class of observation"),
         "IMGTYPE": ("science", "Type of image"),
         "ITID": (1, "Number of the type"),
-        "TARGET": (f"{_schedule(visit)}_{_request(visit)}", "What is stacked together"),
+        "TARGET": (f"{schedule_of(visit)}_{request_of(visit)}", "What is stacked together"),
         "COADDS": (1, "Number of exposures"),
         "GAIN": (_GAIN, "e-/ADU"),
         "SATURATE": (_SATURATION, "ADU"),
@@ -136,7 +99,7 @@ def raw_cards(holding: Holding, seed: int, revision: int) -> Cards:
         "SAVEPATH": (holding.product.savepath, "Where it was saved"),
         "CALSTEPS": ("", "Steps of the calibration"),
         "PROCFAIL": (False, "Whether a step failed"),
-        "DATE": (_isot(_made(holding, revision)), "When this was written"),
+        "DATE": (isot(_made(holding, revision)), "When this was written"),
     }
 
 
@@ -210,96 +173,6 @@ def difference_limit(holding: Holding, seed: int) -> float:
     return round(measured.limit(holding.visit, len(holding.contributing)) - 0.15, 4)
 
 
-def julian_date(instant: datetime) -> float:
-    """Return the Julian date of an instant, days."""
-    return _mjd(instant) + _MJD_JD
-
-
-def _pointing_cards(dither: Dither) -> Cards:
-    start, ra, dec = dither.start, dither.ra, dither.dec
-    height = altitude(start, ra, dec)
-    return {
-        # At the telescope these are text, and degrees even in right ascension.
-        "RA": (_sexagesimal(ra), "Requested right ascension (deg:m:s)"),
-        "DEC": (_sexagesimal(dec), "Requested declination (deg:m:s)"),
-        "RADEG": (ra, "Requested right ascension (deg)"),
-        "DECDEG": (dec, "Requested declination (deg)"),
-        "POINTRA": (ra, "Pointing (deg)"),
-        "POINTDEC": (dec, "Pointing (deg)"),
-        "AZIMUTH": (round(azimuth(start, ra, dec), 4), "Telescope azimuth (deg)"),
-        "ALTITUDE": (round(height, 4), "Telescope altitude (deg)"),
-        "AIRMASS": (round(1.0 / math.sin(math.radians(max(height, 1.0))), 4), "Airmass"),
-    }
-
-
-def _request_cards(visit: Visit, dither: Dither, seed: int) -> Cards:
-    source = visit.source
-    number = len(visit.dithers)
-    return {
-        "FOCPOS": (conditions_of(seed, visit).focus, "Focuser position (micron)"),
-        "OBHISTID": (_request(visit), "obsHistID: line in schedulefile"),
-        "VEXPTIME": (round(visit.seconds * number, 1), "Visit exposure time (sec)"),
-        "PROGPI": ("Hubble", "Queue program PI"),
-        "PROGID": (number_of_program(visit.program), "Queue program ID"),
-        "PROGNAME": (visit.program, "Queue program name"),
-        "NUMDITHS": (number, "Number of dithers"),
-        "DITHNUM": (dither.number, "Dither number"),
-        "DITHSTEP": (DITHER_ARCSECONDS, "Dither step (arcsec)"),
-        "FIELDID": (visit.field_id, "Field ID number"),
-        "TARGNAME": (visit.target or "", "Target name"),
-        "SCHDNAME": (_schedule(visit), "Schedule name"),
-        "SCHDTYPE": ("target" if visit.target else "survey", "Schedule type"),
-        "TARGRA": ("" if source is None else source[0], "Target RA (deg)"),
-        "TARGDEC": ("" if source is None else source[1], "Target Dec (deg)"),
-    }
-
-
-def _filter_cards(visit: Visit) -> Cards:
-    name = visit.filter_name
-    winter = visit.instrument is Instrument.WINTER
-    return {
-        "FILTER": (f"{name}-band" if winter else name, "Filter name"),
-        "FILTERID": (name, "Filter ID"),
-    }
-
-
-def _time_cards(start: datetime, instrument: Instrument) -> Cards:
-    # WINTER's DATE-OBS is not what the standard has; SPRING's is.
-    observed = f"{start:%Y%m%d %H%M%S.%f}" if instrument is Instrument.WINTER else _isot(start)
-    return {
-        "UTC": (f"{start:%Y%m%d_%H%M%S.%f}", "Time of observation"),
-        "UTCISO": (_isot(start).replace("T", " "), "Time of observation in ISO format"),
-        "UTCSHUT": (f"{start:%Y%m%d_%H%M%S.%f}", "UTC time shutter open"),
-        "DATE-OBS": (observed, "UTC date of observation"),
-        "OBSJD": (julian_date(start), "Julian day corresponds to UTC"),
-        "OBSMJD": (_mjd(start), "MJD corresponds to UTC"),
-    }
-
-
-def _weather_cards(visit: Visit, seed: int) -> Cards:
-    weather = conditions_of(seed, visit)
-    return {
-        "TEMPTURE": (weather.temperature, "Outside air temperature (C)"),
-        "WINDSPD": (weather.wind, "Outside wind speed"),
-        "DEWPOINT": (weather.dew_point, "Dewpoint (C)"),
-        "HUMIDITY": (weather.humidity, "Relative humidity (%)"),
-        "PRESSURE": (weather.pressure, "Atmospheric pressure, millibars"),
-    }
-
-
-def _sky_cards(start: datetime) -> Cards:
-    moon_place, sun_place = moon(start), sun(start)
-    return {
-        "MOONRA": (round(moon_place[0], 3), "Moon J2000.0 R.A. (deg)"),
-        "MOONDEC": (round(moon_place[1], 3), "Moon J2000.0 Dec. (deg)"),
-        "MOONILLF": (round(moon_fraction(start), 3), "Moon illuminated fraction"),
-        "MOONALT": (round(altitude(start, *moon_place), 3), "Moon altitude (deg)"),
-        "MOONAZ": (round(azimuth(start, *moon_place), 3), "Moon azimuth (deg)"),
-        "SUNALT": (round(sun_altitude(start), 3), "Sun altitude (deg)"),
-        "SUNAZ": (round(azimuth(start, *sun_place), 3), "Sun azimuth (deg)"),
-    }
-
-
 def _quality_cards(holding: Holding, frame: Frame, seed: int) -> Cards:
     measured = conditions_of(seed, holding.visit)
     known = measured.astrometry != UNKNOWN
@@ -330,18 +203,9 @@ def _made(holding: Holding, revision: int) -> datetime:
     return holding.listed_at - timedelta(minutes=1) + timedelta(days=revision)
 
 
-def _schedule(visit: Visit) -> str:
-    kind = "timed_requests" if visit.field_id == NO_SURVEY_FIELD else "all_sky"
-    return f"{kind}_{visit.night}_{visit.program}"
-
-
-def _request(visit: Visit) -> int:
-    return visit.number + 1
-
-
 def _exposure_id(start: datetime) -> int:
     """Return the pipeline's number of an exposure: seconds since MJD 59000."""
-    return int((_mjd(start) - _EXPOSURE_IDS_FROM_MJD) * 86400.0)
+    return int((mjd(start) - _EXPOSURE_IDS_FROM_MJD) * 86400.0)
 
 
 def _raw_id(start: datetime, board: int) -> int:
@@ -351,18 +215,3 @@ def _raw_id(start: datetime, board: int) -> int:
 def whole_seconds(seconds: float) -> float:
     """Return an exposure time as the pipeline rounds it."""
     return float(round(seconds)) if seconds >= 1.0 else round(seconds, 2)
-
-
-def _sexagesimal(degrees: float) -> str:
-    sign = "-" if degrees < 0 else ""
-    minutes, seconds = divmod(round(abs(degrees) * 3600.0, 4), 60.0)
-    whole, minutes = divmod(int(minutes), 60)
-    return f"{sign}{whole}:{minutes:02d}:{seconds:07.4f}"
-
-
-def _isot(instant: datetime) -> str:
-    return instant.replace(tzinfo=None).isoformat(timespec="milliseconds")
-
-
-def _mjd(instant: datetime) -> float:
-    return round(_UNIX_MJD + instant.timestamp() / timedelta(days=1).total_seconds(), 8)
