@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 from support.catalogs import ALL, REPROCESSED, poll, publish
 from support.clock import NOON
+from support.counting_threads import CountingThreads
 from support.download_rig import CONTENT, cut, packed
 from support.lister import Sent
 from support.makers import fits, path_of, product, row, zipped
@@ -228,6 +230,17 @@ async def test_of_an_unwell_server_nothing_is_learnt(downloads: DownloadRig) -> 
     await assert_given_back(downloads)
 
 
+async def test_the_tree_is_looked_at_in_the_threads_given(downloads: DownloadRig) -> None:
+    """For its space, for what is in the way, and for what a batch given back has published."""
+    await downloads.want(*PRODUCTS)
+    downloads.send(503)
+    downloads.lister.ping = 503
+    with CountingThreads() as threads:
+        downloads.threads = threads
+        await download(downloads)
+        assert threads.calls == 3
+
+
 async def test_products_that_break_a_server_that_is_well_have_failed(
     downloads: DownloadRig,
 ) -> None:
@@ -330,6 +343,18 @@ async def test_what_did_not_arrive_waits_by_its_kind(
     stored = await downloads.stored(FIRST)
     assert stored["attempts"] == attempts
     assert stored["not_before"] == format_instant(NOON + wait)
+
+
+async def test_chance_spreads_what_failed(downloads: DownloadRig) -> None:
+    """Many mirrors do not ask for it in one moment."""
+    await downloads.want(FIRST)
+    with closing(sqlite3.connect(downloads.polling.path)) as catalog, catalog:
+        catalog.execute("UPDATE products SET attempts = 3")
+    downloads.polling.time = replace(downloads.polling.time, random=lambda: 1.0)
+    downloads.send(404)
+    await download(downloads)
+    stored = await downloads.stored(FIRST)
+    assert stored["not_before"] == format_instant(NOON + timedelta(seconds=75))
 
 
 async def test_what_a_sample_shows_to_be_unchanged_is_reported(downloads: DownloadRig) -> None:

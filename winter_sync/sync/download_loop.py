@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from winter_sync.core import CredentialsRefusedError
-from winter_sync.sync.results import Served
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -70,7 +69,7 @@ class DownloadLoop:
             return False
         opened = self.breaker.record(result)
         self.on_result(result, result.error if opened else None)
-        if result.served is Served.REFUSED and isinstance(result.error, CredentialsRefusedError):
+        if isinstance(result.error, CredentialsRefusedError):
             self.refused.add(result.batch.program, result.error)
         if result.outcomes:
             self.coordination.wake()
