@@ -299,6 +299,19 @@ async def test_products_that_may_not_be_read_have_failed(downloads: DownloadRig)
     assert isinstance(alone.error, TransientError)
 
 
+async def test_what_has_something_in_its_way_says_nothing_of_the_server(
+    downloads: DownloadRig,
+) -> None:
+    """It has failed without being asked for."""
+    await downloads.want(FIRST)
+    (downloads.tree.root / path_of(FIRST)).mkdir(parents=True)
+    result = await download(downloads)
+    (failed,) = result.outcomes
+    assert isinstance(failed, Failed)
+    assert result == BatchResult(result.batch, Served.NOT_ASKED, (failed,))
+    assert (await downloads.stored(FIRST))["last_error"] == failed.reason
+
+
 # --- what is committed ---------------------------------------------------------------------------
 
 
