@@ -30,6 +30,7 @@ from winter_sync.core.queries import Selection
 from winter_sync.core.shares import Share
 from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.sync.report import Report
+from winter_sync.sync.run import _leaves, _worst
 from winter_sync.sync.windows import Nights
 
 if TYPE_CHECKING:
@@ -142,8 +143,8 @@ async def test_deleted_files_are_downloaded_again(downloads: DownloadRig) -> Non
 
 async def test_a_backfill_is_of_its_nights(downloads: DownloadRig) -> None:
     """Whatever else is wanted stays wanted; of the given nights, what waits is asked for now."""
-    later = product(7, night=NIGHT.plus(1))
-    downloads.lister.add(STACK, later)
+    later, earlier = product(7, night=NIGHT.plus(1)), product(8, night=NIGHT.plus(-1))
+    downloads.lister.add(STACK, later, earlier)
     downloads.send(404)
     mirror = downloads.mirror(STACKS)
     await mirror.sync()
@@ -295,3 +296,17 @@ async def test_a_disk_that_fails_ends_the_run(downloads: DownloadRig) -> None:
     (error,) = report.errors
     assert type(error) is StorageError
     assert report.left == 2
+
+
+def test_of_several_errors_that_end_a_run_storage_s_is_reported() -> None:
+    """However they came together; where there is none, the first."""
+    bad, unwell, full, gone = (
+        BadAnswerError("no list"),
+        TransientError("it is away"),
+        StorageError("it is full"),
+        StorageError("it is gone"),
+    )
+    inner = ExceptionGroup("downloads", [unwell, full])
+    assert _leaves(ExceptionGroup("all", [bad, inner, gone])) == [bad, unwell, full, gone]
+    assert _worst([bad, unwell, full, gone]) is full
+    assert _worst([bad, unwell]) is bad
