@@ -20,6 +20,7 @@ from winter_sync.cli.commands.export import export
 from winter_sync.cli.commands.list import list_products
 from winter_sync.cli.commands.nightlog import nightlog
 from winter_sync.cli.commands.run import run
+from winter_sync.cli.commands.show import show
 from winter_sync.cli.commands.simulate import simulate
 from winter_sync.cli.commands.status import status
 from winter_sync.cli.commands.sync import sync
@@ -54,6 +55,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     alerts,
     export,
     nightlog,
+    show,
     check,
     simulate,
     demo,

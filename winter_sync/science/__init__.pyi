@@ -6,7 +6,7 @@ from .obscore import describe
 from .obscore_columns import MANDATORY_COLUMNS, OBSCORE_COLUMNS
 from .output import creating, replacing
 from .positions import parse_angle, parse_cone, parse_position, parse_rectangle, split_cone
-from .samp import message_for, send
+from .samp import SampMessage, SampType, message_for, send
 from .strips import Panel, draw_strip, north_up
 from .writers import TableFormat, choose_format, format_of, write_rows, write_table
 
@@ -19,6 +19,8 @@ __all__ = [
     "Kind",
     "NoCutoutError",
     "Panel",
+    "SampMessage",
+    "SampType",
     "TableFormat",
     "choose_format",
     "creating",

@@ -25,7 +25,7 @@ _NAME = "winter-sync"
 _OK = frozenset({"samp.ok", "samp.warning"})
 
 
-class MessageType(StrEnum):
+class SampType(StrEnum):
     """What a tool is asked to do."""
 
     VOTABLE = "table.load.votable"
@@ -35,19 +35,19 @@ class MessageType(StrEnum):
     @property
     def identifier(self) -> str:
         """The name of the parameter by which the tool knows the file again."""
-        return "image-id" if self is MessageType.IMAGE else "table-id"
+        return "image-id" if self is SampType.IMAGE else "table-id"
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class SampMessage:
     """A file to be loaded, and the name that it is shown under."""
 
-    type: MessageType
+    type: SampType
     path: Path
     name: str
 
 
-def message_for(path: Path) -> Message:
+def message_for(path: Path) -> SampMessage:
     """Return the message that sends a file: an image or a table.
 
     Raises
@@ -59,10 +59,10 @@ def message_for(path: Path) -> Message:
         raise UsageError(f"{path} is not a file", remedy="Name a FITS or VOTable file.")
     name = path.name.lower()
     if name.endswith((".vot", ".votable", ".xml")):
-        return Message(MessageType.VOTABLE, path, path.name)
+        return SampMessage(SampType.VOTABLE, path, path.name)
     if name.endswith((".fits", ".fit", ".fits.gz", ".fits.fz")):
-        kind = MessageType.FITS_TABLE if _is_table(path) else MessageType.IMAGE
-        return Message(kind, path, path.name)
+        kind = SampType.FITS_TABLE if _is_table(path) else SampType.IMAGE
+        return SampMessage(kind, path, path.name)
     raise UsageError(
         f"{path} is neither an image nor a table that SAMP tools load",
         remedy="Send a FITS image (.fits) or a table (.fits, .vot).",
@@ -89,7 +89,7 @@ def _is_table(path: Path) -> bool:
         ) from odd
 
 
-def send(messages: Sequence[Message], *, client: str | None = None) -> list[str]:
+def send(messages: Sequence[SampMessage], *, client: str | None = None) -> list[str]:
     """Send files to the tools that can load them, and wait until they have; return their names.
 
     Parameters
@@ -148,7 +148,7 @@ def _quiet_log() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _recipients(hub: Any, message: Message, client: str | None) -> dict[str, str]:  # noqa: ANN401 - astropy has no types
+def _recipients(hub: Any, message: SampMessage, client: str | None) -> dict[str, str]:  # noqa: ANN401 - astropy has no types
     """Return the tools that load such a file: names by the hub's identifiers.
 
     Raises
@@ -178,7 +178,7 @@ def _name_of(hub: Any, identifier: str) -> str:  # noqa: ANN401 - astropy has no
     return str(metadata.get("samp.name", identifier))
 
 
-def _deliver(hub: Any, identifier: str, name: str, message: Message) -> None:  # noqa: ANN401 - as above
+def _deliver(hub: Any, identifier: str, name: str, message: SampMessage) -> None:  # noqa: ANN401 - as above
     url = message.path.resolve().as_uri()
     parameters = {"url": url, "name": message.name, message.type.identifier: url}
     call = {"samp.mtype": message.type.value, "samp.params": parameters}

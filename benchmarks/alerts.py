@@ -1,0 +1,94 @@
+"""Measure questions for alerts in a large catalog: time and memory.
+
+    python benchmarks/million.py DIRECTORY
+    python benchmarks/million_alerts.py DIRECTORY
+    python benchmarks/alerts.py DIRECTORY [--repeat 20]
+
+Each question is put by the command in a process of its own, whose time, processor time and
+greatest memory are measured; then repeatedly from Python, at other places and for other objects.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from winter_sync import Mirror
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def measure(root: Path, *question: str) -> None:
+    """Put a question by the command, and print what it took."""
+    command = [sys.executable, "-m", "winter_sync", "alerts", *question]
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "WINTER_SYNC_MIRROR__ROOT": str(root), "WINTER_API_PROGRAM": "2024A000"},
+    )
+    assert process.stdout is not None
+    lines = process.stdout.read().count(b"\n") - 1
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    seconds, processor = time.perf_counter() - began, used.ru_utime + used.ru_stime
+    print(
+        f"{' '.join(question):50} {lines:8} alerts {seconds:6.2f} s, "
+        f"{processor:6.2f} s of processor, {used.ru_maxrss * 1024 / 1e6:5.0f} MB"
+    )
+
+
+def repeat(mirror: Mirror, what: str, questions: Sequence[dict[str, Any]]) -> None:
+    """Put questions from Python, and print the median and the slowest."""
+    times, counts = [], []
+    for question in questions:
+        began = time.perf_counter()
+        counts.append(len(mirror.alerts(**question)))
+        times.append((time.perf_counter() - began) * 1000)
+    middle = statistics.median(times)
+    print(
+        f"{what:30} {statistics.median(counts):6.0f} alerts, "
+        f"median {middle:7.1f} ms, slowest {max(times):7.1f} ms"
+    )
+
+
+def main() -> None:
+    """Measure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("--repeat", type=int, default=20)
+    options = parser.parse_args()
+    random = Random(1)  # noqa: S311 - no secret
+    with Mirror.open(options.directory) as mirror:
+        newest = mirror.alerts(limit=200_000, since="2024-01-01")
+        known = [newest[random.randrange(len(newest))] for _ in range(options.repeat)]
+        del newest
+        one = known[0]
+        for radius in (10 / 3600, 1.0):
+            cones = [{"cone": (alert.ra, alert.dec, radius)} for alert in known]
+            repeat(mirror, f"cone of {radius:.4f} deg", cones)
+        anywhere = [(random.uniform(0, 360), random.uniform(-30, 90)) for _ in known]
+        repeat(mirror, "cone of 0.1 deg, anywhere", [{"cone": (*at, 0.1)} for at in anywhere])
+        repeat(mirror, "object", [{"objectid": alert.objectid} for alert in known])
+        repeat(mirror, "night, rb >= 0.9", [{"night": a.night, "min_rb": 0.9} for a in known])
+        repeat(mirror, "target", [{"target": "SN2024zero"}])
+    place = f"{one.ra:.5f},{one.dec:.5f}"
+    assert one.time is not None
+    measure(options.directory, "--cone", f"{place},10s")
+    measure(options.directory, "--cone", f"{place},1")
+    measure(options.directory, "--object", str(one.objectid))
+    measure(options.directory, "--night", one.night, "--min-rb", "0.9")
+    measure(options.directory, "--since", str(one.time.date()), "--min-rb", "0.99")
+
+
+if __name__ == "__main__":
+    main()
