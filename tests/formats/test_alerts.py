@@ -15,6 +15,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import fastavro
+import numpy as np
 import pytest
 from astropy.io import fits
 from hypothesis import given
@@ -263,6 +264,28 @@ def test_a_number_that_means_nothing_is_null(name: str, value: Any) -> None:  # 
     """-999, infinities and dates of no observation are not values."""
     (alert,) = read(alert_file([record(**{name: value})])).alerts
     assert getattr(alert, name) is None
+
+
+@given(st.floats(-90, 90, width=32) | st.floats(-90, 90))
+def test_numbers_of_single_precision_are_shown_as_they_were_written(value: float) -> None:
+    """The same number as before, in single precision, with no more digits than that has."""
+    written = schema()
+    (candidate,) = (f["type"] for f in written["fields"] if f["name"] == "candidate")
+    (field,) = (f for f in candidate["fields"] if f["name"] == "magpsf")
+    single = float(np.float32(value))
+    for kind in ("float", "double"):
+        field["type"] = kind
+        given = single if kind == "float" else value
+        (alert,) = read(
+            alert_file([record(magpsf=value, ra=single % 360, dec=0.0)], written)
+        ).alerts
+        assert alert.magpsf is not None
+        if given == single:
+            assert np.float32(alert.magpsf) == np.float32(value)
+            assert len(f"{alert.magpsf!r}") <= len(f"{given!r}")
+        else:
+            assert alert.magpsf == value
+        assert alert.ra == single % 360
 
 
 @pytest.mark.parametrize(("ra", "dec"), [(400.0, 0.0), (10.0, 91.0), (float("nan"), 0.0)])

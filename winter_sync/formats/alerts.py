@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import bz2
 import lzma
+import struct
 import zlib
 from dataclasses import dataclass, fields
 from io import BytesIO
@@ -51,6 +52,13 @@ MAX_CUTOUT = 16 * 1024**2
 """Bytes of one cutout, decompressed; one of 81 x 81 pixels has 29 kB."""
 
 _KINDS = {field.name: str(field.type).partition(" ")[0] for field in fields(Alert)}
+_SINGLE = tuple(
+    name for name, kind in _KINDS.items() if kind == "float" and name not in {"jd", "ra", "dec"}
+)
+"""Numbers that the schema has in single precision, or may have."""
+_FLOAT = struct.Struct("<f")
+_DIGITS = (6, 7, 8)
+"""Nine always suffice, and are no shorter than what they stand for."""
 _CUTOUTS = {f"cutout{field.name}": field.name for field in fields(Cutouts)}
 _NAMES = frozenset(_KINDS)
 _UNKNOWN = -999
@@ -246,11 +254,29 @@ def _by_name(record: dict[str, Any]) -> dict[str, Any]:
 def _alert(record: dict[str, Any]) -> Alert:
     """Return an alert; each field that is not what it should be is None."""
     values = {name: _value(kind, record.get(name)) for name, kind in _KINDS.items()}
+    for name in _SINGLE:
+        if values[name] is not None:
+            values[name] = _shortest(values[name])
     if not (_is_within(values["ra"], 0, 360) and _is_within(values["dec"], -90, 90)):
         values["ra"] = values["dec"] = None
     if not _is_within(values["jd"], _EARLIEST_JD, _LATEST_JD):
         values["jd"] = None
     return Alert(**values)
+
+
+def _shortest(value: float) -> float:
+    """Return a number of single precision as it was written: 17.9257, not 17.92569923400879.
+
+    One of double precision stays as it is.
+    """
+    try:
+        packed = _FLOAT.pack(value)
+    except OverflowError:
+        return value
+    if _FLOAT.unpack(packed)[0] != value:
+        return value
+    written = (float(f"{value:.{digits}g}") for digits in _DIGITS)
+    return next((short for short in written if _FLOAT.pack(short) == packed), value)
 
 
 def _is_within(value: float | None, least: float, most: float) -> bool:
