@@ -23,7 +23,7 @@ from winter_sync.core.sphere import separation
 from winter_sync.core.traits import ImageType
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from winter_sync.catalog import FoundAlert
@@ -69,7 +69,7 @@ def record(catalog: Catalog, one: Product, alerts: Sequence[Alert], content: byt
     return held
 
 
-def candids(found: Sequence[FoundAlert]) -> list[int | None]:
+def candids(found: Iterable[FoundAlert]) -> list[int | None]:
     """Return which alerts were found."""
     return [each.alert.candid for each in found]
 
@@ -136,7 +136,7 @@ def test_alerts_of_a_content_that_was_replaced_meanwhile_are_dropped(files: Cata
     held = due(files, avro())
     publish(files, avro(), b"new")
     assert files.alerts.record([(held, AlertFile((alert(),), Facts()))]) == 0
-    assert files.alerts.find(EVERYTHING) == []
+    assert list(files.alerts.find(EVERYTHING)) == []
     assert files.facts.count_due() == 1
 
 
@@ -212,7 +212,7 @@ def test_a_cone_finds_exactly_what_is_in_it(
     try:
         listed(catalog, avro())
         record(catalog, avro(), [alert(n, ra=p[0], dec=p[1]) for n, p in enumerate(positions)])
-        found = catalog.alerts.find(AlertQuery(cone=cone))
+        found = list(catalog.alerts.find(AlertQuery(cone=cone)))
     finally:
         catalog.close()
     distances = [separation(middle, position) for position in positions]
@@ -224,7 +224,7 @@ def test_an_alert_without_a_position_is_found_by_its_object(files: Catalog) -> N
     """A schema that changed costs what it costs, and no more."""
     record(files, avro(), [alert(1, ra=None, dec=None)])
     assert candids(files.alerts.find(AlertQuery(objectid="WNTR24aaaa1"))) == [1]
-    assert files.alerts.find(AlertQuery(cone=Cone(0.0, 0.0, 90.0))) == []
+    assert list(files.alerts.find(AlertQuery(cone=Cone(0.0, 0.0, 90.0)))) == []
 
 
 @settings(deadline=timedelta(seconds=2))
@@ -238,7 +238,7 @@ def test_the_time_of_an_alert_finds_it(tmp_path_factory: pytest.TempPathFactory,
         record(catalog, avro(), [alert(1, jd=jd)])
         (found,) = catalog.alerts.find(EVERYTHING)
         assert found.alert.time is not None
-        assert catalog.alerts.find(AlertQuery(since=found.alert.time)) == [found]
-        assert catalog.alerts.find(AlertQuery(until=found.alert.time)) == []
+        assert list(catalog.alerts.find(AlertQuery(since=found.alert.time))) == [found]
+        assert list(catalog.alerts.find(AlertQuery(until=found.alert.time))) == []
     finally:
         catalog.close()

@@ -1,5 +1,6 @@
-from .alert_columns import ALERT_COLUMNS
+from .alert_columns import ALERT_COLUMNS, alert_row
 from .alert_cutouts import save_cutouts
+from .alert_questions import AlertQuestion
 from .alerts import Alerts, MirrorAlert
 from .archive import Archive, AsyncArchive, IncompleteListingWarning
 from .coverage import Coverage, CoveringImage
@@ -18,6 +19,7 @@ __all__ = [
     "MOST_PANELS",
     "NEW",
     "PRODUCT_COLUMNS",
+    "AlertQuestion",
     "Alerts",
     "Archive",
     "AsyncArchive",
@@ -32,6 +34,7 @@ __all__ = [
     "Products",
     "Question",
     "RemoteAnswer",
+    "alert_row",
     "ask_archive",
     "coverage_row",
     "listed_row",

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, overload
 
 from winter_sync.api.alert_columns import ALERT_COLUMNS, alert_row
 from winter_sync.core import Alert, Cutouts, DamagedFileError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from astropy.coordinates import SkyCoord
     from astropy.table import QTable
     from pandas import DataFrame
 
-    from winter_sync.catalog import FoundAlert
+    from winter_sync.catalog import AlertQuery, Catalog
 
 _ARCSECONDS = 3600.0
 
@@ -42,18 +42,6 @@ class MirrorAlert(Alert):
     number: int
     night: str
     separation: float | None = None
-
-    @classmethod
-    def of(cls, found: FoundAlert, root: Path) -> MirrorAlert:
-        """Return an alert that the catalog found."""
-        distance = found.separation
-        return cls(
-            **asdict(found.alert),
-            path=root / found.path,
-            number=found.number,
-            night=found.product.night.name,
-            separation=None if distance is None else distance * _ARCSECONDS,
-        )
 
     @property
     def position(self) -> SkyCoord | None:
@@ -90,6 +78,25 @@ class MirrorAlert(Alert):
             raise UsageError(str(odd), remedy=_LOST) from odd
 
 
+def find_alerts(catalog: Catalog, root: Path, query: AlertQuery) -> Iterator[MirrorAlert]:
+    """Yield the alerts that a query means, the oldest first; few are in memory at a time."""
+    paths: dict[str, Path] = {}
+    for found in catalog.alerts.find(query):
+        distance = found.separation
+        path = paths.get(found.path)
+        if path is None:
+            path = paths[found.path] = root / found.path
+        values = {name: getattr(found.alert, name) for name in _NAMES}
+        yield MirrorAlert(
+            **values,
+            path=path,
+            number=found.number,
+            night=found.product.night.name,
+            separation=None if distance is None else distance * _ARCSECONDS,
+        )
+
+
+_NAMES = tuple(field.name for field in fields(Alert))
 _LOST = (
     "Run `winter-sync facts` if it was downloaded again since; `winter-sync verify --repair` "
     "replaces a file that is missing or damaged."
@@ -99,12 +106,11 @@ _LOST = (
 class Alerts(Sequence[MirrorAlert]):
     """Alerts that answer a question, the oldest first."""
 
-    def __init__(self, found: Iterable[FoundAlert], root: Path) -> None:
-        self._found = tuple(found)
-        self._root = root
+    def __init__(self, alerts: Iterable[MirrorAlert]) -> None:
+        self._alerts = tuple(alerts)
 
     def __len__(self) -> int:
-        return len(self._found)
+        return len(self._alerts)
 
     @overload
     def __getitem__(self, index: int) -> MirrorAlert: ...
@@ -114,31 +120,27 @@ class Alerts(Sequence[MirrorAlert]):
 
     def __getitem__(self, index: int | slice) -> MirrorAlert | Alerts:
         if isinstance(index, slice):
-            return Alerts(self._found[index], self._root)
-        return MirrorAlert.of(self._found[index], self._root)
+            return Alerts(self._alerts[index])
+        return self._alerts[index]
 
     @property
     def paths(self) -> list[Path]:
         """The files, each once."""
-        return [self._root / path for path in dict.fromkeys(found.path for found in self._found)]
-
-    def rows(self) -> Iterable[dict[str, object]]:
-        """Yield the alerts as rows of a table, one at a time."""
-        return map(alert_row, self)
+        return list(dict.fromkeys(alert.path for alert in self._alerts))
 
     def table(self) -> QTable:
         """Return the alerts as an astropy table, with units; nulls are masked."""
         from winter_sync.science import make_table  # noqa: PLC0415 - loads astropy
 
-        return make_table(self.rows(), ALERT_COLUMNS)
+        return make_table(map(alert_row, self._alerts), ALERT_COLUMNS)
 
     def to_pandas(self) -> DataFrame:
         """Return the alerts as a pandas data frame; pandas must be installed."""
         return self.table().to_pandas()
 
     def __repr__(self) -> str:
-        objects = len({found.alert.objectid for found in self._found})
-        count = len(self._found)
+        objects = len({alert.objectid for alert in self._alerts})
+        count = len(self._alerts)
         return (
             f"<{count} alert{'' if count == 1 else 's'} of "
             f"{objects} object{'' if objects == 1 else 's'}>"

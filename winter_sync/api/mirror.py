@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from winter_sync.api.alert_questions import AlertQuestion
-from winter_sync.api.alerts import Alerts
+from winter_sync.api.alerts import Alerts, MirrorAlert, find_alerts
 from winter_sync.api.coverage import find_coverage
 from winter_sync.api.cutouts import Cutouts
 from winter_sync.api.exports import nightlog_rows, obscore_rows
@@ -295,12 +295,16 @@ class Mirror:
             night=night,
             limit=limit,
         )
-        query = question.query(self._catalog, utc_now())
-        return Alerts(self._catalog.alerts.find(query), self.root)
+        return Alerts(self.stream_alerts(question))
 
     def light_curve(self, objectid: str) -> Alerts:
         """Return the detections of an object, the oldest first."""
         return self.alerts(objectid=objectid)
+
+    def stream_alerts(self, question: AlertQuestion) -> Iterator[MirrorAlert]:
+        """Yield the alerts that answer a question, without holding them all in memory."""
+        query = question.query(self._catalog, utc_now())
+        return find_alerts(self._catalog, self.root, query)
 
     def alert_files(self) -> tuple[int, int]:
         """Return how many alert files are here, and how many of them were not read yet."""

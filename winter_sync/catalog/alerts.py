@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, replace
+import json
+from array import array
+from dataclasses import asdict, dataclass, fields
+from itertools import islice, repeat
+from math import inf
 from typing import TYPE_CHECKING, Any
 
+from winter_sync.catalog.errors import rows_explained
 from winter_sync.catalog.rows import alert_of, path_of, product_of
 from winter_sync.catalog.scopes import Condition, listed_ever, parameters
 from winter_sync.catalog.search_conditions import lists_target
@@ -21,9 +26,16 @@ if TYPE_CHECKING:
 
 _COLUMNS = tuple(field.name for field in fields(Alert))
 _NOTHING = Alert()
+_CHUNK = 500
+"""Alerts that are read at a time."""
 _ROUNDING = 0.5 / 86_400_000
 """Days: times are known to the millisecond."""
 _BOX = ("x1", "x2", "y1", "y2", "z1", "z2")
+
+
+_FILE_OF_ALERT = """
+    JOIN facts f ON f.id = a.facts
+    JOIN products p ON p.instrument = f.instrument AND p.savepath = f.savepath"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,37 +121,40 @@ class Alerts:
     """  # noqa: S608 - our own columns
     _INDEX = "INSERT INTO alert_index VALUES (:id, :x, :x, :y, :y, :z, :z)"
 
-    def find(self, query: AlertQuery) -> list[FoundAlert]:
-        """Return the alerts that a query means, the oldest first.
+    def find(self, query: AlertQuery) -> Iterator[FoundAlert]:
+        """Yield the alerts that a query means, the oldest first.
 
-        An alert that two files have, as after a reprocessing that renamed a stack, counts once:
-        from the file that is still listed, otherwise from the one that was read last.
+        Only their numbers are held in memory. An alert that two files have, as after a reprocessing
+        that renamed a stack, counts once: from the file that is still listed, otherwise from the
+        one that was read last.
         """
+        numbers, separations = self._numbers(query)
+        for at in range(0, len(numbers), _CHUNK):
+            chunk = numbers[at : at + _CHUNK]
+            rows = self._connection.rows(self._DETAILS, {"numbers": json.dumps(list(chunk))})
+            distances = separations[at : at + _CHUNK] if query.cone is not None else repeat(None)
+            with rows_explained(self._connection.path):
+                yield from map(_found_of, rows, distances)
+
+    def _numbers(self, query: AlertQuery) -> tuple[array[int], array[float]]:
+        """Return the numbers of the alerts that a query means, and separations if it has a cone."""
         condition = _condition(query)
         sql = self._FIND.format(sources=_sources(query), condition=condition.sql)
-        values: dict[str, object] = {**condition.values, "limit": _sql_limit(query)}
-        found = self._connection.read(_found_of, sql, values)
+        values = {**condition.values, "limit": _sql_limit(query)}
+        numbers, separations = array("q"), array("d")
+        found: Iterable[tuple[Any, ...]] = self._connection.tuples(sql, values)
         if query.cone is not None:
-            found = list(_within(query.cone, found))
-        if query.limit is not None:
-            found = found[: query.limit]
-        return found[::-1]
+            found = _within(query.cone, found)
+        for number, _, _, *distance in islice(found, query.limit):
+            numbers.append(number)
+            separations.extend(distance)
+        numbers.reverse()
+        separations.reverse()
+        return numbers, separations
 
-    _COUNT_FILES = """
-    SELECT count(*) AS files, coalesce(sum(facts_due), 0) AS products FROM products
-    WHERE image_type = 'avro' AND state = 'published' AND damage IS NULL
-    """
-
-    def count_files(self) -> tuple[int, int]:
-        """Return how many files of alerts are here, and how many of them were not read yet."""
-        (row,) = self._connection.rows(self._COUNT_FILES)
-        return int(row["files"]), int(row["products"])
-
-    _FIND = f"""
-    SELECT {", ".join(f"a.{c}" for c in _COLUMNS)}, a.number,
-        p.instrument, p.savepath, p.image_type, p.night, p.path
-    FROM {{sources}}
-    WHERE {{condition}} AND NOT EXISTS (
+    _FIND = """
+    SELECT a.id, a.ra, a.dec FROM {sources}
+    WHERE {condition} AND NOT EXISTS (
         SELECT 1 FROM alerts b INDEXED BY alerts_of_object
         JOIN facts g ON g.id = b.facts
         JOIN products q ON q.instrument = g.instrument AND q.savepath = g.savepath
@@ -147,7 +162,27 @@ class Alerts:
         AND (q.withdrawn_at IS NULL, b.id) > (p.withdrawn_at IS NULL, a.id)
     )
     ORDER BY a.jd DESC, a.id DESC LIMIT :limit
-    """  # noqa: S608 - our own columns
+    """
+    _DETAILS = f"""
+    SELECT {", ".join(f"a.{c}" for c in _COLUMNS)}, a.number,
+        p.instrument, p.savepath, p.image_type, p.night, p.path
+    FROM json_each(:numbers) n CROSS JOIN alerts a ON a.id = n.value {_FILE_OF_ALERT}
+    ORDER BY n.key
+    """  # noqa: S608 - our own texts
+
+    _COUNT_FILES = """
+    SELECT
+        (SELECT count(*) FROM products INDEXED BY products_by_night
+         WHERE image_type = 'avro' AND state = 'published' AND damage IS NULL) AS files,
+        (SELECT count(*) FROM products INDEXED BY products_facts_due
+         WHERE facts_due AND state = 'published'
+         AND image_type = 'avro' AND damage IS NULL) AS products
+    """
+
+    def count_files(self) -> tuple[int, int]:
+        """Return how many files of alerts are here, and how many of them were not read yet."""
+        (row,) = self._connection.rows(self._COUNT_FILES)
+        return int(row["files"]), int(row["products"])
 
 
 def _records(alerts: Iterable[Alert], facts: int, first: int) -> Iterator[dict[str, Any]]:
@@ -164,9 +199,6 @@ def _points(records: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             yield {"id": record["id"], "x": x, "y": y, "z": z}
 
 
-_FILE_OF_ALERT = """
-    JOIN facts f ON f.id = a.facts
-    JOIN products p ON p.instrument = f.instrument AND p.savepath = f.savepath"""
 _ALERTS_OF_FILES = """products p
     CROSS JOIN facts f ON f.instrument = p.instrument AND f.savepath = p.savepath
     CROSS JOIN alerts a INDEXED BY alerts_of_facts ON a.facts = f.id"""
@@ -234,17 +266,14 @@ def _sql_limit(query: AlertQuery) -> int:
     return -1 if query.limit is None or query.cone is not None else query.limit
 
 
-def _within(cone: Cone, found: Iterable[FoundAlert]) -> Iterator[FoundAlert]:
+def _within(cone: Cone, found: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
     """Yield the alerts in a cone, each with its separation from the middle."""
-    for alert in found:
-        ra, dec = alert.alert.ra, alert.alert.dec
-        if ra is None or dec is None:
-            continue
-        distance = separation((cone.ra, cone.dec), (ra, dec))
+    for number, ra, dec in found:
+        distance = separation((cone.ra, cone.dec), (ra, dec)) if ra is not None else inf
         if distance <= cone.radius:
-            yield replace(alert, separation=distance)
+            yield number, ra, dec, distance
 
 
-def _found_of(row: dict[str, Any]) -> FoundAlert:
+def _found_of(row: dict[str, Any], distance: float | None) -> FoundAlert:
     """Read an alert and where it is."""
-    return FoundAlert(alert_of(row), product_of(row), path_of(row), row["number"])
+    return FoundAlert(alert_of(row), product_of(row), path_of(row), row["number"], distance)

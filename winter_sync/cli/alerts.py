@@ -6,23 +6,23 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.api import ALERT_COLUMNS, save_cutouts
+from winter_sync.api import ALERT_COLUMNS, alert_row, save_cutouts
 from winter_sync.cli.answers import show_rows
 from winter_sync.cli.process import console, say
 from winter_sync.cli.views.alerts import draw_alerts, draw_light_curve
 from winter_sync.core import ExitCode, UsageError, escape_unprintable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from winter_sync.api import Alerts, Mirror
+    from winter_sync.api import AlertQuestion, Mirror, MirrorAlert
 
 
 @dataclass(frozen=True, slots=True)
 class AlertOutput:
-    """How the answer is wanted; `objectid` is the object that was asked for."""
+    """How the answer is wanted."""
 
-    objectid: str | None = None
     form: str | None = None
     output: Path | None = None
     cutouts: Path | None = None
@@ -30,33 +30,51 @@ class AlertOutput:
     png: bool = False
 
 
-def answer(mirror: Mirror, found: Alerts, wanted: AlertOutput) -> ExitCode:
+def answer(mirror: Mirror, question: AlertQuestion, wanted: AlertOutput) -> ExitCode:
     """Show alerts; return INCOMPLETE if cutouts of some could not be saved.
 
     Raises
     ------
     UsageError
-        If options contradict each other.
+        If options contradict each other, or the question makes no sense.
     """
     if wanted.png and wanted.cutouts is None:
         raise UsageError("--png needs a directory", remedy="Add --cutouts DIR.")
+    found = _Counted(mirror.stream_alerts(question))
+    code = ExitCode.DONE
     if wanted.cutouts is not None:
-        return _save(found, wanted.cutouts, png=wanted.png) if found else _nothing(mirror)
-    if wanted.paths:
-        for path in found.paths:
+        code = _save(found, wanted.cutouts, png=wanted.png)
+    elif wanted.paths:
+        for path in dict.fromkeys(alert.path for alert in found):
             say(str(path))
     else:
         show_rows(
             ALERT_COLUMNS,
-            found.rows(),
-            lambda: _draw(found, wanted.objectid),
+            map(alert_row, found),
+            lambda: _draw(list(found), question.objectid),
             form=wanted.form,
             output=wanted.output,
         )
-    return ExitCode.DONE if found else _nothing(mirror)
+    if not found.count:
+        _say_nothing(mirror)
+    return code
 
 
-def _draw(found: Alerts, objectid: str | None) -> None:
+class _Counted:
+    """Counts the alerts that go by; few are in memory at a time."""
+
+    def __init__(self, alerts: Iterable[MirrorAlert]) -> None:
+        self._alerts = alerts
+        self.count = 0
+
+    def __iter__(self) -> Iterator[MirrorAlert]:
+        """Yield the alerts."""
+        for alert in self._alerts:
+            self.count += 1
+            yield alert
+
+
+def _draw(found: Sequence[MirrorAlert], objectid: str | None) -> None:
     if not found:
         return
     if objectid is None:
@@ -65,7 +83,7 @@ def _draw(found: Alerts, objectid: str | None) -> None:
         draw_light_curve(console(), found)
 
 
-def _nothing(mirror: Mirror) -> ExitCode:
+def _say_nothing(mirror: Mirror) -> None:
     """Say that nothing matches, and what was not asked because it is not known yet."""
     say("No alerts match.", sys.stderr)
     files, unread = mirror.alert_files()
@@ -74,10 +92,9 @@ def _nothing(mirror: Mirror) -> ExitCode:
     elif unread:
         what = f"{unread} of {files} alert files were not read yet"
         say(f"{what}: run `winter-sync facts`.", sys.stderr)
-    return ExitCode.DONE
 
 
-def _save(found: Alerts, directory: Path, *, png: bool) -> ExitCode:
+def _save(found: _Counted, directory: Path, *, png: bool) -> ExitCode:
     saved = failed = 0
     for alert in found:
         try:
@@ -86,5 +103,6 @@ def _save(found: Alerts, directory: Path, *, png: bool) -> ExitCode:
             failed += 1
             say(f"winter-sync: {escape_unprintable(lost.message)}", sys.stderr)
             say(f"  {escape_unprintable(lost.remedy)}", sys.stderr)
-    say(f"{saved} files of {len(found) - failed} alerts saved in {directory}")
+    if found.count:
+        say(f"{saved} files of {found.count - failed} alerts saved in {directory}")
     return ExitCode.INCOMPLETE if failed else ExitCode.DONE

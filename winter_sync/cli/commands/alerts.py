@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
-from winter_sync.cli.options import AsPaths, OutputFile, Programs, TableForm
+from winter_sync.cli.options import (
+    AsPaths,
+    OutputFile,
+    Programs,
+    RootDirectory,
+    TableForm,
+    split_words,
+)
 from winter_sync.cli.process import finish
 
 InCone = Annotated[
@@ -81,25 +88,27 @@ def alerts(  # noqa: PLR0913 - one option each
     cutouts: CutoutDirectory = None,
     paths: AsPaths = False,
     png: AsPng = False,
+    root: RootDirectory = None,
 ) -> None:
     """Show what the pipeline found: candidates of downloaded alert files (avro).
 
     With --object, the light curve of one object. All conditions hold together.
     """
+    from winter_sync.api import AlertQuestion
     from winter_sync.cli.alerts import AlertOutput, answer
     from winter_sync.cli.answers import open_mirror
 
-    with open_mirror(context.obj) as mirror:
-        found = mirror.alerts(
-            cone=cone,
-            target=targets,
-            objectid=objectid,
-            since=since,
-            until=until,
-            min_rb=min_rb,
-            program=programs,
-            night=nights,
-            limit=limit,
-        )
-        wanted = AlertOutput(objectid, form, output, cutouts, paths=paths, png=png)
-        finish(answer(mirror, found, wanted))
+    question = AlertQuestion(
+        cone=cone,
+        target=split_words(targets),
+        objectid=objectid,
+        since=since,
+        until=until,
+        min_rb=min_rb,
+        program=split_words(programs),
+        night=split_words(nights),
+        limit=limit,
+    )
+    wanted = AlertOutput(form, output, cutouts, paths=paths, png=png)
+    with open_mirror(context.obj, root) as mirror:
+        finish(answer(mirror, question, wanted))

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from winter_sync.api import Alerts, MirrorAlert
+    from winter_sync.api import MirrorAlert
 
 _UNKNOWN = "-"
 _MINUTES, _SECONDS = 16, 19
 """How much of an ISO time is shown."""
 
 
-def draw_alerts(console: Console, found: Alerts) -> None:
+def draw_alerts(console: Console, found: Sequence[MirrorAlert]) -> None:
     """Draw a line for each alert, with its separation where a cone was asked for."""
     cone = found[0].separation is not None
     headings = ["UTC", "object", "RA", "Dec", "filter", "mag", "err", "rb"]
@@ -44,14 +44,14 @@ def _alert_cells(alert: MirrorAlert, *, cone: bool) -> list[str]:
     return [*cells, _number(alert.separation, ".1f")] if cone else cells
 
 
-def draw_light_curve(console: Console, found: Alerts) -> None:
+def draw_light_curve(console: Console, found: Sequence[MirrorAlert]) -> None:
     """Draw the detections of an object: time, filter, magnitude, limit and score."""
     console.print(Text(_headline(found)))
     headings = ["UTC", "filter", "mag", "err", "limit", "rb", "sign", "board", "program"]
     _draw(console, [headings, *map(_detection_cells, found)])
 
 
-def _headline(found: Alerts) -> str:
+def _headline(found: Sequence[MirrorAlert]) -> str:
     first = found[0]
     times = [alert.time for alert in found if alert.time is not None]
     span = f", {_time(times[0], 10)} to {_time(times[-1], 10)}" if len(times) > 1 else ""
@@ -79,7 +79,7 @@ def _draw(console: Console, rows: Sequence[Sequence[str]]) -> None:
     console.print(Table(rows), crop=False)
 
 
-def _count(found: Alerts) -> str:
+def _count(found: Sequence[MirrorAlert]) -> str:
     objects = len({alert.objectid for alert in found})
     count = len(found)
     return (
