@@ -9,6 +9,7 @@ import json
 import lzma
 import os
 import tempfile
+import tracemalloc
 import zlib
 from contextlib import suppress
 from dataclasses import fields
@@ -24,8 +25,8 @@ from support.alerts import CUTOUT_NAMES, JD, alert_file, record, schema
 
 from winter_sync.core.alerts import Alert, AlertFile, Cutouts, instant_of_jd, jd_of_instant
 from winter_sync.core.errors import DamagedFileError
-from winter_sync.formats import UnreadableError, read_alerts, read_cutouts
-from winter_sync.formats.alerts import MAX_BLOCK, MAX_RECORDS
+from winter_sync.formats import UnreadableError, alerts, read_alerts, read_cutouts
+from winter_sync.formats.alerts import MAX_RECORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -334,20 +335,40 @@ PACKED: dict[str, Callable[[bytes], bytes]] = {
 @pytest.mark.parametrize("codec", ["null", *PACKED])
 def test_compressed_blocks_are_read(codec: str) -> None:
     """With the codecs of Python's own library."""
-    alerts = [record(number) for number in range(5)]
-    assert read(alert_file(alerts, codec=codec)).alerts == read(alert_file(alerts)).alerts
+    records = [record(number) for number in range(5)]
+    assert read(alert_file(records, codec=codec)).alerts == read(alert_file(records)).alerts
 
 
 @pytest.mark.parametrize("codec", PACKED)
-def test_what_is_decompressed_is_bounded(codec: str) -> None:
-    """A few bytes that would become too many are given up."""
-    text = json.dumps(schema())
-    bomb = PACKED[codec](bytes(MAX_BLOCK + 1))
-    assert f"more than {MAX_BLOCK} bytes" in (
-        read(container(text, bomb, codec=codec)).facts.note or ""
-    )
+def test_what_is_decompressed_is_bounded(codec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few bytes that would become too many are given up before they do."""
+    monkeypatch.setattr(alerts, "MAX_BLOCK", 2**20)
+    content = container(json.dumps(schema()), PACKED[codec](bytes(32 * 2**20)), codec=codec)
+    tracemalloc.start()
+    try:
+        note = read(content).facts.note
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert note == "more than 1048576 bytes come out of a part of it"
+    assert peak < 16 * 2**20
+
+
+def test_a_dictionary_that_would_fill_the_memory_is_not_made() -> None:
+    """The header of an xz stream may ask for up to 4 GiB."""
+    filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 2**30}]
+    packed = bytearray(lzma.compress(b"x" * 1000, filters=filters, preset=None))
+    file = read(container(json.dumps(schema()), bytes(packed), codec="xz"))
+    assert file.alerts == ()
+    assert "its compressed data are damaged" in (file.facts.note or "")
+
+
+@pytest.mark.parametrize("codec", PACKED)
+def test_compressed_data_that_are_cut_are_noted(codec: str) -> None:
+    """Nothing of such a block is believed."""
     cut = PACKED[codec](os.urandom(5000))[:-400]
-    assert "its compressed data are" in (read(container(text, cut, codec=codec)).facts.note or "")
+    file = read(container(json.dumps(schema()), cut, codec=codec))
+    assert (file.alerts, file.facts.note) == ((), "its compressed data are cut")
 
 
 def test_an_unknown_codec_is_noted() -> None:

@@ -63,6 +63,8 @@ _CUTOUTS = {f"cutout{field.name}": field.name for field in fields(Cutouts)}
 _NAMES = frozenset(_KINDS)
 _UNKNOWN = -999
 """What mirar writes for a number that it does not know."""
+_XZ_MEMORY = 128 * 1024**2
+"""Bytes for the dictionary of an xz stream; its strongest preset takes half of that."""
 _LONGEST_TEXT = 100
 _LARGEST = 2**63
 _EARLIEST_JD, _LATEST_JD = 2_415_020.5, 2_488_069.5
@@ -193,7 +195,7 @@ _DECOMPRESSORS: dict[str, Callable[[], Any]] = {
     "deflate": lambda: zlib.decompressobj(-zlib.MAX_WBITS),
     "gzip": lambda: zlib.decompressobj(_GZIP_BITS),
     "bzip2": bz2.BZ2Decompressor,
-    "xz": lzma.LZMADecompressor,
+    "xz": lambda: lzma.LZMADecompressor(memlimit=_XZ_MEMORY),
 }
 """Those that can stop at a number of bytes."""
 
