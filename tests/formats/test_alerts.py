@@ -322,7 +322,27 @@ def test_a_record_that_cannot_be_decoded_costs_its_block() -> None:
     file = read(broken)
     assert [file.alerts[0], file.alerts[2]] == [whole.alerts[0], whole.alerts[2]]
     assert file.alerts[1] == Alert()
-    assert file.facts.note == "1 records of a block cannot be decoded"
+    assert file.facts.note == "records of a block that cannot be decoded: 1"
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        (["null", "float"], number(5)),
+        (["null", "float"], number(-3)),
+        ("double", b"\0"),
+        ("string", number(2**62)),
+        ("string", number(-9)),
+        ({"type": "enum", "name": "e", "symbols": ["a"]}, number(7)),
+        ({"type": "array", "items": "long"}, number(-(2**63)) + number(1)),
+    ],
+)
+def test_bytes_that_mean_nothing_cost_their_record(kind: object, data: bytes) -> None:
+    """Alternatives that do not exist, lengths past the end or below zero."""
+    named = {"type": "record", "name": "a", "fields": [{"name": "rb", "type": kind}]}
+    file = read(container(json.dumps(named), data))
+    assert len(file.alerts) <= 1
+    assert set(file.alerts) <= {Alert()}
 
 
 PACKED: dict[str, Callable[[bytes], bytes]] = {

@@ -232,7 +232,7 @@ def _decoded(data: bytes, records: int, schema: RecordSchema) -> Iterator[_Recor
             )
         except Exception:  # noqa: BLE001 - fastavro raises whatever the bytes lead it to
             lost = records - done
-            yield from [_Record({}, f"{lost} records of a block cannot be decoded")] * lost
+            yield from [_Record({}, f"records of a block that cannot be decoded: {lost}")] * lost
             return
         yield _Record(_by_name(found))
 
