@@ -17,7 +17,7 @@ from support.alerts import CUTOUT_NAMES, JD, alert_file, mirror_of, record
 from support.makers import NIGHT, PROGRAM
 
 from winter_sync import Mirror
-from winter_sync.api import save_cutouts
+from winter_sync.api import Alerts, save_cutouts
 from winter_sync.core.alerts import instant_of_jd
 from winter_sync.core.errors import UsageError
 from winter_sync.core.queries import Cone
@@ -105,7 +105,9 @@ def test_a_table_has_units_and_masks(mirror: Mirror) -> None:
 
 def test_a_part_of_an_answer_is_an_answer(mirror: Mirror) -> None:
     """A slice has a table, too."""
-    assert len(mirror.alerts()[1:3].table()) == 2
+    part = mirror.alerts()[1:3]
+    assert isinstance(part, Alerts)
+    assert len(part.table()) == 2
     position = mirror.alerts()[0].position
     assert position is not None
     assert position.ra.deg == pytest.approx(150.96)
