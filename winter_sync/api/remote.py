@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 NEW = "new"
 """The state of what the archive lists and the mirror does not know."""
 _WIDER = timedelta(days=1)
-"""How the archive counts the dates of a question is not known exactly (winter-api.md)."""
+"""How the archive counts the dates of a question is not known exactly (winter-api.md,
+"Endpoints")."""
 
 
 @dataclass(frozen=True, slots=True)

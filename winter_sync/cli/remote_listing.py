@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _LISTED_AT_POINTING = (ImageType.EXPOSURE, ImageType.RAW, ImageType.SCIENCE)
 """All boards of these are listed at one position, which may be half a degree from what they show
-(winter-api.md, "Corrections")."""
+(winter-api.md, "Boards, filters and positions")."""
 _FIELD = 1.0
 """Degrees from the pointing within which boards look."""
 

@@ -1,6 +1,6 @@
 """Cameras, and one table of image types: where each lies, what it is, how it is mirrored.
 
-The source is winter-api.md, "Products" and "Corrections". A new image type is one word of
+The source is winter-api.md, "Products". A new image type is one word of
 `ImageType`, one row of the table, and its tests.
 """
 
