@@ -306,7 +306,7 @@ def test_of_several_errors_that_end_a_run_storage_s_is_reported() -> None:
         StorageError("it is full"),
         StorageError("it is gone"),
     )
-    inner = ExceptionGroup("downloads", [unwell, full])
-    assert _leaves(ExceptionGroup("all", [bad, inner, gone])) == [bad, unwell, full, gone]
+    nested: list[Any] = [bad, ExceptionGroup("downloads", [unwell, full]), gone]
+    assert _leaves(ExceptionGroup("all", nested)) == [bad, unwell, full, gone]
     assert _worst([bad, unwell, full, gone]) is full
     assert _worst([bad, unwell]) is bad
