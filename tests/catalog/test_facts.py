@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from catalog.test_files import listed, publish
-from support.makers import product
+from support.makers import NIGHT, product
 
 from winter_sync.core.facts import Facts
 from winter_sync.core.sphere import Footprint
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from winter_sync.catalog.catalog import Catalog
+    from winter_sync.core.products import Product
 
 HERE = Footprint(((150.0, 17.0), (151.0, 17.0), (151.0, 18.0), (150.0, 18.0)))
 THERE = Footprint(((10.0, -5.0), (11.0, -5.0), (11.0, -4.0), (10.0, -4.0)))
@@ -46,6 +47,18 @@ def test_facts_are_due_of_what_was_downloaded(stacks: Catalog) -> None:
     assert stacks.facts.record([(due[0], Facts())]) == 1
     assert [held.product for held in stacks.facts.due(10)] == [product(1), product(2)]
     assert stacks.facts.count_due() == 2
+
+
+def test_what_is_due_is_turned_over_page_by_page(stacks: Catalog) -> None:
+    """Each once, those of one night and of the nights before it, whatever stays due."""
+    earlier = [product(number, night=NIGHT.plus(-1)) for number in range(2)]
+    listed(stacks, *earlier)
+    for each in earlier:
+        publish(stacks, each, each.savepath.encode())
+    seen: list[Product] = []
+    while page := stacks.facts.due(2, seen[-1] if seen else None):
+        seen += [held.product for held in page]
+    assert seen == [*(product(number) for number in range(3)), *earlier]
 
 
 def test_facts_of_a_new_content_replace_the_old(stacks: Catalog, path: Path) -> None:

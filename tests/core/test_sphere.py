@@ -123,3 +123,29 @@ def test_the_edge_distance_of_a_known_image() -> None:
     square = Footprint(((359.5, -0.5), (0.5, -0.5), (0.5, 0.5), (359.5, 0.5)))
     assert isclose(square.edge_distance((0, 0)), 0.5, abs_tol=1e-4)
     assert isclose(square.edge_distance((2.5, 0)), -2.0, abs_tol=1e-4)
+
+
+@given(images())
+def test_an_image_is_convex_either_way_around(image: tuple[WCS, Footprint]) -> None:
+    """Two corners exchanged make a bow tie, which is no image."""
+    _, footprint = image
+    a, b, c, d = footprint.corners
+    assert footprint.is_convex
+    assert Footprint((d, c, b, a)).is_convex
+    assert not Footprint((a, c, b, d)).is_convex
+
+
+@pytest.mark.parametrize(
+    "corners",
+    [
+        ((0.0, 0.0), (1.0, 0.0), (2.0, 0.0), (3.0, 0.0)),
+        ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 0.0)),
+        ((0.0, 0.0), (1.0, 1.0), (0.0, 0.0), (1.0, 1.0)),
+        ((0.0, 0.0), (2.0, 0.0), (0.5, 0.5), (0.0, 2.0)),
+        ((0.0, 0.0), (90.0, 0.0), (180.0, 0.0), (270.0, 0.0)),
+    ],
+    ids=["line", "twice", "there and back", "dented", "a great circle"],
+)
+def test_what_is_no_image_is_not_convex(corners: tuple[Position, ...]) -> None:
+    """Corners on a line, two in one place, a dent, or a whole circle."""
+    assert not Footprint(corners).is_convex
