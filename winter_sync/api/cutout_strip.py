@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from math import floor
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,13 @@ def save_strip(panels: Sequence[Panel], path: Path, *, overwrite: bool) -> None:
     """Draw a picture of the newest cutouts, at most 400; see `Cutout.write` for errors."""
     with (replacing if overwrite else creating)(path) as file:
         draw_strip(panels[-MOST_PANELS:], file)
+
+
+def strip_as_png(panels: Sequence[Panel]) -> bytes:
+    """Return a picture of the newest cutouts, at most 400, as a PNG."""
+    picture = BytesIO()
+    draw_strip(panels[-MOST_PANELS:], picture)
+    return picture.getvalue()
 
 
 def _lines(cutout: Cutout) -> tuple[str, ...]:

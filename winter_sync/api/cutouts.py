@@ -11,7 +11,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from winter_sync import __version__
-from winter_sync.api.cutout_strip import panel_of, save_strip
+from winter_sync.api.cutout_strip import panel_of, save_strip, strip_as_png
 from winter_sync.api.places import show_position
 from winter_sync.core import (
     SymbolicLinkError,
@@ -206,6 +206,17 @@ class Cutouts:
         if not panels:
             raise UsageError(f"there is no cutout to draw: {self.coverage.summary}")
         save_strip(panels, path, overwrite=overwrite)
+
+    def __repr__(self) -> str:
+        """Return how many there are, how large, and of what place."""
+        count, side = len(self), self.size * ARCSECONDS
+        place = self.coverage.name
+        return f"<{count} cutout{'' if count == 1 else 's'} of {side:g} arcsec around {place}>"
+
+    def _repr_png_(self) -> bytes | None:
+        """Return them side by side, as a notebook shows them; None if there are none."""
+        panels = [panel_of(self, cutout, upright=True) for cutout in self]
+        return strip_as_png(panels) if panels else None
 
     def cut(self, image: CoveringImage, *, larger: float = 1.0) -> Cutout:
         """Cut one image out, or so many times as large a part of it.
