@@ -77,7 +77,7 @@ def test_an_export_is_of_what_was_asked_for(home: Path) -> None:
     assert stacks
     assert {row["winter_image_type"] for row in stacks} == {"stack"}
     said = asked(home, "export", "--night", "19990101")
-    assert (said.code, said.err) == (0, "nothing matches\n")
+    assert (said.code, said.err) == (0, "No products match.\n")
     assert len(said.out.splitlines()) == 1
 
 

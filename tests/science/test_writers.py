@@ -6,6 +6,8 @@ import io
 import json
 import os
 import stat
+import subprocess
+import sys
 import tracemalloc
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -277,3 +279,39 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path, form: TableFormat) -
         tracemalloc.stop()
     assert (tmp_path / "nights").stat().st_size > 30_000_000
     assert peak < 22_000_000
+
+
+_KILLED_HALF_WAY = """
+import os, sys
+from pathlib import Path
+from winter_sync.science import Column, Kind, TableFormat, write_rows
+
+def rows():
+    for number in range(100_000):
+        if number == 50_000:
+            os.kill(os.getpid(), 9)
+        yield {"number": number}
+
+write_rows([Column("number", Kind.INTEGER)], rows(), Path(sys.argv[1]), TableFormat(sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize("form", [TableFormat.CSV, TableFormat.FITS])
+def test_a_kill_leaves_the_file_of_before(tmp_path: Path, form: TableFormat) -> None:
+    """Whole, and the next export replaces it, whatever the killed one left aside."""
+    path = tmp_path / "nights"
+    path.write_text("yesterday")
+    command = [sys.executable, "-c", _KILLED_HALF_WAY, str(path), form]
+    assert subprocess.run(command, check=False).returncode == -9  # noqa: S603 - our own code
+    assert path.read_text() == "yesterday"
+    (tmp_path / f".nights.{os.getpid()}.tmp").touch()
+    write_rows(COLUMNS, [], path, form)
+    assert path.read_bytes() == written([], form)
+
+
+def test_the_longest_names_are_written(tmp_path: Path) -> None:
+    """A name as long as the file system takes leaves room for the one that is written first."""
+    for letter in ("x", "\u00e9", "\U0001d11e"):
+        path = tmp_path / (letter * (251 // len(letter.encode())) + ".csv")
+        write_rows(COLUMNS, [], path, TableFormat.CSV)
+        assert path.exists()

@@ -8,6 +8,7 @@ import shlex
 import stat
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from winter_sync.core import NO_HARD_LINKS, StorageError, UsageError, has_name, sync_directory
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 _FOR_ALL = 0o666
 """Less what the umask of the user takes away."""
+_NAME = 50
+"""Characters of a name, of up to 4 bytes each, for which there is room beside what is added."""
 _USERS_OWN = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP})
 
 
@@ -102,7 +105,8 @@ def _in_place(path: Path) -> Iterator[BinaryIO]:
 @contextmanager
 def _beside(path: Path, put: Callable[[Path, Path], object] = Path.replace) -> Iterator[BinaryIO]:
     """Write another file in the same directory, then put it in its place."""
-    temporary = path.with_name(f".{path.name[:200]}.{os.getpid()}.tmp")
+    # Not the number of the process: in a container the next one may well have the same.
+    temporary = path.with_name(f".{path.name[:_NAME]}.{token_hex(8)}.tmp")
     mode = _mode_of(path)
     descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, mode or _FOR_ALL)
     try:

@@ -74,4 +74,4 @@ def export(  # noqa: PLR0913 - one option each
             OBSCORE_COLUMNS, mirror.export_rows(question, as_of), form=form, output=output
         )
     if not count:
-        say("nothing matches", sys.stderr)
+        say("No products match.", sys.stderr)

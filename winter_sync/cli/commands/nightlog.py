@@ -40,4 +40,4 @@ def nightlog(  # noqa: PLR0913 - one option each
             NIGHTLOG_COLUMNS, mirror.nightlog_rows(question), form=form, output=output
         )
     if not count:
-        say("nothing matches", sys.stderr)
+        say("No images match.", sys.stderr)
