@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
 import subprocess
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import pytest
 from astropy.table import Table
@@ -171,6 +172,22 @@ def test_a_night_is_logged(home: Path) -> None:
         table = mirror.nightlog(night)
     assert list(table["BASENAME"]) == list(log["BASENAME"])
     assert list(table["UTCTIME"].isot) == list(log["UTCTIME"])
+
+
+def test_rows_that_nobody_takes_are_no_fault(home: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """An export whose output fails half-way leaves the catalog in order, and says nothing else."""
+
+    class Full(io.RawIOBase):
+        def write(self, data: Any) -> int:  # noqa: ANN401 - whatever is written
+            if b"Palomar" in data:
+                raise OSError(errno.ENOSPC, "full")
+            return len(data)
+
+    with Mirror.open(home / "winter") as mirror:
+        with pytest.raises(OSError, match="full"):
+            mirror.export(cast("BinaryIO", Full()), format="csv")
+        assert mirror.export(io.BytesIO(), format="csv") == len(listed(home))
+    assert "ignored" not in capfd.readouterr().err
 
 
 def test_python_writes_the_same_file(home: Path) -> None:

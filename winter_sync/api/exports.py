@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from winter_sync.core import UsageError
 from winter_sync.science import describe, log_entry, logged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from datetime import datetime
     from pathlib import Path
 
@@ -23,11 +24,11 @@ if TYPE_CHECKING:
 
 def obscore_rows(
     catalog: Catalog, root: Path, search: Search, as_of: datetime | None = None
-) -> Iterator[dict[str, object]]:
+) -> Generator[dict[str, object], None, None]:
     """Yield the products that answer a question as ObsCore rows (`OBSCORE_COLUMNS`).
 
     All are as the catalog has them at one moment, that of the first row. Few are in memory at a
-    time.
+    time. Who does not take all must close the generator before the catalog.
 
     Parameters
     ----------
@@ -47,8 +48,15 @@ def obscore_rows(
     """
     if as_of is not None:
         _refuse_present(search)
-    datasets = _datasets(catalog, root, search, as_of)
-    return (describe(dataset, root) for dataset in islice(datasets, search.limit))
+    return _described(_datasets(catalog, root, search, as_of), root, search.limit)
+
+
+def _described(
+    datasets: Generator[Dataset, None, None], root: Path, limit: int | None
+) -> Generator[dict[str, object], None, None]:
+    with closing(datasets):
+        for dataset in islice(datasets, limit):
+            yield describe(dataset, root)
 
 
 def nightlog_rows(catalog: Catalog, root: Path, search: Search) -> list[dict[str, object]]:
@@ -66,7 +74,7 @@ def _refuse_present(search: Search) -> None:
 
 def _datasets(
     catalog: Catalog, root: Path, search: Search, as_of: datetime | None
-) -> Iterator[Dataset]:
+) -> Generator[Dataset, None, None]:
     place, asked = os.fspath(root), as_catalog_knows(search)
     if as_of is not None:
         asked = replace(asked, limit=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -30,7 +31,7 @@ from winter_sync.science import (
 from winter_sync.tree import Tree, refuse_other_root
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from typing import BinaryIO
 
     from astropy.table import QTable
@@ -414,13 +415,13 @@ class Mirror:
         """
         where = Path(output).expanduser() if isinstance(output, str | os.PathLike) else output
         chosen = choose_format(format, where if isinstance(where, Path) else None)
-        rows = self.export_rows(Question(**conditions), as_of)
-        return write_rows(OBSCORE_COLUMNS, rows, where, chosen)
+        with closing(self.export_rows(Question(**conditions), as_of)) as rows:
+            return write_rows(OBSCORE_COLUMNS, rows, where, chosen)
 
     def export_rows(
         self, question: Question, as_of: InstantLike | None = None
-    ) -> Iterator[dict[str, object]]:
-        """Yield the rows of an export; see `export`."""
+    ) -> Generator[dict[str, object], None, None]:
+        """Yield the rows of an export; see `export`. Close it before the mirror."""
         now = utc_now()
         instant = None if as_of is None else as_instant(as_of, now)
         return obscore_rows(self._catalog, self.root, question.search(self._catalog, now), instant)

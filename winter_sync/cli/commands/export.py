@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -69,9 +70,7 @@ def export(  # noqa: PLR0913 - one option each
         filter=filters,
         state=states,
     )
-    with open_mirror(context.obj) as mirror:
-        count = write_answer(
-            OBSCORE_COLUMNS, mirror.export_rows(question, as_of), form=form, output=output
-        )
+    with open_mirror(context.obj) as mirror, closing(mirror.export_rows(question, as_of)) as rows:
+        count = write_answer(OBSCORE_COLUMNS, rows, form=form, output=output)
     if not count:
         say("No products match.", sys.stderr)
