@@ -1,6 +1,7 @@
 #!/bin/sh
 # Runs a session of the released winterapi client against a simulator, and the cells of the
-# client's notebooks against `winter-sync simulate` without options.
+# client's notebooks against `winter-sync simulate` without options; then `winter-sync list` must
+# find what the client found.
 #
 #   PYTHON          the project's python  (default: <checkout>/.venv/bin/python)
 #   WINTERAPI_VENV  the client's own environment, made when it is not there
@@ -35,7 +36,7 @@ stop() {
         simulator=
     fi
 }
-trap 'stop; rm -f "$log"' EXIT
+trap 'stop; rm -f "$log" "$log.json"' EXIT
 
 # Waits until the simulator that was just started listens.
 await() {
@@ -83,4 +84,6 @@ lines = [line.split() for line in open(sys.argv[1])]
 keys = {line[1]: line[3] for line in lines if line[0] == "program"}
 print(json.dumps({"user": user, "password": password, "keys": keys}))
 ' "$log")
-"$venv/bin/python" "$tests/winterapi_notebooks.py"
+ANSWERS=$log.json "$venv/bin/python" "$tests/winterapi_notebooks.py"
+OBSERVATORY_ACCOUNTS=$OBSERVATORY_ACCOUNTS PYTHONPATH=$checkout "$python" \
+    "$tests/winterapi_comparison.py" "$log.json"

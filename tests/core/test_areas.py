@@ -116,6 +116,19 @@ def near(area: Area) -> st.SearchStrategy[Position]:
     )
 
 
+@given(RAS, st.floats(0.01, 89), st.floats(0, 0.99), RAS, st.sampled_from((-1, 1)))
+def test_around_a_pole_every_right_ascension_is_searched(
+    ra: float, radius: float, part: float, other: float, pole: int
+) -> None:
+    """The pole is inside: so is, near it, the side that is opposite the middle of the cone."""
+    offset = part * radius
+    area = area_of(Cone(ra, pole * (90 - offset), radius))
+    position = other, pole * (90 - (radius - offset) / 2)
+    assert area.contains(position)
+    assert any(west <= other <= east for west, east in area.right_ascensions)
+    assert area.declinations[0] <= position[1] <= area.declinations[1]
+
+
 @given(CONES, POSITIONS)
 def test_a_cone_contains_what_astropy_finds_within_its_radius(cone: Cone, at: Position) -> None:
     """To a thousandth of an arcsecond."""

@@ -51,11 +51,9 @@ class Searches:
         for part in conditions(search):
             condition &= part
         order = "DESC" if search.newest_first else ""
-        # The sign keeps SQLite from reading all nights for the sake of their order.
-        night = "p.night" if source == "products p" else "+p.night"
         sql = (
             f"SELECT p.rowid FROM {source} WHERE {condition.sql}"  # noqa: S608 - our own conditions
-            f" ORDER BY {night} {order}, {_TIME_OF_NAME} {order}, p.savepath {order}"
+            f" ORDER BY p.night {order}, {_TIME_OF_NAME} {order}, p.savepath {order}"
             f" LIMIT {-1 if search.limit is None else int(search.limit)}"
         )
         found = self._connection.tuples(sql, condition.values)
