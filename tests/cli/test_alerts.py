@@ -5,14 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import fastavro
 import pytest
 from astropy.io import fits
 from astropy.table import Table
 from PIL import Image
 from support.alerts import JD, alert_file, mirror_of, record
-from support.command import Said, run, run_on_terminal, settings_file
+from support.command import Said, run, run_on_terminal, served, settings_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,7 +111,11 @@ def test_nothing_is_an_answer(settings: Path) -> None:
     ("files", "read", "what"),
     [
         (0, 0, 'This mirror has no alert files: add "avro" to image_types.'),
-        (2, 1, "1 of 2 alert files were not read yet: run `winter-sync facts`."),
+        (
+            2,
+            1,
+            "1 of 2 alert files were not read yet; `winter-sync sync` or the daemon does.",
+        ),
     ],
 )
 def test_what_is_not_known_yet_is_told(tmp_path: Path, files: int, read: int, what: str) -> None:
@@ -156,3 +161,36 @@ def test_a_mistake_is_answered_by_how_to_write_it(
     said = ask(settings, *arguments)
     assert said.code == 2
     assert what in said.err
+
+
+def test_alerts_of_a_simulated_night_are_there_after_a_sync(tmp_path: Path) -> None:
+    """Downloaded, read and indexed: each record that fastavro finds in the files."""
+    with served() as archive:
+        settings = settings_file(
+            tmp_path,
+            programs=[{"image_types": ["avro"]}],
+            api={"base_url": archive.url},
+            facts={"enabled": True},
+        )
+        assert run("--config", settings, "sync", home=tmp_path).code == 0
+    rows = list(csv.DictReader(io.StringIO(ask(settings).out)))
+    expected = [
+        {"path": str(path), "record": record, "number": number}
+        for path in (tmp_path / "winter").rglob("*.avro")
+        for number, record in enumerate(_records(path))
+    ]
+    assert {(row["path"], int(row["number"])) for row in rows} == {
+        (given["path"], given["number"]) for given in expected
+    }
+    by_candid = {str(given["record"]["candid"]): given["record"] for given in expected}
+    for row in rows:
+        candidate = by_candid[row["candid"]]["candidate"]
+        assert float(row["ra"]) == candidate["ra"]
+        assert float(row["magpsf"]) == pytest.approx(candidate["magpsf"], rel=1e-6)
+    (one,) = ask(settings, "--object", rows[0]["objectid"], "--limit", "1", "--paths").out.split()
+    assert one in {row["path"] for row in rows}
+
+
+def _records(path: Path) -> list[Any]:
+    with path.open("rb") as file:
+        return list(fastavro.reader(file))

@@ -98,8 +98,8 @@ def find_alerts(catalog: Catalog, root: Path, query: AlertQuery) -> Iterator[Mir
 
 _NAMES = tuple(field.name for field in fields(Alert))
 _LOST = (
-    "Run `winter-sync facts` if it was downloaded again since; `winter-sync verify --repair` "
-    "replaces a file that is missing or damaged."
+    "If it was downloaded again since, `winter-sync sync` reads it again; `winter-sync verify "
+    "--repair` replaces one that is missing or damaged."
 )
 
 

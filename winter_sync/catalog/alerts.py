@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from winter_sync.catalog.errors import rows_explained
 from winter_sync.catalog.rows import alert_of, path_of, product_of
-from winter_sync.catalog.scopes import Condition, listed_ever, parameters
+from winter_sync.catalog.scopes import EVERYTHING, Condition, listed_ever, parameters
 from winter_sync.catalog.search_conditions import lists_target
 from winter_sync.core import Alert, box_of_cap, jd_of_instant, separation, unit_vector
 
@@ -156,10 +156,12 @@ class Alerts:
     SELECT a.id, a.ra, a.dec FROM {sources}
     WHERE {condition} AND NOT EXISTS (
         SELECT 1 FROM alerts b INDEXED BY alerts_of_object
-        JOIN facts g ON g.id = b.facts
-        JOIN products q ON q.instrument = g.instrument AND q.savepath = g.savepath
+        CROSS JOIN facts g ON g.id = b.facts
+        CROSS JOIN products q ON q.instrument = g.instrument AND q.savepath = g.savepath
+        CROSS JOIN facts h ON h.id = a.facts
+        CROSS JOIN products r ON r.instrument = h.instrument AND r.savepath = h.savepath
         WHERE b.objectid = a.objectid AND b.candid = a.candid AND b.id != a.id
-        AND (q.withdrawn_at IS NULL, b.id) > (p.withdrawn_at IS NULL, a.id)
+        AND (q.withdrawn_at IS NULL, b.id) > (r.withdrawn_at IS NULL, a.id)
     )
     ORDER BY a.jd DESC, a.id DESC LIMIT :limit
     """
@@ -208,20 +210,23 @@ def _sources(query: AlertQuery) -> str:
     """Return the tables of a query, read in the order in which the fewest rows are read.
 
     SQLite cannot know how much a cone or a time leaves over: CROSS JOIN and INDEXED BY tell it.
+    Products are looked up only where they matter: that takes longer than all else.
     """
+    of_files = query.nights or query.programs or query.targets
+    file = _FILE_OF_ALERT if of_files else ""
     if query.objectid is not None:
-        return f"alerts a INDEXED BY alerts_of_object {_FILE_OF_ALERT}"
+        return f"alerts a INDEXED BY alerts_of_object {file}"
     if query.cone is not None:
-        return f"alert_index i CROSS JOIN alerts a ON a.id = i.id {_FILE_OF_ALERT}"
-    if query.nights or query.programs or query.targets:
+        return f"alert_index i CROSS JOIN alerts a ON a.id = i.id {file}"
+    if of_files:
         return _ALERTS_OF_FILES
     if query.since is not None or query.until is not None:
-        return f"alerts a INDEXED BY alerts_by_time {_FILE_OF_ALERT}"
-    return f"alerts a {_FILE_OF_ALERT}"
+        return "alerts a INDEXED BY alerts_by_time"
+    return "alerts a"
 
 
 def _condition(query: AlertQuery) -> Condition:
-    condition = Condition("p.image_type = 'avro'", {})
+    condition = EVERYTHING
     for part in _parts(query):
         condition &= part
     return condition
@@ -242,6 +247,8 @@ def _parts(query: AlertQuery) -> Iterator[Condition]:
         yield Condition("a.jd < :until", {"until": jd_of_instant(query.until) - _ROUNDING})
     if query.min_rb is not None:
         yield Condition("a.rb >= :min_rb", {"min_rb": query.min_rb})
+    if query.nights or query.programs or query.targets:
+        yield Condition("p.image_type = 'avro'", {})
     if query.nights:
         names, values = parameters("night", tuple(night.name for night in query.nights))
         yield Condition(f"p.night IN ({names})", values)

@@ -91,7 +91,7 @@ def _say_nothing(mirror: Mirror) -> None:
         say('This mirror has no alert files: add "avro" to image_types.', sys.stderr)
     elif unread:
         what = f"{unread} of {files} alert files were not read yet"
-        say(f"{what}: run `winter-sync facts`.", sys.stderr)
+        say(f"{what}; `winter-sync sync` or the daemon does.", sys.stderr)
 
 
 def _save(found: _Counted, directory: Path, *, png: bool) -> ExitCode:
