@@ -202,6 +202,15 @@ def test_an_answer_is_an_astropy_table(mirror: Mirror) -> None:
     assert table["programs"][0] == "2024A000 2024B000"
 
 
+def test_an_answer_is_a_data_frame(mirror: Mirror) -> None:
+    """Numbers, times and nulls are those of pandas."""
+    frame = mirror.find().to_pandas()
+    assert list(frame["target"]) == ["SN2024wex"] * 5 + ["ZTF24aaahxwr"] * 3
+    assert frame["started_at"].dt.year.unique().tolist() == [2024]
+    assert frame["path"].isna().tolist() == [False, True, True, False, True, False, False, True]
+    assert frame["ra"].max() == 150.0
+
+
 def test_positions_are_skycoords(mirror: Mirror) -> None:
     """They can be matched and converted."""
     target = SkyCoord(150.0, 17.0, unit="deg")
