@@ -71,6 +71,13 @@ async def test_a_run_polls_and_downloads_everything(downloads: DownloadRig) -> N
     assert downloads.emitted(PollsEnded) == [PollsEnded()]
 
 
+async def test_a_run_also_polls_a_program_that_ended(downloads: DownloadRig) -> None:
+    """Whoever runs it asks by hand, and wants to know now."""
+    downloads.lister.program = {"startdate": "2023-12-01", "enddate": "2023-12-20"}
+    mirror = downloads.mirror(STACKS)
+    assert [(await mirror.sync()).queries for _ in range(2)] == [1, 1]
+
+
 async def test_what_could_not_be_downloaded_is_reported(downloads: DownloadRig) -> None:
     """What is wanted still, and what waits for its next attempt, by when that is."""
     downloads.lister.add(STACK)
