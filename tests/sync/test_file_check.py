@@ -6,7 +6,7 @@ import errno
 import os
 import socket
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -54,7 +54,8 @@ def quickly(root: Path, held: Held) -> FileFinding:
 
 def in_full(root: Path, held: Held, piece: int = 1000, *, follow: bool = False) -> FileFinding:
     """Read a file in pieces; all of them together have its size."""
-    with Examination(root, held, bytearray(piece), follow_links=follow) as examination:
+    options = {"follow_links": True} if follow else {}
+    with Examination(root, held, bytearray(piece), **options) as examination:
         sizes = []
         while size := examination.step():
             sizes.append(size)
@@ -314,7 +315,61 @@ def test_a_file_is_closed_once(tmp_path: Path) -> None:
     examination.close()
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(number)
+    assert examination._descriptor < 0
     examination.close()
+
+
+def test_a_disk_that_fails_after_a_file_was_read_takes_nothing_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was read counts; that nothing more could be said is a note."""
+    held = published(tmp_path)
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with Examination(tmp_path, held, bytearray(10**6)) as examination:
+        while examination.step():
+            pass
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fstat", refuse)
+            seen = examination.seen
+    note = f"its structure could not be read: {os.strerror(errno.EIO)}"
+    assert seen == FileFinding(Check(held, mtime_ns=MTIME), note=note, size=len(CONTENT))
+
+
+@pytest.mark.parametrize(
+    ("error", "removed", "unreadable"),
+    [
+        (OSError(errno.EIO, "the disk is gone"), False, "the disk is gone"),
+        (OSError("it is odd"), False, "it is odd"),
+        (OSError(errno.ENXIO, "no such device"), False, None),
+        (OSError(errno.ENXIO, "no such device"), True, None),
+    ],
+)
+def test_a_file_that_cannot_be_opened_is_what_it_is_a_moment_later(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: OSError,
+    unreadable: str | None,
+    *,
+    removed: bool,
+) -> None:
+    """Where it seemed to be no regular file; else it could not be read."""
+    held = published(tmp_path)
+    path, opening = tmp_path / held.path, os.open
+    os.utime(path, ns=(MTIME + 1, MTIME + 1))
+
+    def refuse(name: str, *arguments: Any, **options: Any) -> int:  # noqa: ANN401 - as os.open
+        if not str(name).endswith(path.name):
+            return opening(name, *arguments, **options)
+        if removed:
+            path.unlink()
+        raise error
+
+    monkeypatch.setattr(os, "open", refuse)
+    check = Check(held, Damage.MISSING, NO_FILE) if removed else Check(held)
+    assert in_full(tmp_path, held) == FileFinding(check, unreadable=unreadable)
 
 
 # --- the rate ------------------------------------------------------------------------------------
