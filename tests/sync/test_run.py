@@ -16,6 +16,7 @@ from support.download_rig import CONTENT, packed
 from support.lister import Sent, listing_of
 from support.makers import NIGHT, PROGRAM, path_of, product
 
+from winter_sync.catalog.catalog import Catalog
 from winter_sync.catalog.records import Scope, Waiting
 from winter_sync.core.download_events import Backlog
 from winter_sync.core.errors import (
@@ -69,6 +70,15 @@ async def test_a_run_polls_and_downloads_everything(downloads: DownloadRig) -> N
     share = Share(NIGHT, Instrument.WINTER, ImageType.STACK, 1)
     assert downloads.emitted(Backlog) == [Backlog(1, (share,)), Backlog(0, ())]
     assert downloads.emitted(PollsEnded) == [PollsEnded()]
+
+
+async def test_why_a_program_was_not_asked_is_reported(downloads: DownloadRig) -> None:
+    """By its name."""
+    downloads.lister.programs[OTHER] = {"startdate": "2024-03-01"}
+    report = await downloads.mirror(BOTH, OTHERS).sync()
+    assert report.queries == 2
+    why = "it begins on 2024-03-01, and the archive has 2024-02-01"
+    assert report.not_asked == {OTHER: why}
 
 
 async def test_a_run_also_polls_a_program_that_ended(downloads: DownloadRig) -> None:
@@ -143,6 +153,19 @@ async def test_deleted_files_are_downloaded_again(downloads: DownloadRig) -> Non
         report = await run()
         assert (report.lost, report.published) == (1, 1)
         assert len(downloads.files()) == 2
+
+
+async def test_files_of_other_nights_are_left_alone(downloads: DownloadRig) -> None:
+    """Until their nights are asked for by hand, or in the next sweep."""
+    old = product(night=NIGHT.plus(-6))
+    downloads.lister.add(STACK, old)
+    downloads.send_all()
+    mirror = downloads.mirror(STACKS)
+    await mirror.sync()
+    (downloads.tree.root / path_of(old)).unlink()
+    assert (await mirror.sync()).lost == 0
+    assert (await mirror.backfill(TODAY)).lost == 0
+    assert (await mirror.backfill(Nights(old.night, old.night))).lost == 1
 
 
 # --- nights asked for by hand --------------------------------------------------------------------
@@ -256,6 +279,23 @@ async def test_credentials_refused_in_a_listing_leave_out_the_rest_of_the_progra
         (OTHER, "stack", None),
         (OTHER, "diff", None),
     ]
+
+
+async def test_of_a_refused_program_nothing_is_downloaded_any_more(downloads: DownloadRig) -> None:
+    """Whatever of it is wanted by then."""
+
+    def answer(asked: Asked, _: list[dict[str, Any]]) -> object:
+        if asked.program == PROGRAM:
+            return 401
+        with closing(Catalog(downloads.polling.path, downloads.polling.clock)) as catalog:
+            poll(catalog, [SECOND])
+        return None
+
+    downloads.lister.answer = answer
+    downloads.send_all()
+    report = await downloads.mirror(STACKS, OTHERS).sync()
+    assert (report.left, report.published) == (1, 0)
+    assert downloads.lister.downloads == []
 
 
 @pytest.mark.parametrize("in_program", [True, False])
