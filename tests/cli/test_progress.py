@@ -22,6 +22,7 @@ from winter_sync.cli.progress.tally import Tally
 from winter_sync.core import (
     BatchStarted,
     Event,
+    FactsRead,
     PollFailed,
     PollsEnded,
     ProductFinished,
@@ -117,6 +118,21 @@ def test_below_are_the_nights_under_way_and_the_last_failures() -> None:
     assert rest[:6] == [f"  {night} winter stack        0/1" for night in newest]
     reasons = [rf"  failed once: broken\nin way {way}\x1b[2J" for way in (8, 7, 6)]
     assert rest[6:] == reasons
+
+
+def test_while_headers_are_read_nothing_is_said_to_be_downloading() -> None:
+    """The rate of downloads that have ended does not go on falling."""
+    ended = (
+        polled(product()),
+        PollsEnded(),
+        Received(ONE, SIZE),
+        settled("published", ONE.candidates[0]),
+    )
+    assert "/s" in lines(*ended, seconds=1.0)[0]
+    first, second, *_ = lines(*ended, FactsRead(1, (), 3), seconds=1.0)
+    assert first.startswith("downloaded")
+    assert "/s" not in first
+    assert second == "  reading headers of images: 1/4"
 
 
 def test_a_night_says_what_failed_of_it() -> None:

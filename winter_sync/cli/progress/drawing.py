@@ -32,7 +32,7 @@ def _task(tally: Tally, now: float) -> Task:
     overall, time_left = tally.overall, tally.time_left(now)
     fields = {
         "bytes": tally.received,
-        "rate": tally.rate(now),
+        "rate": None if _reads_facts(tally) else tally.rate(now),
         "seconds_left": time_left if overall.left else None,
         "at_least": tally.polling,
     }
@@ -43,7 +43,14 @@ def _task(tally: Tally, now: float) -> Task:
 def _doing(tally: Tally) -> str:
     if tally.server_trouble:
         return "waiting for the server"
+    if _reads_facts(tally):
+        return "downloaded"
     return "downloading" if tally.overall.total else "asking the archive"
+
+
+def _reads_facts(tally: Tally) -> bool:
+    """Return whether all is downloaded, and only headers remain to be read."""
+    return bool(tally.facts_left) and not tally.polling and not tally.overall.left
 
 
 def _details(tally: Tally) -> Iterator[tuple[str, str]]:
