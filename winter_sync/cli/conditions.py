@@ -1,4 +1,4 @@
-"""The options by which commands choose products, and the question that they make."""
+"""The options by which commands choose products."""
 
 from __future__ import annotations
 
@@ -6,55 +6,45 @@ from typing import Annotated
 
 import typer
 
-Targets = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--target",
-        metavar="TARGET",
-        help='Only this target, in upper or lower case (repeatable); "*" stands for any text.',
-    ),
+Words = list[str] | None
+
+Program = Annotated[Words, typer.Option("--program", metavar="P", help="Programs.")]
+TargetName = Annotated[
+    Words, typer.Option("--target", metavar="NAME", help='Targets; "*" stands for any text.')
 ]
-Cones = Annotated[
-    list[str] | None,
+Cone = Annotated[
+    Words,
     typer.Option(
         "--cone",
-        metavar="RA,DEC,RADIUS",
-        help="Only what shows a part of this circle, in degrees (repeatable); also TARGET,RADIUS.",
+        metavar="RA,DEC,R",
+        help='Circle: degrees or "10h03m50s +17d49m,30m"; TARGET,R too.',
     ),
 ]
-Rectangles = Annotated[
-    list[str] | None,
+Rectangle = Annotated[
+    Words,
     typer.Option(
         "--rectangle",
         metavar="RA1,RA2,DEC1,DEC2",
-        help="Only what shows a part of this rectangle, in degrees, eastwards from RA1 "
-        "(repeatable).",
+        help="Eastwards from RA1 to RA2, degrees; RA1 may be above RA2: 359,1,-5,5.",
     ),
 ]
-SomeNights = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--night",
-        metavar="NIGHT",
-        help="Only this night (repeatable): 20240211, 2024-02-11, yesterday, -7d.",
-    ),
+Type = Annotated[
+    Words,
+    typer.Option("--type", metavar="T", help="exposure, raw, science, stack, diff, avro."),
 ]
-FirstNight = Annotated[
-    str | None, typer.Option("--from", metavar="NIGHT", help="Only this night and later ones.")
+InstrumentName = Annotated[Words, typer.Option("--instrument", metavar="I", help="winter, spring.")]
+NightName = Annotated[
+    Words,
+    typer.Option("--night", metavar="NIGHT", help="Nights: 20240211, 2024-02-11, yesterday, -7d."),
 ]
-LastNight = Annotated[
-    str | None, typer.Option("--to", metavar="NIGHT", help="Only this night and earlier ones.")
-]
-Filters = Annotated[
-    list[str] | None,
-    typer.Option("--filter", metavar="FILTER", help="Only this filter, such as J (repeatable)."),
-]
-States = Annotated[
-    list[str] | None,
+First = Annotated[str | None, typer.Option("--from", metavar="NIGHT", help="First night.")]
+Last = Annotated[str | None, typer.Option("--to", metavar="NIGHT", help="Last night.")]
+Filter = Annotated[Words, typer.Option("--filter", metavar="F", help="Filters: Y, J, Hs, dark ...")]
+StateName = Annotated[
+    Words,
     typer.Option(
         "--state",
         metavar="STATE",
-        help="Only products that are downloaded, pending, missing, withdrawn or damaged "
-        "(repeatable).",
+        help="downloaded, pending, missing, withdrawn, damaged; with --remote also new.",
     ),
 ]

@@ -9,18 +9,26 @@ from typing import Annotated
 import typer
 
 from winter_sync.cli.conditions import (
-    Cones,
-    Filters,
-    FirstNight,
-    LastNight,
-    Rectangles,
-    SomeNights,
-    States,
-    Targets,
+    Cone,
+    Filter,
+    First,
+    InstrumentName,
+    Last,
+    NightName,
+    Program,
+    Rectangle,
+    TargetName,
+    Type,
 )
-from winter_sync.cli.options import Instruments, OutputFile, Programs, TableForm, Types
+from winter_sync.cli.options import OutputFile, RootDirectory, TableForm, split_words
 from winter_sync.cli.process import say
 
+Held = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--state", metavar="STATE", help="downloaded, pending, missing, withdrawn, damaged."
+    ),
+]
 AsOf = Annotated[
     str | None,
     typer.Option(
@@ -34,20 +42,21 @@ AsOf = Annotated[
 def export(  # noqa: PLR0913 - one option each
     context: typer.Context,
     *,
-    programs: Programs = None,
-    targets: Targets = None,
-    cones: Cones = None,
-    rectangles: Rectangles = None,
-    types: Types = None,
-    instruments: Instruments = None,
-    nights: SomeNights = None,
-    first_night: FirstNight = None,
-    last_night: LastNight = None,
-    filters: Filters = None,
-    states: States = None,
+    program: Program = None,
+    target: TargetName = None,
+    cone: Cone = None,
+    rectangle: Rectangle = None,
+    image_type: Type = None,
+    instrument: InstrumentName = None,
+    night: NightName = None,
+    first: First = None,
+    last: Last = None,
+    filters: Filter = None,
+    state: Held = None,
     as_of: AsOf = None,
     form: TableForm = None,
     output: OutputFile = None,
+    root: RootDirectory = None,
 ) -> None:
     """Write a table of products, with the columns of ObsCore 1.1 and what else is known.
 
@@ -58,19 +67,22 @@ def export(  # noqa: PLR0913 - one option each
     from winter_sync.science import OBSCORE_COLUMNS
 
     question = Question(
-        program=programs,
-        target=targets,
-        cone=list(cones or ()) or None,
-        rectangle=list(rectangles or ()) or None,
-        image_type=types,
-        instrument=instruments,
-        night=nights,
-        first_night=first_night,
-        last_night=last_night,
-        filter=filters,
-        state=states,
+        program=split_words(program),
+        target=split_words(target),
+        cone=list(cone or ()) or None,
+        rectangle=list(rectangle or ()) or None,
+        image_type=split_words(image_type),
+        instrument=split_words(instrument),
+        night=split_words(night) or None,
+        first_night=first,
+        last_night=last,
+        filter=split_words(filters),
+        state=split_words(state),
     )
-    with open_mirror(context.obj) as mirror, closing(mirror.export_rows(question, as_of)) as rows:
+    with (
+        open_mirror(context.obj, root) as mirror,
+        closing(mirror.export_rows(question, as_of)) as rows,
+    ):
         count = write_answer(OBSCORE_COLUMNS, rows, form=form, output=output)
     if not count:
         say("No products match.", sys.stderr)

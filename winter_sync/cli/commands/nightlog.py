@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from winter_sync.cli.options import Instruments, OutputFile, Programs, TableForm, Types
+from winter_sync.cli.conditions import InstrumentName, Program, Type
+from winter_sync.cli.options import OutputFile, RootDirectory, TableForm, split_words
 from winter_sync.cli.process import say
 
 NightOf = Annotated[
@@ -19,11 +20,12 @@ def nightlog(  # noqa: PLR0913 - one option each
     context: typer.Context,
     night: NightOf,
     *,
-    programs: Programs = None,
-    types: Types = None,
-    instruments: Instruments = None,
+    program: Program = None,
+    image_type: Type = None,
+    instrument: InstrumentName = None,
     form: TableForm = None,
     output: OutputFile = None,
+    root: RootDirectory = None,
 ) -> None:
     """Write the log of a night: one row an image, with the pipeline's names of columns.
 
@@ -34,8 +36,13 @@ def nightlog(  # noqa: PLR0913 - one option each
     from winter_sync.cli.answers import open_mirror, write_answer
     from winter_sync.science import NIGHTLOG_COLUMNS
 
-    question = Question(program=programs, image_type=types, instrument=instruments, night=night)
-    with open_mirror(context.obj) as mirror:
+    question = Question(
+        program=split_words(program),
+        image_type=split_words(image_type),
+        instrument=split_words(instrument),
+        night=night,
+    )
+    with open_mirror(context.obj, root) as mirror:
         count = write_answer(
             NIGHTLOG_COLUMNS, mirror.nightlog_rows(question), form=form, output=output
         )
