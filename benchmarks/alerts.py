@@ -99,7 +99,6 @@ def measure_commands(root: Path, near: MirrorAlert) -> None:
     measure(root, "--night", near.night, "--min-rb", "0.9")
     measure(root, "--since", str(near.time.date()), "--min-rb", "0.99")
     measure(root, "--target", "SN2024zero")
-    measure(root, "--min-rb", "0.5")
 
 
 if __name__ == "__main__":
