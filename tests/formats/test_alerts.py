@@ -185,7 +185,8 @@ def _change(draw: st.DrawFn, columns: list[Any], content: dict[str, Any], name: 
             columns.append({"name": f"{name}new", "type": "double"})
             content |= {name: value, f"{name}new": 1.5}
         case _:
-            kind, content[name] = draw(st.sampled_from(OTHER_TYPES))
+            others = [other for other in OTHER_TYPES if other[0] != field["type"]]
+            kind, content[name] = draw(st.sampled_from(others))
             field["type"] = _renamed(kind, name)
 
 
