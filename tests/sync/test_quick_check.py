@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.catalogs import OTHER, poll
 from support.counting_threads import CountingThreads
-from support.lister import STACKS
+from support.lister import POLL_SCHEDULE, STACKS
 from support.makers import NIGHT, PROGRAM, path_of, product
 
 from winter_sync.catalog.records import Check, Poll, Scope
@@ -108,10 +108,13 @@ async def test_changed_files_are_reported_once_and_counted_always(downloads: Dow
     """They are left as they are; another one is news again."""
     await have(downloads, ONE, TWO, THREE)
     touch(downloads, ONE)
+    read_at = (await downloads.stored(ONE))["checked_at"]
+    downloads.polling.clock.advance(hours=1)
     assert await check(downloads) == CheckedFiles(changed=1)
     assert downloads.events == [FilesChanged(1, (path_of(ONE),), MODIFIED)]
     stored = await downloads.stored(ONE)
     assert (stored["state"], stored["damage"]) == ("published", "changed")
+    assert stored["checked_at"] == read_at
     assert await check(downloads) == CheckedFiles(changed=1)
     assert downloads.events == []
     touch(downloads, TWO)
@@ -144,22 +147,27 @@ async def test_a_file_that_is_there_again_is_right(downloads: DownloadRig) -> No
     assert downloads.emitted(FilesChanged) == []
 
 
-async def test_files_that_cannot_be_read_are_reported_once(downloads: DownloadRig) -> None:
-    """Until others cannot; nothing is recorded of them."""
-    await have(downloads, ONE, TWO)
+@pytest.mark.parametrize("products", [(ONE,), (ONE, TWO)])
+async def test_files_that_cannot_be_read_are_reported_once(
+    downloads: DownloadRig, products: tuple[Product, ...]
+) -> None:
+    """Until others cannot; nothing is recorded of them, and what was known of them stays."""
+    await have(downloads, *products)
+    touch(downloads, ONE)
+    await check(downloads)
     quick_check = downloads.mirror().quick_check
     directory = (downloads.tree.root / path_of(ONE)).parent
     directory.rename(downloads.tree.root / "elsewhere")
     directory.symlink_to(downloads.tree.root / "elsewhere")
     for times in (1, 0):
         downloads.events.clear()
-        assert await quick_check.check(SCOPE) == CheckedFiles()
+        await quick_check.check(SCOPE)
         (*events,) = downloads.emitted(FilesUnreadable)
         assert len(events) == times
         for event in events:
-            assert (event.files, event.paths) == (2, (path_of(ONE), path_of(TWO)))
+            assert (event.files, event.paths) == (len(products), tuple(map(path_of, products)))
             assert "this is a symbolic link" in event.reason
-    assert (await downloads.stored(ONE))["damage"] is None
+    assert (await downloads.stored(ONE))["damage"] == "changed"
 
 
 async def test_a_root_that_is_not_the_mirror_s_has_lost_nothing(downloads: DownloadRig) -> None:
@@ -205,6 +213,12 @@ async def test_a_file_that_was_read_is_recorded_whatever_was_known(downloads: Do
     assert stored["mtime_ns"] == 77
     assert stored["checked_at"] > one.checked_at
     assert (await downloads.stored(TWO))["damage_reason"] == "it was"
+    downloads.events.clear()
+    worse = Check(replace(two, damage=Damage.CHANGED), Damage.CHANGED, "it is worse")
+    checked = await quick_check.record([FileFinding(worse)], in_full=True)
+    assert checked == CheckedFiles(changed=1)
+    assert downloads.events == []
+    assert (await downloads.stored(TWO))["damage_reason"] == "it is worse"
 
 
 # --- which nights --------------------------------------------------------------------------------
@@ -250,10 +264,18 @@ async def test_before_a_sweep_no_night_is_before_the_first_asked_for(
 
 async def test_before_other_polls_the_last_nights_are_looked_at(downloads: DownloadRig) -> None:
     """Those that the poll looks back from the newest, a moment before a sweep is due."""
+    downloads.polling.poll_schedule = {STACKS: POLL_SCHEDULE}.__getitem__
     await have(downloads, OLD, LOOKED_BACK, ONE)
     await sweep(downloads)
     downloads.polling.clock.advance(hours=23, minutes=59)
     assert await lost(downloads) == {LOOKED_BACK, ONE}
+
+
+async def test_a_mirror_that_lists_nothing_has_lost_nothing(downloads: DownloadRig) -> None:
+    """Also when a sweep has shown that."""
+    await sweep(downloads)
+    quick_check = downloads.mirror().quick_check
+    assert await quick_check.check_before_polls([SELECTION]) == CheckedFiles()
 
 
 @pytest.mark.parametrize("since", [NIGHT.plus(-4), NIGHT.plus(-2)])
@@ -312,7 +334,8 @@ async def test_before_one_poll_its_nights_are_looked_at(downloads: DownloadRig) 
 
 async def newest(rig: DownloadRig, files: int, *, follow: bool = False) -> list[Damaged]:
     """Look at the newest files."""
-    return await check_newest(rig.polling.catalog, rig.tree.root, SCOPE, files, follow_links=follow)
+    options = {"follow_links": True} if follow else {}
+    return await check_newest(rig.polling.catalog, rig.tree.root, SCOPE, files, **options)
 
 
 async def test_what_is_wrong_with_the_newest_files_is_told_and_not_recorded(

@@ -202,7 +202,7 @@ def _needs_record(seen: FileFinding, *, in_full: bool) -> bool:
     """Return whether to record what was found of a file; a quick check repeats nothing."""
     if seen.unreadable is not None or seen.check.damage is Damage.MISSING:
         return False
-    return in_full or seen.check.damage is None or _is_first(seen.check)
+    return in_full or _is_first(seen.check)
 
 
 def _is_first(check: Check) -> bool:
