@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+import sqlite3
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -107,6 +108,16 @@ async def test_many_files_are_each_read_once(downloads: DownloadRig) -> None:
     rolling = Rolling(downloads)
     assert (await rolling.run(121))[120:] == [IDLE]
     assert len(downloads.emitted(FileChecked)) == 120
+
+
+async def test_what_is_to_be_read_again_is_read_whatever_its_path(downloads: DownloadRig) -> None:
+    """A layout may begin with the night."""
+    await have(downloads, ONE)
+    (downloads.tree.root / path_of(ONE)).rename(downloads.tree.root / "20240130.fits")
+    with closing(sqlite3.connect(downloads.polling.path)) as catalog, catalog:
+        catalog.execute("UPDATE products SET path = '20240130.fits', checked_at = ''")
+    await Rolling(downloads).run(1)
+    assert downloads.emitted(FileChecked) == [FileChecked(len(CONTENT))]
 
 
 async def test_downloads_come_first(downloads: DownloadRig) -> None:
