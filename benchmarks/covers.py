@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING
 
 from winter_sync import Mirror
 from winter_sync.catalog.catalog import Catalog
+from winter_sync.core import CATALOG
 from winter_sync.core.layout import STATE_DIR
-from winter_sync.factory import CATALOG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

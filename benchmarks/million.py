@@ -29,10 +29,10 @@ import numpy as np
 
 from winter_sync.catalog.catalog import Catalog
 from winter_sync.catalog.values import format_instant
+from winter_sync.core import CATALOG
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.products import Night
 from winter_sync.core.traits import ImageType, Instrument
-from winter_sync.factory import CATALOG
 from winter_sync.tree.tree import Tree
 
 if TYPE_CHECKING:

@@ -20,10 +20,10 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from winter_sync.catalog.alerts import Alerts
+from winter_sync.core import CATALOG
 from winter_sync.core.alerts import Alert
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.sphere import unit_vector
-from winter_sync.factory import CATALOG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from winter_sync.catalog import Catalog, Search
-from winter_sync.core import STATE_DIR, Cone, ImageType, Night, Rectangle, utc_now
-from winter_sync.factory import CATALOG
+from winter_sync.core import CATALOG, STATE_DIR, Cone, ImageType, Night, Rectangle, utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 
 from winter_sync.catalog.catalog import Catalog
 from winter_sync.catalog.records import Poll
+from winter_sync.core import CATALOG
 from winter_sync.core.backoff import MISSING_PRODUCT
 from winter_sync.core.downloads import Candidate, Evidence, Published
 from winter_sync.core.layout import STATE_DIR
@@ -35,7 +36,6 @@ from winter_sync.core.marks import Marks
 from winter_sync.core.products import Night, Product, Row
 from winter_sync.core.queries import Query, Subject
 from winter_sync.core.traits import ImageType, Instrument
-from winter_sync.factory import CATALOG
 from winter_sync.tree.tree import Tree
 
 if TYPE_CHECKING:

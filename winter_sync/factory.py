@@ -15,6 +15,7 @@ from winter_sync.archive import ArchiveClient, Timeouts
 from winter_sync.catalog import Catalog, CatalogThread, Checks, Files, Scope, may_write
 from winter_sync.config import read_credentials
 from winter_sync.core import (
+    CATALOG,
     REAL_TIME,
     Damage,
     Time,
@@ -53,7 +54,6 @@ if TYPE_CHECKING:
     from winter_sync.core import Credentials, Selection, Sink
     from winter_sync.tree import Session
 
-CATALOG = "catalog.sqlite3"
 PATIENCE = 120.0
 """How many seconds a run that ends waits for a server that is not responding."""
 

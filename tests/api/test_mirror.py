@@ -24,8 +24,8 @@ from winter_sync.catalog import Catalog
 from winter_sync.core import STATE_DIR, utc_now
 from winter_sync.core.downloads import Published
 from winter_sync.core.errors import UsageError
+from winter_sync.core.layout import CATALOG
 from winter_sync.core.queries import Cone, Rectangle
-from winter_sync.factory import CATALOG
 from winter_sync.tree import Tree
 
 if TYPE_CHECKING:

@@ -152,6 +152,14 @@ def test_no_settings_are_needed_with_a_root(home: Home, tmp_path: Path) -> None:
     assert "no directory for the mirror is set" in said.err
 
 
+def test_without_settings_the_root_is_asked_for(tmp_path: Path) -> None:
+    """The error names the option that needs no settings at all."""
+    said = run("list", home=tmp_path)
+    assert said.code == 2
+    assert "no directory of a mirror is set" in said.err
+    assert "--root DIR" in said.err
+
+
 def test_nothing_that_matches_is_an_answer(home: Home) -> None:
     """Exit code 0, said on standard error."""
     for more in ((), ("--paths",)):

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 from daemon.scenarios import is_mirrored
 
 from winter_sync.core import FactsPaused, FactsRead, FactsUpToDate, Stalled, StorageFailing
-from winter_sync.core.layout import STATE_DIR
+from winter_sync.core.layout import CATALOG, STATE_DIR
 from winter_sync.core.traits import ImageType
-from winter_sync.factory import CATALOG
 from winter_sync.simulator import Faults
 
 if TYPE_CHECKING:

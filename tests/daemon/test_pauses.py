@@ -25,9 +25,8 @@ from winter_sync.core import (
     Recovered,
 )
 from winter_sync.core.downloads import Failed
-from winter_sync.core.layout import STATE_DIR
+from winter_sync.core.layout import CATALOG, STATE_DIR
 from winter_sync.core.traits import ImageType, Instrument
-from winter_sync.factory import CATALOG
 from winter_sync.simulator import Answer, Call, Faults
 
 if TYPE_CHECKING:

@@ -19,9 +19,8 @@ from winter_sync.core import (
     Stalled,
     StorageFailing,
 )
-from winter_sync.core.layout import STATE_DIR
+from winter_sync.core.layout import CATALOG, STATE_DIR
 from winter_sync.core.traits import ImageType
-from winter_sync.factory import CATALOG
 from winter_sync.simulator import Faults
 
 if TYPE_CHECKING:

@@ -22,8 +22,7 @@ from support.makers import PROGRAM
 from winter_sync.catalog import Catalog
 from winter_sync.core import FactsPaused, FactsRead, FactsUpToDate, utc_now
 from winter_sync.core.clocks import Time
-from winter_sync.core.layout import STATE_DIR
-from winter_sync.factory import CATALOG
+from winter_sync.core.layout import CATALOG, STATE_DIR
 from winter_sync.maintenance.facts import FactsCatchUp, take_facts
 from winter_sync.maintenance.facts_process import HeaderProcess, HeadersNotReadError
 

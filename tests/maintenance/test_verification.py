@@ -38,10 +38,10 @@ from winter_sync.cli.views.verify_report import summary
 from winter_sync.core import FilesChanged, FilesLost
 from winter_sync.core.clocks import Time
 from winter_sync.core.errors import ExitCode, StorageError, UsageError
-from winter_sync.core.layout import STATE_DIR
+from winter_sync.core.layout import CATALOG, STATE_DIR
 from winter_sync.core.products import Night
 from winter_sync.core.traits import ImageType, Instrument
-from winter_sync.factory import CATALOG, open_existing_catalog, open_mirror
+from winter_sync.factory import open_existing_catalog, open_mirror
 from winter_sync.maintenance import Request, Result
 from winter_sync.maintenance import verify as verify_files
 from winter_sync.monitoring import status, status_json

@@ -19,9 +19,8 @@ from support.rig import path_of
 
 from winter_sync.catalog.thread import CatalogThread
 from winter_sync.config.credentials import read_credentials
-from winter_sync.core.layout import STATE_DIR
+from winter_sync.core.layout import CATALOG, STATE_DIR
 from winter_sync.core.redaction import redactor
-from winter_sync.factory import CATALOG
 from winter_sync.monitoring.event_log import log_events
 from winter_sync.monitoring.log_setup import configure_logging
 from winter_sync.monitoring.metric_sources import Watched

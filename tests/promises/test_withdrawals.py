@@ -27,10 +27,9 @@ from support.rig import DownloadLog, Rig
 
 from winter_sync.core import Polled
 from winter_sync.core.errors import ExitCode
-from winter_sync.core.layout import STATE_DIR
+from winter_sync.core.layout import CATALOG, STATE_DIR
 from winter_sync.core.products import Night
 from winter_sync.core.traits import ImageType
-from winter_sync.factory import CATALOG
 from winter_sync.simulator import (
     Answer,
     Call,

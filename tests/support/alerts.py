@@ -18,7 +18,7 @@ from support.makers import path_of, product, row
 
 from winter_sync.catalog import Catalog, Poll
 from winter_sync.core import STATE_DIR, ImageType, utc_now
-from winter_sync.factory import CATALOG
+from winter_sync.core.layout import CATALOG
 from winter_sync.formats import read_alerts
 from winter_sync.tree import Tree
 

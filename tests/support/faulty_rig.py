@@ -16,9 +16,8 @@ from support.rig import Rig, path_of_savepath, times_asked
 # The first product would else take the second that numpy and astropy need to be imported.
 import winter_sync.simulator.observatory.contents  # noqa: F401 - see above
 from winter_sync.core import Received
-from winter_sync.core.layout import STATE_DIR
+from winter_sync.core.layout import CATALOG, STATE_DIR
 from winter_sync.core.traits import ImageType
-from winter_sync.factory import CATALOG
 from winter_sync.simulator import (
     DEMO_NIGHT,
     Circumstances,

@@ -19,10 +19,9 @@ from support.makers import candidate, path_of
 from winter_sync.catalog.catalog import Catalog
 from winter_sync.core.downloads import Evidence, Published
 from winter_sync.core.facts import Facts
-from winter_sync.core.layout import STATE_DIR
+from winter_sync.core.layout import CATALOG, STATE_DIR
 from winter_sync.core.marks import Marks
 from winter_sync.core.sphere import Footprint, Position
-from winter_sync.factory import CATALOG
 from winter_sync.tree.tree import Tree
 
 if TYPE_CHECKING:

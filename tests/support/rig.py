@@ -15,9 +15,9 @@ from winter_sync.catalog.catalog import Catalog
 from winter_sync.config import settings as settings_module
 from winter_sync.core.clocks import Time
 from winter_sync.core.filesystem import sha256_of_file
-from winter_sync.core.layout import STATE_DIR
+from winter_sync.core.layout import CATALOG, STATE_DIR
 from winter_sync.core.traits import ImageType, Instrument
-from winter_sync.factory import CATALOG, open_mirror
+from winter_sync.factory import open_mirror
 from winter_sync.simulator import (
     DEFAULT_PASSWORD,
     DEFAULT_USER,

@@ -18,8 +18,7 @@ from winter_sync.api.products import Products
 from winter_sync.api.questions import Question, as_instant
 from winter_sync.api.search import new_products, products_now, search_products
 from winter_sync.catalog import Catalog, Images
-from winter_sync.core import STATE_DIR, UsageError, has_name, utc_now
-from winter_sync.factory import CATALOG
+from winter_sync.core import CATALOG, STATE_DIR, UsageError, has_name, utc_now
 from winter_sync.science import (
     NIGHTLOG_COLUMNS,
     OBSCORE_COLUMNS,

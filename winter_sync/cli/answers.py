@@ -34,6 +34,12 @@ def open_mirror(options: CommonOptions, root: Path | None = None) -> Mirror:
     if root is not None:
         return Mirror.open(root)
     settings, _ = prepare(options, secrets=False)
+    if settings.mirror.root is None:
+        raise UsageError(
+            "no directory of a mirror is set",
+            remedy="Name it: `--root DIR`; or set root under [mirror] in the settings file, or "
+            "WINTER_SYNC_MIRROR__ROOT.",
+        )
     return Mirror.open(
         settings.root,
         state=settings.mirror.state,

@@ -101,7 +101,7 @@ from .filters import (
     filter_name,
     names_of_filter,
 )
-from .layout import DEFAULT_LAYOUT, STATE_DIR, Layout
+from .layout import CATALOG, DEFAULT_LAYOUT, STATE_DIR, Layout
 from .marks import REFETCH_SAMPLE, Marks, evenly_spread, marks_of_row, parse_marks, united_marks
 from .nofollow import (
     NotRegularFileError,
@@ -162,6 +162,7 @@ from .units import parse_duration, show_duration, show_instant, show_size
 __all__ = [
     "BUSY_CATALOG",
     "CAMERA_FILTER_NAMES",
+    "CATALOG",
     "DEFAULT_LAYOUT",
     "DIRECTORIES",
     "DOUBTFUL_CONTENT",

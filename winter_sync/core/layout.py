@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 DEFAULT_LAYOUT = "{instrument}/{night}/{subdir}/{filename}"
 STATE_DIR = ".winter-sync"
 """The one name at the top of a root that belongs to us and to no product."""
+CATALOG = "catalog.sqlite3"
+"""The name of the catalog in its directory, usually that one."""
 
 _LONGEST_NAME = 255
 _LONGEST_PATH = 1024

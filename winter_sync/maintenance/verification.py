@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from winter_sync.catalog import CatalogThread, Checks, Damaged, Files, Scope, may_write
 from winter_sync.config import Choice, check_root
-from winter_sync.core import REAL_TIME, Damage, Time, UsageError
-from winter_sync.factory import CATALOG, checked_mirror, open_existing_catalog, open_mirror
+from winter_sync.core import CATALOG, REAL_TIME, Damage, Time, UsageError
+from winter_sync.factory import checked_mirror, open_existing_catalog, open_mirror
 from winter_sync.maintenance.file_checker import LISTED, FileChecker
 from winter_sync.maintenance.results import Checked, Damages, Repair, Result
 from winter_sync.maintenance.strays import find_strays

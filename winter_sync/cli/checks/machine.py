@@ -11,6 +11,7 @@ from winter_sync.catalog import Catalog
 from winter_sync.cli.checks.findings import Finding, failed, found
 from winter_sync.config import check_root, exposure_of, holds_secret, secret_files
 from winter_sync.core import (
+    CATALOG,
     STATE_DIR,
     ExitCode,
     PagesOpen,
@@ -23,7 +24,6 @@ from winter_sync.core import (
     storage_errors_explained,
     utc_now,
 )
-from winter_sync.factory import CATALOG
 from winter_sync.tree import (
     KnownRoots,
     Tree,
