@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from astropy import units as u
 from astropy.coordinates import SkyCoord
-from support.answers import at, enter
+from support.answers import at, enter, miss, withdraw
 from support.clock import Clock
 from support.images import HERE, START, Image, make_mirror
 from support.makers import path_of, product
@@ -79,7 +79,7 @@ def test_the_deepest_image_of_each_filter_is_known(mirror: Mirror) -> None:
 def test_the_answer_is_said_in_words(mirror: Mirror) -> None:
     """How many images, when, and how deep; a depth is never rounded up."""
     assert mirror.covers("SN2024wex").summary == (
-        "SN2024wex: observed, 4 images from 2024-01-31 to 2024-02-03, "
+        "SN2024wex at 150.00000 +17.00000: observed, 4 images from 2024-01-31 to 2024-02-03, "
         "deepest J 19.8 on 2024-02-01, Y 17.5 on 2024-02-02"
     )
     assert mirror.covers(HERE, filter="Y").summary == (
@@ -123,6 +123,58 @@ def test_what_is_not_known_of_a_place_is_said(root: Path) -> None:
             "Unknown are images listed within 1 degree of it: 2 not downloaded yet."
         )
         assert mirror.covers(HERE).caveat == ""
+
+
+def test_an_image_whose_file_was_removed_shows_nothing_any_more(root: Path, mirror: Mirror) -> None:
+    """Nor does it count; that there was one is said, and how to have it again."""
+    (root / path_of(product(1))).unlink()
+    after = mirror.covers(HERE)
+    assert [image.filename for image in after] == [
+        product(0).filename,
+        product(2).filename,
+        product(3, ImageType.EXPOSURE).filename,
+    ]
+    assert after.caveat == (
+        "1 file of an image of it was removed from this machine: "
+        "`winter-sync verify --repair` downloads it again."
+    )
+    assert mirror.covers(HERE, deeper_than=19).summary.startswith(
+        "150.00000 +17.00000: observed, shallower than 19 (1 of unknown depth): 3 images"
+    )
+    (root / path_of(product(4))).unlink()
+    gone = mirror.covers("elsewhere")
+    assert (len(gone), gone.paths) == (0, [])
+    assert gone.summary.endswith("never observed by any image on this machine")
+    assert gone.caveat.startswith("1 file of an image of it was removed")
+    assert "All images" not in gone.caveat
+
+
+def test_images_that_the_archive_lacks_are_not_said_to_be_here(root: Path) -> None:
+    """Science images that are listed and not kept are named; what is not listed any more is not."""
+    science = product(10, ImageType.SCIENCE)
+    with closing(Catalog(root / ".winter-sync" / "catalog.sqlite3", Clock())) as catalog:
+        enter(catalog, [at(science, 149.5, 17.0)])
+        miss(catalog, science)
+        enter(catalog, [at(product(11), 30.0, 30.0)])
+        withdraw(catalog, product(11))
+    with Mirror.open(root) as mirror:
+        assert mirror.covers((149.5, 17.0)).caveat == (
+            "All images listed within 1 degree of it are here and their sky is known, "
+            "but for 1 science image that the archive lacks."
+        )
+        assert mirror.covers((30.0, 30.0)).caveat == "No image is listed within 1 degree of it."
+
+
+def test_a_name_of_several_places_is_refused(root: Path) -> None:
+    """Their middle is none of them: nothing is claimed of it."""
+    with closing(Catalog(root / ".winter-sync" / "catalog.sqlite3", Clock())) as catalog:
+        enter(catalog, [at(product(10), 30.0, 30.0, "field"), at(product(11), 34.0, 30.0, "field")])
+        enter(catalog, [at(product(12), 60.0, 30.0, "set"), at(product(13), 60.9, 30.0, "set")])
+    with Mirror.open(root) as mirror:
+        with pytest.raises(UsageError, match=r"places more than 1\.5 degrees apart") as refused:
+            mirror.covers("field")
+        assert "winter-sync list --target field" in refused.value.remedy
+        assert mirror.covers("set").summary.startswith("set at 60.45000 +30.00")
 
 
 def test_the_images_are_a_table(mirror: Mirror) -> None:

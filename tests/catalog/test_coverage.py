@@ -161,7 +161,7 @@ def test_what_nobody_knows_of_a_place_is_counted(catalog: Catalog) -> None:
     withdraw(catalog, withdrawn)
     assert catalog.coverage.showing(HERE, Images()) == []
     assert catalog.coverage.unseen(HERE, 1.0, Images()) == Unseen(
-        listed=9, pending=2, missing=1, damaged=1, unread=1, without_footprint=1
+        listed=8, pending=2, missing=1, damaged=1, unread=1, without_footprint=1, not_kept=1
     )
     assert {pending, listed_only} < set(near)
     stacks = Images(image_types=(ImageType.DIFF,))

@@ -72,7 +72,8 @@ def test_a_terminal_shows_the_answer_and_a_line_for_each_image(settings: Path) -
     answer, *more = drawn(settings, "SN2024wex")
     text = " ".join([answer, *more])
     assert text.startswith(
-        "SN2024wex: observed, 2 images from 2024-01-31 to 2024-02-01, deepest J 19.8 on 2024-02-01"
+        "SN2024wex at 150.00000 +17.00000: observed, 2 images from 2024-01-31 to 2024-02-01, "
+        "deepest J 19.8 on 2024-02-01"
     )
     heading, first, second = more[-3:]
     assert heading.split() == [
@@ -90,7 +91,7 @@ def test_a_pipe_gets_csv_and_the_answer_is_said_beside_it(settings: Path) -> Non
     said = ask(settings, "SN2024wex")
     rows = list(csv.DictReader(io.StringIO(said.out)))
     assert [row["limiting_magnitude"] for row in rows] == ["18.25", "19.86"]
-    assert said.err.startswith("SN2024wex: observed, 2 images")
+    assert said.err.startswith("SN2024wex at 150.00000 +17.00000: observed, 2 images")
 
 
 @pytest.mark.parametrize("name", ["a.ecsv", "a.vot", "a.fits", "a.csv"])

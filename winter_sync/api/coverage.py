@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, overload
 
 from winter_sync.api.coverage_columns import COVERAGE_COLUMNS, coverage_row
-from winter_sync.api.coverage_words import summary_of, unseen_in_words
+from winter_sync.api.coverage_words import caveat_of, summary_of
 from winter_sync.api.products import MirrorProduct
 
 if TYPE_CHECKING:
@@ -85,6 +86,8 @@ class Coverage(Sequence[CoveringImage]):
         Images that show it, too, but are not as deep as was asked for.
     deeper_than
         How deep that is, magnitudes; None if nothing was asked for.
+    lost
+        Images that show it, and would answer, but their files were removed from the tree.
     """
 
     def __init__(  # noqa: PLR0913 - the parts of an answer
@@ -96,6 +99,7 @@ class Coverage(Sequence[CoveringImage]):
         *,
         shallower: Iterable[CoveringImage] = (),
         deeper_than: float | None = None,
+        lost: Iterable[CoveringImage] = (),
     ) -> None:
         self.position = place.position
         self.name = place.name
@@ -103,6 +107,7 @@ class Coverage(Sequence[CoveringImage]):
         self.unseen = unseen
         self.shallower = tuple(shallower)
         self.deeper_than = deeper_than
+        self.lost = tuple(lost)
         self._images = tuple(images)
 
     def __len__(self) -> int:
@@ -142,8 +147,8 @@ class Coverage(Sequence[CoveringImage]):
 
     @property
     def caveat(self) -> str:
-        """What nobody knows of the position, in words; empty if some image shows it."""
-        return "" if self.unseen is None else unseen_in_words(self.unseen, NEARBY)
+        """What nobody knows of the position and what was removed, in words; otherwise empty."""
+        return caveat_of(len({image.path for image in self.lost}), self.unseen, NEARBY)
 
     def table(self) -> QTable:
         """Return the images as an astropy table."""
@@ -184,7 +189,16 @@ def find_coverage(
         every = [
             CoveringImage(f, root, position) for f in catalog.coverage.showing(position, asked)
         ]
-        images = [image for image in every if is_deeper(image, deeper_than)]
+        there = {path for path in {image.path for image in every} if os.path.lexists(path)}
+        here = [image for image in every if image.path in there]
+        images = [image for image in here if is_deeper(image, deeper_than)]
         unseen = None if images else catalog.coverage.unseen(position, NEARBY, asked)
-    shallower = [image for image in every if not is_deeper(image, deeper_than)]
-    return Coverage(place, images, asked, unseen, shallower=shallower, deeper_than=deeper_than)
+    return Coverage(
+        place,
+        images,
+        asked,
+        unseen,
+        shallower=[image for image in here if not is_deeper(image, deeper_than)],
+        deeper_than=deeper_than,
+        lost=[i for i in every if i.path not in there and is_deeper(i, deeper_than)],
+    )

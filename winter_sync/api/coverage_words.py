@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import floor
 from typing import TYPE_CHECKING
 
+from winter_sync.api.places import show_position
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -23,26 +25,62 @@ _REASONS = (
 
 def summary_of(coverage: Coverage) -> str:
     """Return the answer to where a position was observed, in one line."""
-    asked = _asked(coverage.asked)
+    asked, place = _asked(coverage.asked), _place(coverage)
     if coverage:
-        return f"{coverage.name}: observed{asked}, {_described(coverage, coverage.deepest)}"
+        return f"{place}: observed{asked}, {_described(coverage, coverage.deepest)}"
     if coverage.shallower and coverage.deeper_than is not None:
         shallower = _described(coverage.shallower, coverage.deepest_shallower)
-        return f"{coverage.name}: observed{asked}, {_depth(coverage)}: {shallower}"
+        return f"{place}: observed{asked}, {_depth(coverage)}: {shallower}"
     never = f"not observed{asked}" if asked else "never observed"
-    return f"{coverage.name}: {never} by any image on this machine"
+    return f"{place}: {never} by any image on this machine"
+
+
+def _place(coverage: Coverage) -> str:
+    """Return what was asked about: a target with its position, which a name leaves open."""
+    position = show_position(coverage.position)
+    return position if coverage.name == position else f"{coverage.name} at {position}"
 
 
 def unseen_in_words(unseen: Unseen, radius: float) -> str:
     """Return what else may show the position, in one line."""
     if not unseen.listed:
         return f"No image is listed within {radius:g} degree of it."
-    parts = [
-        f"{getattr(unseen, name)} {words}" for name, words in _REASONS if getattr(unseen, name)
-    ]
+    parts = _gaps(unseen)
     if not parts:
-        return f"All images listed within {radius:g} degree of it are here and their sky is known."
+        words = f"All images listed within {radius:g} degree of it are here and their sky is known"
+        return f"{words}{_but_not_kept(unseen.not_kept)}."
     return f"Unknown are images listed within {radius:g} degree of it: {'; '.join(parts)}."
+
+
+def caveat_of(lost: int, unseen: Unseen | None, radius: float) -> str:
+    """Return what was removed of a position's images, and what else may show it."""
+    if not lost:
+        return "" if unseen is None else unseen_in_words(unseen, radius)
+    words = _lost_in_words(lost)
+    if unseen is None or not _gaps(unseen):
+        return words
+    return f"{words} {unseen_in_words(unseen, radius)}"
+
+
+def _gaps(unseen: Unseen) -> list[str]:
+    return [f"{getattr(unseen, name)} {words}" for name, words in _REASONS if getattr(unseen, name)]
+
+
+def _but_not_kept(count: int) -> str:
+    if not count:
+        return ""
+    return f", but for {count} science image{'' if count == 1 else 's'} that the archive lacks"
+
+
+def _lost_in_words(count: int) -> str:
+    """Return what is said of images that show the position and whose files were removed."""
+    files, them = (
+        ("1 file of an image", "it") if count == 1 else (f"{count} files of images", "them")
+    )
+    return (
+        f"{files} of it {'was' if count == 1 else 'were'} removed from this machine: "
+        f"`winter-sync verify --repair` downloads {them} again."
+    )
 
 
 def _asked(images: Images) -> str:

@@ -173,12 +173,12 @@ class Cutouts:
 
     def __len__(self) -> int:
         """Return how many images there are to cut out of."""
-        return len(self.coverage)
+        return len(self.coverage) + len(self.coverage.lost)
 
     def __iter__(self) -> Iterator[Cutout]:
         """Yield the cutouts; images that cannot be read are in `skipped`."""
         self.skipped = []
-        for image in self.coverage:
+        for image in (*self.coverage, *self.coverage.lost):
             try:
                 yield self.cut(image)
             except NoCutoutError as reason:
@@ -209,7 +209,7 @@ class Cutouts:
 
     def __repr__(self) -> str:
         """Return how many there are, how large, and of what place."""
-        count, side = len(self), self.size * ARCSECONDS
+        count, side = len(self.coverage), self.size * ARCSECONDS
         place = self.coverage.name
         return f"<{count} cutout{'' if count == 1 else 's'} of {side:g} arcsec around {place}>"
 

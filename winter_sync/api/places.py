@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from winter_sync.core import UsageError
+from winter_sync.core import UsageError, separation
 from winter_sync.science import parse_position
 
 if TYPE_CHECKING:
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from winter_sync.core import Position
 
 _NEAREST = 3
+_ONE_PLACE = 1.5
+"""Degrees between the middle of a target's places and each of them, at most: boards are listed up
+to half a degree from the pointing, and dithers around it."""
 
 
 @runtime_checkable
@@ -82,7 +86,20 @@ def _target(catalog: Catalog, name: str, no_position: UsageError) -> Place:
             f"{_nearest(name, catalog.searches.targets())}",
             remedy=no_position.remedy,
         )
+    _refuse_several_places(catalog, name, position)
     return Place(name, position)
+
+
+def _refuse_several_places(catalog: Catalog, name: str, position: Position) -> None:
+    """Refuse a name under which different places were observed: their middle is none of them."""
+    headers, listed = catalog.searches.target_positions(name)
+    farthest = max(separation(position, each) for each in headers or listed)
+    if farthest > _ONE_PLACE:
+        raise UsageError(
+            f"{name!r} was observed at places more than {_ONE_PLACE:g} degrees apart",
+            remedy="Write the position that you mean. They are shown by: winter-sync list "
+            f"--target {shlex.quote(name)}",
+        )
 
 
 def _nearest(name: str, known: list[str]) -> str:

@@ -97,10 +97,9 @@ class Coverage:
 
     _UNSEEN = """
     SELECT CASE
-        WHEN p.sha256 IS NULL AND p.withdrawn_at IS NULL AND p.state = 'wanted' THEN 'pending'
-        WHEN p.sha256 IS NULL AND p.withdrawn_at IS NULL AND p.image_type NOT IN ({not_kept})
-          THEN 'missing'
-        WHEN p.sha256 IS NULL THEN NULL
+        WHEN p.sha256 IS NULL AND p.state = 'wanted' THEN 'pending'
+        WHEN p.sha256 IS NULL AND p.image_type IN ({not_kept}) THEN 'not_kept'
+        WHEN p.sha256 IS NULL THEN 'missing'
         WHEN p.damage IS NOT NULL THEN 'damaged'
         WHEN f.id IS NULL THEN 'unread'
         WHEN NOT EXISTS (SELECT 1 FROM footprints n WHERE n.facts = f.id) THEN 'without_footprint'
@@ -108,13 +107,16 @@ class Coverage:
     FROM json_each(:numbers) g CROSS JOIN products p ON p.rowid = g.value
     LEFT JOIN facts f
       ON f.instrument = p.instrument AND f.savepath = p.savepath AND f.sha256 = p.sha256
-    WHERE p.image_type IN ({images}) AND {condition} GROUP BY why
+    WHERE p.image_type IN ({images}) AND (p.sha256 IS NOT NULL OR p.withdrawn_at IS NULL)
+      AND {condition}
+    GROUP BY why
     """
 
     def unseen(self, position: Position, radius: float, images: Images) -> Unseen:
         """Count products that are listed within a radius, in degrees, and whose sky is not known.
 
-        The filters and times of what was not read are not known either: all are counted.
+        The filters and times of what was not read are not known either: all are counted. What is
+        neither here nor listed any more counts for nothing.
         """
         numbers = products_in(self._connection, area_of(Cone(*position, radius)))
         condition = in_scope(_scope(images))

@@ -72,6 +72,8 @@ class Unseen:
         Downloaded, and the header was not read yet.
     without_footprint
         Downloaded, but the header does not say which part of the sky it shows.
+    not_kept
+        Listed, of a type that the archive lists and as a rule does not keep, and it has no file.
     """
 
     listed: int = 0
@@ -80,3 +82,4 @@ class Unseen:
     damaged: int = 0
     unread: int = 0
     without_footprint: int = 0
+    not_kept: int = 0

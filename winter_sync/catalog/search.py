@@ -123,7 +123,7 @@ class Searches:
     _TARGET_IN_HEADERS = """
     SELECT target_ra, target_dec FROM facts
     WHERE target = :name COLLATE NOCASE AND target_ra IS NOT NULL AND target_dec IS NOT NULL
-    ORDER BY id DESC LIMIT 1
+    GROUP BY target_ra, target_dec ORDER BY max(id) DESC LIMIT 1000
     """
     _TARGET_LISTED = """
     SELECT DISTINCT ra, dec FROM listings
@@ -135,11 +135,20 @@ class Searches:
 
         None if nothing is known of it.
         """
-        for sql in (self._TARGET_IN_HEADERS, self._TARGET_LISTED):
-            positions = list(self._connection.tuples(sql, {"name": name}))
-            if positions:
-                return mean_position((ra, dec) for ra, dec in positions)
-        return None
+        from_headers, listed = self.target_positions(name)
+        if from_headers:
+            return from_headers[0]
+        return mean_position(listed) if listed else None
+
+    def target_positions(self, name: str) -> tuple[list[Position], list[Position]]:
+        """Return the different places of a target: those of headers, the newest first, and listed.
+
+        What is listed is the pointing or the centre of a board: within a degree of the target.
+        """
+        values = {"name": name}
+        headers = self._connection.tuples(self._TARGET_IN_HEADERS, values)
+        listed = self._connection.tuples(self._TARGET_LISTED, values)
+        return [(ra, dec) for ra, dec in headers], [(ra, dec) for ra, dec in listed]
 
 
 def _time_of(found: FoundProduct) -> tuple[str, str]:
