@@ -147,9 +147,6 @@ def test_no_settings_are_needed_with_a_root(home: Home, tmp_path: Path) -> None:
     """Anybody who can read the files can ask."""
     said = run("list", "--root", home.root, "--limit", "2", home=tmp_path)
     assert (said.code, len(said.out.splitlines())) == (0, 3)
-    said = run("list", home=tmp_path)
-    assert said.code == 2
-    assert "no directory for the mirror is set" in said.err
 
 
 def test_without_settings_the_root_is_asked_for(tmp_path: Path) -> None:
