@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import re
-from typing import TYPE_CHECKING, Any
+from contextlib import closing
+from pathlib import Path
+from typing import Any
 
 import fastavro
 import pytest
@@ -13,10 +15,13 @@ from astropy.io import fits
 from astropy.table import Table
 from PIL import Image
 from support.alerts import JD, alert_file, mirror_of, record
+from support.answers import at, enter
+from support.clock import Clock
 from support.command import Said, run, run_on_terminal, served, settings_file
+from support.makers import product
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from winter_sync.catalog.catalog import Catalog
+from winter_sync.core.traits import ImageType
 
 HEADER = "UTC objectid"
 
@@ -108,22 +113,55 @@ def test_nothing_is_an_answer(settings: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("files", "read", "what"),
+    ("files", "read", "pending", "what"),
     [
-        (0, 0, 'This mirror has no alert files: add "avro" to image_types.'),
+        (0, 0, 0, 'This mirror has no alert files: add "avro" to image_types.'),
+        (0, 0, 1, "1 alert file is not downloaded yet."),
+        (2, 2, 2, "2 alert files are not downloaded yet."),
         (
             2,
             1,
+            0,
             "1 of 2 alert files were not read yet; `winter-sync sync` or the daemon does.",
         ),
     ],
 )
-def test_what_is_not_known_yet_is_told(tmp_path: Path, files: int, read: int, what: str) -> None:
-    """An answer from half of the files does not look like one from all."""
-    mirror_of(tmp_path / "winter", *(alert_file([record(n)]) for n in range(files)), read=read)
-    said = ask(settings_file(tmp_path), "--object", "WNTR99zzzzz")
+def test_what_is_not_known_yet_is_told(
+    tmp_path: Path, files: int, read: int, pending: int, what: str
+) -> None:
+    """An answer from half of the files does not look like one from all, whatever it has."""
+    root = tmp_path / "winter"
+    mirror_of(root, *(alert_file([record(n)]) for n in range(files)), read=read)
+    with closing(Catalog(root / ".winter-sync" / "catalog.sqlite3", Clock())) as catalog:
+        enter(catalog, (at(product(90 + n, ImageType.AVRO), 1.0, 2.0) for n in range(pending)))
+    settings = settings_file(tmp_path)
+    said = ask(settings, "--object", "WNTR99zzzzz")
     assert said.code == 0
     assert said.err.splitlines() == ["No alerts match.", what]
+    if read:
+        assert ask(settings).err.splitlines() == [what]
+
+
+def test_paths_of_files_that_were_removed_are_not_printed(settings: Path) -> None:
+    """How many there are is said."""
+    first, second = ask(settings, "--paths").out.splitlines()
+    Path(first).unlink()
+    said = ask(settings, "--paths")
+    assert (said.code, said.out.splitlines()) == (0, [second])
+    assert "1 file is not here any more: run `winter-sync verify --repair`" in said.err
+
+
+def test_alerts_are_of_a_span_of_nights(settings: Path) -> None:
+    """Both ends belong to it."""
+    rows = list(csv.DictReader(io.StringIO(ask(settings).out)))
+    night = rows[0]["night"]
+    within = ask(settings, "--from", night, "--to", night)
+    assert len(list(csv.DictReader(io.StringIO(within.out)))) == sum(
+        row["night"] == night for row in rows
+    )
+    later = ask(settings, "--from", str(int(night) + 1), "--to", "20991231").out
+    assert len(later.splitlines()) == 1 + sum(row["night"] > night for row in rows)
+    assert "is after the last" in ask(settings, "--from", "20240212", "--to", "20240211").err
 
 
 def test_cutouts_are_saved(settings: Path) -> None:

@@ -83,12 +83,13 @@ def test_an_export_is_of_what_was_asked_for(home: Path) -> None:
 
 
 def test_a_file_is_written_in_the_format_of_its_name(home: Path) -> None:
-    """Nothing is said; astropy reads it."""
+    """How many there are is said; astropy reads it."""
     path = home / "night.vot"
     said = asked(home, "export", "--type", "stack", "--output", path)
     table = Table.read(path)
     assert said.code == 0
-    assert said.out == said.err == ""
+    assert said.out == ""
+    assert said.err == f"winter-sync: {len(table)} products written to {path}\n"
     assert set(table["access_format"]) == {"image/fits"}
 
 
@@ -99,6 +100,9 @@ def test_a_file_is_written_in_the_format_of_its_name(home: Path) -> None:
         (("--output", "night.dat"), "does not say which format"),
         (("--program", "1999A000"), "no product of program 1999A000 was ever listed"),
         (("--as-of", "someday"), "'someday' is not a time"),
+        (("--as-of", "2999-01-01"), "2999-01-01 00:00 UTC is in the future"),
+        (("--target", ""), "was given nothing: ''"),
+        (("--type", "stack", "--type", ","), "was given nothing: ','"),
         (("--as-of", "2024-02-11", "--state", "pending"), "has no state"),
     ],
 )
@@ -149,10 +153,20 @@ def test_a_reader_that_has_seen_enough_ends_the_export(home: Path) -> None:
 
 
 def test_a_terminal_gets_text_and_no_fits(home: Path) -> None:
-    """Aligned text by default."""
+    """Those columns of each row that fit, and how many do; a pipe gets all."""
     config = home / "settings.toml"
-    shown = run_on_terminal("--config", config, "nightlog", "--", "20240211", home=home)
-    assert shown.code == 0
+    rows = listed(home)
+    shown = run_on_terminal("--config", config, "export", home=home)
+    heading, *lines, more = shown.out.splitlines()
+    assert (shown.code, len(lines)) == (0, len(rows))
+    assert heading.split()[:3] == ["target_name", "s_ra", "s_dec"]
+    assert f"{len(heading.split())} of {len(rows[0])} columns" in more
+    assert max(map(len, (heading, *lines, more))) <= 80
+    night = rows[0]["winter_night"]
+    log = run_on_terminal("--config", config, "nightlog", night, home=home).out.splitlines()
+    assert log[0].split()[:3] == ["UTCTIME", "TARGNAME", "FILTER"]
+    assert max(map(len, log)) <= 80
+    assert "winter_savepath" in asked(home, "export", "--format", "table").out.splitlines()[0]
     refused = run_on_terminal("--config", config, "export", "--format", "fits", home=home)
     assert refused.code == 2
     assert "not text for a terminal" in refused.out

@@ -92,6 +92,7 @@ def test_an_exposure_has_six_footprints() -> None:
     assert (facts.dither, facts.dithers, facts.board) == (3, 8, None)
     assert (facts.width, facts.height) == AXES
     assert 150.0 < (facts.ra or 0) < 150.4
+    assert (facts.ra, facts.dec) == (round(facts.ra or 0, 8), round(facts.dec or 0, 8))
 
 
 def test_an_exposure_without_wcs_has_its_pointing() -> None:

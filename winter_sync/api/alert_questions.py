@@ -12,8 +12,10 @@ from winter_sync.api.questions import (
     Words,
     as_cone,
     as_instant,
+    as_night,
     as_nights,
     as_words,
+    refuse_empty_span,
     refuse_unknown_programs,
     refuse_unknown_targets,
 )
@@ -39,6 +41,8 @@ class AlertQuestion:
     min_rb: float | None = None
     program: Words = None
     night: NightLike | Iterable[NightLike] | None = None
+    first_night: NightLike | None = None
+    last_night: NightLike | None = None
     limit: int | None = None
 
     def query(self, catalog: Catalog, now: datetime) -> AlertQuery:
@@ -63,7 +67,7 @@ class AlertQuestion:
             raise UsageError(
                 f"a limit of {self.limit} alerts shows none", remedy="Write a limit above 0."
             )
-        return AlertQuery(
+        query = AlertQuery(
             cone=None if self.cone is None else as_cone(catalog, self.cone),
             targets=targets,
             objectid=self.objectid,
@@ -72,5 +76,9 @@ class AlertQuestion:
             min_rb=self.min_rb,
             programs=programs,
             nights=as_nights(self.night, now),
+            first_night=None if self.first_night is None else as_night(self.first_night, now),
+            last_night=None if self.last_night is None else as_night(self.last_night, now),
             limit=self.limit,
         )
+        refuse_empty_span(query.first_night, query.last_night)
+        return query

@@ -66,7 +66,7 @@ class CoveringImage(MirrorProduct):
     @property
     def edge_distance(self) -> float:
         """How far the position is from the nearest edge of the image, arcseconds."""
-        return self.footprint.edge_distance(self._position) * 3600.0
+        return round(self.footprint.edge_distance(self._position) * 3600.0, 3)
 
 
 class Coverage(Sequence[CoveringImage]):

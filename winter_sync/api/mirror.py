@@ -15,7 +15,7 @@ from winter_sync.api.cutouts import Cutouts
 from winter_sync.api.exports import nightlog_rows, obscore_rows
 from winter_sync.api.places import find_place
 from winter_sync.api.products import Products
-from winter_sync.api.questions import Question, as_instant
+from winter_sync.api.questions import Question, as_instant, as_past_instant
 from winter_sync.api.search import new_products, products_now, search_products
 from winter_sync.catalog import Catalog, Images
 from winter_sync.core import CATALOG, STATE_DIR, UsageError, has_name, utc_now
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         RectangleLike,
         Words,
     )
+    from winter_sync.catalog import AlertFiles
     from winter_sync.core import Instrument
 
 
@@ -256,6 +257,8 @@ class Mirror:
         min_rb: float | None = None,
         program: Words = None,
         night: NightLike | Iterable[NightLike] | None = None,
+        first_night: NightLike | None = None,
+        last_night: NightLike | None = None,
         limit: int | None = None,
     ) -> Alerts:
         """Return the alerts for which all conditions hold, the oldest first.
@@ -272,8 +275,8 @@ class Mirror:
             Observed at or after, and before: "2024-02-11T05:30", "-7d" or a datetime.
         min_rb
             With a real-bogus score of at least this.
-        night
-            Of this night, or these.
+        night, first_night, last_night
+            Of this night, or these; the last one belongs to the span.
         limit
             Only so many, the newest.
 
@@ -293,6 +296,8 @@ class Mirror:
             min_rb=min_rb,
             program=program,
             night=night,
+            first_night=first_night,
+            last_night=last_night,
             limit=limit,
         )
         return Alerts(self.stream_alerts(question))
@@ -306,8 +311,8 @@ class Mirror:
         query = question.query(self._catalog, utc_now())
         return find_alerts(self._catalog, self.root, query)
 
-    def alert_files(self) -> tuple[int, int]:
-        """Return how many alert files are here, and how many of them were not read yet."""
+    def alert_files(self) -> AlertFiles:
+        """Return how many alert files are here, how many were not read, or not downloaded yet."""
         return self._catalog.alerts.count_files()
 
     def covers(  # noqa: PLR0913 - all but the place by name
@@ -422,7 +427,7 @@ class Mirror:
     ) -> Generator[dict[str, object], None, None]:
         """Yield the rows of an export; see `export`. Close it before the mirror."""
         now = utc_now()
-        instant = None if as_of is None else as_instant(as_of, now)
+        instant = None if as_of is None else as_past_instant(as_of, now)
         return obscore_rows(self._catalog, self.root, question.search(self._catalog, now), instant)
 
     def nightlog(self, night: NightLike, **conditions: Any) -> QTable:  # noqa: ANN401 - those of find

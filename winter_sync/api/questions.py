@@ -100,7 +100,7 @@ class Question:
             limit=self.limit,
             newest_first=self.newest_first,
         )
-        _refuse_empty_span(search)
+        refuse_empty_span(search.first_night, search.last_night)
         return search
 
 
@@ -132,6 +132,23 @@ def as_instant(instant: InstantLike, now: datetime) -> datetime:
         If it is not an instant.
     """
     return parse_instant(instant, now) if isinstance(instant, str) else _with_zone(instant)
+
+
+def as_past_instant(instant: InstantLike, now: datetime) -> datetime:
+    """Return an instant that is not after `now`; see `as_instant`.
+
+    Raises
+    ------
+    UsageError
+        If it is not an instant, or in the future, of which nothing is known.
+    """
+    past = as_instant(instant, now)
+    if past > now:
+        raise UsageError(
+            f"{past:%Y-%m-%d %H:%M} UTC is in the future; nobody knows what will be here",
+            remedy="Write an instant that has passed: 2024-02-11, yesterday, -7d or now.",
+        )
+    return past
 
 
 def _with_zone(instant: datetime) -> datetime:
@@ -266,8 +283,14 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {' or '.join(by_lower[each] for each in close)}?" if close else ""
 
 
-def _refuse_empty_span(search: Search) -> None:
-    first, last = search.first_night, search.last_night
+def refuse_empty_span(first: Night | None, last: Night | None) -> None:
+    """Refuse a span of nights that ends before it begins.
+
+    Raises
+    ------
+    UsageError
+        If it does.
+    """
     if first is not None and last is not None and last < first:
         raise UsageError(
             f"the first night, {first}, is after the last, {last}", remedy="Swap them."

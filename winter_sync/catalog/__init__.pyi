@@ -1,4 +1,4 @@
-from .alerts import AlertQuery, Alerts, FoundAlert
+from .alerts import AlertFiles, AlertQuery, Alerts, FoundAlert
 from .catalog import Catalog
 from .checks import Checks
 from .coverage_records import FoundImage, Images, Unseen
@@ -29,6 +29,7 @@ from .values import format_instant
 from .views import Views
 
 __all__ = [
+    "AlertFiles",
     "AlertQuery",
     "Alerts",
     "Catalog",

@@ -57,8 +57,8 @@ class AlertQuery:
     targets
         From images that were listed or observed under one of these names; case does not matter,
         and "*" stands for any text.
-    nights
-        Of these nights.
+    nights, first_night, last_night
+        Of these nights; the last one belongs to the span.
     limit
         Only so many, the newest.
     """
@@ -71,7 +71,16 @@ class AlertQuery:
     programs: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     nights: tuple[Night, ...] = ()
+    first_night: Night | None = None
+    last_night: Night | None = None
     limit: int | None = None
+
+    @property
+    def is_of_files(self) -> bool:
+        """Whether it has a condition on the files that alerts are in."""
+        return bool(self.programs or self.targets or self.nights) or not (
+            self.first_night is None and self.last_night is None
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +96,25 @@ class FoundAlert:
     path: str
     number: int
     separation: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AlertFiles:
+    """How many files of alerts there are.
+
+    Parameters
+    ----------
+    here
+        On this machine.
+    unread
+        Those of them that were not read yet.
+    pending
+        Listed, and not downloaded yet.
+    """
+
+    here: int
+    unread: int
+    pending: int
 
 
 class Alerts:
@@ -178,13 +206,15 @@ class Alerts:
          WHERE image_type = 'avro' AND state = 'published' AND damage IS NULL) AS files,
         (SELECT count(*) FROM products INDEXED BY products_facts_due
          WHERE facts_due AND state = 'published'
-         AND image_type = 'avro' AND damage IS NULL) AS products
+         AND image_type = 'avro' AND damage IS NULL) AS unread,
+        (SELECT count(*) FROM products INDEXED BY products_by_night
+         WHERE image_type = 'avro' AND state = 'wanted' AND withdrawn_at IS NULL) AS pending
     """
 
-    def count_files(self) -> tuple[int, int]:
-        """Return how many files of alerts are here, and how many of them were not read yet."""
+    def count_files(self) -> AlertFiles:
+        """Return how many files of alerts are here, how many were not read, or not downloaded."""
         (row,) = self._connection.rows(self._COUNT_FILES)
-        return int(row["files"]), int(row["products"])
+        return AlertFiles(int(row["files"]), int(row["unread"]), int(row["pending"]))
 
 
 def _records(alerts: Iterable[Alert], facts: int, first: int) -> Iterator[dict[str, Any]]:
@@ -212,13 +242,12 @@ def _sources(query: AlertQuery) -> str:
     SQLite cannot know how much a cone or a time leaves over: CROSS JOIN and INDEXED BY tell it.
     Products are looked up only where they matter: that takes longer than all else.
     """
-    of_files = query.nights or query.programs or query.targets
-    file = _FILE_OF_ALERT if of_files else ""
+    file = _FILE_OF_ALERT if query.is_of_files else ""
     if query.objectid is not None:
         return f"alerts a INDEXED BY alerts_of_object {file}"
     if query.cone is not None:
         return f"alert_index i CROSS JOIN alerts a ON a.id = i.id {file}"
-    if of_files:
+    if query.is_of_files:
         return _ALERTS_OF_FILES
     if query.since is not None or query.until is not None:
         return "alerts a INDEXED BY alerts_by_time"
@@ -247,8 +276,16 @@ def _parts(query: AlertQuery) -> Iterator[Condition]:
         yield Condition("a.jd < :until", {"until": jd_of_instant(query.until) - _ROUNDING})
     if query.min_rb is not None:
         yield Condition("a.rb >= :min_rb", {"min_rb": query.min_rb})
-    if query.nights or query.programs or query.targets:
-        yield Condition("p.image_type = 'avro'", {})
+    if query.is_of_files:
+        yield from _parts_of_files(query)
+
+
+def _parts_of_files(query: AlertQuery) -> Iterator[Condition]:
+    yield Condition("p.image_type = 'avro'", {})
+    if query.first_night is not None:
+        yield Condition("p.night >= :first_night", {"first_night": query.first_night.name})
+    if query.last_night is not None:
+        yield Condition("p.night <= :last_night", {"last_night": query.last_night.name})
     if query.nights:
         names, values = parameters("night", tuple(night.name for night in query.nights))
         yield Condition(f"p.night IN ({names})", values)

@@ -10,7 +10,7 @@ from winter_sync.api import ALERT_COLUMNS, alert_row, save_cutouts
 from winter_sync.cli.answers import show_rows
 from winter_sync.cli.process import console, say
 from winter_sync.cli.views.alerts import draw_alerts, draw_light_curve
-from winter_sync.core import ExitCode, UsageError, escape_unprintable
+from winter_sync.core import ExitCode, UsageError, escape_unprintable, has_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -45,8 +45,7 @@ def answer(mirror: Mirror, question: AlertQuestion, wanted: AlertOutput) -> Exit
     if wanted.cutouts is not None:
         code = _save(found, wanted.cutouts, png=wanted.png)
     elif wanted.paths:
-        for path in dict.fromkeys(alert.path for alert in found):
-            say(str(path))
+        _show_paths(dict.fromkeys(alert.path for alert in found))
     else:
         show_rows(
             ALERT_COLUMNS,
@@ -54,10 +53,25 @@ def answer(mirror: Mirror, question: AlertQuestion, wanted: AlertOutput) -> Exit
             lambda: _draw(list(found), question.objectid),
             form=wanted.form,
             output=wanted.output,
+            what="alert",
         )
-    if not found.count:
-        _say_nothing(mirror)
+    _say_what_lacks(mirror, found.count)
     return code
+
+
+def _show_paths(paths: Iterable[Path]) -> None:
+    """Print the files that are here, and say how many were removed."""
+    removed = 0
+    for path in paths:
+        if has_name(path):
+            say(str(path))
+        else:
+            removed += 1
+    if removed:
+        files = "1 file is" if removed == 1 else f"{removed} files are"
+        say(
+            f"winter-sync: {files} not here any more: run `winter-sync verify --repair`", sys.stderr
+        )
 
 
 class _Counted:
@@ -83,15 +97,19 @@ def _draw(found: Sequence[MirrorAlert], objectid: str | None) -> None:
         draw_light_curve(console(), found)
 
 
-def _say_nothing(mirror: Mirror) -> None:
-    """Say that nothing matches, and what was not asked because it is not known yet."""
-    say("No alerts match.", sys.stderr)
-    files, unread = mirror.alert_files()
-    if not files:
-        say('This mirror has no alert files: add "avro" to image_types.', sys.stderr)
-    elif unread:
-        what = f"{unread} of {files} alert files were not read yet"
+def _say_what_lacks(mirror: Mirror, count: int) -> None:
+    """Say if nothing matches, and what was not asked because it is not known yet."""
+    if not count:
+        say("No alerts match.", sys.stderr)
+    files = mirror.alert_files()
+    if files.unread:
+        what = f"{files.unread} of {files.here} alert files were not read yet"
         say(f"{what}; `winter-sync sync` or the daemon does.", sys.stderr)
+    if files.pending:
+        what = "alert file is" if files.pending == 1 else "alert files are"
+        say(f"{files.pending} {what} not downloaded yet.", sys.stderr)
+    if not (count or files.here or files.pending):
+        say('This mirror has no alert files: add "avro" to image_types.', sys.stderr)
 
 
 def _save(found: _Counted, directory: Path, *, png: bool) -> ExitCode:

@@ -7,7 +7,8 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from winter_sync.api import Mirror
-from winter_sync.cli.process import prepare, say, streams
+from winter_sync.cli.process import console, prepare, say, streams
+from winter_sync.cli.views.wide_table import WideTable
 from winter_sync.core import ExitCode, UsageError
 from winter_sync.science import TableFormat, choose_format, write_rows
 
@@ -47,13 +48,14 @@ def open_mirror(options: CommonOptions, root: Path | None = None) -> Mirror:
     )
 
 
-def show_rows(
+def show_rows(  # noqa: PLR0913 - what is shown, and how
     columns: Sequence[Column],
     rows: Iterable[Mapping[str, object]],
     draw: Callable[[], None],
     *,
     form: str | None = None,
     output: Path | None = None,
+    what: str = "row",
 ) -> None:
     """Show an answer: in a format, into a file, or as fits standard output.
 
@@ -68,6 +70,8 @@ def show_rows(
         otherwise csv.
     output
         The file.
+    what
+        What a row is, for how many were written.
 
     Raises
     ------
@@ -77,7 +81,44 @@ def show_rows(
     if output is None and _chosen(form, None) is TableFormat.TABLE:
         draw()
     else:
-        write_answer(columns, rows, form=form, output=output)
+        write_answer(columns, rows, form=form, output=output, what=what)
+
+
+def show_columns(  # noqa: PLR0913 - what is shown, and how
+    columns: Sequence[Column],
+    rows: Iterable[Mapping[str, object]],
+    telling: Sequence[str],
+    *,
+    form: str | None = None,
+    output: Path | None = None,
+    what: str = "row",
+) -> int:
+    """Show a table of many columns: on a terminal those that fit, elsewhere all.
+
+    Parameters
+    ----------
+    columns, rows, form, output, what
+        As for `show_rows`.
+    telling
+        Names of columns, the most telling first.
+
+    Returns
+    -------
+    int
+        How many rows there are.
+
+    Raises
+    ------
+    UsageError, StorageError
+        See `write_answer`.
+    """
+    is_drawn = output is None and sys.stdout.isatty() and _chosen(form, None) is TableFormat.TABLE
+    if not is_drawn:
+        return write_answer(columns, rows, form=form, output=output, what=what)
+    table = WideTable(console().width, columns, telling)
+    for line in table.lines(rows):
+        say(line)
+    return table.drawn
 
 
 def write_answer(
@@ -86,10 +127,12 @@ def write_answer(
     *,
     form: str | None = None,
     output: Path | None = None,
+    what: str = "row",
 ) -> int:
     """Write an answer as a table, and return how many rows it has; few are in memory at a time.
 
-    Interrupted, it ends the process; a file of that name then is as it was.
+    How many went into a file is said on standard error. Interrupted, it ends the process; a file
+    of that name then is as it was.
 
     Raises
     ------
@@ -101,7 +144,10 @@ def write_answer(
     chosen = _chosen(form, output)
     try:
         if output is not None:
-            return write_rows(columns, rows, output, chosen)
+            count = write_rows(columns, rows, output, chosen)
+            plural = "" if count == 1 else "s"
+            say(f"winter-sync: {count} {what}{plural} written to {output}", sys.stderr)
+            return count
         sys.stdout.flush()
         return write_rows(columns, _while_read(rows), sys.stdout.buffer, chosen)
     except KeyboardInterrupt:

@@ -40,7 +40,8 @@ def show_coverage(
         if coverage:
             console().print(coverage_table(coverage), crop=False)
 
-    show_rows(COVERAGE_COLUMNS, map(coverage_row, coverage), draw, form=form, output=output)
+    rows = map(coverage_row, coverage)
+    show_rows(COVERAGE_COLUMNS, rows, draw, form=form, output=output, what="image")
     if not is_drawn:
         say_answer(coverage, sys.stderr)
 

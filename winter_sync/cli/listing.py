@@ -98,7 +98,14 @@ class Listing:
             self._show_paths(rows)
         else:
             form, output = self._request.form, self._request.output
-            show_rows(PRODUCT_COLUMNS, rows, lambda: _draw(rows), form=form, output=output)
+            show_rows(
+                PRODUCT_COLUMNS,
+                rows,
+                lambda: _draw(rows),
+                form=form,
+                output=output,
+                what="product",
+            )
             if not self._shown:
                 say("winter-sync: no product matches", sys.stderr)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from winter_sync.core import ImageType, Instrument, Night
+from winter_sync.core import ImageType, Instrument, Night, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -59,9 +59,23 @@ def choice_of(words: Iterable[W]) -> Callable[[str], W]:
 
 
 def split_words(given: Iterable[str] | None) -> list[str]:
-    """Return the words of an option that takes lists, "a,b", and may be repeated."""
-    parts = (part.strip() for text in given or () for part in text.split(","))
-    return [part for part in parts if part]
+    """Return the words of an option that takes lists, "a,b", and may be repeated.
+
+    Raises
+    ------
+    UsageError
+        If one has no word, as where a variable of a shell is empty: that would mean everything.
+    """
+    words = list[str]()
+    for text in given or ():
+        parts = [part for part in map(str.strip, text.split(",")) if part]
+        if not parts:
+            raise UsageError(
+                f"an option that takes a list was given nothing: {text!r}",
+                remedy="Write a value, or leave the option out for no condition.",
+            )
+        words += parts
+    return words
 
 
 def _words(option: str, words: tuple[str, ...], about: str) -> Any:  # noqa: ANN401 - Typer's is Any too

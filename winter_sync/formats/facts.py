@@ -51,6 +51,8 @@ _MOST = 1e9
 """Seconds, counts, exposures: more is no measurement."""
 _NEAR = 90.0
 """Degrees."""
+_DECIMALS = 8
+"""Of a degree, in computed positions: less than 0.1 milliarcseconds, more would be noise."""
 _MAGNITUDES = (-50.0, 50.0)
 
 
@@ -271,7 +273,8 @@ def _center(footprints: Sequence[Footprint], cards: Cards) -> tuple[float | None
     """Return the centre of all that the file shows, otherwise where the telescope pointed."""
     corners = tuple(corner for footprint in footprints for corner in footprint.corners)
     if corners and _are_near(corners):
-        return Footprint(corners).center
+        ra, dec = Footprint(corners).center
+        return round(ra, _DECIMALS) % 360.0, round(dec, _DECIMALS)
     pointing = _position(cards, "RADEG", "DECDEG")
     if pointing[0] is not None:
         return pointing

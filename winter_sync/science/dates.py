@@ -57,7 +57,7 @@ def parse_instant(text: str, now: datetime) -> datetime:
         return _in_utc(datetime.fromisoformat(text.strip().upper().removesuffix(" UTC")))
     except (ValueError, OverflowError):
         raise UsageError(
-            f"{text!r} is not a time", remedy=f"{_EXAMPLES}; or 2024-02-11T05:30, in UTC."
+            f"{text!r} is not a time", remedy=f"{_EXAMPLES}; or -12h, or 2024-02-11T05:30, in UTC."
         ) from None
 
 

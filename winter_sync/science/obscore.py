@@ -139,9 +139,9 @@ def _space(dataset: Dataset) -> dict[str, object]:
     footprints: tuple[Footprint, ...] = facts.footprints
     has_one = len(footprints) <= 1
     return {
-        "s_ra": position[0] if position else None,
-        "s_dec": position[1] if position else None,
-        "s_fov": diameter(footprints, position) if footprints and position else None,
+        "s_ra": round(position[0], 8) if position else None,
+        "s_dec": round(position[1], 8) if position else None,
+        "s_fov": round(diameter(footprints, position), 8) if footprints and position else None,
         "s_region": region_text(footprints),
         "s_resolution": facts.seeing,
         # Several images have no common number of pixels.

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from winter_sync.cli.conditions import First, Last
 from winter_sync.cli.options import (
     AsPaths,
     OutputFile,
@@ -82,6 +83,8 @@ def alerts(  # noqa: PLR0913 - one option each
     min_rb: MinRb = None,
     programs: Programs = None,
     nights: OfNights = None,
+    first: First = None,
+    last: Last = None,
     limit: Limit = None,
     form: TableForm = None,
     output: OutputFile = None,
@@ -106,7 +109,9 @@ def alerts(  # noqa: PLR0913 - one option each
         until=until,
         min_rb=min_rb,
         program=split_words(programs),
-        night=split_words(nights),
+        night=split_words(nights) or None,
+        first_night=first,
+        last_night=last,
         limit=limit,
     )
     wanted = AlertOutput(form, output, cutouts, paths=paths, png=png)

@@ -38,6 +38,13 @@ AsOf = Annotated[
     ),
 ]
 
+_TELLING = (
+    *("winter_night", "target_name", "s_ra", "s_dec", "winter_image_type", "winter_state"),
+    *("winter_filter", "t_min", "t_exptime", "winter_program", "winter_seeing", "winter_airmass"),
+    *("winter_limiting_magnitude", "instrument_name", "winter_size", "obs_id"),
+)
+"""Columns that are shown on a terminal, as far as they fit."""
+
 
 def export(  # noqa: PLR0913 - one option each
     context: typer.Context,
@@ -61,9 +68,10 @@ def export(  # noqa: PLR0913 - one option each
     """Write a table of products, with the columns of ObsCore 1.1 and what else is known.
 
     Columns that the standard does not have begin with winter_. TOPCAT, astropy and pandas read it.
+    On a terminal are the columns that fit; all are in files and pipes.
     """
     from winter_sync.api import Question
-    from winter_sync.cli.answers import open_mirror, write_answer
+    from winter_sync.cli.answers import open_mirror, show_columns
     from winter_sync.science import OBSCORE_COLUMNS
 
     question = Question(
@@ -83,6 +91,8 @@ def export(  # noqa: PLR0913 - one option each
         open_mirror(context.obj, root) as mirror,
         closing(mirror.export_rows(question, as_of)) as rows,
     ):
-        count = write_answer(OBSCORE_COLUMNS, rows, form=form, output=output)
+        count = show_columns(
+            OBSCORE_COLUMNS, rows, _TELLING, form=form, output=output, what="product"
+        )
     if not count:
         say("No products match.", sys.stderr)

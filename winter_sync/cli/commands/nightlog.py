@@ -15,6 +15,13 @@ NightOf = Annotated[
     str, typer.Argument(metavar="NIGHT", help="20240211, 2024-02-11, yesterday, or -7d after --.")
 ]
 
+_TELLING = (
+    *("UTCTIME", "TARGNAME", "FILTER", "EXPTIME", "RADEG", "DECDEG", "BOARD_ID", "AIRMASS"),
+    *("DITHNUM", "NUMDITHS", "MAGLIM", "FWHM_MED", "PROGNAME", "ZP", "COADDS", "FIELDID"),
+    "BASENAME",
+)
+"""Columns that are shown on a terminal, as far as they fit."""
+
 
 def nightlog(  # noqa: PLR0913 - one option each
     context: typer.Context,
@@ -30,10 +37,10 @@ def nightlog(  # noqa: PLR0913 - one option each
     """Write the log of a night: one row an image, with the pipeline's names of columns.
 
     Of each camera the images of one type: exposures if there are any, otherwise raw, science or
-    stacked images.
+    stacked images. On a terminal are the columns that fit; all are in files and pipes.
     """
     from winter_sync.api import Question
-    from winter_sync.cli.answers import open_mirror, write_answer
+    from winter_sync.cli.answers import open_mirror, show_columns
     from winter_sync.science import NIGHTLOG_COLUMNS
 
     question = Question(
@@ -43,8 +50,9 @@ def nightlog(  # noqa: PLR0913 - one option each
         night=night,
     )
     with open_mirror(context.obj, root) as mirror:
-        count = write_answer(
-            NIGHTLOG_COLUMNS, mirror.nightlog_rows(question), form=form, output=output
+        rows = mirror.nightlog_rows(question)
+        count = show_columns(
+            NIGHTLOG_COLUMNS, rows, _TELLING, form=form, output=output, what="image"
         )
     if not count:
         say("No images match.", sys.stderr)
