@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import tempfile
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +24,6 @@ from winter_sync.core.traits import ImageType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -147,6 +150,53 @@ def test_an_image_whose_file_was_removed_shows_nothing_any_more(root: Path, mirr
     assert gone.summary.endswith("never observed by any image on this machine")
     assert gone.caveat.startswith("1 file of an image of it was removed")
     assert "All images" not in gone.caveat
+
+
+AS_NOBODY = """
+import os, sys
+import astropy.io.fits  # nobody may not load it
+from winter_sync import Mirror
+from winter_sync.api import Question
+from winter_sync.core import UsageError
+def ask():
+    with Mirror.open(sys.argv[1]) as mirror:
+        print([product.state.value for product in mirror.find(image_type="stack")])
+        print([row["winter_state"] for row in mirror.export_rows(Question(image_type="stack"))])
+        print(mirror.covers((150.0, 17.0)).summary)
+        return mirror.find(image_type="stack")[0]
+ask()  # as above
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+first = ask()
+try:
+    first.open()
+except UsageError as refused:
+    print(refused, refused.remedy)
+"""
+
+
+def test_what_this_user_may_not_see_is_not_called_removed() -> None:
+    """A directory without permission is none without files; the error asks for the permission."""
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name, "winter")
+        make_mirror(root, Image(product(0)), Image(product(1)))
+        Path(name).chmod(0o755)
+        (root / "winter").chmod(0)
+        done = subprocess.run(  # noqa: S603 - ourselves
+            [sys.executable, "-c", AS_NOBODY, str(root)],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        (root / "winter").chmod(0o755)
+    assert done.returncode == 0, done.stderr
+    *_, found, exported, summary, refused = done.stdout.splitlines()
+    assert "damaged" not in found + exported
+    assert "observed, 2 images" in summary
+    assert "may not be read by this user" in refused
+    assert "chmod -R a+rX" in refused
 
 
 def test_images_that_the_archive_lacks_are_not_said_to_be_here(root: Path) -> None:

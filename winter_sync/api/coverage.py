@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, overload
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, overload
 from winter_sync.api.coverage_columns import COVERAGE_COLUMNS, coverage_row
 from winter_sync.api.coverage_words import caveat_of, summary_of
 from winter_sync.api.products import MirrorProduct
+from winter_sync.core import was_removed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -189,7 +189,7 @@ def find_coverage(
         every = [
             CoveringImage(f, root, position) for f in catalog.coverage.showing(position, asked)
         ]
-        there = {path for path in {image.path for image in every} if os.path.lexists(path)}
+        there = {path for path in {image.path for image in every} if not was_removed(path)}
         here = [image for image in every if image.path in there]
         images = [image for image in here if is_deeper(image, deeper_than)]
         unseen = None if images else catalog.coverage.unseen(position, NEARBY, asked)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from winter_sync.api.search import as_catalog_knows
 from winter_sync.catalog import UserState
-from winter_sync.core import UsageError
+from winter_sync.core import UsageError, was_removed
 from winter_sync.science import describe, log_entry, logged
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def _datasets(
 
 def _with_file(dataset: Dataset, root: str) -> Dataset:
     """Return a product as it is if its file was removed and nobody has noticed yet."""
-    if dataset.file is None or os.path.lexists(f"{root}/{dataset.file}"):
+    if dataset.file is None or not was_removed(f"{root}/{dataset.file}"):
         return dataset
     was_here = dataset.state == UserState.DOWNLOADED and dataset.file == dataset.path
     return replace(dataset, file=None, state=UserState.DAMAGED if was_here else dataset.state)

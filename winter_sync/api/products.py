@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from math import nan
 from typing import TYPE_CHECKING, overload
@@ -159,6 +160,11 @@ class MirrorProduct:
 
         try:
             return fits.open(self.path)
+        except PermissionError:
+            raise UsageError(
+                f"{self.path} may not be read by this user",
+                remedy=f"Give this user permission: chmod -R a+rX {shlex.quote(str(self._root))}",
+            ) from None
         except FileNotFoundError:
             raise UsageError(
                 f"{self.path} was removed after it was downloaded",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from winter_sync.api.products import MirrorProduct
 from winter_sync.catalog import UserState
+from winter_sync.core import was_removed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -46,7 +47,7 @@ def as_catalog_knows(search: Search) -> Search:
 
 
 def _with_file(found: FoundProduct, root: str) -> FoundProduct:
-    if not found.has_file or os.path.lexists(f"{root}/{found.path}"):
+    if not found.has_file or not was_removed(f"{root}/{found.path}"):
         return found
     state = UserState.DAMAGED if found.state is UserState.DOWNLOADED else found.state
     return replace(found, has_file=False, state=state)

@@ -82,8 +82,8 @@ class Connection:
         if migrations.pending(self.db):
             raise StorageError(
                 f"the catalog {self.path} was written by an earlier winter-sync than this one",
-                remedy="Let the user who runs winter-sync run this version once: it brings the "
-                "catalog up to date.",
+                remedy="Restart the daemon with this version, or run `winter-sync status` as the "
+                "user who keeps the mirror: that brings the catalog up to date.",
             )
 
     def _open(self, patience: float) -> None:

@@ -10,7 +10,7 @@ from winter_sync.api import ALERT_COLUMNS, alert_row, save_cutouts
 from winter_sync.cli.answers import show_rows
 from winter_sync.cli.process import console, say
 from winter_sync.cli.views.alerts import draw_alerts, draw_light_curve
-from winter_sync.core import ExitCode, UsageError, escape_unprintable, has_name
+from winter_sync.core import ExitCode, UsageError, escape_unprintable, was_removed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -63,10 +63,10 @@ def _show_paths(paths: Iterable[Path]) -> None:
     """Print the files that are here, and say how many were removed."""
     removed = 0
     for path in paths:
-        if has_name(path):
-            say(str(path))
-        else:
+        if was_removed(path):
             removed += 1
+        else:
+            say(str(path))
     if removed:
         files = "1 file is" if removed == 1 else f"{removed} files are"
         say(

@@ -92,6 +92,7 @@ from .filesystem import (
     sha256_of_file,
     sync_directory,
     take_lock,
+    was_removed,
     write_all,
 )
 from .filters import (
@@ -346,5 +347,6 @@ __all__ = [
     "united_marks",
     "utc_now",
     "wait_until_done",
+    "was_removed",
     "write_all",
 ]

@@ -55,6 +55,17 @@ def has_name(path: Path) -> bool:
     return is_there(path) or path.is_symlink()
 
 
+def was_removed(path: str | os.PathLike[str]) -> bool:
+    """Return whether there is nothing of a name; False where that may not be known."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def _mode(path: Path) -> int:
     """Return the mode of what a path leads to; 0 if there is nothing."""
     try:
