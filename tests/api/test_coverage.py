@@ -109,7 +109,9 @@ def test_a_place_that_no_image_shows_was_never_observed(mirror: Mirror) -> None:
     assert never.summary == "30.00000 +30.00000: never observed by any image on this machine"
     assert never.caveat == "No image is listed within 1 degree of it."
     near = mirror.covers((150.5, 17.0))
-    assert near.caveat == "All images listed within 1 degree of it are here and their sky is known."
+    assert near.caveat == (
+        "All images listed within 1 degree of it were downloaded and their sky is known."
+    )
     condition = mirror.covers(HERE, filter=["Hs", "Y"], since="2024-02-20", image_type="stack")
     assert condition.summary == (
         "150.00000 +17.00000: not observed in Hs or Y since 2024-02-20 00:00 (stack) "
@@ -144,6 +146,7 @@ def test_an_image_whose_file_was_removed_shows_nothing_any_more(root: Path, mirr
     assert mirror.covers(HERE, deeper_than=19).summary.startswith(
         "150.00000 +17.00000: observed, shallower than 19 (1 of unknown depth): 3 images"
     )
+    assert mirror.covers(HERE, deeper_than=25).caveat.startswith("1 file of an image of it was")
     (root / path_of(product(4))).unlink()
     gone = mirror.covers("elsewhere")
     assert (len(gone), gone.paths) == (0, [])
@@ -209,7 +212,7 @@ def test_images_that_the_archive_lacks_are_not_said_to_be_here(root: Path) -> No
         withdraw(catalog, product(11))
     with Mirror.open(root) as mirror:
         assert mirror.covers((149.5, 17.0)).caveat == (
-            "All images listed within 1 degree of it are here and their sky is known, "
+            "All images listed within 1 degree of it were downloaded and their sky is known, "
             "but for 1 science image that the archive lacks."
         )
         assert mirror.covers((30.0, 30.0)).caveat == "No image is listed within 1 degree of it."
@@ -248,6 +251,8 @@ def test_a_name_that_is_not_known_is_refused(mirror: Mirror) -> None:
     ("conditions", "message"),
     [
         ({"image_type": "stacks"}, "did you mean stack"),
+        ({"image_type": ["stack", "avro"]}, "are not images"),
+        ({"deeper_than": float("nan")}, "nan is not a magnitude"),
         ({"instrument": "WIRC"}, "not a known instrument"),
         ({"since": "long ago"}, "is not a time"),
     ],

@@ -77,6 +77,8 @@ def test_an_export_is_of_what_was_asked_for(home: Path) -> None:
     stacks = listed(home, "--type", "stack")
     assert stacks
     assert {row["winter_image_type"] for row in stacks} == {"stack"}
+    newest = listed(home, "--type", "stack", "--new-since", "-1d", "--newest", "--limit", "2")
+    assert newest == sorted(stacks, key=lambda row: row["winter_savepath"])[:-3:-1]
     said = asked(home, "export", "--night", "19990101")
     assert (said.code, said.err) == (0, "No products match.\n")
     assert len(said.out.splitlines()) == 1

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 from operator import itemgetter
 from typing import TYPE_CHECKING, overload
 
 from winter_sync.api.coverage_columns import COVERAGE_COLUMNS, coverage_row
 from winter_sync.api.coverage_words import caveat_of, summary_of
 from winter_sync.api.products import MirrorProduct
-from winter_sync.core import was_removed
+from winter_sync.core import ImageType, UsageError, was_removed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -87,7 +88,7 @@ class Coverage(Sequence[CoveringImage]):
     deeper_than
         How deep that is, magnitudes; None if nothing was asked for.
     lost
-        Images that show it, and would answer, but their files were removed from the tree.
+        Images that show it, however deep, but their files were removed from the tree.
     """
 
     def __init__(  # noqa: PLR0913 - the parts of an answer
@@ -180,6 +181,25 @@ def is_deeper(image: CoveringImage, magnitude: float | None) -> bool:
     return image.limiting_magnitude is not None and image.limiting_magnitude > magnitude
 
 
+def refuse_odd_images(asked: Images, deeper_than: float | None) -> None:
+    """Refuse questions for images that no image answers.
+
+    Raises
+    ------
+    UsageError
+        If files of alerts are asked for, or a depth that is no number.
+    """
+    if ImageType.AVRO in asked.image_types:
+        raise UsageError(
+            "alerts (avro) are not images and cover nothing",
+            remedy="Candidates at a place are found by: winter-sync alerts --cone RA,DEC,10s",
+        )
+    if deeper_than is not None and not isfinite(deeper_than):
+        raise UsageError(
+            f"{deeper_than} is not a magnitude", remedy="Write a number: --deeper-than 19.5"
+        )
+
+
 def find_coverage(
     catalog: Catalog, root: Path, place: Place, asked: Images, deeper_than: float | None = None
 ) -> Coverage:
@@ -200,5 +220,5 @@ def find_coverage(
         unseen,
         shallower=[image for image in here if not is_deeper(image, deeper_than)],
         deeper_than=deeper_than,
-        lost=[i for i in every if i.path not in there and is_deeper(i, deeper_than)],
+        lost=[image for image in every if image.path not in there],
     )

@@ -47,7 +47,10 @@ def unseen_in_words(unseen: Unseen, radius: float) -> str:
         return f"No image is listed within {radius:g} degree of it."
     parts = _gaps(unseen)
     if not parts:
-        words = f"All images listed within {radius:g} degree of it are here and their sky is known"
+        words = (
+            f"All images listed within {radius:g} degree of it were downloaded "
+            "and their sky is known"
+        )
         return f"{words}{_but_not_kept(unseen.not_kept)}."
     return f"Unknown are images listed within {radius:g} degree of it: {'; '.join(parts)}."
 

@@ -11,6 +11,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from winter_sync import __version__
+from winter_sync.api.coverage import is_deeper
 from winter_sync.api.cutout_strip import panel_of, save_strip, strip_as_png
 from winter_sync.api.places import show_position
 from winter_sync.core import (
@@ -170,15 +171,17 @@ class Cutouts:
         self.root = root
         self._now = now
         self._follow_links = follow_links
+        lost = (each for each in coverage.lost if is_deeper(each, coverage.deeper_than))
+        self._images = (*coverage, *lost)
 
     def __len__(self) -> int:
         """Return how many images there are to cut out of."""
-        return len(self.coverage) + len(self.coverage.lost)
+        return len(self._images)
 
     def __iter__(self) -> Iterator[Cutout]:
         """Yield the cutouts; images that cannot be read are in `skipped`."""
         self.skipped = []
-        for image in (*self.coverage, *self.coverage.lost):
+        for image in self._images:
             try:
                 yield self.cut(image)
             except NoCutoutError as reason:
@@ -209,7 +212,7 @@ class Cutouts:
 
     def __repr__(self) -> str:
         """Return how many there are, how large, and of what place."""
-        count, side = len(self.coverage), self.size * ARCSECONDS
+        count, side = len(self), self.size * ARCSECONDS
         place = self.coverage.name
         return f"<{count} cutout{'' if count == 1 else 's'} of {side:g} arcsec around {place}>"
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from winter_sync.api.alert_questions import AlertQuestion
 from winter_sync.api.alerts import Alerts, MirrorAlert, find_alerts
-from winter_sync.api.coverage import find_coverage
+from winter_sync.api.coverage import find_coverage, refuse_odd_images
 from winter_sync.api.cutouts import Cutouts
 from winter_sync.api.exports import nightlog_rows, obscore_rows
 from winter_sync.api.places import find_place
@@ -355,6 +355,7 @@ class Mirror:
             filters=search.filters,
             since=None if since is None else as_instant(since, now),
         )
+        refuse_odd_images(asked, deeper_than)
         place = find_place(self._catalog, where)
         return find_coverage(self._catalog, self.root, place, asked, deeper_than)
 

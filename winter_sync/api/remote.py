@@ -100,7 +100,8 @@ def listed_row(row: Row, here: MirrorProduct | None) -> Mapping[str, object]:
         "programs": row.program,
     }
     if here is not None:
-        return {**product_row(here), **listed}
+        known = {name: value for name, value in listed.items() if value is not None}
+        return {**product_row(here), **known}
     return {
         **listed,
         "started_at": exposure_time(row.product.filename),

@@ -48,3 +48,11 @@ StateName = Annotated[
         help="downloaded, pending, missing, withdrawn, damaged; with --remote also new.",
     ),
 ]
+NewSince = Annotated[
+    str | None,
+    typer.Option(
+        "--new-since", metavar="TIME", help="Downloaded since: 2024-02-11T05:30 (UTC), -12h."
+    ),
+]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="At most N.")]
+Newest = Annotated[bool, typer.Option("--newest", help="Newest first.")]

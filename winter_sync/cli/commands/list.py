@@ -12,6 +12,9 @@ from winter_sync.cli.conditions import (
     First,
     InstrumentName,
     Last,
+    Limit,
+    Newest,
+    NewSince,
     NightName,
     Program,
     Rectangle,
@@ -21,14 +24,6 @@ from winter_sync.cli.conditions import (
 )
 from winter_sync.cli.options import OutputFile, RootDirectory, TableForm, split_words
 
-NewSince = Annotated[
-    str | None,
-    typer.Option(
-        "--new-since", metavar="TIME", help="Downloaded since: 2024-02-11T05:30 (UTC), -12h."
-    ),
-]
-Limit = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="At most N.")]
-Newest = Annotated[bool, typer.Option("--newest", help="Newest first.")]
 Paths = Annotated[
     bool, typer.Option("--paths", help="Print only the paths of the files that are here.")
 ]

@@ -7,13 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
-from winter_sync.cli.commands.list import Limit, NewSince
 from winter_sync.cli.conditions import (
     Cone,
     Filter,
     First,
     InstrumentName,
     Last,
+    Limit,
+    NewSince,
     NightName,
     Program,
     Rectangle,
