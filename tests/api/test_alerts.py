@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -119,7 +121,9 @@ def test_cutouts_are_saved_as_the_fits_files_that_they_are(mirror: Mirror, tmp_p
     saved = [path for alert in mirror.alerts() for path in save_cutouts(alert, directory)]
     assert len(saved) == len(set(saved)) == 12
     assert {path.parent for path in saved} == {directory}
-    assert "odd____name_1003_science.fits" in {path.name for path in saved}
+    assert any(
+        re.fullmatch("odd____name_1003_[0-9a-f]{8}_science.fits", path.name) for path in saved
+    )
     for name in CUTOUT_NAMES:
         path = directory / f"WNTR24aaaaa_1026_{name.removeprefix('cutout_')}.fits"
         with fits.open(path) as found, _expected(name) as expected:
@@ -150,3 +154,72 @@ def test_a_file_that_is_gone_or_other_than_it_was_is_told(mirror: Mirror, root: 
         assert "winter-sync" in told.value.remedy
     assert len(mirror.alerts()) == 4
     assert root.is_dir()
+
+
+def test_hostile_names_are_files_of_their_own(tmp_path: Path) -> None:
+    """Names that differ in what no file name has, are long, or look like options."""
+    names = ["a/b", "a_b", "a\x1bb", "\xe9" * 90, "\xe9" * 89, "-rf", ""]
+    records = [record(number, objectid=name, candid=7) for number, name in enumerate(names)]
+    root = mirror_of(tmp_path / "winter", alert_file(records))
+    with Mirror.open(root) as mirror:
+        saved = [
+            path for alert in mirror.alerts() for path in save_cutouts(alert, tmp_path / "new")
+        ]
+    assert len(set(saved)) == len(saved) == 3 * len(names)
+    assert {path.parent for path in saved} == {tmp_path / "new"}
+    assert not [path for path in saved if path.name.startswith("-") or len(path.name) > 200]
+    assert all(path.name.isascii() and path.name.isprintable() for path in saved)
+
+
+def tile_of(pixels: int) -> bytes:
+    """Return a FITS file of some kilobytes whose one compressed tile says it has so many pixels."""
+    cards = {
+        "ZIMAGE": True,
+        "ZCMPTYPE": "GZIP_1",
+        "ZBITPIX": -32,
+        "ZNAXIS": 2,
+        "ZNAXIS1": pixels,
+        "ZNAXIS2": pixels,
+        "ZTILE1": pixels,
+        "ZTILE2": pixels,
+    }
+    packed = np.frombuffer(gzip.compress(bytes(4 * pixels * pixels)), "u1")
+    column = fits.Column("COMPRESSED_DATA", f"1PB({len(packed)})", array=[packed])
+    table = fits.BinTableHDU.from_columns([column], fits.Header(cards))
+    file = io.BytesIO()
+    fits.HDUList([fits.PrimaryHDU(), table]).writeto(file)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        tile_of(5000),
+        b"SIMPLE  =                    T".ljust(2880),
+        fits.Header({"SIMPLE": True, "BITPIX": -32, "NAXIS": 2, "NAXIS1": 9**9, "NAXIS2": 9**9})
+        .tostring()
+        .encode(),
+    ],
+    ids=["tile", "no header", "no pixels"],
+)
+def test_a_hostile_cutout_is_left_out_of_the_picture(content: bytes, tmp_path: Path) -> None:
+    """It takes no memory, and the others are drawn."""
+    records = [record() | {"cutout_science": gzip.compress(content)}]
+    root = mirror_of(tmp_path / "winter", alert_file(records))
+    with Mirror.open(root) as mirror:
+        tracemalloc.start()
+        (path,) = save_cutouts(mirror.alerts()[0], tmp_path, png=True)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert most < 50_000_000
+    with Image.open(path) as picture:
+        assert 2 * 150 < picture.width < 3 * 150
+
+
+def test_numbers_at_the_end_of_their_range_are_written(tmp_path: Path) -> None:
+    """The least whole number of 64 bits stands for null in FITS tables, so it is unknown here."""
+    records = [record(0, candid=-(2**63)), record(1, candid=-(2**63) + 1)]
+    root = mirror_of(tmp_path / "winter", alert_file(records))
+    with Mirror.open(root) as mirror:
+        table = mirror.alerts().table()
+    assert list(table["candid"].filled(0)) == [0, -(2**63) + 1]

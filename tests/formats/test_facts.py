@@ -373,3 +373,27 @@ def test_a_descriptor_keeps_its_position() -> None:
         os.lseek(file.fileno(), 17, os.SEEK_SET)
         read_facts(file.fileno(), product())
         assert os.lseek(file.fileno(), 0, os.SEEK_CUR) == 17
+
+
+# --- hostile WCS ----------------------------------------------------------------------------------
+
+
+def stack_with(*cards: str) -> Facts:
+    """Read the facts of a stack with cards of any form behind its own."""
+    content = image({**STACK, **wcs_cards()})
+    end = content.index(b"END".ljust(80))
+    text = content[:end] + b"".join(card.encode().ljust(80) for card in (*cards, "END"))
+    data = content[-(-(end + 80) // 2880) * 2880 :]
+    return facts_of(text + b" " * (-len(text) % 2880) + data, image_product(ImageType.STACK))
+
+
+PARAMETERS = [(f"PV{axis}_{number}", 1.0) for axis in range(1, 10) for number in range(100)]
+
+
+def test_more_parameters_than_wcslib_has_room_for_do_not_reach_it() -> None:
+    """It writes beyond its memory otherwise, also for cards that only it takes for cards."""
+    refused = stack_with(*[f"{name:8}= {value}" for name, value in PARAMETERS] * 7)
+    assert refused.note == "HDU 0: its WCS has too many parameters"
+    assert refused.limiting_magnitude == 18.42
+    liberal = stack_with(*[f"{name} = {value}" for name, value in PARAMETERS] * 7)
+    assert liberal == stack()

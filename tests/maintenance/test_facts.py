@@ -325,6 +325,36 @@ def crashing(library: Path, harm: str, *, when: Held) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ('"width": ', '"width": 1000000000000000000000000, "height": '),
+        ('"width": ', '"width": [40], "height": '),
+        ('"filter": ', '"filter": 5, "target": '),
+        ('"target": "', '"target": "\\u001b[31m'),
+        ('"airmass": ', '"airmass": NaN, "mjd": '),
+        ('"corners": [', '"corners": [[0.0, 91.0], '),
+        ('"extension": 0', '"extension": -1'),
+        ("+00:00", "+01:00"),
+        ('{"facts": {', '{"facts": {"more": 1, '),
+        ('{"facts": ', '{"facts": ' + "[" * 100_000),
+    ],
+)
+def test_an_answer_that_makes_no_sense_is_none(
+    process: HeaderProcess, files: list[Held], tmp_path: Path, right: str, wrong: str
+) -> None:
+    """Libraries have been given a hostile file: what the process says then is not believed."""
+    library = tmp_path / "library"
+    library.mkdir()
+    (library / "sitecustomize.py").write_text(
+        "import json\n"
+        "dumps = json.dumps\n"
+        f"json.dumps = lambda said, **options: dumps(said).replace({right!r}, {wrong!r})\n"
+    )
+    with using(library):
+        assert facts_by(process, files[0]).note == "reading it gave no answer"
+
+
 def using(library: Path) -> Any:  # noqa: ANN401 - a context manager
     """Let processes load modules from a directory first."""
     patch = pytest.MonkeyPatch()

@@ -252,3 +252,55 @@ def test_a_cutout_larger_than_any_image_is_refused() -> None:
     """Before memory for it is taken."""
     with pytest.raises(NoCutoutError, match="more than a cutout may have"):
         cut_out(io.BytesIO(elsewhere()), 0, (330.0, -17.0), 20.0)
+
+
+def with_late_cards(*cards: str) -> bytes:
+    """Return an image with cards behind as many as are read to find its footprint."""
+    header = wcs_of((150.0, 20.0), 0.0).to_header()
+    for _ in range(7200):
+        header.append(("COMMENT", "filler"), end=True)
+    plain = file_of(fits.PrimaryHDU(pixels(), header))
+    end = plain.index(b"END".ljust(80))
+    text = plain[:end] + b"".join(card.encode().ljust(80) for card in cards) + b"END".ljust(80)
+    data = plain[-(-len(plain[: end + 80]) // 2880) * 2880 :]
+    return text + b" " * (-len(text) % 2880) + data
+
+
+def in_one_tile() -> bytes:
+    """Return an image whose only tile has more pixels than any memory."""
+    hdu = fits.CompImageHDU(pixels(), wcs_of((150.0, 20.0), 0.0).to_header(), tile_shape=(90, 120))
+    content = file_of(fits.PrimaryHDU(), hdu)
+    for axis in (1, 2):
+        for key in (f"ZNAXIS{axis}", f"ZTILE{axis}"):
+            old = content[content.index(f"{key:8}=".encode()) :][:80]
+            content = content.replace(old, f"{key:8}= {10**6:20}".ljust(80).encode())
+    return content
+
+
+PARAMETERS = [f"{f'PV{axis}_{number}':8}= 1.0" for axis in range(1, 10) for number in range(100)]
+
+
+@pytest.mark.parametrize(
+    ("content", "extension"),
+    [
+        (with_late_cards(*PARAMETERS * 7), 0),
+        (with_late_cards("A_ORDER = 30000", "B_ORDER = 30000"), 0),
+        (in_one_tile(), 1),
+    ],
+    ids=["parameters", "order", "tile"],
+)
+def test_a_hostile_header_costs_no_more_than_its_cutout(content: bytes, extension: int) -> None:
+    """What no footprint was made of is not given to libraries that would end this process."""
+    with pytest.raises(NoCutoutError):
+        cut_out(io.BytesIO(content), extension, (150.0, 20.0), SIZE)
+
+
+def test_cards_of_other_axes_never_reach_the_wcs_of_a_cutout() -> None:
+    """The primary header's own distortion and axes are no part of a cutout of an extension."""
+    primary = fits.PrimaryHDU()
+    primary.header.update({"CPDIS1": "TPD", "PV9_99": 1.0, "CRVAL77": 1.0, "OBSERVER": "me"})
+    image = fits.ImageHDU(pixels(), wcs_of((150.0, 20.0), 0.0).to_header())
+    made = cut_out(io.BytesIO(file_of(primary, image)), 1, (150.0, 20.0), SIZE)
+    assert made.header["OBSERVER"] == "me"
+    assert not {"CPDIS1", "PV9_99", "CRVAL77"} & set(made.header)
+    assert made.wcs.has_celestial

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from hashlib import sha256
 from io import BytesIO
+from itertools import islice
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from winter_sync.core import UsageError
@@ -16,7 +19,10 @@ if TYPE_CHECKING:
     from winter_sync.api.alerts import MirrorAlert
     from winter_sync.core import Cutouts
 
-_UNSAFE = re.compile(r"[^A-Za-z0-9+_-]")
+_UNSAFE = re.compile(r"^-|[^A-Za-z0-9+_-]")
+_LONGEST_NAME = 120
+"""Characters; what a name is of may be longer."""
+_MOST_HDUS = 100
 _NAMES = ("science", "template", "difference")
 
 
@@ -57,10 +63,12 @@ def save_cutouts(alert: MirrorAlert, directory: Path, *, png: bool = False) -> l
 
 def _name_of(alert: MirrorAlert) -> str:
     """Return a name that no other alert has, and that is safe on every file system."""
-    detection = alert.candid
-    if alert.objectid is None or detection is None:
-        return _UNSAFE.sub("_", f"{alert.path.stem}_{alert.number}")
-    return _UNSAFE.sub("_", f"{alert.objectid}_{detection}")
+    if alert.objectid is None or alert.candid is None:
+        name = f"{alert.path.stem}_{alert.number}"
+    else:
+        name = f"{alert.objectid}_{alert.candid}"
+    safe = _UNSAFE.sub("_", name)[:_LONGEST_NAME]
+    return safe if safe == name else f"{safe}_{sha256(name.encode()).hexdigest()[:8]}"
 
 
 def _make(directory: Path) -> None:
@@ -97,10 +105,11 @@ def _pixels(content: bytes) -> Any:  # noqa: ANN401 - numpy's array of any type
     from astropy.io import fits  # noqa: PLC0415 - takes long to import
 
     try:
-        with fits.open(BytesIO(content)) as hdus:
-            for hdu in hdus:
-                if hdu.data is not None and hdu.data.ndim == 2:  # noqa: PLR2004 - rows and columns
+        # Of an image in compressed tiles, a few bytes may stand for any number of pixels.
+        with fits.open(BytesIO(content), disable_image_compression=True) as hdus:
+            for hdu in islice(hdus, _MOST_HDUS):
+                if hdu.is_image and len(hdu.shape) == 2 and 0 < prod(hdu.shape) <= len(content):  # noqa: PLR2004 - rows and columns
                     return hdu.data.astype("f4")
-    except (OSError, ValueError, TypeError):
+    except Exception:  # noqa: BLE001 - astropy raises what it likes of what it cannot read
         return None
     return None

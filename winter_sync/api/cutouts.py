@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from winter_sync.science import Cutout as Pixels
 
 ARCSECONDS = 3600.0
+_LONGEST_STEM = 150
+"""Bytes of the name of an image in that of a cutout: all of them take 255 at most."""
 _LARGEST = 10.0
 """Degrees; more than any image shows."""
 
@@ -111,7 +113,11 @@ class Cutout:
     @property
     def filename(self) -> str:
         """A name of its own: of another image, content, position or size the name is another."""
-        stem = self.image.filename.split(".fits")[0]
+        stem = (
+            self.image.filename.split(".fits")[0].encode()[:_LONGEST_STEM].decode(errors="ignore")
+        )
+        if stem.startswith("-"):  # which a command would take for an option
+            stem = f"_{stem}"
         hdu = f"_hdu{self.image.extension}" if self.image.extension else ""
         place = show_position(self.position).replace(" ", "")
         size = f"{self.size * ARCSECONDS:g}s"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from winter_sync.core import BadAnswerError, Product, Query, Row, night_of
+from winter_sync.core import BadAnswerError, Product, Query, Row, night_of, position_on_sky
 
 _COLUMNS = frozenset(
     {
@@ -21,6 +21,8 @@ MOST_ROWS = 40_000
 """In one answer: understood and compared, a row takes some 3 kB. A window with more is halved."""
 MOST_TOLD = 20
 """This many of the rows that cannot be used are reported each; the others are counted."""
+_LONGEST_TEXT = 500
+"""Characters of a name, a date or a mark: tables are as wide as the longest."""
 _SHOWN = 200
 _BEYOND_SQL = 2**63
 _FOUND = re.compile(r"\bfound\s+(\d{1,9})\b", re.IGNORECASE | re.ASCII)
@@ -160,13 +162,14 @@ def _no_table(what: str) -> BadAnswerError:
 def _row(raw: object, query: Query) -> Row:
     if not isinstance(raw, Mapping):
         raise _MalformedRowError(f"it is {type(raw).__name__}, not a row")
+    ra, dec = position_on_sky(_number(raw, "ra"), _number(raw, "dec"))
     return Row(
         product=_product(raw, query),
         program=_text(raw, "progname") or query.subject.program,
         nightdate=_text(raw, "nightdate"),
         target=_text(raw, "targname"),
-        ra=_number(raw, "ra"),
-        dec=_number(raw, "dec"),
+        ra=ra,
+        dec=dec,
         fid=_whole(raw, "fid"),
         utctime=_text(raw, "utctime"),
         fieldid=_whole(raw, "fieldid"),
@@ -202,7 +205,7 @@ def _text(raw: Mapping[str, Any], column: str) -> str | None:
     value = raw.get(column)
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
-    text = str(value)
+    text = str(value)[:_LONGEST_TEXT]
     return text if _is_unicode(text) else text.encode(errors="replace").decode()
 
 

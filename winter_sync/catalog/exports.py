@@ -12,7 +12,7 @@ from winter_sync.catalog.rows import path_of, product_of
 from winter_sync.catalog.scopes import parameters
 from winter_sync.catalog.search_records import UserState
 from winter_sync.catalog.values import format_instant
-from winter_sync.core import Damage, Dataset, Facts, Footprint
+from winter_sync.core import Damage, Dataset, Facts, Footprint, position_on_sky
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -96,13 +96,15 @@ def _former_dataset_of(row: dict[str, Any]) -> Dataset:
 
 
 def _dataset(row: dict[str, Any], state: UserState, file: str | None) -> Dataset:
+    # As in `found_of`.
+    ra, dec = position_on_sky(row["listed_ra"], row["listed_dec"])
     return Dataset(
         product=product_of(row),
         state=state.value,
         programs=tuple(sorted((row["programs"] or "").split())),
         target=row["listed_target"],
-        ra=row["listed_ra"],
-        dec=row["listed_dec"],
+        ra=ra,
+        dec=dec,
         field_id=row["fieldid"],
         filter=row["filter_name"],
         file=file,

@@ -14,6 +14,7 @@ from winter_sync.core import (
     Damage,
     State,
     exposure_time,
+    position_on_sky,
 )
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ ORDER BY g.key
 def found_of(row: dict[str, Any]) -> FoundProduct:
     """Read a product that answers a question."""
     product = product_of(row)
+    # Earlier versions recorded any two numbers that an archive listed.
+    ra, dec = position_on_sky(row["ra"], row["dec"])
     return FoundProduct(
         product=product,
         state=state_of(row),
@@ -75,8 +78,8 @@ def found_of(row: dict[str, Any]) -> FoundProduct:
         programs=tuple(sorted((row["programs"] or "").split())),
         started_at=_instant_of(row["started_at"]) or exposure_time(product.filename),
         target=row["target"],
-        ra=row["ra"],
-        dec=row["dec"],
+        ra=ra,
+        dec=dec,
         filter=row["filter"],
         exposure_time=row["exposure_time"],
         seeing=row["seeing"],

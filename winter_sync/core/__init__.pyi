@@ -155,10 +155,19 @@ from .redaction import Redaction, redactor
 from .server_events import ClocksDiffer, Retrying, ServerFailing, ServerRecovered
 from .shares import Share, shares
 from .sinks import EventTable, Sink, fan_out
-from .sphere import Footprint, Position, box_of_cap, mean_position, separation, unit_vector
+from .sphere import (
+    Footprint,
+    Position,
+    box_of_cap,
+    mean_position,
+    position_on_sky,
+    separation,
+    unit_vector,
+)
 from .storage_errors import NO_SPACE, storage_errors_explained
 from .traits import DIRECTORIES, FETCH_ORDER, NOT_KEPT, SUFFIXES, FileFormat, ImageType, Instrument
 from .units import parse_duration, show_duration, show_instant, show_size
+from .wcs_header import CostlyWcsError, wcs_header
 
 __all__ = [
     "BUSY_CATALOG",
@@ -206,6 +215,7 @@ __all__ = [
     "ClockJumped",
     "ClocksDiffer",
     "Cone",
+    "CostlyWcsError",
     "Credentials",
     "CredentialsRefusedError",
     "Cutouts",
@@ -327,6 +337,7 @@ __all__ = [
     "parse_marks",
     "parse_proxy",
     "path_parts",
+    "position_on_sky",
     "read_own_file",
     "read_regular",
     "redactor",
@@ -348,5 +359,6 @@ __all__ = [
     "utc_now",
     "wait_until_done",
     "was_removed",
+    "wcs_header",
     "write_all",
 ]

@@ -22,11 +22,23 @@ Vector = tuple[float, float, float]
 Box = tuple[float, float, float, float, float, float]
 """The least and the greatest x, y and z, in this order: x, x, y, y, z, z."""
 
+_AROUND = 360.0
+_POLE = 90.0
 _FLAT = 1e-15
 """Three directions are on one great circle if their determinant is less; that of three corners of a
 pixel of 0.1 arcseconds is 2e-13."""
 _ROUNDING = 1e-12
 """More than the rounding of a coordinate of a unit vector."""
+
+
+def position_on_sky(ra: float | None, dec: float | None) -> tuple[float, float] | tuple[None, None]:
+    """Return a position that others wrote, 0 <= ra < 360; None twice if there is none such.
+
+    Right ascensions from -360 to 360 are taken: some write those of the western sky below 0.
+    """
+    if ra is None or dec is None or not (abs(ra) <= _AROUND and abs(dec) <= _POLE):
+        return None, None
+    return ra % _AROUND % _AROUND, dec
 
 
 def unit_vector(position: Position) -> Vector:

@@ -24,6 +24,7 @@ from winter_sync.core import (
     Cutouts,
     DamagedFileError,
     Facts,
+    escape_unprintable,
     exposure_time,
     instant_of_jd,
     jd_of_instant,
@@ -66,7 +67,9 @@ _UNKNOWN = -999
 _XZ_MEMORY = 128 * 1024**2
 """Bytes for the dictionary of an xz stream; its strongest preset takes half of that."""
 _LONGEST_TEXT = 100
+_LONGEST_NOTE = 500
 _LARGEST = 2**63
+"""Beyond whole numbers of 64 bits; the least of them stands for null in FITS tables."""
 _EARLIEST_JD, _LATEST_JD = 2_415_020.5, 2_488_069.5
 """The years 1900 to 2099: any other date is no date of an observation."""
 _MJD_0 = 2_400_000.5
@@ -99,7 +102,7 @@ def read_alerts(file: int | BinaryIO, filename: str) -> AlertFile:
             alerts.append(_alert(record.fields))
             note = note or record.note
     except (DamagedFileError, UnreadableError) as unreadable:
-        note = str(unreadable)
+        note = escape_unprintable(str(unreadable), _LONGEST_NOTE)
     return AlertFile(tuple(alerts), _facts(alerts, filename, note))
 
 
@@ -293,9 +296,9 @@ def _value(kind: str, raw: object) -> Any:  # noqa: ANN401 - of the kind
         case "float", int() | float() if isfinite(raw):
             return float(raw)
         case "int", int() | float() if isfinite(raw) and raw == int(raw):
-            return int(raw) if -_LARGEST <= raw < _LARGEST else None
+            return int(raw) if abs(raw) < _LARGEST else None
         case "str", str() if raw.strip():
-            return raw.strip()[:_LONGEST_TEXT]
+            return escape_unprintable(raw.strip(), _LONGEST_TEXT)
         case "bool", bool() | int() | str():
             return _TRUTHS.get(raw)
     return None

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, astuple, dataclass, replace
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+import sys
+from dataclasses import asdict, astuple, dataclass, fields, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from winter_sync.core import Alert, Facts, Footprint, ImageType, Instrument, Night, Product
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from winter_sync.catalog import Held
+
+_Fields = TypeVar("_Fields", Facts, Alert)
+_LONGEST = 2000
+"""Characters of a text; a note has some hundreds."""
+_LARGEST = sys.float_info.max
+"""NaN and infinity are not less."""
+_BEYOND_SQL = 2**63
+_LARGEST_HDU = 1_000_000
+_CORNERS = 4
+_POLE = 90.0
 
 READY = b'{"ready": true}\n'
 """The first line of the process: it has loaded all that it needs."""
@@ -87,17 +100,61 @@ def read_answer(line: bytes) -> Read | None:
     if facts is None:
         return None
     started = facts["started_at"]
-    footprints = tuple(
-        Footprint(tuple((ra, dec) for ra, dec in each["corners"]), each["extension"])
-        for each in facts["footprints"]
-    )
+    numbers_and_texts = {**facts, "footprints": (), "started_at": None}
     return Read(
         replace(
-            Facts(**{**facts, "footprints": footprints}),
-            started_at=datetime.fromisoformat(started) if started else None,
+            _checked(Facts(**numbers_and_texts)),
+            footprints=tuple(map(_footprint, facts["footprints"])),
+            started_at=_instant(started) if started else None,
         ),
-        tuple(Alert(*values) for values in said["alerts"]),
+        tuple(_checked(Alert(*values)) for values in said["alerts"]),
     )
+
+
+def _checked(said: _Fields) -> _Fields:
+    """Return facts or an alert in which everything is of its kind.
+
+    Libraries written in C have been given what the archive sent: after that, nothing that the
+    process says is certain, and one odd value would make a whole catalog unreadable.
+    """
+    for field in fields(said):
+        value, kind = getattr(said, field.name), str(field.type).partition(" ")[0]
+        if value is not None and kind in _IS_KIND and not _IS_KIND[kind](value):
+            raise ValueError(f"{field.name} is no {kind}")
+    return said
+
+
+def _is_number(value: Any) -> bool:  # noqa: ANN401 - any JSON
+    return type(value) in {int, float} and abs(value) <= _LARGEST
+
+
+_IS_KIND: dict[str, Callable[[Any], bool]] = {
+    "str": lambda value: type(value) is str and len(value) <= _LONGEST and value.isprintable(),
+    "bool": lambda value: type(value) is bool,
+    "int": lambda value: type(value) is int and abs(value) < _BEYOND_SQL,
+    "float": _is_number,
+}
+
+
+def _footprint(said: dict[str, Any]) -> Footprint:
+    """Return a footprint that can be on the sky."""
+    extension, corners = said["extension"], tuple((ra, dec) for ra, dec in said["corners"])
+    if type(extension) is not int or not 0 <= extension < _LARGEST_HDU or len(corners) != _CORNERS:
+        raise ValueError("it is no image")
+    if not all(_is_number(at) for corner in corners for at in corner):
+        raise ValueError("a corner is no position")
+    footprint = Footprint(corners, extension)
+    if not footprint.is_convex or any(abs(dec) > _POLE for _, dec in corners):
+        raise ValueError("the corners make no image")
+    return footprint
+
+
+def _instant(said: str) -> datetime:
+    """Return an instant in UTC."""
+    instant = datetime.fromisoformat(said)
+    if instant.utcoffset() != timedelta(0):
+        raise ValueError("a time is not UTC")
+    return instant
 
 
 def _line(said: dict[str, Any]) -> bytes:

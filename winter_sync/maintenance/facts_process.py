@@ -179,7 +179,7 @@ class HeaderProcess:
             self._raise_ended(process)
         try:
             return read_answer(self._line(self._patience))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             self.close()
             raise _EndedError("gave no answer") from None
 
