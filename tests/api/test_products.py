@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from support.answers import at
 from support.makers import fits, path_of, product
 
-from winter_sync.api import MirrorProduct, Products
+from winter_sync.api import MirrorProduct, Products, listed_row
 from winter_sync.catalog import FoundProduct, UserState
 from winter_sync.core.errors import UsageError
 
@@ -79,3 +80,11 @@ def test_a_file_deleted_by_hand_is_not_opened(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="was removed after it was downloaded") as refused:
         MirrorProduct(found(), tmp_path).open()
     assert "winter-sync verify --repair" in refused.value.remedy
+
+
+def test_what_is_listed_says_what_is_known_here_too(tmp_path: Path) -> None:
+    """What the listing leaves open, as a filter without a number, is known by the header."""
+    listed = at(product(), 326.2, 50.8, target=None, fid=99)
+    row = listed_row(listed, MirrorProduct(found(), tmp_path))
+    assert (row["filter"], row["target"], row["ra"]) == ("Y", "SN2024wex", 326.2)
+    assert listed_row(listed, None)["filter"] is None
