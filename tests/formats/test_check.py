@@ -563,7 +563,7 @@ def test_what_does_not_bear_on_wholeness_is_let_pass(content: bytes, why: str) -
         (SMALL[:BLOCK], Fault.SHORT, "the data of HDU 0 are 5 bytes short"),
         (SMALL[:900], Fault.SHORT, "ends in the header of HDU 0"),
         (EMPTY.replace(b"= T", b"= F").replace(b"  T", b"  F"), Fault.MALFORMED, "SIMPLE is not T"),
-        (header("BITPIX  = 7", "NAXIS   = 0"), Fault.MALFORMED, "BITPIX is b'= 7"),
+        (header("BITPIX  = 7", "NAXIS   = 0"), Fault.MALFORMED, 'BITPIX is "= 7'),
         (header("BITPIX  = 8"), Fault.MALFORMED, "NAXIS is missing in HDU 0"),
         (header("BITPIX  = 8", "NAXIS   = -1"), Fault.MALFORMED, "NAXIS is"),
         (header("BITPIX  = 8", "NAXIS   = 1000"), Fault.MALFORMED, "NAXIS is"),
@@ -1042,7 +1042,7 @@ def test_any_schema_of_avro_will_do(schema: bytes, name: str) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (head(b"{"), "its avro.schema is no schema: b'{'"),
+        (head(b"{"), 'its avro.schema is no schema: "{"'),
         (head(b"\xff\xfe"), "is no schema"),
         (head(b'"frobnicate"'), "is no schema"),
         (head(b"7"), "is no schema"),
@@ -1051,7 +1051,7 @@ def test_any_schema_of_avro_will_do(schema: bytes, name: str) -> None:
         (head(b'{"type":' * 20_000 + b'"int"' + b"}" * 20_000), "is no schema"),
         (head(b"1" * 5000), "is no schema"),
         (b"Obj\x01\0" + b"M" * 16, "its header has no avro.schema"),
-        (head(b'"int"', (b"avro.codec", b"rot13")), "its codec b'rot13' is none of Avro's"),
+        (head(b'"int"', (b"avro.codec", b"rot13")), 'its codec "rot13" is none of Avro\'s'),
         (head(b'"int"', (b"x", b"y" * MAX_HEADER)), "the header goes on past 262144 bytes"),
         (b"Obj\x01" + zigzag(2**62) + b"\0" * 2 * MAX_HEADER, "the header goes on past"),
         (b"Obj\x01" + zigzag(-(2**62)) + b"\0" * 99, "it ends in the header"),

@@ -19,6 +19,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from winter_sync.core.errors import DamagedError
+from winter_sync.core.printable import quote_bytes
 from winter_sync.formats import zip_content
 from winter_sync.formats.zip_output import Limits, MemberEnd, MemberStart
 from winter_sync.formats.zip_stream import ZipReader
@@ -335,7 +336,7 @@ def test_bytes_that_are_no_archive_are_only_ever_damaged(data: st.DataObject) ->
 def test_an_answer_that_is_no_zip_is_refused_without_quoting_it(content: bytes) -> None:
     """What begins as no zip does is refused at once; only its first four bytes are shown."""
     reading = read(content, [1])
-    told = f"the zip is damaged at byte 0: not a zip: it begins with {content[:4]!r}"
+    told = f"the zip is damaged at byte 0: not a zip: it begins with {quote_bytes(content[:4])}"
     assert reading.damage == told
 
 
@@ -846,7 +847,7 @@ def test_bytes_between_members_are_damage() -> None:
     """After something that is no record, nothing is read as one."""
     reading = read(plain() + b"junk" + plain(b"x", b"x") + ending(2))
     assert reading.whole == GOOD
-    assert "no zip record begins with b'junk'" in (reading.damage or "")
+    assert 'no zip record begins with "junk"' in (reading.damage or "")
 
 
 def test_a_deflated_member_without_a_stream_is_empty() -> None:

@@ -127,7 +127,7 @@ from .poll_events import (
     RowsLeftOut,
     WindowHalved,
 )
-from .printable import escape_unprintable
+from .printable import escape_unprintable, quote_bytes
 from .products import (
     NO_SURVEY_FIELD,
     Damage,
@@ -338,6 +338,7 @@ __all__ = [
     "parse_proxy",
     "path_parts",
     "position_on_sky",
+    "quote_bytes",
     "read_own_file",
     "read_regular",
     "redactor",

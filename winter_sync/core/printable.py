@@ -25,3 +25,8 @@ def escape_unprintable(text: str, longest: int | None = None, *, keep: str = "")
         for letter in text[:longest]
     )
     return "".join(shown)[:longest]
+
+
+def quote_bytes(content: bytes) -> str:
+    """Return bytes in quotes as people read them: ASCII as it is, others as escapes."""
+    return f'"{repr(content)[2:-1]}"'

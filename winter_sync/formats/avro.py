@@ -16,7 +16,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.core import Fault
+from winter_sync.core import Fault, quote_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,7 +106,9 @@ def read_header(reader: FileReader) -> Header:
     metadata = _metadata(header)
     codec = metadata.get(b"avro.codec", b"null")
     if codec not in _CODECS:
-        raise reader.damaged(Fault.MALFORMED, 0, f"its codec {codec[:20]!r} is none of Avro's")
+        raise reader.damaged(
+            Fault.MALFORMED, 0, f"its codec {quote_bytes(codec[:20])} is none of Avro's"
+        )
     sync = header.take(_SYNC)
     return Header(metadata.get(b"avro.schema"), codec.decode(), sync, header.at)
 
@@ -214,7 +216,9 @@ def _schema(reader: FileReader, text: bytes | None) -> str:
     except (ValueError, RecursionError):
         name = None
     if name is None:
-        raise reader.damaged(Fault.MALFORMED, 0, f"its avro.schema is no schema: {text[:60]!r}")
+        raise reader.damaged(
+            Fault.MALFORMED, 0, f"its avro.schema is no schema: {quote_bytes(text[:60])}"
+        )
     return name
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING
 
-from winter_sync.core import Fault
+from winter_sync.core import Fault, quote_bytes
 
 if TYPE_CHECKING:
     from winter_sync.formats.reader import FileReader
@@ -183,7 +183,7 @@ class _Integers:
 
     def refused(self, keyword: bytes) -> Exception:
         card = self.cards.get(b"%-8b" % keyword)
-        says = "is missing" if card is None else f"is {card[:22]!r}"
+        says = "is missing" if card is None else f"is {quote_bytes(card[:22])}"
         what = f"{keyword.decode()} {says} in HDU {self.number}"
         return self.reader.damaged(Fault.MALFORMED, self.at, what)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from winter_sync.core import quote_bytes
 from winter_sync.formats.zip_buffer import Buffer
 from winter_sync.formats.zip_members import MemberReader
 from winter_sync.formats.zip_output import Limits
@@ -99,9 +100,8 @@ class ZipReader:
         yield from self._buffer.wait_for(len(LOCAL))
         if not self._buffer.pending.startswith(RECORDS):
             # No more of it is quoted: it may be a page that repeats our request, its key included.
-            raise self._buffer.damaged(
-                f"not a zip: it begins with {self._buffer.pending[: len(LOCAL)]!r}"
-            )
+            begins = bytes(self._buffer.pending[: len(LOCAL)])
+            raise self._buffer.damaged(f"not a zip: it begins with {quote_bytes(begins)}")
         while not self.complete:
             signature = yield from self._buffer.take(len(LOCAL))
             if signature == LOCAL:
@@ -137,7 +137,7 @@ class ZipReader:
             yield from self._buffer.skip(fields[6])
             self._finish(fields[3])
         else:
-            raise self._buffer.damaged(f"no zip record begins with {signature!r}")
+            raise self._buffer.damaged(f"no zip record begins with {quote_bytes(bytes(signature))}")
 
     def _zip64_end(self) -> Steps:
         fields = ZIP64_END_FIELDS.unpack((yield from self._buffer.take(ZIP64_END_FIELDS.size)))
