@@ -135,7 +135,8 @@ def test_the_name_of_a_file_says_its_format(home: Home, tmp_path: Path, suffix: 
     """And astropy reads the same rows of it."""
     file = tmp_path / f"stacks.{suffix}"
     said = home.ask("--type", "stack", "--output", file)
-    assert (said.code, said.out, said.err) == (0, "", "")
+    assert (said.code, said.out) == (0, "")
+    assert said.err == f"winter-sync: 10 products written to {file}\n"
     if suffix == "json":
         names = [row["savepath"] for row in json.loads(file.read_text())]
     else:
