@@ -221,12 +221,12 @@ def test_what_could_not_be_downloaded_fails_the_command(own: Home) -> None:
     """The exit code is that of sync, and the answer is shown all the same."""
     (path,) = own.ask("--limit", "1", "--paths").out.splitlines()
     (own.root / path).unlink()
-    settings = own.settings.read_text().replace(own.archive.url, "http://127.0.0.1:9")
-    own.settings.write_text(settings)
     with Mirror.open(own.root) as mirror:
         assert len(mirror.find()) == 20
+    settings = settings_file(own.directory, api={"base_url": own.archive.url, "password": "wrong"})
+    assert settings == own.settings
     said = own.ask("--limit", "1", "--download")
-    assert said.code != 0
+    assert said.code == 3
     assert len(said.out.splitlines()) == 2
 
 

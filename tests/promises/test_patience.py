@@ -48,7 +48,7 @@ SILENCES = [
         again=(0,),
     ),
     fault(
-        "silence-body=10000:x1@stack",
+        "silence-body=16000:x1@stack",
         "silence inside a download",
         outcome=REST,
         kept=READ_WHOLE,

@@ -140,7 +140,7 @@ LISTINGS = [
 
 STREAMS = [
     fault(
-        "reset-body=10000:x1@stack",
+        "reset-body=16000:x1@stack",
         "connection reset inside the body",
         outcome="the rest is asked for again at once",
         kept="every member that had been read whole",
@@ -155,14 +155,14 @@ STREAMS = [
             again=again,
         )
         for name, where, again in (
-            ("end-early=10000", "at any byte", 3),
+            ("end-early=16000", "at any byte", 3),
             ("end-between", "between two members", 4),
             ("end-inside", "inside a member", 1),
             ("end-directory", "before the central directory", 0),
         )
     ),
     fault(
-        "garble=10000:x1@stack", "a flipped bit on the wire", outcome=SMALLER, kept=OTHERS, again=1
+        "garble=16000:x1@stack", "a flipped bit on the wire", outcome=SMALLER, kept=OTHERS, again=1
     ),
     fault("more-after:x1@stack", "bytes after the end", outcome=HARMLESS, kept=EVERYTHING, again=0),
 ]

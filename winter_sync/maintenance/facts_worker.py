@@ -60,7 +60,7 @@ def _take_second_place() -> None:
     """Leave processors and memory to others, as far as the machine lets a process say so."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     with suppress(OSError):
-        os.nice(_LEAST_URGENT)
+        os.setpriority(os.PRIO_PROCESS, 0, _LEAST_URGENT)
     with suppress(OSError):
         # If memory runs out, this process is the one to end.
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
