@@ -135,6 +135,7 @@ def test_a_row_of_another_type_keeps_its_word() -> None:
         ({**FIRST, "savepath": ""}, "its savepath is ''"),
         ({**FIRST, "savepath": "/data/winter/20240211/final/"}, "its savepath is '/data"),
         ({**FIRST, "savepath": "/20240211/\ud800.fits"}, "no Unicode text: '/20240211/\\ud800"),
+        ({**FIRST, "savepath": f"/{'a' * 5000}/20240211/b.fits"}, "longer than 4096 characters"),
         ({"savepath": "/a/b.fits"}, "nothing shows the night of '/a/b.fits'"),
         ({"savepath": "/a/b.fits", "nightdate": "0001-01-01"}, "nothing shows the night"),
         ({"savepath": "/a/b_00010101-000000-000.fits"}, "nothing shows the night"),

@@ -25,6 +25,8 @@ _LONGEST_TEXT = 500
 """Characters of a name, a date or a mark: tables are as wide as the longest."""
 _SHOWN = 200
 _BEYOND_SQL = 2**63
+_LONGEST_SAVEPATH = 4096
+"""As long as a path can be on the archive's own machine; each is sent back to ask for its file."""
 _FOUND = re.compile(r"\bfound\s+(\d{1,9})\b", re.IGNORECASE | re.ASCII)
 
 
@@ -183,6 +185,8 @@ def _product(raw: Mapping[str, Any], query: Query) -> Product:
     savepath = raw.get("savepath")
     if not isinstance(savepath, str) or not savepath.rpartition("/")[2]:
         raise _MalformedRowError(f"its savepath is {str(savepath)[:_SHOWN]!r}")
+    if len(savepath) > _LONGEST_SAVEPATH:
+        raise _MalformedRowError(f"its savepath is longer than {_LONGEST_SAVEPATH} characters")
     if not _is_unicode(savepath):
         raise _MalformedRowError(f"its savepath is no Unicode text: {savepath[:_SHOWN]!r}")
     night = night_of(savepath, _text(raw, "nightdate"))
