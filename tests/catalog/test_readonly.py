@@ -149,7 +149,7 @@ def test_an_earlier_edition_is_not_changed_by_looking(path: Path, clock: Clock) 
     before = path.read_bytes()
     with pytest.raises(StorageError, match="earlier winter-sync") as refused:
         Catalog(path, clock, reading=True)
-    assert "once" in refused.value.remedy
+    assert "up to date" in refused.value.remedy
     assert path.read_bytes() == before
 
 

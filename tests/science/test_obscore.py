@@ -156,6 +156,12 @@ def test_times_are_modified_julian_dates() -> None:
     assert known["t_max"] == pytest.approx(Time(STARTED).mjd + 0.01)
 
 
+def test_an_exposure_without_end_has_none() -> None:
+    """A number that only an altered catalog holds costs its cell, not the whole export."""
+    known = row(ImageType.RAW, facts=replace(FACTS, exposure_time=1e308))
+    assert (known["t_max"], known["t_exptime"]) == (None, 1e308)
+
+
 def test_the_time_of_a_file_name_stands_in_for_a_header() -> None:
     """What was not downloaded has a time too."""
     name = row(ImageType.RAW)["t_min"]

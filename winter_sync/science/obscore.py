@@ -170,7 +170,10 @@ def _end(dataset: Dataset, start: datetime | None) -> datetime | None:
     is_combined = CALIBRATION_LEVELS[dataset.product.image_type] >= _COMBINED
     if start is None or exposure is None or is_combined:
         return None
-    return start + timedelta(seconds=exposure)
+    try:
+        return start + timedelta(seconds=exposure)
+    except OverflowError:  # a number that no exposure has; no header gets it into the catalog
+        return None
 
 
 def modified_julian_date(instant: datetime | None) -> float | None:
