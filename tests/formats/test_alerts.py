@@ -13,6 +13,7 @@ import tracemalloc
 import zlib
 from contextlib import suppress
 from dataclasses import fields
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import fastavro
@@ -190,10 +191,13 @@ def _change(draw: st.DrawFn, columns: list[Any], content: dict[str, Any], name: 
             field["type"] = _renamed(kind, name)
 
 
+_NAMES = count()
+
+
 def _renamed(kind: Any, name: str) -> Any:  # noqa: ANN401 - a schema
     """Return a type under a name that no other field of the schema uses."""
     if isinstance(kind, dict) and "name" in kind:
-        return {**kind, "name": f"{kind['name']}_{name}_{id(kind)}"}
+        return {**kind, "name": f"{kind['name']}_{name}_{next(_NAMES)}"}
     return kind
 
 
