@@ -61,12 +61,11 @@ class Observatory:
 
 
 @contextmanager
-def observatory(options: argparse.Namespace, cache: Path) -> Iterator[Observatory]:
-    """Run a simulated observatory at the real scale, which packs each product once."""
+def observatory(*options: str) -> Iterator[Observatory]:
+    """Run a simulated observatory of one night, with further options of `simulate`."""
     command = [
-        *(sys.executable, "-m", "winter_sync", "simulate", "--port", "0", "--scale", "1"),
-        *("--night", "20251023", "--products", str(options.products), "--cache", str(cache)),
-        *("--zip", options.zip),
+        *(sys.executable, "-m", "winter_sync", "simulate", "--port", "0"),
+        *("--night", "20251023", *options),
     ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -138,7 +137,9 @@ def compare(options: argparse.Namespace) -> None:
     """Measure both in turn and print medians and ratios."""
     with tempfile.TemporaryDirectory(prefix="winter-sync-benchmark-") as name:
         place = Path(name)
-        with observatory(options, options.cache or place / "cache") as archive:
+        cache = options.cache or place / "cache"  # each product is packed once
+        real = ("--scale", "1", "--products", str(options.products), "--zip", options.zip)
+        with observatory(*real, "--cache", str(cache)) as archive:
             paths = savepaths(archive, options.type)
             pairs = [
                 _pair(archive, place / "run", options.type, paths) for _ in range(options.runs + 1)

@@ -16,7 +16,6 @@ import json
 import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -25,7 +24,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from against_curl import PROGRAM, Cost, Observatory, measure
+from against_curl import PROGRAM, Cost, Observatory, measure, observatory
 
 from winter_sync.catalog import Catalog, Scope
 from winter_sync.core import utc_now
@@ -40,23 +39,6 @@ TYPES = ["exposure", "raw", "stack", "diff", "avro"]
 TICKS = os.sysconf("SC_CLK_TCK")
 SHARE = 0.02
 """Of the time, in which the daemon reads headers while anything is downloaded."""
-
-
-@contextmanager
-def observatory(products: int) -> Iterator[Observatory]:
-    """Run a simulated observatory of small images."""
-    command = [
-        *(sys.executable, "-m", "winter_sync", "simulate", "--port", "0", "--scale", "0.05"),
-        *("--night", "20251023", "--products", str(products)),
-    ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            words = [process.stdout.readline().split() for _ in range(4)]
-            keys = {line[1]: line[3] for line in words if line[0] == "program"}
-            yield Observatory(words[0][-1], words[1][1], words[1][3], keys[PROGRAM])
-        finally:
-            process.terminate()
 
 
 def mirror(archive: Observatory, root: Path) -> Cost:
@@ -106,7 +88,8 @@ def compare(options: argparse.Namespace) -> None:
     """Measure downloads in turn alone and beside the reader, and print medians and ratios."""
     with tempfile.TemporaryDirectory(prefix="winter-sync-benchmark-") as name:
         place = Path(name)
-        with observatory(options.products) as archive:
+        small = ("--scale", "0.05", "--products", str(options.products))
+        with observatory(*small) as archive:
             mirror(archive, place / "first")
             files = held_in(place / "first")
             pairs = []
@@ -149,7 +132,8 @@ def show_files(root: Path, files: list[Held]) -> None:
         print(f"start {cpu_of(process.pid):.2f} s of CPU")
         for image_type in TYPES:
             some = [held for held in files if held.product.image_type == image_type]
-            show_type(process, process.pid, image_type, some)
+            if some:
+                show_type(process, process.pid, image_type, some)
         print(f"peak {peak(process.pid) / 1e6:.0f} MB")
 
 
