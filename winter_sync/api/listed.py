@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, overload
 
+from winter_sync.api.product_columns import product_columns
 from winter_sync.core import exposure_time
 from winter_sync.science import Column, Kind, make_table
 
@@ -29,8 +30,7 @@ COLUMNS = (
     Column("savepath", Kind.TEXT, description="Path at the archive"),
     Column("lastmodified", Kind.TEXT, description="Mark of the exposure's processing"),
     Column("pipeversion", Kind.TEXT, description="Version of the pipeline"),
-    Column("night", Kind.TEXT, description="Local evening date at Palomar"),
-    Column("started_at", Kind.TIME, "", "time.start", "UTC start of the exposure"),
+    *product_columns("night", "started_at"),
 )
 """The archive's own names in its order (winter-api.md, "Endpoints"), then what follows from it."""
 

@@ -32,6 +32,12 @@ PRODUCT_COLUMNS = (
 )
 
 
+def product_columns(*names: str) -> tuple[Column, ...]:
+    """Return some of the columns, for tables that have them among others."""
+    known = {column.name: column for column in PRODUCT_COLUMNS}
+    return tuple(known[name] for name in names)
+
+
 def product_row(product: MirrorProduct) -> dict[str, object]:
     """Return the values of a product by the names of the columns."""
     return {
