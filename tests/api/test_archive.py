@@ -11,7 +11,16 @@ from support.command import KEYS, PASSWORD, PROGRAM, USER, leaked, served, setti
 
 from winter_sync import Archive, AsyncArchive, IncompleteListingWarning
 from winter_sync.core.errors import CredentialsRefusedError, UsageError
-from winter_sync.simulator import Scripted, parse_script
+from winter_sync.simulator import (
+    DEFAULT_PASSWORD,
+    DEFAULT_PROGRAMS,
+    DEFAULT_USER,
+    Scripted,
+    SimulatorOptions,
+    key_of,
+    parse_script,
+    simulator_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,6 +82,16 @@ def test_a_rectangle_over_right_ascension_0_is_the_two_beside_it(archive: Archiv
     assert set(found.savepaths) | set(beyond.savepaths) == set(everything.savepaths)
 
 
+def test_a_rectangle_up_to_right_ascension_0_has_no_second_part(archive: Archive) -> None:
+    """The archive refuses a part without width; one that has no area is refused here."""
+    everything = archive.query_images_by_program(PROGRAM, START)
+    western = archive.query_images_by_rectangle(PROGRAM, 180, 0, -90, 90, START)
+    eastern = archive.query_images_by_rectangle(PROGRAM, 0, 180, -90, 90, START)
+    assert set(western.savepaths) | set(eastern.savepaths) == set(everything.savepaths)
+    with pytest.raises(UsageError, match="no area"):
+        archive.query_images_by_rectangle(PROGRAM, 10, 10, -90, 90, START)
+
+
 def test_a_table_has_the_columns_of_winterapi_and_units(archive: Archive) -> None:
     """The archive's own names come first; positions are quantities, unknown values are masked."""
     images = archive.query_images_by_program(PROGRAM, START)
@@ -106,6 +125,22 @@ async def test_coroutines_ask_at_once(served_archive: Simulator, tmp_path: Path)
         program = await archive.program(PROGRAM)
     assert {row.product.image_type.value for row in (*stacks, *diffs)} == {"stack", "diff"}
     assert program.title == "Infrared transients"
+
+
+async def test_without_dates_the_last_month_is_asked_for() -> None:
+    """As winterapi does: the recent nights are listed, those of two years ago are not."""
+    keys = {name: key_of(name) for name in DEFAULT_PROGRAMS}
+    async with (
+        simulator_of(SimulatorOptions(port=0)) as simulator,
+        AsyncArchive(
+            user=DEFAULT_USER, password=DEFAULT_PASSWORD, keys=keys, base_url=simulator.url
+        ) as archive,
+    ):
+        old, recent = DEFAULT_PROGRAMS
+        listed = await archive.query_images_by_program(recent)
+        assert len({row.product.night for row in listed}) == 3
+        assert len(await archive.query_images_by_program(old)) == 0
+        assert len(await archive.query_images_by_program(old, START)) > 0
 
 
 def test_what_makes_no_sense_is_refused_before_anything_is_asked(archive: Archive) -> None:

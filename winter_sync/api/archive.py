@@ -12,11 +12,14 @@ import asyncio
 import threading
 import warnings
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
 from winter_sync.api.listed import ListedImages
+from winter_sync.api.questions import as_rectangle
 from winter_sync.config import Settings, load_settings, read_credentials
 from winter_sync.core import (
     Cone,
@@ -193,9 +196,10 @@ class AsyncArchive:
         One that crosses right ascension 0 (`ra_min_deg` above `ra_max_deg`) is asked for in two
         parts: the archive itself knows none.
         """
+        rectangle = as_rectangle((ra_min_deg, ra_max_deg, dec_min_deg, dec_max_deg))
         images = ListedImages()
-        for low, high in _ra_spans(ra_min_deg, ra_max_deg):
-            region = Rectangle(low, high, dec_min_deg, dec_max_deg)
+        for low, high in _ra_spans(rectangle):
+            region = replace(rectangle, ra_min=low, ra_max=high)
             images += await self._ask(
                 program_name, region, start_date, end_date, image_type, instrument
             )
@@ -239,6 +243,18 @@ class AsyncArchive:
                 remedy="Add a [[programs]] table to the settings file, or give it in `keys`.",
             )
         return program_name
+
+
+def _waiting(
+    question: Callable[Concatenate[AsyncArchive, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[Archive, P], T]:
+    """Return a question of `AsyncArchive` as a method of `Archive`, which waits for the answer."""
+
+    @wraps(question)
+    def ask(archive: Archive, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return archive._ask(lambda asynchronous: question(asynchronous, *args, **kwargs))  # noqa: SLF001 - its own method
+
+    return ask
 
 
 class Archive:
@@ -287,107 +303,16 @@ class Archive:
         """The programs whose keys are known."""
         return self._archive.programs
 
-    def program(self, program_name: str) -> Program:
-        """Return what the archive says of a program, as `AsyncArchive.program` does."""
-        return self._call(self._archive.program, program_name)
+    program = _waiting(AsyncArchive.program)
+    query_images_by_program = _waiting(AsyncArchive.query_images_by_program)
+    query_images_by_target_name = _waiting(AsyncArchive.query_images_by_target_name)
+    query_images_by_cone = _waiting(AsyncArchive.query_images_by_cone)
+    query_images_by_rectangle = _waiting(AsyncArchive.query_images_by_rectangle)
 
-    def query_images_by_program(
-        self,
-        program_name: str,
-        start_date: str | date | None = None,
-        end_date: str | date | None = None,
-        image_type: str = "stack",
-        instrument: str = "winter",
-    ) -> ListedImages:
-        """Return the images of a program, as `AsyncArchive.query_images_by_program` does."""
-        return self._call(
-            self._archive.query_images_by_program,
-            program_name,
-            start_date,
-            end_date,
-            image_type,
-            instrument,
-        )
-
-    def query_images_by_target_name(
-        self,
-        program_name: str,
-        target_name: str,
-        start_date: str | date | None = None,
-        end_date: str | date | None = None,
-        image_type: str = "stack",
-        instrument: str = "winter",
-    ) -> ListedImages:
-        """Return the images of a target, as `AsyncArchive.query_images_by_target_name` does."""
-        return self._call(
-            self._archive.query_images_by_target_name,
-            program_name,
-            target_name,
-            start_date,
-            end_date,
-            image_type,
-            instrument,
-        )
-
-    def query_images_by_cone(
-        self,
-        program_name: str,
-        ra_deg: float,
-        dec_deg: float,
-        radius_deg: float = 1.0,
-        start_date: str | date | None = None,
-        end_date: str | date | None = None,
-        image_type: str = "stack",
-        instrument: str = "winter",
-    ) -> ListedImages:
-        """Return the images in a circle, as `AsyncArchive.query_images_by_cone` does."""
-        return self._call(
-            self._archive.query_images_by_cone,
-            program_name,
-            ra_deg,
-            dec_deg,
-            radius_deg,
-            start_date,
-            end_date,
-            image_type,
-            instrument,
-        )
-
-    def query_images_by_rectangle(
-        self,
-        program_name: str,
-        ra_min_deg: float,
-        ra_max_deg: float,
-        dec_min_deg: float,
-        dec_max_deg: float,
-        start_date: str | date | None = None,
-        end_date: str | date | None = None,
-        image_type: str = "stack",
-        instrument: str = "winter",
-    ) -> ListedImages:
-        """Return the images in a rectangle, as `AsyncArchive.query_images_by_rectangle` does."""
-        return self._call(
-            self._archive.query_images_by_rectangle,
-            program_name,
-            ra_min_deg,
-            ra_max_deg,
-            dec_min_deg,
-            dec_max_deg,
-            start_date,
-            end_date,
-            image_type,
-            instrument,
-        )
-
-    def _call(
-        self,
-        question: Callable[P, Coroutine[Any, Any, T]],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T:
+    def _ask(self, question: Callable[[AsyncArchive], Coroutine[Any, Any, T]]) -> T:
         if self._loop.is_closed():
             raise UsageError("the archive was closed", remedy="Open another: `Archive()`.")
-        return self._wait_for(question(*args, **kwargs))
+        return self._wait_for(question(self._archive))
 
     def _wait_for(self, work: Coroutine[Any, Any, T]) -> T:
         """Return what comes of work on the loop's thread; whoever is interrupted ends it."""
@@ -444,8 +369,9 @@ def _day(given: str | date | None, name: str) -> date | None:
         ) from None
 
 
-def _ra_spans(low: float, high: float) -> tuple[tuple[float, float], ...]:
-    """Return spans of right ascension that do not cross 0."""
+def _ra_spans(rectangle: Rectangle) -> tuple[tuple[float, float], ...]:
+    """Return the spans of right ascension of a rectangle, none across 0."""
+    low, high = rectangle.ra_min, rectangle.ra_max
     return ((low, high),) if low < high else ((low, _WHOLE_SKY), (0.0, high))
 
 

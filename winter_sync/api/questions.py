@@ -224,11 +224,18 @@ def _rectangles(
     if rectangles is None:
         return ()
     if isinstance(rectangles, list):
-        return tuple(map(_rectangle, rectangles))
-    return (_rectangle(rectangles),)
+        return tuple(map(as_rectangle, rectangles))
+    return (as_rectangle(rectangles),)
 
 
-def _rectangle(rectangle: RectangleLike) -> Rectangle:
+def as_rectangle(rectangle: RectangleLike) -> Rectangle:
+    """Return a rectangle, however it was given.
+
+    Raises
+    ------
+    UsageError
+        If it is not one, or has no area.
+    """
     if isinstance(rectangle, Rectangle):
         return rectangle
     if isinstance(rectangle, str):
