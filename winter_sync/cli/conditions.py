@@ -6,11 +6,18 @@ from typing import Annotated
 
 import typer
 
+from winter_sync.cli.options import split_words
+
 Words = list[str] | None
 
-Program = Annotated[Words, typer.Option("--program", metavar="P", help="Programs.")]
+Program = Annotated[
+    Words, typer.Option("--program", metavar="P", help="Programs.", callback=split_words)
+]
 TargetName = Annotated[
-    Words, typer.Option("--target", metavar="NAME", help='Targets; "*" stands for any text.')
+    Words,
+    typer.Option(
+        "--target", metavar="NAME", help='Targets; "*" stands for any text.', callback=split_words
+    ),
 ]
 Cone = Annotated[
     Words,
@@ -30,22 +37,38 @@ Rectangle = Annotated[
 ]
 Type = Annotated[
     Words,
-    typer.Option("--type", metavar="T", help="exposure, raw, science, stack, diff, avro."),
+    typer.Option(
+        "--type",
+        metavar="T",
+        help="exposure, raw, science, stack, diff, avro.",
+        callback=split_words,
+    ),
 ]
-InstrumentName = Annotated[Words, typer.Option("--instrument", metavar="I", help="winter, spring.")]
+InstrumentName = Annotated[
+    Words, typer.Option("--instrument", metavar="I", help="winter, spring.", callback=split_words)
+]
 NightName = Annotated[
     Words,
-    typer.Option("--night", metavar="NIGHT", help="Nights: 20240211, 2024-02-11, yesterday, -7d."),
+    typer.Option(
+        "--night",
+        metavar="NIGHT",
+        help="Nights: 20240211, 2024-02-11, yesterday, -7d.",
+        callback=split_words,
+    ),
 ]
 First = Annotated[str | None, typer.Option("--from", metavar="NIGHT", help="First night.")]
 Last = Annotated[str | None, typer.Option("--to", metavar="NIGHT", help="Last night.")]
-Filter = Annotated[Words, typer.Option("--filter", metavar="F", help="Filters: Y, J, Hs, dark ...")]
+Filter = Annotated[
+    Words,
+    typer.Option("--filter", metavar="F", help="Filters: Y, J, Hs, dark ...", callback=split_words),
+]
 StateName = Annotated[
     Words,
     typer.Option(
         "--state",
         metavar="STATE",
         help="downloaded, pending, missing, withdrawn, damaged; with --remote also new.",
+        callback=split_words,
     ),
 ]
 NewSince = Annotated[

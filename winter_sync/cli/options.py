@@ -58,7 +58,7 @@ def choice_of(words: Iterable[W]) -> Callable[[str], W]:
     return parse
 
 
-def split_words(given: Iterable[str] | None) -> list[str]:
+def split_words(given: list[str] | None) -> list[str]:
     """Return the words of an option that takes lists, "a,b", and may be repeated.
 
     Raises

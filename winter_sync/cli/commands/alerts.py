@@ -28,7 +28,12 @@ InCone = Annotated[
 ]
 OfTargets = Annotated[
     list[str] | None,
-    typer.Option("--target", metavar="NAME", help="Only from images of this target (repeatable)."),
+    typer.Option(
+        "--target",
+        metavar="NAME",
+        help="Only from images of this target (repeatable).",
+        callback=split_words,
+    ),
 ]
 OfObject = Annotated[
     str | None,
@@ -52,7 +57,10 @@ MinRb = Annotated[
 OfNights = Annotated[
     list[str] | None,
     typer.Option(
-        "--night", metavar="NIGHT", help="Only of this night: 20240211, yesterday (repeatable)."
+        "--night",
+        metavar="NIGHT",
+        help="Only of this night: 20240211, yesterday (repeatable).",
+        callback=split_words,
     ),
 ]
 Limit = Annotated[
@@ -103,13 +111,13 @@ def alerts(  # noqa: PLR0913 - one option each
 
     question = AlertQuestion(
         cone=cone,
-        target=split_words(targets),
+        target=targets,
         objectid=objectid,
         since=since,
         until=until,
         min_rb=min_rb,
         program=split_words(programs),
-        night=split_words(nights) or None,
+        night=nights,
         first_night=first,
         last_night=last,
         limit=limit,

@@ -6,20 +6,23 @@ from typing import Annotated
 
 import typer
 
+from winter_sync.cli.conditions import InstrumentName, Words
 from winter_sync.cli.options import AsPaths, OutputFile, RootDirectory, TableForm, split_words
 from winter_sync.cli.place import PlaceWords, place_of
-
-Words = list[str] | None
 
 Since = Annotated[
     str | None,
     typer.Option("--since", metavar="TIME", help="Exposures since: 2024-02-11, -7d; UTC."),
 ]
-Filter = Annotated[Words, typer.Option("--filter", metavar="F", help="Filters: Y, J, Hs ...")]
-Type = Annotated[
-    Words, typer.Option("--type", metavar="T", help="exposure, raw, science, stack, diff.")
+Filter = Annotated[
+    Words, typer.Option("--filter", metavar="F", help="Filters: Y, J, Hs ...", callback=split_words)
 ]
-InstrumentName = Annotated[Words, typer.Option("--instrument", metavar="I", help="winter, spring.")]
+Type = Annotated[
+    Words,
+    typer.Option(
+        "--type", metavar="T", help="exposure, raw, science, stack, diff.", callback=split_words
+    ),
+]
 DeeperThan = Annotated[
     float | None,
     typer.Option("--deeper-than", metavar="MAG", help="With a fainter limiting magnitude (AB)."),
@@ -52,9 +55,9 @@ def covers(  # noqa: PLR0913 - one option each
         coverage = mirror.covers(
             where,
             since=since,
-            filter=split_words(filters),
-            image_type=split_words(image_type),
-            instrument=split_words(instrument),
+            filter=filters,
+            image_type=image_type,
+            instrument=instrument,
             deeper_than=deeper_than,
         )
     show_coverage(coverage, form=form, output=output, paths=paths)

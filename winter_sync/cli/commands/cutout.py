@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from winter_sync.cli.commands.covers import DeeperThan, Filter, InstrumentName, Since, Type
-from winter_sync.cli.options import RootDirectory, split_words
+from winter_sync.cli.commands.covers import DeeperThan, Filter, Since, Type
+from winter_sync.cli.conditions import InstrumentName
+from winter_sync.cli.options import RootDirectory
 from winter_sync.cli.place import PlaceWords, place_of
 from winter_sync.cli.process import finish
 
@@ -62,9 +63,9 @@ def cutout(  # noqa: PLR0913 - one option each
             where,
             size,
             since=since,
-            filter=split_words(filters),
-            image_type=split_words(image_type),
-            instrument=split_words(instrument),
+            filter=filters,
+            image_type=image_type,
+            instrument=instrument,
             deeper_than=deeper_than,
         )
         wanted = CutoutOutput(output, png, north_up=north_up, overwrite=overwrite)

@@ -29,7 +29,10 @@ from winter_sync.cli.process import say
 Held = Annotated[
     list[str] | None,
     typer.Option(
-        "--state", metavar="STATE", help="downloaded, pending, missing, withdrawn, damaged."
+        "--state",
+        metavar="STATE",
+        help="downloaded, pending, missing, withdrawn, damaged.",
+        callback=split_words,
     ),
 ]
 AsOf = Annotated[
@@ -81,17 +84,17 @@ def export(  # noqa: PLR0913 - one option each
     from winter_sync.science import OBSCORE_COLUMNS
 
     question = Question(
-        program=split_words(program),
-        target=split_words(target),
-        cone=list(cone or ()) or None,
-        rectangle=list(rectangle or ()) or None,
-        image_type=split_words(image_type),
-        instrument=split_words(instrument),
-        night=split_words(night) or None,
+        program=program,
+        target=target,
+        cone=list(cone or ()),
+        rectangle=list(rectangle or ()),
+        image_type=image_type,
+        instrument=instrument,
+        night=night,
         first_night=first,
         last_night=last,
-        filter=split_words(filters),
-        state=split_words(state),
+        filter=filters,
+        state=state,
         new_since=new_since,
         limit=limit,
         newest_first=newest,

@@ -22,7 +22,7 @@ from winter_sync.cli.conditions import (
     TargetName,
     Type,
 )
-from winter_sync.cli.options import OutputFile, RootDirectory, TableForm, split_words
+from winter_sync.cli.options import OutputFile, RootDirectory, TableForm
 
 Paths = Annotated[
     bool, typer.Option("--paths", help="Print only the paths of the files that are here.")
@@ -67,17 +67,17 @@ def list_products(  # noqa: PLR0913, PLR0917 - one option each
     from winter_sync.cli.listing import Listing, Request
 
     question = Question(
-        program=split_words(program),
-        target=split_words(target),
-        cone=list(cone or ()) or None,
-        rectangle=list(rectangle or ()) or None,
-        image_type=split_words(image_type),
-        instrument=split_words(instrument),
-        night=split_words(night) or None,
+        program=program,
+        target=target,
+        cone=list(cone or ()),
+        rectangle=list(rectangle or ()),
+        image_type=image_type,
+        instrument=instrument,
+        night=night,
         first_night=first,
         last_night=last,
-        filter=split_words(filters),
-        state=split_words(state),
+        filter=filters,
+        state=state,
         new_since=new_since,
         limit=limit,
         newest_first=newest,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from winter_sync.cli.conditions import InstrumentName, Program, Type
-from winter_sync.cli.options import OutputFile, RootDirectory, TableForm, split_words
+from winter_sync.cli.options import OutputFile, RootDirectory, TableForm
 from winter_sync.cli.process import say
 
 NightOf = Annotated[
@@ -44,9 +44,9 @@ def nightlog(  # noqa: PLR0913 - one option each
     from winter_sync.science import NIGHTLOG_COLUMNS
 
     question = Question(
-        program=split_words(program),
-        image_type=split_words(image_type),
-        instrument=split_words(instrument),
+        program=program,
+        image_type=image_type,
+        instrument=instrument,
         night=night,
     )
     with open_mirror(context.obj, root) as mirror:

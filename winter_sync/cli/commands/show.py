@@ -22,7 +22,7 @@ from winter_sync.cli.conditions import (
     TargetName,
     Type,
 )
-from winter_sync.cli.options import RootDirectory, split_words
+from winter_sync.cli.options import RootDirectory
 from winter_sync.cli.process import finish
 from winter_sync.core import UsageError
 
@@ -73,17 +73,17 @@ def show(  # noqa: PLR0913 - one option each
     if not samp:
         raise UsageError("show does not know where to", remedy="Add --samp.")
     conditions: dict[str, Any] = {
-        "program": split_words(program),
-        "target": split_words(target),
-        "cone": list(cone or ()),
-        "rectangle": list(rectangle or ()),
-        "image_type": split_words(image_type),
-        "instrument": split_words(instrument),
-        "night": split_words(night),
+        "program": program,
+        "target": target,
+        "cone": cone,
+        "rectangle": rectangle,
+        "image_type": image_type,
+        "instrument": instrument,
+        "night": night,
         "first_night": first,
         "last_night": last,
-        "filter": split_words(filters),
-        "state": split_words(state),
+        "filter": filters,
+        "state": state,
         "new_since": new_since,
         "limit": limit,
     }
