@@ -15,6 +15,7 @@ import asyncio
 import gzip
 import json
 import random
+import resource
 import shutil
 import sys
 import tempfile
@@ -288,21 +289,8 @@ class Findings:
     done: Counter[str]
 
 
-def _forget_most_memory() -> None:
-    """Let the kernel count anew: what the process did before is no matter of this."""
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-
-
-def _most_memory() -> int:
-    """Return the most memory that the process had since then, in bytes (proc(5), VmHWM)."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
-    return int(line.split()[1]) * 1024
-
-
 async def fuzz(answers: int, seed: int, directory: Path) -> Findings:
     """Let a mirror meet so many answers, and make sure that none of them hurts it."""
-    _forget_most_memory()
     universe = Universe(nights=(DEMO_NIGHT,), products_a_night=60, gone_fraction=0)
     async with Simulator(Observatory(universe)) as simulator:
         relay = Relay(int(simulator.url.rpartition(":")[2]), random.Random(seed))  # noqa: S311 - reproducible
@@ -336,7 +324,7 @@ async def _watched(rig: Rig, relay: Relay, answers: int) -> Findings:
         assert most_seconds <= MOST_SECONDS, f"{most_seconds:.1f} s of CPU in one run"
         rig.observatory.clock.advance(timedelta(hours=7))
         runs += 1
-    memory = _most_memory()
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     assert memory <= MOST_MEMORY, f"{memory} bytes of memory"
     return Findings(relay.answers, runs, downloaded, most_events, most_seconds, memory, relay.done)
 
