@@ -11,6 +11,7 @@ from rich.live import Live
 from winter_sync.cli.progress.counts import Counts, Ended
 from winter_sync.cli.progress.drawing import drawn
 from winter_sync.cli.progress.tally import Tally
+from winter_sync.core import FactsRead
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -75,9 +76,14 @@ class ProgressView:
         self._live.stop()
 
     def handle(self, event: Event) -> None:
-        """Record an event; it is drawn at the next refresh."""
+        """Record an event; it is drawn at the next refresh.
+
+        Headers that were read are drawn at once: that may be over before the next refresh.
+        """
         with self._lock:  # the drawing is done by a thread
             self.tally.record(event, self._clock())
+        if isinstance(event, FactsRead):
+            self._live.refresh()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw the run as it is now."""
