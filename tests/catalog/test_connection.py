@@ -18,7 +18,7 @@ from support.disks import fill, mounted
 from support.makers import PROGRAM, path_of, product
 
 from winter_sync.catalog.catalog import Catalog
-from winter_sync.catalog.schema import migrations
+from winter_sync.catalog.editions import migrations
 from winter_sync.catalog.sqlite import Database
 from winter_sync.core.errors import StorageError
 
@@ -97,6 +97,7 @@ def test_a_catalog_of_an_earlier_edition_is_brought_up(path: Path, clock: Clock)
                 "record_what_headers_say",
                 "record_alerts",
                 "index_what_is_searched",
+                "record_events",
             ]
             poll(catalog, withdrawn=[product(2)])
 

@@ -18,9 +18,8 @@ import pytest
 from support.makers import NIGHT, PROGRAM, evidence, path_of, product, row
 
 from winter_sync.catalog.catalog import Catalog
-from winter_sync.catalog.editions import editions
+from winter_sync.catalog.editions import editions, migrations
 from winter_sync.catalog.records import Poll, ProgramSummary, Scope
-from winter_sync.catalog.schema import migrations
 from winter_sync.core.downloads import Published
 from winter_sync.core.products import State
 from winter_sync.core.queries import Query, Subject, Target

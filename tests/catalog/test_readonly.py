@@ -17,9 +17,9 @@ from support.command import PROGRAM, run, served, settings_file
 from support.makers import candidate, evidence, path_of, product, row
 
 from winter_sync.catalog.catalog import Catalog
+from winter_sync.catalog.editions import migrations
 from winter_sync.catalog.readonly import connect, may_write
 from winter_sync.catalog.records import Poll
-from winter_sync.catalog.schema import migrations
 from winter_sync.catalog.sqlite import Database
 from winter_sync.core.downloads import Missing, Published
 from winter_sync.core.errors import ExitCode, StorageError

@@ -17,6 +17,7 @@ from winter_sync.catalog.exports import Exports
 from winter_sync.catalog.facts import Facts
 from winter_sync.catalog.files import Files
 from winter_sync.catalog.listings import Listings
+from winter_sync.catalog.outbox import Outbox
 from winter_sync.catalog.outcomes import Outcomes
 from winter_sync.catalog.polls import Polls
 from winter_sync.catalog.queue import Queue
@@ -71,6 +72,8 @@ class Catalog:
         All that is known of products.
     coverage
         Which images show a position.
+    outbox
+        Events for other programs.
     views
         The mirror in numbers.
 
@@ -101,6 +104,7 @@ class Catalog:
         self.searches = Searches(self.connection)
         self.exports = Exports(self.connection)
         self.coverage = Coverage(self.connection)
+        self.outbox = Outbox(self.connection)
         self.views = Views(self.connection)
 
     def close(self) -> None:

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tenacity import Retrying, retry_if_exception, stop_after_delay
 
-from winter_sync.catalog.editions import refuse_others
+from winter_sync.catalog.editions import migrations, refuse_others
 from winter_sync.catalog.errors import explained, is_busy, rows_explained
 from winter_sync.catalog.readonly import Reader, connect, refuse_irregular
 from winter_sync.catalog.rows import check_row
-from winter_sync.catalog.schema import migrations
 from winter_sync.catalog.scopes import parameters
 from winter_sync.catalog.sqlite import Database
 from winter_sync.catalog.values import format_instant, plain

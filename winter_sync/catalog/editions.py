@@ -6,12 +6,18 @@ from contextlib import closing
 from functools import cache
 from typing import TYPE_CHECKING
 
-from winter_sync.catalog.schema import migrations
+from winter_sync.catalog import schema, schema_changes
+from winter_sync.catalog.migration import migrations
 from winter_sync.catalog.sqlite import Database
 from winter_sync.core import StorageError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+__all__ = ["editions", "migrations", "refuse_others"]
+
+EDITIONS = (schema, schema_changes)
+"""The modules whose migrations make the catalog what it is, in this order."""
 
 
 @cache

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
+from winter_sync.catalog.outbox import Outbox
 from winter_sync.catalog.polls import add_poll
 from winter_sync.catalog.rechecks import Rechecks
 from winter_sync.catalog.rows import known_of, product_of
@@ -16,7 +17,7 @@ from winter_sync.catalog.values import (
     product_values,
     subject_values,
 )
-from winter_sync.core import Instrument
+from winter_sync.core import EventKind, Instrument
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,6 +33,7 @@ class Listings:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._rechecks = Rechecks(connection)
+        self._outbox = Outbox(connection)
 
     _KNOWN = """
     SELECT instrument, savepath, image_type, night, state, withdrawn_at,
@@ -149,9 +151,13 @@ class Listings:
     _SEEN = """
     UPDATE products SET last_listed = :now WHERE instrument = :instrument AND savepath = :savepath
     """
+    _WITHDRAWN = """
+    SELECT instrument, savepath, image_type, night FROM products
+    WHERE instrument = :instrument AND savepath IN ({savepaths}) AND withdrawn_at IS NOT NULL
+    """
     _RETURN = """
     UPDATE products SET withdrawn_at = NULL
-    WHERE instrument = :instrument AND savepath = :savepath AND withdrawn_at IS NOT NULL
+    WHERE instrument = :instrument AND savepath = :savepath
     """
     _LIST = """
     INSERT INTO listings (program, instrument, savepath, region, target, nightdate, ra, dec, fid,
@@ -173,9 +179,18 @@ class Listings:
         """
         identities = [{"now": now, **identity_values(row.product)} for row in rows]
         self._connection.execute_many(self._SEEN, identities)
-        self._connection.execute_many(self._RETURN, identities)
         records = (listing_values(row, query, now) for row in rows)
         self._connection.execute_many(self._LIST, records)
+        self._return([row.product for row in rows])
+
+    def _return(self, products: Sequence[Product]) -> None:
+        """Record which of these listed products had been withdrawn."""
+        rows = self._connection.rows_about(
+            self._WITHDRAWN, (product.identity for product in products)
+        )
+        for product in self._connection.converted(product_of, rows):
+            self._connection.execute(self._RETURN, identity_values(product))
+            self._outbox.append_product(EventKind.RETURNED, product)
 
     _WANT = """
     UPDATE products SET state = 'wanted', attempts = 0, not_before = '', last_error = NULL,
@@ -192,13 +207,14 @@ class Listings:
     """
     _WITHDRAW = """
     UPDATE products SET withdrawn_at = :now WHERE instrument = :instrument AND savepath = :savepath
-      AND NOT EXISTS (SELECT 1 FROM listings l WHERE l.instrument = products.instrument
-        AND l.savepath = products.savepath AND l.withdrawn_at IS NULL)
+      AND withdrawn_at IS NULL AND NOT EXISTS (SELECT 1 FROM listings l
+        WHERE l.instrument = products.instrument AND l.savepath = products.savepath
+        AND l.withdrawn_at IS NULL)
     """
 
     def _withdraw(self, program: str, products: Sequence[Product], now: str) -> None:
-        records = [
-            {"now": now, "program": program, **identity_values(product)} for product in products
-        ]
-        self._connection.execute_many(self._UNLIST, records)
-        self._connection.execute_many(self._WITHDRAW, records)
+        for product in products:
+            record = {"now": now, "program": program, **identity_values(product)}
+            self._connection.execute(self._UNLIST, record)
+            if self._connection.execute(self._WITHDRAW, record):
+                self._outbox.append_product(EventKind.WITHDRAWN, product)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from winter_sync.catalog.outbox import Outbox
 from winter_sync.catalog.rechecks import Rechecks
 from winter_sync.catalog.rows import product_of, settled_marks_of
 from winter_sync.catalog.values import held_values, identity_values, settled_mark_values
-from winter_sync.core import Failed, Marks, Missing, Published, State, Unchanged
+from winter_sync.core import EventKind, Failed, Marks, Missing, Published, State, Unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,6 +26,7 @@ class Outcomes:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._rechecks = Rechecks(connection)
+        self._outbox = Outbox(connection)
 
     def commit(
         self, outcomes: Sequence[Outcome], when_again: Callable[[int, Outcome], timedelta]
@@ -67,7 +69,7 @@ class Outcomes:
             return True
 
     _CONTENT = f"""
-    SELECT revision, sha256, recheck, settled_lastmodified, settled_pipeversion
+    SELECT state, revision, sha256, recheck, settled_lastmodified, settled_pipeversion
     FROM products WHERE {_IDENTITY}
     """  # noqa: S608 - our own condition
 
@@ -90,10 +92,24 @@ class Outcomes:
             "recheck": None if is_new or held["recheck"] is None else "same",
         }
         self._end_lease(product, columns)
+        if is_new:
+            self._tell_of_content(product, evidence, revision)
         if is_new and held["recheck"] is not None:
             self._rechecks.end(product)
         if evidence.kept is not None:
             self._record_kept(product, evidence.kept)
+
+    def _tell_of_content(self, product: Product, evidence: Evidence, revision: int) -> None:
+        """Record the event that the tree holds content of a product that it did not hold before."""
+        self._outbox.append_product(
+            EventKind.DOWNLOADED if revision == 1 else EventKind.REPLACED,
+            product,
+            path=evidence.path,
+            size=evidence.size,
+            sha256=evidence.sha256,
+            revision=revision,
+            kept=evidence.kept,
+        )
 
     _REPLACE_REVISION = f"""
     UPDATE revisions SET replaced_at = :now, kept = :kept
@@ -134,18 +150,17 @@ class Outcomes:
         columns = {"attempts": attempts, "not_before": not_before, "recheck": None}
         match outcome:
             case Missing():
-                settled = self._settled_marks(candidate.product).united(candidate.marks)
+                known = self._content(candidate.product)
+                settled = (settled_marks_of(known) if known else Marks()).united(candidate.marks)
                 columns |= {"state": State.MISSING.value, "last_error": None}
                 columns |= settled_mark_values(settled)
                 self._end_lease(candidate.product, columns)
+                if known and known["state"] != State.MISSING:
+                    self._outbox.append_product(EventKind.MISSING, candidate.product)
             case Failed():
                 columns |= {"state": State.WANTED.value, "last_error": outcome.reason}
                 self._end_lease(candidate.product, columns)
                 self._record_refusal(candidate.product, outcome.sha256)
-
-    def _settled_marks(self, product: Product) -> Marks:
-        row = self._content(product)
-        return settled_marks_of(row) if row else Marks()
 
     _RECORD_REFUSAL = f"""
     UPDATE products SET refused_sha256 = :sha256, refused_at = :now

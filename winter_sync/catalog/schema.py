@@ -1,20 +1,14 @@
-"""The tables of the catalog, and how an older catalog becomes a newer one.
-
-Each edition is a migration, recorded in the catalog under the name of its function: a name never
-changes once a version with it was released.
-"""
+"""The tables of the catalog, up to the questions that are put to it; `schema_changes` goes on."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog.first_tables import FIRST_TABLES
-from winter_sync.catalog.sqlite import Migrations
+from winter_sync.catalog.migration import migrations, run_script
 
 if TYPE_CHECKING:
     from winter_sync.catalog.sqlite import Database
-
-migrations = Migrations("winter-sync")
 
 
 @migrations()
@@ -23,7 +17,7 @@ def create_tables(db: Database) -> None:
 
     Times are UTC, ISO 8601 with milliseconds, so that text order is time order.
     """
-    _run(db, FIRST_TABLES)
+    run_script(db, FIRST_TABLES)
 
 
 _PROGRAM_ASKED_AND_QUEUE = """
@@ -53,7 +47,7 @@ def tell_who_asked_and_index_the_queue(db: Database) -> None:
     missing in it, since `refused_at` (`winter_sync.core.Fault`). The queue holds its products in
     the order of fetching.
     """
-    _run(db, _PROGRAM_ASKED_AND_QUEUE)
+    run_script(db, _PROGRAM_ASKED_AND_QUEUE)
 
 
 _INDEXES_OF_STATUS = """
@@ -66,7 +60,7 @@ CREATE INDEX polls_successful ON polls (program, instrument, image_type, region,
 @migrations()
 def index_what_is_watched(db: Database) -> None:
     """Answer what is asked all the time without reading every product and poll."""
-    _run(db, _INDEXES_OF_STATUS)
+    run_script(db, _INDEXES_OF_STATUS)
 
 
 _INDEX_OF_NIGHTS = """
@@ -80,7 +74,7 @@ CREATE INDEX products_by_night ON products (
 @migrations()
 def index_what_is_counted(db: Database) -> None:
     """Count a whole mirror by night from an index alone."""
-    _run(db, _INDEX_OF_NIGHTS)
+    run_script(db, _INDEX_OF_NIGHTS)
 
 
 _RECHECKS = """
@@ -98,7 +92,7 @@ def keep_what_is_looked_at_again(db: Database) -> None:
     turned out to be the same, 'held' for the others of that night and type until it is known
     whether the night was reprocessed; NULL for all other products.
     """
-    _run(db, _RECHECKS)
+    run_script(db, _RECHECKS)
 
 
 _UNCHECKABLE_PRODUCTS = """
@@ -119,7 +113,7 @@ def forget_what_cannot_be_checked(db: Database) -> None:
     They were entered by editions that found out only after a download that the file could not be
     checked, and requested them for ever. LIKE does not distinguish upper and lower case.
     """
-    _run(db, _UNCHECKABLE_PRODUCTS)
+    run_script(db, _UNCHECKABLE_PRODUCTS)
 
 
 _VERIFICATION = """
@@ -156,7 +150,7 @@ def record_what_is_verified(db: Database) -> None:
     check, empty before the first of an older catalog. `damage` stays until the file is right
     again. `kept_files` are the files that were moved aside, relative to the root.
     """
-    _run(db, _VERIFICATION)
+    run_script(db, _VERIFICATION)
 
 
 _FACTS = """
@@ -221,7 +215,7 @@ def record_what_headers_say(db: Database) -> None:
     of `winter_sync.core.Facts`. `footprint_index` holds boxes around the unit vectors of each
     footprint. `facts_due` is 1 for what was published since its facts were read.
     """
-    _run(db, _FACTS)
+    run_script(db, _FACTS)
 
 
 _ALERTS = """
@@ -270,7 +264,7 @@ def record_alerts(db: Database) -> None:
     The columns are the fields of `winter_sync.core.Alert`; `number` is the place of the record in
     its file, from 0. `alert_index` holds the unit vectors of their positions.
     """
-    _run(db, _ALERTS)
+    run_script(db, _ALERTS)
 
 
 _INDEXES_OF_SEARCHES = """
@@ -284,11 +278,4 @@ CREATE INDEX products_by_publication ON products (published_at) WHERE published_
 @migrations()
 def index_what_is_searched(db: Database) -> None:
     """Find products by position, by target, and by when they were downloaded."""
-    _run(db, _INDEXES_OF_SEARCHES)
-
-
-def _run(db: Database, script: str) -> None:
-    """Run the statements of a script one by one, inside the transaction of the migration."""
-    for statement in script.split(";"):
-        if statement.strip():
-            db.execute(statement)
+    run_script(db, _INDEXES_OF_SEARCHES)

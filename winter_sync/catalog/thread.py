@@ -40,6 +40,7 @@ class CatalogThread:
         self.checks = PartOnThread(self, lambda catalog: catalog.checks)
         self.facts = PartOnThread(self, lambda catalog: catalog.facts)
         self.alerts = PartOnThread(self, lambda catalog: catalog.alerts)
+        self.outbox = PartOnThread(self, lambda catalog: catalog.outbox)
         self.views = PartOnThread(self, lambda catalog: catalog.views)
 
     async def __aenter__(self) -> Self:

@@ -117,6 +117,7 @@ from .nofollow import (
     path_parts,
     read_regular,
 )
+from .outbox import EventKind, EventValue, OutboxEvent
 from .permissions import refuse_writable_by_others, share_with_group
 from .poll_events import (
     Polled,
@@ -227,7 +228,9 @@ __all__ = [
     "DirectoriesNotSynced",
     "DownloadsPaused",
     "Event",
+    "EventKind",
     "EventTable",
+    "EventValue",
     "Evidence",
     "ExitCode",
     "Facts",
@@ -254,6 +257,7 @@ __all__ = [
     "Night",
     "NoAnswerError",
     "NotRegularFileError",
+    "OutboxEvent",
     "Outcome",
     "PagesOpen",
     "PollFailed",

@@ -1,0 +1,90 @@
+"""The outbox: events recorded in the transaction of what they tell, for other programs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from winter_sync.catalog.values import identity_values
+from winter_sync.core import OutboxEvent
+
+if TYPE_CHECKING:
+    from winter_sync.catalog.connection import Connection
+    from winter_sync.core import EventKind, EventValue, Product
+
+_COLUMNS = ("instrument", "image_type", "night", "savepath", "path")
+"""The fields that are columns of their own; all others are in `details`."""
+
+
+class Outbox:
+    """The events of one mirror, in the order of their numbers."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    _APPEND = """
+    INSERT INTO events (at, kind, instrument, image_type, night, savepath, path, details)
+    VALUES (:at, :kind, :instrument, :image_type, :night, :savepath, :path, :details)
+    """
+
+    def append(self, kind: EventKind, **fields: EventValue) -> None:
+        """Record an event inside the open transaction: both are durable, or neither."""
+        columns = {name: fields.pop(name, None) for name in _COLUMNS}
+        details = {name: value for name, value in fields.items() if value is not None}
+        self._connection.execute(
+            self._APPEND,
+            {
+                "at": self._connection.now(),
+                "kind": kind.value,
+                **columns,
+                "details": json.dumps(details, separators=(",", ":")),
+            },
+        )
+
+    _LISTINGS = """
+    SELECT program, target, ra, dec, utctime FROM listings
+    WHERE instrument = :instrument AND savepath = :savepath
+    ORDER BY withdrawn_at IS NOT NULL, last_listed DESC, program
+    """
+    _PLACE = "SELECT path FROM products WHERE instrument = :instrument AND savepath = :savepath"
+
+    def append_product(self, kind: EventKind, product: Product, **fields: EventValue) -> None:
+        """Record an event about a product, with the programs that list it, or did, and its target.
+
+        `path` is where it is or would be, relative to the root.
+        """
+        identity = identity_values(product)
+        listings = self._connection.rows(self._LISTINGS, identity)
+        place = self._connection.row(self._PLACE, identity)
+        latest: dict[str, Any] = listings[0] if listings else {}
+        about: dict[str, EventValue] = {
+            **identity,
+            "image_type": product.image_type.value,
+            "night": product.night.name,
+            "path": place["path"] if place else None,
+            "programs": sorted({row["program"] for row in listings}),
+            "target": latest.get("target"),
+        }
+        self.append(kind, **{**about, **fields})
+
+    _SINCE = """
+    SELECT id, at, kind, instrument, image_type, night, savepath, path, details FROM events
+    WHERE id > :number ORDER BY id LIMIT :limit
+    """
+
+    def since(self, number: int, limit: int) -> list[OutboxEvent]:
+        """Return the first events after a number, in their order, at most this many."""
+        return self._connection.read(_event_of, self._SINCE, {"number": number, "limit": limit})
+
+    def newest(self) -> int:
+        """Return the number of the newest event; 0 if there never was one."""
+        row = self._connection.row("SELECT seq FROM sqlite_sequence WHERE name = 'events'")
+        return int(row["seq"]) if row else 0
+
+
+def _event_of(row: dict[str, Any]) -> OutboxEvent:
+    columns = {name: row[name] for name in _COLUMNS}
+    details = json.loads(row["details"])
+    if not isinstance(details, dict):
+        raise TypeError("the details of an event are no object")
+    return OutboxEvent(row["id"], row["at"], row["kind"], {**columns, **details})

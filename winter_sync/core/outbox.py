@@ -1,0 +1,61 @@
+"""What the mirror tells other programs: numbered events, kept in the catalog until delivered."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+EVENT_VERSION = 1
+"""The version of the JSON of an event: raised when a field changes its meaning or goes."""
+
+EventValue = str | int | float | bool | list[str] | None
+"""What a field of an event may hold: never an object, so that every reader gets along with it."""
+
+
+class EventKind(StrEnum):
+    """What happened; the words are a contract."""
+
+    DOWNLOADED = "downloaded"
+    """A product is in the tree for the first time."""
+    REPLACED = "replaced"
+    """Other content of a product took the place of what was in the tree."""
+    MISSING = "missing"
+    """The archive lists a product and has no file of it now."""
+    WITHDRAWN = "withdrawn"
+    """No program lists a product any more."""
+    RETURNED = "returned"
+    """A product that had been withdrawn is listed again."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxEvent:
+    """An event as it is kept and delivered.
+
+    Parameters
+    ----------
+    number
+        Rises from event to event; some numbers may be left out.
+    at
+        When it was recorded, ISO 8601, UTC.
+    kind
+        What happened.
+    fields
+        The rest: what it is about.
+    """
+
+    number: int
+    at: str
+    kind: str
+    fields: Mapping[str, EventValue]
+
+    @property
+    def json(self) -> str:
+        """The event as one line of JSON, without its end; a field that is unknown is left out."""
+        head = {"version": EVENT_VERSION, "number": self.number, "at": self.at, "event": self.kind}
+        known = {name: value for name, value in self.fields.items() if value is not None}
+        return json.dumps({**head, **known}, ensure_ascii=True, separators=(", ", ": "))
