@@ -2,8 +2,8 @@
 
 Asks the mirror that `million.py` makes, with a warm catalog: positions anywhere, the poles and
 right ascension 0, and the targets that were observed again and again. The files of the images that
-answer are made first, empty: whether each is there is a part of the question. Each question is put several
-times; its quickest answer counts, in CPU time too, which a busy machine changes less.
+answer are made first, empty: whether each is there is a part of the question. Each question is put
+several times; its quickest answer counts, in CPU time too, which a busy machine changes less.
 
     python benchmarks/covers.py DIRECTORY [--positions 300] [--runs 5]
 """

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 from winter_sync.catalog import Queue, Scope, UserState
 from winter_sync.cli.process import say
-from winter_sync.cli.progress.display import progress_of
+from winter_sync.cli.progress.display import log_and_show, progress_of
 from winter_sync.cli.screen import Screen
 from winter_sync.cli.views.run_report import about_files, error_lines
 from winter_sync.config import check_root
-from winter_sync.core import ExitCode, fan_out, gravest, show_size
+from winter_sync.core import ExitCode, gravest, show_size
 from winter_sync.factory import open_mirror
-from winter_sync.monitoring import log_events
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -62,7 +61,7 @@ async def fetch_listed(
 async def _fetch(settings: Settings, logger: FilteringBoundLogger, scope: Scope) -> Report:
     check_root(settings.root)
     with progress_of("download", Screen(stderr=True), logger) as view:
-        emit = fan_out(log_events(logger), view.handle)
+        emit = log_and_show(logger, view)
         async with open_mirror(settings, emit) as mirror:
             await mirror.quick_check.check(scope)
             await mirror.catalog.queue(Queue.retry_now, scope)

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from winter_sync.catalog import Views
-from winter_sync.cli.progress.display import Progress, is_drawable, progress_of
+from winter_sync.cli.progress.display import Progress, is_drawable, log_and_show, progress_of
 from winter_sync.cli.screen import Screen
 from winter_sync.cli.views.night_table import night_table
 from winter_sync.cli.views.run_report import about_files, error_lines, not_asked, summary
 from winter_sync.config import Choice, check_root
-from winter_sync.core import REAL_TIME, escape_unprintable, fan_out, show_size
+from winter_sync.core import REAL_TIME, escape_unprintable, show_size
 from winter_sync.factory import open_mirror
 from winter_sync.maintenance import FactsCatchUp, take_facts
-from winter_sync.monitoring import log_events
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,7 +79,7 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
     )
     try:
         with view:
-            emit = fan_out(log_events(logger), view.handle)
+            emit = log_and_show(logger, view)
             async with open_mirror(
                 settings, emit, selections=selections, time=time, new_root=new_root
             ) as mirror:

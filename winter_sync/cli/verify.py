@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from winter_sync.cli.progress.check_progress import CheckProgress
-from winter_sync.cli.progress.display import progress_of
+from winter_sync.cli.progress.display import log_and_show, progress_of
 from winter_sync.cli.screen import Screen
 from winter_sync.cli.views.run_report import error_lines
 from winter_sync.cli.views.verify_json import result_as_json
 from winter_sync.cli.views.verify_report import show
-from winter_sync.core import fan_out
 from winter_sync.maintenance import verify
-from winter_sync.monitoring import log_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -76,4 +74,4 @@ class VerifyDisplay:
     def repairing(self) -> Iterator[Sink]:
         """Show the downloads of a repair, and write their events to the log."""
         with progress_of("repair", self.console, self.logger) as progress:
-            yield fan_out(log_events(self.logger), progress.handle)
+            yield log_and_show(self.logger, progress)

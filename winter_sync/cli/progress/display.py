@@ -11,7 +11,8 @@ from rich.live import Live
 from winter_sync.cli.progress.counts import Counts, Ended
 from winter_sync.cli.progress.drawing import drawn
 from winter_sync.cli.progress.tally import Tally
-from winter_sync.core import FactsRead
+from winter_sync.core import FactsRead, fan_out
+from winter_sync.monitoring import log_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
     from structlog.typing import FilteringBoundLogger
 
-    from winter_sync.core import Event
+    from winter_sync.core import Event, Sink
 
 EVERY_SECONDS = 30.0
 """Least time between two lines of progress in the log."""
@@ -154,6 +155,11 @@ class ProgressLog:
         else:
             between = {"first": nights[0], "last": nights[-1]}
             self._logger.info("nights complete", nights=len(nights), **between, **counts)
+
+
+def log_and_show(logger: FilteringBoundLogger, progress: Progress) -> Sink:
+    """Return the one sink of a command that ends: the log, then what shows its progress."""
+    return fan_out(log_events(logger), progress.handle)
 
 
 def progress_of(
