@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winter_sync.archive.listing import Listing, read_listing
+from winter_sync.archive.listing import Listing, joined, read_listing
 from winter_sync.core.errors import BadAnswerError
 from winter_sync.core.products import Night, Row
 from winter_sync.core.queries import Query, Subject
@@ -338,3 +338,28 @@ def test_no_good_row_is_lost_among_bad_ones(rows: list[Any], shape: object) -> N
     listing = read_listing({"body": body}, QUERY)
     assert sum(row.product.savepath == FIRST["savepath"] for row in listing.rows) == good
     assert len(listing.rows) + len(listing.faults) >= good
+
+
+PART = st.builds(
+    lambda names, found, twice: (sorted(names), found, twice),
+    st.sets(st.integers(0, 9), max_size=5),
+    st.none() | st.integers(-2, 2),
+    st.booleans(),
+)
+
+
+@given(parts=st.lists(PART, min_size=2, max_size=2))
+def test_joined_answers_are_whole_only_if_each_part_is(
+    parts: list[tuple[list[int], int | None, bool]],
+) -> None:
+    """Too few rows in one part are not hidden by another, and each product counts once."""
+    listings = []
+    for names, excess, twice in parts:
+        rows = [{**FIRST, "savepath": f"{FIRST['savepath']}{name}.fits"} for name in names]
+        said = "ok" if excess is None else f"Found {max(0, len(names) + excess)} images."
+        answer = {"msg": said, "body": [*rows, *(rows[:1] if twice else ())]}
+        listings.append(read_listing(answer, QUERY))
+    together = joined(listings)
+    assert together.is_cut == any(listing.is_cut for listing in listings)
+    assert together.is_whole == all(listing.is_whole for listing in listings)
+    assert together.distinct == len({row.product.savepath for row in together.rows})

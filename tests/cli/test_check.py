@@ -14,6 +14,7 @@ from support.rig import Rig
 from winter_sync.cli.checks.examination import examine, show, worst
 from winter_sync.cli.checks.findings import Finding
 from winter_sync.config.files import holds_secret
+from winter_sync.config.sections import ProgramSettings
 from winter_sync.config.settings import Settings
 from winter_sync.core.clocks import Time
 from winter_sync.core.errors import ExitCode
@@ -181,6 +182,26 @@ async def test_pages_that_others_may_reach_are_a_warning(rig: Rig, listen: str, 
         assert findings["pages"].mark == mark
         assert listen in findings["pages"].message
         assert 'listen = "127.0.0.1:8765"' in findings["pages"].remedy
+
+
+@pytest.mark.parametrize(
+    ("radius", "types", "missed"),
+    [(0.2, ["stack", "raw"], "raw"), (1.0, ["raw"], ""), (0.2, ["stack", "diff", "avro"], "")],
+)
+async def test_cones_that_may_miss_boards_are_a_warning(
+    rig: Rig, radius: float, types: list[str], missed: str
+) -> None:
+    """Narrow cones on what is listed at the pointing; the message names these types only."""
+    settings = made(rig)
+    (program,) = settings.model_dump()["programs"]
+    cones = [{"ra": 150.0, "dec": 2.0, "radius": radius}]
+    chosen = {**program, "api_key": "key", "image_types": types, "cones": cones}
+    findings = await found(settings.model_copy(update={"programs": (ProgramSettings(**chosen),)}))
+    assert ("cones" in findings) is bool(missed)
+    if missed:
+        assert findings["cones"].mark == "warn"
+        assert "2024A000: the archive lists raw images" in findings["cones"].message
+        assert "radius = 1.0" in findings["cones"].remedy
 
 
 async def test_one_failure_hides_no_other(rig: Rig, tmp_path: Path) -> None:

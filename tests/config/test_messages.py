@@ -45,7 +45,11 @@ FAULTS = {
     "[[programs]]\nname = '2024A000'\ncones = [{ra = 1, dec = -91}]": ("must be at least -90",),
     "[[programs]]\nname = '2024A000'\ncones = [{ra = 1, dec = 2, radius = 0}]": ("more than 0",),
     "[[programs]]\nname = '2024A000'\n"
-    "rectangles = [{ra_min = 2, ra_max = 1, dec_min = 1, dec_max = 2}]": ("above its minimum",),
+    "rectangles = [{ra_min = 2, ra_max = 2, dec_min = 1, dec_max = 2}]": ("it has no area",),
+    "[[programs]]\nname = '2024A000'\n"
+    "rectangles = [{ra_min = 360, ra_max = 0, dec_min = 1, dec_max = 2}]": ("it has no area",),
+    "[[programs]]\nname = '2024A000'\n"
+    "rectangles = [{ra_min = 1, ra_max = 2, dec_min = 2, dec_max = 1}]": ("above dec_min",),
     "[[programs]]\nname = '2024A000'\ntargets = ['" + "x" * 31 + "']": ("more than 30 characters",),
     "[api]\nsilence_timeout = '10 parsecs'": ("silence_timeout: a duration is written like",),
     "[api]\nsilence_timeout = 0": ("silence_timeout: must be more than 0",),

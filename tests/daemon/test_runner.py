@@ -18,6 +18,7 @@ from winter_sync.core import (
     ClockJumped,
     DayEnded,
     DownloadsPaused,
+    NarrowCones,
     Polled,
     PollFailed,
     ProductFinished,
@@ -61,6 +62,20 @@ def test_it_polls_at_once_and_then_on_schedule(run_scenario: Callable[..., None]
             assert len(gaps) >= 4 * 3600 / every - 2
             assert all(0.89 * every <= gap <= 1.11 * every for gap in gaps), gaps
             assert len({round(gap) for gap in gaps}) > 1
+
+    run_scenario(scenario)
+
+
+def test_cones_that_may_miss_boards_are_warned_of_once(run_scenario: Callable[..., None]) -> None:
+    """At the start and no more, whatever is polled in the hour after it."""
+
+    async def scenario(rig: DaemonRig) -> None:
+        for program in rig.programs:
+            program["cones"] = [{"ra": 10.0, "dec": 20.0, "radius": 0.3}]
+        async with rig.running():
+            await asyncio.sleep(3600)
+        warned = rig.emitted(NarrowCones)
+        assert [event.image_types for event in warned] == [("raw",)] * len(rig.programs)
 
     run_scenario(scenario)
 

@@ -35,6 +35,7 @@ from winter_sync.core import (
     FilesUnreadable,
     FoundUnchanged,
     GroupNotGiven,
+    NarrowCones,
     PagesOpen,
     Polled,
     PollFailed,
@@ -91,7 +92,7 @@ Labels = dict[str, str]
 UNCOUNTED = {
     *(Backlog, FoundUnchanged, PollsEnded),
     *(Stopping, Stopped, Stalled, DayEnded, Resumed),
-    *(DirectoriesNotSynced, GroupNotGiven, PagesOpen, FactsUpToDate),
+    *(DirectoriesNotSynced, GroupNotGiven, NarrowCones, PagesOpen, FactsUpToDate),
 }
 """The catalog, the process's start and the numbers themselves show these better."""
 CHANGES = ("new", "changed", "returned", "withdrawn")

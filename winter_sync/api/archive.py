@@ -12,7 +12,6 @@ import asyncio
 import threading
 import warnings
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import wraps
 from pathlib import Path
@@ -26,7 +25,6 @@ from winter_sync.core import (
     ImageType,
     Instrument,
     Query,
-    Rectangle,
     Subject,
     Target,
     UsageError,
@@ -47,7 +45,6 @@ Word = TypeVar("Word", ImageType, Instrument)
 _DEFAULT_SPAN = timedelta(days=30)
 """How far back winterapi asks when no start is given."""
 _PATIENCE_SECONDS = 30.0
-_WHOLE_SKY = 360.0
 
 
 class IncompleteListingWarning(UserWarning):
@@ -194,16 +191,12 @@ class AsyncArchive:
         """Return the images whose listed position is in a rectangle, in degrees.
 
         One that crosses right ascension 0 (`ra_min_deg` above `ra_max_deg`) is asked for in two
-        parts: the archive itself knows none.
+        parts, as the archive itself takes none.
         """
         rectangle = as_rectangle((ra_min_deg, ra_max_deg, dec_min_deg, dec_max_deg))
-        images = ListedImages()
-        for low, high in _ra_spans(rectangle):
-            region = replace(rectangle, ra_min=low, ra_max=high)
-            images += await self._ask(
-                program_name, region, start_date, end_date, image_type, instrument
-            )
-        return images
+        return await self._ask(
+            program_name, rectangle, start_date, end_date, image_type, instrument
+        )
 
     async def _ask(
         self,
@@ -367,12 +360,6 @@ def _day(given: str | date | None, name: str) -> date | None:
         raise UsageError(
             f"{name}: {given!r} is not a date", remedy='Write "2024-02-11" or "20240211".'
         ) from None
-
-
-def _ra_spans(rectangle: Rectangle) -> tuple[tuple[float, float], ...]:
-    """Return the spans of right ascension of a rectangle, none across 0."""
-    low, high = rectangle.ra_min, rectangle.ra_max
-    return ((low, high),) if low < high else ((low, _WHOLE_SKY), (0.0, high))
 
 
 def _warn_if_incomplete(listing: Listing) -> None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from winter_sync.archive.download import Download
-from winter_sync.archive.listing import Listing, read_listing
+from winter_sync.archive.listing import Listing, joined, read_listing
 from winter_sync.archive.queries import query_body, read_program
 from winter_sync.archive.requests import DEFAULT_TIMEOUTS, Json, Requests, Timeouts
 from winter_sync.archive.retries import Retries
@@ -20,6 +20,7 @@ from winter_sync.core import (
     REAL_TIME,
     BadAnswerError,
     CredentialsRefusedError,
+    Rectangle,
     Time,
     WinterSyncError,
     escape_unprintable,
@@ -27,7 +28,7 @@ from winter_sync.core import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
     from datetime import date
 
     from winter_sync.core import Batch, Credentials, Program, Proxy, Query, Sink
@@ -153,14 +154,17 @@ class ArchiveClient:
         return read_program(name, answer, self._requests.shown)
 
     async def query(self, query: Query) -> Listing:
-        """Ask for a listing.
+        """Ask for a listing; a rectangle over right ascension 0 is asked for in two parts.
 
         Raises
         ------
         WinterSyncError
             Split by remedy, as everywhere.
         """
-        return await _without_answer(self._listed(query, "/images/query"))
+        listings = [
+            await _without_answer(self._listed(part, "/images/query")) for part in _parts(query)
+        ]
+        return listings[0] if len(listings) == 1 else joined(listings)
 
     async def _listed(self, query: Query, path: str) -> Listing:
         """Ask for a listing and understand the answer."""
@@ -206,6 +210,14 @@ class ArchiveClient:
     def redacted(self, text: str) -> str:
         """Return a text without our secrets: what the server sends may repeat what we sent."""
         return self._requests.redacted(text)
+
+
+def _parts(query: Query) -> Sequence[Query]:
+    """Return a query in parts that the archive understands: one for most."""
+    region = query.subject.region
+    if not isinstance(region, Rectangle):
+        return (query,)
+    return [replace(query, subject=replace(query.subject, region=part)) for part in region.parts]
 
 
 async def _without_answer(work: Awaitable[T]) -> T:

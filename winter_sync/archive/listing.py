@@ -52,14 +52,18 @@ class Listing:
     @property
     def is_cut(self) -> bool:
         """Whether the archive found more than it listed."""
-        counts = (self.received, self.distinct)
-        return self.found is not None and self.found > self.distinct and self.found not in counts
+        return self.unlisted > 0
 
     @property
     def is_whole(self) -> bool:
         """Whether what is not listed was not found: no row is missing or unidentified."""
-        agrees = self.found is None or self.found in (self.received, self.distinct)
-        return agrees and not self.nameless
+        return not self.unlisted and not self.nameless
+
+    @property
+    def unlisted(self) -> int:
+        """How many more images the archive says it found than it listed; negative if fewer."""
+        agrees = self.found in (None, self.received, self.distinct)
+        return 0 if self.found is None or agrees else self.found - self.distinct
 
     def names(self, product: Product) -> bool:
         """Return whether a row that could not be used is about this product."""
@@ -99,6 +103,35 @@ def read_listing(answer: object, query: Query) -> Listing:
         received=len(rows) + len(refused),
         distinct=len(malformed_paths | {row.product.savepath for row in rows}) + nameless,
         malformed=malformed_paths,
+        nameless=nameless,
+    )
+
+
+def joined(listings: Sequence[Listing]) -> Listing:
+    """Return what the parts of one question list together; a product in two of them counts once.
+
+    Raises
+    ------
+    BadAnswerError
+        If they have more rows than `MOST_ROWS`.
+    """
+    rows = tuple(row for listing in listings for row in listing.rows)
+    _bounded(rows)
+    faults = tuple(fault for listing in listings for fault in listing.faults)
+    malformed = frozenset[str]().union(*(listing.malformed for listing in listings))
+    nameless = sum(listing.nameless for listing in listings)
+    distinct = len(malformed | {row.product.savepath for row in rows}) + nameless
+    missing = [listing.unlisted for listing in listings]
+    # Too few in one part must not hide that there are too many in another.
+    unlisted = sum(number for number in missing if number > 0) or sum(missing)
+    return Listing(
+        rows,
+        faults[:MOST_TOLD],
+        untold=sum(listing.untold for listing in listings) + len(faults[MOST_TOLD:]),
+        found=distinct + unlisted,
+        received=distinct,
+        distinct=distinct,
+        malformed=malformed,
         nameless=nameless,
     )
 

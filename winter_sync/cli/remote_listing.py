@@ -11,7 +11,14 @@ from winter_sync.api import NEW, AsyncArchive, ask_archive, listed_row
 from winter_sync.catalog import UserState
 from winter_sync.cli.answers import open_mirror
 from winter_sync.cli.process import say
-from winter_sync.core import ImageType, UsageError, escape_unprintable, utc_now
+from winter_sync.core import (
+    ImageType,
+    NarrowCones,
+    UsageError,
+    escape_unprintable,
+    types_missed_by,
+    utc_now,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,12 +28,6 @@ if TYPE_CHECKING:
     from winter_sync.cli.options import CommonOptions
     from winter_sync.config import Settings
     from winter_sync.core import Cone, Row
-
-_LISTED_AT_POINTING = (ImageType.EXPOSURE, ImageType.RAW, ImageType.SCIENCE)
-"""All boards of these are listed at one position, which may be half a degree from what they show
-(winter-api.md, "Boards, filters and positions")."""
-_FIELD = 1.0
-"""Degrees from the pointing within which boards look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +90,8 @@ class RemoteListing:
 
 
 def _warn_of_small_cones(cones: Sequence[Cone], types: Sequence[ImageType]) -> None:
-    at_pointing = [kind for kind in types or _LISTED_AT_POINTING if kind in _LISTED_AT_POINTING]
-    if at_pointing and any(cone.radius < _FIELD for cone in cones):
-        say(
-            f"winter-sync: the archive lists {', '.join(at_pointing)} images at the pointing, the "
-            "same for all boards; a cone under 1 degree may miss boards that show it",
-            sys.stderr,
-        )
+    if missed := types_missed_by(cones, types or tuple(ImageType)):
+        say(f"winter-sync: {NarrowCones('', missed).said}", sys.stderr)
 
 
 def _report_failures(answer: RemoteAnswer) -> None:

@@ -191,7 +191,7 @@ class ConeSettings(Section):
 
 
 class RectangleSettings(Section):
-    """A rectangle on the sky, degrees."""
+    """A rectangle on the sky, degrees: from ra_min eastwards to ra_max."""
 
     ra_min: Degrees
     ra_max: Degrees
@@ -199,10 +199,17 @@ class RectangleSettings(Section):
     dec_max: Declination
 
     @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.ra_max <= self.ra_min or self.dec_max <= self.dec_min:
-            raise ValueError("each maximum must be above its minimum")
+    def _has_an_area(self) -> Self:
+        if self.dec_max <= self.dec_min:
+            raise ValueError("dec_max must be above dec_min")
+        if not self.rectangle.parts or self.ra_min == self.ra_max:
+            raise ValueError("ra_min and ra_max are the same meridian: it has no area")
         return self
+
+    @property
+    def rectangle(self) -> Rectangle:
+        """The rectangle itself."""
+        return Rectangle(self.ra_min, self.ra_max, self.dec_min, self.dec_max)
 
 
 class ProgramSettings(Section):
@@ -236,7 +243,7 @@ class ProgramSettings(Section):
         """What to mirror of the program."""
         regions: list[Region] = [Target(name) for name in self.targets]
         regions += [Cone(cone.ra, cone.dec, cone.radius) for cone in self.cones]
-        regions += [Rectangle(**rectangle.model_dump()) for rectangle in self.rectangles]
+        regions += [each.rectangle for each in self.rectangles]
         return Selection(
             program=self.name,
             image_types=tuple(dict.fromkeys(self.image_types)),

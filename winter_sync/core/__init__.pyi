@@ -21,6 +21,7 @@ from .credentials import Credentials
 from .daemon_events import (
     ClockJumped,
     DayEnded,
+    NarrowCones,
     PagesOpen,
     Reloading,
     ReloadRefused,
@@ -151,6 +152,7 @@ from .queries import (
     Selection,
     Subject,
     Target,
+    types_missed_by,
 )
 from .redaction import Redaction, redactor
 from .server_events import ClocksDiffer, Retrying, ServerFailing, ServerRecovered
@@ -254,6 +256,7 @@ __all__ = [
     "Marks",
     "MisconfiguredError",
     "Missing",
+    "NarrowCones",
     "Night",
     "NoAnswerError",
     "NotRegularFileError",
@@ -359,6 +362,7 @@ __all__ = [
     "storage_errors_explained",
     "sync_directory",
     "take_lock",
+    "types_missed_by",
     "unit_vector",
     "united_marks",
     "utc_now",

@@ -89,6 +89,27 @@ class Resumed:
 
 
 @dataclass(frozen=True, slots=True)
+class NarrowCones:
+    """Cones of a program may miss boards that show the place, as these types are listed."""
+
+    program: str
+    image_types: tuple[str, ...]
+
+    @property
+    def said(self) -> str:
+        """What is wrong."""
+        return (
+            f"the archive lists {', '.join(self.image_types)} images at the pointing, the same for "
+            "all boards; a cone under 1 degree may miss boards that show it"
+        )
+
+    @property
+    def remedy(self) -> str:
+        """What to do."""
+        return f"Set radius = 1.0 in the cones of program {self.program}, or name targets instead."
+
+
+@dataclass(frozen=True, slots=True)
 class PagesOpen:
     """The pages are served at an address that other machines may reach."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from winter_sync.core.daemon_events import (
     ClockJumped,
     DayEnded,
+    NarrowCones,
     PagesOpen,
     Reloading,
     ReloadRefused,
@@ -88,5 +89,6 @@ Event = (
     | DayEnded
     | ClockJumped
     | Resumed
+    | NarrowCones
     | PagesOpen
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from winter_sync.core.traits import Instrument
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import date, timedelta
 
     from winter_sync.core.products import Night
@@ -30,14 +31,35 @@ class Cone:
     radius: float = 1.0
 
 
+_FULL_CIRCLE = 360.0
+_FIELD = 1.0
+"""Degrees from the pointing: the boards lie within them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rectangle:
-    """A box in right ascension and declination, degrees, each maximum above its minimum."""
+    """A box in right ascension and declination, degrees.
+
+    It goes from `ra_min` eastwards to `ra_max`, over right ascension 0 where `ra_max` is less.
+    """
 
     ra_min: float
     ra_max: float
     dec_min: float
     dec_max: float
+
+    @property
+    def parts(self) -> tuple[Rectangle, ...]:
+        """The same area in one or two rectangles that the archive understands.
+
+        It takes only rectangles whose maxima are above their minima (winter-api.md, "Endpoints").
+        """
+        if self.ra_min < self.ra_max:
+            return (self,)
+        spans = (self.ra_min, _FULL_CIRCLE), (0.0, self.ra_max)
+        return tuple(
+            Rectangle(low, high, self.dec_min, self.dec_max) for low, high in spans if low < high
+        )
 
 
 Region = Target | Cone | Rectangle
@@ -87,6 +109,12 @@ class Selection:
     since: Night | None = None
 
     @property
+    def missed_by_cones(self) -> tuple[ImageType, ...]:
+        """The types of which its cones may miss boards that show the place."""
+        cones = (region for region in self.regions if isinstance(region, Cone))
+        return types_missed_by(cones, self.image_types)
+
+    @property
     def subjects(self) -> tuple[Subject, ...]:
         """Everything there is to ask for, in the order of the instruments and the types."""
         return tuple(
@@ -95,6 +123,17 @@ class Selection:
             for image_type in self.image_types
             for region in self.regions or (None,)
         )
+
+
+def types_missed_by(cones: Iterable[Cone], types: Iterable[ImageType]) -> tuple[ImageType, ...]:
+    """Return the types of which cones may miss boards that lie inside them.
+
+    Their rows carry the pointing, and a board shows what is up to a degree from it
+    (winter-api.md, "Boards, filters and positions").
+    """
+    if all(cone.radius >= _FIELD for cone in cones):
+        return ()
+    return tuple(kind for kind in types if kind.traits.is_listed_at_pointing)
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,9 @@ class Traits:
         Whether the archive keeps the files of what it lists.
     may_be_reprocessed
         Whether new marks of a listing may mean new content.
+    is_listed_at_pointing
+        Whether its rows carry the pointing of the exposure, the same for all boards, rather than
+        the position of the image (winter-api.md, "Boards, filters and positions").
     """
 
     fetch_order: int
@@ -91,6 +94,7 @@ class Traits:
     cameras: Mapping[Instrument, CameraTraits]
     is_kept: bool = True
     may_be_reprocessed: bool = True
+    is_listed_at_pointing: bool = False
 
 
 def _cameras(winter: CameraTraits, spring: CameraTraits) -> Mapping[Instrument, CameraTraits]:
@@ -122,6 +126,7 @@ _TRAITS: Mapping[ImageType, Traits] = {
         fetch_order=6,
         file_format=FileFormat.FITS,
         typical_size=52_000_000,
+        is_listed_at_pointing=True,
         # The camera's own file, which no processing rewrites.
         may_be_reprocessed=False,
         cameras=_cameras(
@@ -133,6 +138,7 @@ _TRAITS: Mapping[ImageType, Traits] = {
         fetch_order=5,
         file_format=FileFormat.FITS,
         typical_size=17_000_000,
+        is_listed_at_pointing=True,
         cameras=_cameras(
             winter=CameraTraits("raw_unpacked"),
             spring=CameraTraits("loaded_raw"),
@@ -142,6 +148,7 @@ _TRAITS: Mapping[ImageType, Traits] = {
         fetch_order=4,
         file_format=FileFormat.FITS,
         typical_size=17_000_000,
+        is_listed_at_pointing=True,
         is_kept=False,
         cameras=_cameras(
             winter=CameraTraits("astrostats"),

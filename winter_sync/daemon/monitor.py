@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn
 
-from winter_sync.core import Event, Sink, Started, Stopping, StorageFailing, fan_out
+from winter_sync.core import (
+    Event,
+    NarrowCones,
+    Sink,
+    Started,
+    Stopping,
+    StorageFailing,
+    fan_out,
+)
 from winter_sync.daemon.heartbeat import Heartbeat
 from winter_sync.daemon.pages import DaemonPages
 from winter_sync.daemon.watchdog import Watchdog
@@ -92,6 +100,9 @@ class Monitor:
         settings = self._settings()
         programs = tuple(selection.program for selection in settings.selections)
         self.emit(Started(str(settings.root), programs))
+        for selection in settings.selections:
+            if missed := selection.missed_by_cones:
+                self.emit(NarrowCones(selection.program, missed))
         self.has_started, self.pages.not_ready = True, None
         self._notifier.ready()
         self._notifier.status(self._summary.status_line)

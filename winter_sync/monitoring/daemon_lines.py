@@ -6,6 +6,7 @@ from winter_sync.core import (
     ClockJumped,
     DayEnded,
     EventTable,
+    NarrowCones,
     PagesOpen,
     Recovered,
     Reloading,
@@ -55,6 +56,15 @@ DAEMON_LINES.add(
 DAEMON_LINES.add(
     Resumed,
     lambda event: warning("resumed after being suspended", seconds=round(event.seconds, 1)),
+)
+DAEMON_LINES.add(
+    NarrowCones,
+    lambda event: warning(
+        "cones may miss boards, as these types are listed at the pointing",
+        program=event.program,
+        image_types=list(event.image_types),
+        remedy=event.remedy,
+    ),
 )
 DAEMON_LINES.add(
     PagesOpen,

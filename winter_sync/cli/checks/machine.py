@@ -14,6 +14,7 @@ from winter_sync.core import (
     CATALOG,
     STATE_DIR,
     ExitCode,
+    NarrowCones,
     PagesOpen,
     StorageError,
     free_space,
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 async def check_machine(settings: Settings, settings_file: Path | None) -> AsyncIterator[Finding]:
     """Check all that needs no archive, yielding each finding as it is made."""
     yield found("settings", lambda: _programs(settings))
+    for finding in _cones(settings):
+        yield finding
     for finding in _permissions(settings, settings_file):
         yield finding
     if await open_addresses(settings.http.listen):
@@ -64,6 +67,14 @@ def _programs(settings: Settings) -> str:
         for selection in settings.selections
     ]
     return "; ".join(parts)
+
+
+def _cones(settings: Settings) -> Iterator[Finding]:
+    """Find cones that may miss boards; nothing is yielded for the others."""
+    for selection in settings.selections:
+        if missed := selection.missed_by_cones:
+            event = NarrowCones(selection.program, missed)
+            yield Finding("cones", f"{selection.program}: {event.said}", event.remedy, warning=True)
 
 
 def _permissions(settings: Settings, settings_file: Path | None) -> Iterator[Finding]:
