@@ -35,7 +35,7 @@ from winter_sync.cli.verify import VerifyDisplay
 from winter_sync.cli.views.status import show
 from winter_sync.cli.views.verify_json import result_as_json
 from winter_sync.cli.views.verify_report import summary
-from winter_sync.core import FilesChanged, FilesLost
+from winter_sync.core import FilesChanged, FilesLost, end_of
 from winter_sync.core.clocks import Time
 from winter_sync.core.errors import ExitCode, StorageError, UsageError
 from winter_sync.core.layout import CATALOG, STATE_DIR
@@ -45,7 +45,6 @@ from winter_sync.factory import open_existing_catalog, open_mirror
 from winter_sync.maintenance import Request, Result
 from winter_sync.maintenance import verify as verify_files
 from winter_sync.monitoring import status, status_json
-from winter_sync.monitoring.completeness import end_of
 from winter_sync.simulator import DEMO_NIGHT
 from winter_sync.sync.quick_check import check_newest
 from winter_sync.tree.tree import Tree

@@ -10,15 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from winter_sync.catalog.records import NightCount, PollState, QueueCount
+from winter_sync.core.nights import Numbers, end_of
 from winter_sync.core.products import Night
 from winter_sync.core.queries import Subject
 from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.monitoring.completeness import (
     ArchiveState,
     NightState,
-    Numbers,
     all_here,
-    end_of,
     last_night,
     tonight,
 )

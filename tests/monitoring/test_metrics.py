@@ -58,13 +58,14 @@ from winter_sync.core import (
     Stopping,
     StorageFailing,
     WindowHalved,
+    end_of,
 )
 from winter_sync.core.downloads import Failed, Missing, Published, Unchanged
 from winter_sync.core.errors import Cause
 from winter_sync.core.layout import CATALOG
 from winter_sync.core.queries import Query, Selection, Subject, Target
 from winter_sync.core.traits import ImageType, Instrument
-from winter_sync.monitoring.completeness import end_of, last_night
+from winter_sync.monitoring.completeness import last_night
 from winter_sync.monitoring.event_log import LINES
 from winter_sync.monitoring.metric_changes import EFFECTS
 from winter_sync.monitoring.metric_definitions import METRICS

@@ -13,11 +13,12 @@ from rich.console import Console
 
 from winter_sync.catalog.records import LastPoll, NightCount, PollState, QueueCount, Trouble
 from winter_sync.cli.views.status import show
+from winter_sync.core import Numbers
 from winter_sync.core.products import Night, Product, State
 from winter_sync.core.queries import Subject
 from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.factory import open_existing_catalog
-from winter_sync.monitoring.completeness import ArchiveState, Numbers, by_program
+from winter_sync.monitoring.completeness import ArchiveState, by_program
 from winter_sync.monitoring.status import Status, read_status
 from winter_sync.monitoring.status_json import status_as_json
 from winter_sync.monitoring.status_text import headline, remainder

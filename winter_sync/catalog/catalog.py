@@ -17,6 +17,7 @@ from winter_sync.catalog.exports import Exports
 from winter_sync.catalog.facts import Facts
 from winter_sync.catalog.files import Files
 from winter_sync.catalog.listings import Listings
+from winter_sync.catalog.nights import Nights
 from winter_sync.catalog.outbox import Outbox
 from winter_sync.catalog.outcomes import Outcomes
 from winter_sync.catalog.polls import Polls
@@ -74,6 +75,8 @@ class Catalog:
         Which images show a position.
     outbox
         Events for other programs.
+    nights
+        What of each night is here, and which nights are settled.
     views
         The mirror in numbers.
 
@@ -105,6 +108,7 @@ class Catalog:
         self.exports = Exports(self.connection)
         self.coverage = Coverage(self.connection)
         self.outbox = Outbox(self.connection)
+        self.nights = Nights(self.connection)
         self.views = Views(self.connection)
 
     def close(self) -> None:

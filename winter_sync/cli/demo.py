@@ -28,6 +28,7 @@ from winter_sync.core import (
     Time,
     UsageError,
     WinterSyncError,
+    end_of,
     is_directory,
     sha256_of_file,
     show_duration,
@@ -35,7 +36,7 @@ from winter_sync.core import (
     storage_errors_explained,
 )
 from winter_sync.factory import open_existing_catalog
-from winter_sync.monitoring import end_of, read_status
+from winter_sync.monitoring import read_status
 from winter_sync.simulator import (
     DEFAULT_PASSWORD,
     DEFAULT_PROGRAMS,

@@ -105,6 +105,7 @@ from .filters import (
 )
 from .layout import CATALOG, DEFAULT_LAYOUT, STATE_DIR, Layout
 from .marks import REFETCH_SAMPLE, Marks, evenly_spread, marks_of_row, parse_marks, united_marks
+from .nights import NIGHT_ENDS, NightHistory, Numbers, end_of
 from .nofollow import (
     NotRegularFileError,
     SymbolicLinkError,
@@ -192,6 +193,7 @@ __all__ = [
     "FUTILE_DOWNLOADS",
     "INTERRUPTED",
     "MISSING_PRODUCT",
+    "NIGHT_ENDS",
     "NOT_KEPT",
     "NO_HARD_LINKS",
     "NO_SPACE",
@@ -258,8 +260,10 @@ __all__ = [
     "Missing",
     "NarrowCones",
     "Night",
+    "NightHistory",
     "NoAnswerError",
     "NotRegularFileError",
+    "Numbers",
     "OutboxEvent",
     "Outcome",
     "PagesOpen",
@@ -317,6 +321,7 @@ __all__ = [
     "choose_proxy",
     "closing_descriptor",
     "describe_exit_codes",
+    "end_of",
     "escape_unprintable",
     "evenly_spread",
     "exposure_time",

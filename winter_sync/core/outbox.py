@@ -30,6 +30,10 @@ class EventKind(StrEnum):
     """No program lists a product any more."""
     RETURNED = "returned"
     """A product that had been withdrawn is listed again."""
+    NIGHT_SETTLED = "night_settled"
+    """All of a night of a program is here or known to be missing, and nothing changes any more."""
+    NIGHT_CHANGED = "night_changed"
+    """Something changed in a night that was settled before, or it is settled once more."""
 
 
 @dataclass(frozen=True, slots=True)

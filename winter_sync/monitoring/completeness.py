@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC
 from typing import TYPE_CHECKING
 
-from winter_sync.core import Night
+from winter_sync.core import NIGHT_ENDS, Night, end_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
-    from winter_sync.catalog import NightCount, PollState, QueueCount
-
-_NIGHT_ENDS = time(16, tzinfo=UTC)
-
+    from winter_sync.catalog import PollState
+    from winter_sync.core import Numbers
 
 # --- the calendar --------------------------------------------------------------------------------
 
@@ -31,55 +30,7 @@ def last_night(now: datetime) -> Night:
 
 def tonight(now: datetime) -> Night | None:
     """Return the night under way; None during the day at Palomar, 16:00 to 24:00 UTC."""
-    return Night.at(now) if now.astimezone(UTC).time() < _NIGHT_ENDS.replace(tzinfo=None) else None
-
-
-def end_of(night: Night) -> datetime:
-    """Return when a night is over: 16:00 UTC of the day after its evening."""
-    return datetime.combine(night.day + timedelta(days=1), _NIGHT_ENDS)
-
-
-# --- how many ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Numbers:
-    """Products that are listed now, each counted once, and the bytes of those that are here."""
-
-    here: int = 0
-    pending: int = 0
-    missing: int = 0
-    """Listed, and without a file on the server when it was last asked; without `not_kept`."""
-    not_kept: int = 0
-    """`science` products without a file: they do not count against a night."""
-    size: int = 0
-    damaged: int = 0
-    """Downloaded, but the file was found missing or changed since."""
-
-    @property
-    def listed(self) -> int:
-        """How many are expected here: all that is listed but for what the archive does not keep."""
-        return self.here + self.pending + self.missing + self.damaged
-
-    @classmethod
-    def of(cls, counts: Iterable[NightCount]) -> Numbers:
-        """Sum counts."""
-        counts = tuple(counts)
-        kept = [count for count in counts if count.image_type.traits.is_kept]
-        missing = sum(count.missing for count in kept)
-        return cls(
-            here=sum(count.published - count.withdrawn_here for count in counts),
-            pending=sum(count.wanted for count in counts),
-            missing=missing,
-            not_kept=sum(count.missing for count in counts) - missing,
-            size=sum(count.size - count.withdrawn_size for count in counts),
-            damaged=sum(count.damaged for count in counts),
-        )
-
-    @classmethod
-    def of_program(cls, count: QueueCount) -> Numbers:
-        """Take the numbers of one program; their bytes are not counted."""
-        return cls(count.here, count.wanted, count.missing, count.not_kept, damaged=count.damaged)
+    return Night.at(now) if now.astimezone(UTC).time() < NIGHT_ENDS.replace(tzinfo=None) else None
 
 
 # --- how the archive answered --------------------------------------------------------------------

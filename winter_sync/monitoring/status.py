@@ -6,10 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog import PollState, QueueCount, Scope
-from winter_sync.core import Damage, State
+from winter_sync.core import Damage, Numbers, State
 from winter_sync.monitoring.completeness import (
     NightState,
-    Numbers,
     last_night,
     tonight,
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from winter_sync.monitoring.completeness import ArchiveState, Numbers, by_program, never_answered
+from winter_sync.core import Numbers
+from winter_sync.monitoring.completeness import ArchiveState, by_program, never_answered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -9,7 +9,7 @@ from winter_sync.core import NOT_KEPT, show_instant, show_size
 
 if TYPE_CHECKING:
     from winter_sync.catalog import QueueCount
-    from winter_sync.monitoring.completeness import Numbers
+    from winter_sync.core import Numbers
 
 
 def headline(numbers: Numbers, *, may_say_all: bool) -> str:

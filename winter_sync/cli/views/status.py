@@ -10,8 +10,16 @@ from winter_sync.cli.views.grouping import grouped
 from winter_sync.cli.views.sentences import INDENT, print_sentence
 from winter_sync.cli.views.status_polls import show_polls
 from winter_sync.cli.views.status_tables import nights_table, programs_table
-from winter_sync.core import Damage, State, escape_unprintable, show_instant, show_size
-from winter_sync.monitoring import Numbers, all_here, end_of, headline, remainder, when
+from winter_sync.core import (
+    Damage,
+    Numbers,
+    State,
+    end_of,
+    escape_unprintable,
+    show_instant,
+    show_size,
+)
+from winter_sync.monitoring import all_here, headline, remainder, when
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from winter_sync.cli.views.table import Table
-from winter_sync.core import ImageType, Instrument, show_size
-from winter_sync.monitoring import ArchiveState, Numbers, by_program
+from winter_sync.core import ImageType, Instrument, Numbers, show_size
+from winter_sync.monitoring import ArchiveState, by_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
