@@ -134,6 +134,26 @@ def test_conditions_take_lists(settings: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("conditions", "images", "asked"),
+    [
+        (("--program", "2024A000"), 2, "(2024A000)"),
+        (("--night", "20240130,20240131"), 2, "in the nights 20240130, 20240131"),
+        (("--night", "20240131"), 0, "in the night 20240131"),
+        (("--from", "20240101", "--to", "20240120"), 0, "up to the night 20240120"),
+        (("--from", "20240101", "--to", "20240220"), 2, "from the night 20240101"),
+    ],
+)
+def test_a_part_of_the_mirror_is_asked(
+    settings: Path, conditions: tuple[str, ...], images: int, asked: str
+) -> None:
+    """By program and night; the answer claims no more than that part."""
+    said = ask(settings, f"{HERE[0]} {HERE[1]}", *conditions, "--paths")
+    assert len(said.out.splitlines()) == images
+    assert asked in said.err
+    assert "never" not in said.err
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("150", "17", "--filtr", "J"), "no such option: --filtr; did you mean --filter?"),
@@ -141,6 +161,7 @@ def test_conditions_take_lists(settings: Path) -> None:
         (("150", "-95"), "declination"),
         ((), "Missing argument"),
         (("150", "17", "--type", "stak"), "did you mean stack?"),
+        (("150", "17", "--program", "2024A001"), "2024A000"),
         (("150", "17", "--since", "long ago"), "'long ago' is not a time"),
     ],
 )

@@ -256,6 +256,9 @@ def test_one_process_reads_many_files_and_ends(process: HeaderProcess, files: li
     assert pid_of(process) == pid
     assert os.getpriority(os.PRIO_PROCESS, pid) == 19
     assert Path(f"/proc/{pid}/oom_score_adj").read_text().strip() == "1000"
+    limits = Path(f"/proc/{pid}/limits").read_text().splitlines()
+    (memory,) = (line.split() for line in limits if line.startswith("Max data size"))
+    assert memory[3:5] == [str(512 * 1024**2)] * 2
     process.close()
     assert process.pid is None
     assert not Path(f"/proc/{pid}").exists()

@@ -89,9 +89,21 @@ def _lost_in_words(count: int) -> str:
 def _asked(images: Images) -> str:
     words = [f"in {' or '.join(images.filters)}"] if images.filters else []
     words += [f"since {images.since:%Y-%m-%d %H:%M}"] if images.since else []
-    kinds = (*images.image_types, *images.instruments)
+    words += _nights(images)
+    kinds = (*images.programs, *images.image_types, *images.instruments)
     words += [f"({', '.join(kinds)})"] if kinds else []
     return f" {' '.join(words)}" if words else ""
+
+
+def _nights(images: Images) -> Iterator[str]:
+    """Yield the words for the nights that were asked about."""
+    if images.nights:
+        names = sorted({night.name for night in images.nights})
+        yield f"in the night{'' if len(names) == 1 else 's'} {', '.join(names)}"
+    if images.first_night is not None:
+        yield f"from the night {images.first_night}"
+    if images.last_night is not None:
+        yield f"up to the night {images.last_night}"
 
 
 def _depth(coverage: Coverage) -> str:

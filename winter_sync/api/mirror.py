@@ -324,6 +324,10 @@ class Mirror:
         image_type: Words = None,
         instrument: Words = None,
         deeper_than: float | None = None,
+        program: Words = None,
+        night: NightLike | Iterable[NightLike] | None = None,
+        first_night: NightLike | None = None,
+        last_night: NightLike | None = None,
     ) -> Coverage:
         """Return the images on this machine that show a position, in the order of their exposures.
 
@@ -334,7 +338,7 @@ class Mirror:
             `(ra, dec)` in degrees; or a `SkyCoord` of astropy.
         since
             Only exposures from then on: "2024-02-11", "-7d" or a datetime.
-        filter, image_type, instrument
+        filter, image_type, instrument, program, night, first_night, last_night
             As for `find`.
         deeper_than
             Only images with a fainter limiting magnitude, AB.
@@ -347,13 +351,25 @@ class Mirror:
             If the catalog cannot be read.
         """
         now = utc_now()
-        question = Question(filter=filter, image_type=image_type, instrument=instrument)
+        question = Question(
+            filter=filter,
+            image_type=image_type,
+            instrument=instrument,
+            program=program,
+            night=night,
+            first_night=first_night,
+            last_night=last_night,
+        )
         search = question.search(self._catalog, now)
         asked = Images(
             image_types=search.image_types,
             instruments=search.instruments,
             filters=search.filters,
             since=None if since is None else as_instant(since, now),
+            programs=search.programs,
+            nights=search.nights,
+            first_night=search.first_night,
+            last_night=search.last_night,
         )
         refuse_odd_images(asked, deeper_than)
         place = find_place(self._catalog, where)

@@ -10,7 +10,7 @@ from winter_sync.catalog.areas import products_in
 from winter_sync.catalog.coverage_records import FoundImage, Unseen
 from winter_sync.catalog.found import DETAILS, found_of
 from winter_sync.catalog.records import Scope
-from winter_sync.catalog.scopes import Condition, in_scope
+from winter_sync.catalog.scopes import Condition, in_scope, listed_ever
 from winter_sync.catalog.values import format_instant
 from winter_sync.core import (
     NOT_KEPT,
@@ -119,7 +119,7 @@ class Coverage:
         neither here nor listed any more counts for nothing.
         """
         numbers = products_in(self._connection, area_of(Cone(*position, radius)))
-        condition = in_scope(_scope(images))
+        condition = _part(images)
         sql = self._UNSEEN.format(
             not_kept=_words(NOT_KEPT), images=_words(_IMAGES), condition=condition.sql
         )
@@ -145,15 +145,25 @@ def _is_asked_for(found: FoundProduct, images: Images) -> bool:
 
 
 def _condition(images: Images) -> Condition:
-    condition = in_scope(_scope(images))
+    condition = _part(images)
     if images.since is not None:
         since = format_instant(images.since)
         condition &= Condition("(f.started_at IS NULL OR f.started_at >= :since)", {"since": since})
     return condition
 
 
-def _scope(images: Images) -> Scope:
-    return Scope(programs=(), image_types=images.image_types, instruments=images.instruments)
+def _part(images: Images) -> Condition:
+    """Return the condition that a product is of the part of the mirror that is asked for."""
+    scope = Scope(
+        programs=images.programs,
+        image_types=images.image_types,
+        instruments=images.instruments,
+        nights=images.nights,
+        first_night=images.first_night,
+        last_night=images.last_night,
+    )
+    condition = in_scope(scope)
+    return condition & listed_ever(images.programs) if images.programs else condition
 
 
 def _words(image_types: Iterable[ImageType]) -> str:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from winter_sync.catalog.search_records import FoundProduct
-    from winter_sync.core import Footprint, ImageType, Instrument
+    from winter_sync.core import Footprint, ImageType, Instrument, Night
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +24,22 @@ class Images:
         Names such as "J", as in `FoundProduct.filter`; upper and lower case are the same.
     since
         Only exposures that started at this instant or later, and those of an unknown time.
+    programs
+        Those that list an image, or once did.
+    nights
+        Only of these nights.
+    first_night, last_night
+        Only of nights between these; None leaves that end open.
     """
 
     image_types: tuple[ImageType, ...] = ()
     instruments: tuple[Instrument, ...] = ()
     filters: tuple[str, ...] = ()
     since: datetime | None = None
+    programs: tuple[str, ...] = ()
+    nights: tuple[Night, ...] = ()
+    first_night: Night | None = None
+    last_night: Night | None = None
 
 
 @dataclass(frozen=True, slots=True)

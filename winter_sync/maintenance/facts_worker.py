@@ -26,8 +26,9 @@ from winter_sync.maintenance.facts_messages import READY, Asked, Read, read_requ
 if TYPE_CHECKING:
     from winter_sync.core import Product
 
-_LARGEST = 2 * 1024**3
-"""Bytes of address space: a header that makes a library ask for more is an odd one."""
+_LIMITS = ((resource.RLIMIT_AS, 2 * 1024**3), (resource.RLIMIT_DATA, 512 * 1024**2))
+"""Bytes of address space and of memory of its own, of which it needs a seventh: a header that makes
+a library ask for more is an odd one."""
 _LEAST_URGENT = 19
 _MOST_ALERTS = 10_000
 """Alerts of one file that the mirror holds in memory; a difference image has some hundreds."""
@@ -64,8 +65,9 @@ def _take_second_place() -> None:
     with suppress(OSError):
         # If memory runs out, this process is the one to end.
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
-    with suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_AS, (_LARGEST, _LARGEST))
+    for limit, most in _LIMITS:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(limit, (most, most))
 
 
 def _answer_to(asked: Asked, files: TreeFiles) -> bytes:

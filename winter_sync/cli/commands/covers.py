@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from winter_sync.cli.conditions import InstrumentName, Words
+from winter_sync.cli.conditions import First, InstrumentName, Last, NightName, Program, Words
 from winter_sync.cli.options import AsPaths, OutputFile, RootDirectory, TableForm, split_words
 from winter_sync.cli.place import PlaceWords, place_of
 
@@ -37,6 +37,10 @@ def covers(  # noqa: PLR0913 - one option each
     filters: Filter = None,
     image_type: Type = None,
     instrument: InstrumentName = None,
+    program: Program = None,
+    night: NightName = None,
+    first: First = None,
+    last: Last = None,
     deeper_than: DeeperThan = None,
     paths: AsPaths = False,
     form: TableForm = None,
@@ -59,5 +63,9 @@ def covers(  # noqa: PLR0913 - one option each
             image_type=image_type,
             instrument=instrument,
             deeper_than=deeper_than,
+            program=program,
+            night=night,
+            first_night=first,
+            last_night=last,
         )
     show_coverage(coverage, form=form, output=output, paths=paths)

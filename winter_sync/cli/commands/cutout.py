@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from winter_sync.cli.commands.covers import DeeperThan, Filter, Since, Type
-from winter_sync.cli.conditions import InstrumentName
+from winter_sync.cli.conditions import First, InstrumentName, Last, NightName, Program
 from winter_sync.cli.options import RootDirectory
 from winter_sync.cli.place import PlaceWords, place_of
 from winter_sync.cli.process import finish
@@ -41,6 +41,10 @@ def cutout(  # noqa: PLR0913 - one option each
     filters: Filter = None,
     image_type: Type = None,
     instrument: InstrumentName = None,
+    program: Program = None,
+    night: NightName = None,
+    first: First = None,
+    last: Last = None,
     deeper_than: DeeperThan = None,
     output: Directory = None,
     png: Picture = None,
@@ -67,6 +71,10 @@ def cutout(  # noqa: PLR0913 - one option each
             image_type=image_type,
             instrument=instrument,
             deeper_than=deeper_than,
+            program=program,
+            night=night,
+            first_night=first,
+            last_night=last,
         )
         wanted = CutoutOutput(output, png, north_up=north_up, overwrite=overwrite)
         finish(save_cutouts(cutouts, wanted))
