@@ -98,6 +98,7 @@ def test_a_catalog_of_an_earlier_edition_is_brought_up(path: Path, clock: Clock)
                 "record_alerts",
                 "index_what_is_searched",
                 "record_events",
+                "keep_event_sinks",
                 "record_settled_nights",
             ]
             poll(catalog, withdrawn=[product(2)])

@@ -46,7 +46,9 @@ if TYPE_CHECKING:
         Words,
     )
     from winter_sync.catalog import AlertFiles
-    from winter_sync.core import Instrument
+    from winter_sync.core import Instrument, OutboxEvent
+
+_EVENTS_AT_ONCE = 1000
 
 
 class Mirror:
@@ -114,6 +116,28 @@ class Mirror:
             catalog.close()
             raise
         return cls(place, catalog, follow_links=follow_links)
+
+    def events(self, since: int = 0) -> Iterator[OutboxEvent]:
+        """Yield what happened after the event of this number, in order: what `events` shows.
+
+        Raises
+        ------
+        StorageError
+            If the catalog cannot be read.
+        """
+        while events := self._catalog.outbox.since(since, _EVENTS_AT_ONCE):
+            yield from events
+            since = events[-1].number
+
+    def newest_event(self) -> int:
+        """Return the number of the newest event; 0 if there never was one.
+
+        Raises
+        ------
+        StorageError
+            If the catalog cannot be read.
+        """
+        return self._catalog.outbox.newest()
 
     def find(  # noqa: PLR0913 - all by name
         self,

@@ -13,6 +13,7 @@ from winter_sync.catalog.alerts import Alerts
 from winter_sync.catalog.checks import Checks
 from winter_sync.catalog.connection import Connection
 from winter_sync.catalog.coverage import Coverage
+from winter_sync.catalog.event_sinks import EventSinks
 from winter_sync.catalog.exports import Exports
 from winter_sync.catalog.facts import Facts
 from winter_sync.catalog.files import Files
@@ -75,6 +76,8 @@ class Catalog:
         Which images show a position.
     outbox
         Events for other programs.
+    sinks
+        How far each sink of events has got.
     nights
         What of each night is here, and which nights are settled.
     views
@@ -108,6 +111,7 @@ class Catalog:
         self.exports = Exports(self.connection)
         self.coverage = Coverage(self.connection)
         self.outbox = Outbox(self.connection)
+        self.sinks = EventSinks(self.connection, self.outbox)
         self.nights = Nights(self.connection)
         self.views = Views(self.connection)
 

@@ -67,6 +67,35 @@ class Outbox:
         }
         self.append(kind, **{**about, **fields})
 
+    _STATE = "SELECT state AS known FROM event_states WHERE subject = :subject"
+    _SET_STATE = """
+    INSERT INTO event_states (subject, state, since) VALUES (:subject, :state, :now)
+    ON CONFLICT (subject) DO UPDATE SET state = :state, since = :now
+    """
+
+    def append_change(
+        self, subject: str, state: str, usual: str, kind: EventKind, **fields: EventValue
+    ) -> bool:
+        """Record a state of something, and an event if that is a change; return whether it is.
+
+        Parameters
+        ----------
+        subject, state
+            What has the state, such as "server", and the state, such as "down".
+        usual
+            The state of whatever was never recorded.
+        kind, fields
+            The event.
+        """
+        with self._connection.writing():
+            found = self._connection.row(self._STATE, {"subject": subject})
+            if (found["known"] if found else usual) == state:
+                return False
+            values = {"subject": subject, "state": state, "now": self._connection.now()}
+            self._connection.execute(self._SET_STATE, values)
+            self.append(kind, **fields)
+            return True
+
     _SINCE = """
     SELECT id, at, kind, instrument, image_type, night, savepath, path, details FROM events
     WHERE id > :number ORDER BY id LIMIT :limit

@@ -41,6 +41,7 @@ class CatalogThread:
         self.facts = PartOnThread(self, lambda catalog: catalog.facts)
         self.alerts = PartOnThread(self, lambda catalog: catalog.alerts)
         self.outbox = PartOnThread(self, lambda catalog: catalog.outbox)
+        self.sinks = PartOnThread(self, lambda catalog: catalog.sinks)
         self.nights = PartOnThread(self, lambda catalog: catalog.nights)
         self.views = PartOnThread(self, lambda catalog: catalog.views)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
@@ -32,8 +33,19 @@ def open_mirror(options: CommonOptions, root: Path | None = None) -> Mirror:
     StorageError
         If the mirror cannot be read.
     """
+    return mirror_opener(options, root)()
+
+
+def mirror_opener(options: CommonOptions, root: Path | None = None) -> Callable[[], Mirror]:
+    """Return what opens a mirror as `open_mirror` does, again and again.
+
+    Raises
+    ------
+    UsageError
+        If the settings are wrong, or no root is known.
+    """
     if root is not None:
-        return Mirror.open(root)
+        return partial(Mirror.open, root)
     settings, _ = prepare(options, secrets=False)
     if settings.mirror.root is None:
         raise UsageError(
@@ -41,7 +53,8 @@ def open_mirror(options: CommonOptions, root: Path | None = None) -> Mirror:
             remedy="Name it: `--root DIR`; or set root under [mirror] in the settings file, or "
             "WINTER_SYNC_MIRROR__ROOT.",
         )
-    return Mirror.open(
+    return partial(
+        Mirror.open,
         settings.root,
         state=settings.mirror.state,
         follow_links=settings.mirror.follow_links,

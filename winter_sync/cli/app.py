@@ -16,6 +16,7 @@ from winter_sync.cli.commands.check import check
 from winter_sync.cli.commands.covers import covers
 from winter_sync.cli.commands.cutout import cutout
 from winter_sync.cli.commands.demo import demo
+from winter_sync.cli.commands.events import events
 from winter_sync.cli.commands.export import export
 from winter_sync.cli.commands.list import list_products
 from winter_sync.cli.commands.nightlog import nightlog
@@ -55,6 +56,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     alerts,
     export,
     nightlog,
+    events,
     show,
     check,
     simulate,

@@ -47,6 +47,15 @@ class Streams:
         """Whether something on standard output could not be written: the rest need not be."""
         return self._out.lost is not None
 
+    @property
+    def is_reader_gone(self) -> bool:
+        """Whether nobody reads standard output any more, known before anything is written."""
+        if self.is_lost:
+            return True
+        asked = select.poll()
+        asked.register(_OUT, 0)
+        return any(events & (select.POLLERR | select.POLLHUP) for _, events in asked.poll(0))
+
     def exit_code(self, code: int) -> int:
         """Return the exit code, given that of the work; report output that was lost.
 

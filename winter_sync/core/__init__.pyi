@@ -63,6 +63,7 @@ from .errors import (
     describe_exit_codes,
     gravest,
 )
+from .event_filter import EventFilter, programs_of
 from .events import Event
 from .facts import Facts
 from .file_events import (
@@ -232,6 +233,7 @@ __all__ = [
     "DirectoriesNotSynced",
     "DownloadsPaused",
     "Event",
+    "EventFilter",
     "EventKind",
     "EventTable",
     "EventValue",
@@ -350,6 +352,7 @@ __all__ = [
     "parse_proxy",
     "path_parts",
     "position_on_sky",
+    "programs_of",
     "quote_bytes",
     "read_own_file",
     "read_regular",

@@ -34,6 +34,18 @@ class EventKind(StrEnum):
     """All of a night of a program is here or known to be missing, and nothing changes any more."""
     NIGHT_CHANGED = "night_changed"
     """Something changed in a night that was settled before, or it is settled once more."""
+    SERVER_DOWN = "server_down"
+    """The archive stopped responding, or returns errors: requests pause."""
+    SERVER_UP = "server_up"
+    """The archive answers again."""
+    CREDENTIALS_REFUSED = "credentials_refused"
+    """The archive refuses the credentials of a program."""
+    CREDENTIALS_ACCEPTED = "credentials_accepted"
+    """The archive takes the credentials of a program again."""
+    DISK_LOW = "disk_low"
+    """Less is free on the disk of the mirror than must stay free."""
+    DISK_OK = "disk_ok"
+    """There is space on the disk of the mirror again."""
 
 
 @dataclass(frozen=True, slots=True)
