@@ -39,7 +39,7 @@ VALUES = {
         *("here", "pending", "not_kept"),
     },
     "damage": {"missing", "changed", "unreadable"},
-    "outcome": {"published", "unchanged", "missing", "failed"},
+    "outcome": {"published", "unchanged", "adopted", "missing", "failed"},
     "change": {"new", "changed", "returned", "withdrawn"},
     "cause": set(map(str, Cause)),
     "result": {SUCCEEDED, *map(str, Cause)},

@@ -8,7 +8,16 @@ from winter_sync.catalog.outbox import Outbox
 from winter_sync.catalog.rechecks import Rechecks
 from winter_sync.catalog.rows import product_of, settled_marks_of
 from winter_sync.catalog.values import held_values, identity_values, settled_mark_values
-from winter_sync.core import EventKind, Failed, Marks, Missing, Published, State, Unchanged
+from winter_sync.core import (
+    Adopted,
+    EventKind,
+    Failed,
+    Marks,
+    Missing,
+    Published,
+    State,
+    Unchanged,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,6 +54,8 @@ class Outcomes:
                 match outcome:
                     case Published(candidate, evidence) | Unchanged(candidate, evidence):
                         self._hold(candidate.product, evidence)
+                    case Adopted():
+                        self._adopt(outcome)
                     case Missing(candidate) | Failed(candidate):
                         attempts = candidate.attempts + 1
                         not_before = self._connection.at(when_again(attempts, outcome))
@@ -76,8 +87,39 @@ class Outcomes:
     def _content(self, product: Product) -> dict[str, Any] | None:
         return self._connection.row(self._CONTENT, identity_values(product))
 
-    def _hold(self, product: Product, evidence: Evidence) -> None:
-        """Record that the tree holds this content of a product."""
+    _COUNT_EARLIER = f"""
+    UPDATE products SET revision = :earlier WHERE {_IDENTITY} AND revision = 0
+    """  # noqa: S608 - our own condition
+    _ADD_EARLIER = """
+    INSERT INTO revisions (instrument, savepath, revision, path, size, sha256, published_at,
+      replaced_at, kept)
+    VALUES (:instrument, :savepath, :revision, :path, :size, :sha256, :now, :now, :kept)
+    """
+
+    def _adopt(self, adopted: Adopted) -> None:
+        """Record a file that was here before the catalog knew it, and its older revisions."""
+        product, evidence = adopted.candidate.product, adopted.evidence
+        identity = {**identity_values(product), "now": self._connection.now()}
+        counted = {**identity, "earlier": len(adopted.earlier)}
+        is_new = bool(self._connection.execute(self._COUNT_EARLIER, counted))
+        self._hold(product, evidence, EventKind.ADOPTED)
+        for number, earlier in enumerate(adopted.earlier if is_new else (), start=1):
+            values = {
+                **identity,
+                "revision": number,
+                "path": evidence.path,
+                "size": earlier.size,
+                "sha256": earlier.sha256,
+                "kept": earlier.path,
+            }
+            self._connection.execute(self._ADD_EARLIER, values)
+            self._record_kept(product, earlier.path)
+
+    def _hold(self, product: Product, evidence: Evidence, kind: EventKind | None = None) -> None:
+        """Record that the tree holds this content of a product.
+
+        `kind` is that of the event, where it is not the one of a download.
+        """
         held = self._content(product)
         if held is None:
             return
@@ -93,16 +135,19 @@ class Outcomes:
         }
         self._end_lease(product, columns)
         if is_new:
-            self._tell_of_content(product, evidence, revision)
+            downloaded = EventKind.DOWNLOADED if revision == 1 else EventKind.REPLACED
+            self._tell_of_content(product, evidence, revision, kind or downloaded)
         if is_new and held["recheck"] is not None:
             self._rechecks.end(product)
         if evidence.kept is not None:
             self._record_kept(product, evidence.kept)
 
-    def _tell_of_content(self, product: Product, evidence: Evidence, revision: int) -> None:
+    def _tell_of_content(
+        self, product: Product, evidence: Evidence, revision: int, kind: EventKind
+    ) -> None:
         """Record the event that the tree holds content of a product that it did not hold before."""
         self._outbox.append_product(
-            EventKind.DOWNLOADED if revision == 1 else EventKind.REPLACED,
+            kind,
             product,
             path=evidence.path,
             size=evidence.size,

@@ -42,7 +42,18 @@ from .download_events import (
     ProductFinished,
     Received,
 )
-from .downloads import Batch, Candidate, Evidence, Failed, Missing, Outcome, Published, Unchanged
+from .downloads import (
+    Adopted,
+    Batch,
+    Candidate,
+    EarlierRevision,
+    Evidence,
+    Failed,
+    Missing,
+    Outcome,
+    Published,
+    Unchanged,
+)
 from .errors import (
     BadAnswerError,
     Cause,
@@ -206,6 +217,7 @@ __all__ = [
     "STATE_DIR",
     "SUFFIXES",
     "UNKNOWN_FILTERS",
+    "Adopted",
     "Alert",
     "AlertFile",
     "Area",
@@ -232,6 +244,7 @@ __all__ = [
     "DayEnded",
     "DirectoriesNotSynced",
     "DownloadsPaused",
+    "EarlierRevision",
     "Event",
     "EventFilter",
     "EventKind",

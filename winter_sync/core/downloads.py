@@ -128,4 +128,27 @@ class Failed:
     refused: bool = False
 
 
-Outcome = Published | Unchanged | Missing | Failed
+@dataclass(frozen=True, slots=True)
+class EarlierRevision:
+    """An older revision that the tree keeps: its path, relative to the root, bytes and digest."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """The tree has a whole file of the product that the catalog did not know: none is downloaded.
+
+    `note` says what is odd about it, if anything; `earlier` are its older revisions, the oldest
+    first.
+    """
+
+    candidate: Candidate
+    evidence: Evidence
+    note: str | None = None
+    earlier: tuple[EarlierRevision, ...] = ()
+
+
+Outcome = Published | Unchanged | Adopted | Missing | Failed

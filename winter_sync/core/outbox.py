@@ -22,6 +22,8 @@ class EventKind(StrEnum):
 
     DOWNLOADED = "downloaded"
     """A product is in the tree for the first time."""
+    ADOPTED = "adopted"
+    """A file that was here already is known for a product now: nothing was downloaded."""
     REPLACED = "replaced"
     """Other content of a product took the place of what was in the tree."""
     MISSING = "missing"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from winter_sync.core import (
     FAILED_DOWNLOAD,
     INTERRUPTED,
+    Adopted,
     BatchEnded,
     BatchStarted,
     DownloadsPaused,
@@ -58,6 +59,8 @@ def _finished(event: ProductFinished) -> tuple[Line, ...]:
             return info("published, but odd", path=evidence.path, size=evidence.size, note=note)
         case Unchanged(_, evidence):
             return debug("unchanged", path=evidence.path)
+        case Adopted(_, evidence, note):
+            return debug("adopted", path=evidence.path, size=evidence.size, note=note)
         case Missing():
             return debug("missing on the server", **fields)
         case Failed() as failed:

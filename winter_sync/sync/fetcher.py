@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from winter_sync.core import (
+    Adopted,
     BadAnswerError,
     Batch,
     Candidate,
@@ -26,6 +27,7 @@ from winter_sync.core import (
     run_in_thread,
 )
 from winter_sync.formats import Limits
+from winter_sync.sync.adoption import adopt_present
 from winter_sync.sync.receiver import Receiver
 
 if TYPE_CHECKING:
@@ -105,7 +107,7 @@ class Fetcher:
 
         A download that breaks after some products arrived is repeated for the rest; where none
         arrived, all its products have failed. A product whose place in the tree is obstructed has
-        failed without being requested.
+        failed without being requested, and one whose file is there already is adopted.
 
         Raises
         ------
@@ -114,15 +116,27 @@ class Fetcher:
         StorageError
             If the disk cannot take it.
         """
-        blocked = await run_in_thread(self._threads, self._blocked, batch)
-        for outcome in blocked:
+        settled = await run_in_thread(self._threads, self._settled, batch)
+        for outcome in settled:
             self._emit(ProductFinished(outcome))
-        without = {outcome.candidate for outcome in blocked}
+        without = {outcome.candidate for outcome in settled}
         free = tuple(candidate for candidate in batch.candidates if candidate not in without)
-        if not free:
-            return Fetched(blocked, was_asked=False)
+        if not free or any(isinstance(outcome, Adopted) for outcome in settled):
+            # What was found is recorded first, whatever the server does with the rest.
+            return Fetched(settled, free, was_asked=False)
         fetched = await self._fetch(replace(batch, candidates=free))
-        return replace(fetched, outcomes=(*blocked, *fetched.outcomes))
+        return replace(fetched, outcomes=(*settled, *fetched.outcomes))
+
+    def _settled(self, batch: Batch) -> tuple[Failed | Adopted, ...]:
+        """Return the outcomes of products that need not be requested."""
+        blocked = self._blocked(batch)
+        without = {outcome.candidate for outcome in blocked}
+        found = (
+            adopt_present(self._session.tree, candidate, self._api.redacted)
+            for candidate in batch.candidates
+            if candidate not in without
+        )
+        return (*blocked, *(adopted for adopted in found if adopted is not None))
 
     def _blocked(self, batch: Batch) -> tuple[Failed, ...]:
         """Return the failures of products whose place in the tree is obstructed."""

@@ -221,8 +221,8 @@ class Receiver:
                 refused=True,
             )
         evidence = _evidence(candidate, part)
-        if self._session.tree.make_durable([evidence]):
-            return Unchanged(candidate, evidence)
+        for held in self._session.tree.make_durable([evidence]):
+            return Unchanged(candidate, held)
         return Published(candidate, self._publish(part, evidence, candidate), note)
 
     def _publish(self, part: Part, evidence: Evidence, candidate: Candidate) -> Evidence:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from winter_sync.core import (
+    Adopted,
     ExitCode,
     Failed,
     Missing,
@@ -37,6 +38,8 @@ class Report:
     changed: int = 0
     published: int = 0
     unchanged: int = 0
+    adopted: int = 0
+    """How many files were here that the catalog did not know."""
     missing: int = 0
     failed: int = 0
     """How many times a product failed; it may have succeeded later in the run."""
@@ -78,6 +81,7 @@ class Report:
             published=self.published + len(published),
             size=self.size + sum(outcome.evidence.size for outcome in published),
             unchanged=self.unchanged + _count(outcomes, Unchanged),
+            adopted=self.adopted + _count(outcomes, Adopted),
             missing=self.missing + _count(outcomes, Missing),
             failed=self.failed + _count(outcomes, Failed),
             kept=(*self.kept, *_moved(published))[:_KEPT_NAMED],

@@ -43,6 +43,11 @@ class Directories:
         self._follow_links = follow_links
         self._durable: set[PurePosixPath] = set()
 
+    @property
+    def root(self) -> Path:
+        """The top of the tree."""
+        return self._root.path
+
     def place(self, path: str) -> Path:
         """Return where a path of the catalog is, which never leads out of the tree.
 

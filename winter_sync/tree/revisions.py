@@ -31,6 +31,7 @@ REVISIONS = f"{STATE_DIR}/revisions"
 """Where older revisions are kept, relative to the root."""
 _PIECE = 1024 * 1024
 _LONGEST_NAME = 255
+_MOST_DIGITS = 9
 
 
 class Revisions:
@@ -73,6 +74,17 @@ class Revisions:
                     break
             sync_directory(revisions)
         return str(kept)
+
+    def kept_of(self, path: str) -> list[str]:
+        """Return the files that were kept of a path, relative to the root, the oldest first."""
+        place = PurePosixPath(REVISIONS, path)
+        try:
+            found = sorted((self._directories.root / place.parent).iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        names = [file.name for file in found]
+        numbers = {name: number for name in names if (number := _number_of(name, place.name))}
+        return [str(place.with_name(name)) for name in sorted(numbers, key=numbers.__getitem__)]
 
     def _link(
         self, name: str, directory: int, kept: str, revisions: int, stage: Callable[[], Part]
@@ -124,6 +136,14 @@ class Revisions:
 
 def _lstat(name: str, directory: int) -> os.stat_result:
     return os.stat(name, dir_fd=directory, follow_symlinks=False)
+
+
+def _number_of(kept: str, name: str) -> int:
+    """Return the number that a kept file of this name was given; 0 if it is not one of it."""
+    digits = PurePosixPath(kept).stem.rpartition(".")[2]
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= _MOST_DIGITS):
+        return 0
+    return int(digits) if _numbered(name, int(digits)) == kept else 0
 
 
 def _numbered(name: str, number: int) -> str:

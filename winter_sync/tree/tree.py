@@ -158,9 +158,10 @@ class Tree:
 
         Its `mtime_ns` is that of the file as it is now.
         """
-        return [self._made_durable(found) for found in evidence if self.holds(found)]
+        return [self.make_file_durable(found) for found in evidence if self.holds(found)]
 
-    def _made_durable(self, evidence: Evidence) -> Evidence:
+    def make_file_durable(self, evidence: Evidence) -> Evidence:
+        """Make a file durable whose content was read just now; return as `make_durable` does."""
         path = self.directories.place(evidence.path)
         parent = PurePosixPath(evidence.path).parent
         with (

@@ -11,6 +11,7 @@ from winter_sync.cli.progress.failures import Failures
 from winter_sync.cli.progress.forecast import Rate, Sizes
 from winter_sync.cli.progress.under_way import UnderWay
 from winter_sync.core import (
+    Adopted,
     Backlog,
     BatchEnded,
     BatchStarted,
@@ -186,7 +187,7 @@ class Tally:
             case Published(_, evidence):
                 self._sizes.add(kind, evidence.size)
                 self._counts.add(night, kind, published=1, size=evidence.size)
-            case Unchanged(_, evidence):
+            case Unchanged(_, evidence) | Adopted(_, evidence):
                 self._sizes.add(kind, evidence.size)
                 self._counts.add(night, kind, published=1)
             case Missing():

@@ -49,6 +49,8 @@ def summary(report: Report) -> str:
         done.append(f"{report.published} downloaded, {show_size(report.size)}")
     if report.unchanged:
         done.append(f"{report.unchanged} unchanged")
+    if report.adopted:
+        done.append(f"{report.adopted} already here, and adopted")
     if report.missing:
         done.append(f"{report.missing} missing on the server")
     if report.left:
