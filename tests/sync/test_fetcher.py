@@ -141,8 +141,9 @@ async def test_what_arrives_as_it_was_is_progress_too(downloads: DownloadRig) ->
     downloads.send(Sent(packed(FIRST)))
     await fetch(downloads, batch(ONE))
     downloads.send(Sent(cut(packed(FIRST))))
-    fetched = await fetch(downloads)
-    unchanged = Unchanged(ONE, evidence(FIRST, CONTENT))
+    held = candidate(FIRST, published=CONTENT)
+    fetched = await fetch(downloads, batch(held, TWO, THREE))
+    unchanged = Unchanged(held, evidence(FIRST, CONTENT))
     assert fetched == Fetched((unchanged,), (TWO, THREE), fetched.trouble, Cause.DAMAGED)
 
 
