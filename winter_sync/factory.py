@@ -33,6 +33,7 @@ from winter_sync.sync import (
     Mirror,
     Poller,
     QuickCheck,
+    RefetchLimits,
     stat_files,
 )
 from winter_sync.tree import (
@@ -235,6 +236,14 @@ class _Parts:
             threads=self.threads,
             emit=self.emit,
             time=time,
+            limits=self._refetch_limits(),
+        )
+
+    def _refetch_limits(self) -> RefetchLimits:
+        return RefetchLimits(
+            marks=self.settings.mirror.refetch_per_day,
+            spare=self.settings.daemon.recheck_per_day,
+            at_once=max(1, self.settings.api.connections - 1),
         )
 
 

@@ -100,6 +100,7 @@ def test_a_catalog_of_an_earlier_edition_is_brought_up(path: Path, clock: Clock)
                 "record_events",
                 "keep_event_sinks",
                 "record_settled_nights",
+                "record_refetches",
             ]
             poll(catalog, withdrawn=[product(2)])
 

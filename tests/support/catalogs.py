@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from support.makers import PROGRAM, evidence, path_of, product, row
 
 from winter_sync.catalog.records import Poll, Scope
-from winter_sync.core.downloads import Outcome, Published
+from winter_sync.core.downloads import Outcome, Published, Refetch
 from winter_sync.core.marks import Marks
 from winter_sync.core.queries import Query, Region, Subject
 from winter_sync.core.traits import FETCH_ORDER, ImageType, Instrument
@@ -63,8 +63,9 @@ def poll(
 
 
 def candidates(catalog: Catalog, scope: Scope = ALL, limit: int = 100) -> list[Candidate]:
-    """Return what may be fetched now."""
-    return catalog.queue.candidates(scope, FETCH_ORDER, limit)
+    """Return what may be fetched now, for whatever reason; what is not here comes first."""
+    found = [catalog.queue.candidates(scope, FETCH_ORDER, limit, reason) for reason in Refetch]
+    return [candidate for each in found for candidate in each][:limit]
 
 
 def waiting(catalog: Catalog, scope: Scope = ALL) -> list[Product]:

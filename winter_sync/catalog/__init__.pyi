@@ -23,6 +23,7 @@ from .records import (
     Trouble,
     Waiting,
 )
+from .refetches import Refetches
 from .search_records import FoundProduct, Search, UserState
 from .thread import CatalogThread
 from .values import format_instant
@@ -54,6 +55,7 @@ __all__ = [
     "ProgramSummary",
     "Queue",
     "QueueCount",
+    "Refetches",
     "Scope",
     "Search",
     "Trouble",

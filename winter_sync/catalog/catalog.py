@@ -23,6 +23,7 @@ from winter_sync.catalog.outbox import Outbox
 from winter_sync.catalog.outcomes import Outcomes
 from winter_sync.catalog.polls import Polls
 from winter_sync.catalog.queue import Queue
+from winter_sync.catalog.refetches import Refetches
 from winter_sync.catalog.search import Searches
 from winter_sync.catalog.views import Views
 
@@ -58,6 +59,8 @@ class Catalog:
         How the polls went.
     queue
         Products to fetch, and which session is fetching them.
+    refetches
+        What is here and fetched again: counted, waiting, asked for.
     outcomes
         The outcomes of fetching.
     files
@@ -102,6 +105,7 @@ class Catalog:
         self.listings = Listings(self.connection)
         self.polls = Polls(self.connection)
         self.queue = Queue(self.connection)
+        self.refetches = Refetches(self.connection)
         self.outcomes = Outcomes(self.connection)
         self.files = Files(self.connection)
         self.checks = Checks(self.connection)

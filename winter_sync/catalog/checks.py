@@ -51,7 +51,7 @@ class Checks:
 
     _WANT_LOST = f"""
     UPDATE products SET state = 'wanted', attempts = 0, not_before = '', last_error = NULL,
-      recheck = NULL, damage = 'missing', damage_reason = :reason WHERE {_SAME_FILE}
+      recheck = NULL, refetch = '', damage = 'missing', damage_reason = :reason WHERE {_SAME_FILE}
     """  # noqa: S608 - our own condition
 
     def want_lost(self, checks: Iterable[Check]) -> list[Check]:
@@ -77,7 +77,7 @@ class Checks:
 
     _WANT_DAMAGED = """
     UPDATE products AS p SET state = 'wanted', attempts = 0, not_before = '', last_error = NULL,
-      recheck = NULL
+      recheck = NULL, refetch = ''
     WHERE p.damage IS NOT NULL AND p.claimed_by IS NULL
       AND (p.damage = 'missing' OR p.withdrawn_at IS NULL) AND {condition}
     """

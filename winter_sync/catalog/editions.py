@@ -6,7 +6,13 @@ from contextlib import closing
 from functools import cache
 from typing import TYPE_CHECKING
 
-from winter_sync.catalog import schema, schema_changes, schema_delivery, schema_nights
+from winter_sync.catalog import (
+    schema,
+    schema_changes,
+    schema_delivery,
+    schema_nights,
+    schema_revisions,
+)
 from winter_sync.catalog.migration import migrations
 from winter_sync.catalog.sqlite import Database
 from winter_sync.core import StorageError
@@ -16,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["editions", "migrations", "refuse_others"]
 
-EDITIONS = (schema, schema_changes, schema_delivery, schema_nights)
+EDITIONS = (schema, schema_changes, schema_delivery, schema_nights, schema_revisions)
 """The modules whose migrations make the catalog what it is, in this order."""
 
 

@@ -194,7 +194,8 @@ class Listings:
 
     _WANT = """
     UPDATE products SET state = 'wanted', attempts = 0, not_before = '', last_error = NULL,
-      recheck = CASE WHEN sha256 IS NULL OR damage IS NOT NULL THEN NULL ELSE 'held' END
+      recheck = CASE WHEN sha256 IS NULL OR damage IS NOT NULL THEN NULL ELSE 'held' END,
+      refetch = CASE WHEN sha256 IS NULL OR damage IS NOT NULL THEN '' ELSE 'marks' END
     WHERE instrument = :instrument AND savepath = :savepath
     """
 

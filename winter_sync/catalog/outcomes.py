@@ -6,8 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from winter_sync.catalog.outbox import Outbox
 from winter_sync.catalog.rechecks import Rechecks
+from winter_sync.catalog.records import Refetched
+from winter_sync.catalog.refetches import Refetches
 from winter_sync.catalog.rows import product_of, settled_marks_of
-from winter_sync.catalog.values import held_values, identity_values, settled_mark_values
+from winter_sync.catalog.values import (
+    held_values,
+    identity_values,
+    settled_mark_values,
+    unmoved_values,
+)
 from winter_sync.core import (
     Adopted,
     EventKind,
@@ -15,6 +22,7 @@ from winter_sync.core import (
     Marks,
     Missing,
     Published,
+    Refetch,
     State,
     Unchanged,
 )
@@ -36,6 +44,7 @@ class Outcomes:
         self._connection = connection
         self._rechecks = Rechecks(connection)
         self._outbox = Outbox(connection)
+        self._refetches = Refetches(connection)
 
     def commit(
         self, outcomes: Sequence[Outcome], when_again: Callable[[int, Outcome], timedelta]
@@ -50,16 +59,21 @@ class Outcomes:
             Products that need not be fetched again after all: a sample of them had not changed.
         """
         with self._connection.writing():
+            refetched = list[Refetched]()
             for outcome in outcomes:
                 match outcome:
-                    case Published(candidate, evidence) | Unchanged(candidate, evidence):
-                        self._hold(candidate.product, evidence)
+                    case Published(candidate, evidence):
+                        refetched += self._hold(candidate.product, evidence)
+                    case Unchanged(candidate, evidence):
+                        refetched += self._hold(candidate.product, evidence, untouched=True)
                     case Adopted():
                         self._adopt(outcome)
                     case Missing(candidate) | Failed(candidate):
                         attempts = candidate.attempts + 1
                         not_before = self._connection.at(when_again(attempts, outcome))
                         self._postpone(outcome, attempts, not_before)
+                        refetched += _refused(outcome)
+            self._refetches.count(refetched)
             return self._rechecks.proceed(outcome.candidate.product for outcome in outcomes)
 
     def adopt(self, evidence: Evidence) -> bool:
@@ -75,12 +89,12 @@ class Outcomes:
             if row is None or (row["state"] == "published" and row["sha256"] == evidence.sha256):
                 return False
             product = product_of(row)
-            self._hold(product, evidence)
+            self._refetches.count(self._hold(product, evidence))
             self._rechecks.proceed([product])
             return True
 
     _CONTENT = f"""
-    SELECT state, revision, sha256, recheck, settled_lastmodified, settled_pipeversion
+    SELECT state, revision, sha256, recheck, refetch, settled_lastmodified, settled_pipeversion
     FROM products WHERE {_IDENTITY}
     """  # noqa: S608 - our own condition
 
@@ -102,7 +116,7 @@ class Outcomes:
         identity = {**identity_values(product), "now": self._connection.now()}
         counted = {**identity, "earlier": len(adopted.earlier)}
         is_new = bool(self._connection.execute(self._COUNT_EARLIER, counted))
-        self._hold(product, evidence, EventKind.ADOPTED)
+        self._hold(product, evidence, kind=EventKind.ADOPTED)
         for number, earlier in enumerate(adopted.earlier if is_new else (), start=1):
             values = {
                 **identity,
@@ -115,35 +129,55 @@ class Outcomes:
             self._connection.execute(self._ADD_EARLIER, values)
             self._record_kept(product, earlier.path)
 
-    def _hold(self, product: Product, evidence: Evidence, kind: EventKind | None = None) -> None:
-        """Record that the tree holds this content of a product.
+    def _hold(
+        self,
+        product: Product,
+        evidence: Evidence,
+        *,
+        untouched: bool = False,
+        kind: EventKind | None = None,
+    ) -> Sequence[Refetched]:
+        """Record that the tree holds this content of a product; return whether it was a re-fetch.
 
-        `kind` is that of the event, where it is not the one of a download.
+        `untouched` says that the tree held it before, so that nothing was put there. `kind` is
+        that of the event, where it is not the one of a download.
         """
         held = self._content(product)
         if held is None:
-            return
+            return ()
         is_new = held["sha256"] != evidence.sha256
         revision = held["revision"] + int(is_new)
         if is_new:
-            self._add_revision(evidence, revision)
+            self._add_revision(evidence, revision, is_from_archive=kind is None)
+        elif kind is None:
+            self._confirm_revision(product, revision)
         settled = settled_marks_of(held).united(evidence.marks)
+        now = self._connection.now()
+        unmoved = untouched and not is_new
+        values = unmoved_values(evidence, now) if unmoved else held_values(evidence, revision, now)
         columns = {
-            **held_values(evidence, revision, self._connection.now()),
+            **values,
             **settled_mark_values(settled),
             "recheck": None if is_new or held["recheck"] is None else "same",
         }
         self._end_lease(product, columns)
         if is_new:
             downloaded = EventKind.DOWNLOADED if revision == 1 else EventKind.REPLACED
-            self._tell_of_content(product, evidence, revision, kind or downloaded)
+            self._tell_of_content(product, evidence, revision, kind or downloaded, held["sha256"])
         if is_new and held["recheck"] is not None:
             self._rechecks.end(product)
         if evidence.kept is not None:
             self._record_kept(product, evidence.kept)
+        reason = Refetch(held["refetch"])
+        return (Refetched(reason, evidence.size, 1, int(is_new)),) if reason else ()
 
     def _tell_of_content(
-        self, product: Product, evidence: Evidence, revision: int, kind: EventKind
+        self,
+        product: Product,
+        evidence: Evidence,
+        revision: int,
+        kind: EventKind,
+        previous_sha256: str | None,
     ) -> None:
         """Record the event that the tree holds content of a product that it did not hold before."""
         self._outbox.append_product(
@@ -153,6 +187,8 @@ class Outcomes:
             size=evidence.size,
             sha256=evidence.sha256,
             revision=revision,
+            previous_sha256=previous_sha256,
+            pipeline=evidence.marks.pipeversion,
             kept=evidence.kept,
         )
 
@@ -161,11 +197,17 @@ class Outcomes:
     WHERE {_IDENTITY} AND revision = :revision - 1
     """  # noqa: S608 - our own condition
     _ADD_REVISION = """
-    INSERT INTO revisions (instrument, savepath, revision, path, size, sha256, published_at)
-    VALUES (:instrument, :savepath, :revision, :path, :size, :sha256, :now)
+    INSERT INTO revisions (instrument, savepath, revision, path, size, sha256, published_at,
+      confirmed_at, lastmodified, pipeversion)
+    VALUES (:instrument, :savepath, :revision, :path, :size, :sha256, :now, :confirmed,
+      :lastmodified, :pipeversion)
     """
+    _CONFIRM_REVISION = f"""
+    UPDATE revisions SET confirmed_at = :now WHERE {_IDENTITY} AND revision = :revision
+    """  # noqa: S608 - our own condition
 
-    def _add_revision(self, evidence: Evidence, revision: int) -> None:
+    def _add_revision(self, evidence: Evidence, revision: int, *, is_from_archive: bool) -> None:
+        now = self._connection.now()
         values = {
             "instrument": evidence.instrument.value,
             "savepath": evidence.savepath,
@@ -174,10 +216,23 @@ class Outcomes:
             "size": evidence.size,
             "sha256": evidence.sha256,
             "kept": evidence.kept,
+            "lastmodified": evidence.marks.lastmodified if is_from_archive else None,
+            "pipeversion": evidence.marks.pipeversion if is_from_archive else None,
+            "confirmed": now if is_from_archive else None,
+            "now": now,
+        }
+        if revision > 1:
+            self._connection.execute(self._REPLACE_REVISION, values)
+        self._connection.execute(self._ADD_REVISION, values)
+
+    def _confirm_revision(self, product: Product, revision: int) -> None:
+        """Record that the archive still has this revision."""
+        values = {
+            **identity_values(product),
+            "revision": revision,
             "now": self._connection.now(),
         }
-        self._connection.execute(self._REPLACE_REVISION, values)
-        self._connection.execute(self._ADD_REVISION, values)
+        self._connection.execute(self._CONFIRM_REVISION, values)
 
     _KEEP = """
     INSERT INTO kept_files (path, instrument, savepath, kept_at)
@@ -193,6 +248,10 @@ class Outcomes:
         """Record that a product did not arrive, and when it is fetched again."""
         candidate = outcome.candidate
         columns = {"attempts": attempts, "not_before": not_before, "recheck": None}
+        if candidate.refetch.keeps_state:
+            # Only a comparison did not come about: what is here is as good as before.
+            self._end_lease(candidate.product, columns)
+            return
         match outcome:
             case Missing():
                 known = self._content(candidate.product)
@@ -221,3 +280,10 @@ class Outcomes:
     def _end_lease(self, product: Product, columns: dict[str, Any]) -> None:
         """Set columns of a product, and end its lease."""
         self._connection.update_product(product.identity, {**columns, "claimed_by": None})
+
+
+def _refused(outcome: Missing | Failed) -> Sequence[Refetched]:
+    """Return what a re-fetch that brought nothing has cost: a refused product did arrive."""
+    if isinstance(outcome, Failed) and outcome.blamed and outcome.candidate.refetch:
+        return (Refetched(outcome.candidate.refetch, outcome.candidate.expected_size),)
+    return ()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from winter_sync.catalog.rows import candidate_of, share_of, waiting_of
 from winter_sync.catalog.scopes import in_scope, listed_now, parameters, within
 from winter_sync.catalog.values import identity_values
+from winter_sync.core import Refetch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,6 +24,8 @@ LONG_AGO = timedelta(hours=1)
 _LONGEST_WAIT = timedelta(days=2)
 """No wait is longer: a time further ahead was written by a wrong clock, and counts as past."""
 _QUEUED = "p.state IN ('wanted', 'missing') AND p.withdrawn_at IS NULL"
+_COMPARED = "p.refetch != '' AND p.state = 'published' AND p.withdrawn_at IS NULL"
+"""What counts as here, and is fetched again to compare it."""
 
 
 class Queue:
@@ -31,12 +34,12 @@ class Queue:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    _CANDIDATES = f"""
+    _CANDIDATES = """
     WITH chosen AS MATERIALIZED (
-      SELECT p.* FROM products p INDEXED BY products_queue
-      WHERE {_QUEUED} AND p.claimed_by IS NULL
+      SELECT p.* FROM products p INDEXED BY {index}
+      WHERE {queued} AND p.refetch = :refetch AND p.claimed_by IS NULL
         AND (p.not_before <= :now OR p.not_before > :too_far) AND p.recheck IS NOT 'held'
-        AND {{condition}}
+        AND {condition}
       ORDER BY p.attempts, p.night DESC, instr(:order, p.image_type), p.savepath LIMIT :limit
     ), usual AS MATERIALIZED (
       SELECT instrument, image_type, (
@@ -52,16 +55,23 @@ class Queue:
         AS refused_long_ago,
       (SELECT min(program) FROM listings o
        WHERE o.instrument = c.instrument AND o.savepath = c.savepath AND o.withdrawn_at IS NULL
-         AND o.program IN ({{programs}})) AS program
+         AND o.program IN ({programs})) AS program
     FROM chosen c JOIN usual USING (instrument, image_type) CROSS JOIN listings l
     WHERE l.instrument = c.instrument AND l.savepath = c.savepath AND l.withdrawn_at IS NULL
     GROUP BY c.instrument, c.savepath
     ORDER BY c.attempts, c.night DESC, instr(:order, c.image_type), c.savepath
-    """  # noqa: S608 - our own conditions
+    """
 
-    def candidates(self, scope: Scope, order: Sequence[ImageType], limit: int) -> list[Candidate]:
+    def candidates(
+        self,
+        scope: Scope,
+        order: Sequence[ImageType],
+        limit: int,
+        refetch: Refetch = Refetch.NO,
+    ) -> list[Candidate]:
         """Return products that may be fetched now: the untroubled and the newest night first.
 
+        Only those that are not here, or only those that are fetched again for one reason.
         Within a night they come in the given order of types. Of several programs of the scope
         that list a product, `program` is the first by name; its marks are those of all that do.
         Products held back until a sample of their night was fetched are left out.
@@ -73,36 +83,63 @@ class Queue:
             **self._times(),
             "order": " ".join(order),
             "limit": limit,
+            "refetch": refetch.value,
             "recent": _RECENT,
             "long_ago": self._connection.at(-LONG_AGO),
         }
-        sql = self._CANDIDATES.format(condition=condition.sql, programs=programs)
+        index, queued = _place_of(refetch)
+        sql = self._CANDIDATES.format(
+            condition=condition.sql, programs=programs, index=index, queued=queued
+        )
         return self._connection.read(candidate_of, sql, values)
 
-    _WANTED = """
+    _WANTED = f"""
     SELECT night, instrument, image_type, count(*) AS products, sum(attempts > 0) AS failed
-    FROM products p
-    WHERE p.state = 'wanted' AND p.withdrawn_at IS NULL AND p.claimed_by IS NULL AND {condition}
+    FROM (
+      SELECT night, instrument, image_type, attempts FROM products p
+      WHERE p.state = 'wanted' AND p.withdrawn_at IS NULL AND p.claimed_by IS NULL
+        AND (p.refetch IN ({{reasons}}) OR p.attempts > 0) AND {{condition}}
+      UNION ALL SELECT night, instrument, image_type, attempts
+      FROM products p INDEXED BY products_compared
+      WHERE {_COMPARED} AND p.refetch = 'asked' AND p.claimed_by IS NULL AND {{condition}})
     GROUP BY night, instrument, image_type
-    """
-
-    def wanted(self, scope: Scope) -> tuple[Share, ...]:
-        """Count products to fetch now or later, and not leased yet, by night and type."""
-        condition = within(scope)
-        sql = self._WANTED.format(condition=condition.sql)
-        return tuple(self._connection.read(share_of, sql, condition.values))
-
-    _NEXT_RETRY = f"""
-    SELECT min(CASE WHEN p.not_before > :too_far THEN '' ELSE p.not_before END) AS soonest
-    FROM products p
-    WHERE {_QUEUED} AND p.claimed_by IS NULL AND p.recheck IS NOT 'held' AND {{condition}}
     """  # noqa: S608 - our own conditions
 
-    def next_retry(self, scope: Scope) -> datetime | None:
-        """Return when the next product of a scope may be fetched; None if there is none."""
+    def wanted(
+        self, scope: Scope, reasons: Iterable[Refetch] = tuple(Refetch)
+    ) -> tuple[Share, ...]:
+        """Count products to fetch now or later, and not leased yet, by night and type.
+
+        Those that somebody asked to compare with the archive count, too. What is fetched again for
+        other reasons than these, and did not fail, does not.
+        """
         condition = within(scope)
-        sql = self._NEXT_RETRY.format(condition=condition.sql)
-        row = self._connection.row(sql, {**condition.values, **self._times()})
+        names, chosen = parameters("reason", tuple(reasons))
+        sql = self._WANTED.format(condition=condition.sql, reasons=names)
+        return tuple(self._connection.read(share_of, sql, {**condition.values, **chosen}))
+
+    _NEXT_RETRY = f"""
+    SELECT min(CASE WHEN not_before > :too_far THEN '' ELSE not_before END) AS soonest
+    FROM (
+      SELECT p.not_before FROM products p
+      WHERE {_QUEUED} AND p.refetch IN ({{reasons}}) AND p.claimed_by IS NULL
+        AND p.recheck IS NOT 'held' AND {{condition}}
+      UNION ALL SELECT p.not_before FROM products p INDEXED BY products_compared
+      WHERE {_COMPARED} AND p.refetch IN ({{reasons}}) AND p.claimed_by IS NULL
+        AND {{condition}})
+    """  # noqa: S608 - our own conditions
+
+    def next_retry(
+        self, scope: Scope, reasons: Iterable[Refetch] = tuple(Refetch)
+    ) -> datetime | None:
+        """Return when the next product of a scope may be fetched; None if there is none.
+
+        What is fetched again for other reasons than these does not count.
+        """
+        condition = within(scope)
+        names, chosen = parameters("reason", tuple(reasons))
+        sql = self._NEXT_RETRY.format(condition=condition.sql, reasons=names)
+        row = self._connection.row(sql, {**condition.values, **chosen, **self._times()})
         if row is None or row["soonest"] is None:
             return None
         if not row["soonest"]:
@@ -136,7 +173,7 @@ class Queue:
     _CLAIM = """
     UPDATE products SET claimed_by = :session
     WHERE instrument = :instrument AND savepath = :savepath
-      AND claimed_by IS NULL AND state IN ('wanted', 'missing')
+      AND claimed_by IS NULL AND (state IN ('wanted', 'missing') OR refetch != '')
     """
 
     def claim(self, candidates: Sequence[Candidate], session: str) -> tuple[Candidate, ...]:
@@ -192,3 +229,10 @@ class Queue:
 
     def _times(self) -> dict[str, str]:
         return {"now": self._connection.now(), "too_far": self._connection.at(_LONGEST_WAIT)}
+
+
+def _place_of(refetch: Refetch) -> tuple[str, str]:
+    """Return the index and the condition of the products that are fetched for a reason."""
+    if refetch.keeps_state:
+        return "products_compared", _COMPARED
+    return "products_queue", _QUEUED

@@ -9,9 +9,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from winter_sync.catalog.records import Refetched
+from winter_sync.catalog.refetches import Refetches
 from winter_sync.catalog.rows import settled_marks_of
 from winter_sync.catalog.values import group_values, settled_mark_values
-from winter_sync.core import REFETCH_SAMPLE, Instrument, Share, State, evenly_spread, parse_marks
+from winter_sync.core import (
+    REFETCH_SAMPLE,
+    Instrument,
+    Refetch,
+    Share,
+    State,
+    evenly_spread,
+    parse_marks,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,6 +38,7 @@ class Rechecks:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._refetches = Refetches(connection)
 
     def proceed(self, products: Iterable[Product]) -> tuple[Share, ...]:
         """Go on with the rechecks of the nights and types of these products.
@@ -65,6 +76,8 @@ class Rechecks:
             return None
         for row in held:
             self._mark_unchanged(row)
+        if held:
+            self._refetches.count([Refetched(Refetch.MARKS, settled=len(held))])
         if not counts["sample"]:
             self.end(product)
         if not held:
@@ -96,7 +109,12 @@ class Rechecks:
         )
         self._connection.update_product(
             identity,
-            {"state": State.PUBLISHED.value, "recheck": None, **settled_mark_values(settled)},
+            {
+                "state": State.PUBLISHED.value,
+                "recheck": None,
+                "refetch": Refetch.NO.value,
+                **settled_mark_values(settled),
+            },
         )
 
     _END = f"""

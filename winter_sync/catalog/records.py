@@ -10,7 +10,7 @@ from winter_sync.core import Damage, State
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from winter_sync.core import ImageType, Instrument, Night, Product, Query, Subject
+    from winter_sync.core import ImageType, Instrument, Night, Product, Query, Refetch, Subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +145,35 @@ class ProgramSummary:
     """The newest night of which all that is listed is here."""
     damaged: int = 0
     """Downloaded, but the file was found missing or changed since; not among the published."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refetched:
+    """What fetching products again came to: of one that arrived, or of several settled."""
+
+    reason: Refetch
+    size: int = 0
+    """Bytes that arrived, also of what was refused."""
+    arrived: int = 0
+    changed: int = 0
+    """Those that arrived with other content."""
+    settled: int = 0
+    """Those that were taken as unchanged because a sample of their night was."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefetchStatus:
+    """What waits to be fetched again because its marks changed, and what was in the last week."""
+
+    waiting: int = 0
+    """Products; the earlier revision of each is here."""
+    waiting_size: int = 0
+    size_today: int = 0
+    """Bytes fetched again today (UTC)."""
+    products: int = 0
+    size: int = 0
+    changed: int = 0
+    settled: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from winter_sync.core import (
     Marks,
     Night,
     Product,
+    Refetch,
     Share,
     State,
     parse_marks,
@@ -103,6 +104,7 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "image_type": _is_word(ImageType),
     "state": _is_word(State),
     "damage": _is_word(Damage),
+    "refetch": _is_word(Refetch),
     "night": _is_night,
     **dict.fromkeys(("path", "kept"), _is_path),
     **dict.fromkeys(("at", "soonest"), _is_instant),
@@ -181,6 +183,7 @@ def candidate_of(row: dict[str, Any]) -> Candidate:
         published_sha256=row["sha256"],
         refused_sha256=row["refused_long_ago"],
         state=State(row["state"]),
+        refetch=Refetch(row["refetch"]),
     )
 
 

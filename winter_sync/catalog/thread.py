@@ -35,6 +35,7 @@ class CatalogThread:
         self.listings = PartOnThread(self, lambda catalog: catalog.listings)
         self.polls = PartOnThread(self, lambda catalog: catalog.polls)
         self.queue = PartOnThread(self, lambda catalog: catalog.queue)
+        self.refetches = PartOnThread(self, lambda catalog: catalog.refetches)
         self.outcomes = PartOnThread(self, lambda catalog: catalog.outcomes)
         self.files = PartOnThread(self, lambda catalog: catalog.files)
         self.checks = PartOnThread(self, lambda catalog: catalog.checks)

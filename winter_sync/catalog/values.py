@@ -16,6 +16,7 @@ from winter_sync.core import (
     Product,
     Query,
     Rectangle,
+    Refetch,
     Region,
     Row,
     State,
@@ -143,6 +144,20 @@ def held_values(evidence: Evidence, revision: int, now: str) -> dict[str, Any]:
         "damage": None,
         "damage_reason": None,
         "facts_due": 1,
+        "refetch": Refetch.NO.value,
+    }
+
+
+def unmoved_values(evidence: Evidence, now: str) -> dict[str, Any]:
+    """Return the columns of a product whose content was in the tree before, and still is.
+
+    When it was published, and what its header says, stays.
+    """
+    values = held_values(evidence, 0, now)
+    return {
+        name: value
+        for name, value in values.items()
+        if name not in {"revision", "published_at", "facts_due"}
     }
 
 

@@ -94,6 +94,10 @@ class MirrorSettings(Section):
     on_change: Literal["keep", "replace"] = Field(
         default="keep", description="Whether the older revision of a reprocessed product is kept."
     )
+    refetch_per_day: Size = Field(
+        default=ByteSize(20 * 1024**3),
+        description="Most bytes a day fetched again because marks changed; 0: none is.",
+    )
     follow_links: bool = Field(
         default=False,
         description="Whether directories of the tree may be symbolic links to others on its disk.",
@@ -158,6 +162,10 @@ class DaemonSettings(Section):
     check_rate: Rate = Field(
         default=ByteSize(5_000_000),
         description="Bytes a second that the daemon reads to check files; 0: no checks.",
+    )
+    recheck_per_day: Size = Field(
+        default=ByteSize(0),
+        description="Bytes a day fetched again to compare files with the archive; 0: none.",
     )
     check_every: Wait = Field(
         default=timedelta(days=30), description="Minimum time between two checks of the same file."

@@ -52,6 +52,7 @@ from .downloads import (
     Missing,
     Outcome,
     Published,
+    Refetch,
     Unchanged,
 )
 from .errors import (
@@ -299,6 +300,7 @@ __all__ = [
     "Recovered",
     "Rectangle",
     "Redaction",
+    "Refetch",
     "Region",
     "RejectedQueryError",
     "ReloadRefused",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from winter_sync.core.errors import Cause
@@ -12,6 +13,24 @@ if TYPE_CHECKING:
     from winter_sync.core.marks import Marks
     from winter_sync.core.products import Product
     from winter_sync.core.traits import ImageType, Instrument
+
+
+class Refetch(StrEnum):
+    """Why a product is fetched although a revision of it is here; in the order of fetching."""
+
+    NO = ""
+    """It is not here, or its file is missing or changed."""
+    ASKED = "asked"
+    """A person asked whether the archive still has the same."""
+    MARKS = "marks"
+    """Its marks changed: the night may have been reprocessed."""
+    SPARE = "spare"
+    """The daemon compares it with the archive in its spare time."""
+
+    @property
+    def keeps_state(self) -> bool:
+        """Whether the product counts as here meanwhile: nothing says that it is another."""
+        return self in {Refetch.ASKED, Refetch.SPARE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +48,9 @@ class Candidate:
     refused_sha256: str | None = None
     """Content that was refused long enough ago, although no data seem to be missing in it."""
     state: State = State.WANTED
-    """Where it stands before it is fetched: wanted, or missing when last asked for."""
+    """Where it stands before it is fetched: wanted, missing when last asked for, or here."""
+    refetch: Refetch = Refetch.NO
+    """Why it is fetched although a revision of it is here."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,8 @@ class EndlessDownloads:
     async def _wait_for_work(self, seen: int) -> bool:
         """Wait until a poll brings something, or until something may be tried again."""
         scope = self._refused.without(self._mirror.scope)
-        retry = await self._mirror.catalog.queue(Queue.next_retry, scope)
+        allowed = await self._mirror.downloader.pacing.allowed()
+        retry = await self._mirror.catalog.queue(Queue.next_retry, scope, allowed)
         wait = _LOOK_FOR_WORK_EVERY
         if retry is not None:
             wait = min(max(retry - self._time.clock(), _A_MOMENT), wait)

@@ -7,6 +7,7 @@ from .engine import Mirror
 from .fetcher import Fetcher
 from .file_check import PIECE, FileFinding, Throttle, stat_file, stat_files
 from .listing_recorder import ListingRecorder
+from .pacing import RefetchLimits
 from .poller import Poller
 from .quick_check import QuickCheck, check_newest
 from .refused_programs import RefusedPrograms
@@ -30,6 +31,7 @@ __all__ = [
     "Nights",
     "Poller",
     "QuickCheck",
+    "RefetchLimits",
     "RefusedPrograms",
     "Report",
     "RollingCheck",

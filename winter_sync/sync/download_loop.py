@@ -34,6 +34,8 @@ class DownloadLoop:
         changes that were seen, and return whether to go on.
     on_result
         Receives each result, and its error where that opened the breaker.
+    by_hand
+        Whether a person asked for this scope: then nothing that is fetched again waits.
     """
 
     downloader: Downloader
@@ -44,6 +46,7 @@ class DownloadLoop:
     when_idle: Callable[[int], Awaitable[bool]]
     when_open: Callable[[int], Awaitable[bool]]
     on_result: Callable[[BatchResult, WinterSyncError | None], None]
+    by_hand: bool = False
 
     async def run(self) -> None:
         """Download batch after batch, until closed or asked not to go on.
@@ -64,7 +67,9 @@ class DownloadLoop:
     async def _download_batch(self) -> bool:
         """Download one batch; return whether there was one."""
         scope = self.refused.without(self.scope)
-        result = await self.downloader.download_batch(scope, self.breaker.choose)
+        result = await self.downloader.download_batch(
+            scope, self.breaker.choose, by_hand=self.by_hand
+        )
         if result is None:
             return False
         opened = self.breaker.record(result)

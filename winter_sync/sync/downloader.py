@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -28,6 +29,7 @@ from winter_sync.core import (
     Missing,
     Outcome,
     ProductFinished,
+    Refetch,
     Sink,
     Time,
     TransientError,
@@ -36,6 +38,7 @@ from winter_sync.core import (
     wait_until_done,
 )
 from winter_sync.sync.fetcher import Fetched, Fetcher
+from winter_sync.sync.pacing import Pacing, RefetchLimits, begin_within
 from winter_sync.sync.results import BatchResult, Served
 
 if TYPE_CHECKING:
@@ -53,6 +56,7 @@ _CANDIDATES = 256
 """How many are considered for one batch: several batches' worth."""
 _MANY_CANDIDATES = 8192
 """How many are considered where none of the first fits on the disk."""
+_LIMITS = RefetchLimits()
 
 
 class Downloader:
@@ -72,6 +76,8 @@ class Downloader:
         Receives events.
     time
         A monotonic clock, and chance, which spreads retries.
+    limits
+        How much of what is here may be fetched again.
     """
 
     def __init__(  # noqa: PLR0913 - all by name
@@ -84,6 +90,7 @@ class Downloader:
         threads: Executor,
         emit: Sink,
         time: Time,
+        limits: RefetchLimits = _LIMITS,
     ) -> None:
         self._api = api
         self._catalog = catalog
@@ -92,11 +99,15 @@ class Downloader:
         self._threads = threads
         self._emit = emit
         self._time = time
+        self.pacing = Pacing(catalog, limits)
+        """How much of what is here may be fetched again."""
         self._claiming = asyncio.Lock()
         self._under_way: dict[str, int] = {}
         """The expected size of each batch that is being downloaded, bytes."""
 
-    async def download_batch(self, scope: Scope, choose: Choose) -> BatchResult | None:
+    async def download_batch(
+        self, scope: Scope, choose: Choose, *, by_hand: bool = False
+    ) -> BatchResult | None:
         """Download one batch of a scope and commit what became of it.
 
         Parameters
@@ -106,6 +117,8 @@ class Downloader:
         choose
             Chooses a batch of candidates, in their order, that is no larger than the room on the
             disk, bytes.
+        by_hand
+            Whether a person asked for this: the budget of re-fetches does not hold then.
 
         Returns
         -------
@@ -117,48 +130,68 @@ class Downloader:
         StorageError
             If the disk or the catalog cannot do its part; the batch was given back.
         """
-        batch = await self._claim(scope, choose)
-        if batch is None:
-            return None
-        try:
-            return await self._download(batch)
-        finally:
-            del self._under_way[batch.identifier]
+        async with AsyncExitStack() as stack:
+            batch = await self._claim(scope, choose, stack, by_hand=by_hand)
+            return None if batch is None else await self._download(batch)
 
     @property
     def under_way(self) -> int:
         """How many batches are being downloaded."""
         return len(self._under_way)
 
-    async def _claim(self, scope: Scope, choose: Choose) -> Batch | None:
-        async with self._claiming:
-            chosen = await self._choose(scope, choose)
-            if not chosen:
-                return None
-            taken = await self._catalog.queue(Queue.claim, chosen, self._session.name)
-            batch = Batch(uuid4().hex, taken)
-            if taken:
-                self._under_way[batch.identifier] = batch.expected_size
-        return batch if taken else await self._claim(scope, choose)
+    async def _claim(
+        self, scope: Scope, choose: Choose, stack: AsyncExitStack, *, by_hand: bool
+    ) -> Batch | None:
+        """Claim a batch, and count it as under way until the stack is left."""
+        while True:
+            async with self._claiming:
+                chosen = await self._choose(scope, choose, by_hand=by_hand)
+                if not chosen:
+                    return None
+                taken = await self._catalog.queue(Queue.claim, chosen, self._session.name)
+                if taken:
+                    batch = Batch(uuid4().hex, taken)
+                    self._under_way[batch.identifier] = batch.expected_size
+                    stack.callback(self._under_way.pop, batch.identifier)
+                    stack.enter_context(self.pacing.under_way(batch))
+                    return batch
 
-    async def _choose(self, scope: Scope, choose: Choose) -> tuple[Candidate, ...]:
+    async def _choose(
+        self, scope: Scope, choose: Choose, *, by_hand: bool
+    ) -> tuple[Candidate, ...]:
+        """Choose a batch of what is not here; only where there is none, of what is fetched again.
+
+        So a re-fetch never delays a new product.
+        """
+        for reason in Refetch:
+            if reason and not self.pacing.has_room(by_hand=by_hand):
+                break
+            allowance = await self.pacing.allowance(reason, by_hand=by_hand)
+            if allowance <= 0:
+                continue
+            candidates = await self._candidates(scope, _CANDIDATES, reason)
+            if candidates:
+                chosen = await self._fitting(scope, choose, candidates, reason)
+                return begin_within(chosen, allowance)
+        return ()
+
+    async def _fitting(
+        self, scope: Scope, choose: Choose, candidates: list[Candidate], reason: Refetch
+    ) -> tuple[Candidate, ...]:
         """Choose a batch that the disk can take beside those under way.
 
         On a disk that is nearly full single products may fit, also behind many that do not. What
         fits nowhere waits for what is under way; when nothing is, it is for the disk to refuse.
         """
-        candidates = await self._candidates(scope, _CANDIDATES)
-        if not candidates:
-            return ()
         room = await run_in_thread(self._threads, self._session.tree.space.free)
         room -= sum(self._under_way.values())
         chosen = choose(candidates, room)
         if not chosen and len(candidates) == _CANDIDATES:
-            chosen = choose(await self._candidates(scope, _MANY_CANDIDATES), room)
+            chosen = choose(await self._candidates(scope, _MANY_CANDIDATES, reason), room)
         return chosen or (() if self._under_way else tuple(candidates[:1]))
 
-    async def _candidates(self, scope: Scope, limit: int) -> list[Candidate]:
-        return await self._catalog.queue(Queue.candidates, scope, FETCH_ORDER, limit)
+    async def _candidates(self, scope: Scope, limit: int, reason: Refetch) -> list[Candidate]:
+        return await self._catalog.queue(Queue.candidates, scope, FETCH_ORDER, limit, reason)
 
     async def _download(self, batch: Batch) -> BatchResult:
         """Fetch a batch and commit what became of it."""

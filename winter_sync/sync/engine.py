@@ -62,11 +62,11 @@ class Mirror:
     async def backfill(self, nights: Nights) -> Report:
         """Poll the given nights and download what they have."""
         scope = replace(self.scope, first_night=nights.first, last_night=nights.last)
-        return await Run(self, scope, nights).sync()
+        return await Run(self, scope, nights, by_hand=True).sync()
 
     async def fetch(self, scope: Scope) -> Report:
         """Download what a scope wants, without asking what the archive lists."""
-        return await Run(self, scope).download()
+        return await Run(self, scope, by_hand=True).download()
 
     async def recover(self) -> None:
         """Adopt what killed processes published, and free the rest of what they had on lease."""

@@ -47,6 +47,8 @@ class Report:
     """How many products are still wanted at the end."""
     waiting: Sequence[Waiting] = ()
     """What was not asked for because its next attempt is later."""
+    again: int = 0
+    """What is here and was not fetched again, though its marks changed: today's budget is used."""
     size: int = 0
     """Bytes published."""
     not_asked: Mapping[str, str] = field(default_factory=dict)

@@ -6,12 +6,13 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from winter_sync.catalog import Queue
+from winter_sync.catalog import Queue, Refetches
 from winter_sync.core import (
     Backlog,
     BadAnswerError,
     CredentialsRefusedError,
     PollsEnded,
+    Refetch,
     StorageError,
     TransientError,
     WinterSyncError,
@@ -41,12 +42,22 @@ class Run:
         The mirror, and the products to download.
     nights
         For a backfill: which nights are polled.
+    by_hand
+        Whether a person asked for this scope: then nothing that is fetched again waits.
     """
 
-    def __init__(self, mirror: Mirror, scope: Scope, nights: Nights | None = None) -> None:
+    def __init__(
+        self,
+        mirror: Mirror,
+        scope: Scope,
+        nights: Nights | None = None,
+        *,
+        by_hand: bool = False,
+    ) -> None:
         self._mirror = mirror
         self._scope = scope
         self._nights = nights
+        self._by_hand = by_hand
         self._report = Report()
         self._coordination = Coordination()
         self._refused = RefusedPrograms(lambda _, refused: self._add_error(refused))
@@ -63,7 +74,8 @@ class Run:
         await self._work(self._poll_all(), self._download())
         left = await self._count_wanted()
         waiting = await mirror.catalog.queue(Queue.waiting, self._scope)
-        return replace(self._report, left=left, waiting=waiting)
+        again = await self._count_waiting_again()
+        return replace(self._report, left=left, waiting=waiting, again=again)
 
     async def download(self) -> Report:
         """Download what is wanted, without asking what the archive lists."""
@@ -92,11 +104,23 @@ class Run:
         self._report = self._report.with_files(checked)
 
     async def _count_wanted(self) -> int:
-        """Return how many products are wanted that nobody is downloading, and emit it."""
-        shares = await self._mirror.catalog.queue(Queue.wanted, self._scope)
+        """Return how many products are wanted that nobody is downloading, and emit it.
+
+        What waits for the budget of re-fetches is not for this run.
+        """
+        allowed = await self._mirror.downloader.pacing.allowed(by_hand=self._by_hand)
+        shares = await self._mirror.catalog.queue(Queue.wanted, self._scope, allowed)
         wanted = sum(share.products for share in shares)
         self._mirror.emit(Backlog(wanted, shares))
         return wanted
+
+    async def _count_waiting_again(self) -> int:
+        """Return how many products wait for the budget of re-fetches."""
+        pacing = self._mirror.downloader.pacing
+        if Refetch.MARKS in await pacing.allowed(by_hand=self._by_hand):
+            return 0
+        products, _ = await self._mirror.catalog.refetches(Refetches.waiting, self._scope)
+        return products
 
     def _add_error(self, error: WinterSyncError) -> None:
         self._report = self._report.with_error(error)
@@ -175,6 +199,7 @@ class Run:
             when_idle=self._coordination.wait_for_change,
             when_open=_give_up,
             on_result=self._add_result,
+            by_hand=self._by_hand,
         )
         async with asyncio.TaskGroup() as group:
             for _ in range(self._mirror.connections):

@@ -55,6 +55,8 @@ def summary(report: Report) -> str:
         done.append(f"{report.missing} missing on the server")
     if report.left:
         done.append(f"{report.left} not downloaded yet{_next(report, State.WANTED)}")
+    if report.again:
+        done.append(f"{report.again} reprocessed wait for mirror.refetch_per_day")
     if not done:
         done.append("nothing downloaded" if report.errors else _nothing(report))
     done += _not_asked_again(report)
