@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import io
+from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -196,6 +198,24 @@ def test_recent_nights_have_both_cameras(observatory: Observatory) -> None:
     }
     assert types[Instrument.WINTER] == set(ImageType)
     assert types[Instrument.SPRING] == {ImageType.RAW, ImageType.STACK, ImageType.DIFF}
+
+
+def test_some_exposures_have_three_boards(observatory: Observatory) -> None:
+    """Those of one visit in the recent nights; every other has NEXTEND, and all raws agree."""
+    short = defaultdict(list)
+    for entry in observatory.entries(RECENT, Instrument.WINTER, ImageType.EXPOSURE):
+        content = observatory.content(*entry.product.identity)
+        with fits.open(io.BytesIO(content)) as hdus:
+            boards = [hdu.header["BOARD_ID"] for hdu in hdus[1:]]
+            if len(boards) < 6:
+                short[entry.holding.visit].append(hdus[0].header.get("NEXTEND"))
+                assert boards == [1, 2, 3]
+        raws = observatory.entries(RECENT, Instrument.WINTER, ImageType.RAW)
+        unpacked = [raw.holding.board for raw in raws if raw.holding.dither == entry.holding.dither]
+        assert unpacked == boards
+    ((visit, counts),) = short.items()
+    assert counts == [None, 3, None, 3]
+    assert set(visit.boards) <= {1, 2, 3}
 
 
 def test_most_science_images_are_listed_and_gone(observatory: Observatory) -> None:

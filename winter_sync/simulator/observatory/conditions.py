@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from winter_sync.core import Instrument
 from winter_sync.simulator.observatory.detectors import PIXEL_ARCSECONDS
 
 if TYPE_CHECKING:
@@ -86,13 +87,15 @@ def conditions_of(seed: int, visit: Visit) -> Conditions:
     chance = random.Random(f"{seed}/conditions/{visit.key}")  # noqa: S311 - a simulation
     zero_point = _ZERO_POINTS[visit.filter_name] - abs(chance.gauss(0.0, 0.12))
     astrometry = chance.uniform(0.12, 0.45) / 3600.0
+    # The pipeline's table of WINTER's stacks takes none without it.
+    no_astrometry = _NO_ASTROMETRY if visit.instrument is Instrument.SPRING else 0.0
     return Conditions(
         seeing=round(chance.uniform(1.6, 3.2), 3),
         sky=round(_SKY_COUNTS[visit.filter_name] * chance.uniform(0.8, 1.3), 1),
         zero_point=round(zero_point, 4),
         zero_point_error=round(chance.uniform(0.02, 0.08), 4),
         zero_point_stars=chance.randrange(40, 400),
-        astrometry=UNKNOWN if chance.random() < _NO_ASTROMETRY else astrometry,
+        astrometry=UNKNOWN if chance.random() < no_astrometry else astrometry,
         temperature=round(chance.uniform(2.0, 18.0), 2),
         humidity=round(chance.uniform(15.0, 75.0), 1),
         pressure=round(chance.uniform(826.0, 838.0), 1),

@@ -59,8 +59,13 @@ def fits_file(holding: Holding, seed: int, scale: float, revision: int) -> bytes
 
 def _winter_exposure(holding: Holding, seed: int, scale: float) -> bytes:
     """Write a primary header and one extension a board, counts as float32."""
-    parts = _primary(None, exposure_cards(holding, seed))
-    for board in WINTER_BOARDS:
+    cards = exposure_cards(holding, seed)
+    boards = holding.visit.recorded
+    # Of exposures that lack boards, every other says so: both are known.
+    if boards != WINTER_BOARDS and holding.dither.number % 2 == 0:
+        cards["NEXTEND"] = len(boards), "Number of extensions"
+    parts = _primary(None, cards)
+    for board in boards:
         frame = exposed_frame(holding.visit, holding.dither, board, scale)
         image = np.rint(_exposed(holding, board, frame, seed, scale))
         parts.extend(_extension(image, {**board_cards(holding, board), **wcs_cards(frame)}))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from winter_sync.core import ImageType
+from winter_sync.core import ImageType, Instrument
 from winter_sync.simulator.observatory.conditions import NOISE, UNKNOWN, conditions_of
 from winter_sync.simulator.observatory.filters import pipeline_name
 from winter_sync.simulator.observatory.holdings import savepath
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     Cards = dict[str, tuple[Any, str]]
 
 _EXPOSURE_IDS_FROM_MJD = 59000.0
-_GAIN = 1.0
-_SATURATION = 40000.0
 _STEPS = "load,mask,dark,flat,sky,astrometry"
 
 
@@ -76,30 +74,44 @@ def raw_cards(holding: Holding, seed: int, revision: int) -> Cards:
         "UTCTIME": (isot(start), "UTC start of the exposure"),
         "DATE-OBS": (isot(start), "UTC start of the exposure"),
         "MJD-OBS": (mjd(start), "MJD of the start"),
-        "JD": (julian_date(start), "Julian date of the start"),
         "EXPMJD": (mjd(start), "MJD of the start"),
         "OBSCLASS": ("science", "Class of observation"),
         "IMGTYPE": ("science", "Type of image"),
         "ITID": (1, "Number of the type"),
         "TARGET": (f"{schedule_of(visit)}_{request_of(visit)}", "What is stacked together"),
         "COADDS": (1, "Number of exposures"),
-        "GAIN": (_GAIN, "e-/ADU"),
-        "SATURATE": (_SATURATION, "ADU"),
         "NIGHTDATE": (start.date().isoformat(), "UTC date of the start"),
-        "EXPID": (_exposure_id(start), "Exposure number"),
-        "SUBDETID": (board + 1, "Part of the detectors"),
-        "SUBCOORD": ("0_0", "Part of the board"),
-        "RAWID": (_raw_id(start, board), "Number of the raw image"),
-        "STACKID": (_raw_id(visit.dithers[0].start, board), "Number of its stack"),
+        "RAWID": (_raw_id(holding, dither), "Number of the raw image"),
+        "STACKID": (_raw_id(holding, visit.dithers[0]), "Number of its stack"),
         # What clipping of stars leaves of an image: no need to look at its pixels.
         "MEDCOUNT": (conditions_of(seed, visit).sky, "Median (counts)"),
-        "STDDEV": (NOISE, "Scatter (counts)"),
         "BASENAME": (holding.product.filename, "File name"),
         "RAWPATH": (holding.exposure_path, "Whence it was made"),
         "SAVEPATH": (holding.product.savepath, "Where it was saved"),
         "CALSTEPS": ("", "Steps of the calibration"),
-        "PROCFAIL": (False, "Whether a step failed"),
         "DATE": (isot(_made(holding, revision)), "When this was written"),
+        **(_winter_cards(dither, board) if _is_winter(holding) else _SPRING_CARDS),
+    }
+
+
+_SPRING_CARDS: Cards = {
+    "GAIN": (4, "e-/ADU"),
+    # So in every raw image of SPRING that the pipeline loads.
+    "PROCFAIL": (1, "Whether a step failed"),
+}
+
+
+def _winter_cards(dither: Dither, board: int) -> Cards:
+    """Return what the pipeline adds to raw images of WINTER alone."""
+    return {
+        "JD": (julian_date(dither.start), "Julian date of the start"),
+        "GAIN": (1.0, "e-/ADU"),
+        "SATURATE": (40000.0, "ADU"),
+        "EXPID": (_exposure_id(dither.start), "Exposure number"),
+        "SUBDETID": (board + 1, "Part of the detectors"),
+        "SUBCOORD": ("0_0", "Part of the board"),
+        "STDDEV": (NOISE, "Scatter (counts)"),
+        "PROCFAIL": (False, "Whether a step failed"),
     }
 
 
@@ -115,7 +127,7 @@ def science_cards(holding: Holding, frame: Frame, seed: int, revision: int) -> C
 def stack_cards(holding: Holding, frame: Frame, seed: int, revision: int) -> Cards:
     """Return the cards of a stack: the first exposure's, the sums, and the photometry."""
     visit = holding.visit
-    raws = [(dither.start, _raw_path(holding, dither)) for dither in holding.contributing]
+    raws = [(dither, _raw_path(holding, dither)) for dither in holding.contributing]
     total = whole_seconds(visit.seconds) * len(raws)
     measured = conditions_of(seed, visit)
     limit = measured.limit(visit, len(raws))
@@ -124,7 +136,7 @@ def stack_cards(holding: Holding, frame: Frame, seed: int, revision: int) -> Car
         **science_cards(holding, frame, seed, revision),
         "EXPTIME": (total, "Sum of the exposures (sec)"),
         "COADDS": (len(raws), "Number of exposures"),
-        "RAWID": (",".join(str(_raw_id(start, holding.board or 0)) for start, _ in raws), ""),
+        "RAWID": (",".join(str(_raw_id(holding, dither)) for dither, _ in raws), ""),
         "RAWPATH": (",".join(path for _, path in raws), ""),
         "STCKCMPT": (",".join(names), ""),
         "CALSTEPS": (f"{_STEPS},stack,photometry", "Steps of the calibration"),
@@ -208,8 +220,14 @@ def _exposure_id(start: datetime) -> int:
     return int((mjd(start) - _EXPOSURE_IDS_FROM_MJD) * 86400.0)
 
 
-def _raw_id(start: datetime, board: int) -> int:
-    return _exposure_id(start) * 100 + board + 1
+def _raw_id(holding: Holding, dither: Dither) -> int:
+    """Return the pipeline's number of a raw image; SPRING's is that of its exposure."""
+    number = _exposure_id(dither.start)
+    return number * 100 + (holding.board or 0) + 1 if _is_winter(holding) else number
+
+
+def _is_winter(holding: Holding) -> bool:
+    return holding.product.instrument is Instrument.WINTER
 
 
 def whole_seconds(seconds: float) -> float:

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from winter_sync.core import ImageType, Instrument, Product
-from winter_sync.simulator.observatory.observing import WINTER_BOARDS
 from winter_sync.simulator.sky.ephemeris import PALOMAR_ZONE
 
 if TYPE_CHECKING:
@@ -99,7 +98,7 @@ def _everything(visit: Visit, seed: int, gone_fraction: float) -> Iterator[Holdi
     times = _Times.of(visit, chance)
     for dither in visit.dithers:
         yield _holding(visit, ImageType.EXPOSURE, dither, None, times)
-    boards = WINTER_BOARDS if visit.instrument is Instrument.WINTER else visit.boards
+    boards = visit.recorded if visit.instrument is Instrument.WINTER else visit.boards
     for dither in visit.dithers:
         for board in boards:
             yield _holding(visit, ImageType.RAW, dither, board, times)

@@ -26,7 +26,7 @@ REAL_SCALE = 1.0
 
 _FIRST_VERSION = (0, 19, 0)
 _SETTLED = timedelta(days=5)
-_CONTENT_GENERATION = 2
+_CONTENT_GENERATION = 3
 """To be raised when the writers change, so that what is cached is made anew."""
 _REDUCED = (ImageType.SCIENCE, ImageType.STACK, ImageType.DIFF, ImageType.AVRO)
 

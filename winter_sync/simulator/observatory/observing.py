@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,6 +22,9 @@ WINTER_BOARDS = (1, 2, 3, 4, 5, 6)
 """The boards of recent nights (winter-api.md, "Boards, filters and positions")."""
 REDUCED_BOARDS = (1, 2, 3, 4, 5)
 """The boards that the pipeline reduces, unless a campaign says otherwise."""
+BOARDS_IN_OUTAGE = (1, 2, 3)
+"""What is left of an exposure of which three boards are missing (winter-api.md, "Boards, filters
+and positions")."""
 BEST_BOARD = 2
 """The board that targets are put on, as the stacks of known ones show."""
 
@@ -29,6 +33,7 @@ _OVERHEAD = 12.0
 _TARGETS_A_PROGRAM = 24
 _SURVEY_FIELDS = 41_170
 DITHER_ARCSECONDS = 30.0
+_NIGHTS_BETWEEN_OUTAGES = 3
 _OFF_CENTRE = (0.01, -0.02)
 _DITHER_DEGREES = DITHER_ARCSECONDS / 3600.0
 
@@ -43,6 +48,8 @@ class Campaign:
     dithers: int = 4
     boards: tuple[int, ...] = REDUCED_BOARDS
     image_types: tuple[ImageType, ...] = tuple(ImageType)
+    has_outages: bool = False
+    """Whether in one night of three the last visit's exposures lack boards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +88,8 @@ class Visit:
         Its exposures.
     boards
         The boards that the pipeline reduces.
+    recorded
+        The boards that are in its exposures: not always all.
     image_types
         The types of products that the archive lists of it.
     shift
@@ -103,6 +112,7 @@ class Visit:
     boards: tuple[int, ...]
     image_types: tuple[ImageType, ...] = tuple(ImageType)
     shift: tuple[float, float] = (0.0, 0.0)
+    recorded: tuple[int, ...] = WINTER_BOARDS
 
     @property
     def fid(self) -> int:
@@ -115,8 +125,22 @@ def observe(night: Night, campaigns: Sequence[Campaign], seed: int) -> Iterator[
     wanted = _interleaved(campaigns)
     begin, end = dark_hours(night)
     length = (end - begin) / max(len(wanted), 1)
+    turns = Counter[Campaign]()
     for number, campaign in enumerate(wanted):
-        yield _visit(_Slot(night, number, begin + length * number, length), campaign, seed)
+        turns[campaign] += 1
+        visit = _visit(_Slot(night, number, begin + length * number, length), campaign, seed)
+        is_last = turns[campaign] == campaign.visits
+        yield _without_boards(visit) if is_last and _has_outage(night, campaign) else visit
+
+
+def _has_outage(night: Night, campaign: Campaign) -> bool:
+    is_due = night.day.toordinal() % _NIGHTS_BETWEEN_OUTAGES == 0
+    return campaign.has_outages and campaign.instrument is Instrument.WINTER and is_due
+
+
+def _without_boards(visit: Visit) -> Visit:
+    boards = tuple(board for board in visit.boards if board in BOARDS_IN_OUTAGE)
+    return replace(visit, boards=boards, recorded=BOARDS_IN_OUTAGE)
 
 
 def _interleaved(campaigns: Sequence[Campaign]) -> list[Campaign]:

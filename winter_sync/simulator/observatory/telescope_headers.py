@@ -145,7 +145,10 @@ def _filter_cards(visit: Visit) -> Cards:
 def _time_cards(start: datetime, instrument: Instrument) -> Cards:
     # WINTER's DATE-OBS is not what the standard has; SPRING's is.
     observed = f"{start:%Y%m%d %H%M%S.%f}" if instrument is Instrument.WINTER else isot(start)
+    # SPRING's pipeline takes MJD-OBS from the camera; WINTER's adds it itself.
+    own = {} if instrument is Instrument.WINTER else {"MJD-OBS": (mjd(start), "MJD of the start")}
     return {
+        **own,
         "UTC": (f"{start:%Y%m%d_%H%M%S.%f}", "Time of observation"),
         "UTCISO": (isot(start).replace("T", " "), "Time of observation in ISO format"),
         "UTCSHUT": (f"{start:%Y%m%d_%H%M%S.%f}", "UTC time shutter open"),

@@ -109,7 +109,7 @@ def default_sky(now: datetime, seed: int = DEFAULT_SEED) -> Universe:
     return Universe(
         nights=tuple(last.plus(day) for day in range(1 - _RECENT_NIGHTS, 1)),
         campaigns=(
-            Campaign(_RECENT_PROGRAM, Instrument.WINTER, visits=2),
+            Campaign(_RECENT_PROGRAM, Instrument.WINTER, visits=2, has_outages=True),
             Campaign(_RECENT_PROGRAM, Instrument.SPRING, visits=4, image_types=in_tables),
         ),
         seed=seed,
