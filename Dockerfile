@@ -29,7 +29,8 @@ RUN /opt/winter-sync/bin/python -m pip install --quiet --no-compile --no-index \
 
 # The tests of the libraries are an eighth of their size (astropy/tests itself is imported by
 # astropy), and what only a debugger or a compiler reads is a quarter. Libraries that were repaired
-# for their wheels (*.libs) are left as they are: stripping can break them.
+# for their wheels (*.libs) are left as they are: stripping can break them. Of Pillow only what
+# draws PNG is used.
 # The demo proves that nothing else went, and shows what is used: that is compiled, with
 # the daemon's own libraries, and most of astropy is not. The image never changes, so the bytecode
 # is not compared with its source, whose time a builder may not keep.
@@ -37,6 +38,7 @@ RUN cd /opt/winter-sync/lib/python3*/site-packages \
     && find . -depth -type d -name tests ! -path ./astropy/tests -exec rm -r {} + \
     && find . -type f -name '*.so' ! -path '*.libs/*' -exec strip --strip-unneeded {} + \
     && find . -type f \( -name '*.[ach]' -o -name '*.px[di]' -o -name '*.pyx' \) -delete \
+    && rm -f PIL/_avif.*.so PIL/_webp.*.so PIL/_imagingtk.*.so pillow.libs/libavif-* \
     && PYTHONDONTWRITEBYTECODE= /opt/winter-sync/bin/winter-sync demo \
     && find . -name '*.pyc' | sed 's|__pycache__/\(.*\)\.cpython-.*|\1.py|' > /build/used \
     && python3 -m compileall -q -f --invalidation-mode unchecked-hash -i /build/used \

@@ -38,7 +38,7 @@ T = TypeVar("T")
 IMAGE = "localhost/winter-sync"
 STRANGER = 12345
 """A user that the image does not know."""
-LARGEST = 250_000_000
+LARGEST = 270_000_000
 """Bytes that the image may have, its base included."""
 NIGHT = "20251023"
 PATIENCE_SECONDS = 120.0
