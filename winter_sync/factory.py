@@ -7,7 +7,7 @@ import os
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from winter_sync.core import (
     Time,
     UsageError,
     WinterSyncError,
+    WithdrawalRule,
     has_name,
     storage_errors_explained,
     utc_now,
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from winter_sync.config import Settings
-    from winter_sync.core import Credentials, Selection, Sink
+    from winter_sync.core import Credentials, Selection, Sink, Subject
     from winter_sync.tree import Session
 
 PATIENCE = 120.0
@@ -98,6 +99,7 @@ async def open_mirror(  # noqa: PLR0913 - all by name
     patience: float = PATIENCE,
     time: Time = REAL_TIME,
     new_root: bool = False,
+    accept_withdrawals: bool = False,
 ) -> AsyncIterator[Mirror]:
     """Open the mirror that the settings describe, and close all of it at the end.
 
@@ -117,6 +119,8 @@ async def open_mirror(  # noqa: PLR0913 - all by name
         Clocks, how to wait, and chance.
     new_root
         Start afresh in a root that lost its mirror because somebody emptied it on purpose.
+    accept_withdrawals
+        Poll the whole span of everything, and believe all that is withdrawn, however much it is.
 
     Raises
     ------
@@ -150,7 +154,10 @@ async def open_mirror(  # noqa: PLR0913 - all by name
             for noticed in tree.take_events():
                 emit(noticed)
             checked = await checked_mirror(settings, catalog, time)
-            parts = _Parts(settings, api, catalog, session, checked, threads, listings, emit)
+            parts = _Parts(
+                *(settings, api, catalog, session, checked, threads, listings, emit),
+                accept_withdrawals=accept_withdrawals,
+            )
             yield parts.mirror(chosen, time)
 
 
@@ -179,6 +186,7 @@ class _Parts:
     threads: Executor
     listings: Executor
     emit: Sink
+    accept_withdrawals: bool = False
 
     def mirror(self, selections: Sequence[Selection], time: Time) -> Mirror:
         """Put the mirror together."""
@@ -203,6 +211,9 @@ class _Parts:
             layout=self.settings.layout,
             emit=self.emit,
             time=time,
+            withdrawal_rule=WithdrawalRule(
+                self.settings.mirror.max_withdrawn, accepted=self.accept_withdrawals
+            ),
         )
         return Poller(
             api=self.api,
@@ -211,6 +222,18 @@ class _Parts:
             poll_schedule=self.settings.poll_schedule,
             emit=self.emit,
             time=time,
+            elsewhere=self._other_programs,
+            always_sweep=self.accept_withdrawals,
+        )
+
+    def _other_programs(self, subject: Subject) -> tuple[Subject, ...]:
+        """Return the whole of each other program of which the same type is mirrored."""
+        return tuple(
+            replace(subject, program=selection.program, region=None)
+            for selection in self.settings.selections
+            if selection.program != subject.program
+            and subject.instrument in selection.instruments
+            and subject.image_type in selection.image_types
         )
 
     def _quick_check(self) -> QuickCheck:

@@ -101,6 +101,9 @@ def test_a_catalog_of_an_earlier_edition_is_brought_up(path: Path, clock: Clock)
                 "keep_event_sinks",
                 "record_settled_nights",
                 "record_refetches",
+                "hold_withdrawals",
+                "link_successors",
+                "record_corrections",
             ]
             poll(catalog, withdrawn=[product(2)])
 

@@ -102,7 +102,7 @@ def test_an_older_catalog_is_carried_on(old: Path, clock: Clock) -> None:
         )
         asked = Query(ALL, NIGHT.day)
         listed = [(row(product(number)), path_of(product(number))) for number in (3, 6)]
-        assert catalog.listings.record_poll(Poll(asked, sweep=False), listed=listed) == []
+        assert not catalog.listings.record_poll(Poll(asked, sweep=False), listed=listed).left_out
         assert [share.products for share in catalog.queue.wanted(BOTH)] == [1]
         run = catalog.checks.begin("all", timedelta(days=1))
         after = ("", "")

@@ -157,11 +157,11 @@ def test_remove_and_restore_file(observatory: Observatory) -> None:
     assert observatory.available(*ask) is not None
 
 
-def test_rename_stack(observatory: Observatory) -> None:
+def test_rename(observatory: Observatory) -> None:
     """A renamed stack is listed under its new name only, and served."""
     (product, *_) = observatory.products(PROGRAM, Instrument.WINTER, ImageType.STACK)
     before = stacks(observatory)
-    renamed = observatory.rename_stack(product)
+    renamed = observatory.rename(product)
     assert set(stacks(observatory)) == {*before, renamed.savepath} - {product.savepath}
     ask = (PROGRAM, product.instrument, product.image_type)
     assert observatory.available(*ask, product.savepath) is None
@@ -169,16 +169,16 @@ def test_rename_stack(observatory: Observatory) -> None:
     assert observatory.content(*renamed.identity) != observatory.content(*product.identity)
 
 
-def test_only_stacks_of_several_exposures_are_renamed(observatory: Observatory) -> None:
+def test_only_what_combines_several_exposures_is_renamed(observatory: Observatory) -> None:
     """Other products, and stacks named after the last dither, keep their names."""
-    (diff, *_) = observatory.products(PROGRAM, Instrument.WINTER, ImageType.DIFF)
+    (raw, *_) = observatory.products(PROGRAM, Instrument.WINTER, ImageType.RAW)
     with pytest.raises(ValueError, match="cannot be named"):
-        observatory.rename_stack(diff)
+        observatory.rename(raw)
     (stack, *_) = observatory.products(PROGRAM, Instrument.WINTER, ImageType.STACK)
     for _ in range(3):
-        stack = observatory.rename_stack(stack)
+        stack = observatory.rename(stack)
     with pytest.raises(ValueError, match="cannot be named"):
-        observatory.rename_stack(stack)
+        observatory.rename(stack)
 
 
 def test_listed_under_two_programs(observatory: Observatory) -> None:

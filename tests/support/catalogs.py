@@ -59,7 +59,10 @@ def poll(
     asked = query(subject(program, region=region))
     listed = [(row(entry, program=program, marks=marks), path_of(entry)) for entry in products]
     found = Poll(asked, sweep=False, listed=len(listed))
-    return catalog.listings.record_poll(found, listed=listed, wanted=wanted, withdrawn=withdrawn)
+    recorded = catalog.listings.record_poll(
+        found, listed=listed, wanted=wanted, withdrawn=withdrawn
+    )
+    return recorded.left_out
 
 
 def candidates(catalog: Catalog, scope: Scope = ALL, limit: int = 100) -> list[Candidate]:

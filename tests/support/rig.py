@@ -9,6 +9,7 @@ have the same words for what a test sets (`changes`, `programs`), for what it lo
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from winter_sync.catalog.catalog import Catalog
@@ -31,12 +32,12 @@ from winter_sync.simulator import (
 from winter_sync.sync.windows import Nights
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Iterator
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from winter_sync.config.settings import Settings
-    from winter_sync.core import Event
+    from winter_sync.core import Event, EventKind
     from winter_sync.core.products import Night, Product
     from winter_sync.sync.engine import Mirror
     from winter_sync.sync.report import Report
@@ -79,6 +80,7 @@ class Rig:
         """Called in each wait, if set."""
         self.elapsed = 0.0
         self.new_root = False
+        self.accept_withdrawals = False
         self.changes: dict[str, dict[str, Any]] = {}
         """How the settings differ from the defaults of the rig, by section."""
         self.programs: list[dict[str, Any]] = [
@@ -133,7 +135,13 @@ class Rig:
 
     def opened(self) -> AbstractAsyncContextManager[Mirror]:
         """Open the mirror."""
-        return open_mirror(self.settings(), self._handle, time=self.time, new_root=self.new_root)
+        return open_mirror(
+            self.settings(),
+            self._handle,
+            time=self.time,
+            new_root=self.new_root,
+            accept_withdrawals=self.accept_withdrawals,
+        )
 
     def _handle(self, event: Event) -> None:
         self.events.append(event)
@@ -170,13 +178,25 @@ class Rig:
             if not self.observatory.entry(*product.identity).gone(now)
         }
 
-    def leases(self) -> list[str]:
-        """Return the sessions that have products on lease."""
+    def outbox(self, *kinds: EventKind) -> list[Any]:
+        """Return the events for other programs, of these kinds or all."""
+        with self.catalog() as catalog:
+            events = catalog.outbox.since(0, 100_000)
+        return [event for event in events if not kinds or event.kind in kinds]
+
+    @contextmanager
+    def catalog(self) -> Iterator[Catalog]:
+        """Open the catalog of the mirror."""
         catalog = Catalog(self.root / STATE_DIR / CATALOG, self.time.clock)
         try:
-            return catalog.queue.claimants()
+            yield catalog
         finally:
             catalog.close()
+
+    def leases(self) -> list[str]:
+        """Return the sessions that have products on lease."""
+        with self.catalog() as catalog:
+            return catalog.queue.claimants()
 
     @property
     def requests(self) -> Counter[str]:

@@ -251,7 +251,7 @@ async def test_a_renamed_stack_comes_under_its_new_name(rig: Rig) -> None:
     """A stack whose name changed is fetched as the new product it is; the old file stays."""
     await rig.sync()
     stack = rig.observatory.products(image_type=ImageType.STACK)[0]
-    renamed = rig.observatory.rename_stack(stack)
+    renamed = rig.observatory.rename(stack)
     rig.observatory.clock.advance(timedelta(days=2))
     await rig.sync()
     assert {path_of(stack), path_of(renamed)} <= set(rig.files())

@@ -24,8 +24,10 @@ from winter_sync.catalog.outcomes import Outcomes
 from winter_sync.catalog.polls import Polls
 from winter_sync.catalog.queue import Queue
 from winter_sync.catalog.refetches import Refetches
+from winter_sync.catalog.renames import Renames
 from winter_sync.catalog.search import Searches
 from winter_sync.catalog.views import Views
+from winter_sync.catalog.withdrawals import Withdrawals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,8 +85,12 @@ class Catalog:
         How far each sink of events has got.
     nights
         What of each night is here, and which nights are settled.
+    renames
+        To which products withdrawn ones were renamed.
     views
         The mirror in numbers.
+    withdrawals
+        What vanished from the listings, and whether that is believed.
 
     Raises
     ------
@@ -117,7 +123,9 @@ class Catalog:
         self.outbox = Outbox(self.connection)
         self.sinks = EventSinks(self.connection, self.outbox)
         self.nights = Nights(self.connection)
+        self.renames = Renames(self.connection)
         self.views = Views(self.connection)
+        self.withdrawals = Withdrawals(self.connection)
 
     def close(self) -> None:
         """Close the database; nothing is lost by not doing so."""

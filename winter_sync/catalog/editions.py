@@ -12,6 +12,7 @@ from winter_sync.catalog import (
     schema_delivery,
     schema_nights,
     schema_revisions,
+    schema_withdrawals,
 )
 from winter_sync.catalog.migration import migrations
 from winter_sync.catalog.sqlite import Database
@@ -22,7 +23,14 @@ if TYPE_CHECKING:
 
 __all__ = ["editions", "migrations", "refuse_others"]
 
-EDITIONS = (schema, schema_changes, schema_delivery, schema_nights, schema_revisions)
+EDITIONS = (
+    schema,
+    schema_changes,
+    schema_delivery,
+    schema_nights,
+    schema_revisions,
+    schema_withdrawals,
+)
 """The modules whose migrations make the catalog what it is, in this order."""
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from dataclasses import replace
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from winter_sync.catalog.outbox import Outbox
-from winter_sync.catalog.polls import add_poll
+from winter_sync.catalog.polls import add_poll, next_poll
 from winter_sync.catalog.rechecks import Rechecks
+from winter_sync.catalog.records import RecordedPoll
+from winter_sync.catalog.renames import Renames
 from winter_sync.catalog.rows import known_of, product_of
 from winter_sync.catalog.values import (
     identity_values,
@@ -17,6 +20,7 @@ from winter_sync.catalog.values import (
     product_values,
     subject_values,
 )
+from winter_sync.catalog.withdrawals import Withdrawals
 from winter_sync.core import EventKind, Instrument
 
 if TYPE_CHECKING:
@@ -24,7 +28,7 @@ if TYPE_CHECKING:
 
     from winter_sync.catalog.connection import Connection
     from winter_sync.catalog.records import Poll
-    from winter_sync.core import KnownProduct, Product, Query, Row
+    from winter_sync.core import Expectation, KnownProduct, Product, Query, Row, Subject
 
 
 class Listings:
@@ -34,6 +38,8 @@ class Listings:
         self._connection = connection
         self._rechecks = Rechecks(connection)
         self._outbox = Outbox(connection)
+        self._renames = Renames(connection)
+        self._withdrawals = Withdrawals(connection)
 
     _KNOWN = """
     SELECT instrument, savepath, image_type, night, state, withdrawn_at,
@@ -71,6 +77,20 @@ class Listings:
             product_of, self._EXPECTED, {**subject_values(query.subject), **values}
         )
 
+    _SPAN = """
+    SELECT min(nightdate) AS first, max(nightdate) AS last FROM listings
+    WHERE program = :program AND instrument = :instrument
+      AND savepath IN (SELECT value FROM json_each(:savepaths))
+    """
+
+    def span(self, subject: Subject, products: Iterable[Product]) -> tuple[date, date] | None:
+        """Return the first and the last date of products that a subject lists; None without any."""
+        savepaths = json.dumps([product.savepath for product in products])
+        row = self._connection.row(self._SPAN, {**subject_values(subject), "savepaths": savepaths})
+        if row is None or row["first"] is None:
+            return None
+        return date.fromisoformat(row["first"]), date.fromisoformat(row["last"])
+
     _PROGRAMS = """
     SELECT instrument, savepath, program FROM listings
     WHERE instrument = :instrument AND savepath IN ({savepaths}) AND withdrawn_at IS NULL
@@ -85,14 +105,16 @@ class Listings:
             found[Instrument(row["instrument"]), row["savepath"]] += (row["program"],)
         return found
 
-    def record_poll(
+    def record_poll(  # noqa: PLR0913 - all by name
         self,
         poll: Poll,
         *,
         listed: Sequence[tuple[Row, str]] = (),
         wanted: Sequence[Row] = (),
         withdrawn: Sequence[Product] = (),
-    ) -> list[Product]:
+        expectation: Expectation | None = None,
+        missed_by: Subject | None = None,
+    ) -> RecordedPoll:
         """Record a poll and all it found, in one transaction.
 
         Parameters
@@ -105,22 +127,42 @@ class Listings:
             Those rows whose products are known and whose content must be fetched again.
         withdrawn
             Products that this poll should have listed and did not.
-
-        Returns
-        -------
-        list of Product
-            New products that were left out, because another product has their path already.
+        expectation
+            What these are compared with before they are believed to be withdrawn; without it they
+            are.
+        missed_by
+            The subject that should have listed them, if this query was put to another: what this
+            answer lists of them was moved to its program.
         """
+        subject = missed_by or poll.query.subject
         with self._connection.writing():
             now = self._connection.now()
             self._enter(listed, now)
             rows, left_out = self._split([row for row, _ in listed])
-            self._list(rows, poll.query, now)
+            corrected = self._list(rows, poll.query, now)
+            cleared = self._withdrawals.clear(poll.query.subject, rows)
             self._want(wanted)
-            self._withdraw(poll.query.subject.program, withdrawn, now)
-            self._rechecks.proceed([*(row.product for row in wanted), *withdrawn])
-            add_poll(self._connection, replace(poll, new=poll.new - len(left_out)))
-        return left_out
+            if subject.program != poll.query.subject.program:
+                self._withdrawals.move(subject.program, [row.product for row in rows])
+            vanished = self._withdrawals.record(subject, withdrawn, expectation)
+            if poll.new > len(left_out):
+                self._renames.link(self._renames.find_late(poll.query.subject))
+            self._rechecks.proceed([*(row.product for row in wanted), *vanished.withdrawn])
+            recorded = replace(
+                poll,
+                new=poll.new - len(left_out),
+                withdrawn=poll.withdrawn - len(vanished.held),
+            )
+            add_poll(self._connection, recorded)
+        return RecordedPoll(
+            recorded,
+            left_out,
+            held=vanished.held,
+            newly_held=vanished.newly_held,
+            renamed=vanished.renamed,
+            cleared=cleared,
+            corrected=corrected,
+        )
 
     _ENTER = """
     INSERT INTO products (instrument, savepath, image_type, night, filename, path, state,
@@ -159,7 +201,11 @@ class Listings:
     UPDATE products SET withdrawn_at = NULL
     WHERE instrument = :instrument AND savepath = :savepath
     """
-    _LIST = """
+    _IS_CORRECTED = """
+    listings.withdrawn_at IS NULL AND (listings.target IS NOT excluded.target
+      OR listings.progname IS NOT excluded.progname)
+    """
+    _LIST = f"""
     INSERT INTO listings (program, instrument, savepath, region, target, nightdate, ra, dec, fid,
       utctime, fieldid, lastmodified, pipeversion, extra, progname, first_listed, last_listed)
     VALUES (:program, :instrument, :savepath, :region, :target, :nightdate, :ra, :dec, :fid,
@@ -169,19 +215,45 @@ class Listings:
       dec = excluded.dec, fid = excluded.fid, utctime = excluded.utctime,
       fieldid = excluded.fieldid, lastmodified = excluded.lastmodified,
       pipeversion = excluded.pipeversion, extra = excluded.extra, progname = excluded.progname,
-      last_listed = excluded.last_listed, withdrawn_at = NULL
-    """
+      last_listed = excluded.last_listed, withdrawn_at = NULL,
+      target_was = CASE WHEN {_IS_CORRECTED} THEN listings.target ELSE listings.target_was END,
+      progname_was =
+        CASE WHEN {_IS_CORRECTED} THEN listings.progname ELSE listings.progname_was END,
+      corrected_in = CASE WHEN {_IS_CORRECTED} THEN :poll ELSE listings.corrected_in END
+    """  # noqa: S608 - our own condition
 
-    def _list(self, rows: Sequence[Row], query: Query, now: str) -> None:
+    def _list(self, rows: Sequence[Row], query: Query, now: str) -> int:
         """Record that these products are listed, under the program that was asked for.
 
-        It is that program's key which can fetch them, whatever `progname` a row has.
+        It is that program's key which can fetch them, whatever `progname` a row has. Return how
+        many had another target or program.
         """
+        poll = next_poll(self._connection)
         identities = [{"now": now, **identity_values(row.product)} for row in rows]
         self._connection.execute_many(self._SEEN, identities)
-        records = (listing_values(row, query, now) for row in rows)
+        records = ({**listing_values(row, query, now), "poll": poll} for row in rows)
         self._connection.execute_many(self._LIST, records)
         self._return([row.product for row in rows])
+        corrected = self._connection.rows(self._CORRECTED, {"poll": poll})
+        for row in corrected:
+            self._tell_of_correction(row)
+        return len(corrected)
+
+    _CORRECTED = """
+    SELECT p.instrument, p.savepath, p.image_type, p.night, l.target_was, l.target,
+      coalesce(l.progname_was, l.program) AS program_was, coalesce(l.progname, l.program) AS program
+    FROM listings l JOIN products p USING (instrument, savepath) WHERE l.corrected_in = :poll
+    """
+
+    def _tell_of_correction(self, row: dict[str, Any]) -> None:
+        """Record the event that a product's target or program was corrected."""
+        changed = {
+            name: row[name]
+            for about in ("target", "program")
+            if row[about] != row[f"{about}_was"]
+            for name in (f"{about}_was", about)
+        }
+        self._outbox.append_product(EventKind.CORRECTED, product_of(row), **changed)
 
     def _return(self, products: Sequence[Product]) -> None:
         """Record which of these listed products had been withdrawn."""
@@ -190,6 +262,7 @@ class Listings:
         )
         for product in self._connection.converted(product_of, rows):
             self._connection.execute(self._RETURN, identity_values(product))
+            self._renames.forget(product)
             self._outbox.append_product(EventKind.RETURNED, product)
 
     _WANT = """
@@ -201,21 +274,3 @@ class Listings:
 
     def _want(self, rows: Sequence[Row]) -> None:
         self._connection.execute_many(self._WANT, (identity_values(row.product) for row in rows))
-
-    _UNLIST = """
-    UPDATE listings SET withdrawn_at = :now
-    WHERE program = :program AND instrument = :instrument AND savepath = :savepath
-    """
-    _WITHDRAW = """
-    UPDATE products SET withdrawn_at = :now WHERE instrument = :instrument AND savepath = :savepath
-      AND withdrawn_at IS NULL AND NOT EXISTS (SELECT 1 FROM listings l
-        WHERE l.instrument = products.instrument AND l.savepath = products.savepath
-        AND l.withdrawn_at IS NULL)
-    """
-
-    def _withdraw(self, program: str, products: Sequence[Product], now: str) -> None:
-        for product in products:
-            record = {"now": now, "program": program, **identity_values(product)}
-            self._connection.execute(self._UNLIST, record)
-            if self._connection.execute(self._WITHDRAW, record):
-                self._outbox.append_product(EventKind.WITHDRAWN, product)

@@ -38,6 +38,12 @@ def add_poll(connection: Connection, poll: Poll) -> None:
     connection.execute(_FORGET_POLLS, {"kept": _POLLS_KEPT})
 
 
+def next_poll(connection: Connection) -> int:
+    """Return the number of the poll that is added next, inside the open transaction."""
+    (row,) = connection.rows("SELECT coalesce(max(id), 0) + 1 AS number FROM polls")
+    return int(row["number"])
+
+
 class Polls:
     """The polls of each subject: when, with what result."""
 

@@ -56,6 +56,26 @@ class Poll:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordedPoll:
+    """A poll as it was recorded, and what followed from it."""
+
+    poll: Poll
+    """Less what was left out, with what was withdrawn."""
+    left_out: list[Product]
+    """New products whose path another product has already."""
+    held: list[Product]
+    """Products that vanished and are not believed to be withdrawn yet."""
+    newly_held: int = 0
+    """How many of those are held since this poll."""
+    renamed: int = 0
+    """How many of the withdrawn have a successor."""
+    cleared: int = 0
+    """How many that were held so are not any more, because some of them are listed again."""
+    corrected: int = 0
+    """How many were listed with another target or program before."""
+
+
+@dataclass(frozen=True, slots=True)
 class NightCount:
     """How many products of one kind a night has, by state."""
 

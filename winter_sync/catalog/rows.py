@@ -109,7 +109,8 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("path", "kept"), _is_path),
     **dict.fromkeys(("at", "soonest"), _is_instant),
     **dict.fromkeys(
-        ("size", "attempts", "listed", "products", "files", "faults", "revision"), _is_count
+        ("size", "attempts", "listed", "products", "files", "faults", "revision", "answers"),
+        _is_count,
     ),
     **dict.fromkeys(
         (
@@ -117,6 +118,8 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
             *("settled_lastmodified", "settled_pipeversion", "published_at", "checked_at"),
             *("not_before", "last_error", "damage_reason", "claimed_by", "started_at", "error"),
             *("start", "end", "withdrawn_at", "retried_at", "asked_at"),
+            *("first_listed", "last_listed", "successor", "held_at", "begun_at"),
+            *("target_was", "program_was", "progname_was"),
             *("objectid", "progname", "ztfname", "ssnamenr"),
         ),
         _is_text,
@@ -130,7 +133,9 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
         _is_number,
     ),
     **dict.fromkeys(("target", "filter"), _is_text),
-    **dict.fromkeys(("exposure_time", "seeing", "limiting_magnitude"), _is_number),
+    **dict.fromkeys(
+        ("exposure_time", "seeing", "limiting_magnitude", "coadds", "dithers"), _is_number
+    ),
 }
 """What each column may hold, where that is not NULL; a name means the same in all queries."""
 

@@ -45,6 +45,7 @@ class CatalogThread:
         self.sinks = PartOnThread(self, lambda catalog: catalog.sinks)
         self.nights = PartOnThread(self, lambda catalog: catalog.nights)
         self.views = PartOnThread(self, lambda catalog: catalog.views)
+        self.withdrawals = PartOnThread(self, lambda catalog: catalog.withdrawals)
 
     async def __aenter__(self) -> Self:
         try:

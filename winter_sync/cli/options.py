@@ -123,6 +123,13 @@ RootDirectory = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+AcceptWithdrawals = Annotated[
+    bool,
+    typer.Option(
+        "--accept-withdrawals",
+        help="Poll the whole span, and believe all that the archive withdraws, however much.",
+    ),
+]
 NewRoot = Annotated[
     bool,
     typer.Option(

@@ -41,6 +41,7 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
     nights: Nights | None = None,
     time: Time = REAL_TIME,
     new_root: bool = False,
+    accept_withdrawals: bool = False,
 ) -> Report:
     """Poll once, download all that the archive has, and print a summary line.
 
@@ -63,6 +64,8 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
         Clocks, and how to wait.
     new_root
         Start afresh in a root that was emptied on purpose.
+    accept_withdrawals
+        Believe all that the archive withdraws, however much it is.
 
     Raises
     ------
@@ -81,7 +84,12 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
         with view:
             emit = log_and_show(logger, view)
             async with open_mirror(
-                settings, emit, selections=selections, time=time, new_root=new_root
+                settings,
+                emit,
+                selections=selections,
+                time=time,
+                new_root=new_root,
+                accept_withdrawals=accept_withdrawals,
             ) as mirror:
                 report = await (mirror.sync() if nights is None else mirror.backfill(nights))
                 if settings.facts.enabled:

@@ -98,6 +98,12 @@ class MirrorSettings(Section):
         default=ByteSize(20 * 1024**3),
         description="Most bytes a day fetched again because marks changed; 0: none is.",
     )
+    max_withdrawn: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        description="The part of a listing that may vanish at once and count as withdrawn.",
+    )
     follow_links: bool = Field(
         default=False,
         description="Whether directories of the tree may be symbolic links to others on its disk.",

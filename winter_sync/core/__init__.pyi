@@ -142,6 +142,8 @@ from .poll_events import (
     ProgramRefused,
     RowsLeftOut,
     WindowHalved,
+    WithdrawalCleared,
+    WithdrawalHeld,
 )
 from .printable import escape_unprintable, quote_bytes
 from .products import (
@@ -169,6 +171,7 @@ from .queries import (
     types_missed_by,
 )
 from .redaction import Redaction, redactor
+from .renames import COMBINED, NamedAfterDither, reach_of, successors
 from .server_events import ClocksDiffer, Retrying, ServerFailing, ServerRecovered
 from .shares import Share, shares
 from .sinks import EventTable, Sink, fan_out
@@ -185,11 +188,13 @@ from .storage_errors import NO_SPACE, storage_errors_explained
 from .traits import DIRECTORIES, FETCH_ORDER, NOT_KEPT, SUFFIXES, FileFormat, ImageType, Instrument
 from .units import parse_duration, show_duration, show_instant, show_size
 from .wcs_header import CostlyWcsError, wcs_header
+from .withdrawals import Expectation, HeldWithdrawal, WithdrawalRule, is_confirmed
 
 __all__ = [
     "BUSY_CATALOG",
     "CAMERA_FILTER_NAMES",
     "CATALOG",
+    "COMBINED",
     "DEFAULT_LAYOUT",
     "DIRECTORIES",
     "DOUBTFUL_CONTENT",
@@ -253,6 +258,7 @@ __all__ = [
     "EventValue",
     "Evidence",
     "ExitCode",
+    "Expectation",
     "Facts",
     "FactsPaused",
     "FactsRead",
@@ -267,6 +273,7 @@ __all__ = [
     "Footprint",
     "FoundUnchanged",
     "GroupNotGiven",
+    "HeldWithdrawal",
     "ImageType",
     "Instrument",
     "KnownProduct",
@@ -275,6 +282,7 @@ __all__ = [
     "MisconfiguredError",
     "Missing",
     "NarrowCones",
+    "NamedAfterDither",
     "Night",
     "NightHistory",
     "NoAnswerError",
@@ -333,6 +341,9 @@ __all__ = [
     "UsageError",
     "WindowHalved",
     "WinterSyncError",
+    "WithdrawalCleared",
+    "WithdrawalHeld",
+    "WithdrawalRule",
     "area_of",
     "box_of_cap",
     "choose_proxy",
@@ -349,6 +360,7 @@ __all__ = [
     "gravest",
     "has_name",
     "instant_of_jd",
+    "is_confirmed",
     "is_directory",
     "is_there",
     "jd_of_instant",
@@ -369,6 +381,7 @@ __all__ = [
     "position_on_sky",
     "programs_of",
     "quote_bytes",
+    "reach_of",
     "read_own_file",
     "read_regular",
     "redactor",
@@ -383,6 +396,7 @@ __all__ = [
     "show_instant",
     "show_size",
     "storage_errors_explained",
+    "successors",
     "sync_directory",
     "take_lock",
     "types_missed_by",

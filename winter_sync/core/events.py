@@ -46,6 +46,8 @@ from winter_sync.core.poll_events import (
     ProgramRefused,
     RowsLeftOut,
     WindowHalved,
+    WithdrawalCleared,
+    WithdrawalHeld,
 )
 from winter_sync.core.server_events import ClocksDiffer, Retrying, ServerFailing, ServerRecovered
 
@@ -53,6 +55,8 @@ Event = (
     Backlog
     | Polled
     | PollsEnded
+    | WithdrawalHeld
+    | WithdrawalCleared
     | RowsLeftOut
     | ProductsLeftOut
     | PollFailed

@@ -48,6 +48,14 @@ class EventKind(StrEnum):
     """Less is free on the disk of the mirror than must stay free."""
     DISK_OK = "disk_ok"
     """There is space on the disk of the mirror again."""
+    RENAMED = "renamed"
+    """A withdrawn product has a successor: the same set of dithers under another name."""
+    CORRECTED = "corrected"
+    """A product is listed with another target, or under another program, than before."""
+    WITHDRAWAL_HELD = "withdrawal_held"
+    """So many products vanished from a listing at once that they do not count as withdrawn yet."""
+    WITHDRAWAL_CLEARED = "withdrawal_cleared"
+    """Some of those are listed again: none of them counts as vanished any more."""
 
 
 @dataclass(frozen=True, slots=True)

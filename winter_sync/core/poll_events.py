@@ -28,6 +28,25 @@ class Polled:
 
 
 @dataclass(frozen=True, slots=True)
+class WithdrawalHeld:
+    """More products vanished from a listing at once than are believed to be withdrawn."""
+
+    query: Query
+    products: int
+    """How many of them were not held before."""
+    expected: int
+    """How many the answer had to list."""
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawalCleared:
+    """Some of the products that were held so are listed again: all of them are let go."""
+
+    query: Query
+    products: int
+
+
+@dataclass(frozen=True, slots=True)
 class PollsEnded:
     """The polls of this run are finished: no more products will be found."""
 

@@ -12,6 +12,8 @@ from winter_sync.core import (
     ProgramRefused,
     RowsLeftOut,
     WindowHalved,
+    WithdrawalCleared,
+    WithdrawalHeld,
 )
 from winter_sync.monitoring.log_line import NAMED, Line, debug, error, info, warning
 
@@ -54,6 +56,25 @@ POLL_LINES.add(
         start=str(event.query.start),
         end=str(event.query.end or "today"),
         reason=event.reason,
+    ),
+)
+POLL_LINES.add(
+    WithdrawalHeld,
+    lambda event: warning(
+        "withdrawal held: too many products vanished at once",
+        **_about(event.query),
+        products=event.products,
+        expected=event.expected,
+        remedy="nothing is taken for withdrawn unless the archive lists them no more for a day; "
+        "`winter-sync sync --accept-withdrawals` believes it now",
+    ),
+)
+POLL_LINES.add(
+    WithdrawalCleared,
+    lambda event: info(
+        "held withdrawal cleared: products are listed again",
+        **_about(event.query),
+        products=event.products,
     ),
 )
 POLL_LINES.add(

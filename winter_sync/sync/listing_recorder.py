@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from winter_sync.archive import MOST_TOLD
-from winter_sync.catalog import CatalogThread, Listings, Poll, Polls
+from winter_sync.catalog import CatalogThread, Listings, Poll, Polls, RecordedPoll
 from winter_sync.core import (
     SUFFIXES,
     DamagedError,
+    Expectation,
     Polled,
     PollFailed,
     ProductsLeftOut,
@@ -18,11 +19,15 @@ from winter_sync.core import (
     Share,
     Sink,
     WinterSyncError,
+    WithdrawalCleared,
+    WithdrawalHeld,
+    WithdrawalRule,
     run_in_thread,
     shares,
 )
 from winter_sync.formats import unknown_suffix
 from winter_sync.sync.comparison import Comparison, compare
+from winter_sync.sync.windows import WIDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -50,7 +55,9 @@ class WantedRows:
     nights: Nights | None = None
     """For a backfill: of other nights nothing new is recorded."""
     unlisted: tuple[Subject, frozenset[tuple[Instrument, str]]] | None = None
-    """For the second query after a region: the subject, and what it does not list any more."""
+    """For a query that follows another: the subject of that, and what it does not list any more."""
+    expected: int = 0
+    """How many products the answer to that had to list."""
 
     def includes(self, row: Row, known: Collection[tuple[Instrument, str]]) -> bool:
         """Return whether to record a row."""
@@ -66,7 +73,17 @@ class Recorded:
 
     poll: Poll
     unlisted: list[Product]
-    """What the region of the query listed before and does not list now, while the program may."""
+    """What the subject of the query listed before and does not list now, while another may."""
+    expected: int = field(default=0, compare=False)
+    """How many products the answer had to list."""
+
+
+@dataclass(slots=True)
+class PollTally:
+    """What the answers of one poll had to list so far, and what vanished."""
+
+    expected: int = 0
+    vanished: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +113,8 @@ class ListingRecorder:
         Receives events.
     time
         A monotonic clock.
+    withdrawal_rule
+        How many products may vanish at once and be believed to be withdrawn.
     """
 
     def __init__(  # noqa: PLR0913 - all by name
@@ -107,7 +126,9 @@ class ListingRecorder:
         layout: Layout,
         emit: Sink,
         time: Time,
+        withdrawal_rule: WithdrawalRule | None = None,
     ) -> None:
+        self._withdrawal_rule = withdrawal_rule or WithdrawalRule()
         self._api = api
         self._catalog = catalog
         self._threads = threads
@@ -129,7 +150,7 @@ class ListingRecorder:
         poll = Poll(query, sweep=False, error=reason)
         await self._catalog.listings(Listings.record_poll, poll)
 
-    async def record(
+    async def record(  # noqa: PLR0913 - all by name
         self,
         query: Query,
         listing: Listing,
@@ -137,6 +158,8 @@ class ListingRecorder:
         *,
         whole: bool,
         error: str | None = None,
+        elsewhere: bool = False,
+        tally: PollTally | None = None,
     ) -> Recorded:
         """Compare an answer with the catalog and record it.
 
@@ -147,46 +170,87 @@ class ListingRecorder:
         wanted
             Which of its rows to record.
         whole
-            Whether the answer lists all that the archive has: what it lacks is withdrawn then.
+            Whether the answer lists all that the archive has: what it lacks has vanished then.
         error
             Why it is not whole, for whoever looks at the catalog.
+        elsewhere
+            Whether another subject is asked for what has vanished, as after every region: then
+            nothing is withdrawn by this answer.
+        tally
+            What the earlier answers of the poll had to list.
         """
         began = self._time.monotonic()
-        comparison = await self._compare(query, listing, wanted, whole=whole)
+        expected = await self._expected(query, listing, wanted) if whole else []
+        comparison = await self._compare(listing, expected, wanted)
         unlisted: list[Product] = []
-        if query.subject.region is not None:
+        if elsewhere or query.subject.region is not None:
             unlisted = comparison.withdrawn
             comparison = replace(comparison, withdrawn=[])
         placed = await run_in_thread(self._threads, self._place, list(comparison.rows), listing)
         poll = _poll_of(query, listing, comparison, placed)
         poll = replace(poll, seconds=self._time.monotonic() - began, error=error)
-        return Recorded(await self._commit(poll, comparison, placed), unlisted)
+        tally = PollTally() if tally is None else tally
+        expectation = self._expectation(wanted, len(expected), tally)
+        recorded = await self._commit(poll, comparison, placed, wanted, expectation)
+        tally.vanished += recorded.poll.withdrawn - recorded.renamed + len(recorded.held)
+        return Recorded(recorded.poll, unlisted, len(expected))
 
-    async def _commit(self, poll: Poll, comparison: Comparison, placed: _Placed) -> Poll:
-        """Record a poll and what follows from it; return it less what the catalog left out."""
-        left_out = await self._catalog.listings(
+    async def narrowed(self, query: Query, subject: Subject, recorded: Recorded) -> Query:
+        """Return a query for no more dates than those of what a subject lists no more."""
+        span = await self._catalog.listings(Listings.span, subject, recorded.unlisted)
+        if span is None:
+            return query
+        first, last = span[0] - WIDER, span[1] + WIDER
+        is_over = last < self._api.today and (query.end is None or last < query.end)
+        return replace(query, start=max(query.start, first), end=last if is_over else query.end)
+
+    def _expectation(self, wanted: WantedRows, expected: int, tally: PollTally) -> Expectation:
+        """Return what vanished products are compared with, and add it to the tally."""
+        if wanted.unlisted is None:
+            tally.expected += expected
+        else:
+            expected = wanted.expected
+        return Expectation(
+            self._withdrawal_rule, expected, max(tally.expected - expected, 0), tally.vanished
+        )
+
+    async def _commit(
+        self,
+        poll: Poll,
+        comparison: Comparison,
+        placed: _Placed,
+        wanted: WantedRows,
+        expectation: Expectation,
+    ) -> RecordedPoll:
+        """Record a poll and what follows from it; return it as it was recorded."""
+        recorded = await self._catalog.listings(
             Listings.record_poll,
             poll,
             listed=placed.rows,
             wanted=comparison.changed,
             withdrawn=comparison.withdrawn,
+            expectation=expectation,
+            missed_by=wanted.unlisted[0] if wanted.unlisted else None,
         )
-        poll = replace(poll, new=poll.new - len(left_out))
-        self._emit_poll(poll, _to_fetch(comparison, placed.rows, left_out))
+        self._emit_poll(recorded.poll, _to_fetch(comparison, placed.rows, recorded.left_out))
         if placed.faults:
             self._emit(RowsLeftOut(poll.query, placed.faults, placed.unnamed))
-        if left_out:
-            self._emit(ProductsLeftOut(tuple(left_out)))
-        return poll
+        if recorded.left_out:
+            self._emit(ProductsLeftOut(tuple(recorded.left_out)))
+        if recorded.newly_held:
+            held = WithdrawalHeld(poll.query, recorded.newly_held, expectation.expected)
+            self._emit(held)
+        if recorded.cleared:
+            self._emit(WithdrawalCleared(poll.query, recorded.cleared))
+        return recorded
 
     async def _compare(
-        self, query: Query, listing: Listing, wanted: WantedRows, *, whole: bool
+        self, listing: Listing, expected: Sequence[Product], wanted: WantedRows
     ) -> Comparison:
         """Hold an answer against exactly what was asked: every row of it, and all it must list."""
         known = await self._catalog.listings(
             Listings.known, [row.product.identity for row in listing.rows]
         )
-        expected = await self._expected(query, listing, wanted) if whole else []
         return await run_in_thread(self._threads, _comparison, listing, known, expected, wanted)
 
     async def _expected(self, query: Query, listing: Listing, wanted: WantedRows) -> list[Product]:

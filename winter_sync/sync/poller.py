@@ -54,6 +54,10 @@ class Poller:
         Receives events.
     time
         Clocks.
+    elsewhere
+        Returns what other programs are asked for what a subject lists no more.
+    always_sweep
+        Whether every poll is for the whole span of its subject.
     """
 
     def __init__(  # noqa: PLR0913 - all by name
@@ -65,7 +69,11 @@ class Poller:
         poll_schedule: Callable[[Subject], PollSchedule],
         emit: Sink,
         time: Time,
+        elsewhere: Callable[[Subject], tuple[Subject, ...]] = lambda _: (),
+        always_sweep: bool = False,
     ) -> None:
+        self._always_sweep = always_sweep
+        self._elsewhere = elsewhere
         self._api = api
         self._catalog = catalog
         self._poll_schedule = poll_schedule
@@ -106,6 +114,7 @@ class Poller:
             windows=self._windows,
             emit=self._emit,
             wanted=wanted,
+            elsewhere=self._elsewhere,
         )
 
     async def _poll(
@@ -168,6 +177,8 @@ class Poller:
             raise
 
     async def _sweep_is_due(self, subject: Subject, schedule: PollSchedule) -> bool:
+        if self._always_sweep:
+            return True
         last = await self._catalog.polls(Polls.last_sweep, subject)
         return last is None or self._time.clock() - last >= schedule.sweep_every
 

@@ -22,7 +22,7 @@ from winter_sync.core import (
     WinterSyncError,
 )
 from winter_sync.sync.failed_windows import FailedWindows
-from winter_sync.sync.listing_recorder import WantedRows
+from winter_sync.sync.listing_recorder import PollTally, WantedRows
 from winter_sync.sync.results import PollResult
 from winter_sync.sync.windows import (
     split_by_date,
@@ -30,14 +30,14 @@ from winter_sync.sync.windows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from winter_sync.archive import ArchiveClient, Listing
-    from winter_sync.core import (
-        Product,
-    )
+    from winter_sync.core import Subject
     from winter_sync.sync.failed_windows import FailedWindows
-    from winter_sync.sync.listing_recorder import ListingRecorder
+    from winter_sync.sync.listing_recorder import ListingRecorder, Recorded
+
+    Elsewhere = Callable[[Subject], tuple[Subject, ...]]
 
 _FAILURES = 8
 """After this many windows that cannot be halved and fail, a poll is over.
@@ -47,6 +47,10 @@ As windows overlap, one broken night is in up to five of them.
 
 _ALL_ROWS = WantedRows()
 _NOTHING_YET = PollResult()
+
+
+def _nowhere(_: Subject) -> tuple[Subject, ...]:
+    return ()
 
 
 class WindowPoll:
@@ -75,7 +79,11 @@ class WindowPoll:
         emit: Sink,
         wanted: WantedRows = _ALL_ROWS,
         result: PollResult = _NOTHING_YET,
+        elsewhere: Elsewhere = _nowhere,
+        tally: PollTally | None = None,
     ) -> None:
+        self._elsewhere = elsewhere
+        self._tally = PollTally() if tally is None else tally
         self.result = result
         """What the poll came to so far."""
         self._api = api
@@ -234,36 +242,71 @@ class WindowPoll:
         """Record an answer that is not cut; what a region lists no more is asked for once more."""
         if self._seen is not None:
             self._seen |= {row.product.savepath for row in listing.rows} | listing.malformed
-        unlisted = await self._record(query, listing, whole=listing.is_whole)
-        if unlisted:
-            await self._ask_program_wide(query, unlisted)
+        elsewhere = self._subjects_elsewhere(query.subject)
+        recorded = await self._record(query, listing, whole=listing.is_whole, elsewhere=elsewhere)
+        if recorded.unlisted and elsewhere:
+            await self._ask_elsewhere(query, recorded, elsewhere)
 
-    async def _ask_program_wide(self, query: Query, unlisted: Sequence[Product]) -> None:
-        """Ask the program for what its region lists no more.
+    def _subjects_elsewhere(self, subject: Subject) -> tuple[Subject, ...]:
+        """Return what to ask, one after the other, for what a subject lists no more.
 
-        It may have left the region only: a target or a position was corrected.
+        After a region its program: a target or a position may have been corrected. Then the other
+        programs that are mirrored: so may the program.
         """
-        program_wide = replace(query, subject=replace(query.subject, region=None))
-        missed = frozenset(product.identity for product in unlisted)
+        program_wide = replace(subject, region=None)
+        first = () if subject == program_wide else (program_wide,)
+        return (*first, *self._elsewhere(subject))
+
+    async def _ask_elsewhere(
+        self, query: Query, recorded: Recorded, elsewhere: tuple[Subject, ...]
+    ) -> None:
+        """Ask another subject for what vanished, and that one's answer for the rest of them.
+
+        Nothing is withdrawn where one does not answer in full. That another program does not is no
+        failure of this one.
+        """
+        other, *rest = elsewhere
+        asked_first = self._wanted.unlisted[0] if self._wanted.unlisted else query.subject
+        missed = frozenset(product.identity for product in recorded.unlisted)
+        expected = self._wanted.expected or recorded.expected
         second = WindowPoll(
             api=self._api,
             recorder=self._recorder,
             windows=self._windows,
             emit=self._emit,
-            wanted=WantedRows(unlisted=(query.subject, missed)),
+            wanted=WantedRows(unlisted=(asked_first, missed), expected=expected),
             result=self.result,
+            elsewhere=lambda _: tuple(rest),
+            tally=self._tally,
         )
+        is_own = other.program == asked_first.program
+        window = query if is_own else await self._recorder.narrowed(query, asked_first, recorded)
         try:
-            await second.ask_all([program_wide])
+            await second.ask_all([replace(window, subject=other)])
+        except WinterSyncError:
+            if is_own:
+                raise
         finally:
             self.result = second.result
 
     async def _record(
-        self, query: Query, listing: Listing, *, whole: bool, error: str | None = None
-    ) -> Sequence[Product]:
-        """Have an answer recorded; return what its region lists no more."""
+        self,
+        query: Query,
+        listing: Listing,
+        *,
+        whole: bool,
+        error: str | None = None,
+        elsewhere: tuple[Subject, ...] = (),
+    ) -> Recorded:
+        """Have an answer recorded."""
         recorded = await self._recorder.record(
-            query, listing, self._wanted, whole=whole, error=error
+            query,
+            listing,
+            self._wanted,
+            whole=whole,
+            error=error,
+            elsewhere=bool(elsewhere),
+            tally=self._tally,
         )
         self.result = self.result.with_listing(recorded.poll)
-        return recorded.unlisted
+        return recorded

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from winter_sync.core import ImageType, Instrument, Night, Product
+from winter_sync.core import COMBINED, ImageType, Instrument, Night, Product
 from winter_sync.simulator.observatory.accounts import Accounts, default_accounts
 from winter_sync.simulator.observatory.clock import SimulatedClock
 from winter_sync.simulator.observatory.detectors import place_of
@@ -243,18 +243,18 @@ class Observatory:
         """Put a deleted file back."""
         self.entry(*product.identity).removed = False
 
-    def rename_stack(self, product: Product) -> Product:
-        """Name a stack after the next contributing dither: the old row vanishes.
+    def rename(self, product: Product) -> Product:
+        """Name a combined product after the next contributing dither: the old row vanishes.
 
         Raises
         ------
         ValueError
-            If it is no stack, or a stack of one exposure.
+            If it is no stack, diff or alert file, or one of a single exposure.
         """
         entry = self.entry(*product.identity)
         holding = entry.holding
         contributing = holding.visit.dithers[holding.dither.number :]
-        if product.image_type is not ImageType.STACK or not contributing:
+        if product.image_type not in COMBINED or not contributing:
             raise ValueError(f"{product.filename} cannot be named after another exposure")
         subdir = product.savepath.split("/")[-2]
         path = savepath(

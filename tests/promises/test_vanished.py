@@ -1,0 +1,301 @@
+"""Products that vanish from a listing: renamed, listed elsewhere, withdrawn, or held in doubt."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.rig import DownloadLog, Rig
+
+from winter_sync.core import Polled, WithdrawalCleared, WithdrawalHeld
+from winter_sync.core.errors import ExitCode
+from winter_sync.core.outbox import EventKind
+from winter_sync.core.traits import ImageType, Instrument
+from winter_sync.simulator import (
+    DEMO_NIGHT,
+    Answer,
+    Call,
+    Observatory,
+    SimulatedClock,
+    Simulator,
+    Universe,
+)
+from winter_sync.simulator.observatory.universe import campaigns_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from winter_sync.core.products import Product
+
+NIGHTS = tuple(DEMO_NIGHT.plus(days) for days in range(-3, 1))
+PROGRAM, OTHER = "2024A000", "2024B001"
+TYPES = (ImageType.STACK, ImageType.DIFF, ImageType.AVRO)
+
+
+class Archive(DownloadLog):
+    """An archive that refuses or fails the queries of a program, as a test wants."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.status: dict[str, int] = {}
+
+    async def before(self, call: Call) -> Answer | None:
+        """Answer with a status."""
+        if call.path == "/images/query" and call.program in self.status:
+            return Answer(self.status[call.program])
+        return None
+
+
+@pytest.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    """Return a mirror of two programs whose catalog and tree are filled."""
+    universe = Universe(
+        nights=NIGHTS, campaigns=campaigns_of((PROGRAM, OTHER)), products_a_night=300
+    )
+    clock = SimulatedClock(datetime(2025, 10, 28, 12, tzinfo=UTC))
+    async with Simulator(Observatory(universe, clock=clock), faults=Archive()) as simulator:
+        rig = Rig(simulator, tmp_path / "winter")
+        for program in rig.programs:
+            program["image_types"] = list(TYPES)
+            program["instruments"] = ["winter"]
+        await rig.sync()
+        rig.events.clear()
+        yield rig
+
+
+def archive(rig: Rig) -> Archive:
+    """Return what happens to the answers."""
+    assert isinstance(rig.simulator.faults, Archive)
+    return rig.simulator.faults
+
+
+def listed(rig: Rig, kind: ImageType = ImageType.STACK, program: str = PROGRAM) -> list[Product]:
+    """Return what a program lists of a type."""
+    return rig.observatory.products(program, Instrument.WINTER, kind)
+
+
+async def sync(rig: Rig, **later: float) -> Any:  # noqa: ANN401 - a Report
+    """Sync after a time, ten minutes if not told otherwise."""
+    rig.observatory.clock.advance(timedelta(**later) if later else timedelta(minutes=10))
+    return await rig.sync()
+
+
+def withdrawn(rig: Rig) -> int:
+    """Return how many products polls withdrew so far."""
+    return sum(event.withdrawn for event in rig.emitted(Polled))
+
+
+def told(rig: Rig, *kinds: EventKind) -> list[Any]:
+    """Return the fields of events for other programs."""
+    return [event.fields for event in rig.outbox(*kinds)]
+
+
+# --- many at once --------------------------------------------------------------------------------
+
+
+async def test_a_mass_withdrawal_is_held_until_it_is_confirmed(rig: Rig) -> None:
+    """Nothing is withdrawn at once; after a day and three answers without them all is."""
+    gone = [product for product in listed(rig) if product.night in NIGHTS[-2:]]
+    assert len(gone) > 10
+    for product in gone:
+        rig.observatory.withdraw(product)
+    expected = len(listed(rig)) + len(gone)
+    assert (await sync(rig)).exit_code is ExitCode.DONE
+    (held,) = rig.emitted(WithdrawalHeld)
+    assert (held.products, withdrawn(rig)) == (len(gone), 0)
+    (event,) = told(rig, EventKind.WITHDRAWAL_HELD)
+    assert (event["program"], event["products"]) == (PROGRAM, len(gone))
+    with rig.catalog() as catalog:
+        (record,) = catalog.withdrawals.held()
+    assert (record.products, record.answers) == (len(gone), 1)
+    assert record.expected <= expected
+    await sync(rig, hours=12)
+    assert withdrawn(rig) == 0
+    await sync(rig, hours=12)
+    assert withdrawn(rig) == len(gone)
+    assert len(rig.emitted(WithdrawalHeld)) == len(told(rig, EventKind.WITHDRAWAL_HELD)) == 1
+    with rig.catalog() as catalog:
+        assert catalog.withdrawals.held() == []
+    assert rig.truth(gone).items() <= rig.files().items()
+
+
+async def test_a_partial_return_clears_what_is_held(rig: Rig) -> None:
+    """One of them listed again says that the archive was wrong: the others begin anew."""
+    gone = listed(rig)[: len(listed(rig)) // 2]
+    for product in gone:
+        rig.observatory.withdraw(product)
+    await sync(rig)
+    await sync(rig, hours=12)
+    for product in gone[: len(gone) // 2]:
+        rig.observatory.relist(product)
+    await sync(rig, hours=12)
+    (cleared,) = rig.emitted(WithdrawalCleared)
+    assert cleared.products == len(gone)
+    assert told(rig, EventKind.WITHDRAWAL_CLEARED)
+    assert not told(rig, EventKind.RETURNED)
+    still = len(gone) - len(gone) // 2
+    assert withdrawn(rig) == (0 if still > 10 else still)
+
+
+async def test_a_user_accepts_what_is_held(rig: Rig) -> None:
+    """`sync --accept-withdrawals` believes at once what the archive does not list then."""
+    for product in (gone := listed(rig)[: len(listed(rig)) // 2]):
+        rig.observatory.withdraw(product)
+    await sync(rig)
+    rig.observatory.relist(gone[0])
+    rig.accept_withdrawals = True
+    await sync(rig)
+    assert withdrawn(rig) == len(gone) - 1
+    assert len(told(rig, EventKind.WITHDRAWN)) == len(gone) - 1
+
+
+async def test_the_setting_says_what_is_too_much(rig: Rig) -> None:
+    """With `max_withdrawn = 1` everything is believed."""
+    rig.changes["mirror"] = {"max_withdrawn": 1}
+    gone = listed(rig)
+    for product in gone:
+        rig.observatory.withdraw(product)
+    await sync(rig)
+    assert withdrawn(rig) == len(gone)
+
+
+async def test_a_few_are_withdrawn_at_once(rig: Rig) -> None:
+    """Whatever part of a small program they are."""
+    few = listed(rig)[:10]
+    for product in few:
+        rig.observatory.withdraw(product)
+    await sync(rig)
+    assert withdrawn(rig) == len(few)
+    assert rig.emitted(WithdrawalHeld) == []
+
+
+# --- renamed -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", TYPES)
+async def test_a_renamed_product_is_linked_to_its_successor(rig: Rig, kind: ImageType) -> None:
+    """The old row vanishes and the new one appears: one event says that they belong together."""
+    old = listed(rig, kind)[0]
+    new = rig.observatory.rename(old)
+    await sync(rig)
+    (event,) = told(rig, EventKind.RENAMED)
+    assert (event["savepath"], event["successor"]) == (old.savepath, new.savepath)
+    assert event["successor_path"].endswith(new.filename)
+    assert [fields["savepath"] for fields in told(rig, EventKind.WITHDRAWN)] == [old.savepath]
+    with rig.catalog() as catalog:
+        assert catalog.renames.successor(old) == new
+        assert catalog.renames.successor(new) is None
+
+
+async def test_a_whole_program_that_is_renamed_is_no_mass_withdrawal(rig: Rig) -> None:
+    """A reprocessed archive names every stack anew: all are linked, nothing is held."""
+    olds = listed(rig)
+    news = [rig.observatory.rename(old) for old in olds]
+    await sync(rig)
+    assert rig.emitted(WithdrawalHeld) == []
+    linked = {event["savepath"]: event["successor"] for event in told(rig, EventKind.RENAMED)}
+    assert linked == {old.savepath: new.savepath for old, new in zip(olds, news, strict=True)}
+
+
+async def test_a_successor_that_appears_later_is_linked(rig: Rig) -> None:
+    """The old row may vanish some polls before the new one appears."""
+    old = listed(rig)[0]
+    new = rig.observatory.rename(old)
+    rig.observatory.withdraw(new)
+    await sync(rig)
+    assert not told(rig, EventKind.RENAMED)
+    rig.observatory.relist(new)
+    await sync(rig, hours=5)
+    assert [event["successor"] for event in told(rig, EventKind.RENAMED)] == [new.savepath]
+
+
+async def test_a_product_that_comes_back_has_no_successor(rig: Rig) -> None:
+    """It was not renamed after all."""
+    old = listed(rig)[0]
+    rig.observatory.rename(old)
+    await sync(rig)
+    rig.observatory.relist(old)
+    await sync(rig)
+    assert [event["savepath"] for event in told(rig, EventKind.RETURNED)] == [old.savepath]
+    with rig.catalog() as catalog:
+        assert catalog.renames.successor(old) is None
+
+
+# --- two programs --------------------------------------------------------------------------------
+
+
+async def test_a_product_under_two_programs_is_fetched_once(rig: Rig) -> None:
+    """It is shown under both, and withdrawn only when neither lists it."""
+    shared = listed(rig)[0]
+    rig.observatory.list_also_under(shared, OTHER)
+    report = await sync(rig)
+    assert (report.published, report.unchanged) == (0, 0)
+    with rig.catalog() as catalog:
+        (found,) = catalog.searches.products([shared.identity])
+    assert found.programs == (PROGRAM, OTHER)
+    rig.observatory.correct(shared, program=OTHER, target="a star")
+    await sync(rig)
+    assert (withdrawn(rig), told(rig, EventKind.WITHDRAWN)) == (0, [])
+    rig.observatory.withdraw(shared)
+    await sync(rig)
+    assert [event["savepath"] for event in told(rig, EventKind.WITHDRAWN)] == [shared.savepath]
+    assert archive(rig).asked[shared.savepath] == 1
+
+
+async def test_a_product_moves_to_another_program(rig: Rig) -> None:
+    """Nothing is withdrawn or fetched again, whichever of the two is polled first."""
+    there, back = listed(rig)[0], listed(rig, program=OTHER)[0]
+    target = rig.observatory.entry(*there.identity).target
+    rig.observatory.correct(there, program=OTHER, target=target)
+    rig.observatory.correct(
+        back, program=PROGRAM, target=rig.observatory.entry(*back.identity).target
+    )
+    report = await sync(rig)
+    assert (report.published, report.unchanged, withdrawn(rig)) == (0, 0, 0)
+    assert not told(rig, EventKind.WITHDRAWN, EventKind.RETURNED)
+    moved = {
+        event["savepath"]: (event["program_was"], event["program"])
+        for event in told(rig, EventKind.CORRECTED)
+    }
+    assert moved == {there.savepath: (PROGRAM, OTHER), back.savepath: (OTHER, PROGRAM)}
+    queries = rig.requests["/images/query"]
+    await sync(rig)
+    usual = rig.requests["/images/query"] - queries
+    assert usual == 2 * len(TYPES), "another program is asked once"
+
+
+@pytest.mark.parametrize("status", [401, 422, 503])
+async def test_another_program_that_does_not_answer_is_no_fault(rig: Rig, status: int) -> None:
+    """Nothing is withdrawn while it may list the product; then the product is."""
+    rig.observatory.withdraw(listed(rig)[0])
+    archive(rig).status = {OTHER: status}
+    rig.programs = rig.programs[::-1] if rig.programs[0]["name"] == OTHER else rig.programs
+    await sync(rig)
+    assert withdrawn(rig) == 0
+    archive(rig).status = {}
+    await sync(rig, hours=3)
+    assert withdrawn(rig) == 1
+
+
+# --- corrected targets ---------------------------------------------------------------------------
+
+
+async def test_a_corrected_target_follows(rig: Rig) -> None:
+    """The catalog has the new one at the next poll, and one event both; marks are no correction."""
+    product = listed(rig)[0]
+    before = rig.observatory.entry(*product.identity).target
+    rig.observatory.correct(product, program=PROGRAM, target="SN2099abc")
+    rig.observatory.reprocess(product.night, ())
+    await sync(rig)
+    (event,) = told(rig, EventKind.CORRECTED)
+    assert (event["savepath"], event["target_was"], event["target"]) == (
+        *(product.savepath, before, "SN2099abc"),
+    )
+    assert "program_was" not in event
+    await sync(rig)
+    assert len(told(rig, EventKind.CORRECTED)) == 1
+    with rig.catalog() as catalog:
+        (found,) = catalog.searches.products([product.identity])
+    assert found.target == "SN2099abc"

@@ -1,0 +1,149 @@
+"""Successors of withdrawn products: found when one vanishes or its successor appears, and kept."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from winter_sync.catalog.outbox import Outbox
+from winter_sync.catalog.rows import product_of
+from winter_sync.catalog.values import identity_values
+from winter_sync.core import COMBINED, EventKind, NamedAfterDither, reach_of, successors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from winter_sync.catalog.connection import Connection
+    from winter_sync.core import Night, Product, Subject
+
+_LATE = timedelta(days=2)
+"""So long after a product vanished its successor may appear."""
+_NAMED = """
+SELECT p.instrument, p.savepath, p.image_type, p.night, p.first_listed, p.last_listed,
+  l.target, l.fid, f.exposure_time, f.coadds, f.dithers
+FROM products p
+JOIN listings l ON l.instrument = p.instrument AND l.savepath = p.savepath
+  AND l.program = :program
+LEFT JOIN facts f ON f.instrument = p.instrument AND f.savepath = p.savepath
+  AND f.sha256 = p.sha256
+"""
+
+
+class Renames:
+    """The products that were renamed."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._outbox = Outbox(connection)
+
+    _VANISHED = f"""
+    {_NAMED} WHERE p.instrument = :instrument AND p.image_type = :image_type
+      AND p.savepath IN (SELECT value FROM json_each(:savepaths))
+    """  # noqa: S608 - our own texts
+
+    def find(self, subject: Subject, vanished: Sequence[Product]) -> dict[Product, Product]:
+        """Return the successors of products that vanish now, inside the open transaction."""
+        if not vanished or subject.image_type not in COMBINED:
+            return {}
+        savepaths = json.dumps([product.savepath for product in vanished])
+        values = {**_subject(subject), "savepaths": savepaths}
+        olds = self._connection.read(_named_of, self._VANISHED, values)
+        return self._successors(subject, olds)
+
+    _VANISHED_LATELY = f"""
+    {_NAMED}
+    WHERE p.withdrawn_at >= :since AND p.instrument = :instrument AND p.image_type = :image_type
+      AND NOT EXISTS (SELECT 1 FROM successors s
+        WHERE s.instrument = p.instrument AND s.savepath = p.savepath)
+    """  # noqa: S608 - our own texts
+
+    def find_late(self, subject: Subject) -> dict[Product, Product]:
+        """Return the successors that appear now of products that vanished in the last days."""
+        if subject.image_type not in COMBINED:
+            return {}
+        values = {**_subject(subject), "since": self._connection.at(-_LATE)}
+        olds = self._connection.read(_named_of, self._VANISHED_LATELY, values)
+        return self._successors(subject, olds)
+
+    def _successors(
+        self, subject: Subject, olds: Sequence[NamedAfterDither]
+    ) -> dict[Product, Product]:
+        nights = {old.product.night for old in olds}
+        listed = [new for night in nights for new in self._listed(subject, night)]
+        gone = {old.product for old in olds}
+        return successors(olds, (new for new in listed if new.product not in gone))
+
+    _LISTED = f"""
+    {_NAMED}
+    WHERE p.night = :night AND p.instrument = :instrument AND p.image_type = :image_type
+      AND l.withdrawn_at IS NULL
+    """
+
+    def _listed(self, subject: Subject, night: Night) -> list[NamedAfterDither]:
+        values = {**_subject(subject), "night": night.name}
+        return self._connection.read(_named_of, self._LISTED, values)
+
+    _LINK = """
+    INSERT INTO successors (instrument, savepath, successor, linked_at)
+    SELECT :instrument, :savepath, :successor, :now
+    WHERE NOT EXISTS (SELECT 1 FROM successors
+      WHERE instrument = :instrument AND successor = :successor)
+    ON CONFLICT DO NOTHING
+    """
+    _PLACE = "SELECT path FROM products WHERE instrument = :instrument AND savepath = :savepath"
+
+    def link(self, found: Mapping[Product, Product]) -> None:
+        """Record successors of withdrawn products, and the events."""
+        for old, new in found.items():
+            values = {
+                **identity_values(old),
+                "successor": new.savepath,
+                "now": self._connection.now(),
+            }
+            if self._connection.execute(self._LINK, values):
+                place = self._connection.row(self._PLACE, identity_values(new))
+                self._outbox.append_product(
+                    EventKind.RENAMED,
+                    old,
+                    successor=new.savepath,
+                    successor_path=place["path"] if place else None,
+                )
+
+    _FORGET = """
+    DELETE FROM successors WHERE instrument = :instrument AND savepath = :savepath
+    """
+
+    def forget(self, product: Product) -> None:
+        """Forget the successor of a product that is listed again."""
+        self._connection.execute(self._FORGET, identity_values(product))
+
+    _SUCCESSOR = """
+    SELECT p.instrument, p.savepath, p.image_type, p.night FROM successors s
+    JOIN products p ON p.instrument = s.instrument AND p.savepath = s.successor
+    WHERE s.instrument = :instrument AND s.savepath = :savepath
+    """
+
+    def successor(self, product: Product) -> Product | None:
+        """Return what a withdrawn product was renamed to; None if that is not known."""
+        found = self._connection.read(product_of, self._SUCCESSOR, identity_values(product))
+        return next(iter(found), None)
+
+
+def _subject(subject: Subject) -> dict[str, Any]:
+    return {
+        "program": subject.program,
+        "instrument": subject.instrument.value,
+        "image_type": subject.image_type.value,
+    }
+
+
+def _named_of(row: dict[str, Any]) -> NamedAfterDither:
+    return NamedAfterDither(
+        product=product_of(row),
+        first_listed=row["first_listed"],
+        last_listed=row["last_listed"],
+        target=row["target"],
+        fid=row["fid"],
+        reach=reach_of(row["exposure_time"], row["coadds"], row["dithers"]),
+    )

@@ -1,0 +1,73 @@
+"""The tables of what the archive withdraws: held withdrawals, successors, files set aside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from winter_sync.catalog.migration import migrations, run_script
+
+if TYPE_CHECKING:
+    from winter_sync.catalog.sqlite import Database
+
+_HELD_WITHDRAWALS = """
+CREATE TABLE held_withdrawals (
+    program TEXT NOT NULL,
+    instrument TEXT NOT NULL,
+    savepath TEXT NOT NULL,
+    image_type TEXT NOT NULL,
+    region TEXT NOT NULL,
+    expected INTEGER NOT NULL,
+    held_at TEXT NOT NULL,
+    answers INTEGER NOT NULL,
+    PRIMARY KEY (program, instrument, savepath)
+);
+CREATE INDEX held_withdrawals_of_subject
+    ON held_withdrawals (program, instrument, image_type, region)
+"""
+
+
+@migrations()
+def hold_withdrawals(db: Database) -> None:
+    """Record products that vanished with many others, and are not believed to be withdrawn yet.
+
+    `expected` is how many products the first answer that lacked them, at `held_at`, had to list;
+    `answers` is how many complete answers lacked them since.
+    """
+    run_script(db, _HELD_WITHDRAWALS)
+
+
+_SUCCESSORS = """
+CREATE TABLE successors (
+    instrument TEXT NOT NULL,
+    savepath TEXT NOT NULL,
+    successor TEXT NOT NULL,
+    linked_at TEXT NOT NULL,
+    PRIMARY KEY (instrument, savepath),
+    FOREIGN KEY (instrument, savepath) REFERENCES products (instrument, savepath),
+    FOREIGN KEY (instrument, successor) REFERENCES products (instrument, savepath)
+);
+CREATE INDEX successors_by_successor ON successors (instrument, successor)
+"""
+
+
+@migrations()
+def link_successors(db: Database) -> None:
+    """Record to which product a withdrawn one was renamed; `successor` is a savepath."""
+    run_script(db, _SUCCESSORS)
+
+
+_CORRECTIONS = """
+ALTER TABLE listings ADD COLUMN target_was TEXT;
+ALTER TABLE listings ADD COLUMN progname_was TEXT;
+ALTER TABLE listings ADD COLUMN corrected_in INTEGER;
+CREATE INDEX listings_corrected ON listings (corrected_in) WHERE corrected_in IS NOT NULL
+"""
+
+
+@migrations()
+def record_corrections(db: Database) -> None:
+    """Record the target and program of a listing before they were corrected last, and when.
+
+    `corrected_in` is the number of the poll that listed the new ones.
+    """
+    run_script(db, _CORRECTIONS)
