@@ -5,6 +5,7 @@ from .coverage_records import FoundImage, Images, Unseen
 from .facts import Facts
 from .files import Files
 from .listings import Listings
+from .nights import NightFile, NightOf, NightRecord, Nights
 from .outcomes import Outcomes
 from .polls import Polls
 from .queue import Queue
@@ -49,6 +50,10 @@ __all__ = [
     "LastPoll",
     "Listings",
     "NightCount",
+    "NightFile",
+    "NightOf",
+    "NightRecord",
+    "Nights",
     "Outcomes",
     "Poll",
     "PollState",

@@ -65,10 +65,12 @@ class NightRecord:
         How many its manifest shows; None if it has none.
     content
         The digest of what the last event was about.
-    is_settled
-        Whether it is settled, by what was last recorded.
+    settled_at
+        Since when it is settled, by what was last recorded; None while it is not.
     was_settled
         Whether it has ever been.
+    is_expected
+        Whether a manifest of it was at least begun.
     recorded_as_settled
         Whether the last event found it settled.
     """
@@ -79,8 +81,9 @@ class NightRecord:
     changes: int
     shown: int | None = None
     content: str | None = None
-    is_settled: bool = False
+    settled_at: datetime | None = None
     was_settled: bool = False
+    is_expected: bool = False
     recorded_as_settled: bool = False
 
 
@@ -177,8 +180,16 @@ class Nights:
     GROUP BY c.program, c.night HAVING max(c.changed_at) <= :quiet ORDER BY c.night DESC
     """
 
-    def newest_poll(self) -> int:
-        """Return the number of the newest poll; 0 if there was none."""
+    def due(self, settle_after: timedelta) -> tuple[int, list[NightOf]]:
+        """Notice changes; return the newest poll's number, and nights that it or they concern.
+
+        Those are nights whose manifests may be wrong, and others that may be settled now.
+        """
+        self.notice_changes()
+        newest = self._newest_poll()
+        return newest, list(dict.fromkeys([*self.changed(), *self.quiet(newest, settle_after)]))
+
+    def _newest_poll(self) -> int:
         row = self._connection.row("SELECT max(id) AS id FROM polls")
         return (row["id"] or 0) if row else 0
 
@@ -264,8 +275,9 @@ class Nights:
             changes=changes,
             shown=row.get("changes"),
             content=row.get("content"),
-            is_settled=row.get("settled_at") is not None,
+            settled_at=_instant(row.get("settled_at")),
             was_settled=row.get("first_settled_at") is not None,
+            is_expected=bool(row),
             recorded_as_settled=bool(row.get("recorded_as_settled")),
         )
 
@@ -418,6 +430,10 @@ def listed_at(states: Iterable[PollState]) -> datetime | None:
     return min(times, default=None)
 
 
+def _instant(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
 def _values(which: NightOf) -> dict[str, object]:
     return {"program": which.program, "night": which.night.name}
 
@@ -436,12 +452,11 @@ def _settled_of(row: dict[str, Any]) -> SettledNight:
 
 
 def _kind_of(row: dict[str, Any]) -> KindOfNight:
-    changed = row["changed_at"]
     return KindOfNight(
         program=row["program"],
         count=night_count_of(row),
         failing=row["failing"],
-        changed_at=datetime.fromisoformat(changed) if changed else None,
+        changed_at=_instant(row["changed_at"]),
     )
 
 

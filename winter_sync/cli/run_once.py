@@ -16,7 +16,7 @@ from winter_sync.cli.views.run_report import about_files, error_lines, not_asked
 from winter_sync.config import Choice, check_root
 from winter_sync.core import REAL_TIME, escape_unprintable, show_size
 from winter_sync.factory import open_mirror
-from winter_sync.maintenance import FactsCatchUp, take_facts
+from winter_sync.maintenance import FactsCatchUp, Manifests, take_facts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,8 +45,9 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
 ) -> Report:
     """Poll once, download all that the archive has, and print a summary line.
 
-    At the end the headers of downloaded images are read, and what they say is recorded; if that
-    fails, a warning says so. On a terminal a backfill shows a table of its nights above that line.
+    At the end the headers of downloaded images are read, and what they say is recorded, and the
+    manifests of settled nights are written; if any of that fails, a warning says so. On a terminal
+    a backfill shows a table of its nights above that line.
 
     Parameters
     ----------
@@ -94,6 +95,7 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
                 report = await (mirror.sync() if nights is None else mirror.backfill(nights))
                 if settings.facts.enabled:
                     await _take_facts(mirror, time)
+                await _write_manifests(mirror, settings, time)
                 counts = await _counts(mirror, nights) if console.is_terminal else []
     except asyncio.CancelledError:
         _print_how_far(aside, view)
@@ -116,6 +118,19 @@ async def _take_facts(mirror: Mirror, time: Time) -> None:
         time=time,
     ) as facts:
         await take_facts(facts, mirror.emit)
+
+
+async def _write_manifests(mirror: Mirror, settings: Settings, time: Time) -> None:
+    """Find out which nights are settled, of all that is mirrored, and write their manifests."""
+    async with Manifests(
+        catalog=mirror.catalog,
+        state=settings.state,
+        selections=settings.selections,
+        settle_after=settings.schedule.settle_after,
+        emit=mirror.emit,
+        time=time,
+    ) as manifests:
+        await manifests.update_once()
 
 
 async def _counts(mirror: Mirror, nights: Nights | None) -> Sequence[NightCount]:

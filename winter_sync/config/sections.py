@@ -147,6 +147,10 @@ class ScheduleSettings(Section):
     sweep_every: Duration = Field(
         default=timedelta(days=1), description="Time between two sweeps of the whole program."
     )
+    settle_after: Duration = Field(
+        default=timedelta(days=2),
+        description="How long nothing of a night may change before it counts as settled.",
+    )
     types: TypeSchedules = Field(default={}, description="How it differs for single image types.")
 
 

@@ -6,6 +6,7 @@ from .backoff import (
     FAILED_DOWNLOAD,
     FAILED_FACTS,
     FAILED_FILE_CHECK,
+    FAILED_MANIFESTS,
     FAILED_POLL,
     FAILED_REQUEST,
     FAILED_WINDOW,
@@ -118,6 +119,7 @@ from .filters import (
 )
 from .layout import CATALOG, DEFAULT_LAYOUT, STATE_DIR, Layout
 from .marks import REFETCH_SAMPLE, Marks, evenly_spread, marks_of_row, parse_marks, united_marks
+from .night_events import ManifestsPaused, ManifestWritten
 from .nights import NIGHT_ENDS, NightHistory, Numbers, end_of
 from .nofollow import (
     NotRegularFileError,
@@ -201,6 +203,7 @@ __all__ = [
     "FAILED_DOWNLOAD",
     "FAILED_FACTS",
     "FAILED_FILE_CHECK",
+    "FAILED_MANIFESTS",
     "FAILED_POLL",
     "FAILED_REQUEST",
     "FAILED_WINDOW",
@@ -278,6 +281,8 @@ __all__ = [
     "Instrument",
     "KnownProduct",
     "Layout",
+    "ManifestWritten",
+    "ManifestsPaused",
     "Marks",
     "MisconfiguredError",
     "Missing",

@@ -103,5 +103,8 @@ FAILED_FILE_CHECK = Backoff(timedelta(minutes=10), timedelta(minutes=10))
 FAILED_FACTS = Backoff(timedelta(minutes=1), timedelta(hours=1))
 """Before the daemon tries to read or record facts of images again."""
 
+FAILED_MANIFESTS = Backoff(timedelta(minutes=1), timedelta(hours=1))
+"""Before the daemon tries to write the manifests of nights again."""
+
 BUSY_CATALOG = Backoff(timedelta(seconds=0.055), timedelta(seconds=0.055), jitter=9 / 11)
 """Before a new catalog that another process holds is tried again."""

@@ -38,6 +38,7 @@ from winter_sync.core.file_events import (
     Recovered,
     StorageFailing,
 )
+from winter_sync.core.night_events import ManifestsPaused, ManifestWritten
 from winter_sync.core.poll_events import (
     Polled,
     PollFailed,
@@ -80,6 +81,8 @@ Event = (
     | FactsRead
     | FactsUpToDate
     | FactsPaused
+    | ManifestWritten
+    | ManifestsPaused
     | Recovered
     | StorageFailing
     | DirectoriesNotSynced

@@ -92,6 +92,8 @@ class MirrorRun:
             check_rate=settings.daemon.check_rate,
             check_every=settings.daemon.check_every,
             take_facts=settings.facts.enabled,
+            state=settings.state,
+            settle_after=settings.schedule.settle_after,
             watchdog=self._monitor.watchdog,
             time=self._time,
         )

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from winter_sync.core import ClockJumped
 from winter_sync.daemon.downloads import EndlessDownloads
 from winter_sync.daemon.polls import ScheduledPolls
-from winter_sync.maintenance import FactsCatchUp
+from winter_sync.maintenance import FactsCatchUp, Manifests
 from winter_sync.sync import Coordination, RollingCheck
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     from winter_sync.core import PollSchedule, Subject, Time
     from winter_sync.daemon.watchdog import Watchdog
@@ -45,6 +46,8 @@ class Daemon:
         How many bytes of files to read again in a second, 0 for none; how often each file.
     take_facts
         Whether to record what the headers of images say.
+    state, settle_after
+        Where the manifests of settled nights go, and how long nothing of those may have changed.
     watchdog
         Watches whether work gets on.
     time
@@ -60,6 +63,8 @@ class Daemon:
         check_rate: int = 0,
         check_every: timedelta = timedelta(days=30),
         take_facts: bool = False,
+        state: Path,
+        settle_after: timedelta,
         watchdog: Watchdog,
         time: Time,
     ) -> None:
@@ -67,6 +72,7 @@ class Daemon:
         self._time = time
         self._check_rate, self._check_every = check_rate, check_every
         self._take_facts = take_facts
+        self._state, self._settle_after = state, settle_after
         self._coordination = Coordination()
         self._polls = ScheduledPolls(
             mirror,
@@ -112,6 +118,7 @@ class Daemon:
         begin(self._watch_clock)
         begin(self._watch_server)
         begin(self._polls.watch_schedule)
+        begin(self._write_manifests)
         if self._check_rate:
             begin(self._rolling_check().run)
         if self._take_facts:
@@ -140,6 +147,18 @@ class Daemon:
             time=self._time,
         ) as facts:
             await facts.run()
+
+    async def _write_manifests(self) -> None:
+        mirror = self._mirror
+        async with Manifests(
+            catalog=mirror.catalog,
+            state=self._state,
+            selections=mirror.selections,
+            settle_after=self._settle_after,
+            emit=mirror.emit,
+            time=self._time,
+        ) as manifests:
+            await manifests.run()
 
     def _is_downloading(self) -> bool:
         return self._mirror.downloader.under_way > 0

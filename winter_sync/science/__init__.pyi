@@ -8,6 +8,7 @@ from .output import creating, replacing
 from .positions import parse_angle, parse_cone, parse_position, parse_rectangle, split_cone
 from .samp import SampMessage, SampType, message_for, send
 from .strips import Panel, draw_strip, north_up
+from .text_tables import write_ecsv
 from .writers import TableFormat, choose_format, format_of, write_rows, write_table
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "replacing",
     "send",
     "split_cone",
+    "write_ecsv",
     "write_rows",
     "write_table",
 ]

@@ -11,7 +11,7 @@ from winter_sync.science.columns import Kind
 from winter_sync.science.spool import spooled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
     from typing import BinaryIO
 
@@ -38,10 +38,15 @@ def write_csv(columns: Sequence[Column], rows: Rows, output: BinaryIO) -> None:
     output.writelines(((",".join(map(_csv_cell, row)) or '""') + "\n").encode() for row in rows)
 
 
-def write_ecsv(columns: Sequence[Column], rows: Rows, output: BinaryIO) -> None:
+def write_ecsv(
+    columns: Sequence[Column],
+    rows: Rows,
+    output: BinaryIO,
+    metadata: Mapping[str, object] | None = None,
+) -> None:
     """Write ECSV 1.0, comma-delimited: units and descriptions in comments above the CSV.
 
-    The header is YAML; each line of it is JSON, which is YAML too.
+    The header is YAML; each line of it is JSON, which is YAML too. `metadata` is about the table.
     """
     lines = [
         "%ECSV 1.0",
@@ -49,6 +54,7 @@ def write_ecsv(columns: Sequence[Column], rows: Rows, output: BinaryIO) -> None:
         "delimiter: ','",
         "datatype:",
         *(f"- {json.dumps(_ecsv_column(column))}" for column in columns),
+        *([f"meta: {json.dumps(metadata)}"] if metadata else []),
         "schema: astropy-2.0",
     ]
     output.write("".join(f"# {line}\n" for line in lines).encode())

@@ -1,6 +1,7 @@
 from .file_system_probe import probe_file_system
 from .identity import lost_mirror, refuse_other_root, refuse_other_writers
 from .known_roots import KnownRoots, known_roots_path
+from .manifests import MANIFESTS, ManifestFiles
 from .publishing import Session
 from .revisions import REVISIONS
 from .staging import Part, Reservation
@@ -8,9 +9,11 @@ from .tree import Tree
 from .unknown_files import FileWalk, abandoned_files, paths_of_nights
 
 __all__ = [
+    "MANIFESTS",
     "REVISIONS",
     "FileWalk",
     "KnownRoots",
+    "ManifestFiles",
     "Part",
     "Reservation",
     "Session",
