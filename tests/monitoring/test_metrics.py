@@ -35,6 +35,8 @@ from winter_sync.core import (
     FilesUnreadable,
     FoundUnchanged,
     GroupNotGiven,
+    ManifestsPaused,
+    ManifestWritten,
     NarrowCones,
     PagesOpen,
     Polled,
@@ -218,6 +220,15 @@ MOVES: list[tuple[Event, Moves]] = [
     (FactsPaused("full", "free some", 60.0), {"facts_pauses_total": ({}, 1)}),
     (FactsRead(3, ("a",), 0), {"facts_total": ({"result": "complete"}, 2)}),
     (FactsRead(3, ("a", "b"), 0), {"facts_total": ({"result": "odd"}, 2)}),
+    (
+        ManifestWritten(PROGRAM, DEMO_NIGHT, True, False, 3, 3, 0),  # noqa: FBT003 - its fields
+        {"manifests_total": ({"change": "settled"}, 1)},
+    ),
+    (
+        ManifestWritten(PROGRAM, DEMO_NIGHT, False, True, 2, 3, 0),  # noqa: FBT003 - its fields
+        {"manifests_total": ({"change": "changed"}, 1)},
+    ),
+    (ManifestsPaused("full", "free some", 60.0), {"manifest_pauses_total": ({}, 1)}),
     (CheckPaused("full", "free some", 60.0), {"check_pauses_total": ({}, 1)}),
     (ClockJumped(90.0), {"clock_jumps_total": ({}, 1)}),
     (ClocksDiffer(-9e9), {"clock_disagreements_total": ({}, 1)}),

@@ -11,15 +11,23 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
-from winter_sync.catalog.records import LastPoll, NightCount, PollState, QueueCount, Trouble
+from winter_sync.catalog.nights import SettledNight
+from winter_sync.catalog.records import (
+    Damaged,
+    LastPoll,
+    NightCount,
+    PollState,
+    QueueCount,
+    Trouble,
+)
 from winter_sync.cli.views.status import show
 from winter_sync.core import Numbers
-from winter_sync.core.products import Night, Product, State
+from winter_sync.core.products import Damage, Night, Product, State
 from winter_sync.core.queries import Subject
 from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.factory import open_existing_catalog
 from winter_sync.monitoring.completeness import ArchiveState, by_program
-from winter_sync.monitoring.status import Status, read_status
+from winter_sync.monitoring.status import Status, read_status, with_damaged
 from winter_sync.monitoring.status_json import status_as_json
 from winter_sync.monitoring.status_text import headline, remainder
 from winter_sync.simulator.faults.script import parse_script
@@ -329,6 +337,7 @@ def test_the_machines_status_has_stable_keys() -> None:
         "troubles",
         "polls",
         "damaged",
+        "settled",
     }
     assert told["totals"] == {
         "published": 20,
@@ -468,3 +477,29 @@ async def test_a_refused_program_and_a_server_that_is_away_are_reported(rig: Rig
     text = drawn(await read())
     assert f"Every poll has failed since {refused_at + timedelta(hours=1):%Y-%m-%d %H:%M}" in text
     assert "503" in text
+
+
+def test_settled_nights_are_shown_until_a_file_is_found_missing() -> None:
+    """By program, with the newest; a night whose file is gone is not claimed to be settled."""
+    settled = tuple(
+        SettledNight(program, night, NOW)
+        for program, night in (("2024A000", NIGHT), ("2024A000", NIGHT.plus(-1)))
+    )
+    status = replace(status_of(count(), count(NIGHT.plus(-1))), settled=settled)
+    assert "Settled nights: 2024A000 2, newest 20251023." in drawn(status)
+    (first, _) = json.loads(status_as_json(status))["settled"]
+    assert (first["night"], first["manifest"]) == ("20251023", "manifests/2024A000/20251023.ecsv")
+    product = trouble(1).product
+    lost = Damaged(
+        product=product,
+        path="x",
+        damage=Damage.MISSING,
+        reason="gone",
+        state=State.PUBLISHED,
+        withdrawn=False,
+        not_before="",
+        last_error=None,
+        programs=("2024A000",),
+    )
+    assert [night.night for night in with_damaged(status, [lost]).settled] == [NIGHT.plus(-1)]
+    assert "Settled" not in drawn(status_of(count()))

@@ -5,7 +5,7 @@ from .coverage_records import FoundImage, Images, Unseen
 from .facts import Facts
 from .files import Files
 from .listings import Listings
-from .nights import NightFile, NightOf, NightRecord, Nights
+from .nights import NightFile, NightOf, NightRecord, Nights, SettledNight
 from .outcomes import Outcomes
 from .polls import Polls
 from .queue import Queue
@@ -65,6 +65,7 @@ __all__ = [
     "Refetches",
     "Scope",
     "Search",
+    "SettledNight",
     "Trouble",
     "Unseen",
     "UserState",

@@ -20,6 +20,8 @@ from winter_sync.core import (
     FilesChanged,
     FilesLost,
     FilesUnreadable,
+    ManifestsPaused,
+    ManifestWritten,
     Polled,
     PollFailed,
     ProductFinished,
@@ -54,6 +56,8 @@ from winter_sync.monitoring.metric_definitions import (
     HALVED,
     JUMPS,
     LEFT_OUT,
+    MANIFESTS,
+    MANIFESTS_PAUSED,
     PAUSES,
     POLL_SECONDS,
     POLLS,
@@ -186,5 +190,10 @@ EFFECTS.add(
         Change(FACTS, ("odd",), len(event.odd)),
     ),
 )
+EFFECTS.add(
+    ManifestWritten,
+    lambda event: _change(MANIFESTS, "settled" if event.settled else "changed"),
+)
+EFFECTS.add(ManifestsPaused, lambda _: _change(MANIFESTS_PAUSED))
 EFFECTS.add(FactsPaused, lambda _: _change(FACTS_PAUSED))
 EFFECTS.add(CheckPaused, lambda _: _change(CHECKS_PAUSED))

@@ -156,6 +156,22 @@ FACTS = Metric(
 )
 FACTS_DUE = Metric("gauge", "facts_due", "Images downloaded whose facts are not read yet.")
 FACTS_PAUSED = Metric("counter", "facts_pauses", "Times facts could not be read or recorded.")
+MANIFESTS = Metric(
+    "counter",
+    "manifests",
+    "Manifests written because a night settled, or changed after it was settled.",
+    ("change",),
+)
+MANIFESTS_PAUSED = Metric("counter", "manifest_pauses", "Times manifests could not be written.")
+SETTLED_NIGHTS = Metric(
+    "gauge", "settled_nights", "Nights that are settled, of each program.", ("program",)
+)
+NEWEST_SETTLED = Metric(
+    "gauge",
+    "newest_settled_night",
+    "The newest settled night of each program, as a number YYYYMMDD; 0 for none.",
+    ("program",),
+)
 FREE = Metric("gauge", "free_bytes", "Free bytes on the file system of the root.")
 MIN_FREE = Metric("gauge", "min_free_bytes", "Bytes that are always left free there.")
 UNREADABLE = Metric(
@@ -171,6 +187,7 @@ METRICS = (
     RECOVERED,
     *(PAUSES, RELOADS, DAMAGED, CHECKED, CHECKED_BYTES, CHECKS_PAUSED),
     *(FACTS, FACTS_DUE, FACTS_PAUSED),
+    *(MANIFESTS, MANIFESTS_PAUSED, SETTLED_NIGHTS, NEWEST_SETTLED),
     *(PRODUCTS, SUCCESS, AGE, LAST_NIGHT, LAST_COMPLETE),
     *(CALENDAR_NIGHT, NIGHT_PRODUCTS, NIGHT_COMPLETE, FREE, MIN_FREE, UNREADABLE),
     BUILD,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.core import GaugeMetricFamily
 
-from winter_sync.catalog import CatalogThread, Facts, Polls, Views
+from winter_sync.catalog import CatalogThread, Facts, Nights, Polls, Views
 from winter_sync.core import StorageError, free_space
 from winter_sync.monitoring.metric_definitions import (
     AGE,
@@ -18,9 +18,11 @@ from winter_sync.monitoring.metric_definitions import (
     LAST_COMPLETE,
     LAST_NIGHT,
     MIN_FREE,
+    NEWEST_SETTLED,
     NIGHT_COMPLETE,
     NIGHT_PRODUCTS,
     PRODUCTS,
+    SETTLED_NIGHTS,
     SUCCESS,
     Metric,
 )
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric as Family
 
-    from winter_sync.catalog import ProgramSummary
+    from winter_sync.catalog import ProgramSummary, SettledNight
     from winter_sync.core import Night, Selection, Subject
     from winter_sync.monitoring.completeness import NightState
 
@@ -78,12 +80,14 @@ async def from_catalog(watched: Watched, now: datetime) -> Sequence[Family]:
         successes = await watched.catalog.polls(Polls.last_successes, subjects)
         night = await read_last_night(watched.catalog, watched.selections, now)
         facts_due = await watched.catalog.facts(Facts.count_due)
+        settled = await watched.catalog.nights(Nights.settled, watched.programs)
     except StorageError:
         return ()
     return (
         *_program_summary(summary),
         *_last_night(night),
         gauge(FACTS_DUE, {(): facts_due}),
+        *_settled(watched.programs, settled),
         *_successes(subjects, successes, now),
     )
 
@@ -117,6 +121,13 @@ def _last_night(state: NightState) -> Iterator[Family]:
     yield gauge(CALENDAR_NIGHT, {(): _number(state.night)})
     yield gauge(NIGHT_PRODUCTS, {(part,): getattr(state.numbers, part) for part in parts})
     yield gauge(NIGHT_COMPLETE, {(): state.is_complete})
+
+
+def _settled(programs: Sequence[str], nights: Sequence[SettledNight]) -> Iterator[Family]:
+    by_program = {name: [n.night for n in nights if n.program == name] for name in programs}
+    yield gauge(SETTLED_NIGHTS, {(name,): len(found) for name, found in by_program.items()})
+    newest = {name: _number(max(found, default=None)) for name, found in by_program.items()}
+    yield gauge(NEWEST_SETTLED, {(name,): night for name, night in newest.items()})
 
 
 def _successes(

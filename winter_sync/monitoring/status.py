@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from winter_sync.catalog import Catalog, CatalogThread, Damaged, LastPoll, NightCount, Trouble
+    from winter_sync.catalog import (
+        Catalog,
+        CatalogThread,
+        Damaged,
+        LastPoll,
+        NightCount,
+        SettledNight,
+        Trouble,
+    )
     from winter_sync.core import ImageType, Instrument, Night, Product, Selection, Subject
 
 _TROUBLES_READ = 10_000
@@ -46,6 +54,8 @@ class Status:
         The same by program.
     damaged
         Downloaded products whose files are missing here or changed, the newest night first.
+    settled
+        Nights of programs that are settled, the newest first.
     """
 
     now: datetime
@@ -58,6 +68,7 @@ class Status:
     programs: tuple[QueueCount, ...] = ()
     programs_of_last_night: tuple[QueueCount, ...] = ()
     damaged: tuple[Damaged, ...] = ()
+    settled: tuple[SettledNight, ...] = ()
 
     @property
     def last_night(self) -> Night:
@@ -168,6 +179,7 @@ def _read(catalog: Catalog, selections: Sequence[Selection], now: datetime) -> S
                 for file in catalog.files.damaged(scope, _TROUBLES_READ)
                 if file.state is State.PUBLISHED
             ),
+            settled=tuple(catalog.nights.settled(programs)),
         )
 
 
@@ -198,6 +210,13 @@ def with_damaged(status: Status, found: Iterable[Damaged]) -> Status:
             _queue_without(count, last) for count in status.programs_of_last_night
         ),
         damaged=(*status.damaged, *news),
+        settled=tuple(night for night in status.settled if not _has_lost(night, news)),
+    )
+
+
+def _has_lost(settled: SettledNight, damaged: Iterable[Damaged]) -> bool:
+    return any(
+        file.product.night == settled.night and settled.program in file.programs for file in damaged
     )
 
 

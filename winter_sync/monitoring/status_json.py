@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         NightCount,
         PollState,
         QueueCount,
+        SettledNight,
         Trouble,
     )
     from winter_sync.monitoring.status import Status
@@ -61,6 +62,8 @@ def status_as_json(status: Status) -> str:
       (null for at once), `last_error` (or null).
     - `polls`: the latest of each selection: `program`, `instrument`, `image_type`, `at`, `listed`,
       `error` (or null).
+    - `settled`: the nights that are settled, the newest first: `program`, `night`, `settled_at` and
+      `manifest` (relative to the state directory); see docs/nights.md.
     - `damaged`: files that are missing here or changed, at most 10 000: `path` (relative to the
       root), `instrument`, `savepath`, `night`, `damage` (`missing` or `changed`), `reason`.
     """
@@ -82,6 +85,7 @@ def status_as_json(status: Status) -> str:
             "nights": [_count_record(count) for count in status.counts],
             "troubles": [_trouble_record(trouble) for trouble in status.troubles],
             "polls": [_poll_record(poll) for poll in status.polls],
+            "settled": [_settled_record(night) for night in status.settled],
             "damaged": [_damaged_record(file) for file in status.damaged],
         },
         indent=2,
@@ -144,6 +148,15 @@ def _listing_record(states: Sequence[PollState]) -> dict[str, Any]:
 def _subject_record(state: PollState) -> dict[str, Any]:
     subject = state.subject
     return {"instrument": subject.instrument.value, "image_type": subject.image_type.value}
+
+
+def _settled_record(settled: SettledNight) -> dict[str, str | None]:
+    return {
+        "program": settled.program,
+        "night": settled.night.name,
+        "settled_at": _instant(settled.settled_at),
+        "manifest": f"manifests/{settled.program}/{settled.night}.ecsv",
+    }
 
 
 def _totals(counts: Iterable[NightCount]) -> dict[str, int]:

@@ -95,6 +95,18 @@ def _show_nights(console: Console, status: Status) -> None:
             *remainder(status.numbers, status.queue, status.now),
         ]
         print_sentence(console, f"All {len(nights)} nights: {', '.join(parts)}.")
+    _show_settled(console, status)
+
+
+def _show_settled(console: Console, status: Status) -> None:
+    """Print how many nights of each program are settled, if any is."""
+    by_program = grouped(status.settled, lambda settled: settled.program)
+    said = [
+        f"{program} {len(nights)}, newest {max(night.night for night in nights)}"
+        for program, nights in sorted(by_program.items())
+    ]
+    if said:
+        print_sentence(console, f"Settled nights: {'; '.join(said)}.")
 
 
 def _show_night(console: Console, status: Status, night: Night) -> None:
