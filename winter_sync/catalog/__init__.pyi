@@ -1,3 +1,4 @@
+from .adoptions import Adoptions
 from .alerts import AlertFiles, AlertQuery, Alerts, FoundAlert
 from .catalog import Catalog
 from .checks import Checks
@@ -32,6 +33,7 @@ from .values import format_instant
 from .views import Views
 
 __all__ = [
+    "Adoptions",
     "AlertFiles",
     "AlertQuery",
     "Alerts",

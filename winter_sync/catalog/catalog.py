@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from winter_sync.catalog.adoptions import Adoptions
 from winter_sync.catalog.alerts import Alerts
 from winter_sync.catalog.checks import Checks
 from winter_sync.catalog.connection import Connection
@@ -71,6 +72,8 @@ class Catalog:
         The results of checking files.
     facts
         What the headers of images say.
+    adoptions
+        Which products files could be that are not known.
     alerts
         The alerts of Avro files.
     searches
@@ -116,6 +119,7 @@ class Catalog:
         self.files = Files(self.connection)
         self.checks = Checks(self.connection)
         self.facts = Facts(self.connection)
+        self.adoptions = Adoptions(self.connection)
         self.alerts = Alerts(self.connection, self.facts)
         self.searches = Searches(self.connection)
         self.exports = Exports(self.connection)
@@ -139,6 +143,10 @@ class Catalog:
         """Return the name of the mirror this catalog belongs to; None while it is new."""
         row = self.connection.row("SELECT id FROM mirror")
         return str(row["id"]) if row else None
+
+    def copy_without_name(self, path: Path) -> None:
+        """Write a copy of the database that belongs to no mirror yet."""
+        self.connection.copy(path, then="DELETE FROM mirror")
 
     def take_mirror_name(self, name: str) -> None:
         """Bind a new catalog to a mirror; one that is bound already stays as it is."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from random import random
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -109,6 +109,13 @@ class Connection:
         ):
             with attempt:
                 self.db.enable_wal()
+
+    def copy(self, path: Path, *, then: str) -> None:
+        """Write a copy of the database, and run a statement in it."""
+        with explained(path), closing(sqlite3.connect(path)) as copy:
+            self.sqlite.backup(copy)
+            copy.execute(then)
+            copy.commit()
 
     def close(self) -> None:
         """Close the database; nothing is lost by not doing so."""

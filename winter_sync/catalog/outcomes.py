@@ -116,7 +116,7 @@ class Outcomes:
         identity = {**identity_values(product), "now": self._connection.now()}
         counted = {**identity, "earlier": len(adopted.earlier)}
         is_new = bool(self._connection.execute(self._COUNT_EARLIER, counted))
-        self._hold(product, evidence, kind=EventKind.ADOPTED)
+        self._hold(product, evidence)
         for number, earlier in enumerate(adopted.earlier if is_new else (), start=1):
             values = {
                 **identity,
@@ -130,17 +130,11 @@ class Outcomes:
             self._record_kept(product, earlier.path)
 
     def _hold(
-        self,
-        product: Product,
-        evidence: Evidence,
-        *,
-        untouched: bool = False,
-        kind: EventKind | None = None,
+        self, product: Product, evidence: Evidence, *, untouched: bool = False
     ) -> Sequence[Refetched]:
         """Record that the tree holds this content of a product; return whether it was a re-fetch.
 
-        `untouched` says that the tree held it before, so that nothing was put there. `kind` is
-        that of the event, where it is not the one of a download.
+        `untouched` says that the tree held it before, so that nothing was put there.
         """
         held = self._content(product)
         if held is None:
@@ -148,8 +142,8 @@ class Outcomes:
         is_new = held["sha256"] != evidence.sha256
         revision = held["revision"] + int(is_new)
         if is_new:
-            self._add_revision(evidence, revision, is_from_archive=kind is None)
-        elif kind is None:
+            self._add_revision(evidence, revision, is_from_archive=not evidence.adopted)
+        elif not evidence.adopted:
             self._confirm_revision(product, revision)
         settled = settled_marks_of(held).united(evidence.marks)
         now = self._connection.now()
@@ -162,8 +156,7 @@ class Outcomes:
         }
         self._end_lease(product, columns)
         if is_new:
-            downloaded = EventKind.DOWNLOADED if revision == 1 else EventKind.REPLACED
-            self._tell_of_content(product, evidence, revision, kind or downloaded, held["sha256"])
+            self._tell_of_content(product, evidence, revision, held["sha256"])
         if is_new and held["recheck"] is not None:
             self._rechecks.end(product)
         if evidence.kept is not None:
@@ -172,16 +165,12 @@ class Outcomes:
         return (Refetched(reason, evidence.size, 1, int(is_new)),) if reason else ()
 
     def _tell_of_content(
-        self,
-        product: Product,
-        evidence: Evidence,
-        revision: int,
-        kind: EventKind,
-        previous_sha256: str | None,
+        self, product: Product, evidence: Evidence, revision: int, previous_sha256: str | None
     ) -> None:
         """Record the event that the tree holds content of a product that it did not hold before."""
+        downloaded = EventKind.DOWNLOADED if revision == 1 else EventKind.REPLACED
         self._outbox.append_product(
-            kind,
+            EventKind.ADOPTED if evidence.adopted else downloaded,
             product,
             path=evidence.path,
             size=evidence.size,

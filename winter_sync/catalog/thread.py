@@ -40,6 +40,7 @@ class CatalogThread:
         self.files = PartOnThread(self, lambda catalog: catalog.files)
         self.checks = PartOnThread(self, lambda catalog: catalog.checks)
         self.facts = PartOnThread(self, lambda catalog: catalog.facts)
+        self.adoptions = PartOnThread(self, lambda catalog: catalog.adoptions)
         self.alerts = PartOnThread(self, lambda catalog: catalog.alerts)
         self.outbox = PartOnThread(self, lambda catalog: catalog.outbox)
         self.sinks = PartOnThread(self, lambda catalog: catalog.sinks)

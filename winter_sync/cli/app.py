@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from winter_sync import __version__
+from winter_sync.cli.commands.adopt import adopt
 from winter_sync.cli.commands.alerts import alerts
 from winter_sync.cli.commands.backfill import backfill
 from winter_sync.cli.commands.check import check
@@ -49,6 +50,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     sync,
     backfill,
     verify,
+    adopt,
     status,
     list_products,
     covers,

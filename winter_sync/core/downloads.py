@@ -92,7 +92,7 @@ class Evidence:
 
     `path` and `kept` are relative to the root; `kept` is where an older file of the same path
     went, if there was one. `mtime_ns` is the file's modification time, nanoseconds since 1970;
-    None in journals of earlier versions.
+    None in journals of earlier versions. `adopted` says that it was not downloaded.
     """
 
     instrument: Instrument
@@ -103,6 +103,7 @@ class Evidence:
     marks: Marks
     kept: str | None = None
     mtime_ns: int | None = field(default=None, compare=False)
+    adopted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

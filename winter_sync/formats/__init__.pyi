@@ -1,5 +1,6 @@
 from .alert_schema import UnreadableError
 from .alerts import read_alerts, read_cutouts
+from .card_texts import read_card_texts
 from .check import check_file, unknown_suffix
 from .facts import facts_without_file, read_facts
 from .zip_output import Limits, MemberEnd, MemberStart, Output
@@ -15,6 +16,7 @@ __all__ = [
     "check_file",
     "facts_without_file",
     "read_alerts",
+    "read_card_texts",
     "read_cutouts",
     "read_facts",
     "unknown_suffix",

@@ -1,13 +1,20 @@
+from .adoption import adopt
+from .adoption_results import AdoptedFile, AdoptRequest, AdoptResult, Fate
 from .facts import FactsCatchUp, take_facts
 from .manifests import Manifests
 from .results import Request, Result
 from .verification import verify
 
 __all__ = [
+    "AdoptRequest",
+    "AdoptResult",
+    "AdoptedFile",
     "FactsCatchUp",
     "Manifests",
+    "Fate",
     "Request",
     "Result",
+    "adopt",
     "take_facts",
     "verify",
 ]

@@ -1,3 +1,4 @@
+from .adoption import adopt_part, examine, find_present, made_durable
 from .checked_mirror import CheckedMirror
 from .coordination import Coordination
 from .download_breaker import DownloadBreaker
@@ -36,7 +37,11 @@ __all__ = [
     "Report",
     "RollingCheck",
     "Throttle",
+    "adopt_part",
     "check_newest",
+    "examine",
+    "find_present",
+    "made_durable",
     "stat_file",
     "stat_files",
 ]

@@ -1,74 +1,135 @@
-"""Files that are in the tree and that the catalog does not know: checked as downloads are.
+"""Files that are here and that the catalog does not know: checked as downloads are, and adopted.
 
-A catalog that was deleted is rebuilt this way, and what a person copied to its place is used.
-No listing has a digest, so that a file is the archive's current one is taken on trust; the same
-gate as that of a download decides whether it is whole.
+A catalog that was deleted is rebuilt this way, and what a person has is used. No listing has a
+digest, so that a file is the archive's current one is taken on trust; the same gate as that of a
+download decides whether it is whole.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from winter_sync.core import (
     Adopted,
+    Cause,
     DamagedFileError,
     EarlierRevision,
     Evidence,
+    Failed,
     TreeFiles,
     closing_descriptor,
     sha256_of_descriptor,
 )
 from winter_sync.formats import check_file
+from winter_sync.sync.receiver import evidence_of, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from winter_sync.core import Candidate
-    from winter_sync.tree import Tree
+    from winter_sync.tree import Part, Session, Tree
+
+_NOTHING_THERE = frozenset({errno.ENOENT, errno.ENOTDIR})
 
 
-def adopt_present(tree: Tree, candidate: Candidate, redact: Callable[[str], str]) -> Adopted | None:
-    """Return the adoption of the file that is at a product's place; None if it has to be fetched.
+def find_present(
+    tree: Tree, candidate: Candidate, redact: Callable[[str], str]
+) -> Adopted | Failed | None:
+    """Return what comes of the file that is at a product's place.
 
-    That is so where there is no file, where the catalog knows what should be there, and where the
-    file is not whole. The file is durable afterwards, and was not touched otherwise.
+    It is read, and touched in no way; nothing is durable yet (`Tree.make_file_durable`).
 
     Parameters
     ----------
     tree
         The tree.
     candidate
-        A product that is claimed.
+        The product; the catalog has no content of it.
     redact
         Takes secrets out of a text.
 
-    Raises
-    ------
-    StorageError
-        If the file cannot be made durable.
+    Returns
+    -------
+    Adopted, Failed or None
+        That it is adopted, or why it is not; None where there is no file.
     """
-    if candidate.published_sha256 is not None:
-        return None
     try:
         with (
             TreeFiles(tree.root, follow_links=tree.follow_links) as files,
             closing_descriptor(files.open(candidate.path)) as file,
         ):
-            evidence, note = _examine(file, candidate, redact)
-            earlier = tuple(
-                _earlier(files, path) for path in tree.revisions.kept_of(candidate.path)
-            )
-    except (OSError, ValueError, DamagedFileError):
-        return None
-    return Adopted(candidate, tree.make_file_durable(evidence), note, earlier)
+            evidence, note = examine(file, candidate, redact)
+            earlier = earlier_revisions(tree, candidate)
+    except DamagedFileError as damaged:
+        return Failed(candidate, damaged.message, blamed=True, cause=damaged.cause)
+    except OSError as failed:
+        if failed.errno in _NOTHING_THERE:
+            return None
+        return Failed(candidate, failed.strerror or str(failed), cause=Cause.STORAGE)
+    return Adopted(candidate, evidence, note, earlier)
 
 
-def _examine(
+def adopt_part(
+    session: Session, part: Part, candidate: Candidate, batch: str, redact: Callable[[str], str]
+) -> tuple[Adopted | Failed, bool]:
+    """Check a copy of a person's file, and publish it as a download would be.
+
+    A whole file that is at its place already stays there, whatever its content; any other that is
+    in the way is kept as an older revision is.
+
+    Parameters
+    ----------
+    session, part
+        Where it is staged, and the staged copy.
+    candidate
+        The product, claimed; the catalog has no content of it.
+    batch
+        Under what name the publication is journalled.
+    redact
+        Takes secrets out of a text.
+
+    Returns
+    -------
+    tuple
+        What came of the product, and whether the copy is the file that is at its place now.
+
+    Raises
+    ------
+    StorageError
+        If the disk cannot take it.
+    """
+    present = find_present(session.tree, candidate, redact)
+    if isinstance(present, Adopted):
+        return made_durable(session.tree, present), False
+    try:
+        note = judge(part, candidate, redact)
+    except DamagedFileError as damaged:
+        return Failed(candidate, damaged.message, blamed=True, cause=damaged.cause), False
+    earlier = earlier_revisions(session.tree, candidate)
+    evidence = replace(evidence_of(candidate, part), adopted=True)
+    published = session.publish(part, evidence, batch=batch, keep=True)
+    return Adopted(candidate, published, note, earlier), True
+
+
+def made_durable(tree: Tree, adopted: Adopted) -> Adopted:
+    """Return an adoption once the file that is at its place is durable.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be made so.
+    """
+    return replace(adopted, evidence=tree.make_file_durable(adopted.evidence))
+
+
+def examine(
     file: int, candidate: Candidate, redact: Callable[[str], str]
 ) -> tuple[Evidence, str | None]:
-    """Return what a file is, and what is odd about it.
+    """Return what an open file of a product is, and what is odd about it.
 
     Raises
     ------
@@ -79,14 +140,14 @@ def _examine(
     """
     before = os.fstat(file)
     if not stat.S_ISREG(before.st_mode):
-        raise OSError("not a regular file")
+        raise OSError(errno.EINVAL, "it is not a regular file")
     product = candidate.product
     extensions = product.image_type.for_camera(product.instrument).extensions
     verdict = check_file(file, product.filename, extensions=extensions, redact=redact)
     sha256 = sha256_of_descriptor(file)
     after = os.fstat(file)
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        raise OSError("it was written to meanwhile")
+        raise OSError(errno.EBUSY, "somebody is writing to it")
     evidence = Evidence(
         instrument=product.instrument,
         savepath=product.savepath,
@@ -94,8 +155,22 @@ def _examine(
         size=after.st_size,
         sha256=sha256,
         marks=candidate.marks,
+        adopted=True,
     )
     return evidence, "; ".join(verdict.notes) or None
+
+
+def earlier_revisions(tree: Tree, candidate: Candidate) -> tuple[EarlierRevision, ...]:
+    """Return the older revisions that the tree keeps of a product, the oldest first.
+
+    Raises
+    ------
+    OSError
+        If one cannot be read.
+    """
+    kept = tree.revisions.kept_of(candidate.path)
+    with TreeFiles(tree.root) as files:
+        return tuple(_earlier(files, path) for path in kept)
 
 
 def _earlier(files: TreeFiles, path: str) -> EarlierRevision:

@@ -68,6 +68,10 @@ class Mirror:
         """Download what a scope wants, without asking what the archive lists."""
         return await Run(self, scope, by_hand=True).download()
 
+    async def list_all(self) -> Report:
+        """Record all that the archive lists of what is mirrored, and download nothing."""
+        return await Run(self, self.scope, sweep=True).poll()
+
     async def recover(self) -> None:
         """Adopt what killed processes published, and free the rest of what they had on lease."""
         await recover(self.catalog, self.session.tree, self.threads, self.emit)

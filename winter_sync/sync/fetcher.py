@@ -27,7 +27,7 @@ from winter_sync.core import (
     run_in_thread,
 )
 from winter_sync.formats import Limits
-from winter_sync.sync.adoption import adopt_present
+from winter_sync.sync.adoption import find_present, made_durable
 from winter_sync.sync.receiver import Receiver
 
 if TYPE_CHECKING:
@@ -131,12 +131,15 @@ class Fetcher:
         """Return the outcomes of products that need not be requested."""
         blocked = self._blocked(batch)
         without = {outcome.candidate for outcome in blocked}
-        found = (
-            adopt_present(self._session.tree, candidate, self._api.redacted)
+        unknown = (
+            candidate
             for candidate in batch.candidates
-            if candidate not in without
+            if candidate not in without and candidate.published_sha256 is None
         )
-        return (*blocked, *(adopted for adopted in found if adopted is not None))
+        tree = self._session.tree
+        found = (find_present(tree, candidate, self._api.redacted) for candidate in unknown)
+        adopted = (each for each in found if isinstance(each, Adopted))
+        return (*blocked, *(made_durable(tree, each) for each in adopted))
 
     def _blocked(self, batch: Batch) -> tuple[Failed, ...]:
         """Return the failures of products whose place in the tree is obstructed."""

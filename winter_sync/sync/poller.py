@@ -89,8 +89,9 @@ class Poller:
         subject: Subject,
         *,
         by_hand: bool = False,
+        sweep: bool = False,
     ) -> PollResult:
-        """Poll the last nights of a subject, or its whole span when a sweep is due.
+        """Poll the last nights of a subject, or its whole span when a sweep is due or asked for.
 
         A sweep counts as one when all of it is in. A program that ended long ago is polled only in
         a sweep, or `by_hand`.
@@ -104,7 +105,7 @@ class Poller:
         """
         poll = self._new_poll(WantedRows())
         with poll.keeping_errors():
-            await self._poll(poll, selection, subject, by_hand=by_hand)
+            await self._poll(poll, selection, subject, by_hand=by_hand, sweep=sweep)
         return poll.result
 
     def _new_poll(self, wanted: WantedRows) -> WindowPoll:
@@ -118,12 +119,18 @@ class Poller:
         )
 
     async def _poll(
-        self, poll: WindowPoll, selection: Selection, subject: Subject, *, by_hand: bool
+        self,
+        poll: WindowPoll,
+        selection: Selection,
+        subject: Subject,
+        *,
+        by_hand: bool,
+        sweep: bool,
     ) -> None:
         program = await self._program_for(subject)
         span, today = span_of(selection, program), self._api.today
         schedule = self._poll_schedule(subject)
-        sweep = await self._sweep_is_due(subject, schedule)
+        sweep = sweep or await self._sweep_is_due(subject, schedule)
         lookback = None if sweep else schedule.lookback_nights
         queries = poll_queries(subject, span, today, lookback=lookback)
         if not queries and by_hand and not sweep:

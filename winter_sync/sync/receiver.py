@@ -210,7 +210,7 @@ class Receiver:
             reason = f"it arrived damaged: {member.fault}"
             return Failed(candidate, reason, blamed=True, cause=Cause.DAMAGED)
         try:
-            note = _judge(part, candidate, self._redact)
+            note = judge(part, candidate, self._redact)
         except DamagedFileError as refused:
             return Failed(
                 candidate,
@@ -220,7 +220,7 @@ class Receiver:
                 cause=refused.cause,
                 refused=True,
             )
-        evidence = _evidence(candidate, part)
+        evidence = evidence_of(candidate, part)
         for held in self._session.tree.make_durable([evidence]):
             return Unchanged(candidate, held)
         return Published(candidate, self._publish(part, evidence, candidate), note)
@@ -280,7 +280,7 @@ def contradicts(folders: list[str], product: Product) -> bool:
     return not telling <= set(PurePosixPath(product.savepath).parts)
 
 
-def _judge(part: Part, candidate: Candidate, redact: Callable[[str], str]) -> str | None:
+def judge(part: Part, candidate: Candidate, redact: Callable[[str], str]) -> str | None:
     """Accept a complete member or refuse it; return what is odd about it.
 
     A file of which no data seem to be missing, and which is odd all the same, may be right and
@@ -307,7 +307,8 @@ def _judge(part: Part, candidate: Candidate, redact: Callable[[str], str]) -> st
     return "; ".join(verdict.notes) or None
 
 
-def _evidence(candidate: Candidate, part: Part) -> Evidence:
+def evidence_of(candidate: Candidate, part: Part) -> Evidence:
+    """Return the evidence that a part is this product."""
     return Evidence(
         instrument=candidate.product.instrument,
         savepath=candidate.product.savepath,

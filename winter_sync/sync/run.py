@@ -44,6 +44,8 @@ class Run:
         For a backfill: which nights are polled.
     by_hand
         Whether a person asked for this scope: then nothing that is fetched again waits.
+    sweep
+        Whether the whole span of each program is polled, whether or not that is due.
     """
 
     def __init__(
@@ -53,11 +55,13 @@ class Run:
         nights: Nights | None = None,
         *,
         by_hand: bool = False,
+        sweep: bool = False,
     ) -> None:
         self._mirror = mirror
         self._scope = scope
         self._nights = nights
         self._by_hand = by_hand
+        self._sweep = sweep
         self._report = Report()
         self._coordination = Coordination()
         self._refused = RefusedPrograms(lambda _, refused: self._add_error(refused))
@@ -76,6 +80,12 @@ class Run:
         waiting = await mirror.catalog.queue(Queue.waiting, self._scope)
         again = await self._count_waiting_again()
         return replace(self._report, left=left, waiting=waiting, again=again)
+
+    async def poll(self) -> Report:
+        """Poll, and download nothing."""
+        await self._mirror.recover()
+        await self._work(self._poll_all())
+        return self._report
 
     async def download(self) -> Report:
         """Download what is wanted, without asking what the archive lists."""
@@ -183,7 +193,7 @@ class Run:
     async def _poll(self, selection: Selection, subject: Subject) -> PollResult:
         poller = self._mirror.poller
         if self._nights is None:
-            return await poller.poll(selection, subject, by_hand=True)
+            return await poller.poll(selection, subject, by_hand=True, sweep=self._sweep)
         return await poller.poll_nights(selection, subject, self._nights)
 
     # --- downloads -----------------------------------------------------------------------------

@@ -86,7 +86,7 @@ def _has_right_types(evidence: Evidence) -> bool:
     marks = (evidence.marks.lastmodified, evidence.marks.pipeversion)
     texts = (evidence.savepath, evidence.path, evidence.sha256)
     return (
-        type(evidence.size) is int
+        (type(evidence.size), type(evidence.adopted)) == (int, bool)
         and all(type(text) is str for text in texts)
         and all(type(mark) in {str, type(None)} for mark in marks)
     )

@@ -9,7 +9,12 @@ from itertools import count
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from winter_sync.core import closing_descriptor, storage_errors_explained, sync_directory
+from winter_sync.core import (
+    NO_HARD_LINKS,
+    closing_descriptor,
+    storage_errors_explained,
+    sync_directory,
+)
 from winter_sync.tree import journal
 from winter_sync.tree.directories import mode_of
 from winter_sync.tree.staging import Part
@@ -46,6 +51,21 @@ class Session:
         path = self._directory / f"{next(self._numbers)}.part"
         with storage_errors_explained(path):
             return Part(path, self._descriptor)
+
+    def stage_link(self, source: Path) -> Part | None:
+        """Open a part that is a second name of a file; None where the file system has none for it.
+
+        The file is a regular one, no link, and keeps its own name.
+        """
+        path = self._directory / f"{next(self._numbers)}.part"
+        with storage_errors_explained(path):
+            try:
+                os.link(source, path.name, dst_dir_fd=self._descriptor, follow_symlinks=False)
+            except OSError as refused:
+                if refused.errno in NO_HARD_LINKS:
+                    return None
+                raise
+            return Part(path, self._descriptor, linked=True)
 
     def publish(self, part: Part, evidence: Evidence, *, batch: str, keep: bool) -> Evidence:
         """Put a part into the tree under its final name, durably.

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from winter_sync.tree.space import Space
 
 
+_PIECE = 1024 * 1024
+"""Bytes read at a time."""
+
+
 class Part:
     """A file that is still arriving.
 
@@ -26,17 +30,26 @@ class Part:
         Its path.
     within
         The descriptor of the directory that it is in, which is used instead of the path's.
+    linked
+        Whether the file is there already, a second name of one that is whole; nothing is written.
     """
 
-    def __init__(self, path: Path, within: int | None = None) -> None:
+    def __init__(self, path: Path, within: int | None = None, *, linked: bool = False) -> None:
         self.path = path
         self._name = path if within is None else path.name
         self._within = within
         self.size = 0
         self._digest = hashlib.sha256()
         self._is_synced = False
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        flags = os.O_NOFOLLOW | (os.O_RDONLY if linked else os.O_RDWR | os.O_CREAT | os.O_EXCL)
         self._descriptor = os.open(self._name, flags, 0o666, dir_fd=within)
+        if linked:
+            self._take_content()
+
+    def _take_content(self) -> None:
+        while piece := os.read(self._descriptor, _PIECE):
+            self._digest.update(piece)
+            self.size += len(piece)
 
     @property
     def sha256(self) -> str:

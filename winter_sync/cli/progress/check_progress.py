@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, Self
 
@@ -14,10 +15,23 @@ from winter_sync.cli.progress.display import EVERY_SECONDS, is_drawable
 from winter_sync.cli.progress.forecast import Rate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from rich.console import Console, ConsoleOptions, RenderResult
     from structlog.typing import FilteringBoundLogger
+
+
+@contextmanager
+def counting(
+    console: Console, logger: FilteringBoundLogger, event: str, files: int, size: int
+) -> Iterator[Callable[[int, int], None]]:
+    """Show a number of files and bytes while they are gone through.
+
+    The function that is returned takes the numbers of those just done; `event` is the name of the
+    line of the log.
+    """
+    with CheckProgress(console, logger, files, size, event=event) as progress:
+        yield progress.add
 
 
 class CheckProgress:
@@ -33,19 +47,23 @@ class CheckProgress:
         How many files there are to check, and their bytes.
     clock
         Return a time in seconds that never goes back.
+    event
+        The name of that line.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - the first four by place, as everywhere
         self,
         console: Console,
         logger: FilteringBoundLogger,
         files: int,
         size: int,
         clock: Callable[[], float] = time.monotonic,
+        event: str = "verify progress",
     ) -> None:
         self._files, self._size = files, size
         self._done, self._read = 0, 0
         self._clock = clock
+        self._event = event
         self._rate = Rate()
         self._logger = logger
         self._reported_at = clock()
@@ -64,7 +82,7 @@ class CheckProgress:
         if self._live is None and now - self._reported_at >= EVERY_SECONDS:
             self._reported_at = now
             self._logger.info(
-                "verify progress", done=self._done, left=self._files - self._done, bytes=self._read
+                self._event, done=self._done, left=self._files - self._done, bytes=self._read
             )
 
     def __enter__(self) -> Self:

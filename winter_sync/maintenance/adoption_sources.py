@@ -1,0 +1,172 @@
+"""Files that a person has: plain ones, and the members of zips that winterapi left."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from winter_sync.core import (
+    DamagedError,
+    closing_descriptor,
+    open_regular,
+    sha256_of_descriptor,
+)
+from winter_sync.formats import MemberEnd, MemberStart, ZipReader
+from winter_sync.tree import Part, Reservation, Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ZIP = ".zip"
+_PIECE = 1024 * 1024
+
+
+class FileSource:
+    """A plain file.
+
+    Parameters
+    ----------
+    directory, path
+        Where the files are, and the path below it.
+    """
+
+    def __init__(self, directory: Path, path: str) -> None:
+        self.name = str(directory / path)
+        self.folders = Path(self.name).parts[:-1]
+        self.filename = PurePosixPath(path).name
+        self._path = directory / path
+
+    @contextmanager
+    def opened(self) -> Iterator[int]:
+        """Open it for reading; a link to a file counts as the file."""
+        with closing_descriptor(open_regular(self._path, follow=True)) as descriptor:
+            yield descriptor
+
+    def sha256(self) -> str:
+        """Return its digest."""
+        with self.opened() as file:
+            return sha256_of_descriptor(file)
+
+    def stage(self, session: Session, *, move: bool) -> Part:
+        """Stage a copy; where it may be moved, a second name instead if the file system can.
+
+        Raises
+        ------
+        StorageError
+            If there is no space for a copy.
+        OSError
+            If it cannot be read, or somebody writes to it meanwhile.
+        """
+        if move and not self._path.is_symlink():
+            part = session.stage_link(self._path)
+            if part is not None:
+                return part
+        part = session.stage()
+        try:
+            self._copy_into(part, session)
+        except BaseException:
+            part.discard()
+            raise
+        return part
+
+    def _copy_into(self, part: Part, session: Session) -> None:
+        with self.opened() as file:
+            before = os.fstat(file)
+            with Reservation(session.tree.space, before.st_size) as reservation:
+                while piece := os.read(file, _PIECE):
+                    reservation.write(part, piece)
+            after = os.fstat(file)
+        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+            raise OSError("somebody is writing to it")
+
+    def remove(self) -> None:
+        """Remove it, because it was moved; a link stays."""
+        if not self._path.is_symlink():
+            with suppress(FileNotFoundError):
+                self._path.unlink()
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member of a zip, staged; `fault` says why it is not whole."""
+
+    name: str
+    part: Part
+    fault: str | None
+
+
+class ZipSource:
+    """A zip, read as a download is: bytes in order, every member checked.
+
+    Parameters
+    ----------
+    directory, path
+        Where the files are, and the path below it.
+    """
+
+    def __init__(self, directory: Path, path: str) -> None:
+        self.name = str(directory / path)
+        self.folders = Path(self.name).parts[:-1]
+        self._path = directory / path
+
+    def names(self) -> list[str]:
+        """Return the names of its members.
+
+        Raises
+        ------
+        DamagedError
+            If it is no zip, or its directory is damaged.
+        OSError
+            If it cannot be read.
+        """
+        try:
+            with (
+                closing_descriptor(open_regular(self._path, follow=True)) as descriptor,
+                open(descriptor, "rb", closefd=False) as file,
+                zipfile.ZipFile(file) as archive,
+            ):
+                return [entry.filename for entry in archive.infolist() if not entry.is_dir()]
+        except (zipfile.BadZipFile, NotImplementedError, ValueError) as bad:
+            raise DamagedError(f"it cannot be read as a zip: {bad}") from bad
+
+    def members(self, session: Session, wanted: Callable[[str], bool]) -> Iterator[Member]:
+        """Yield each wanted member, staged; whoever takes it discards its part.
+
+        Raises
+        ------
+        DamagedError
+            If it cannot be followed any further.
+        StorageError
+            If there is no space for a member.
+        OSError
+            If it cannot be read.
+        """
+        unzipper = ZipReader()
+        current: Part | None = None
+        with (
+            closing_descriptor(open_regular(self._path, follow=True)) as file,
+            Reservation(session.tree.space, 0) as reservation,
+        ):
+            try:
+                while block := os.read(file, _PIECE):
+                    for output in unzipper.feed(block):
+                        match output:
+                            case MemberStart(name) if wanted(name):
+                                current = session.stage()
+                            case MemberStart():
+                                unzipper.skip_member()
+                            case MemberEnd(name, _, fault):
+                                part, current = current, None
+                                if part is not None:
+                                    yield Member(name, part, fault)
+                            case data if current is not None:
+                                reservation.write(current, data)
+            finally:
+                if current is not None:
+                    current.discard()
+        if not unzipper.complete:
+            raise DamagedError("the zip ends early")
