@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 TIMES = {
     *("first_listed", "last_listed", "published_at", "checked_at", "replaced_at", "kept_at"),
-    *("not_before", "refused_at", "created_at"),
+    *("not_before", "refused_at", "created_at", "confirmed_at"),
 }
 """Columns that may differ afterwards."""
 TABLES = ("products", "listings", "revisions", "kept_files", "mirror")
@@ -49,6 +49,8 @@ def known(rig: Rig) -> dict[str, list[dict[str, Any]]]:
     def kept(row: sqlite3.Row) -> dict[str, Any]:
         values = {name: row[name] for name in row.keys() if name not in TIMES}  # noqa: SIM118
         marks = {name: values[name] for name in values if name.startswith("settled_")}
+        if "replaced_at" in row.keys():  # noqa: SIM118 - what a revision was listed with is lost
+            del values["lastmodified"], values["pipeversion"]
         # Of exposures, which no processing rewrites, new marks are not recorded.
         is_exposure = values.get("image_type") == ImageType.EXPOSURE
         latest = {
