@@ -29,6 +29,7 @@ from winter_sync.core import (
     Stalled,
     Started,
     StorageFailing,
+    TypeNotServed,
 )
 from winter_sync.core.downloads import Published
 from winter_sync.core.errors import StalledError, StorageError, UsageError
@@ -533,5 +534,24 @@ def test_a_second_daemon_says_who_is_first(run_scenario: Callable[..., None]) ->
                 await rig.service().run()
             await asyncio.sleep(600)
             assert len(rig.emitted(Started)) == 1
+
+    run_scenario(scenario)
+
+
+def test_types_that_are_not_served_are_asked_for_once_a_day(
+    run_scenario: Callable[..., None],
+) -> None:
+    """Three a day, whatever the schedule, and the polls of others go on as if they were not."""
+
+    async def scenario(rig: DaemonRig) -> None:
+        types = ["exposure", "science", "avro", "stack"]
+        rig.programs = [{"name": "2025B001", "image_types": types, "instruments": ["spring"]}]
+        rig.changes["schedule"] = {"poll_every": "3h"}
+        rig.simulator.unserved = 500
+        async with rig.running():
+            await asyncio.sleep(1.3 * 86400)
+        assert len(rig.emitted(TypeNotServed)) == 2 * 3
+        assert len(rig.emitted(Polled)) > 1.3 * 8 - 2
+        assert not rig.emitted(PollFailed)
 
     run_scenario(scenario)

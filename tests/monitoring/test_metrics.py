@@ -59,6 +59,7 @@ from winter_sync.core import (
     Stopped,
     Stopping,
     StorageFailing,
+    TypeNotServed,
     WindowHalved,
     end_of,
 )
@@ -95,7 +96,7 @@ Labels = dict[str, str]
 UNCOUNTED = {
     *(Backlog, FoundUnchanged, PollsEnded),
     *(Stopping, Stopped, Stalled, DayEnded, Resumed),
-    *(DirectoriesNotSynced, GroupNotGiven, NarrowCones, PagesOpen, FactsUpToDate),
+    *(DirectoriesNotSynced, GroupNotGiven, NarrowCones, PagesOpen, TypeNotServed, FactsUpToDate),
 }
 """The catalog, the process's start and the numbers themselves show these better."""
 CHANGES = ("new", "changed", "returned", "withdrawn")

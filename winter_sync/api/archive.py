@@ -215,7 +215,9 @@ class AsyncArchive:
         )
         client = self._ready
         start = _day(start_date, "start_date") or client.today - _DEFAULT_SPAN
-        listing = await client.query(Query(subject, start, _day(end_date, "end_date")))
+        is_doubtful = not subject.image_type.for_camera(subject.instrument).is_in_pipeline
+        query = Query(subject, start, _day(end_date, "end_date"))
+        listing = await client.query(query, once=is_doubtful)
         _warn_if_incomplete(listing)
         return ListedImages(listing.rows)
 

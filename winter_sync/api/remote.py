@@ -12,6 +12,9 @@ from winter_sync.api.listed import ListedImages
 from winter_sync.api.product_columns import product_row
 from winter_sync.core import (
     BadAnswerError,
+    ImageType,
+    Instrument,
+    TransientError,
     area_of,
     exposure_time,
     filter_name,
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from winter_sync.api.archive import AsyncArchive
     from winter_sync.api.products import MirrorProduct
     from winter_sync.catalog import Search
-    from winter_sync.core import Cone, Instrument, Rectangle, Row, Selection, WinterSyncError
+    from winter_sync.core import Cone, Rectangle, Row, Selection, WinterSyncError
 
 NEW = "new"
 """The state of what the archive lists and the mirror does not know."""
@@ -73,7 +76,10 @@ async def ask_archive(
                 for row in await _list(archive, program, search, (*span, kind, instrument)):
                     found.setdefault(row.product.identity, row)
                 answered += 1
-            except BadAnswerError as refused:
+            except (BadAnswerError, TransientError) as refused:
+                camera = ImageType(kind).for_camera(Instrument(instrument))
+                if isinstance(refused, TransientError) and camera.is_in_pipeline:
+                    raise
                 failed.append((f"{program}, {instrument} {kind}", refused))
     if failed and not answered:
         raise failed[0][1]

@@ -153,8 +153,15 @@ class ArchiveClient:
         answer = await self._ask("/validation/program", params=self._requests.program_params(name))
         return read_program(name, answer, self._requests.shown)
 
-    async def query(self, query: Query) -> Listing:
+    async def query(self, query: Query, *, once: bool = False) -> Listing:
         """Ask for a listing; a rectangle over right ascension 0 is asked for in two parts.
+
+        Parameters
+        ----------
+        query
+            What to ask.
+        once
+            Make one attempt, and do not take its failure for the server's.
 
         Raises
         ------
@@ -162,19 +169,23 @@ class ArchiveClient:
             Split by remedy, as everywhere.
         """
         listings = [
-            await _without_answer(self._listed(part, "/images/query")) for part in _parts(query)
+            await _without_answer(self._listed(part, "/images/query", once=once))
+            for part in _parts(query)
         ]
         return listings[0] if len(listings) == 1 else joined(listings)
 
-    async def _listed(self, query: Query, path: str) -> Listing:
+    async def _listed(self, query: Query, path: str, *, once: bool) -> Listing:
         """Ask for a listing and understand the answer."""
         subject = query.subject
         params = {
             **self._requests.program_params(subject.program),
             "instrument": subject.instrument.value,
         }
-        content = await self._retries.call(
-            path, self._requests.ask, path, params, [query_body(query)], authorize=True
+        ask, body = self._requests.ask, [query_body(query)]
+        content = await (
+            self._retries.call_once(ask, path, params, body, authorize=True)
+            if once
+            else self._retries.call(path, ask, path, params, body, authorize=True)
         )
         return await run_in_thread(self._reader, self._listing, content, path, query)
 

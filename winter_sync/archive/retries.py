@@ -60,6 +60,19 @@ class Retries:
         )
         return await retrying(self._attempt, call, *args, **kwargs)
 
+    async def call_once(
+        self, call: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Return what a call returns at the first attempt, whose failure blames nobody.
+
+        Raises
+        ------
+        WinterSyncError
+            That of the attempt, or that requests are held.
+        """
+        await self._circuit_breaker.wait_until_allowed()
+        return await call(*args, **kwargs)
+
     async def _attempt(
         self, call: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs
     ) -> T:

@@ -102,13 +102,40 @@ class Polls:
     def _until_now(self, subject: Subject) -> dict[str, Any]:
         return {**subject_values(subject), "now": self._connection.now()}
 
+    _EVER_LISTED = f"""
+    SELECT 1 FROM polls WHERE listed > 0 AND {_OF_SUBJECT} LIMIT 1
+    """  # noqa: S608 - our own condition
+
+    def may_be_unserved(self, subject: Subject) -> bool:
+        """Return whether the archive may have nothing of a subject, and never has listed any.
+
+        A camera's pipeline lacks tables of some types, and what the archive answers about those
+        is unknown (winter-api.md, "Products").
+        """
+        if subject.image_type.for_camera(subject.instrument).is_in_pipeline:
+            return False
+        return self._connection.row(self._EVER_LISTED, subject_values(subject)) is None
+
+    _LATEST = f"""
+    SELECT at, error FROM polls WHERE {_OF_SUBJECT} ORDER BY id DESC LIMIT 1
+    """  # noqa: S608 - our own condition
+
+    def last_refusal(self, subject: Subject) -> datetime | None:
+        """Return when the latest poll of a subject was, if that failed."""
+        row = self._connection.row(self._LATEST, subject_values(subject))
+        return datetime.fromisoformat(row["at"]) if row and row["error"] else None
+
     def states(self, subjects: Iterable[Subject], night: Night) -> list[PollState]:
         """Return how the polls of these subjects went lately, as seen from a night.
+
+        What the archive may not serve, and never has, is left out.
 
         A product of a night has the date of that night or of the day after (winter-api.md,
         "Nights and times"), so both must have been listed, if not by one poll.
         """
-        return [self._state(subject, night) for subject in subjects]
+        return [
+            self._state(subject, night) for subject in subjects if not self.may_be_unserved(subject)
+        ]
 
     def _state(self, subject: Subject, night: Night) -> PollState:
         dates = [night.day.isoformat(), night.plus(1).day.isoformat()]

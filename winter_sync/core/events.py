@@ -46,6 +46,7 @@ from winter_sync.core.poll_events import (
     ProductsLeftOut,
     ProgramRefused,
     RowsLeftOut,
+    TypeNotServed,
     WindowHalved,
     WithdrawalCleared,
     WithdrawalHeld,
@@ -61,6 +62,7 @@ Event = (
     | RowsLeftOut
     | ProductsLeftOut
     | PollFailed
+    | TypeNotServed
     | WindowHalved
     | ProgramRefused
     | BatchStarted

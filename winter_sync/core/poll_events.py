@@ -47,6 +47,14 @@ class WithdrawalCleared:
 
 
 @dataclass(frozen=True, slots=True)
+class TypeNotServed:
+    """The archive answers, but not about this type, of which it may have none."""
+
+    query: Query
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class PollsEnded:
     """The polls of this run are finished: no more products will be found."""
 

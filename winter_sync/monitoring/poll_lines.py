@@ -11,6 +11,7 @@ from winter_sync.core import (
     ProductsLeftOut,
     ProgramRefused,
     RowsLeftOut,
+    TypeNotServed,
     WindowHalved,
     WithdrawalCleared,
     WithdrawalHeld,
@@ -47,6 +48,10 @@ POLL_LINES.add(Polled, _polled)
 POLL_LINES.add(
     PollFailed,
     lambda event: warning("poll failed", **_about(event.query), reason=event.reason),
+)
+POLL_LINES.add(
+    TypeNotServed,
+    lambda event: info("type not served", **_about(event.query), reason=event.reason),
 )
 POLL_LINES.add(
     WindowHalved,

@@ -18,6 +18,7 @@ from winter_sync.core import (
     RowsLeftOut,
     Share,
     Sink,
+    TypeNotServed,
     WinterSyncError,
     WithdrawalCleared,
     WithdrawalHeld,
@@ -144,6 +145,11 @@ class ListingRecorder:
         """Record that a query failed."""
         await self.record_unreachable(query, error.message)
         self._emit(PollFailed(query, error.message, error.cause))
+
+    async def record_not_served(self, query: Query, error: WinterSyncError) -> None:
+        """Record that the archive does not answer about a type that it may not have."""
+        await self.record_unreachable(query, error.message)
+        self._emit(TypeNotServed(query, error.message))
 
     async def record_unreachable(self, query: Query, reason: str) -> None:
         """Record that what a query asks for cannot be listed, without an event."""

@@ -13,6 +13,7 @@ from winter_sync.core import (
 )
 from winter_sync.sync.failed_windows import FailedWindows
 from winter_sync.sync.listing_recorder import WantedRows
+from winter_sync.sync.results import PollResult
 from winter_sync.sync.window_poll import WindowPoll
 from winter_sync.sync.windows import (
     backfill_queries,
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
         Time,
     )
     from winter_sync.sync.listing_recorder import ListingRecorder
-    from winter_sync.sync.results import PollResult
     from winter_sync.sync.windows import Nights
 
 _PROGRAM_ASKED_AGAIN = timedelta(days=1)
@@ -94,7 +94,8 @@ class Poller:
         """Poll the last nights of a subject, or its whole span when a sweep is due or asked for.
 
         A sweep counts as one when all of it is in. A program that ended long ago is polled only in
-        a sweep, or `by_hand`.
+        a sweep, or `by_hand`; a type that the archive may not serve, and refused, as often as
+        there are sweeps.
 
         Returns
         -------
@@ -103,12 +104,21 @@ class Poller:
             credentials are refused, a `TransientError` if the server fails, and a
             `BadAnswerError` if it does not answer only some of the poll; the rest was polled.
         """
-        poll = self._new_poll(WantedRows())
+        may_be_unserved = await self._catalog.polls(Polls.may_be_unserved, subject)
+        if may_be_unserved and not by_hand and await self._was_refused_lately(subject):
+            return PollResult()
+        poll = self._new_poll(WantedRows(), may_be_unserved=may_be_unserved)
         with poll.keeping_errors():
             await self._poll(poll, selection, subject, by_hand=by_hand, sweep=sweep)
         return poll.result
 
-    def _new_poll(self, wanted: WantedRows) -> WindowPoll:
+    async def _was_refused_lately(self, subject: Subject) -> bool:
+        """Return whether the latest poll was refused, and no sweep has become due since then."""
+        refused = await self._catalog.polls(Polls.last_refusal, subject)
+        every = self._poll_schedule(subject).sweep_every
+        return refused is not None and abs(self._time.clock() - refused) < every
+
+    def _new_poll(self, wanted: WantedRows, *, may_be_unserved: bool) -> WindowPoll:
         return WindowPoll(
             api=self._api,
             recorder=self._recorder,
@@ -116,6 +126,7 @@ class Poller:
             emit=self._emit,
             wanted=wanted,
             elsewhere=self._elsewhere,
+            may_be_unserved=may_be_unserved,
         )
 
     async def _poll(
@@ -146,7 +157,8 @@ class Poller:
         nights: Nights,
     ) -> PollResult:
         """Poll the given nights of a subject; return as `poll` does."""
-        poll = self._new_poll(WantedRows(nights))
+        may_be_unserved = await self._catalog.polls(Polls.may_be_unserved, subject)
+        poll = self._new_poll(WantedRows(nights), may_be_unserved=may_be_unserved)
         with poll.keeping_errors():
             await self._poll_nights(poll, selection, subject, nights)
         return poll.result

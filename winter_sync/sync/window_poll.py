@@ -68,6 +68,9 @@ class WindowPoll:
         Which rows to record.
     result
         What the poll came to before.
+    may_be_unserved
+        Whether the archive may have nothing of the subject: then one attempt has to do, and a
+        server that answers others has not failed.
     """
 
     def __init__(  # noqa: PLR0913 - all by name
@@ -81,6 +84,7 @@ class WindowPoll:
         result: PollResult = _NOTHING_YET,
         elsewhere: Elsewhere = _nowhere,
         tally: PollTally | None = None,
+        may_be_unserved: bool = False,
     ) -> None:
         self._elsewhere = elsewhere
         self._tally = PollTally() if tally is None else tally
@@ -91,6 +95,8 @@ class WindowPoll:
         self._windows = windows
         self._emit = emit
         self._wanted = wanted
+        self._may_be_unserved = may_be_unserved
+        self._is_given_up = False
         self._answered = False
         self._failures: list[WinterSyncError] = []
         self._gaps: list[WinterSyncError] = []
@@ -113,7 +119,7 @@ class WindowPoll:
     @property
     def _is_over(self) -> bool:
         """Whether enough has failed not to ask on: sooner where nothing was answered."""
-        return len(self._failures) >= (_FAILURES if self._answered else 1)
+        return self._is_given_up or len(self._failures) >= (_FAILURES if self._answered else 1)
 
     async def ask_all(self, queries: Sequence[Query], *, sweep: bool = False) -> None:
         """Ask for all windows; record a sweep that is answered in full.
@@ -129,7 +135,7 @@ class WindowPoll:
             raise self._verdict()
         if self._gaps:
             raise self._gaps[0]
-        if sweep and queries:
+        if sweep and queries and not self._is_given_up:
             await self._recorder.record_sweep(queries[-1].subject)
 
     async def _ask(self, query: Query) -> None:
@@ -142,19 +148,36 @@ class WindowPoll:
             await self._ask_parts(halves)
             return
         try:
-            listing = await self._api.query(query)
+            listing = await self._api.query(query, once=self._may_be_unserved)
         except (TransientError, BadAnswerError) as error:
-            await self._ask_less(query, halves, error)
+            if self._may_be_unserved and not isinstance(error, CircuitOpenError):
+                await self._give_up(query, error)
+            else:
+                await self._ask_less(query, halves, error)
             return
         except WinterSyncError as error:
             await self._recorder.record_failure(query, error)
             raise
         self._windows.server_in_doubt, self._answered = False, True
+        self._may_be_unserved = False
         if listing.is_cut:
             await self._ask_for_the_rest(query, listing)
         else:
             self._windows.was_answered(query, today)
             await self._compare_and_record(query, listing)
+
+    async def _give_up(self, query: Query, error: WinterSyncError) -> None:
+        """Take a type for one that the archive does not serve, if the server answers at all.
+
+        Raises
+        ------
+        TransientError
+            If it does not.
+        """
+        await self._api.probe()
+        await self._recorder.record_not_served(query, error)
+        self.result = replace(self.result, queries=self.result.queries + 1)
+        self._is_given_up = True
 
     async def _ask_less(
         self,

@@ -73,6 +73,9 @@ class Simulator:
         A directory that keeps packed members between runs.
     date
         What every answer has for its `Date` header; the simulated time when not given.
+    unserved
+        The status of answers about types that a camera's pipeline has no table of, 422 or 500;
+        when not given they are answered like others.
     """
 
     def __init__(  # noqa: PLR0913 - the knobs of a test, all but one by name
@@ -87,6 +90,7 @@ class Simulator:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         cache: Path | None = None,
         date: str | None = None,
+        unserved: int | None = None,
     ) -> None:
         self.observatory = observatory or Observatory()
         self.zip_style = zip_style or ZipStyle()
@@ -97,6 +101,7 @@ class Simulator:
         self._delay = delay
         self._sleep = sleep
         self._date = date
+        self.unserved = unserved
         self._store = MemberStore(cache)
         self._calls = 0
         self._runner: web.AppRunner | None = None
@@ -230,6 +235,8 @@ class Simulator:
         queries, problems = read_queries(body, self.observatory.clock.now().date())
         _, parameters = authorise(self.observatory.accounts, request, problems)
         check_same_program(queries, parameters)
+        if self.unserved and any(_has_no_table(asked, parameters) for asked in queries):
+            return json_response({"detail": "No such images"}, self.unserved)
         rows = await asyncio.to_thread(self._rows, queries, parameters)
         request[_TRACE].count = len(rows)
         message = f"Request passed validation! Found {len(rows)} images."
@@ -318,6 +325,11 @@ def _call(request: web.Request, trace: Trace) -> Call:
     trace.image_type = image_type.value if image_type else None
     names = parameters.program, parameters.instrument, image_type
     return Call(trace.number, request.method, request.path, *names, left=left)
+
+
+def _has_no_table(asked: Asked, parameters: Parameters) -> bool:
+    """Return whether the camera's pipeline has no table of what a query asks for."""
+    return not asked.image_type.for_camera(parameters.instrument).is_in_pipeline
 
 
 def _image_type(parameters: Parameters) -> ImageType:
