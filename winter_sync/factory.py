@@ -30,11 +30,13 @@ from winter_sync.sync import (
     CheckedMirror,
     Downloader,
     Fetcher,
+    KeepLimits,
     ListingRecorder,
     Mirror,
     Poller,
     QuickCheck,
     RefetchLimits,
+    Retention,
     stat_files,
 )
 from winter_sync.tree import (
@@ -197,6 +199,7 @@ class _Parts:
             poller=self._poller(time),
             downloader=self._downloader(time),
             quick_check=self._quick_check(),
+            retention=self._retention(time),
             threads=self.threads,
             selections=selections,
             connections=self.settings.api.connections,
@@ -260,6 +263,19 @@ class _Parts:
             emit=self.emit,
             time=time,
             limits=self._refetch_limits(),
+        )
+
+    def _retention(self, time: Time) -> Retention:
+        mirror = self.settings.mirror
+        return Retention(
+            catalog=self.catalog,
+            tree=self.session.tree,
+            limits=KeepLimits(
+                mirror.keep_revisions, mirror.keep_revisions_for, mirror.keep_revisions_space
+            ),
+            threads=self.threads,
+            clock=time.clock,
+            emit=self.emit,
         )
 
     def _refetch_limits(self) -> RefetchLimits:

@@ -51,6 +51,8 @@ from winter_sync.core import (
     ReloadRefused,
     Resumed,
     Retrying,
+    RevisionsNotRemoved,
+    RevisionsRemoved,
     RowsLeftOut,
     ServerFailing,
     ServerRecovered,
@@ -97,6 +99,7 @@ UNCOUNTED = {
     *(Backlog, FoundUnchanged, PollsEnded),
     *(Stopping, Stopped, Stalled, DayEnded, Resumed),
     *(DirectoriesNotSynced, GroupNotGiven, NarrowCones, PagesOpen, TypeNotServed, FactsUpToDate),
+    *(RevisionsRemoved, RevisionsNotRemoved),
 }
 """The catalog, the process's start and the numbers themselves show these better."""
 CHANGES = ("new", "changed", "returned", "withdrawn")

@@ -18,6 +18,7 @@ from winter_sync.sync.downloader import Downloader
 from winter_sync.sync.engine import Mirror
 from winter_sync.sync.fetcher import Fetcher
 from winter_sync.sync.quick_check import QuickCheck
+from winter_sync.sync.retention import KeepLimits, Retention
 from winter_sync.tree.tree import Tree
 
 if TYPE_CHECKING:
@@ -111,6 +112,14 @@ class DownloadRig:
             poller=self.polling.poller(),
             downloader=self.downloader(),
             quick_check=self._quick_check(),
+            retention=Retention(
+                catalog=self.polling.catalog,
+                tree=self.tree,
+                limits=KeepLimits(),
+                threads=self.threads,
+                clock=self.polling.time.clock,
+                emit=self.events.append,
+            ),
             threads=self.threads,
             selections=selections,
             connections=connections,

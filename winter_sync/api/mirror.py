@@ -13,6 +13,7 @@ from winter_sync.api.alerts import Alerts, MirrorAlert, find_alerts
 from winter_sync.api.coverage import find_coverage, refuse_odd_images
 from winter_sync.api.cutouts import Cutouts
 from winter_sync.api.exports import nightlog_rows, obscore_rows
+from winter_sync.api.history import find_history, restore_revision
 from winter_sync.api.places import find_place
 from winter_sync.api.products import Products
 from winter_sync.api.questions import Question, as_instant, as_past_instant
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
         RectangleLike,
         Words,
     )
-    from winter_sync.catalog import AlertFiles
+    from winter_sync.catalog import AlertFiles, ProductHistory
     from winter_sync.core import Instrument, OutboxEvent
 
 _EVENTS_AT_ONCE = 1000
@@ -138,6 +139,50 @@ class Mirror:
             If the catalog cannot be read.
         """
         return self._catalog.outbox.newest()
+
+    def history(self, file: str | os.PathLike[str]) -> ProductHistory:
+        """Return the revisions of a product, and what else happened to it.
+
+        Parameters
+        ----------
+        file
+            Its path, absolute or relative to the current directory or the root; its file name; or
+            its savepath.
+
+        Raises
+        ------
+        UsageError
+            If no product has this name, or several have.
+        """
+        return find_history(self._catalog.history, self.root, file)
+
+    def restore(
+        self,
+        file: str | os.PathLike[str],
+        revision: int,
+        output: str | os.PathLike[str] | None = None,
+    ) -> Path:
+        """Copy a kept older revision of a product to a new file, and return its path.
+
+        Parameters
+        ----------
+        file
+            As for `history`.
+        revision
+            Which, counted from 1.
+        output
+            The new file, or a directory for it; never inside the tree. By default a file in the
+            current directory whose name says which revision it is.
+
+        Raises
+        ------
+        UsageError
+            If that revision is not kept, or the new file cannot be there.
+        StorageError
+            If it cannot be read or written, or is not what was downloaded.
+        """
+        history = self.history(file)
+        return restore_revision(self.root, history, revision, Path(output) if output else None)
 
     def find(  # noqa: PLR0913 - all by name
         self,

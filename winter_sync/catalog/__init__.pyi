@@ -5,6 +5,7 @@ from .checks import Checks
 from .coverage_records import FoundImage, Images, Unseen
 from .facts import Facts
 from .files import Files
+from .history import History
 from .listings import Listings
 from .nights import NightFile, NightOf, NightRecord, Nights, SettledNight
 from .outcomes import Outcomes
@@ -15,13 +16,17 @@ from .records import (
     Check,
     Damaged,
     Held,
+    KeptRevision,
     LastPoll,
     NightCount,
     Poll,
     PollState,
+    ProductHistory,
     ProgramSummary,
     QueueCount,
     RecordedPoll,
+    RefetchStatus,
+    Revision,
     Scope,
     Trouble,
     Waiting,
@@ -48,7 +53,9 @@ __all__ = [
     "FoundImage",
     "FoundProduct",
     "Held",
+    "History",
     "Images",
+    "KeptRevision",
     "LastPoll",
     "Listings",
     "NightCount",
@@ -60,11 +67,14 @@ __all__ = [
     "Poll",
     "PollState",
     "Polls",
+    "ProductHistory",
     "ProgramSummary",
     "Queue",
     "QueueCount",
     "RecordedPoll",
+    "RefetchStatus",
     "Refetches",
+    "Revision",
     "Scope",
     "Search",
     "SettledNight",

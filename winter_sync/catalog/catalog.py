@@ -18,6 +18,7 @@ from winter_sync.catalog.event_sinks import EventSinks
 from winter_sync.catalog.exports import Exports
 from winter_sync.catalog.facts import Facts
 from winter_sync.catalog.files import Files
+from winter_sync.catalog.history import History
 from winter_sync.catalog.listings import Listings
 from winter_sync.catalog.nights import Nights
 from winter_sync.catalog.outbox import Outbox
@@ -64,6 +65,8 @@ class Catalog:
         Products to fetch, and which session is fetching them.
     refetches
         What is here and fetched again: counted, waiting, asked for.
+    history
+        The revisions of products, and what else happened to them.
     outcomes
         The outcomes of fetching.
     files
@@ -115,6 +118,7 @@ class Catalog:
         self.polls = Polls(self.connection)
         self.queue = Queue(self.connection)
         self.refetches = Refetches(self.connection)
+        self.history = History(self.connection)
         self.outcomes = Outcomes(self.connection)
         self.files = Files(self.connection)
         self.checks = Checks(self.connection)

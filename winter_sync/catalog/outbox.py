@@ -103,7 +103,7 @@ class Outbox:
 
     def since(self, number: int, limit: int) -> list[OutboxEvent]:
         """Return the first events after a number, in their order, at most this many."""
-        return self._connection.read(_event_of, self._SINCE, {"number": number, "limit": limit})
+        return self._connection.read(event_of, self._SINCE, {"number": number, "limit": limit})
 
     def newest(self) -> int:
         """Return the number of the newest event; 0 if there never was one."""
@@ -111,7 +111,8 @@ class Outbox:
         return int(row["seq"]) if row else 0
 
 
-def _event_of(row: dict[str, Any]) -> OutboxEvent:
+def event_of(row: dict[str, Any]) -> OutboxEvent:
+    """Read an event."""
     columns = {name: row[name] for name in _COLUMNS}
     details = json.loads(row["details"])
     if not isinstance(details, dict):

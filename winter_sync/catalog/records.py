@@ -10,7 +10,16 @@ from winter_sync.core import Damage, State
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from winter_sync.core import ImageType, Instrument, Night, Product, Query, Refetch, Subject
+    from winter_sync.core import (
+        ImageType,
+        Instrument,
+        Night,
+        OutboxEvent,
+        Product,
+        Query,
+        Refetch,
+        Subject,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +203,55 @@ class RefetchStatus:
     size: int = 0
     changed: int = 0
     settled: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRevision:
+    """An older revision of a product whose file is kept; `kept` is relative to the root."""
+
+    instrument: Instrument
+    savepath: str
+    revision: int
+    kept: str
+    size: int
+    sha256: str
+    replaced_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A content that a product had, or has; times are ISO 8601, UTC."""
+
+    revision: int
+    """Counted from 1."""
+    published_at: str
+    replaced_at: str | None
+    """None for the current one."""
+    confirmed_at: str | None
+    """When these bytes last came from the archive; None where that was not recorded."""
+    removed_at: str | None
+    """When its kept file was removed, as the settings asked."""
+    lastmodified: str | None
+    pipeversion: str | None
+    """The marks of the listing when it came; None where they were not recorded."""
+    size: int
+    sha256: str
+    kept: str | None
+    """Where the file of an older one is kept, relative to the root."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProductHistory:
+    """What happened to a product, the newest first."""
+
+    product: Product
+    path: str
+    state: State
+    withdrawn_at: str | None
+    is_missing_here: bool
+    revisions: tuple[Revision, ...]
+    events: tuple[OutboxEvent, ...]
+    """Other events: withdrawals, returns; only since events are recorded."""
 
 
 @dataclass(frozen=True, slots=True)

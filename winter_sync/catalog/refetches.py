@@ -12,7 +12,6 @@ from winter_sync.core import Refetch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
 
     from winter_sync.catalog.connection import Connection
     from winter_sync.catalog.records import Scope
@@ -78,13 +77,14 @@ class Refetches:
     WHERE p.state = 'published' AND p.refetch = 'asked' AND p.not_before > '' AND {condition}
     """
 
-    def ask(self, scope: Scope, *, confirmed_before: datetime) -> int:
-        """Have products compared with the archive that were not since a time; return how many.
+    def ask(self, scope: Scope, *, confirmed_for: timedelta) -> int:
+        """Have products compared with the archive; return how many.
 
-        What is damaged here is left to `verify`.
+        Not those that were confirmed within `confirmed_for`. What is damaged here is left to
+        `verify`.
         """
         condition = within(scope)
-        before = {"before": self._connection.at(confirmed_before - self._connection.clock())}
+        before = {"before": self._connection.at(-confirmed_for)}
         with self._connection.writing():
             self._connection.execute(
                 self._ASK_NOW.format(condition=condition.sql), condition.values
@@ -124,13 +124,6 @@ class Refetches:
                 left -= row["size"] or 0
             self._connection.execute_many(self._ASK_ONE, chosen)
         return len(chosen)
-
-    _FORGET = "UPDATE products SET refetch = '' WHERE refetch = 'spare' AND state = 'published'"
-
-    def forget_spare(self) -> None:
-        """Ask for nothing any more in spare time."""
-        with self._connection.writing():
-            self._connection.execute(self._FORGET, {})
 
     _WAITING = """
     SELECT count(*) AS products, coalesce(sum(size), 0) AS size

@@ -36,6 +36,7 @@ class CatalogThread:
         self.polls = PartOnThread(self, lambda catalog: catalog.polls)
         self.queue = PartOnThread(self, lambda catalog: catalog.queue)
         self.refetches = PartOnThread(self, lambda catalog: catalog.refetches)
+        self.history = PartOnThread(self, lambda catalog: catalog.history)
         self.outcomes = PartOnThread(self, lambda catalog: catalog.outcomes)
         self.files = PartOnThread(self, lambda catalog: catalog.files)
         self.checks = PartOnThread(self, lambda catalog: catalog.checks)

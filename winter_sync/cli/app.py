@@ -19,8 +19,10 @@ from winter_sync.cli.commands.cutout import cutout
 from winter_sync.cli.commands.demo import demo
 from winter_sync.cli.commands.events import events
 from winter_sync.cli.commands.export import export
+from winter_sync.cli.commands.history import history
 from winter_sync.cli.commands.list import list_products
 from winter_sync.cli.commands.nightlog import nightlog
+from winter_sync.cli.commands.restore import restore
 from winter_sync.cli.commands.run import run
 from winter_sync.cli.commands.show import show
 from winter_sync.cli.commands.simulate import simulate
@@ -52,6 +54,8 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     verify,
     adopt,
     status,
+    history,
+    restore,
     list_products,
     covers,
     cutout,

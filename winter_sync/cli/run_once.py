@@ -42,6 +42,7 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
     time: Time = REAL_TIME,
     new_root: bool = False,
     accept_withdrawals: bool = False,
+    recheck: bool = False,
 ) -> Report:
     """Poll once, download all that the archive has, and print a summary line.
 
@@ -67,6 +68,8 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
         Start afresh in a root that was emptied on purpose.
     accept_withdrawals
         Believe all that the archive withdraws, however much it is.
+    recheck
+        Whether a backfill fetches again what is here, to compare it.
 
     Raises
     ------
@@ -92,7 +95,9 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
                 new_root=new_root,
                 accept_withdrawals=accept_withdrawals,
             ) as mirror:
-                report = await (mirror.sync() if nights is None else mirror.backfill(nights))
+                report = await (
+                    mirror.sync() if nights is None else mirror.backfill(nights, recheck=recheck)
+                )
                 if settings.facts.enabled:
                     await _take_facts(mirror, time)
                 await _write_manifests(mirror, settings, time)

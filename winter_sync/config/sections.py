@@ -94,6 +94,15 @@ class MirrorSettings(Section):
     on_change: Literal["keep", "replace"] = Field(
         default="keep", description="Whether the older revision of a reprocessed product is kept."
     )
+    keep_revisions: int | None = Field(
+        default=None, ge=0, description="Most older revisions kept of a product; all unless set."
+    )
+    keep_revisions_for: Duration | None = Field(
+        default=None, description="How long an older revision is kept; for ever unless set."
+    )
+    keep_revisions_space: Size | None = Field(
+        default=None, description="Most bytes of older revisions kept; no limit unless set."
+    )
     refetch_per_day: Size = Field(
         default=ByteSize(20 * 1024**3),
         description="Most bytes a day fetched again because marks changed; 0: none is.",

@@ -91,6 +91,8 @@ from .file_events import (
     FilesUnreadable,
     GroupNotGiven,
     Recovered,
+    RevisionsNotRemoved,
+    RevisionsRemoved,
     StorageFailing,
 )
 from .filesystem import (
@@ -321,6 +323,8 @@ __all__ = [
     "Reloading",
     "Resumed",
     "Retrying",
+    "RevisionsNotRemoved",
+    "RevisionsRemoved",
     "Row",
     "RowsLeftOut",
     "Selection",

@@ -36,6 +36,8 @@ from winter_sync.core.file_events import (
     FilesUnreadable,
     GroupNotGiven,
     Recovered,
+    RevisionsNotRemoved,
+    RevisionsRemoved,
     StorageFailing,
 )
 from winter_sync.core.night_events import ManifestsPaused, ManifestWritten
@@ -86,6 +88,8 @@ Event = (
     | ManifestWritten
     | ManifestsPaused
     | Recovered
+    | RevisionsNotRemoved
+    | RevisionsRemoved
     | StorageFailing
     | DirectoriesNotSynced
     | GroupNotGiven

@@ -94,6 +94,22 @@ class Recovered:
 
 
 @dataclass(frozen=True, slots=True)
+class RevisionsRemoved:
+    """Older revisions were removed, as the settings ask: files, and their bytes."""
+
+    files: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionsNotRemoved:
+    """An older revision could not be removed; it is tried again later."""
+
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
 class StorageFailing:
     """The disk or the catalog fails: all work is paused for `wait` seconds."""
 

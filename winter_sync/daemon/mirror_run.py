@@ -91,6 +91,7 @@ class MirrorRun:
             retry_refused_every=settings.daemon.retry_refused_every,
             check_rate=settings.daemon.check_rate,
             check_every=settings.daemon.check_every,
+            recheck_per_day=settings.daemon.recheck_per_day,
             take_facts=settings.facts.enabled,
             state=settings.state,
             settle_after=settings.schedule.settle_after,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from winter_sync.core import ClockJumped
 from winter_sync.daemon.downloads import EndlessDownloads
 from winter_sync.daemon.polls import ScheduledPolls
+from winter_sync.daemon.spare_rechecks import SpareRechecks
 from winter_sync.maintenance import FactsCatchUp, Manifests
 from winter_sync.sync import Coordination, RollingCheck
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _RECOVER_EVERY = timedelta(minutes=10)
 _CHECK_CLOCK_EVERY = timedelta(seconds=30)
 _CHECK_SERVER_EVERY = timedelta(seconds=30)
+_REMOVE_REVISIONS_EVERY = timedelta(hours=1)
 _JUMP = timedelta(seconds=20)
 """What the clock goes further than time does, or less far, and is no mere correction."""
 
@@ -44,6 +46,8 @@ class Daemon:
         How long a program whose credentials are refused is left alone.
     check_rate, check_every
         How many bytes of files to read again in a second, 0 for none; how often each file.
+    recheck_per_day
+        How many bytes to fetch again in a day to compare files with the archive, 0 for none.
     take_facts
         Whether to record what the headers of images say.
     state, settle_after
@@ -62,6 +66,7 @@ class Daemon:
         retry_refused_every: timedelta,
         check_rate: int = 0,
         check_every: timedelta = timedelta(days=30),
+        recheck_per_day: int = 0,
         take_facts: bool = False,
         state: Path,
         settle_after: timedelta,
@@ -71,6 +76,7 @@ class Daemon:
         self._mirror = mirror
         self._time = time
         self._check_rate, self._check_every = check_rate, check_every
+        self._recheck_per_day = recheck_per_day
         self._take_facts = take_facts
         self._state, self._settle_after = state, settle_after
         self._coordination = Coordination()
@@ -119,10 +125,28 @@ class Daemon:
         begin(self._watch_server)
         begin(self._polls.watch_schedule)
         begin(self._write_manifests)
+        begin(self._remove_revisions)
+        if self._recheck_per_day:
+            begin(self._spare_rechecks().run)
         if self._check_rate:
             begin(self._rolling_check().run)
         if self._take_facts:
             begin(self._record_facts)
+
+    async def _remove_revisions(self) -> None:
+        """Remove older revisions that exceed the limits, from time to time."""
+        while True:
+            await self._mirror.retention.remove_exceeding()
+            await self._time.sleep(_REMOVE_REVISIONS_EVERY.total_seconds())
+
+    def _spare_rechecks(self) -> SpareRechecks:
+        return SpareRechecks(
+            self._mirror,
+            self._coordination,
+            self._recheck_per_day,
+            self._is_downloading,
+            self._time,
+        )
 
     def _rolling_check(self) -> RollingCheck:
         mirror = self._mirror

@@ -13,6 +13,8 @@ from winter_sync.core import (
     FilesLost,
     FilesUnreadable,
     GroupNotGiven,
+    RevisionsNotRemoved,
+    RevisionsRemoved,
     StorageFailing,
 )
 from winter_sync.monitoring.log_line import Line, debug, error, info, warning
@@ -82,6 +84,14 @@ FILE_LINES.add(
     ),
 )
 FILE_LINES.add(FactsPaused, _facts_paused)
+FILE_LINES.add(
+    RevisionsRemoved,
+    lambda event: info("older revisions removed", files=event.files, size=event.size),
+)
+FILE_LINES.add(
+    RevisionsNotRemoved,
+    lambda event: warning("older revisions not removed", reason=event.reason, remedy=event.remedy),
+)
 FILE_LINES.add(
     StorageFailing,
     lambda event: error(

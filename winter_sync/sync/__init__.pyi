@@ -14,6 +14,7 @@ from .quick_check import QuickCheck, check_newest
 from .refused_programs import RefusedPrograms
 from .report import Report
 from .results import BatchResult
+from .retention import KeepLimits, Retention
 from .rolling_check import RollingCheck
 from .windows import Nights
 
@@ -27,6 +28,7 @@ __all__ = [
     "Downloader",
     "Fetcher",
     "FileFinding",
+    "KeepLimits",
     "ListingRecorder",
     "Mirror",
     "Nights",
@@ -35,6 +37,7 @@ __all__ = [
     "RefetchLimits",
     "RefusedPrograms",
     "Report",
+    "Retention",
     "RollingCheck",
     "Throttle",
     "adopt_part",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from winter_sync.sync.poller import Poller
     from winter_sync.sync.quick_check import QuickCheck
     from winter_sync.sync.report import Report
+    from winter_sync.sync.retention import Retention
     from winter_sync.sync.windows import Nights
     from winter_sync.tree import Session
 
@@ -37,6 +38,8 @@ class Mirror:
     downloader: Downloader
     quick_check: QuickCheck
     """Checks the files of the nights that are polled."""
+    retention: Retention
+    """Removes older revisions that exceed the limits."""
     threads: Executor
     selections: Sequence[Selection]
     """What is mirrored."""
@@ -59,10 +62,13 @@ class Mirror:
         """Poll everything once and download all that may be downloaded now."""
         return await Run(self, self.scope).sync()
 
-    async def backfill(self, nights: Nights) -> Report:
-        """Poll the given nights and download what they have."""
+    async def backfill(self, nights: Nights, *, recheck: bool = False) -> Report:
+        """Poll the given nights and download what they have.
+
+        With `recheck` what is here of them is fetched again and compared.
+        """
         scope = replace(self.scope, first_night=nights.first, last_night=nights.last)
-        return await Run(self, scope, nights, by_hand=True).sync()
+        return await Run(self, scope, nights, by_hand=True, recheck=recheck).sync()
 
     async def fetch(self, scope: Scope) -> Report:
         """Download what a scope wants, without asking what the archive lists."""

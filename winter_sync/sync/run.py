@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from winter_sync.catalog import Queue, Refetches
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from winter_sync.sync.results import BatchResult, PollResult
     from winter_sync.sync.windows import Nights
 
+_SAME_RECHECK = timedelta(days=1)
+"""What was confirmed within this is not compared again: an interrupted recheck resumes."""
+
 
 class Run:
     """One run of a mirror over a scope.
@@ -46,6 +50,8 @@ class Run:
         Whether a person asked for this scope: then nothing that is fetched again waits.
     sweep
         Whether the whole span of each program is polled, whether or not that is due.
+    recheck
+        Whether to fetch again what is here, to compare it with what the archive has.
     """
 
     def __init__(
@@ -56,12 +62,14 @@ class Run:
         *,
         by_hand: bool = False,
         sweep: bool = False,
+        recheck: bool = False,
     ) -> None:
         self._mirror = mirror
         self._scope = scope
         self._nights = nights
         self._by_hand = by_hand
         self._sweep = sweep
+        self._recheck = recheck
         self._report = Report()
         self._coordination = Coordination()
         self._refused = RefusedPrograms(lambda _, refused: self._add_error(refused))
@@ -74,8 +82,11 @@ class Run:
             # Whoever asks by hand wants to know now.
             await mirror.catalog.queue(Queue.retry_now, self._scope)
         await self._check_files()
+        if self._recheck:
+            await mirror.catalog.refetches(Refetches.ask, self._scope, confirmed_for=_SAME_RECHECK)
         await self._count_wanted()
         await self._work(self._poll_all(), self._download())
+        await mirror.retention.remove_exceeding()
         left = await self._count_wanted()
         waiting = await mirror.catalog.queue(Queue.waiting, self._scope)
         again = await self._count_waiting_again()

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 from winter_sync.core import (
     STATE_DIR,
     StorageError,
+    closing_descriptor,
     make_directory,
     open_directory,
     open_root_directory,
     path_parts,
     storage_errors_explained,
     sync_directory,
+    take_lock,
 )
 
 if TYPE_CHECKING:
@@ -67,6 +69,27 @@ class Directories:
                 remedy="Restore the catalog from a backup; nothing outside "
                 f"{self._root.path} was touched.",
             ) from None
+
+    def own_place(self, path: str, below: str) -> Path:
+        """Return where a path of the catalog is that must be in a directory of our own.
+
+        Raises
+        ------
+        StorageError
+            If it is not there.
+        """
+        parts, top = PurePosixPath(path).parts, PurePosixPath(below).parts
+        if parts[: len(top)] != top or len(parts) == len(top) or ".." in parts:
+            raise StorageError(
+                f"{path!r} is not below {below}",
+                remedy="Restore the catalog from a backup; nothing was touched.",
+            )
+        return self._root.path.joinpath(*parts)
+
+    def take_own_lock(self, name: str) -> int:
+        """Return the descriptor of a locked file of our own; see `take_lock`."""
+        with closing_descriptor(self._root.open_own()) as own:
+            return take_lock(self._root.own_directory / name, own)
 
     def obstacle(self, path: str) -> StorageError | None:
         """Return the error of what blocks a file's path, before it is downloaded; None if nothing.

@@ -15,6 +15,8 @@ from winter_sync.core import (
     STATE_DIR,
     closing_descriptor,
     open_own_file,
+    sha256_of_descriptor,
+    storage_errors_explained,
     sync_directory,
 )
 from winter_sync.tree.directories import mode_of, system_error
@@ -30,7 +32,10 @@ if TYPE_CHECKING:
 REVISIONS = f"{STATE_DIR}/revisions"
 """Where older revisions are kept, relative to the root."""
 _PIECE = 1024 * 1024
+_LOCK = "revisions.lock"
 _LONGEST_NAME = 255
+_OTHER_KINDS = frozenset({errno.ELOOP, errno.EISDIR, errno.EINVAL, errno.ENXIO})
+"""What the system says of what is no regular file."""
 _MOST_DIGITS = 9
 
 
@@ -85,6 +90,42 @@ class Revisions:
         names = [file.name for file in found]
         numbers = {name: number for name in names if (number := _number_of(name, place.name))}
         return [str(place.with_name(name)) for name in sorted(numbers, key=numbers.__getitem__)]
+
+    def lock(self) -> int:
+        """Return the descriptor of a lock that only one process has who removes revisions.
+
+        Raises
+        ------
+        BlockingIOError
+            If another has it.
+        """
+        return self._directories.take_own_lock(_LOCK)
+
+    def remove(self, kept: str, sha256: str) -> bool:
+        """Remove the file of a kept revision; return False if it is another file, and stays.
+
+        One that is gone already counts as removed: an interrupted removal is repeated. The name
+        is durable in neither case before this returns.
+        """
+        place = PurePosixPath(kept)
+        path = self._directories.own_place(kept, REVISIONS)
+        with (
+            storage_errors_explained(path),
+            closing_descriptor(self._directories.make(place.parent)) as revisions,
+        ):
+            if mode_of(place.name, revisions):
+                try:
+                    file = open_own_file(path, os.O_RDONLY, revisions)
+                    with closing_descriptor(file):
+                        if sha256_of_descriptor(file) != sha256:
+                            return False
+                except OSError as failed:
+                    if failed.errno in _OTHER_KINDS:
+                        return False
+                    raise
+                os.unlink(place.name, dir_fd=revisions)
+            sync_directory(revisions)
+        return True
 
     def _link(
         self, name: str, directory: int, kept: str, revisions: int, stage: Callable[[], Part]

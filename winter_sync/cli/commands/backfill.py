@@ -17,6 +17,14 @@ Last = Annotated[
     Night, typer.Option("--to", parser=parse_night, metavar="YYYYMMDD", help="Last night.")
 ]
 
+Recheck = Annotated[
+    bool,
+    typer.Option(
+        "--recheck",
+        help="Also fetch again what is here, and compare it: what was reprocessed without a mark.",
+    ),
+]
+
 
 def backfill(  # noqa: PLR0913, PLR0917 - one option each
     context: typer.Context,
@@ -26,6 +34,7 @@ def backfill(  # noqa: PLR0913, PLR0917 - one option each
     types: Types = None,
     instruments: Instruments = None,
     *,
+    recheck: Recheck = False,
     new_root: NewRoot = False,
 ) -> None:
     """Mirror a span of nights; interrupt it and rerun to resume."""
@@ -38,5 +47,13 @@ def backfill(  # noqa: PLR0913, PLR0917 - one option each
     settings, logger = prepare(context.obj, drawing=True)
     choice = Choice(tuple(programs or ()), tuple(types or ()), tuple(instruments or ()))
     nights = Nights(first, last)
-    work = run_once(settings, logger, console(), choice=choice, nights=nights, new_root=new_root)
+    work = run_once(
+        settings,
+        logger,
+        console(),
+        choice=choice,
+        nights=nights,
+        new_root=new_root,
+        recheck=recheck,
+    )
     finish(run_until_interrupted(work).exit_code)
