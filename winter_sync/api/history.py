@@ -81,13 +81,10 @@ def restore_revision(
     place = _place(PurePosixPath(history.path).name, revision, output)
     refuse_tree(root, place)
     path = root / kept
+    with storage_errors_explained(path), TreeFiles(root) as files:
+        opened = files.open(kept)
     try:
-        with (
-            storage_errors_explained(path),
-            TreeFiles(root) as files,
-            closing_descriptor(files.open(kept)) as source,
-            creating(place) as target,
-        ):
+        with closing_descriptor(opened) as source, creating(place) as target:
             _copy(source, target, chosen, path)
     except FileExistsError:
         raise UsageError(
@@ -125,13 +122,17 @@ def _place(filename: str, revision: int, output: Path | None) -> Path:
 
 def _copy(source: int, target: BinaryIO, revision: Revision, path: Path) -> None:
     digest, size = hashlib.sha256(), 0
-    with open(source, "rb", closefd=False) as file:
-        while piece := file.read(_PIECE):
-            digest.update(piece)
-            size += len(piece)
-            target.write(piece)
+    while piece := _read(source, path):
+        digest.update(piece)
+        size += len(piece)
+        target.write(piece)
     if (size, digest.hexdigest()) != (revision.size, revision.sha256):
         raise StorageError(
             f"{path} is not what was downloaded as revision {revision.revision}: it was changed",
             remedy="Nothing was written. That revision is lost unless a backup has it.",
         )
+
+
+def _read(source: int, path: Path) -> bytes:
+    with storage_errors_explained(path):
+        return os.read(source, _PIECE)

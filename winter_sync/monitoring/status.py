@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from winter_sync.catalog import PollState, QueueCount, Scope
+from winter_sync.catalog import PollState, QueueCount, RefetchStatus, Scope
 from winter_sync.core import Damage, Numbers, State
 from winter_sync.monitoring.completeness import (
     NightState,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _TROUBLES_READ = 10_000
 _NOTHING = QueueCount(None)
+_NONE_AGAIN = RefetchStatus()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ class Status:
         What is not here of all programs together.
     programs, programs_of_last_night
         The same by program.
+    refetches
+        What waits to be fetched again because its marks changed, and what was in the last week.
     damaged
         Downloaded products whose files are missing here or changed, the newest night first.
     settled
@@ -69,6 +72,7 @@ class Status:
     programs_of_last_night: tuple[QueueCount, ...] = ()
     damaged: tuple[Damaged, ...] = ()
     settled: tuple[SettledNight, ...] = ()
+    refetches: RefetchStatus = _NONE_AGAIN
 
     @property
     def last_night(self) -> Night:
@@ -174,6 +178,7 @@ def _read(catalog: Catalog, selections: Sequence[Selection], now: datetime) -> S
             queue_of_last_night=catalog.views.queue_count(programs, night),
             programs=tuple(catalog.views.program_counts(programs)),
             programs_of_last_night=tuple(catalog.views.program_counts(programs, night)),
+            refetches=catalog.refetches.status(scope),
             damaged=tuple(
                 file
                 for file in catalog.files.damaged(scope, _TROUBLES_READ)

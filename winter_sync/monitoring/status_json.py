@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from winter_sync.core import Numbers
@@ -60,6 +61,10 @@ def status_as_json(status: Status) -> str:
     - `troubles`: what could not be downloaded yet, at most 10 000, the newest night first:
       `instrument`, `savepath`, `night`, `state` (`wanted` or `missing`), `attempts`, `not_before`
       (null for at once), `last_error` (or null).
+    - `refetches`: of what is here and changed its marks: `waiting` (products that are fetched again
+      within `mirror.refetch_per_day`; they count as pending, and the earlier revision of each is
+      here), `waiting_size`, `size_today` (bytes, UTC day), and of the last seven days `products`,
+      `size`, `changed` (came with other content) and `settled` (taken as unchanged by a sample).
     - `polls`: the latest of each selection: `program`, `instrument`, `image_type`, `at`, `listed`,
       `error` (or null).
     - `settled`: the nights that are settled, the newest first: `program`, `night`, `settled_at` and
@@ -84,6 +89,7 @@ def status_as_json(status: Status) -> str:
             "totals": _totals(status.counts),
             "nights": [_count_record(count) for count in status.counts],
             "troubles": [_trouble_record(trouble) for trouble in status.troubles],
+            "refetches": asdict(status.refetches),
             "polls": [_poll_record(poll) for poll in status.polls],
             "settled": [_settled_record(night) for night in status.settled],
             "damaged": [_damaged_record(file) for file in status.damaged],

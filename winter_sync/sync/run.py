@@ -54,7 +54,7 @@ class Run:
         Whether to fetch again what is here, to compare it with what the archive has.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what differs between runs, by name
         self,
         mirror: Mirror,
         scope: Scope,

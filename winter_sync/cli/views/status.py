@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from winter_sync.catalog import Damaged, Trouble
+    from winter_sync.catalog import Damaged, RefetchStatus, Trouble
     from winter_sync.core import Night
     from winter_sync.monitoring import Status
 
@@ -45,6 +45,7 @@ def show(console: Console, status: Status) -> None:
     if len(status.programs) > 1:
         console.print(programs_table(status), crop=False)
     _show_troubles(console, status)
+    _show_refetches(console, status.refetches)
     _show_damaged(console, status.damaged)
 
 
@@ -167,6 +168,24 @@ def _name_products(console: Console, troubles: Sequence[Trouble]) -> None:
         for trouble in troubles:
             name = f"{INDENT}{trouble.product.night} {escape_unprintable(trouble.product.filename)}"
             console.print(Text(name), soft_wrap=True)
+
+
+def _show_refetches(console: Console, again: RefetchStatus) -> None:
+    """Print what waits to be fetched again because its marks changed, and what that came to."""
+    if again.waiting:
+        print_sentence(
+            console,
+            f"Reprocessed, waiting for mirror.refetch_per_day: {again.waiting} "
+            f"({show_size(again.waiting_size)}; {show_size(again.size_today)} fetched again "
+            "today). The earlier revisions are here.",
+        )
+    if again.products:
+        print_sentence(
+            console,
+            f"Fetched again in 7 days because marks changed: {again.products} "
+            f"({show_size(again.size)}), {again.changed} with new content; {again.settled} others "
+            "settled by a sample.",
+        )
 
 
 def _show_damaged(console: Console, damaged: Sequence[Damaged]) -> None:
