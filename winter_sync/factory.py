@@ -31,6 +31,7 @@ from winter_sync.sync import (
     Downloader,
     Fetcher,
     KeepLimits,
+    FilesOfWithdrawn,
     ListingRecorder,
     Mirror,
     Poller,
@@ -192,11 +193,13 @@ class _Parts:
 
     def mirror(self, selections: Sequence[Selection], time: Time) -> Mirror:
         """Put the mirror together."""
+        files = self._files_of_withdrawn()
         return Mirror(
             api=self.api,
             catalog=self.catalog,
             session=self.session,
-            poller=self._poller(time),
+            poller=self._poller(time, files),
+            files=files,
             downloader=self._downloader(time),
             quick_check=self._quick_check(),
             retention=self._retention(time),
@@ -206,7 +209,17 @@ class _Parts:
             emit=self.emit,
         )
 
-    def _poller(self, time: Time) -> Poller:
+    def _files_of_withdrawn(self) -> FilesOfWithdrawn:
+        return FilesOfWithdrawn(
+            catalog=self.catalog,
+            tree=self.session.tree,
+            mirror=self.checked,
+            threads=self.threads,
+            on_withdrawn=self.settings.mirror.on_withdrawn,
+            emit=self.emit,
+        )
+
+    def _poller(self, time: Time, files: FilesOfWithdrawn) -> Poller:
         recorder = ListingRecorder(
             api=self.api,
             catalog=self.catalog,
@@ -227,6 +240,7 @@ class _Parts:
             time=time,
             elsewhere=self._other_programs,
             always_sweep=self.accept_withdrawals,
+            files=files,
         )
 
     def _other_programs(self, subject: Subject) -> tuple[Subject, ...]:

@@ -103,6 +103,7 @@ def test_a_catalog_of_an_earlier_edition_is_brought_up(path: Path, clock: Clock)
                 "record_refetches",
                 "hold_withdrawals",
                 "link_successors",
+                "set_withdrawn_files_aside",
                 "record_corrections",
             ]
             poll(catalog, withdrawn=[product(2)])

@@ -299,3 +299,140 @@ async def test_a_corrected_target_follows(rig: Rig) -> None:
     with rig.catalog() as catalog:
         (found,) = catalog.searches.products([product.identity])
     assert found.target == "SN2099abc"
+
+
+# --- files of withdrawn products -----------------------------------------------------------------
+
+ASIDE = ".winter-sync/withdrawn"
+
+
+def kept_files(rig: Rig) -> set[str]:
+    """Return the files that were set aside, by the paths that they had in the tree."""
+    place = rig.root / ASIDE
+    return {str(path.relative_to(place)) for path in place.rglob("*") if path.is_file()}
+
+
+def states(rig: Rig, *products: Product) -> list[tuple[str, bool]]:
+    """Return the state of products as `list` has it, and whether it says that a file is here."""
+    with rig.catalog() as catalog:
+        found = catalog.searches.products([product.identity for product in products])
+    return [(product.state.value, product.has_file) for product in found]
+
+
+async def withdraw(rig: Rig, policy: str, count: int = 3) -> list[Product]:
+    """Withdraw some products, and poll with this setting."""
+    rig.changes["mirror"] = {"on_withdrawn": policy}
+    gone = listed(rig)[:count]
+    for product in gone:
+        rig.observatory.withdraw(product)
+    await sync(rig)
+    return gone
+
+
+async def test_files_are_kept_unless_the_settings_say_otherwise(rig: Rig) -> None:
+    """A withdrawn product's file stays where it is."""
+    before = rig.files()
+    gone = await withdraw(rig, "keep")
+    assert (rig.files(), kept_files(rig)) == (before, set())
+    assert states(rig, *gone) == [("withdrawn", True)] * 3
+    assert told(rig, EventKind.REMOVED) == []
+
+
+async def test_files_are_moved_and_come_back(rig: Rig) -> None:
+    """They leave the tree in one step, `list` and `verify` know, and nothing is fetched again."""
+    before = rig.files()
+    gone = await withdraw(rig, "move")
+    paths = rig.truth(gone).keys()
+    assert kept_files(rig) == paths
+    assert rig.files() == {path: before[path] for path in before.keys() - paths}
+    assert states(rig, *gone) == [("withdrawn", False)] * 3
+    assert [event["kept"] for event in told(rig, EventKind.REMOVED)] == [
+        f"{ASIDE}/{path}" for path in sorted(paths)
+    ]
+    with rig.catalog() as catalog:
+        assert len(catalog.files.known_kept([f"{ASIDE}/{path}" for path in paths])) == 3
+    asked = archive(rig).asked.copy()
+    for product in gone:
+        rig.observatory.relist(product)
+    report = await sync(rig)
+    assert (report.published, report.left, kept_files(rig)) == (0, 0, set())
+    assert (rig.files(), archive(rig).asked) == (before, asked)
+    assert states(rig, *gone) == [("downloaded", True)] * 3
+
+
+async def test_what_was_moved_and_is_not_right_any_more_is_fetched(rig: Rig) -> None:
+    """Whoever changes or deletes a file that was set aside costs a download, and no wrong file."""
+    before = rig.files()
+    gone = await withdraw(rig, "move")
+    changed, deleted, _ = sorted(kept_files(rig))
+    (rig.root / ASIDE / changed).write_bytes(b"somebody's")
+    (rig.root / ASIDE / deleted).unlink()
+    for product in gone:
+        rig.observatory.relist(product)
+    report = await sync(rig)
+    assert (report.published + report.unchanged, report.left) == (2, 0)
+    assert rig.files() == before
+    assert kept_files(rig) == {changed}
+    with rig.catalog() as catalog:
+        assert catalog.files.known_kept([f"{ASIDE}/{changed}"])
+
+
+async def test_files_are_deleted_and_fetched_again(rig: Rig) -> None:
+    """With `on_withdrawn = "delete"`; also those that were withdrawn before."""
+    before = rig.files()
+    await withdraw(rig, "keep", 1)
+    gone = await withdraw(rig, "delete")
+    paths = rig.truth(gone).keys()
+    assert rig.files().keys() <= before.keys() - paths
+    assert len(rig.files()) == len(before) - 4
+    assert states(rig, *gone) == [("withdrawn", False)] * 3
+    for product in gone:
+        rig.observatory.relist(product)
+    await sync(rig)
+    assert rig.truth(gone).items() <= rig.files().items()
+
+
+@pytest.mark.parametrize("policy", ["move", "delete"])
+async def test_a_file_that_somebody_changed_is_theirs(rig: Rig, policy: str) -> None:
+    """It is neither moved nor deleted."""
+    path = next(iter(rig.truth(listed(rig)[:1])))
+    (rig.root / path).write_bytes(b"somebody's")
+    await withdraw(rig, policy)
+    assert (rig.root / path).read_bytes() == b"somebody's"
+
+
+async def test_nothing_is_removed_while_it_is_held(rig: Rig) -> None:
+    """A mass withdrawal deletes no file before it is confirmed."""
+    before = rig.files()
+    await withdraw(rig, "delete", len(listed(rig)))
+    assert rig.files() == before
+
+
+@pytest.mark.parametrize("policy", ["move", "delete"])
+@pytest.mark.parametrize("returns", [True, False])
+@pytest.mark.parametrize("step", ["begin", "finish"])
+async def test_a_kill_between_the_steps_is_finished(
+    rig: Rig, policy: str, step: str, *, returns: bool
+) -> None:
+    """Whether the file had been moved or not, the next run comes to what the archive lists."""
+    before = rig.files()
+    (gone,) = await withdraw(rig, "keep", 1)
+    (path,) = rig.truth([gone])
+    kept = f"{ASIDE}/{path}" if policy == "move" else None
+    with rig.catalog() as catalog:
+        (held,) = catalog.set_aside.candidates("", 9)
+        assert catalog.set_aside.begin(held, kept)
+    if step == "finish":
+        place = rig.root / ASIDE / path
+        place.parent.mkdir(parents=True)
+        (rig.root / path).rename(place)
+        if kept is None:
+            place.unlink()
+    if returns:
+        rig.observatory.relist(gone)
+    rig.changes["mirror"] = {"on_withdrawn": policy}
+    await sync(rig)
+    await sync(rig)
+    assert rig.files() == (before if returns else {p: before[p] for p in before if p != path})
+    assert kept_files(rig) == ({path} if policy == "move" and not returns else set())
+    assert states(rig, gone) == [("downloaded", True) if returns else ("withdrawn", False)]

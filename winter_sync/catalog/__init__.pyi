@@ -15,6 +15,7 @@ from .readonly import may_write
 from .records import (
     Check,
     Damaged,
+    FileSetAside,
     Held,
     KeptRevision,
     LastPoll,
@@ -33,6 +34,7 @@ from .records import (
 )
 from .refetches import Refetches
 from .search_records import FoundProduct, Search, UserState
+from .set_aside import SetAside
 from .thread import CatalogThread
 from .values import format_instant
 from .views import Views
@@ -48,6 +50,7 @@ __all__ = [
     "Checks",
     "Damaged",
     "Facts",
+    "FileSetAside",
     "Files",
     "FoundAlert",
     "FoundImage",
@@ -78,6 +81,7 @@ __all__ = [
     "Scope",
     "Search",
     "SettledNight",
+    "SetAside",
     "Trouble",
     "Unseen",
     "UserState",

@@ -28,6 +28,7 @@ from winter_sync.catalog.queue import Queue
 from winter_sync.catalog.refetches import Refetches
 from winter_sync.catalog.renames import Renames
 from winter_sync.catalog.search import Searches
+from winter_sync.catalog.set_aside import SetAside
 from winter_sync.catalog.views import Views
 from winter_sync.catalog.withdrawals import Withdrawals
 
@@ -95,6 +96,8 @@ class Catalog:
         To which products withdrawn ones were renamed.
     views
         The mirror in numbers.
+    set_aside
+        The files of withdrawn products that are not in the tree any more.
     withdrawals
         What vanished from the listings, and whether that is believed.
 
@@ -133,6 +136,7 @@ class Catalog:
         self.nights = Nights(self.connection)
         self.renames = Renames(self.connection)
         self.views = Views(self.connection)
+        self.set_aside = SetAside(self.connection)
         self.withdrawals = Withdrawals(self.connection)
 
     def close(self) -> None:

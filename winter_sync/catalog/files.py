@@ -119,6 +119,7 @@ class Files:
     _KEPT = """
     SELECT path FROM kept_files WHERE path IN ({paths})
     UNION SELECT kept AS path FROM revisions WHERE kept IN ({paths})
+    UNION SELECT kept AS path FROM withdrawn_files WHERE kept IN ({paths})
     """
 
     def known_kept(self, paths: Sequence[str]) -> set[str]:

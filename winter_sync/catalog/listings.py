@@ -198,7 +198,10 @@ class Listings:
     WHERE instrument = :instrument AND savepath IN ({savepaths}) AND withdrawn_at IS NOT NULL
     """
     _RETURN = """
-    UPDATE products SET withdrawn_at = NULL
+    UPDATE products SET withdrawn_at = NULL,
+      state = CASE WHEN EXISTS (SELECT 1 FROM withdrawn_files w
+        WHERE w.instrument = products.instrument AND w.savepath = products.savepath
+        AND w.done_at IS NOT NULL) THEN 'published' ELSE state END
     WHERE instrument = :instrument AND savepath = :savepath
     """
     _IS_CORRECTED = """
@@ -256,7 +259,10 @@ class Listings:
         self._outbox.append_product(EventKind.CORRECTED, product_of(row), **changed)
 
     def _return(self, products: Sequence[Product]) -> None:
-        """Record which of these listed products had been withdrawn."""
+        """Record which of these listed products had been withdrawn.
+
+        One whose file was set aside is not fetched before it is tried to bring the file back.
+        """
         rows = self._connection.rows_about(
             self._WITHDRAWN, (product.identity for product in products)
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from winter_sync.core import Damage, State
+from winter_sync.core import Damage, Evidence, Marks, State
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -302,6 +302,41 @@ class Held:
     checked_at: str
     damage: Damage | None = None
     withdrawn: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FileSetAside:
+    """The file of a withdrawn product that is moved out of the tree, or deleted.
+
+    Parameters
+    ----------
+    product, path
+        The product, and the path of its file in the tree.
+    kept
+        Where the file is moved, relative to the root; None if it is deleted.
+    size, sha256
+        What the file has.
+    is_done
+        Whether that has happened, as far as the catalog knows.
+    is_here
+        Whether the catalog says that the file is in the tree.
+    """
+
+    product: Product
+    path: str
+    kept: str | None
+    size: int
+    sha256: str
+    is_done: bool = False
+    is_here: bool = False
+
+    @property
+    def evidence(self) -> Evidence:
+        """What the tree must have for the file to be in its place."""
+        product = self.product
+        return Evidence(
+            product.instrument, product.savepath, self.path, self.size, self.sha256, Marks()
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,32 @@ def link_successors(db: Database) -> None:
     run_script(db, _SUCCESSORS)
 
 
+_WITHDRAWN_FILES = """
+CREATE TABLE withdrawn_files (
+    instrument TEXT NOT NULL,
+    savepath TEXT NOT NULL,
+    kept TEXT,
+    size INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
+    begun_at TEXT NOT NULL,
+    done_at TEXT,
+    PRIMARY KEY (instrument, savepath),
+    FOREIGN KEY (instrument, savepath) REFERENCES products (instrument, savepath)
+);
+CREATE INDEX withdrawn_files_kept ON withdrawn_files (kept) WHERE kept IS NOT NULL
+"""
+
+
+@migrations()
+def set_withdrawn_files_aside(db: Database) -> None:
+    """Record the files of withdrawn products that were moved to `kept`, or deleted if it is NULL.
+
+    `done_at` is NULL while it is not known whether that has happened. A product that is listed
+    again has no row any more once its file is back or wanted.
+    """
+    run_script(db, _WITHDRAWN_FILES)
+
+
 _CORRECTIONS = """
 ALTER TABLE listings ADD COLUMN target_was TEXT;
 ALTER TABLE listings ADD COLUMN progname_was TEXT;

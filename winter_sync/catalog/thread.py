@@ -47,6 +47,7 @@ class CatalogThread:
         self.sinks = PartOnThread(self, lambda catalog: catalog.sinks)
         self.nights = PartOnThread(self, lambda catalog: catalog.nights)
         self.views = PartOnThread(self, lambda catalog: catalog.views)
+        self.set_aside = PartOnThread(self, lambda catalog: catalog.set_aside)
         self.withdrawals = PartOnThread(self, lambda catalog: catalog.withdrawals)
 
     async def __aenter__(self) -> Self:

@@ -107,6 +107,9 @@ class MirrorSettings(Section):
         default=ByteSize(20 * 1024**3),
         description="Most bytes a day fetched again because marks changed; 0: none is.",
     )
+    on_withdrawn: Literal["keep", "move", "delete"] = Field(
+        default="keep", description="What to do with the files of withdrawn products."
+    )
     max_withdrawn: float = Field(
         default=0.2,
         ge=0,

@@ -94,6 +94,7 @@ from .file_events import (
     RevisionsNotRemoved,
     RevisionsRemoved,
     StorageFailing,
+    WithdrawnFilesChanged,
 )
 from .filesystem import (
     NO_HARD_LINKS,
@@ -355,6 +356,7 @@ __all__ = [
     "WithdrawalCleared",
     "WithdrawalHeld",
     "WithdrawalRule",
+    "WithdrawnFilesChanged",
     "area_of",
     "box_of_cap",
     "choose_proxy",

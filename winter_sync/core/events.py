@@ -39,6 +39,7 @@ from winter_sync.core.file_events import (
     RevisionsNotRemoved,
     RevisionsRemoved,
     StorageFailing,
+    WithdrawnFilesChanged,
 )
 from winter_sync.core.night_events import ManifestsPaused, ManifestWritten
 from winter_sync.core.poll_events import (
@@ -80,6 +81,7 @@ Event = (
     | FilesLost
     | FilesChanged
     | FilesUnreadable
+    | WithdrawnFilesChanged
     | FileChecked
     | CheckPaused
     | FactsRead

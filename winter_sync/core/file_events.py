@@ -37,6 +37,20 @@ class FilesUnreadable:
 
 
 @dataclass(frozen=True, slots=True)
+class WithdrawnFilesChanged:
+    """Files of withdrawn products were moved out of the tree or deleted, or brought back.
+
+    `failed` of them could not be; `reason` is why the last could not.
+    """
+
+    moved: int
+    deleted: int
+    restored: int
+    failed: int
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class FileChecked:
     """A file of the tree was read in full by the daemon; `size` is how many bytes it has."""
 

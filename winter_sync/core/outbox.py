@@ -52,6 +52,8 @@ class EventKind(StrEnum):
     """A withdrawn product has a successor: the same set of dithers under another name."""
     CORRECTED = "corrected"
     """A product is listed with another target, or under another program, than before."""
+    REMOVED = "removed"
+    """The file of a withdrawn product was moved out of the tree or deleted, as the settings say."""
     WITHDRAWAL_HELD = "withdrawal_held"
     """So many products vanished from a listing at once that they do not count as withdrawn yet."""
     WITHDRAWAL_CLEARED = "withdrawal_cleared"

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 from winter_sync.catalog import Files
 from winter_sync.maintenance.file_checker import LISTED
 from winter_sync.maintenance.results import Strays
-from winter_sync.tree import REVISIONS, FileWalk, Tree, abandoned_files, paths_of_nights
+from winter_sync.tree import (
+    REVISIONS,
+    WITHDRAWN,
+    FileWalk,
+    Tree,
+    abandoned_files,
+    paths_of_nights,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,18 +37,21 @@ async def find_strays(root: Path, catalog: CatalogThread, request: Request) -> S
         foreign.add(path for path in chosen if path not in known)
     if nights:
         return Strays(foreign.listed, foreign.files, closed=tuple(walk.unreadable))
-    kept, orphaned = await _find_orphaned(root, catalog)
-    closed = (*walk.unreadable, *kept.unreadable)
+    unreadable, orphaned = await _find_orphaned(root, catalog)
+    closed = (*walk.unreadable, *unreadable)
     return Strays(foreign.listed, foreign.files, orphaned.listed, orphaned.files, closed)
 
 
-async def _find_orphaned(root: Path, catalog: CatalogThread) -> tuple[FileWalk, _Paths]:
-    walk, orphaned = FileWalk(root, REVISIONS), _Paths()
-    while paths := await asyncio.to_thread(walk.next_paths):
-        known = await catalog.files(Files.known_kept, paths)
-        orphaned.add(path for path in paths if path not in known)
+async def _find_orphaned(root: Path, catalog: CatalogThread) -> tuple[list[str], _Paths]:
+    orphaned, unreadable = _Paths(), list[str]()
+    for below in (REVISIONS, WITHDRAWN):
+        walk = FileWalk(root, below)
+        while paths := await asyncio.to_thread(walk.next_paths):
+            known = await catalog.files(Files.known_kept, paths)
+            orphaned.add(path for path in paths if path not in known)
+        unreadable += walk.unreadable
     orphaned.add(await asyncio.to_thread(abandoned_files, Tree(root)))
-    return walk, orphaned
+    return unreadable, orphaned
 
 
 class _Paths:

@@ -16,6 +16,7 @@ from winter_sync.core import (
     RevisionsNotRemoved,
     RevisionsRemoved,
     StorageFailing,
+    WithdrawnFilesChanged,
 )
 from winter_sync.monitoring.log_line import Line, debug, error, info, warning
 
@@ -118,3 +119,19 @@ FILE_LINES.add(
         remedy="Add the user who runs winter-sync to that group.",
     ),
 )
+
+
+def _withdrawn_files_changed(event: WithdrawnFilesChanged) -> tuple[Line, ...]:
+    counts = {
+        name: count for name in ("moved", "deleted", "restored") if (count := getattr(event, name))
+    }
+    lines = info("files of withdrawn products changed", **counts) if counts else ()
+    if not event.failed:
+        return lines
+    failed = error(
+        "files of withdrawn products left in place", files=event.failed, reason=event.reason
+    )
+    return (*lines, *failed)
+
+
+FILE_LINES.add(WithdrawnFilesChanged, _withdrawn_files_changed)

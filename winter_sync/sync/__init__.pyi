@@ -17,6 +17,7 @@ from .results import BatchResult
 from .retention import KeepLimits, Retention
 from .rolling_check import RollingCheck
 from .windows import Nights
+from .withdrawn_files import FilesOfWithdrawn
 
 __all__ = [
     "PIECE",
@@ -29,6 +30,7 @@ __all__ = [
     "Fetcher",
     "FileFinding",
     "KeepLimits",
+    "FilesOfWithdrawn",
     "ListingRecorder",
     "Mirror",
     "Nights",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from winter_sync.sync.report import Report
     from winter_sync.sync.retention import Retention
     from winter_sync.sync.windows import Nights
+    from winter_sync.sync.withdrawn_files import FilesOfWithdrawn
     from winter_sync.tree import Session
 
 
@@ -47,6 +48,8 @@ class Mirror:
     """How many downloads run at once."""
     emit: Sink
     """Receives every event, always on the event loop."""
+    files: FilesOfWithdrawn | None = None
+    """Sets the files of withdrawn products aside."""
 
     @property
     def scope(self) -> Scope:
@@ -79,5 +82,10 @@ class Mirror:
         return await Run(self, self.scope, sweep=True).poll()
 
     async def recover(self) -> None:
-        """Adopt what killed processes published, and free the rest of what they had on lease."""
+        """Adopt what killed processes published, and free the rest of what they had on lease.
+
+        What they began with the files of withdrawn products is finished.
+        """
         await recover(self.catalog, self.session.tree, self.threads, self.emit)
+        if self.files is not None:
+            await self.files.settle()

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     )
     from winter_sync.sync.listing_recorder import ListingRecorder
     from winter_sync.sync.windows import Nights
+    from winter_sync.sync.withdrawn_files import FilesOfWithdrawn
 
 _PROGRAM_ASKED_AGAIN = timedelta(days=1)
 
@@ -58,6 +59,8 @@ class Poller:
         Returns what other programs are asked for what a subject lists no more.
     always_sweep
         Whether every poll is for the whole span of its subject.
+    files
+        Sets the files of what is withdrawn aside, and brings back those of what returns.
     """
 
     def __init__(  # noqa: PLR0913 - all by name
@@ -71,7 +74,9 @@ class Poller:
         time: Time,
         elsewhere: Callable[[Subject], tuple[Subject, ...]] = lambda _: (),
         always_sweep: bool = False,
+        files: FilesOfWithdrawn | None = None,
     ) -> None:
+        self._files = files
         self._always_sweep = always_sweep
         self._elsewhere = elsewhere
         self._api = api
@@ -110,7 +115,12 @@ class Poller:
         poll = self._new_poll(WantedRows(), may_be_unserved=may_be_unserved)
         with poll.keeping_errors():
             await self._poll(poll, selection, subject, by_hand=by_hand, sweep=sweep)
+        await self._settle_files(poll.result)
         return poll.result
+
+    async def _settle_files(self, result: PollResult) -> None:
+        if result.moved and self._files is not None:
+            await self._files.settle()
 
     async def _was_refused_lately(self, subject: Subject) -> bool:
         """Return whether the latest poll was refused, and no sweep has become due since then."""
@@ -161,6 +171,7 @@ class Poller:
         poll = self._new_poll(WantedRows(nights), may_be_unserved=may_be_unserved)
         with poll.keeping_errors():
             await self._poll_nights(poll, selection, subject, nights)
+        await self._settle_files(poll.result)
         return poll.result
 
     async def _poll_nights(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,8 @@ class PollResult:
     changed: int = 0
     not_asked: str | None = None
     """Why no query was sent, if none was."""
+    moved: int = field(default=0, compare=False)
+    """How many products were withdrawn or are listed again."""
     error: WinterSyncError | None = None
     """Why not everything was listed: refused credentials, an unwell server, or a bad answer."""
 
@@ -38,6 +40,7 @@ class PollResult:
             listed=self.listed + poll.listed,
             new=self.new + poll.new,
             changed=self.changed + poll.changed,
+            moved=self.moved + poll.withdrawn + poll.returned,
         )
 
 

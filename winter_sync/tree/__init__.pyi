@@ -7,10 +7,12 @@ from .revisions import REVISIONS
 from .staging import Part, Reservation
 from .tree import Tree
 from .unknown_files import FileWalk, abandoned_files, paths_of_nights
+from .withdrawn import WITHDRAWN
 
 __all__ = [
     "MANIFESTS",
     "REVISIONS",
+    "WITHDRAWN",
     "FileWalk",
     "KnownRoots",
     "ManifestFiles",

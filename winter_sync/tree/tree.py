@@ -34,6 +34,7 @@ from winter_sync.tree.revisions import Revisions
 from winter_sync.tree.root import Root
 from winter_sync.tree.sessions import Sessions
 from winter_sync.tree.space import Space
+from winter_sync.tree.withdrawn import WithdrawnFiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -79,6 +80,7 @@ class Tree:
         self.space = Space(root, self._root.staging, min_free=min_free, free_space=free_space)
         self.directories = Directories(self._root, follow_links=follow_links)
         self.revisions = Revisions(self.directories, self.space)
+        self.withdrawn = WithdrawnFiles(self.directories)
         self.sessions = Sessions(self._root)
         self._events: deque[Event] = deque()
         self._groups_refused: set[int] = set()
