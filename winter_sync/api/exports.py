@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from winter_sync.api.search import as_catalog_knows
 from winter_sync.catalog import UserState
 from winter_sync.core import UsageError, was_removed
-from winter_sync.science import describe, log_entry, logged
+from winter_sync.science import describe, log_entry, logged, visits
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from winter_sync.catalog import Catalog, Search
     from winter_sync.core import Dataset
+    from winter_sync.science import Visit
 
 
 def obscore_rows(
@@ -62,6 +63,11 @@ def _described(
 def nightlog_rows(catalog: Catalog, root: Path, search: Search) -> list[dict[str, object]]:
     """Return the log of the images that answer a question (`NIGHTLOG_COLUMNS`), by time."""
     return [log_entry(dataset) for dataset in logged(_datasets(catalog, root, search, None))]
+
+
+def night_visits(catalog: Catalog, root: Path, search: Search) -> list[Visit]:
+    """Return the visits of the images that answer a question, by time."""
+    return visits(_datasets(catalog, root, search, None))
 
 
 def _refuse_present(search: Search) -> None:

@@ -12,7 +12,7 @@ from winter_sync.api.alert_questions import AlertQuestion
 from winter_sync.api.alerts import Alerts, MirrorAlert, find_alerts
 from winter_sync.api.coverage import find_coverage, refuse_odd_images
 from winter_sync.api.cutouts import Cutouts
-from winter_sync.api.exports import nightlog_rows, obscore_rows
+from winter_sync.api.exports import night_visits, nightlog_rows, obscore_rows
 from winter_sync.api.history import find_history, restore_revision
 from winter_sync.api.places import find_place
 from winter_sync.api.products import Products
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     )
     from winter_sync.catalog import AlertFiles, ProductHistory
     from winter_sync.core import Instrument, OutboxEvent
+    from winter_sync.science import Visit
 
 _EVENTS_AT_ONCE = 1000
 
@@ -523,6 +524,10 @@ class Mirror:
         the night has; further conditions are those of `find`.
         """
         return make_table(self.nightlog_rows(Question(night=night, **conditions)), NIGHTLOG_COLUMNS)
+
+    def visits(self, question: Question) -> list[Visit]:
+        """Return the visits of a night, with the dithers and boards seen of each."""
+        return night_visits(self._catalog, self.root, question.search(self._catalog, utc_now()))
 
     def nightlog_rows(self, question: Question) -> list[dict[str, object]]:
         """Return the rows of a log; see `nightlog`."""

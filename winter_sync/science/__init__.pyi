@@ -9,6 +9,7 @@ from .positions import parse_angle, parse_cone, parse_position, parse_rectangle,
 from .samp import SampMessage, SampType, message_for, send
 from .strips import Panel, draw_strip, north_up
 from .text_tables import write_ecsv
+from .visits import Visit, visits
 from .writers import TableFormat, choose_format, format_of, write_rows, write_table
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "SampMessage",
     "SampType",
     "TableFormat",
+    "Visit",
     "choose_format",
     "creating",
     "cut_out",
@@ -43,6 +45,7 @@ __all__ = [
     "replacing",
     "send",
     "split_cone",
+    "visits",
     "write_ecsv",
     "write_rows",
     "write_table",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -37,10 +38,12 @@ def nightlog(  # noqa: PLR0913 - one option each
     """Write the log of a night: one row an image, with the pipeline's names of columns.
 
     Of each camera the images of one type: exposures if there are any, otherwise raw, science or
-    stacked images. On a terminal are the columns that fit; all are in files and pipes.
+    stacked images. On a terminal are the columns that fit, and below them the visits with their
+    dithers and boards; all columns are in files and pipes.
     """
     from winter_sync.api import Question
     from winter_sync.cli.answers import open_mirror, show_columns
+    from winter_sync.cli.views.visit_lines import visit_line
     from winter_sync.science import NIGHTLOG_COLUMNS
 
     question = Question(
@@ -51,8 +54,15 @@ def nightlog(  # noqa: PLR0913 - one option each
     )
     with open_mirror(context.obj, root) as mirror:
         rows = mirror.nightlog_rows(question)
+        visits = mirror.visits(question) if _is_drawn(form, output) else []
         count = show_columns(
             NIGHTLOG_COLUMNS, rows, _TELLING, form=form, output=output, what="image"
         )
+    for visit in visits:
+        say(visit_line(visit))
     if not count:
         say("No images match.", sys.stderr)
+
+
+def _is_drawn(form: str | None, output: Path | None) -> bool:
+    return output is None and form in {None, "table"} and sys.stdout.isatty()
