@@ -27,6 +27,7 @@ from support.command import (
     served,
     settings_file,
 )
+from support.editions import downgrade
 from support.rig import Rig, path_of
 
 from winter_sync.catalog.records import Scope
@@ -448,30 +449,10 @@ async def test_beside_a_running_mirror_nothing_is_found_that_is_not(rig: Rig) ->
     assert (await verify(rig)).exit_code is ExitCode.DONE
 
 
-def to_earlier_edition(path: Path) -> None:
-    """Turn a catalog into one of the previous version."""
-    with closing(sqlite3.connect(path)) as db:
-        for index in ("products_checked", "products_damaged", "products_by_night"):
-            db.execute(f"DROP INDEX {index}")
-        db.execute(
-            "CREATE INDEX products_by_night ON products"
-            " (night, instrument, image_type, state, withdrawn_at, size)"
-        )
-        for column in ("mtime_ns", "checked_at", "damage", "damage_reason"):
-            db.execute(f"ALTER TABLE products DROP COLUMN {column}")
-        for table in ("verifications", "kept_files"):
-            db.execute(f"DROP TABLE {table}")
-        for (table,) in db.execute(
-            "SELECT name FROM sqlite_master WHERE name LIKE '%migrations%' AND type = 'table'"
-        ).fetchall():
-            db.execute(f"DELETE FROM {table} WHERE name = 'record_what_is_verified'")  # noqa: S608 - our own table
-        db.commit()
-
-
 async def test_a_catalog_of_the_version_before_is_verified(here: Rig) -> None:
     """Without times the sizes are compared; a full check records times; damage is found."""
     path = here.root / STATE_DIR / CATALOG
-    to_earlier_edition(path)
+    downgrade(path, "record_what_is_verified")
     await here.sync()
     assert (await verify(here, quick=True)).exit_code is ExitCode.DONE
     assert known_times(path) == 0

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import re
 import sqlite3
+import subprocess
 from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -13,6 +16,7 @@ from support.rig import path_of
 
 from winter_sync.core import ProductFinished
 from winter_sync.core.downloads import Adopted
+from winter_sync.core.errors import StorageError
 from winter_sync.core.filesystem import sha256_of_file
 from winter_sync.core.layout import CATALOG, STATE_DIR
 from winter_sync.core.traits import ImageType
@@ -131,3 +135,26 @@ async def test_only_what_is_wrong_or_gone_is_downloaded(
     assert {path for path, _ in report.kept} >= {path_of(cut), path_of(text)}
     assert (rig.root / dict(report.kept)[path_of(text)]).read_text() == "my notes"
     assert (report.published, report.left) == (4, 0)
+
+
+@pytest.mark.usefixtures("programs")
+async def test_what_is_said_of_a_broken_catalog_mends_it(
+    rig: Rig, download_log: DownloadLog
+) -> None:
+    """It is left as it is; the commands of the message, and a sync, bring all back."""
+    await rig.sync()
+    before, right = known(rig), rig.files()
+    with catalog_of(rig).open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * (catalog_of(rig).stat().st_size - 4096))
+    broken = catalog_of(rig).read_bytes()
+    with pytest.raises(StorageError, match="malformed") as refused:
+        await rig.sync()
+    assert catalog_of(rig).read_bytes() == broken
+    commands = re.findall(r"`(mkdir .*?)`", refused.value.remedy)
+    await asyncio.to_thread(subprocess.run, ["sh", "-c", *commands], check=True)
+    download_log.downloads.clear()
+    await rig.sync()
+    assert download_log.downloads == []
+    assert (known(rig), rig.files()) == (before, right)
+    assert (catalog_of(rig).parent / "broken" / CATALOG).read_bytes() == broken

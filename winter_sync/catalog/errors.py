@@ -19,9 +19,19 @@ _REMEDIES = {
     sqlite3.SQLITE_FULL: f"Free some space; {_SAFE}",
     sqlite3.SQLITE_READONLY: "Give the user who runs winter-sync write permission there.",
     sqlite3.SQLITE_CANTOPEN: "Check that its directory exists and may be written to.",
-    sqlite3.SQLITE_CORRUPT: f"Restore it from a backup, or move it away to start afresh; {_SAFE}",
-    sqlite3.SQLITE_NOTADB: f"Restore it from a backup, or move it away to start afresh; {_SAFE}",
 }
+
+_BROKEN = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+
+def how_to_rebuild(path: Path) -> str:
+    """Return what to do about a catalog that is broken: nothing of it is deleted by us."""
+    quoted = shlex.quote(str(path))
+    away = shlex.quote(str(path.with_name("broken")))
+    return (
+        f"Restore it from a backup. Or build it again from the files: `mkdir {away} && "
+        f"mv {quoted}* {away}/`, then `winter-sync adopt`; {_SAFE}"
+    )
 
 
 def is_busy(error: BaseException) -> bool:
@@ -36,11 +46,9 @@ def rows_explained(path: Path) -> Iterator[None]:
     try:
         yield
     except (ValueError, TypeError, KeyError, OverflowError) as odd:
-        quoted = shlex.quote(str(path))
         raise StorageError(
             f"the catalog {path} has a row that winter-sync never writes: {odd}",
-            remedy=f"Restore it from a backup. Or start afresh: `mv {quoted} {quoted}.aside`; "
-            "nothing in the tree is affected.",
+            remedy=how_to_rebuild(path),
         ) from odd
 
 
@@ -53,9 +61,9 @@ def explained(path: Path) -> Iterator[None]:
         code, said = getattr(broken, "sqlite_errorcode", 0), str(broken)
         if said.startswith("Could not decode to UTF-8"):  # raised by Python, without a code
             code, said = sqlite3.SQLITE_CORRUPT, "a text in it is not UTF-8"
+        other = f"Check the space and the permissions of its directory; {_SAFE}"
+        is_broken = code & 0xFF in _BROKEN
         raise StorageError(
             f"the catalog {path} failed: {said}",
-            remedy=_REMEDIES.get(
-                code & 0xFF, f"Check the space and the permissions of its directory; {_SAFE}"
-            ),
+            remedy=how_to_rebuild(path) if is_broken else _REMEDIES.get(code & 0xFF, other),
         ) from broken

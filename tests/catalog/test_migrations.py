@@ -1,0 +1,81 @@
+"""A catalog of any edition is brought to the newest: whole or not at all, with all that it held.
+
+Every edition is the result of the first migrations alone, so that a new migration is tested from
+each edition before it without a change here; `test_editions` has catalogs that programs of the
+time filled.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+from catalog.test_connection import ENVIRONMENT, files_of
+from support import editions
+
+from winter_sync.catalog.catalog import Catalog
+from winter_sync.catalog.sqlite import Database
+from winter_sync.core.errors import StorageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.clock import Clock
+
+NAMES = editions.names()
+
+
+@pytest.mark.parametrize("number", range(1, len(NAMES)), ids=NAMES[:-1])
+def test_each_edition_becomes_the_newest(path: Path, clock: Clock, number: int) -> None:
+    """Its schema is that of a new catalog, its rows are all there, and SQLite finds no fault."""
+    editions.make_edition(path, number)
+    before = editions.content(path)
+    assert all(before.values())
+    assert len(before["products"]) == 3
+    Catalog(path, clock).close()
+    new = path.with_name("new.sqlite3")
+    Catalog(new, clock).close()
+    assert editions.schema(path) == editions.schema(new)
+    assert editions.faults(path) == []
+    after = editions.content(path)
+    for table, rows in before.items():
+        for row in rows:
+            assert any(row.items() <= {**row, **found}.items() for found in after[table]), table
+        assert len(after[table]) >= len(rows)
+    opened = {name: value for name, value in files_of(path).items() if name == path.name}
+    Catalog(path, clock).close()
+    assert opened == {path.name: path.read_bytes()}
+
+
+def test_a_migration_that_is_killed_leaves_the_old_edition_whole(tmp_path: Path) -> None:
+    """Killed on the way, it has not happened at all; the next start does all of it."""
+    done = subprocess.run(  # noqa: S603 - ourselves
+        [sys.executable, "-m", "support.editions", str(tmp_path)],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT,
+    )
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("number", [1, len(NAMES)])
+def test_a_newer_catalog_of_any_edition_is_refused_unchanged(
+    path: Path, clock: Clock, number: int
+) -> None:
+    """Also one that lacks some of our editions: a newer program may have dropped them."""
+    editions.make_edition(path, number)
+    with closing(Database(path)) as db:
+        db.table("_sqlite_migrations").insert(
+            {"migration_set": "winter-sync", "name": "fly_to_the_moon", "applied_at": "2030-01-01"}
+        )
+    before = files_of(path)
+    with pytest.raises(StorageError, match="newer winter-sync"):
+        Catalog(path, clock)
+    assert files_of(path) == before
+    with pytest.raises(StorageError, match="newer winter-sync"):
+        Catalog(path, clock, reading=True)
+    assert path.read_bytes() == before[path.name]
