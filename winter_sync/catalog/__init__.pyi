@@ -3,11 +3,13 @@ from .alerts import AlertFiles, AlertQuery, Alerts, FoundAlert
 from .catalog import Catalog
 from .checks import Checks
 from .coverage_records import FoundImage, Images, Unseen
+from .event_sinks import EventSinks, SinkProgress
 from .facts import Facts
 from .files import Files
 from .history import History
 from .listings import Listings
 from .nights import NightFile, NightOf, NightRecord, Nights, SettledNight
+from .outbox import Outbox
 from .outcomes import Outcomes
 from .polls import Polls
 from .queue import Queue
@@ -49,6 +51,7 @@ __all__ = [
     "Check",
     "Checks",
     "Damaged",
+    "EventSinks",
     "Facts",
     "FileSetAside",
     "Files",
@@ -66,6 +69,7 @@ __all__ = [
     "NightOf",
     "NightRecord",
     "Nights",
+    "Outbox",
     "Outcomes",
     "Poll",
     "PollState",
@@ -82,6 +86,7 @@ __all__ = [
     "Search",
     "SetAside",
     "SettledNight",
+    "SinkProgress",
     "Trouble",
     "Unseen",
     "UserState",

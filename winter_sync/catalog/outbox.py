@@ -87,14 +87,19 @@ class Outbox:
         kind, fields
             The event.
         """
+        if self._state(subject, usual) == state:
+            return False
         with self._connection.writing():
-            found = self._connection.row(self._STATE, {"subject": subject})
-            if (found["known"] if found else usual) == state:
+            if self._state(subject, usual) == state:
                 return False
             values = {"subject": subject, "state": state, "now": self._connection.now()}
             self._connection.execute(self._SET_STATE, values)
             self.append(kind, **fields)
             return True
+
+    def _state(self, subject: str, usual: str) -> str:
+        found = self._connection.row(self._STATE, {"subject": subject})
+        return str(found["known"]) if found else usual
 
     _SINCE = """
     SELECT id, at, kind, instrument, image_type, night, savepath, path, details FROM events

@@ -3,6 +3,7 @@ from .areas import Area, area_of
 from .backoff import (
     BUSY_CATALOG,
     DOUBTFUL_CONTENT,
+    FAILED_DELIVERY,
     FAILED_DOWNLOAD,
     FAILED_FACTS,
     FAILED_FILE_CHECK,
@@ -33,6 +34,7 @@ from .daemon_events import (
     Stopping,
 )
 from .datasets import Dataset
+from .delivery_events import DeliveryFailed, DeliveryRecovered, EventsLost, SpaceChecked
 from .download_events import (
     INTERRUPTED,
     Backlog,
@@ -204,6 +206,7 @@ __all__ = [
     "DEFAULT_LAYOUT",
     "DIRECTORIES",
     "DOUBTFUL_CONTENT",
+    "FAILED_DELIVERY",
     "FAILED_DOWNLOAD",
     "FAILED_FACTS",
     "FAILED_FILE_CHECK",
@@ -255,6 +258,8 @@ __all__ = [
     "DamagedFileError",
     "Dataset",
     "DayEnded",
+    "DeliveryFailed",
+    "DeliveryRecovered",
     "DirectoriesNotSynced",
     "DownloadsPaused",
     "EarlierRevision",
@@ -263,6 +268,7 @@ __all__ = [
     "EventKind",
     "EventTable",
     "EventValue",
+    "EventsLost",
     "Evidence",
     "ExitCode",
     "Expectation",
@@ -333,6 +339,7 @@ __all__ = [
     "ServerRecovered",
     "Share",
     "Sink",
+    "SpaceChecked",
     "Stalled",
     "StalledError",
     "Started",

@@ -92,6 +92,11 @@ FAILED_POLL = Backoff(timedelta(minutes=1), timedelta(hours=1))
 FUTILE_DOWNLOADS = Backoff(timedelta(minutes=5), timedelta(hours=1))
 """Before the daemon downloads again after one download after the other brought nothing."""
 
+# --- other programs -------------------------------------------------------------------------------
+
+FAILED_DELIVERY = Backoff(timedelta(seconds=5), timedelta(hours=1), 0.25)
+"""Before events are delivered again to a sink that did not take them."""
+
 # --- the disk -------------------------------------------------------------------------------------
 
 FAILING_STORAGE = Backoff(timedelta(minutes=1), timedelta(minutes=15))

@@ -15,6 +15,12 @@ from winter_sync.core.daemon_events import (
     Stopped,
     Stopping,
 )
+from winter_sync.core.delivery_events import (
+    DeliveryFailed,
+    DeliveryRecovered,
+    EventsLost,
+    SpaceChecked,
+)
 from winter_sync.core.download_events import (
     Backlog,
     BatchEnded,
@@ -106,4 +112,8 @@ Event = (
     | Resumed
     | NarrowCones
     | PagesOpen
+    | DeliveryFailed
+    | DeliveryRecovered
+    | EventsLost
+    | SpaceChecked
 )
