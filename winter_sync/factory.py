@@ -12,7 +12,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from winter_sync.archive import ArchiveClient, Timeouts
-from winter_sync.catalog import Catalog, CatalogThread, Checks, Files, Scope, may_write
+from winter_sync.catalog import (
+    Catalog,
+    CatalogThread,
+    Checks,
+    EventSinks,
+    Files,
+    Scope,
+    may_write,
+)
 from winter_sync.config import read_credentials
 from winter_sync.core import (
     CATALOG,
@@ -22,9 +30,18 @@ from winter_sync.core import (
     UsageError,
     WinterSyncError,
     WithdrawalRule,
+    fan_out,
     has_name,
     storage_errors_explained,
     utc_now,
+)
+from winter_sync.delivery import (
+    Batching,
+    Command,
+    Deliverer,
+    EventSink,
+    StateRecorder,
+    Webhook,
 )
 from winter_sync.sync import (
     CheckedMirror,
@@ -55,7 +72,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from winter_sync.config import Settings
+    from winter_sync.config import Settings, SinkSettings
     from winter_sync.core import Credentials, Selection, Sink, Subject
     from winter_sync.tree import Session
 
@@ -139,12 +156,15 @@ async def open_mirror(  # noqa: PLR0913 - all by name
         min_free=settings.mirror.min_free,
         follow_links=settings.mirror.follow_links,
     )
+    recorder = StateRecorder()
+    emit_all = fan_out(emit, recorder.handle)
     async with (
         _open_catalog(settings, tree, time.clock, new_root=new_root) as catalog,
+        recorder.recording(catalog, settings.root, settings.mirror.min_free, emit_all),
         open_api(
             settings,
             secrets,
-            emit,
+            emit_all,
             patience=patience,
             time=time,
         ) as api,
@@ -157,11 +177,45 @@ async def open_mirror(  # noqa: PLR0913 - all by name
             for noticed in tree.take_events():
                 emit(noticed)
             checked = await checked_mirror(settings, catalog, time)
+            await catalog.sinks(EventSinks.register, tuple(settings.sink_filters))
             parts = _Parts(
-                *(settings, api, catalog, session, checked, threads, listings, emit),
+                *(settings, api, catalog, session, checked, threads, listings, emit_all),
                 accept_withdrawals=accept_withdrawals,
             )
             yield parts.mirror(chosen, time)
+
+
+def make_deliverer(
+    settings: Settings, credentials: Credentials, mirror: Mirror, time: Time
+) -> Deliverer:
+    """Return what delivers the events of an open mirror to the sinks of the settings."""
+    return Deliverer(
+        [_event_sink(sink, credentials) for sink in settings.sinks],
+        catalog=mirror.catalog,
+        root=settings.root,
+        locks=settings.state,
+        keep=settings.events.keep,
+        most=settings.events.most,
+        emit=mirror.emit,
+        time=time,
+    )
+
+
+def _event_sink(sink: SinkSettings, credentials: Credentials) -> EventSink:
+    to: Command | Webhook
+    if sink.url is not None:
+        to = Webhook(sink.url.get_secret_value(), credentials.sinks.get(sink.name))
+    else:
+        to = Command(sink.command or ())
+    return EventSink(
+        sink.name,
+        to,
+        wanted=sink.wanted,
+        batching=Batching(sink.batch),
+        at_most=sink.at_most,
+        quiet=sink.quiet,
+        timeout=sink.timeout,
+    )
 
 
 async def checked_mirror(settings: Settings, catalog: CatalogThread, time: Time) -> CheckedMirror:

@@ -13,9 +13,9 @@ from winter_sync.cli.progress.display import Progress, is_drawable, log_and_show
 from winter_sync.cli.screen import Screen
 from winter_sync.cli.views.night_table import night_table
 from winter_sync.cli.views.run_report import about_files, error_lines, not_asked, summary
-from winter_sync.config import Choice, check_root
+from winter_sync.config import Choice, check_root, read_credentials
 from winter_sync.core import REAL_TIME, escape_unprintable, show_size
-from winter_sync.factory import open_mirror
+from winter_sync.factory import make_deliverer, open_mirror
 from winter_sync.maintenance import FactsCatchUp, Manifests, take_facts
 
 if TYPE_CHECKING:
@@ -47,8 +47,9 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
     """Poll once, download all that the archive has, and print a summary line.
 
     At the end the headers of downloaded images are read, and what they say is recorded, and the
-    manifests of settled nights are written; if any of that fails, a warning says so. On a terminal
-    a backfill shows a table of its nights above that line.
+    manifests of settled nights are written; if any of that fails, a warning says so. Then
+    events are delivered to other programs. On a terminal a backfill shows a table of its nights
+    above that line.
 
     Parameters
     ----------
@@ -78,6 +79,7 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
     """
     selections = (choice or Choice()).narrow(settings.selections)
     check_root(settings.root)
+    credentials = read_credentials(settings)
     aside = Screen(stderr=True)
     view = (
         progress_of("sync", aside, logger)
@@ -91,6 +93,7 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
                 settings,
                 emit,
                 selections=selections,
+                credentials=credentials,
                 time=time,
                 new_root=new_root,
                 accept_withdrawals=accept_withdrawals,
@@ -101,6 +104,7 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
                 if settings.facts.enabled:
                     await _take_facts(mirror, time)
                 await _write_manifests(mirror, settings, time)
+                await make_deliverer(settings, credentials, mirror, time).deliver_waiting()
                 counts = await _counts(mirror, nights) if console.is_terminal else []
     except asyncio.CancelledError:
         _print_how_far(aside, view)

@@ -4,11 +4,13 @@ from .files import find_file, holds_secret
 from .messages import nearest
 from .mirror_root import check_root
 from .permissions import exposure_of
+from .sections import SinkSettings
 from .settings import Settings, load_settings
 
 __all__ = [
     "Choice",
     "Settings",
+    "SinkSettings",
     "check_root",
     "exposure_of",
     "find_file",

@@ -30,7 +30,8 @@ def read_credentials(settings: Settings) -> Credentials:
 
     Each is taken from the first of: the settings themselves, the file that they name,
     `WINTER_API_*` in the environment, a file in `$CREDENTIALS_DIRECTORY` or `/run/secrets`.
-    `WINTER_API_KEY` belongs to `WINTER_API_PROGRAM`, or to the only program there is.
+    `WINTER_API_KEY` belongs to `WINTER_API_PROGRAM`, or to the only program there is. The secret of
+    a webhook may be missing: then nothing that is posted to it is signed.
 
     Raises
     ------
@@ -44,11 +45,18 @@ def read_credentials(settings: Settings) -> Credentials:
             found.append(secret.find())
         except UsageError as fault:
             faults.append(fault)
+    sinks: dict[str, str] = {}
+    for name, secret in _sink_secrets(settings):
+        try:
+            if (given := secret.find_optional()) is not None:
+                sinks[name] = given
+        except UsageError as fault:
+            faults.append(fault)
     if faults:
         raise _together(faults)
     user, password, *keys = found
     names = [program.name for program in settings.programs]
-    return Credentials(user, password, dict(zip(names, keys, strict=True)), _proxy(settings))
+    return Credentials(user, password, dict(zip(names, keys, strict=True)), _proxy(settings), sinks)
 
 
 def secret_files(settings: Settings) -> tuple[Path, ...]:
@@ -57,7 +65,11 @@ def secret_files(settings: Settings) -> tuple[Path, ...]:
     Those in `$CREDENTIALS_DIRECTORY` and `/run/secrets` are not included: whoever made these
     directories decides who may read them.
     """
-    named = (settings.api.password_file, *(table.api_key_file for table in settings.programs))
+    named = (
+        settings.api.password_file,
+        *(table.api_key_file for table in settings.programs),
+        *(sink.secret_file for sink in settings.sinks),
+    )
     return tuple(dict.fromkeys(path for path in named if path is not None))
 
 
@@ -105,6 +117,23 @@ def _secrets(settings: Settings) -> Iterator[_Secret]:
         )
 
 
+def _sink_secrets(settings: Settings) -> Iterator[tuple[str, _Secret]]:
+    """Yield the name of each webhook, and where the secret that signs its events may be."""
+    for sink in settings.sinks:
+        if sink.url is not None:
+            yield (
+                sink.name,
+                _Secret(
+                    f"secret of sink {sink.name}",
+                    "secret_file of the sink",
+                    sink.secret,
+                    sink.secret_file,
+                    f"WINTER_SINK_SECRET_{sink.name.upper().replace('-', '_')}",
+                    f"winter_sink_secret_{sink.name}",
+                ),
+            )
+
+
 @dataclass(frozen=True, slots=True)
 class _Secret:
     """A secret and the places where it can be, in their order."""
@@ -124,6 +153,19 @@ class _Secret:
         UsageError
             If no place has it, two of the settings have it, or its file cannot be read.
         """
+        found = self.find_optional()
+        if found is None:
+            raise self._missing()
+        return found
+
+    def find_optional(self) -> str | None:
+        """Return the secret from the first place that has it; None if no place has it.
+
+        Raises
+        ------
+        UsageError
+            If two of the settings have it, or its file cannot be read.
+        """
         if self.value is not None and self.file is not None:
             raise UsageError(
                 f"the {self.what} is given both as a value and as a file",
@@ -135,7 +177,7 @@ class _Secret:
             return found
         if (file := self.file or self._credential_file()) is not None:
             return _read_secret(file, self.what)
-        raise self._missing()
+        return None
 
     def _credential_file(self) -> Path | None:
         """Return the file in a credential directory that has the secret; None if there is none."""

@@ -21,6 +21,7 @@ _PROGRAMS_ENV = f"{ENV_PREFIX}PROGRAMS"
 _JSON_ENV = {
     _PROGRAMS_ENV: '[{"name": "2024A000", "image_types": ["stack"]}]',
     f"{ENV_PREFIX}SCHEDULE__TYPES": '{"exposure": {"poll_every": "1h"}}',
+    f"{ENV_PREFIX}SINKS": '[{"name": "reduce", "command": ["/opt/reduce/start"]}]',
     f"{ENV_PREFIX}HTTP__HOSTS": '["mirror.example.org"]',
 }
 """The variables whose values are lists or tables, written in JSON, with an example of each."""

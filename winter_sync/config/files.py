@@ -115,7 +115,7 @@ def holds_secret(path: Path) -> bool:
 
 def _holds_secret(table: Mapping[str, Any]) -> bool:
     for key, value in table.items():
-        if key in {"password", "api_key"} and value:
+        if key in {"password", "api_key", "secret"} and value:
             return True
         if key == "proxy" and "@" in str(value):
             return True

@@ -11,12 +11,14 @@ from winter_sync.config.sections import (
     ApiSettings,
     ConeSettings,
     DaemonSettings,
+    EventsSettings,
     HttpSettings,
     MirrorSettings,
     ProgramSettings,
     RectangleSettings,
     ScheduleOverrides,
     ScheduleSettings,
+    SinkSettings,
 )
 from winter_sync.core import UsageError
 
@@ -114,6 +116,8 @@ def _siblings(where: tuple[int | str, ...], settings: type[BaseModel]) -> list[s
         "schedule": ScheduleSettings,
         "daemon": DaemonSettings,
         "http": HttpSettings,
+        "events": EventsSettings,
+        "sinks": SinkSettings,
         "programs": ProgramSettings,
         "cones": ConeSettings,
         "rectangles": RectangleSettings,

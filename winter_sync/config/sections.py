@@ -22,13 +22,17 @@ from winter_sync.config.values import (
     ProgramName,
     ProxySetting,
     Rate,
+    SinkName,
     Size,
     Wait,
+    WebhookUrl,
 )
 from winter_sync.core import (
     DEFAULT_LAYOUT,
     STATE_DIR,
     Cone,
+    EventFilter,
+    EventKind,
     ImageType,
     Instrument,
     Rectangle,
@@ -210,6 +214,67 @@ class HttpSettings(Section):
     hosts: tuple[HostName, ...] = Field(
         default=(), description="Names of this machine that a browser or Prometheus uses for it."
     )
+
+
+class EventsSettings(Section):
+    """[events]: how long events are kept."""
+
+    keep: Wait = Field(
+        default=timedelta(days=90),
+        description="How long events are kept that every sink has; those that one lacks, longer.",
+    )
+    most: int = Field(
+        default=1_000_000,
+        ge=1000,
+        description="How many events are kept at most, whether or not every sink has them.",
+    )
+
+
+class SinkSettings(Section):
+    """[[sinks]]: another program that is told what happens."""
+
+    name: SinkName = Field(description="By which the mirror remembers what it was told.")
+    command: tuple[Annotated[str, Field(min_length=1)], ...] | None = Field(
+        default=None, min_length=1, description="A program and its arguments; no shell is used."
+    )
+    url: WebhookUrl | None = Field(default=None, description="An address to post to.")
+    secret: SecretStr | None = Field(default=None, description="Signs what is posted.")
+    secret_file: PathSetting | None = Field(default=None, description="A file holding that secret.")
+    events: tuple[EventKind, ...] = Field(default=(), description="Only these kinds of events.")
+    programs: tuple[ProgramName, ...] = Field(default=(), description="Only of these programs.")
+    targets: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        default=(), description='Only of these targets; "*" stands for any text.'
+    )
+    types: tuple[ImageType, ...] = Field(default=(), description="Only of these image types.")
+    batch: Literal["none", "visit", "night"] = Field(
+        default="none", description="Which events are delivered together."
+    )
+    at_most: int = Field(
+        default=100, ge=1, le=1000, description="Most events in one call, unless batched."
+    )
+    quiet: Wait = Field(
+        default=timedelta(minutes=2),
+        description="A batch is complete when nothing was added to it for this long.",
+    )
+    timeout: Wait = Field(default=timedelta(minutes=1), description="Longest time of one call.")
+
+    @model_validator(mode="after")
+    def _either(self) -> Self:
+        if (self.command is None) == (self.url is None):
+            raise ValueError("a sink has either a command or a url")
+        if self.url is None and (self.secret or self.secret_file):
+            raise ValueError("a secret signs what is posted to a url; a command needs none")
+        return self
+
+    @property
+    def wanted(self) -> EventFilter:
+        """Which events it is told."""
+        return EventFilter(
+            kinds=tuple(kind.value for kind in self.events),
+            programs=self.programs,
+            targets=self.targets,
+            image_types=tuple(kind.value for kind in self.types),
+        )
 
 
 class ConeSettings(Section):

@@ -24,11 +24,13 @@ from winter_sync.config.sections import (
     EXAMPLE,
     ApiSettings,
     DaemonSettings,
+    EventsSettings,
     FactsSettings,
     HttpSettings,
     MirrorSettings,
     ProgramSettings,
     ScheduleSettings,
+    SinkSettings,
 )
 from winter_sync.core import STATE_DIR, Layout, PollSchedule, Selection, UsageError, choose_proxy
 
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from winter_sync.core import Proxy, Subject
+    from winter_sync.core import EventFilter, Proxy, Subject
 
 
 class Settings(BaseSettings):
@@ -61,6 +63,8 @@ class Settings(BaseSettings):
     daemon: DaemonSettings = DaemonSettings()
     facts: FactsSettings = FactsSettings()
     http: HttpSettings = HttpSettings()
+    events: EventsSettings = EventsSettings()
+    sinks: tuple[SinkSettings, ...] = ()
     programs: tuple[ProgramSettings, ...] = ()
 
     @classmethod
@@ -81,6 +85,9 @@ class Settings(BaseSettings):
         names = [program.name for program in self.programs]
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise ValueError(f"program {twice} appears twice; put its types into one [[programs]]")
+        sinks = [sink.name for sink in self.sinks]
+        if twice := next((name for name in sinks if sinks.count(name) > 1), None):
+            raise ValueError(f"sink {twice} appears twice; give one of the two another name")
         if self.daemon.stall_after <= max(self.api.first_byte_timeout, self.api.query_timeout):
             raise ValueError(
                 "daemon.stall_after must be longer than api.first_byte_timeout and "
@@ -149,6 +156,11 @@ class Settings(BaseSettings):
                 "and WINTER_API_KEY.",
             )
         return tuple(program.selection for program in self.programs)
+
+    @property
+    def sink_filters(self) -> dict[str, EventFilter]:
+        """Which events each sink is told, by its name."""
+        return {sink.name: sink.wanted for sink in self.sinks}
 
     def poll_schedule(self, subject: Subject) -> PollSchedule:
         """Return how often and how far back to poll a subject.

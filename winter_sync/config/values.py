@@ -6,6 +6,7 @@ import re
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, HttpUrl, SecretStr
 
@@ -109,6 +110,28 @@ def _program_name(text: str) -> str:
     return text
 
 
+def _sink_name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", text, re.ASCII):
+        raise ValueError('the name of a sink has letters, digits, "-" and "_", at most 40')
+    return text
+
+
+def _webhook_url(given: SecretStr) -> SecretStr:
+    """Refuse what is no address that can be posted to; no message has any of it."""
+    try:
+        parts = urlsplit(given.get_secret_value())
+        is_right = bool(parts.hostname) and parts.port != 0 and given.get_secret_value().isascii()
+    except ValueError:
+        is_right = False
+    else:
+        is_right = is_right and parts.scheme in {"http", "https"} and not parts.fragment
+    if not is_right or any(letter.isspace() for letter in given.get_secret_value()):
+        raise ValueError('an address is written like "https://hooks.example.org/winter"')
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("no user and password in the address: the signature says who posts")
+    return given
+
+
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Wait = Annotated[Duration, AfterValidator(_positive)]
 Size = Annotated[ByteSize, BeforeValidator(_size)]
@@ -119,6 +142,8 @@ Address = Annotated[HttpUrl, AfterValidator(_bare_address)]
 ProxySetting = Annotated[SecretStr, AfterValidator(_proxy)]
 ListeningAddress = Annotated[str, AfterValidator(_listening_address)]
 HostName = Annotated[str, AfterValidator(_host_name)]
+SinkName = Annotated[str, AfterValidator(_sink_name)]
+WebhookUrl = Annotated[SecretStr, AfterValidator(_webhook_url)]
 ProgramName = Annotated[str, AfterValidator(_program_name)]
 Degrees = Annotated[float, Field(ge=0, le=360)]
 Declination = Annotated[float, Field(ge=-90, le=90)]

@@ -20,7 +20,10 @@ class Credentials:
     others: tuple[str, ...] = field(default=(), repr=False)
     """What must not be shown either, and is not the archive's: a proxy's user and password."""
 
+    sinks: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The secret of each webhook, by the name of its sink."""
+
     @property
     def secrets(self) -> tuple[str, ...]:
         """Every string that must never be shown."""
-        return (self.user, self.password, *self.keys.values(), *self.others)
+        return (self.user, self.password, *self.keys.values(), *self.others, *self.sinks.values())

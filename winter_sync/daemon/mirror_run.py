@@ -9,7 +9,7 @@ from winter_sync.daemon.failures import failure_of
 from winter_sync.daemon.lock import root_lock
 from winter_sync.daemon.runner import Daemon
 from winter_sync.daemon.signals import Signal
-from winter_sync.factory import open_existing_catalog, open_mirror
+from winter_sync.factory import make_deliverer, open_existing_catalog, open_mirror
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -95,6 +95,7 @@ class MirrorRun:
             take_facts=settings.facts.enabled,
             state=settings.state,
             settle_after=settings.schedule.settle_after,
+            deliverer=make_deliverer(settings, self._configuration.credentials, mirror, self._time),
             watchdog=self._monitor.watchdog,
             time=self._time,
         )

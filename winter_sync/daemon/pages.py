@@ -73,11 +73,20 @@ class DaemonPages:
     async def _read_metrics(self) -> bytes:
         settings = self._settings()
         return await self._metrics.page(
-            Watched(self.reader, settings.selections, settings.root, settings.mirror.min_free)
+            Watched(
+                self.reader,
+                settings.selections,
+                settings.root,
+                settings.mirror.min_free,
+                sinks=settings.sink_filters,
+            )
         )
 
     async def _read_status(self) -> str:
         if self.reader is None:
             raise StorageError(self.not_ready or "the catalog is not open")
-        selections = self._settings().selections
-        return status_as_json(await read_status(self.reader, selections, self._clock()))
+        settings = self._settings()
+        status = await read_status(
+            self.reader, settings.selections, self._clock(), settings.sink_filters
+        )
+        return status_as_json(status)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from winter_sync.core import PollSchedule, Subject, Time
     from winter_sync.daemon.watchdog import Watchdog
+    from winter_sync.delivery import Deliverer
     from winter_sync.sync import Mirror
 
 _RECOVER_EVERY = timedelta(minutes=10)
@@ -52,6 +53,8 @@ class Daemon:
         Whether to record what the headers of images say.
     state, settle_after
         Where the manifests of settled nights go, and how long nothing of those may have changed.
+    deliverer
+        Delivers events to other programs.
     watchdog
         Watches whether work gets on.
     time
@@ -70,6 +73,7 @@ class Daemon:
         take_facts: bool = False,
         state: Path,
         settle_after: timedelta,
+        deliverer: Deliverer,
         watchdog: Watchdog,
         time: Time,
     ) -> None:
@@ -79,6 +83,7 @@ class Daemon:
         self._recheck_per_day = recheck_per_day
         self._take_facts = take_facts
         self._state, self._settle_after = state, settle_after
+        self._deliverer = deliverer
         self._coordination = Coordination()
         self._polls = ScheduledPolls(
             mirror,
@@ -91,6 +96,7 @@ class Daemon:
         refused = self._polls.refused
         self._downloads = EndlessDownloads(mirror, self._coordination, refused, time)
         self._tasks: dict[bool, list[asyncio.Task[None]]] = {False: [], True: []}
+        self._delivering: list[asyncio.Task[None]] = []
 
     async def run(self) -> None:
         """Work until closed.
@@ -120,6 +126,7 @@ class Daemon:
         loop = self._downloads.loop()
         for _ in range(self._mirror.connections):
             begin(loop.run, may_finish=True)
+        self._delivering.append(group.create_task(self._part(self._deliverer.run)))
         begin(self._recover_repeatedly)
         begin(self._watch_clock)
         begin(self._watch_server)
@@ -197,17 +204,18 @@ class Daemon:
     def close(self) -> None:
         """Begin nothing new: polls end at once, downloads when what is under way has arrived.
 
-        While the server is being left alone nothing arrives, so those that wait for it end too.
+        A call of another program that is under way is waited for, too. While the server is being
+        left alone nothing arrives, so those that wait for it end too.
         """
         self._coordination.close()
-        for task in self._tasks[False]:
+        self._deliverer.close()
+        is_held = self._mirror.api.server.is_held
+        for task in [*self._tasks[False], *(self._tasks[True] if is_held else [])]:
             task.cancel()
-        if self._mirror.api.server.is_held:
-            self.abort()
 
     def abort(self) -> None:
         """End everything at once; what arrived complete stays, the rest is given back."""
-        for task in [*self._tasks[False], *self._tasks[True]]:
+        for task in [*self._tasks[False], *self._tasks[True], *self._delivering]:
             task.cancel()
 
     # --- watching ------------------------------------------------------------------------------

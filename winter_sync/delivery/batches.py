@@ -115,7 +115,9 @@ def _group(batching: Batching, event: OutboxEvent) -> object:
 
 
 def _is_complete(group: Sequence[OutboxEvent], now: datetime, quiet: timedelta) -> bool:
-    if any(event.kind == EventKind.NIGHT_SETTLED or "night" not in event.fields for event in group):
+    if group[0].fields.get("night") is None:
+        return True
+    if any(event.kind == EventKind.NIGHT_SETTLED for event in group):
         return True
     # An event of the future was recorded before the clock was set back.
     is_recent = timedelta(0) <= now - _at(group[-1]) < quiet

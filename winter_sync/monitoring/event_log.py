@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from winter_sync.core import EventTable
 from winter_sync.monitoring.daemon_lines import DAEMON_LINES
+from winter_sync.monitoring.delivery_lines import DELIVERY_LINES
 from winter_sync.monitoring.download_lines import DOWNLOAD_LINES
 from winter_sync.monitoring.file_lines import FILE_LINES
 from winter_sync.monitoring.night_lines import NIGHT_LINES
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 
     from winter_sync.core import Event, Sink
 
-LINES = EventTable(POLL_LINES, SERVER_LINES, DOWNLOAD_LINES, FILE_LINES, NIGHT_LINES, DAEMON_LINES)
+LINES = EventTable(
+    *(POLL_LINES, SERVER_LINES, DOWNLOAD_LINES, FILE_LINES),
+    *(NIGHT_LINES, DELIVERY_LINES, DAEMON_LINES),
+)
 """The lines of each kind of event."""
 
 

@@ -11,7 +11,9 @@ from winter_sync.core import (
     CheckPaused,
     ClockJumped,
     ClocksDiffer,
+    DeliveryFailed,
     DownloadsPaused,
+    EventsLost,
     EventTable,
     FactsPaused,
     FactsRead,
@@ -48,8 +50,10 @@ from winter_sync.monitoring.metric_definitions import (
     CHECKS_PAUSED,
     CLOCKS,
     DAMAGED,
+    DELIVERY_FAILURES,
     DOWNLOAD_SECONDS,
     DOWNLOADS,
+    EVENTS_LOST,
     FACTS,
     FACTS_PAUSED,
     FAILURES,
@@ -196,4 +200,6 @@ EFFECTS.add(
 )
 EFFECTS.add(ManifestsPaused, lambda _: _change(MANIFESTS_PAUSED))
 EFFECTS.add(FactsPaused, lambda _: _change(FACTS_PAUSED))
+EFFECTS.add(DeliveryFailed, lambda event: _change(DELIVERY_FAILURES, event.sink))
+EFFECTS.add(EventsLost, lambda event: _change(EVENTS_LOST, event.sink, value=event.events))
 EFFECTS.add(CheckPaused, lambda _: _change(CHECKS_PAUSED))

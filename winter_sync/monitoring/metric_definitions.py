@@ -172,6 +172,25 @@ NEWEST_SETTLED = Metric(
     "The newest settled night of each program, as a number YYYYMMDD; 0 for none.",
     ("program",),
 )
+DELIVERY_FAILURES = Metric(
+    "counter", "delivery_failures", "Times a sink did not take events.", ("sink",)
+)
+EVENTS_LOST = Metric("counter", "lost_events", "Events removed before a sink had them.", ("sink",))
+EVENTS_WAITING = Metric(
+    "gauge", "waiting_events", "Events that a sink takes and lacks, at most 10000.", ("sink",)
+)
+DELIVERED = Metric(
+    "gauge",
+    "last_delivery_timestamp_seconds",
+    "When the sink last took events, in Unix time; 0 if never.",
+    ("sink",),
+)
+DELIVERY_FAILING = Metric(
+    "gauge",
+    "delivery_failing_since_timestamp_seconds",
+    "Since when the sink takes no events, in Unix time; 0 if it does.",
+    ("sink",),
+)
 FREE = Metric("gauge", "free_bytes", "Free bytes on the file system of the root.")
 MIN_FREE = Metric("gauge", "min_free_bytes", "Bytes that are always left free there.")
 UNREADABLE = Metric(
@@ -188,6 +207,7 @@ METRICS = (
     *(PAUSES, RELOADS, DAMAGED, CHECKED, CHECKED_BYTES, CHECKS_PAUSED),
     *(FACTS, FACTS_DUE, FACTS_PAUSED),
     *(MANIFESTS, MANIFESTS_PAUSED, SETTLED_NIGHTS, NEWEST_SETTLED),
+    *(DELIVERY_FAILURES, EVENTS_LOST, EVENTS_WAITING, DELIVERED, DELIVERY_FAILING),
     *(PRODUCTS, SUCCESS, AGE, LAST_NIGHT, LAST_COMPLETE),
     *(CALENDAR_NIGHT, NIGHT_PRODUCTS, NIGHT_COMPLETE, FREE, MIN_FREE, UNREADABLE),
     BUILD,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from prometheus_client.core import GaugeMetricFamily
@@ -13,6 +13,9 @@ from winter_sync.core import StorageError, free_space
 from winter_sync.monitoring.metric_definitions import (
     AGE,
     CALENDAR_NIGHT,
+    DELIVERED,
+    DELIVERY_FAILING,
+    EVENTS_WAITING,
     FACTS_DUE,
     FREE,
     LAST_COMPLETE,
@@ -26,18 +29,20 @@ from winter_sync.monitoring.metric_definitions import (
     SUCCESS,
     Metric,
 )
+from winter_sync.monitoring.sink_states import read_sinks
 from winter_sync.monitoring.status import read_last_night
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
     from prometheus_client import Metric as Family
 
     from winter_sync.catalog import ProgramSummary, SettledNight
-    from winter_sync.core import Night, Selection, Subject
+    from winter_sync.core import EventFilter, Night, Selection, Subject
     from winter_sync.monitoring.completeness import NightState
+    from winter_sync.monitoring.sink_states import SinkState
 
 _NEVER = float("inf")
 
@@ -57,12 +62,15 @@ class Watched:
         A directory on the file system of the tree.
     min_free
         Bytes that are always left free there.
+    sinks
+        Which events each sink takes, by its name.
     """
 
     catalog: CatalogThread | None
     selections: Sequence[Selection]
     root: Path
     min_free: int
+    sinks: Mapping[str, EventFilter] = field(default_factory=dict)
 
     @property
     def programs(self) -> list[str]:
@@ -81,6 +89,7 @@ async def from_catalog(watched: Watched, now: datetime) -> Sequence[Family]:
         night = await read_last_night(watched.catalog, watched.selections, now)
         facts_due = await watched.catalog.facts(Facts.count_due)
         settled = await watched.catalog.nights(Nights.settled, watched.programs)
+        sinks = await watched.catalog(read_sinks, watched.sinks)
     except StorageError:
         return ()
     return (
@@ -89,6 +98,7 @@ async def from_catalog(watched: Watched, now: datetime) -> Sequence[Family]:
         gauge(FACTS_DUE, {(): facts_due}),
         *_settled(watched.programs, settled),
         *_successes(subjects, successes, now),
+        *_sinks(sinks),
     )
 
 
@@ -143,6 +153,17 @@ def _successes(
     yield gauge(SUCCESS, times)
     ages = {labels: (now - at).total_seconds() if at else _NEVER for labels, at in oldest.items()}
     yield gauge(AGE, ages)
+
+
+def _sinks(sinks: Sequence[SinkState]) -> Iterator[Family]:
+    """Yield what waits for each sink, and how its deliveries go."""
+    yield gauge(EVENTS_WAITING, {(sink.name,): sink.waiting for sink in sinks})
+    yield gauge(DELIVERED, {(sink.name,): _unix(sink.last_success) for sink in sinks})
+    yield gauge(DELIVERY_FAILING, {(sink.name,): _unix(sink.failing_since) for sink in sinks})
+
+
+def _unix(at: datetime | None) -> float:
+    return at.timestamp() if at else 0
 
 
 def _number(night: Night | None) -> int:

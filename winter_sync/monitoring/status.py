@@ -12,9 +12,10 @@ from winter_sync.monitoring.completeness import (
     last_night,
     tonight,
 )
+from winter_sync.monitoring.sink_states import read_sinks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from winter_sync.catalog import (
@@ -26,7 +27,16 @@ if TYPE_CHECKING:
         SettledNight,
         Trouble,
     )
-    from winter_sync.core import ImageType, Instrument, Night, Product, Selection, Subject
+    from winter_sync.core import (
+        EventFilter,
+        ImageType,
+        Instrument,
+        Night,
+        Product,
+        Selection,
+        Subject,
+    )
+    from winter_sync.monitoring.sink_states import SinkState
 
 _TROUBLES_READ = 10_000
 _NOTHING = QueueCount(None)
@@ -59,6 +69,8 @@ class Status:
         Downloaded products whose files are missing here or changed, the newest night first.
     settled
         Nights of programs that are settled, the newest first.
+    sinks
+        How the delivery to each sink stands.
     """
 
     now: datetime
@@ -73,6 +85,7 @@ class Status:
     damaged: tuple[Damaged, ...] = ()
     settled: tuple[SettledNight, ...] = ()
     refetches: RefetchStatus = _NONE_AGAIN
+    sinks: tuple[SinkState, ...] = ()
 
     @property
     def last_night(self) -> Night:
@@ -139,16 +152,19 @@ def _night_state(
 
 
 async def read_status(
-    catalog: CatalogThread, selections: Sequence[Selection], now: datetime
+    catalog: CatalogThread,
+    selections: Sequence[Selection],
+    now: datetime,
+    sinks: Mapping[str, EventFilter] | None = None,
 ) -> Status:
-    """Read how the selections stand.
+    """Read how the selections stand, and how the delivery to sinks of these events does.
 
     Raises
     ------
     StorageError
         If the catalog cannot be read.
     """
-    return await catalog(_read, selections, now)
+    return await catalog(_read, selections, now, sinks)
 
 
 async def read_last_night(
@@ -164,7 +180,12 @@ async def read_last_night(
     return await catalog(_last_night_state, selections, now)
 
 
-def _read(catalog: Catalog, selections: Sequence[Selection], now: datetime) -> Status:
+def _read(
+    catalog: Catalog,
+    selections: Sequence[Selection],
+    now: datetime,
+    sinks: Mapping[str, EventFilter] | None = None,
+) -> Status:
     programs, night = _programs(selections), last_night(now)
     scope = Scope(programs=programs)
     with catalog.snapshot():
@@ -185,6 +206,7 @@ def _read(catalog: Catalog, selections: Sequence[Selection], now: datetime) -> S
                 if file.state is State.PUBLISHED
             ),
             settled=tuple(catalog.nights.settled(programs)),
+            sinks=read_sinks(catalog, sinks or {}),
         )
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         SettledNight,
         Trouble,
     )
+    from winter_sync.monitoring.sink_states import SinkState
     from winter_sync.monitoring.status import Status
 
 _COUNTED = ("published", "wanted", "missing", "withdrawn", "size", "damaged")
@@ -71,6 +72,9 @@ def status_as_json(status: Status) -> str:
       `manifest` (relative to the state directory); see docs/nights.md.
     - `damaged`: files that are missing here or changed, at most 10 000: `path` (relative to the
       root), `instrument`, `savepath`, `night`, `damage` (`missing` or `changed`), `reason`.
+    - `sinks`: other programs that are told what happens: `name`, `waiting` (events, at most
+      10 000), `last_success` (null for never), `failures` in a row, `failing_since` and `error`
+      (null if it takes events), `lost` (events removed before it had them).
     """
     last, latest, tonight_ = status.last, status.latest_with_data, status.tonight
     return json.dumps(
@@ -93,9 +97,22 @@ def status_as_json(status: Status) -> str:
             "polls": [_poll_record(poll) for poll in status.polls],
             "settled": [_settled_record(night) for night in status.settled],
             "damaged": [_damaged_record(file) for file in status.damaged],
+            "sinks": [_sink_record(sink) for sink in status.sinks],
         },
         indent=2,
     )
+
+
+def _sink_record(sink: SinkState) -> dict[str, Any]:
+    return {
+        "name": sink.name,
+        "waiting": sink.waiting,
+        "last_success": _instant(sink.last_success),
+        "failures": sink.failures,
+        "failing_since": _instant(sink.failing_since),
+        "error": sink.error,
+        "lost": sink.lost,
+    }
 
 
 def _instant(at: datetime | None) -> str | None:

@@ -41,7 +41,7 @@ async def _read(settings: Settings) -> Status:
     from winter_sync.sync import check_newest
 
     async with open_existing_catalog(settings) as catalog:
-        found = await read_status(catalog, settings.selections, utc_now())
+        found = await read_status(catalog, settings.selections, utc_now(), settings.sink_filters)
         damaged = await check_newest(
             catalog,
             settings.root,

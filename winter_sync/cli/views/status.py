@@ -47,6 +47,7 @@ def show(console: Console, status: Status) -> None:
     _show_troubles(console, status)
     _show_refetches(console, status.refetches)
     _show_damaged(console, status.damaged)
+    _show_sinks(console, status)
 
 
 # --- nights --------------------------------------------------------------------------------------
@@ -198,3 +199,18 @@ def _show_damaged(console: Console, damaged: Sequence[Damaged]) -> None:
             console.print(Text(f"{INDENT}{product.path}"), soft_wrap=True)
     if damaged:
         print_sentence(console, "Run `winter-sync verify --repair` to download them again.")
+
+
+# --- other programs ------------------------------------------------------------------------------
+
+
+def _show_sinks(console: Console, status: Status) -> None:
+    """Print how the delivery of events to other programs stands."""
+    for sink in status.sinks:
+        last = show_instant(sink.last_success, status.now) if sink.last_success else "never"
+        print_sentence(console, f"Sink {sink.name}: {sink.waiting} waiting, last delivered {last}.")
+        if sink.failing_since is not None:
+            since = show_instant(sink.failing_since, status.now)
+            print_sentence(console, f"{INDENT}failing since {since}: {sink.error}", "red")
+        if sink.lost:
+            print_sentence(console, f"{INDENT}{sink.lost} events removed before it had them", "red")

@@ -1,0 +1,100 @@
+"""Whatever a sink does, and however often the mirror is killed: no event is lost, all in order."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import replace
+
+import pytest
+from delivery.conftest import Place
+from delivery.test_webhooks import TAKEN, Receiver
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.wires import listening
+
+from winter_sync.delivery.sinks import Batching, EventSink, Webhook
+
+REFUSED = b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["deliver", "refuse", "cut", "kill before", "kill after", "two at once"]),
+        st.integers(0, 4),
+    ),
+    max_size=5,
+)
+
+
+class Unwell(Receiver):
+    """A receiver that does what the step says, and remembers what it took."""
+
+    def __init__(self) -> None:
+        super().__init__(TAKEN)
+        self.step = "deliver"
+        self.received = asyncio.Event()
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Take what is posted, or not; to be killed, the mirror is left waiting."""
+        if self.step == "kill before":
+            self.received.set()
+            await reader.read()
+            return
+        self._answers = [REFUSED if self.step == "refuse" else TAKEN]
+        if self.step == "cut":
+            self._answers = [b""]
+        if self.step == "kill after":
+            self._answers = [b"HTTP/1.1 200 O"]
+        await super().answer(reader, writer)
+        self.received.set()
+        if self.step == "kill after":
+            await reader.read()
+
+
+async def run_steps(place: Place, batching: Batching, steps: list[tuple[str, int]]) -> list[int]:
+    """Record and deliver as the steps say, and at last in peace; return what was received."""
+    receiver = Unwell()
+    async with listening(receiver.answer) as port:
+        sink = EventSink("any", Webhook(f"http://127.0.0.1:{port}/"), batching=batching, at_most=2)
+        await place.deliver(sink)
+        for step, count in [*steps, ("deliver", 0)]:
+            await place.record(count, night=f"2024013{count % 2}")
+            receiver.step = step
+            receiver.received.clear()
+            if step.startswith("kill"):
+                await kill(place, sink, receiver)
+            elif step == "two at once":
+                receiver.step = "deliver"
+                quick = replace(place.time, sleep=lambda seconds: asyncio.sleep(seconds / 50))
+                await asyncio.gather(*(place.deliver(sink, time=quick) for _ in range(2)))
+            else:
+                await place.deliver(sink)
+    return [number for numbers in receiver.numbers for number in numbers]
+
+
+async def kill(place: Place, sink: EventSink, receiver: Unwell) -> None:
+    """Break a delivery off while the sink has the events, and nothing is recorded of that."""
+    task = asyncio.create_task(place.deliver(sink))
+    received = asyncio.create_task(receiver.received.wait())
+    await asyncio.wait({task, received}, return_when=asyncio.FIRST_COMPLETED)
+    for each in (task, received):
+        each.cancel()
+        with suppress(asyncio.CancelledError):
+            await each
+
+
+@pytest.mark.parametrize("batching", [Batching.NONE, Batching.NIGHT])
+@settings(max_examples=12)
+@given(steps=STEPS)
+def test_every_event_is_delivered_in_order_and_once_if_nothing_failed(
+    tmp_path_factory: pytest.TempPathFactory, batching: Batching, steps: list[tuple[str, int]]
+) -> None:
+    """Whatever the order of failures, cuts and kills; at first each comes after those before it."""
+    place = Place(tmp_path_factory.mktemp("order") / "winter")
+    got = asyncio.run(run_steps(place, batching, steps))
+    recorded = sum(count for _, count in steps)
+    assert set(got) == set(range(1, recorded + 1))
+    if batching is Batching.NONE:
+        first = list(dict.fromkeys(got))
+        assert first == sorted(first)
+    if all(step in {"deliver", "two at once"} for step, _ in steps):
+        assert len(got) == recorded
