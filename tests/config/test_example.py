@@ -15,6 +15,7 @@ from winter_sync.config.sections import (
     ApiSettings,
     ConeSettings,
     DaemonSettings,
+    EventsSettings,
     FactsSettings,
     HttpSettings,
     MirrorSettings,
@@ -22,6 +23,7 @@ from winter_sync.config.sections import (
     RectangleSettings,
     ScheduleSettings,
     Section,
+    SinkSettings,
 )
 from winter_sync.config.settings import Settings, load_settings
 from winter_sync.core.queries import Cone, Rectangle, Target
@@ -37,6 +39,7 @@ TABLES: dict[str, type[Section]] = {
     "daemon": DaemonSettings,
     "facts": FactsSettings,
     "http": HttpSettings,
+    "events": EventsSettings,
     "programs": ProgramSettings,
 }
 KEY = re.compile(r"^# (?=\w+ = )", re.MULTILINE)
@@ -73,7 +76,7 @@ def test_every_key_is_there(name: str) -> None:
     assert {*keys(name, commented=True), *keys(name, commented=False)} == {
         *TABLES[name].model_fields
     }
-    assert set(TABLES) == set(Settings.model_fields)
+    assert {*TABLES, "sinks"} == set(Settings.model_fields)
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -106,6 +109,18 @@ def test_it_can_be_used_with_every_key_set(tmp_path: Path) -> None:
     assert text.count("\n# ") < TEXT.count("\n# ")
     assert settings.api.model_fields_set == set(ApiSettings.model_fields)
     assert settings.programs[0].model_fields_set == set(ProgramSettings.model_fields)
+
+
+def test_its_sinks_can_be_used(tmp_path: Path) -> None:
+    """The example's sinks are right, name every key, and show the defaults that they can."""
+    block = TEXT.partition("# Other programs that are told")[2].partition("# What to mirror")[0]
+    lines = [line.removeprefix("#   ") for line in block.splitlines() if line.startswith("#   ")]
+    sinks = used(tmp_path, "\n".join(line for line in lines if line[:1] != " ")).sinks
+    assert [sink.name for sink in sinks] == ["reduce", "chat"]
+    named = {key for sink in sinks for key in sink.model_fields_set}
+    assert named == set(SinkSettings.model_fields) - {"secret"}
+    for key in ("types", "batch", "at_most", "quiet", "timeout"):
+        assert getattr(sinks[0], key) == SinkSettings.model_fields[key].default, key
 
 
 def test_its_regions_can_be_used(tmp_path: Path) -> None:

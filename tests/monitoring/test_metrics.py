@@ -23,9 +23,12 @@ from winter_sync.core import (
     ClockJumped,
     ClocksDiffer,
     DayEnded,
+    DeliveryFailed,
+    DeliveryRecovered,
     DirectoriesNotSynced,
     DownloadsPaused,
     Event,
+    EventsLost,
     FactsPaused,
     FactsRead,
     FactsUpToDate,
@@ -56,6 +59,7 @@ from winter_sync.core import (
     RowsLeftOut,
     ServerFailing,
     ServerRecovered,
+    SpaceChecked,
     Stalled,
     Started,
     Stopped,
@@ -100,10 +104,12 @@ UNCOUNTED = {
     *(Stopping, Stopped, Stalled, DayEnded, Resumed),
     *(DirectoriesNotSynced, GroupNotGiven, NarrowCones, PagesOpen, TypeNotServed, FactsUpToDate),
     *(RevisionsRemoved, RevisionsNotRemoved),
+    *(DirectoriesNotSynced, GroupNotGiven, NarrowCones, PagesOpen, FactsUpToDate),
+    *(DeliveryRecovered, SpaceChecked),
 }
 """The catalog, the process's start and the numbers themselves show these better."""
 CHANGES = ("new", "changed", "returned", "withdrawn")
-UNLOGGED = {Backlog, FileChecked, PollsEnded, Received}
+UNLOGGED = {Backlog, FileChecked, PollsEnded, Received, SpaceChecked}
 """Too many, or too small, for a log."""
 
 
@@ -233,6 +239,8 @@ MOVES: list[tuple[Event, Moves]] = [
         {"manifests_total": ({"change": "changed"}, 1)},
     ),
     (ManifestsPaused("full", "free some", 60.0), {"manifest_pauses_total": ({}, 1)}),
+    (DeliveryFailed("chat", "no", 5.0), {"delivery_failures_total": ({"sink": "chat"}, 1)}),
+    (EventsLost("chat", 3), {"lost_events_total": ({"sink": "chat"}, 3)}),
     (CheckPaused("full", "free some", 60.0), {"check_pauses_total": ({}, 1)}),
     (ClockJumped(90.0), {"clock_jumps_total": ({}, 1)}),
     (ClocksDiffer(-9e9), {"clock_disagreements_total": ({}, 1)}),

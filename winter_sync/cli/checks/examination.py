@@ -11,6 +11,7 @@ from rich.text import Text
 from winter_sync.cli.checks.archive import check_archive
 from winter_sync.cli.checks.findings import Finding, failed
 from winter_sync.cli.checks.machine import check_machine
+from winter_sync.cli.checks.sinks import check_sinks
 from winter_sync.config import read_credentials
 from winter_sync.core import (
     REAL_TIME,
@@ -70,6 +71,8 @@ async def examine(
         credentials = read_credentials(settings)
     except UsageError as missing:
         yield failed("secrets", missing)
+    async for finding in check_sinks(settings, credentials):
+        yield finding
     proxy = _proxy(settings)
     if proxy is not None:
         yield proxy
