@@ -114,7 +114,7 @@ def test_it_can_be_used_with_every_key_set(tmp_path: Path) -> None:
 def test_its_sinks_can_be_used(tmp_path: Path) -> None:
     """The example's sinks are right, name every key, and show the defaults that they can."""
     block = TEXT.partition("# Other programs that are told")[2].partition("# What to mirror")[0]
-    lines = [line.removeprefix("#   ") for line in block.splitlines() if line.startswith("#   ")]
+    lines = [line.removeprefix("#    ") for line in block.splitlines() if line.startswith("#    ")]
     sinks = used(tmp_path, "\n".join(line for line in lines if line[:1] != " ")).sinks
     assert [sink.name for sink in sinks] == ["reduce", "chat"]
     named = {key for sink in sinks for key in sink.model_fields_set}

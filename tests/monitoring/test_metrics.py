@@ -71,6 +71,7 @@ from winter_sync.core import (
 )
 from winter_sync.core.downloads import Failed, Missing, Published, Unchanged
 from winter_sync.core.errors import Cause
+from winter_sync.core.event_filter import EventFilter
 from winter_sync.core.layout import CATALOG
 from winter_sync.core.queries import Query, Selection, Subject, Target
 from winter_sync.core.traits import ImageType, Instrument
@@ -152,7 +153,7 @@ def metrics() -> Metrics:
 async def page_of(metrics: Metrics, directory: Path, *selections: Selection) -> Page:
     """Return the page of metrics and an empty catalog."""
     async with watched(directory, *selections) as at:
-        return Page(await metrics.page(at))
+        return Page(await metrics.page(replace(at, sinks={"chat": EventFilter()})))
 
 
 # --- what happens --------------------------------------------------------------------------------
