@@ -67,6 +67,8 @@ from winter_sync.core import (
     StorageFailing,
     TypeNotServed,
     WindowHalved,
+    WithdrawalCleared,
+    WithdrawalHeld,
     end_of,
 )
 from winter_sync.core.downloads import Failed, Missing, Published, Unchanged
@@ -106,7 +108,7 @@ UNCOUNTED = {
     *(DirectoriesNotSynced, GroupNotGiven, NarrowCones, PagesOpen, TypeNotServed, FactsUpToDate),
     *(RevisionsRemoved, RevisionsNotRemoved),
     *(DirectoriesNotSynced, GroupNotGiven, NarrowCones, PagesOpen, FactsUpToDate),
-    *(DeliveryRecovered, SpaceChecked),
+    *(DeliveryRecovered, SpaceChecked, WithdrawalHeld, WithdrawalCleared),
 }
 """The catalog, the process's start and the numbers themselves show these better."""
 CHANGES = ("new", "changed", "returned", "withdrawn")
