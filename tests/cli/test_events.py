@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 from support.catalogs import DIFF, STACK, poll, publish
 from support.clock import Clock
-from support.command import command, environment_of, run, run_on_terminal
+from support.command import command, environment_of, run, run_on_terminal, served, settings_file
 
 from winter_sync import Mirror
 from winter_sync.catalog.catalog import Catalog
@@ -157,3 +158,42 @@ def test_following_ends_well(root: Path, tmp_path: Path) -> None:
         process.stdout.close()
         assert process.wait(30) == 0
         assert process.stderr.read() == ""
+
+
+TAKES = """
+import json, sys
+with open("taken", "a") as file:
+    for line in sys.stdin:
+        file.write(line)
+"""
+
+
+def test_sync_delivers_what_it_recorded_and_status_shows_it(tmp_path: Path) -> None:
+    """To each sink of the settings; one that fails is a warning, and shown by status."""
+    with served() as archive:
+        settings = settings_file(
+            tmp_path, programs=[{"image_types": ["stack"]}], api={"base_url": archive.url}
+        )
+        sinks = [
+            {"name": "reduce", "command": [sys.executable, "-c", TAKES], "events": ["downloaded"]},
+            {"name": "broken", "command": ["/no/such/program"]},
+        ]
+        environment = {"WINTER_SYNC_SINKS": json.dumps(sinks)}
+        said = run("--config", settings, "sync", home=tmp_path, environment=environment)
+        assert said.code == 0, said.err
+        assert "events not delivered" in said.err
+        checked = run("--config", settings, "check", home=tmp_path, environment=environment)
+    taken = (tmp_path / "winter" / "taken").read_text().splitlines()
+    events = [json.loads(line) for line in taken]
+    assert {event["event"] for event in events} == {"downloaded"}
+    assert len({event["path"] for event in events}) == len(events) > 0
+    assert all((tmp_path / "winter" / event["path"]).is_file() for event in events)
+    for options in ([], ["--json"]):
+        said = run("--config", settings, "status", *options, home=tmp_path, environment=environment)
+        assert "/no/such/program cannot be run" in said.out
+    reduce, broken = json.loads(said.out)["sinks"]
+    assert (reduce["waiting"], reduce["failing_since"]) == (0, None)
+    assert broken["waiting"] >= len(events)
+    assert broken["failures"] == 1
+    assert checked.code == 0, checked.out
+    assert "broken: /no/such/program is not a program that this user can run" in checked.out

@@ -75,11 +75,14 @@ def test_nothing_is_exported_in_vain(package: str) -> None:
     assert exported(package) - used - public == set()
 
 
-def test_events_are_joined_once_for_commands_and_once_for_the_daemon() -> None:
+def test_events_are_joined_where_a_process_or_a_mirror_is_put_together() -> None:
     """Whoever emits is given one sink: several are joined where a process is put together."""
     joins = {
         path.relative_to(SOURCE).as_posix()
         for path in SOURCE.rglob("*.py")
         if "fan_out(" in path.read_text(encoding="utf-8")
     }
-    assert joins == {"core/sinks.py", "cli/progress/display.py", "daemon/monitor.py"}
+    assert joins == {
+        *("core/sinks.py", "factory.py"),
+        *("cli/progress/display.py", "daemon/monitor.py"),
+    }

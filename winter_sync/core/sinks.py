@@ -17,7 +17,8 @@ class Sink(Protocol):
     """Receives events, one by one: a log, counters, a progress view. It is quick and never fails.
 
     Whoever emits is given one sink. Where several must receive the same events, `fan_out` joins
-    them: once for a command, once for the daemon.
+    them: once for a command, once for the daemon, and once where a mirror is opened, which records
+    some of them.
     """
 
     def __call__(self, event: Event, /) -> None:
