@@ -107,7 +107,6 @@ UNCOUNTED = {
     *(Stopping, Stopped, Stalled, DayEnded, Resumed),
     *(DirectoriesNotSynced, GroupNotGiven, NarrowCones, PagesOpen, TypeNotServed, FactsUpToDate),
     *(RevisionsRemoved, RevisionsNotRemoved),
-    *(DirectoriesNotSynced, GroupNotGiven, NarrowCones, PagesOpen, FactsUpToDate),
     *(DeliveryRecovered, SpaceChecked, WithdrawalHeld, WithdrawalCleared),
 }
 """The catalog, the process's start and the numbers themselves show these better."""
