@@ -58,7 +58,9 @@ from winter_sync.sync import (
     stat_files,
 )
 from winter_sync.tree import (
+    MANIFESTS,
     KnownRoots,
+    RecordedSums,
     Tree,
     known_roots_path,
     lost_mirror,
@@ -325,6 +327,7 @@ class _Parts:
                 session=self.session,
                 threads=self.threads,
                 keep=self.settings.mirror.on_change == "keep",
+                recorded=RecordedSums(self.settings.state / MANIFESTS).sha256,
                 emit=self.emit,
             ),
             threads=self.threads,

@@ -158,3 +158,30 @@ async def test_what_is_said_of_a_broken_catalog_mends_it(
     assert download_log.downloads == []
     assert (known(rig), rig.files()) == (before, right)
     assert (catalog_of(rig).parent / "broken" / CATALOG).read_bytes() == broken
+
+
+@pytest.mark.usefixtures("programs")
+async def test_a_file_that_its_manifest_contradicts_is_downloaded(
+    rig: Rig, download_log: DownloadLog
+) -> None:
+    """Edited by hand and whole, it is no product: the manifest of its night knows the digest."""
+    await rig.sync()
+    right = rig.files()
+    sums = rig.root / STATE_DIR / "manifests" / "2024A000" / f"{DEMO_NIGHT}.SHA256SUMS"
+    sums.parent.mkdir(parents=True, exist_ok=True)
+    sums.write_text("".join(f"{sha256}  {path}\n" for path, sha256 in right.items()))
+    product = next(
+        one
+        for one in rig.observatory.products()
+        if one.image_type is ImageType.STACK and path_of(one) in right
+    )
+    edited = rig.root / path_of(product)
+    content = bytearray(edited.read_bytes())
+    content[-2880] ^= 1
+    edited.write_bytes(content)
+    delete_catalog(rig)
+    download_log.downloads.clear()
+    report = await rig.sync()
+    assert set(download_log.asked) == {product.savepath}
+    assert rig.files() == right
+    assert [path for path, _ in report.kept] == [path_of(product)]

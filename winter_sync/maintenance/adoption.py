@@ -34,7 +34,7 @@ from winter_sync.maintenance.adoption_results import AdoptedFile, AdoptResult, F
 from winter_sync.maintenance.adoption_sources import ZIP, FileSource, ZipSource
 from winter_sync.maintenance.facts import FactsCatchUp, take_facts
 from winter_sync.sync import adopt_part, examine, find_present, made_durable
-from winter_sync.tree import FileWalk, Tree
+from winter_sync.tree import MANIFESTS, FileWalk, RecordedSums, Tree
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -184,6 +184,7 @@ class _Adopter:
         self._result = result
         self._redact = mirror.api.redacted
         self._tree = Tree(settings.root, follow_links=settings.mirror.follow_links)
+        self._sums = RecordedSums(settings.state / MANIFESTS)
         self._adopted: dict[tuple[Instrument, str], str] = {}
         """The digests of what was adopted in this run: a file may be there twice."""
 
@@ -261,7 +262,7 @@ class _Adopter:
             self._add_outcome(candidate.path, candidate, outcome)
 
     def _found(self, candidate: Candidate) -> Adopted | Failed | None:
-        found = find_present(self._tree, candidate, self._redact)
+        found = find_present(self._tree, candidate, self._redact, self._sums.sha256)
         if isinstance(found, Adopted) and not self._request.dry_run:
             return made_durable(self._tree, found)
         return found

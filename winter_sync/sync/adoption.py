@@ -30,14 +30,19 @@ from winter_sync.sync.receiver import evidence_of, judge
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from winter_sync.core import Candidate
+    from winter_sync.core import Candidate, Night
     from winter_sync.tree import Part, Session, Tree
+
+    Recorded = Callable[[Night, str], set[str]]
 
 _NOTHING_THERE = frozenset({errno.ENOENT, errno.ENOTDIR})
 
 
 def find_present(
-    tree: Tree, candidate: Candidate, redact: Callable[[str], str]
+    tree: Tree,
+    candidate: Candidate,
+    redact: Callable[[str], str],
+    recorded: Recorded = lambda *_: set(),
 ) -> Adopted | Failed | None:
     """Return what comes of the file that is at a product's place.
 
@@ -51,6 +56,8 @@ def find_present(
         The product; the catalog has no content of it.
     redact
         Takes secrets out of a text.
+    recorded
+        Returns the digests that manifests have of a path of a night.
 
     Returns
     -------
@@ -70,6 +77,10 @@ def find_present(
         if failed.errno in _NOTHING_THERE:
             return None
         return Failed(candidate, failed.strerror or str(failed), cause=Cause.STORAGE)
+    digests = recorded(candidate.product.night, candidate.path)
+    if digests and evidence.sha256 not in digests:
+        reason = f"its SHA-256 is not the one in the manifest of night {candidate.product.night}"
+        return Failed(candidate, reason, blamed=True, cause=Cause.DAMAGED)
     return Adopted(candidate, evidence, note, earlier)
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from winter_sync.archive import ArchiveClient, Download
     from winter_sync.core import Sink
+    from winter_sync.sync.adoption import Recorded
     from winter_sync.tree import Session
 
 
@@ -83,6 +84,8 @@ class Fetcher:
         Receives events about bytes and single products, on the event loop.
     limits
         What no zip may exceed.
+    recorded
+        Returns the digests that manifests have of a path of a night.
     """
 
     def __init__(  # noqa: PLR0913 - all by name
@@ -94,12 +97,14 @@ class Fetcher:
         keep: bool,
         emit: Sink,
         limits: Limits = _LIMITS,
+        recorded: Recorded = lambda *_: set(),
     ) -> None:
         self._api = api
         self._session = session
         self._threads = threads
         self._keep = keep
         self._limits = limits
+        self._recorded = recorded
         self._emit = emit
 
     async def fetch(self, batch: Batch) -> Fetched:
@@ -137,7 +142,10 @@ class Fetcher:
             if candidate not in without and candidate.published_sha256 is None
         )
         tree = self._session.tree
-        found = (find_present(tree, candidate, self._api.redacted) for candidate in unknown)
+        found = (
+            find_present(tree, candidate, self._api.redacted, self._recorded)
+            for candidate in unknown
+        )
         adopted = (each for each in found if isinstance(each, Adopted))
         return (*blocked, *(made_durable(tree, each) for each in adopted))
 

@@ -3,6 +3,7 @@ from .identity import lost_mirror, refuse_other_root, refuse_other_writers
 from .known_roots import KnownRoots, known_roots_path
 from .manifests import MANIFESTS, ManifestFiles
 from .publishing import Session
+from .recorded_sums import RecordedSums
 from .revisions import REVISIONS
 from .staging import Part, Reservation
 from .tree import Tree
@@ -17,6 +18,7 @@ __all__ = [
     "KnownRoots",
     "ManifestFiles",
     "Part",
+    "RecordedSums",
     "Reservation",
     "Session",
     "Tree",
