@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import io
+import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from rich.console import Console
 from support.rig import DownloadLog, Rig
 
-from winter_sync.core import Polled, WithdrawalCleared, WithdrawalHeld
+from winter_sync.catalog import CatalogThread
+from winter_sync.cli.views.status import show
+from winter_sync.core import CATALOG, Polled, WithdrawalCleared, WithdrawalHeld
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.outbox import EventKind
 from winter_sync.core.traits import ImageType, Instrument
+from winter_sync.monitoring.status import read_status
+from winter_sync.monitoring.status_json import status_as_json
 from winter_sync.simulator import (
     DEMO_NIGHT,
     Answer,
@@ -436,3 +443,36 @@ async def test_a_kill_between_the_steps_is_finished(
     assert rig.files() == (before if returns else {p: before[p] for p in before if p != path})
     assert kept_files(rig) == ({path} if policy == "move" and not returns else set())
     assert states(rig, gone) == [("downloaded", True) if returns else ("withdrawn", False)]
+
+
+# --- what people and programs see ----------------------------------------------------------------
+
+
+async def test_the_status_says_what_is_held(rig: Rig) -> None:
+    """As a sentence with the command that believes it, and as JSON."""
+    for product in (gone := listed(rig)[: len(listed(rig)) // 2]):
+        rig.observatory.withdraw(product)
+    await sync(rig)
+    settings = rig.settings()
+    now = rig.observatory.clock.now()
+    async with CatalogThread(settings.state / CATALOG, lambda: now) as catalog:
+        status = await read_status(catalog, settings.selections, now)
+    (record,) = json.loads(status_as_json(status))["held_withdrawals"]
+    assert (record["program"], record["products"]) == (PROGRAM, len(gone))
+    text = io.StringIO()
+    show(Console(file=text, width=400), status)
+    assert f"Held: {len(gone)} products ({PROGRAM}, winter stack)" in text.getvalue()
+    assert "winter-sync sync --accept-withdrawals" in text.getvalue()
+
+
+async def test_list_shows_the_successor(rig: Rig) -> None:
+    """Of a renamed product, the path of what took its place; of no other."""
+    old = listed(rig)[0]
+    new = rig.observatory.rename(old)
+    await sync(rig)
+    with rig.catalog() as catalog:
+        found = {
+            each.product: each.successor
+            for each in catalog.searches.products([old.identity, new.identity])
+        }
+    assert found == {old: next(iter(rig.truth([new]))), new: None}

@@ -28,6 +28,7 @@ from support.rig import DownloadLog, Rig
 from winter_sync.core import Polled
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.layout import CATALOG, STATE_DIR
+from winter_sync.core.outbox import EventKind
 from winter_sync.core.products import Night
 from winter_sync.core.traits import ImageType
 from winter_sync.simulator import (
@@ -86,6 +87,8 @@ class Mood(DownloadLog):
     writing: int = 0
     trailing: str = ""
     bad_calls: int = 0
+    longest: int | None = None
+    hidden: int = 0
     malformed: bool = False
     asked_for: list[tuple[str, ...]] = field(default_factory=list)
 
@@ -104,6 +107,10 @@ class Mood(DownloadLog):
         rows = [self._written(row) for row in body["body"]]
         if self.cap is not None:
             rows = rows[: self.cap]
+        if self.longest is not None and len(rows) > self.longest:
+            return {"detail": "too much at once"}
+        if self.hidden:
+            rows = [row for row in rows if hash((self.hidden, row["savepath"])) % 3]
         if self.doubled:
             rows = rows + [dict(row) for row in rows]
         if self.order:
@@ -152,6 +159,7 @@ class Histories(RuleBasedStateMachine):
         self.rig.programs = [first, {"name": PROGRAMS[1], "image_types": list(TYPES)}]
         self.reasons: Counter[str] = Counter()
         self.cut: set[str] = set()
+        self.judge(self.run(self.rig.sync()))
 
     def entries(self) -> list[Any]:
         """Return what of our types the archive holds now."""
@@ -197,6 +205,16 @@ class Histories(RuleBasedStateMachine):
         """Make listings capped, doubled or reordered."""
         self.mood.cap, self.mood.doubled, self.mood.order = cap, doubled, order
 
+    @rule(longest=st.none() | st.integers(5, 40))
+    def long_windows_fail(self, longest: int | None) -> None:
+        """Make windows of more than some rows fail, so that they are halved."""
+        self.mood.longest = longest
+
+    @rule(hidden=st.integers(0, 2))
+    def answers_are_filtered(self, hidden: int) -> None:
+        """Leave a third of the rows out of each answer, which says how many there are."""
+        self.mood.hidden = hidden
+
     @rule(writing=st.integers(0, len(WRITINGS) - 1), trailing=st.sampled_from(["", " ", "\t"]))
     def marks_are_written_otherwise(self, writing: int, trailing: str) -> None:
         """Write the same marks in another way."""
@@ -218,6 +236,14 @@ class Histories(RuleBasedStateMachine):
         """Move a product to a target that is not selected."""
         entry = data.draw(st.sampled_from(self.entries()))
         self.simulator.observatory.correct(entry.product, program=entry.program, target="corrected")
+
+    @precondition(lambda self: hasattr(self, "simulator"))
+    @rule(data=st.data())
+    def a_program_is_corrected(self, data: st.DataObject) -> None:
+        """Move a product to the other program."""
+        entry = data.draw(st.sampled_from(self.entries()))
+        other = PROGRAMS[entry.program == PROGRAMS[0]]
+        self.simulator.observatory.correct(entry.product, program=other, target=entry.target)
 
     @precondition(lambda self: hasattr(self, "simulator"))
     @rule(data=st.data())
@@ -264,9 +290,9 @@ class Histories(RuleBasedStateMachine):
         path = self.rig.root / STATE_DIR / CATALOG
         if path.exists():
             with closing(sqlite3.connect(path)) as db:
-                for table in ("products", "listings"):
-                    sql = f"SELECT count(*) FROM {table} WHERE withdrawn_at IS NOT NULL"  # noqa: S608 - two names of ours
-                    assert db.execute(sql).fetchone() == (0,)
+                sql = "SELECT count(*) FROM products WHERE withdrawn_at IS NOT NULL"
+                assert db.execute(sql).fetchone() == (0,)
+            assert not self.rig.outbox(EventKind.WITHDRAWN, EventKind.WITHDRAWAL_HELD)
 
     @invariant()
     def nothing_is_downloaded_without_a_reason(self) -> None:

@@ -29,6 +29,7 @@ PRODUCT_COLUMNS = (
     Column(
         "downloaded_at", Kind.TIME, ucd="time.processing", description="When its file arrived, UTC."
     ),
+    Column("successor", Kind.TEXT, description="Path of what it was renamed to; null if none is."),
 )
 
 

@@ -143,6 +143,11 @@ class MirrorProduct:
         """When the file that is here arrived."""
         return self._found.downloaded_at
 
+    @property
+    def successor(self) -> str | None:
+        """Of a withdrawn product that was renamed: the path, below the root, of what it is now."""
+        return self._found.successor
+
     def open(self) -> HDUList:
         """Open its FITS file with astropy; close it, or use it as a context manager.
 

@@ -40,6 +40,7 @@ from .set_aside import SetAside
 from .thread import CatalogThread
 from .values import format_instant
 from .views import Views
+from .withdrawals import Withdrawals
 
 __all__ = [
     "Adoptions",
@@ -92,6 +93,7 @@ __all__ = [
     "UserState",
     "Views",
     "Waiting",
+    "Withdrawals",
     "format_instant",
     "may_write",
 ]

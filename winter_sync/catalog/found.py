@@ -56,7 +56,10 @@ SELECT p.instrument, p.savepath, p.image_type, p.night, p.state, p.withdrawn_at,
   coalesce(l.ra, f.ra) AS ra, coalesce(l.dec, f.dec) AS dec,
   coalesce(
     (SELECT group_concat(o.program, ' ') FROM listings o WHERE o.instrument = p.instrument
-      AND o.savepath = p.savepath AND o.withdrawn_at IS NULL), l.program) AS programs
+      AND o.savepath = p.savepath AND o.withdrawn_at IS NULL), l.program) AS programs,
+  (SELECT n.path FROM successors s
+    JOIN products n ON n.instrument = s.instrument AND n.savepath = s.successor
+    WHERE s.instrument = p.instrument AND s.savepath = p.savepath) AS successor
 FROM json_each(:numbers) g CROSS JOIN products p ON p.rowid = g.value
 LEFT JOIN {FACTS} LEFT JOIN {LISTING}
 ORDER BY g.key
@@ -85,6 +88,7 @@ def found_of(row: dict[str, Any]) -> FoundProduct:
         seeing=row["seeing"],
         limiting_magnitude=row["limiting_magnitude"],
         downloaded_at=_instant_of(row["published_at"]),
+        successor=row["successor"],
     )
 
 

@@ -109,6 +109,8 @@ class FoundProduct:
         AB magnitudes, 5 sigma.
     downloaded_at
         When its present file arrived.
+    successor
+        Of a withdrawn product that was renamed: the path of the product that took its place.
     """
 
     product: Product
@@ -126,3 +128,4 @@ class FoundProduct:
     seeing: float | None
     limiting_magnitude: float | None
     downloaded_at: datetime | None
+    successor: str | None = None

@@ -107,6 +107,11 @@ PRODUCTS = Metric(
     "withdrawn.",
     ("state",),
 )
+HELD_WITHDRAWALS = Metric(
+    "gauge",
+    "held_withdrawals",
+    "Products that vanished from a listing at once and do not count as withdrawn yet.",
+)
 SUCCESS = Metric(
     "gauge",
     "last_successful_poll_timestamp_seconds",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.core import GaugeMetricFamily
 
-from winter_sync.catalog import CatalogThread, Facts, Nights, Polls, Views
+from winter_sync.catalog import CatalogThread, Facts, Nights, Polls, Views, Withdrawals
 from winter_sync.core import StorageError, free_space
 from winter_sync.monitoring.metric_definitions import (
     AGE,
@@ -18,6 +18,7 @@ from winter_sync.monitoring.metric_definitions import (
     EVENTS_WAITING,
     FACTS_DUE,
     FREE,
+    HELD_WITHDRAWALS,
     LAST_COMPLETE,
     LAST_NIGHT,
     MIN_FREE,
@@ -88,6 +89,7 @@ async def from_catalog(watched: Watched, now: datetime) -> Sequence[Family]:
         successes = await watched.catalog.polls(Polls.last_successes, subjects)
         night = await read_last_night(watched.catalog, watched.selections, now)
         facts_due = await watched.catalog.facts(Facts.count_due)
+        held = await watched.catalog.withdrawals(Withdrawals.held)
         settled = await watched.catalog.nights(Nights.settled, watched.programs)
         sinks = await watched.catalog(read_sinks, watched.sinks)
     except StorageError:
@@ -96,6 +98,7 @@ async def from_catalog(watched: Watched, now: datetime) -> Sequence[Family]:
         *_program_summary(summary),
         *_last_night(night),
         gauge(FACTS_DUE, {(): facts_due}),
+        gauge(HELD_WITHDRAWALS, {(): sum(each.products for each in held)}),
         *_settled(watched.programs, settled),
         *_successes(subjects, successes, now),
         *_sinks(sinks),

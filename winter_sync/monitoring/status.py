@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from winter_sync.core import (
         EventFilter,
+        HeldWithdrawal,
         ImageType,
         Instrument,
         Night,
@@ -71,6 +72,8 @@ class Status:
         Nights of programs that are settled, the newest first.
     sinks
         How the delivery to each sink stands.
+    held
+        Products that vanished from a listing at once, and do not count as withdrawn yet.
     """
 
     now: datetime
@@ -84,6 +87,7 @@ class Status:
     programs_of_last_night: tuple[QueueCount, ...] = ()
     damaged: tuple[Damaged, ...] = ()
     settled: tuple[SettledNight, ...] = ()
+    held: tuple[HeldWithdrawal, ...] = ()
     refetches: RefetchStatus = _NONE_AGAIN
     sinks: tuple[SinkState, ...] = ()
 
@@ -204,6 +208,9 @@ def _read(
                 file
                 for file in catalog.files.damaged(scope, _TROUBLES_READ)
                 if file.state is State.PUBLISHED
+            ),
+            held=tuple(
+                held for held in catalog.withdrawals.held() if held.subject.program in programs
             ),
             settled=tuple(catalog.nights.settled(programs)),
             sinks=read_sinks(catalog, sinks or {}),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Trouble,
     )
     from winter_sync.monitoring.sink_states import SinkState
+    from winter_sync.core import HeldWithdrawal
     from winter_sync.monitoring.status import Status
 
 _COUNTED = ("published", "wanted", "missing", "withdrawn", "size", "damaged")
@@ -70,6 +71,10 @@ def status_as_json(status: Status) -> str:
       `error` (or null).
     - `settled`: the nights that are settled, the newest first: `program`, `night`, `settled_at` and
       `manifest` (relative to the state directory); see docs/nights.md.
+    - `held_withdrawals`: what vanished from a listing at once and does not count as withdrawn yet:
+      `program`, `instrument`, `image_type`, `products`, `expected` (how many the listing had to
+      have), `since`, `answers` (complete listings without them), `until` (the earliest time at
+      which they can be believed to be withdrawn).
     - `damaged`: files that are missing here or changed, at most 10 000: `path` (relative to the
       root), `instrument`, `savepath`, `night`, `damage` (`missing` or `changed`), `reason`.
     - `sinks`: other programs that are told what happens: `name`, `waiting` (events, at most
@@ -98,6 +103,7 @@ def status_as_json(status: Status) -> str:
             "settled": [_settled_record(night) for night in status.settled],
             "damaged": [_damaged_record(file) for file in status.damaged],
             "sinks": [_sink_record(sink) for sink in status.sinks],
+            "held_withdrawals": [_held_record(held) for held in status.held],
         },
         indent=2,
     )
@@ -216,6 +222,19 @@ def _poll_record(poll: LastPoll) -> dict[str, Any]:
         "at": poll.at,
         "listed": poll.listed,
         "error": poll.error,
+    }
+
+
+def _held_record(held: HeldWithdrawal) -> dict[str, Any]:
+    return {
+        "program": held.subject.program,
+        "instrument": held.subject.instrument.value,
+        "image_type": held.subject.image_type.value,
+        "products": held.products,
+        "expected": held.expected,
+        "since": _instant(held.since),
+        "answers": held.answers,
+        "until": _instant(held.until),
     }
 
 

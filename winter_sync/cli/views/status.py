@@ -48,6 +48,7 @@ def show(console: Console, status: Status) -> None:
     _show_refetches(console, status.refetches)
     _show_damaged(console, status.damaged)
     _show_sinks(console, status)
+    _show_held(console, status)
 
 
 # --- nights --------------------------------------------------------------------------------------
@@ -214,3 +215,18 @@ def _show_sinks(console: Console, status: Status) -> None:
             print_sentence(console, f"{INDENT}failing since {since}: {sink.error}", "red")
         if sink.lost:
             print_sentence(console, f"{INDENT}{sink.lost} events removed before it had them", "red")
+
+
+def _show_held(console: Console, status: Status) -> None:
+    """Print what vanished from listings at once, and how it comes to be believed."""
+    for held in status.held:
+        about = held.subject
+        print_sentence(
+            console,
+            f"Held: {held.products} products ({about.program}, "
+            f"{about.instrument} {about.image_type}) vanished from the listing at once, at "
+            f"{show_instant(held.since, status.now)}. They count as withdrawn if the archive still "
+            f"does not list them after {show_instant(held.until, status.now)}; "
+            "`winter-sync sync --accept-withdrawals` believes it now.",
+            "red",
+        )
