@@ -69,6 +69,7 @@ from winter_sync.core import (
     WindowHalved,
     WithdrawalCleared,
     WithdrawalHeld,
+    WithdrawnFilesChanged,
     end_of,
 )
 from winter_sync.core.downloads import Failed, Missing, Published, Unchanged
@@ -104,6 +105,7 @@ EVIDENCE = evidence(product(), b"12345")
 Labels = dict[str, str]
 UNCOUNTED = {
     *(Backlog, FoundUnchanged, PollsEnded),
+    *(WithdrawalHeld, WithdrawalCleared, WithdrawnFilesChanged),
     *(Stopping, Stopped, Stalled, DayEnded, Resumed),
     *(DirectoriesNotSynced, GroupNotGiven, NarrowCones, PagesOpen, TypeNotServed, FactsUpToDate),
     *(RevisionsRemoved, RevisionsNotRemoved),
