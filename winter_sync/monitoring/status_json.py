@@ -22,8 +22,8 @@ if TYPE_CHECKING:
         SettledNight,
         Trouble,
     )
-    from winter_sync.monitoring.sink_states import SinkState
     from winter_sync.core import HeldWithdrawal
+    from winter_sync.monitoring.sink_states import SinkState
     from winter_sync.monitoring.status import Status
 
 _COUNTED = ("published", "wanted", "missing", "withdrawn", "size", "damaged")
