@@ -338,6 +338,7 @@ def test_the_machines_status_has_stable_keys() -> None:
         "polls",
         "damaged",
         "settled",
+        "refetches",
         "sinks",
     }
     assert told["totals"] == {

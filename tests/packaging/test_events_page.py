@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from delivery.conftest import Place
 from delivery.test_webhooks import TAKEN, Receiver
+from maintenance.test_manifests import PRODUCTS, settle
+from maintenance.test_manifests import Mirror as NightMirror
 from support.catalogs import DIFF, STACK, candidates, commit, poll, publish
 from support.clock import Clock
 from support.makers import row
@@ -86,6 +88,20 @@ def test_every_field_of_a_product_is_described(tmp_path: Path) -> None:
     check(told)
     (replaced,) = (event for event in told if event["event"] == "replaced")
     assert set(replaced) - HEAD == documented()["replaced"]
+
+
+def test_every_field_of_a_night_is_described(tmp_path: Path) -> None:
+    """Of nights that are settled in a mirror, just those that the page gives."""
+    mirror = NightMirror(tmp_path / "mirror")
+    with closing(mirror.catalog):
+        mirror.listed = {program: set(PRODUCTS) for program in mirror.listed}
+        settle(mirror)
+        events = mirror.catalog.outbox.since(0, 1000)
+    told = [json.loads(event.json) for event in events]
+    check(told)
+    settled = [event for event in told if event["event"] == "night_settled"]
+    assert settled
+    assert all(set(event) - HEAD == documented()["night_settled"] for event in settled)
 
 
 @pytest.mark.parametrize(
