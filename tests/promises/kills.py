@@ -94,7 +94,8 @@ class KillableMirrors:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         asked = root.with_suffix(".asked")
-        line = json.dumps({"settings": self._settings(root), "asked": str(asked), **order})
+        given = {"settings": self._settings(root), "asked": str(asked), **order}
+        line = json.dumps(given, default=str)
         self._process.stdin.write(line + "\n")
         self._process.stdin.flush()
         answer: dict[str, Any] = json.loads(self._process.stdout.readline())

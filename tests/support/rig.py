@@ -101,10 +101,14 @@ class Rig:
 
     def settings(self) -> Settings:
         """Return the settings of the mirror as they are now."""
+        return settings_module.load_settings(None, self.sections())
+
+    def sections(self) -> dict[str, Any]:
+        """Return the same as the sections of a settings file."""
         sections = self._defaults()
         given = {name: {**table, **self.changes.get(name, {})} for name, table in sections.items()}
         programs = [{"api_key": key_of(program["name"]), **program} for program in self.programs]
-        return settings_module.load_settings(None, {**given, "programs": programs})
+        return {**given, "programs": programs}
 
     def _defaults(self) -> dict[str, dict[str, Any]]:
         return {

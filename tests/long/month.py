@@ -1,0 +1,326 @@
+"""A month of an archive that changes, and of a mirror of it that is restarted and killed.
+
+Real HTTP, a real catalog and a real tree; the clocks of both are driven. Each day the archive
+changes, time passes, its answers may be faulty, and the mirror runs once. What must be true then
+and at the end is predicted by `long.month_expected`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from long.month_expected import Expected
+from promises.killable import STEPS
+from support.rig import DownloadLog, Rig
+
+from winter_sync.core.layout import CATALOG, STATE_DIR
+from winter_sync.core.products import Night
+from winter_sync.core.traits import ImageType, Instrument
+from winter_sync.maintenance import Request, verify
+from winter_sync.simulator import (
+    Call,
+    Campaign,
+    Circumstances,
+    Observatory,
+    Script,
+    Scripted,
+    SimulatedClock,
+    Simulator,
+    Universe,
+    parse_script,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from promises.kills import KillableMirrors
+
+    from winter_sync.core import Sink
+    from winter_sync.simulator import Answer
+    from winter_sync.simulator.observatory.observatory import Entry
+
+PROGRAMS = ("2024A000", "2024B001")
+TYPES = (ImageType.STACK, ImageType.DIFF, ImageType.EXPOSURE)
+NIGHTS = tuple(Night("20251001").plus(days) for days in (0, 1, 4, 9, 16))
+START = datetime(2025, 10, 3, 12, tzinfo=UTC)
+LOOKED_BACK = 5
+"""Nights that every poll looks back, whatever the time of the day."""
+MOST_RUNS = 20
+SCRIPTS = (
+    *("", "shuffled,rows-twice", "odd-rows,shuffled", "capped=3", "capped=1", "null-row:0.5"),
+    *("no-rows:0.5", "503:0.4@query", "500:0.5@download", "html:0.3@query+download"),
+    *("reset-body:0.5", "end-early:0.5", "flip:0.5", "half:0.5", "left-out:0.5,capped=2:0.5"),
+)
+"""How the archive answers: as it should, in odd ways, in part, or broken."""
+REMADE = ((), (ImageType.STACK,), (ImageType.DIFF,), (ImageType.STACK, ImageType.DIFF))
+"""What a night that is processed again has remade: nothing but the marks, or products."""
+MOMENTS = ("before", "after")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something that happens to the archive or to the tree; `chosen` says to which product."""
+
+    kind: str
+    chosen: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """A kill before or after a step of a run, when it comes to it for the given time."""
+
+    step: str
+    moment: str
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What happens from one run to the next: changes, hours, how the archive answers, the run."""
+
+    hours: int
+    changes: tuple[Change, ...] = ()
+    script: str = ""
+    kill: Kill | None = None
+
+
+class Answers(Scripted, DownloadLog):
+    """The faults of a script, and a record of what was asked for and answered in full."""
+
+    def __init__(self, script: str, now: Callable[[], datetime]) -> None:
+        rules = parse_script(script).rules if script else ()
+        Scripted.__init__(self, Script(rules), Circumstances(now=now))
+        self.downloads = []
+        self.complete: set[tuple[str | None, str | None]] = set()
+        """Programs and types of which an answer listed all that there is; no type for any type."""
+
+    async def before_zip(self, call: Call) -> Answer | None:
+        """Record a download before a fault strikes it."""
+        await DownloadLog.before_zip(self, call)
+        return await Scripted.before_zip(self, call)
+
+    def listing(self, call: Call, body: dict[str, Any]) -> dict[str, Any]:
+        """Change the answer to a query, and record whether all is in it."""
+        rows = body["body"]
+        answer = super().listing(call, body)
+        listed = [row.get("savepath") for row in answer["body"] if isinstance(row, dict)]
+        if {row["savepath"] for row in rows} <= set(listed) and None not in answer["body"]:
+            types = {row["image_type"] for row in rows} or {None}
+            self.complete |= {(call.program, image_type) for image_type in types}
+        return answer
+
+
+class NoDisplay:
+    """Shows nothing of a verification."""
+
+    def checking(self, *_: int) -> AbstractContextManager[Callable[[int, int], None]]:
+        """Show nothing of a check."""
+        return _Silent(lambda _files, _size: None)
+
+    def repairing(self) -> AbstractContextManager[Sink]:
+        """Show nothing of a repair."""
+        return _Silent(lambda _: None)
+
+
+class _Silent:
+    def __init__(self, receiver: Any) -> None:  # noqa: ANN401 - of either sort
+        self._receiver = receiver
+
+    def __enter__(self) -> Any:  # noqa: ANN401 - of either sort
+        return self._receiver
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+class Month:
+    """An archive, a mirror of it, and what is expected of the mirror."""
+
+    def __init__(self, simulator: Simulator, root: Path, mirrors: KillableMirrors) -> None:
+        self.rig = Rig(simulator, root)
+        self.rig.programs = [{"name": name, "image_types": list(TYPES)} for name in PROGRAMS]
+        self.expected = Expected(simulator.observatory, root, PROGRAMS)
+        self._mirrors = mirrors
+        self._inject("")
+
+    # --- days ------------------------------------------------------------------------------------
+
+    async def live(self, day: Day) -> None:
+        """Live through a day, and check what must be true after it."""
+        self.observatory.clock.advance(timedelta(hours=day.hours))
+        for change in day.changes:
+            getattr(self, change.kind)(change.chosen)
+        self._inject(day.script)
+        if day.kill is not None:
+            await self._run_and_kill(day.kill)
+        else:
+            await self.rig.sync()
+        self._check(was_killed=day.kill is not None)
+        if not day.script and day.kill is None:
+            first = Night.at(self.observatory.clock.now()).plus(-LOOKED_BACK)
+            self.expected.check_listings(first)
+
+    async def end(self) -> None:
+        """Have the archive answer well, and run until nothing changes any more; check the end."""
+        self._inject("")
+        if self.expected.spoiled:
+            await verify(self.rig.settings(), Request(repair=True), NoDisplay(), time=self.rig.time)
+        found = None
+        for _ in range(MOST_RUNS):
+            self.observatory.clock.advance(timedelta(hours=25))
+            await self.rig.sync()
+            self._check(was_killed=False)
+            before, found = found, (self.rig.files(), self.expected.read)
+            if before == found:
+                break
+        else:
+            raise AssertionError("it does not come to an end")
+        self.expected.check_end(self.rig.files(), TYPES)
+
+    def _check(self, *, was_killed: bool) -> None:
+        """Check what must be true after every run, whatever went wrong in it."""
+        self.expected.observe_files(self.rig.files(), TYPES)
+        if (self.rig.root / STATE_DIR / CATALOG).exists():
+            self.expected.check_catalog(self.answers.complete, was_killed=was_killed)
+
+    @property
+    def answers(self) -> Answers:
+        """How the archive answers now."""
+        answers = self.rig.simulator.faults
+        assert isinstance(answers, Answers)
+        return answers
+
+    @property
+    def observatory(self) -> Observatory:
+        """The archive."""
+        return self.rig.observatory
+
+    def _inject(self, script: str) -> None:
+        self.rig.simulator.faults = Answers(script, self.observatory.clock.now)
+
+    async def _run_and_kill(self, kill: Kill) -> None:
+        """Run in a process that is killed when it comes to a step, if it does."""
+        await asyncio.to_thread(
+            self._mirrors.run,
+            self.rig.root,
+            settings=self.rig.sections(),
+            now=self.observatory.clock.now().isoformat(),
+            may_fail=True,
+            step=kill.step,
+            moment=kill.moment,
+            times=kill.times,
+        )
+
+    # --- what happens to the archive -------------------------------------------------------------
+
+    def _entries(self) -> list[Entry]:
+        """Return what the archive lists of what is mirrored."""
+        listed = self.observatory.entries()
+        return [entry for entry in listed if entry.product.image_type in TYPES]
+
+    def _listed(self, chosen: int, image_type: ImageType | None = None) -> Entry:
+        """Choose something that is listed."""
+        entries = [
+            entry for entry in self._entries() if image_type in (None, entry.product.image_type)
+        ]
+        return entries[chosen % len(entries)]
+
+    def reprocess(self, chosen: int) -> None:
+        """Process a night again, with new content or only new marks."""
+        nights = sorted({entry.product.night for entry in self._entries()})
+        night = nights[chosen % len(nights)]
+        self.observatory.reprocess(night, REMADE[chosen // len(nights) % len(REMADE)])
+
+    def rename(self, chosen: int) -> None:
+        """Rename a stack, unless it has no other exposure to be named after."""
+        entry = self._listed(chosen, ImageType.STACK)
+        if entry.holding.dither.number < len(entry.holding.visit.dithers):
+            renamed = self.observatory.rename_stack(entry.product)
+            assert renamed != entry.product
+
+    def withdraw(self, chosen: int) -> None:
+        """Withdraw a product."""
+        self.observatory.withdraw(self._listed(chosen).product)
+
+    def relist(self, chosen: int) -> None:
+        """List a withdrawn product again, if there is one."""
+        if gone := self.expected.withdrawn_entries():
+            self.observatory.relist(gone[chosen % len(gone)].product)
+
+    def list_twice(self, chosen: int) -> None:
+        """List a product under the other program, too."""
+        entry = self._listed(chosen)
+        self.observatory.list_also_under(entry.product, PROGRAMS[entry.program == PROGRAMS[0]])
+
+    def list_once(self, chosen: int) -> None:
+        """List a product that two programs list under its own only."""
+        if twice := [entry for entry in self._entries() if entry.also_under]:
+            twice[chosen % len(twice)].also_under.clear()
+
+    def correct_target(self, chosen: int) -> None:
+        """Correct the target of a product."""
+        entry = self._listed(chosen)
+        self.observatory.correct(entry.product, program=entry.program, target=f"SN{chosen}")
+
+    def remove_file(self, chosen: int) -> None:
+        """Remove a file from the archive that lists it."""
+        self.observatory.remove_file(self._listed(chosen).product)
+
+    def restore_file(self, chosen: int) -> None:
+        """Put a removed file back, if there is one."""
+        now = self.observatory.clock.now()
+        if gone := [entry for entry in self._entries() if entry.gone(now)]:
+            self.observatory.restore_file(gone[chosen % len(gone)].product)
+
+    # --- what happens to the tree ----------------------------------------------------------------
+
+    def delete(self, chosen: int) -> None:
+        """Delete a file of the tree by hand, if there is one."""
+        if files := sorted(self.rig.files()):
+            path = files[chosen % len(files)]
+            (self.rig.root / path).unlink()
+            self.expected.lose(path)
+
+    def damage(self, chosen: int) -> None:
+        """Damage a file of the tree by hand, if there is one."""
+        if files := sorted(self.rig.files()):
+            path = files[chosen % len(files)]
+            content = f"damaged {chosen} {len(self.expected.spoiled)}".encode()
+            (self.rig.root / path).write_bytes(content)
+            self.expected.spoil(path, content)
+
+
+CHANGES = (
+    *("reprocess", "rename", "withdraw", "relist", "list_twice", "list_once", "correct_target"),
+    *("remove_file", "restore_file", "delete", "damage"),
+)
+"""All kinds of changes: methods of `Month`."""
+KILLED_AT = tuple(STEPS)
+
+
+def the_universe() -> Universe:
+    """Return what was observed in the month."""
+    return Universe(
+        nights=NIGHTS,
+        campaigns=(
+            Campaign(PROGRAMS[0], Instrument.WINTER, 1, 3, (1, 2, 3, 4), TYPES),
+            Campaign(PROGRAMS[1], Instrument.WINTER, 1, 2, (1, 2), TYPES),
+        ),
+        gone_fraction=0,
+    )
+
+
+@asynccontextmanager
+async def a_month(
+    directory: Path, mirrors: KillableMirrors, cache: Path | None = None
+) -> AsyncIterator[Month]:
+    """Serve the archive of a month, and yield it with a mirror that has not run yet."""
+    observatory = Observatory(the_universe(), clock=SimulatedClock(START))
+    async with Simulator(observatory, cache=cache) as simulator:
+        yield Month(simulator, directory / "winter", mirrors)

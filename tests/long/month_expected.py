@@ -1,0 +1,296 @@
+"""What a month must have come to: a model in plain Python of a mirror, held against a real one.
+
+The model sees the archive, which changes only between runs, and the files of the tree after each
+run. It knows nothing of how the mirror works, and reads the catalog as anybody could: with SQL.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections import defaultdict
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from support.rig import path_of
+
+from winter_sync.core.filesystem import sha256_of_file
+from winter_sync.core.layout import CATALOG, STATE_DIR
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from winter_sync.core import ImageType, Night
+    from winter_sync.simulator import Observatory
+    from winter_sync.simulator.observatory.observatory import Entry
+
+CONTENT_EVENTS = ("downloaded", "replaced")
+LISTING_EVENTS = ("withdrawn", "returned")
+
+_digests: dict[tuple[object, ...], str] = {}
+"""Contents are the same in every month: each is made once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event of the outbox."""
+
+    number: int
+    kind: str
+    savepath: str | None
+    details: Mapping[str, Any]
+
+
+class Expected:
+    """What must be true of one mirror.
+
+    Parameters
+    ----------
+    observatory
+        The archive.
+    root
+        The root of the mirror.
+    programs
+        What is mirrored.
+    """
+
+    def __init__(self, observatory: Observatory, root: Path, programs: tuple[str, ...]) -> None:
+        self._observatory = observatory
+        self._root = root
+        self._programs = programs
+        self.contents: defaultdict[str, list[str]] = defaultdict(list)
+        """The contents that the tree has had under each path, SHA-256."""
+        self.spoiled: dict[str, str] = {}
+        """What is under a path where somebody damaged the file, SHA-256."""
+        self._deleted: set[str] = set()
+        self._lost: set[tuple[str, int]] = set()
+        """Contents that a hand destroyed, by path and number: they cannot have been kept."""
+        self.read: list[Told] = []
+        """What a reader has who goes on, after each run, from the last number that he has."""
+
+    # --- the archive -----------------------------------------------------------------------------
+
+    def entries(self, image_types: Collection[ImageType]) -> dict[str, Entry]:
+        """Return all that the archive has or had of these types, by its path in the tree."""
+        return {
+            path_of(entry.product): entry
+            for entry in self._observatory._entries.values()
+            if entry.product.image_type in image_types
+        }
+
+    def withdrawn_entries(self) -> list[Entry]:
+        """Return what the archive withdrew."""
+        return [entry for entry in self._observatory._entries.values() if entry.withdrawn]
+
+    def is_listed(self, entry: Entry) -> bool:
+        """Return whether a program that is mirrored lists a product now."""
+        return any(self._lists(program, entry) for program in self._programs)
+
+    def _lists(self, program: str, entry: Entry) -> bool:
+        return entry.listed(self._observatory.clock.now()) and entry.readable_by(program)
+
+    def is_there(self, entry: Entry) -> bool:
+        """Return whether the archive lists a product and has its file now."""
+        return self.is_listed(entry) and not entry.gone(self._observatory.clock.now())
+
+    def digest(self, entry: Entry) -> str:
+        """Return the SHA-256 of what the archive has of a product now."""
+        key = self._observatory.content_key(entry, entry.revision)
+        if key not in _digests:
+            _digests[key] = self._observatory.digest(*entry.product.identity).sha256
+        return _digests[key]
+
+    # --- the tree --------------------------------------------------------------------------------
+
+    def lose(self, path: str) -> None:
+        """Take note that somebody deleted a file."""
+        self._deleted.add(path)
+        self.spoiled.pop(path, None)
+        self._lost.add((path, len(self.contents[path])))
+
+    def spoil(self, path: str, content: bytes) -> None:
+        """Take note that somebody damaged a file."""
+        self.spoiled[path] = hashlib.sha256(content).hexdigest()
+        self._lost.add((path, len(self.contents[path])))
+
+    def observe_files(self, files: Mapping[str, str], image_types: Collection[ImageType]) -> None:
+        """Check the files of the tree after a run, and remember their contents.
+
+        A content that is new in the tree is the archive's present one, whole; all others are as
+        they were; nothing is gone that nobody deleted.
+        """
+        entries = self.entries(image_types)
+        gone = set(self.contents) - set(files) - self._deleted
+        assert not gone, f"gone from the tree: {sorted(gone)}"
+        for path, sha256 in files.items():
+            if self.spoiled.get(path) == sha256:
+                continue
+            self.spoiled.pop(path, None)
+            self._deleted.discard(path)
+            if self.contents[path][-1:] != [sha256]:
+                assert sha256 == self.digest(entries[path]), f"not the archive's: {path}"
+                self.contents[path].append(sha256)
+            self._lost.discard((path, len(self.contents[path])))
+
+    # --- the catalog -----------------------------------------------------------------------------
+
+    def check_catalog(
+        self, complete: Collection[tuple[str | None, str | None]], *, was_killed: bool
+    ) -> None:
+        """Check history and events after a run.
+
+        Parameters
+        ----------
+        complete
+            The programs and types of which an answer of this run was complete.
+        was_killed
+            Whether the catalog may lack what was published last.
+        """
+        with closing(sqlite3.connect(self._root / STATE_DIR / CATALOG)) as database:
+            database.row_factory = sqlite3.Row
+            if not database.execute("SELECT 1 FROM sqlite_master WHERE name='events'").fetchone():
+                assert was_killed
+                return
+            revisions = database.execute("SELECT * FROM revisions ORDER BY revision").fetchall()
+            products = database.execute("SELECT * FROM products").fetchall()
+            events = [_told(row) for row in database.execute("SELECT * FROM events ORDER BY id")]
+        new = events[len(self.read) :]
+        assert events[: len(self.read)] == self.read, "events were changed"
+        assert [event.number for event in events] == sorted({event.number for event in events})
+        self._check_withdrawals(new, complete)
+        self._check_states(products, events)
+        self._check_history(revisions, events, was_killed=was_killed)
+        self.read = [*self.read, *new]
+
+    def _check_withdrawals(
+        self, new: Iterable[Told], complete: Collection[tuple[str | None, str | None]]
+    ) -> None:
+        """Check that what was told of listings in this run is as the archive is."""
+        for event in new:
+            if event.kind not in {*LISTING_EVENTS, "missing"}:
+                continue
+            (entry,) = (each for each in self._all() if each.product.savepath == event.savepath)
+            if event.kind == "withdrawn":
+                assert not self.is_listed(entry), f"listed, and told as withdrawn: {event}"
+                asked = {kind for _, kind in complete}
+                assert asked & {entry.product.image_type.value, None}, f"nobody said so: {event}"
+            elif event.kind == "returned":
+                assert self.is_listed(entry), f"not listed, and told as back: {event}"
+            else:
+                assert entry.gone(self._observatory.clock.now()), f"it is there: {event}"
+
+    def _all(self) -> Iterator[Entry]:
+        yield from self._observatory._entries.values()
+
+    def _check_states(self, products: Iterable[sqlite3.Row], events: Iterable[Told]) -> None:
+        """Check that withdrawals and returns take turns, and end as the catalog has it."""
+        turns: defaultdict[str, list[str]] = defaultdict(list)
+        for event in events:
+            if event.kind in LISTING_EVENTS and event.savepath is not None:
+                turns[event.savepath].append(event.kind)
+        for product in products:
+            told = turns.pop(product["savepath"], [])
+            assert told == [LISTING_EVENTS[number % 2] for number in range(len(told))], told
+            is_withdrawn = product["withdrawn_at"] is not None
+            assert is_withdrawn == (len(told) % 2 == 1), dict(product)
+        assert not turns
+
+    def _check_history(
+        self, rows: Iterable[sqlite3.Row], events: Iterable[Told], *, was_killed: bool
+    ) -> None:
+        """Check that there is one revision and one event for each content the tree has had."""
+        revisions: defaultdict[str, list[sqlite3.Row]] = defaultdict(list)
+        for row in rows:
+            revisions[row["path"]].append(row)
+        told: defaultdict[str, list[tuple[str, int, str]]] = defaultdict(list)
+        for event in events:
+            if event.kind in CONTENT_EVENTS:
+                about = event.details
+                told[about["path"]].append((event.kind, about["revision"], about["sha256"]))
+        for path, contents in self.contents.items():
+            known = [row["sha256"] for row in revisions[path]]
+            last = contents[: len(contents) - 1] if was_killed else contents
+            assert known in (contents, last), f"{path}: {known} of {contents}"
+            assert told[path] == _events_of(known), path
+            self._check_kept(path, revisions[path])
+        assert set(told) | set(revisions) <= set(self.contents)
+
+    def _check_kept(self, path: str, revisions: Iterable[sqlite3.Row]) -> None:
+        """Check that each replaced content is kept, as long as no hand destroyed it before."""
+        for row in revisions:
+            number = row["revision"]
+            if row["replaced_at"] is None:
+                continue
+            if (path, number) in self._lost:
+                kept = row["kept"]
+                assert kept is None or self._sha256_of(kept) == row["sha256"], dict(row)
+            else:
+                assert self._sha256_of(row["kept"]) == row["sha256"], dict(row)
+
+    def _sha256_of(self, kept: str | None) -> str | None:
+        path = self._root / kept if kept else None
+        return sha256_of_file(path) if path and path.is_file() else None
+
+    # --- the end ---------------------------------------------------------------------------------
+
+    def check_listings(self, first: Night) -> None:
+        """Check that the catalog lists what the archive lists of nights from a given one on.
+
+        Must be true after each run to which the archive answered well.
+        """
+        with closing(sqlite3.connect(self._root / STATE_DIR / CATALOG)) as database:
+            rows = database.execute(
+                "SELECT l.program, l.savepath FROM listings l JOIN products p "
+                "USING (instrument, savepath) WHERE l.withdrawn_at IS NULL AND p.night >= ?",
+                [first.name],
+            ).fetchall()
+        lists = {
+            (program, entry.product.savepath)
+            for program in self._programs
+            for entry in self._all()
+            if entry.product.night >= first and self._lists(program, entry)
+        }
+        assert set(rows) == lists
+
+    def check_end(self, files: Mapping[str, str], image_types: Collection[ImageType]) -> None:
+        """Check that tree and catalog are as the archive is.
+
+        What it withdrew, or lists without a file, stays in the tree as it was last: nobody can
+        repair it.
+        """
+        entries = self.entries(image_types)
+        there = {path for path, entry in entries.items() if self.is_there(entry)}
+        truth = {path: self.digest(entries[path]) for path in there}
+        assert {path: files.get(path) for path in there} == truth
+        rest = {path: sha256 for path, sha256 in files.items() if path not in there}
+        assert rest == {path: self.spoiled.get(path, self.contents[path][-1]) for path in rest}
+        with closing(sqlite3.connect(self._root / STATE_DIR / CATALOG)) as database:
+            states = {
+                path: (state, withdrawn_at is not None, sha256)
+                for path, state, withdrawn_at, sha256 in database.execute(
+                    "SELECT path, state, withdrawn_at, sha256 FROM products"
+                )
+            }
+        for path, entry in entries.items():
+            if self.is_there(entry):
+                assert states[path] == ("published", False, truth[path])
+            elif self.is_listed(entry):
+                assert states[path][:2] in (("missing", False), ("published", False))
+            else:
+                assert path not in states or states[path][1], f"not withdrawn: {path}"
+
+
+def _events_of(contents: Iterable[str]) -> list[tuple[str, int, str]]:
+    """Return what must have been told of these contents of a product."""
+    return [
+        (CONTENT_EVENTS[number > 1], number, sha256)
+        for number, sha256 in enumerate(contents, start=1)
+    ]
+
+
+def _told(row: sqlite3.Row) -> Told:
+    details = json.loads(row["details"])
+    return Told(row["id"], row["kind"], row["savepath"], {"path": row["path"], **details})

@@ -1,0 +1,130 @@
+"""A simulated month in any order: the mirror ends equal to the archive, with its history whole."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from long.month import (
+    CHANGES,
+    KILLED_AT,
+    MOMENTS,
+    SCRIPTS,
+    Change,
+    Day,
+    Kill,
+    a_month,
+)
+from promises.kills import KillableMirrors
+from support.rig import DownloadLog, Rig
+
+from winter_sync.core.marks import REFETCH_SAMPLE
+from winter_sync.core.traits import ImageType, Instrument
+from winter_sync.simulator import DEMO_NIGHT, Campaign, Observatory, Simulator, Universe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+SHORT, FULL = 3, int(os.environ.get("TRY_MONTHS", "200"))
+"""Months that are tried every day, and in a sweep."""
+
+changes = st.builds(Change, st.sampled_from(CHANGES), st.integers(0, 999))
+kills = st.builds(Kill, st.sampled_from(KILLED_AT), st.sampled_from(MOMENTS), st.integers(1, 6))
+days = st.builds(
+    Day,
+    hours=st.integers(1, 72),
+    changes=st.lists(changes, max_size=4).map(tuple),
+    script=st.sampled_from(SCRIPTS),
+    kill=st.none() | st.none() | kills,
+)
+FIRST = Day(hours=0)
+"""The mirror is filled before the month begins."""
+unlimited = settings(
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+
+
+@pytest.fixture(scope="module")
+def mirrors() -> Iterator[KillableMirrors]:
+    """Yield a process that runs mirrors which are killed."""
+    with KillableMirrors("") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return where the archive keeps its files from month to month."""
+    return tmp_path_factory.mktemp("archive")
+
+
+async def live(month: Sequence[Day], mirrors: KillableMirrors, cache: Path) -> None:
+    """Live through a month to its end."""
+    with TemporaryDirectory(prefix="month-") as directory:
+        async with a_month(Path(directory), mirrors, cache) as lived:
+            for day in month:
+                await lived.live(day)
+            await lived.end()
+
+
+@settings(unlimited, max_examples=SHORT)
+@given(month=st.lists(days, min_size=4, max_size=8))
+def test_a_month(month: list[Day], mirrors: KillableMirrors, cache: Path) -> None:
+    """Tree and catalog end equal to the archive, each content and event is there once."""
+    asyncio.run(live([FIRST, *month], mirrors, cache))
+
+
+@pytest.mark.slow
+@settings(unlimited, max_examples=FULL)
+@given(month=st.lists(days, min_size=8, max_size=16))
+def test_many_months(month: list[Day], mirrors: KillableMirrors, cache: Path) -> None:
+    """The same of two hundred longer months."""
+    asyncio.run(live([FIRST, *month], mirrors, cache))
+
+
+REPROCESSED = (ImageType.STACK, ImageType.DIFF, ImageType.AVRO, ImageType.RAW)
+"""The types of which new marks may mean new content, and of which the archive keeps the files."""
+
+
+async def test_what_new_marks_cost(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    """A busy night that was only logged again costs three products of each type, and no change."""
+    campaigns = (Campaign("2024A000", visits=10, image_types=REPROCESSED),)
+    universe = Universe(nights=(DEMO_NIGHT,), campaigns=campaigns, gone_fraction=0)
+    log = DownloadLog()
+    async with Simulator(Observatory(universe), faults=log) as simulator:
+        rig = Rig(simulator, tmp_path / "winter")
+        await rig.sync()
+        before, all_of_it = rig.files(), log.asked
+        rig.observatory.reprocess(DEMO_NIGHT, ())
+        rig.observatory.clock.advance(timedelta(days=1))
+        log.downloads.clear()
+        for _ in range(3):
+            await rig.sync()
+            rig.observatory.clock.advance(timedelta(days=1))
+        assert rig.files() == before
+    again = log.asked
+    assert max(again.values()) == 1
+    assert again.total() == REFETCH_SAMPLE * len(REPROCESSED)
+    part = size_of(again) / size_of(all_of_it)
+    assert part < 0.05
+    record_property("products", f"{again.total()} of {all_of_it.total()}")
+    record_property("bytes at real sizes", f"{size_of(again):,} of {size_of(all_of_it):,}")
+
+
+def size_of(savepaths: Iterable[str]) -> int:
+    """Return how many bytes products have at their usual sizes."""
+    return sum(
+        image_type.traits.typical_size
+        for savepath in savepaths
+        for image_type in REPROCESSED
+        if f"/{image_type.for_camera(Instrument.WINTER).directory}/" in savepath
+    )
