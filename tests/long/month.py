@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from long.month_changes import PROGRAMS, TYPES, Changes
 from long.month_expected import Expected
 from promises.killable import STEPS
 from support.rig import DownloadLog, Rig
 
 from winter_sync.core.layout import CATALOG, STATE_DIR
 from winter_sync.core.products import Night
-from winter_sync.core.traits import ImageType, Instrument
+from winter_sync.core.traits import Instrument
 from winter_sync.maintenance import Request, verify
 from winter_sync.simulator import (
     Call,
@@ -43,10 +44,7 @@ if TYPE_CHECKING:
 
     from winter_sync.core import Sink
     from winter_sync.simulator import Answer
-    from winter_sync.simulator.observatory.observatory import Entry
 
-PROGRAMS = ("2024A000", "2024B001")
-TYPES = (ImageType.STACK, ImageType.DIFF, ImageType.EXPOSURE)
 NIGHTS = tuple(Night("20251001").plus(days) for days in (0, 1, 4, 9, 16))
 START = datetime(2025, 10, 3, 12, tzinfo=UTC)
 LOOKED_BACK = 5
@@ -58,8 +56,6 @@ SCRIPTS = (
     *("reset-body:0.5", "end-early:0.5", "flip:0.5", "half:0.5", "left-out:0.5,capped=2:0.5"),
 )
 """How the archive answers: as it should, in odd ways, in part, or broken."""
-REMADE = ((), (ImageType.STACK,), (ImageType.DIFF,), (ImageType.STACK, ImageType.DIFF))
-"""What a night that is processed again has remade: nothing but the marks, or products."""
 MOMENTS = ("before", "after")
 
 
@@ -146,6 +142,7 @@ class Month:
         self.rig = Rig(simulator, root)
         self.rig.programs = [{"name": name, "image_types": list(TYPES)} for name in PROGRAMS]
         self.expected = Expected(simulator.observatory, root, PROGRAMS)
+        self._changes = Changes(self.rig, self.expected)
         self._mirrors = mirrors
         self._inject("")
 
@@ -155,7 +152,7 @@ class Month:
         """Live through a day, and check what must be true after it."""
         self.observatory.clock.advance(timedelta(hours=day.hours))
         for change in day.changes:
-            getattr(self, change.kind)(change.chosen)
+            getattr(self._changes, change.kind)(change.chosen)
         self._inject(day.script)
         if day.kill is not None:
             await self._run_and_kill(day.kill)
@@ -217,90 +214,7 @@ class Month:
             times=kill.times,
         )
 
-    # --- what happens to the archive -------------------------------------------------------------
 
-    def _entries(self) -> list[Entry]:
-        """Return what the archive lists of what is mirrored."""
-        listed = self.observatory.entries()
-        return [entry for entry in listed if entry.product.image_type in TYPES]
-
-    def _listed(self, chosen: int, image_type: ImageType | None = None) -> Entry:
-        """Choose something that is listed."""
-        entries = [
-            entry for entry in self._entries() if image_type in (None, entry.product.image_type)
-        ]
-        return entries[chosen % len(entries)]
-
-    def reprocess(self, chosen: int) -> None:
-        """Process a night again, with new content or only new marks."""
-        nights = sorted({entry.product.night for entry in self._entries()})
-        night = nights[chosen % len(nights)]
-        self.observatory.reprocess(night, REMADE[chosen // len(nights) % len(REMADE)])
-
-    def rename(self, chosen: int) -> None:
-        """Rename a stack, unless it has no other exposure to be named after."""
-        entry = self._listed(chosen, ImageType.STACK)
-        if entry.holding.dither.number < len(entry.holding.visit.dithers):
-            renamed = self.observatory.rename_stack(entry.product)
-            assert renamed != entry.product
-
-    def withdraw(self, chosen: int) -> None:
-        """Withdraw a product."""
-        self.observatory.withdraw(self._listed(chosen).product)
-
-    def relist(self, chosen: int) -> None:
-        """List a withdrawn product again, if there is one."""
-        if gone := self.expected.withdrawn_entries():
-            self.observatory.relist(gone[chosen % len(gone)].product)
-
-    def list_twice(self, chosen: int) -> None:
-        """List a product under the other program, too."""
-        entry = self._listed(chosen)
-        self.observatory.list_also_under(entry.product, PROGRAMS[entry.program == PROGRAMS[0]])
-
-    def list_once(self, chosen: int) -> None:
-        """List a product that two programs list under its own only."""
-        if twice := [entry for entry in self._entries() if entry.also_under]:
-            twice[chosen % len(twice)].also_under.clear()
-
-    def correct_target(self, chosen: int) -> None:
-        """Correct the target of a product."""
-        entry = self._listed(chosen)
-        self.observatory.correct(entry.product, program=entry.program, target=f"SN{chosen}")
-
-    def remove_file(self, chosen: int) -> None:
-        """Remove a file from the archive that lists it."""
-        self.observatory.remove_file(self._listed(chosen).product)
-
-    def restore_file(self, chosen: int) -> None:
-        """Put a removed file back, if there is one."""
-        now = self.observatory.clock.now()
-        if gone := [entry for entry in self._entries() if entry.gone(now)]:
-            self.observatory.restore_file(gone[chosen % len(gone)].product)
-
-    # --- what happens to the tree ----------------------------------------------------------------
-
-    def delete(self, chosen: int) -> None:
-        """Delete a file of the tree by hand, if there is one."""
-        if files := sorted(self.rig.files()):
-            path = files[chosen % len(files)]
-            (self.rig.root / path).unlink()
-            self.expected.lose(path)
-
-    def damage(self, chosen: int) -> None:
-        """Damage a file of the tree by hand, if there is one."""
-        if files := sorted(self.rig.files()):
-            path = files[chosen % len(files)]
-            content = f"damaged {chosen} {len(self.expected.spoiled)}".encode()
-            (self.rig.root / path).write_bytes(content)
-            self.expected.spoil(path, content)
-
-
-CHANGES = (
-    *("reprocess", "rename", "withdraw", "relist", "list_twice", "list_once", "correct_target"),
-    *("remove_file", "restore_file", "delete", "damage"),
-)
-"""All kinds of changes: methods of `Month`."""
 KILLED_AT = tuple(STEPS)
 
 

@@ -12,16 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from long.month import (
-    CHANGES,
-    KILLED_AT,
-    MOMENTS,
-    SCRIPTS,
-    Change,
-    Day,
-    Kill,
-    a_month,
-)
+from long.month import KILLED_AT, MOMENTS, SCRIPTS, Change, Day, Kill, a_month
+from long.month_changes import CHANGES
 from promises.kills import KillableMirrors
 from support.rig import DownloadLog, Rig
 
