@@ -189,8 +189,11 @@ class Expected:
     def _is_returned(self, _: Told, entry: Entry) -> bool:
         return self.is_listed(entry)
 
-    def _is_missing(self, _: Told, entry: Entry) -> bool:
-        return entry.gone(self._observatory.clock.now())
+    def _is_missing(self, event: Told, entry: Entry) -> bool:
+        """Return whether the archive has no file, or not for a program that listed it before."""
+        programs = event.details["programs"]
+        listed = all(self._lists(program, entry) for program in programs)
+        return entry.gone(self._observatory.clock.now()) or not listed
 
     def _is_renamed(self, event: Told, entry: Entry) -> bool:
         name = entry.product.savepath
@@ -200,7 +203,7 @@ class Expected:
 
     def _is_corrected(self, event: Told, entry: Entry) -> bool:
         about = event.details
-        is_moved = "program_was" not in about or self._lists(about["program"], entry)
+        is_moved = "program_was" not in about or not self._lists(about["program_was"], entry)
         return is_moved and ("target_was" not in about or about.get("target") == entry.target)
 
     def _all(self) -> Iterator[Entry]:

@@ -17,6 +17,7 @@ from long.month_changes import CHANGES
 from promises.kills import KillableMirrors
 from support.rig import DownloadLog, Rig
 
+from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.marks import REFETCH_SAMPLE
 from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.simulator import DEMO_NIGHT, Campaign, Observatory, Simulator, Universe
@@ -24,7 +25,7 @@ from winter_sync.simulator import DEMO_NIGHT, Campaign, Observatory, Simulator, 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-SHORT, FULL = 3, int(os.environ.get("TRY_MONTHS", "200"))
+SHORT, FULL = 2, int(os.environ.get("TRY_MONTHS", "200"))
 """Months that are tried every day, and in a sweep."""
 
 changes = st.builds(Change, st.sampled_from(CHANGES), st.integers(0, 999))
@@ -79,6 +80,21 @@ def test_a_month(month: list[Day], mirrors: KillableMirrors, cache: Path) -> Non
 def test_many_months(month: list[Day], mirrors: KillableMirrors, cache: Path) -> None:
     """The same of two hundred longer months."""
     asyncio.run(live([FIRST, *month], mirrors, cache))
+
+
+async def test_a_damaged_file_is_no_revision(tmp_path: Path, mirrors: KillableMirrors) -> None:
+    """A file that was damaged by hand is kept aside, and never taken for the older revision."""
+    async with a_month(tmp_path, mirrors) as month:
+        await month.live(FIRST)
+        path = min(month.rig.files())
+        month.observatory.reprocess(path.split("/")[1], (ImageType.DIFF,))
+        await month.live(Day(hours=24, changes=(Change("damage", 0),)))
+        assert len(month.expected.contents[path]) == 2
+        aside = [
+            file.read_bytes()
+            for file in (month.rig.root / STATE_DIR / "revisions").rglob("*_1_*.fits")
+        ]
+        assert b"damaged 0 0" in aside
 
 
 REPROCESSED = (ImageType.STACK, ImageType.DIFF, ImageType.AVRO, ImageType.RAW)

@@ -204,7 +204,7 @@ class Outcomes:
             "path": evidence.path,
             "size": evidence.size,
             "sha256": evidence.sha256,
-            "kept": evidence.kept,
+            "kept": evidence.kept if evidence.kept_is_revision else None,
             "lastmodified": evidence.marks.lastmodified if is_from_archive else None,
             "pipeversion": evidence.marks.pipeversion if is_from_archive else None,
             "confirmed": now if is_from_archive else None,

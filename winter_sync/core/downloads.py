@@ -93,6 +93,8 @@ class Evidence:
     `path` and `kept` are relative to the root; `kept` is where an older file of the same path
     went, if there was one. `mtime_ns` is the file's modification time, nanoseconds since 1970;
     None in journals of earlier versions. `adopted` says that it was not downloaded.
+    `kept_is_revision` says that the file that was kept was the previous revision as it was
+    downloaded: a person may have changed it.
     """
 
     instrument: Instrument
@@ -104,6 +106,7 @@ class Evidence:
     kept: str | None = None
     mtime_ns: int | None = field(default=None, compare=False)
     adopted: bool = False
+    kept_is_revision: bool = True
 
 
 @dataclass(frozen=True, slots=True)

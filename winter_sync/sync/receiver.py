@@ -228,10 +228,13 @@ class Receiver:
     def _publish(self, part: Part, evidence: Evidence, candidate: Candidate) -> Evidence:
         """Publish; keep a file that the catalog does not know: a person put it there."""
         ours = candidate.published_sha256
-        keep = (
-            self._keep or ours is None or not self._session.tree.has_content(candidate.path, ours)
+        is_other = ours is not None and not self._session.tree.has_content(candidate.path, ours)
+        return self._session.publish(
+            part,
+            replace(evidence, kept_is_revision=not is_other),
+            batch=self._batch.identifier,
+            keep=self._keep or ours is None or is_other,
         )
-        return self._session.publish(part, evidence, batch=self._batch.identifier, keep=keep)
 
     def _record(self, candidate: Candidate, outcome: Outcome) -> None:
         name = candidate.product.filename
