@@ -32,6 +32,20 @@ def test_a_night_settles_by_the_second_sync(tmp_path: Path) -> None:
     }
     shown = run("--config", settings, "status", home=tmp_path).out
     assert f"Settled nights: {PROGRAM} {len(nights)}, newest {max(nights)}." in shown
+    night = max(nights)
+    one = json.loads(
+        run("--config", settings, "status", "--night", night, "--json", home=tmp_path).out
+    )
+    assert set(one["settled"]) == {PROGRAM}
+    counted = {kind["image_type"]: kind["here"] for kind in one["kinds"]}
+    assert counted == {
+        kind["image_type"]: kind["published"] for kind in said["nights"] if kind["night"] == night
+    }
+    assert all(kind["listed"] == kind["here"] and kind["last_change"] for kind in one["kinds"])
+    shown = run("--config", settings, "status", "--night", night, home=tmp_path).out
+    assert f"{PROGRAM}: settled since " in shown
+    empty = run("--config", settings, "status", "--night", "20240230", home=tmp_path)
+    assert empty.code == 2
     root = tmp_path / "winter"
     for night in said["settled"]:
         sums = (root / ".winter-sync" / night["manifest"]).with_suffix(".SHA256SUMS")

@@ -8,7 +8,7 @@ from .facts import Facts
 from .files import Files
 from .history import History
 from .listings import Listings
-from .nights import NightFile, NightOf, NightRecord, Nights, SettledNight
+from .nights import KindOfNight, NightFile, NightOf, NightRecord, Nights, SettledNight
 from .outbox import Outbox
 from .outcomes import Outcomes
 from .polls import Polls
@@ -63,6 +63,7 @@ __all__ = [
     "History",
     "Images",
     "KeptRevision",
+    "KindOfNight",
     "LastPoll",
     "Listings",
     "NightCount",

@@ -11,6 +11,7 @@ from .event_log import log_events
 from .log_setup import configure_logging, take_over_logging
 from .metric_sources import Watched
 from .metrics import Metrics
+from .night_status import NightDetail, read_night
 from .status import Status, read_last_night, read_status, with_damaged
 from .status_json import status_as_json
 from .status_text import headline, remainder, when
@@ -19,6 +20,7 @@ __all__ = [
     "ArchiveState",
     "DailySummary",
     "Metrics",
+    "NightDetail",
     "NightState",
     "Status",
     "Watched",
@@ -30,6 +32,7 @@ __all__ = [
     "log_events",
     "never_answered",
     "read_last_night",
+    "read_night",
     "read_status",
     "remainder",
     "status_as_json",

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from winter_sync.cli.options import AsJson
+from winter_sync.cli.options import AsJson, parse_night
 from winter_sync.cli.process import console, prepare, run_until_interrupted, say
+from winter_sync.core import Night
 
 if TYPE_CHECKING:
     from winter_sync.config import Settings
-    from winter_sync.monitoring import Status
+    from winter_sync.monitoring import NightDetail, Status
 
 _FILES_CHECKED = 5000
 """About this many files of the newest nights are checked for existence."""
 
 
-def status(context: typer.Context, *, as_json: AsJson = False) -> None:
+NightOf = Annotated[
+    Night | None,
+    typer.Option(
+        "--night",
+        metavar="NIGHT",
+        parser=parse_night,
+        help="Only this night, by program and type: 20240211.",
+    ),
+]
+
+
+def status(context: typer.Context, *, night: NightOf = None, as_json: AsJson = False) -> None:
     """Show what is here and what is pending, night by night.
 
     The first line says whether all that is listed of the last night is here.
@@ -26,11 +38,33 @@ def status(context: typer.Context, *, as_json: AsJson = False) -> None:
     from winter_sync.monitoring import status_as_json
 
     settings, _ = prepare(context.obj, secrets=False)
+    if night is not None:
+        _show_night(settings, night, as_json=as_json)
+        return
     found = run_until_interrupted(_read(settings))
     if as_json:
         say(status_as_json(found))
     else:
         show(console(), found)
+
+
+def _show_night(settings: Settings, night: Night, *, as_json: bool) -> None:
+    from winter_sync.cli.views.night_detail import show_night
+
+    found = run_until_interrupted(_read_night(settings, night))
+    if as_json:
+        say(found.json())
+    else:
+        show_night(console(), found)
+
+
+async def _read_night(settings: Settings, night: Night) -> NightDetail:
+    from winter_sync.factory import open_existing_catalog
+    from winter_sync.monitoring import read_night
+
+    programs = [selection.program for selection in settings.selections]
+    async with open_existing_catalog(settings) as catalog:
+        return await read_night(catalog, programs, night)
 
 
 async def _read(settings: Settings) -> Status:
