@@ -101,6 +101,7 @@ def test_a_catalog_of_an_earlier_edition_is_brought_up(path: Path, clock: Clock)
                 "keep_event_sinks",
                 "record_settled_nights",
                 "record_refetches",
+                "record_too_requests",
                 "hold_withdrawals",
                 "link_successors",
                 "set_withdrawn_files_aside",

@@ -24,6 +24,7 @@ from winter_sync.config.sections import (
     ScheduleSettings,
     Section,
     SinkSettings,
+    ToOSettings,
 )
 from winter_sync.config.settings import Settings, load_settings
 from winter_sync.core.queries import Cone, Rectangle, Target
@@ -37,6 +38,7 @@ TABLES: dict[str, type[Section]] = {
     "mirror": MirrorSettings,
     "schedule": ScheduleSettings,
     "daemon": DaemonSettings,
+    "too": ToOSettings,
     "facts": FactsSettings,
     "http": HttpSettings,
     "events": EventsSettings,

@@ -65,6 +65,7 @@ from winter_sync.core import (
     Stopped,
     Stopping,
     StorageFailing,
+    ToOQueueRead,
     TypeNotServed,
     WindowHalved,
     WithdrawalCleared,
@@ -107,9 +108,17 @@ UNCOUNTED = {
     *(Backlog, FoundUnchanged, PollsEnded),
     *(WithdrawalHeld, WithdrawalCleared, WithdrawnFilesChanged),
     *(Stopping, Stopped, Stalled, DayEnded, Resumed),
-    *(DirectoriesNotSynced, GroupNotGiven, NarrowCones, PagesOpen, TypeNotServed, FactsUpToDate),
     *(RevisionsRemoved, RevisionsNotRemoved),
     *(DeliveryRecovered, SpaceChecked, WithdrawalHeld, WithdrawalCleared),
+    *(
+        DirectoriesNotSynced,
+        GroupNotGiven,
+        NarrowCones,
+        PagesOpen,
+        ToOQueueRead,
+        TypeNotServed,
+        FactsUpToDate,
+    ),
 }
 """The catalog, the process's start and the numbers themselves show these better."""
 CHANGES = ("new", "changed", "returned", "withdrawn")

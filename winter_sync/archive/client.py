@@ -8,6 +8,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from winter_sync.archive.download import Download
@@ -16,6 +17,7 @@ from winter_sync.archive.queries import query_body, read_program
 from winter_sync.archive.requests import DEFAULT_TIMEOUTS, Json, Requests, Timeouts
 from winter_sync.archive.retries import Retries
 from winter_sync.archive.server_state import ServerState
+from winter_sync.archive.too import read_requests, read_schedules
 from winter_sync.core import (
     REAL_TIME,
     BadAnswerError,
@@ -28,10 +30,10 @@ from winter_sync.core import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from datetime import date
 
-    from winter_sync.core import Batch, Credentials, Program, Proxy, Query, Sink
+    from winter_sync.core import Batch, Credentials, Program, Proxy, Query, Sink, ToORequest
 
 T = TypeVar("T")
 
@@ -152,6 +154,35 @@ class ArchiveClient:
     async def _program(self, name: str) -> Program:
         answer = await self._ask("/validation/program", params=self._requests.program_params(name))
         return read_program(name, answer, self._requests.shown)
+
+    async def too_schedules(self, program: str) -> list[str]:
+        """Ask which schedules the observatory's queue has for a program; one attempt.
+
+        Raises
+        ------
+        WinterSyncError
+            Split by remedy, as everywhere.
+        """
+        params = {**self._requests.program_params(program), "include_archived": "false"}
+        return await _without_answer(self._queued("/too/summary", params, read_schedules))
+
+    async def too_requests(self, program: str, schedule: str) -> list[ToORequest]:
+        """Ask for the entries of a schedule; one attempt.
+
+        Raises
+        ------
+        WinterSyncError
+            Split by remedy, as everywhere.
+        """
+        params = {**self._requests.program_params(program), "schedule_name": schedule}
+        entries = partial(read_requests, program=program, schedule=schedule)
+        return await _without_answer(self._queued("/too/details", params, entries))
+
+    async def _queued(self, path: str, params: Mapping[str, str], read: Callable[[object], T]) -> T:
+        content = await self._retries.call_once(
+            self._requests.ask, path, params, None, authorize=True
+        )
+        return read(self._requests.parse(content, path))
 
     async def query(self, query: Query, *, once: bool = False) -> Listing:
         """Ask for a listing; a rectangle over right ascension 0 is asked for in two parts.

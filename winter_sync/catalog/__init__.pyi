@@ -38,6 +38,7 @@ from .refetches import Refetches
 from .search_records import FoundProduct, Search, UserState
 from .set_aside import SetAside
 from .thread import CatalogThread
+from .too import ToOQueue
 from .values import format_instant
 from .views import Views
 from .withdrawals import Withdrawals
@@ -89,6 +90,7 @@ __all__ = [
     "SetAside",
     "SettledNight",
     "SinkProgress",
+    "ToOQueue",
     "Trouble",
     "Unseen",
     "UserState",

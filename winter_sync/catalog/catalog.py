@@ -29,6 +29,7 @@ from winter_sync.catalog.refetches import Refetches
 from winter_sync.catalog.renames import Renames
 from winter_sync.catalog.search import Searches
 from winter_sync.catalog.set_aside import SetAside
+from winter_sync.catalog.too import ToOQueue
 from winter_sync.catalog.views import Views
 from winter_sync.catalog.withdrawals import Withdrawals
 
@@ -86,6 +87,8 @@ class Catalog:
         All that is known of products.
     coverage
         Which images show a position.
+    too
+        The observatory's queue of requests.
     outbox
         Events for other programs.
     sinks
@@ -137,6 +140,7 @@ class Catalog:
         self.renames = Renames(self.connection)
         self.views = Views(self.connection)
         self.set_aside = SetAside(self.connection)
+        self.too = ToOQueue(self.connection)
         self.withdrawals = Withdrawals(self.connection)
 
     def close(self) -> None:

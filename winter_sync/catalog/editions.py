@@ -12,6 +12,7 @@ from winter_sync.catalog import (
     schema_delivery,
     schema_nights,
     schema_revisions,
+    schema_too,
     schema_withdrawals,
 )
 from winter_sync.catalog.migration import migrations
@@ -29,6 +30,7 @@ EDITIONS = (
     schema_delivery,
     schema_nights,
     schema_revisions,
+    schema_too,
     schema_withdrawals,
 )
 """The modules whose migrations make the catalog what it is, in this order."""

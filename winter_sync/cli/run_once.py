@@ -17,6 +17,7 @@ from winter_sync.config import Choice, check_root, read_credentials
 from winter_sync.core import REAL_TIME, escape_unprintable, show_size
 from winter_sync.factory import make_deliverer, open_mirror
 from winter_sync.maintenance import FactsCatchUp, Manifests, take_facts
+from winter_sync.sync import read_too_queue
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,6 +102,8 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
                 report = await (
                     mirror.sync() if nights is None else mirror.backfill(nights, recheck=recheck)
                 )
+                if settings.too.enabled:
+                    await read_too_queue(mirror)
                 if settings.facts.enabled:
                     await _take_facts(mirror, time)
                 await _write_manifests(mirror, settings, time)

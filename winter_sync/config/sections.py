@@ -207,6 +207,17 @@ class FactsSettings(Section):
     )
 
 
+class ToOSettings(Section):
+    """[too]: the observatory's queue of requests, which is only read."""
+
+    enabled: bool = Field(
+        default=False, description="Whether the requests of the programs are read and shown."
+    )
+    poll_every: Wait = Field(
+        default=timedelta(hours=1), description="Time between two readings of the queue."
+    )
+
+
 class HttpSettings(Section):
     """[http]: where health, metrics and status are served."""
 

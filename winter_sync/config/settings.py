@@ -31,6 +31,7 @@ from winter_sync.config.sections import (
     ProgramSettings,
     ScheduleSettings,
     SinkSettings,
+    ToOSettings,
 )
 from winter_sync.core import STATE_DIR, Layout, PollSchedule, Selection, UsageError, choose_proxy
 
@@ -62,6 +63,7 @@ class Settings(BaseSettings):
     schedule: ScheduleSettings = ScheduleSettings()
     daemon: DaemonSettings = DaemonSettings()
     facts: FactsSettings = FactsSettings()
+    too: ToOSettings = ToOSettings()
     http: HttpSettings = HttpSettings()
     events: EventsSettings = EventsSettings()
     sinks: tuple[SinkSettings, ...] = ()

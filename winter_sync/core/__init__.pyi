@@ -148,6 +148,7 @@ from .poll_events import (
     ProductsLeftOut,
     ProgramRefused,
     RowsLeftOut,
+    ToOQueueRead,
     TypeNotServed,
     WindowHalved,
     WithdrawalCleared,
@@ -193,6 +194,7 @@ from .sphere import (
     unit_vector,
 )
 from .storage_errors import NO_SPACE, storage_errors_explained
+from .too import ListedForToO, ToOProgress, ToORequest, ToOStage, is_awaited, progress_of
 from .traits import DIRECTORIES, FETCH_ORDER, NOT_KEPT, SUFFIXES, FileFormat, ImageType, Instrument
 from .units import parse_duration, show_duration, show_instant, show_size
 from .wcs_header import CostlyWcsError, wcs_header
@@ -291,6 +293,7 @@ __all__ = [
     "Instrument",
     "KnownProduct",
     "Layout",
+    "ListedForToO",
     "ManifestWritten",
     "ManifestsPaused",
     "Marks",
@@ -352,6 +355,10 @@ __all__ = [
     "SymbolicLinkError",
     "Target",
     "Time",
+    "ToOProgress",
+    "ToOQueueRead",
+    "ToORequest",
+    "ToOStage",
     "TooLargeError",
     "TransientError",
     "TreeFiles",
@@ -380,6 +387,7 @@ __all__ = [
     "gravest",
     "has_name",
     "instant_of_jd",
+    "is_awaited",
     "is_confirmed",
     "is_directory",
     "is_there",
@@ -400,6 +408,7 @@ __all__ = [
     "path_parts",
     "position_on_sky",
     "programs_of",
+    "progress_of",
     "quote_bytes",
     "reach_of",
     "read_own_file",

@@ -55,6 +55,7 @@ from winter_sync.core.poll_events import (
     ProductsLeftOut,
     ProgramRefused,
     RowsLeftOut,
+    ToOQueueRead,
     TypeNotServed,
     WindowHalved,
     WithdrawalCleared,
@@ -72,6 +73,7 @@ Event = (
     | ProductsLeftOut
     | PollFailed
     | TypeNotServed
+    | ToOQueueRead
     | WindowHalved
     | ProgramRefused
     | BatchStarted

@@ -55,6 +55,15 @@ class TypeNotServed:
 
 
 @dataclass(frozen=True, slots=True)
+class ToOQueueRead:
+    """The observatory's queue was asked for a program's requests; `error` says why it failed."""
+
+    program: str
+    requests: int
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PollsEnded:
     """The polls of this run are finished: no more products will be found."""
 

@@ -93,6 +93,7 @@ class MirrorRun:
             check_every=settings.daemon.check_every,
             recheck_per_day=settings.daemon.recheck_per_day,
             take_facts=settings.facts.enabled,
+            too_every=settings.too.poll_every if settings.too.enabled else None,
             state=settings.state,
             settle_after=settings.schedule.settle_after,
             deliverer=make_deliverer(settings, self._configuration.credentials, mirror, self._time),

@@ -12,7 +12,7 @@ from winter_sync.daemon.downloads import EndlessDownloads
 from winter_sync.daemon.polls import ScheduledPolls
 from winter_sync.daemon.spare_rechecks import SpareRechecks
 from winter_sync.maintenance import FactsCatchUp, Manifests
-from winter_sync.sync import Coordination, RollingCheck
+from winter_sync.sync import Coordination, RollingCheck, read_too_queue_repeatedly
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -51,6 +51,8 @@ class Daemon:
         How many bytes to fetch again in a day to compare files with the archive, 0 for none.
     take_facts
         Whether to record what the headers of images say.
+    too_every
+        How often to read the observatory's queue of requests; None for never.
     state, settle_after
         Where the manifests of settled nights go, and how long nothing of those may have changed.
     deliverer
@@ -71,6 +73,7 @@ class Daemon:
         check_every: timedelta = timedelta(days=30),
         recheck_per_day: int = 0,
         take_facts: bool = False,
+        too_every: timedelta | None = None,
         state: Path,
         settle_after: timedelta,
         deliverer: Deliverer,
@@ -82,6 +85,7 @@ class Daemon:
         self._check_rate, self._check_every = check_rate, check_every
         self._recheck_per_day = recheck_per_day
         self._take_facts = take_facts
+        self._too_every = too_every
         self._state, self._settle_after = state, settle_after
         self._deliverer = deliverer
         self._coordination = Coordination()
@@ -137,6 +141,8 @@ class Daemon:
             begin(self._spare_rechecks().run)
         if self._check_rate:
             begin(self._rolling_check().run)
+        if self._too_every is not None:
+            begin(partial(read_too_queue_repeatedly, self._mirror, self._too_every, self._time))
         if self._take_facts:
             begin(self._record_facts)
 

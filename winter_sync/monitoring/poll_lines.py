@@ -11,6 +11,7 @@ from winter_sync.core import (
     ProductsLeftOut,
     ProgramRefused,
     RowsLeftOut,
+    ToOQueueRead,
     TypeNotServed,
     WindowHalved,
     WithdrawalCleared,
@@ -48,6 +49,14 @@ POLL_LINES.add(Polled, _polled)
 POLL_LINES.add(
     PollFailed,
     lambda event: warning("poll failed", **_about(event.query), reason=event.reason),
+)
+POLL_LINES.add(
+    ToOQueueRead,
+    lambda event: (
+        info("queue of requests not read", program=event.program, reason=event.error)
+        if event.error
+        else debug("queue of requests read", program=event.program, requests=event.requests)
+    ),
 )
 POLL_LINES.add(
     TypeNotServed,

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         Product,
         Selection,
         Subject,
+        ToOProgress,
     )
     from winter_sync.monitoring.sink_states import SinkState
 
@@ -74,6 +75,8 @@ class Status:
         How the delivery to each sink stands.
     held
         Products that vanished from a listing at once, and do not count as withdrawn yet.
+    too
+        Requests in the observatory's queue that still wait, the earliest first.
     """
 
     now: datetime
@@ -86,6 +89,7 @@ class Status:
     programs: tuple[QueueCount, ...] = ()
     programs_of_last_night: tuple[QueueCount, ...] = ()
     damaged: tuple[Damaged, ...] = ()
+    too: tuple[ToOProgress, ...] = ()
     settled: tuple[SettledNight, ...] = ()
     held: tuple[HeldWithdrawal, ...] = ()
     refetches: RefetchStatus = _NONE_AGAIN
@@ -204,6 +208,7 @@ def _read(
             programs=tuple(catalog.views.program_counts(programs)),
             programs_of_last_night=tuple(catalog.views.program_counts(programs, night)),
             refetches=catalog.refetches.status(scope),
+            too=tuple(catalog.too.awaited(programs, now)),
             damaged=tuple(
                 file
                 for file in catalog.files.damaged(scope, _TROUBLES_READ)

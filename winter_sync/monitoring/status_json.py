@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         SettledNight,
         Trouble,
     )
-    from winter_sync.core import HeldWithdrawal
+    from winter_sync.core import HeldWithdrawal, ToOProgress
     from winter_sync.monitoring.sink_states import SinkState
     from winter_sync.monitoring.status import Status
 
@@ -80,6 +80,10 @@ def status_as_json(status: Status) -> str:
     - `sinks`: other programs that are told what happens: `name`, `waiting` (events, at most
       10 000), `last_success` (null for never), `failures` in a row, `failing_since` and `error`
       (null if it takes events), `lost` (events removed before it had them).
+    - `too`: requests in the observatory's queue that still wait: `program`, `schedule`, `target`,
+      `ra`, `dec` (degrees), `begins`, `ends` (each null for unknown), `stage` (`requested`,
+      `observed`, `listed`, or `not observed` when the window is over), `listed` and `here`
+      (products).
     """
     last, latest, tonight_ = status.last, status.latest_with_data, status.tonight
     return json.dumps(
@@ -104,6 +108,7 @@ def status_as_json(status: Status) -> str:
             "damaged": [_damaged_record(file) for file in status.damaged],
             "sinks": [_sink_record(sink) for sink in status.sinks],
             "held_withdrawals": [_held_record(held) for held in status.held],
+            "too": [_too_record(progress) for progress in status.too],
         },
         indent=2,
     )
@@ -118,6 +123,22 @@ def _sink_record(sink: SinkState) -> dict[str, Any]:
         "failing_since": _instant(sink.failing_since),
         "error": sink.error,
         "lost": sink.lost,
+    }
+
+
+def _too_record(progress: ToOProgress) -> dict[str, Any]:
+    request = progress.request
+    return {
+        "program": request.program,
+        "schedule": request.schedule,
+        "target": request.target,
+        "ra": request.ra,
+        "dec": request.dec,
+        "begins": _instant(request.begins),
+        "ends": _instant(request.ends),
+        "stage": progress.stage.value,
+        "listed": progress.listed,
+        "here": progress.here,
     }
 
 

@@ -16,6 +16,7 @@ from .report import Report
 from .results import BatchResult
 from .retention import KeepLimits, Retention
 from .rolling_check import RollingCheck
+from .too_queue import read_too_queue, read_too_queue_repeatedly
 from .windows import Nights
 from .withdrawn_files import FilesOfWithdrawn
 
@@ -47,6 +48,8 @@ __all__ = [
     "examine",
     "find_present",
     "made_durable",
+    "read_too_queue",
+    "read_too_queue_repeatedly",
     "stat_file",
     "stat_files",
 ]

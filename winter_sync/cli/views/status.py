@@ -10,6 +10,7 @@ from winter_sync.cli.views.grouping import grouped
 from winter_sync.cli.views.sentences import INDENT, print_sentence
 from winter_sync.cli.views.status_polls import show_polls
 from winter_sync.cli.views.status_tables import nights_table, programs_table
+from winter_sync.cli.views.status_too import show_too
 from winter_sync.core import (
     Damage,
     Numbers,
@@ -44,6 +45,7 @@ def show(console: Console, status: Status) -> None:
     _show_nights(console, status)
     if len(status.programs) > 1:
         console.print(programs_table(status), crop=False)
+    show_too(console, status)
     _show_troubles(console, status)
     _show_refetches(console, status.refetches)
     _show_damaged(console, status.damaged)

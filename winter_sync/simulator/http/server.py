@@ -19,6 +19,7 @@ from winter_sync.simulator.http.authorisation import (
     check_same_program,
 )
 from winter_sync.simulator.http.control import control_routes
+from winter_sync.simulator.http.errors import missing
 from winter_sync.simulator.http.request_log import RequestRecord, Trace
 from winter_sync.simulator.http.requests import (
     Asked,
@@ -30,6 +31,7 @@ from winter_sync.simulator.http.requests import (
 )
 from winter_sync.simulator.http.responses import cut, instead_of_answer, json_response, refusing
 from winter_sync.simulator.observatory.observatory import Observatory
+from winter_sync.simulator.observatory.too import too_details, too_summary
 from winter_sync.simulator.packing.downloads import file_chunks, members_of, spooled, zip_chunks
 from winter_sync.simulator.packing.member_store import MemberStore
 from winter_sync.simulator.packing.zips import ZipStyle
@@ -164,6 +166,8 @@ class Simulator:
             "/validation/program": self._validate_program,
             "/images/query": self._query,
             "/images/download_list": self._download,
+            "/too/summary": self._too_summary,
+            "/too/details": self._too_details,
         }
         for path, handler in calls.items():
             app.router.add_get(path, handler, allow_head=False)
@@ -229,6 +233,19 @@ class Simulator:
     async def _validate_program(self, request: web.Request) -> web.StreamResponse:
         record, _ = authorise(self.observatory.accounts, request, [])
         return json_response({"msg": "Program credentials validated!", "body": record.body()})
+
+    async def _too_summary(self, request: web.Request) -> web.StreamResponse:
+        record, _ = authorise(self.observatory.accounts, request, [])
+        archived = request.query.get("include_archived", "false").lower() in ("true", "1")
+        rows = too_summary(self.observatory, record.name, include_archived=archived)
+        return json_response({"msg": f"Found {len(rows)} schedules.", "body": rows})
+
+    async def _too_details(self, request: web.Request) -> web.StreamResponse:
+        wanted = request.query.get("schedule_name")
+        wrong = [] if wanted else [missing(("query", "schedule_name"), None)]
+        record, _ = authorise(self.observatory.accounts, request, wrong)
+        rows = too_details(self.observatory, record.name, wanted or "")
+        return json_response({"msg": f"Found {len(rows)} entries.", "body": rows})
 
     async def _query(self, request: web.Request) -> web.StreamResponse:
         body = read_body(await request.read(), request.headers.get("Content-Type"))

@@ -132,6 +132,10 @@ class Observatory:
             if entry.listed(now) and (program is None or entry.readable_by(program))
         ]
 
+    def all_entries(self) -> list[Entry]:
+        """Return everything that the archive will ever hold, listed or not yet."""
+        return list(self._entries.values())
+
     def products(
         self,
         program: str | None = None,
