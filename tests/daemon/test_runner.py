@@ -555,3 +555,21 @@ def test_types_that_are_not_served_are_asked_for_once_a_day(
         assert not rig.emitted(PollFailed)
 
     run_scenario(scenario)
+
+
+@pytest.mark.parametrize(("enabled", "times"), [(True, 4), (False, 0)])
+def test_the_queue_of_requests_is_read_once_an_hour(
+    run_scenario: Callable[..., None], *, enabled: bool, times: int
+) -> None:
+    """And never unless the settings say so; nothing but GET is ever sent."""
+
+    async def scenario(rig: DaemonRig) -> None:
+        rig.changes["schedule"] = {"poll_every": "3h"}
+        if enabled:
+            rig.changes["too"] = {"enabled": True}
+        async with rig.running():
+            await asyncio.sleep(3.5 * 3600)
+        assert rig.requests["/too/summary"] == times
+        assert {record.method for record in rig.simulator.requests} == {"GET"}
+
+    run_scenario(scenario)

@@ -121,6 +121,7 @@ class Rig:
             "mirror": {"root": self.root, "min_free": 0},
             "schedule": {},
             "facts": {"enabled": False},
+            "too": {},
         }
 
     # --- runs ------------------------------------------------------------------------------------

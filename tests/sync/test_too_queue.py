@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 from support.rig import Rig
 
 from winter_sync.catalog import ToOQueue
+from winter_sync.cli.views.status import show
 from winter_sync.core import (
     ListedForToO,
     ToOQueueRead,
@@ -21,6 +25,9 @@ from winter_sync.core import (
 )
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.products import Night
+from winter_sync.factory import open_existing_catalog
+from winter_sync.monitoring.status import read_status
+from winter_sync.monitoring.status_json import status_as_json
 from winter_sync.simulator import (
     Answer,
     Call,
@@ -37,6 +44,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from winter_sync.core import ToOProgress
+    from winter_sync.monitoring.status import Status
 
 PROGRAM = "2024A000"
 NIGHT = Night("20251022")
@@ -87,6 +95,28 @@ async def test_the_queue_is_only_read(rig: Rig) -> None:
     await awaited(rig)
     assert {record.method for record in rig.simulator.requests} == {"GET"}
     assert rig.requests["/too/summary"] == rig.requests["/too/details"] == 1
+
+
+async def test_a_status_shows_what_waits(rig: Rig) -> None:
+    """For a person and for a machine, with the stage; and nothing of it once all is here."""
+    waiting = await awaited(rig)
+    status = await status_of(rig)
+    shown = io.StringIO()
+    show(Console(file=shown, width=200), status)
+    assert f"Requests that wait: {len(waiting)}" in shown.getvalue()
+    told = json.loads(status_as_json(status))["too"]
+    assert [each["target"] for each in told] == [each.request.target for each in waiting]
+    assert {each["stage"] for each in told} == {"requested"}
+    rig.observatory.clock.set(EVENING + timedelta(days=5))
+    await awaited(rig)
+    assert json.loads(status_as_json(await status_of(rig)))["too"] == []
+
+
+async def status_of(rig: Rig) -> Status:
+    """Read the status of the mirror."""
+    settings = rig.settings()
+    async with open_existing_catalog(settings) as catalog:
+        return await read_status(catalog, settings.selections, rig.observatory.clock.now())
 
 
 class Refusing(Faults):
