@@ -9,17 +9,19 @@ import subprocess
 import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from rich.console import Console
 from support.catalogs import rows
 from support.rig import DownloadLog, Rig, path_of
 
 from winter_sync.api import Mirror
 from winter_sync.catalog.catalog import Catalog
 from winter_sync.catalog.records import RefetchStatus, Scope
-from winter_sync.cli.views.history import history_as_json
+from winter_sync.cli.views.history import history_as_json, show_history
 from winter_sync.cli.views.run_report import summary
 from winter_sync.core import RevisionsRemoved, StorageError, UsageError
 from winter_sync.core.errors import ExitCode
@@ -359,6 +361,27 @@ async def test_a_history_is_found_by_any_name(stacks: Rig, monkeypatch: pytest.M
         each["published_at"] for each in told["revisions"]
     ][:-1]
     assert told["revisions"][0]["sha256"] == sha256_of_file(path)
+
+
+async def test_a_history_fits_a_terminal(stacks: Rig) -> None:
+    """Eighty columns hold the table; where the older ones are follows, and what happened."""
+    one = await remade(stacks, 2)
+    stacks.changes["mirror"] = {"keep_revisions": 1}
+    stacks.observatory.withdraw(one)
+    later(stacks, days=2)
+    await stacks.sync()
+    drawn = Console(width=80, file=StringIO())
+    with Mirror.open(stacks.root) as mirror:
+        show_history(drawn, mirror.history(path_of(one)), mirror.root)
+    told = drawn.file
+    assert isinstance(told, StringIO)
+    path, *table, kept, withdrawn, unlisted = told.getvalue().splitlines()
+    assert path == path_of(one)
+    assert [line.split()[-1] for line in table] == ["file", "here", "kept", "removed"]
+    assert max(map(len, table)) <= 80
+    assert kept.startswith("  revision 2: .winter-sync/revisions/")
+    assert withdrawn.endswith(" withdrawn")
+    assert unlisted.startswith("Not listed any more since 2025-1")
 
 
 def names_in(directory: Path) -> set[str]:
