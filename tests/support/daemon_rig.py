@@ -40,7 +40,7 @@ class DaemonRig(Rig):
         return self.driven.bundle
 
     def _defaults(self) -> dict[str, dict[str, Any]]:
-        sections = {**super()._defaults(), "daemon": {}, "http": {"listen": "127.0.0.1:0"}}
+        sections = {**super()._defaults(), "http": {"listen": "127.0.0.1:0"}}
         del sections["api"]["request_interval"]
         return sections
 

@@ -120,6 +120,7 @@ class Rig:
             },
             "mirror": {"root": self.root, "min_free": 0},
             "schedule": {},
+            "daemon": {},
             "facts": {"enabled": False},
             "too": {},
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -28,6 +29,7 @@ from winter_sync.core.errors import ExitCode
 from winter_sync.core.filesystem import sha256_of_file
 from winter_sync.core.layout import CATALOG, STATE_DIR
 from winter_sync.core.marks import REFETCH_SAMPLE
+from winter_sync.daemon.spare_rechecks import SpareRechecks
 from winter_sync.simulator import (
     DEMO_NIGHT,
     Observatory,
@@ -35,7 +37,7 @@ from winter_sync.simulator import (
     Simulator,
     Universe,
 )
-from winter_sync.sync import KeepLimits
+from winter_sync.sync import Coordination, KeepLimits
 from winter_sync.sync.retention import exceeding
 from winter_sync.sync.windows import Nights
 
@@ -208,6 +210,35 @@ async def test_a_comparison_that_fails_changes_nothing(stacks: Rig) -> None:
         assert catalog.views.summary([PROGRAM]).published == len(listed(stacks))
         assert not [event for event in catalog.outbox.since(0, 10_000) if event.kind == "missing"]
     assert path_of(lost) in stacks.files()
+
+
+async def test_the_daemon_compares_slowly(stacks: Rig) -> None:
+    """By noon half of the day's bytes, at least one product; the rest of it is not touched."""
+    await stacks.sync()
+    size = max(revision["size"] for revision in revisions(stacks))
+    stacks.changes["daemon"] = {"recheck_per_day": 4 * size}
+    later(stacks, days=2)
+    asked(stacks)
+
+    async def end() -> None:
+        raise asyncio.CancelledError
+
+    stacks.in_waits = end
+    async with stacks.opened() as mirror:
+        slowly = SpareRechecks(mirror, Coordination(), 4 * size, lambda: False, stacks.time)
+        with pytest.raises(asyncio.CancelledError):
+            await slowly.run()
+    stacks.in_waits = None
+    assert (await stacks.sync()).exit_code is ExitCode.DONE
+    compared = asked(stacks)
+    assert len(compared) in {2, 3}
+    confirmed = {each["savepath"] for each in revisions(stacks) if later_confirmed(each)}
+    assert confirmed == set(compared)
+
+
+def later_confirmed(revision: dict[str, Any]) -> bool:
+    """Return whether a revision was confirmed after it came."""
+    return bool(revision["confirmed_at"] > revision["published_at"])
 
 
 async def remade(rig: Rig, times: int) -> Product:
