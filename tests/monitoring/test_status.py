@@ -340,6 +340,7 @@ def test_the_machines_status_has_stable_keys() -> None:
         "settled",
         "refetches",
         "sinks",
+        "refetches",
     }
     assert told["totals"] == {
         "published": 20,
