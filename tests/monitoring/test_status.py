@@ -339,8 +339,8 @@ def test_the_machines_status_has_stable_keys() -> None:
         "damaged",
         "settled",
         "refetches",
+        "held_withdrawals",
         "sinks",
-        "refetches",
     }
     assert told["totals"] == {
         "published": 20,
