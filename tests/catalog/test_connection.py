@@ -102,6 +102,7 @@ def test_a_catalog_of_an_earlier_edition_is_brought_up(path: Path, clock: Clock)
                 "record_settled_nights",
                 "record_refetches",
                 "record_too_requests",
+                "index_what_views_ask",
                 "hold_withdrawals",
                 "link_successors",
                 "set_withdrawn_files_aside",

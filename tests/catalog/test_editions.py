@@ -111,7 +111,7 @@ def test_an_older_catalog_is_carried_on(old: Path, clock: Clock) -> None:
         assert catalog.views.summary(BOTH.programs).withdrawn == 0
 
 
-def test_an_older_catalog_has_the_tables_and_indexes_of_a_new_one(
+def test_an_older_catalog_has_the_tables_indexes_and_views_of_a_new_one(
     old: Path, tmp_path: Path, clock: Clock
 ) -> None:
     """Bringing an old catalog up to date and making a new one come to the same schema."""
@@ -127,7 +127,12 @@ def test_an_older_catalog_has_the_tables_and_indexes_of_a_new_one(
                 }
                 for table in tables
             }
-            return {**columns, "indexes": {row["name"] for row in names if row["type"] == "index"}}
+            others = {
+                kind: {row["name"] for row in names if row["type"] == kind}
+                for kind in ("index", "view")
+            }
+            assert others["view"]
+            return {**columns, **others}
 
     assert schema(old) == schema(tmp_path / "new.sqlite3")
 

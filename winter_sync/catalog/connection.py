@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tenacity import Retrying, retry_if_exception, stop_after_delay
 
-from winter_sync.catalog.editions import migrations, refuse_others
+from winter_sync.catalog.editions import (
+    bring_up_to_date,
+    is_up_to_date,
+    migrations,
+    refuse_others,
+)
 from winter_sync.catalog.errors import explained, is_busy, rows_explained
 from winter_sync.catalog.readonly import Reader, connect, refuse_irregular
 from winter_sync.catalog.rows import check_row
@@ -91,9 +96,9 @@ class Connection:
         self._enable_wal(patience)
         for pragma in ("synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY"):
             self.sqlite.execute(f"PRAGMA {pragma}")
-        if migrations.pending(self.db):
+        if not is_up_to_date(self.db):
             with self.writing():
-                migrations.apply(self.db)
+                bring_up_to_date(self.db)
 
     def _enable_wal(self, patience: float) -> None:
         """Enable the write-ahead log, as patiently as everything else is done.

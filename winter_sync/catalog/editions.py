@@ -13,16 +13,20 @@ from winter_sync.catalog import (
     schema_nights,
     schema_revisions,
     schema_too,
+    schema_views,
     schema_withdrawals,
 )
 from winter_sync.catalog.migration import migrations
+from winter_sync.catalog.schema_views import are_views_current, drop_views, make_views
 from winter_sync.catalog.sqlite import Database
 from winter_sync.core import StorageError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["editions", "migrations", "refuse_others"]
+    from winter_sync.catalog.sqlite import Migrations
+
+__all__ = ["bring_up_to_date", "editions", "is_up_to_date", "migrations", "refuse_others"]
 
 EDITIONS = (
     schema,
@@ -31,6 +35,7 @@ EDITIONS = (
     schema_nights,
     schema_revisions,
     schema_too,
+    schema_views,
     schema_withdrawals,
 )
 """The modules whose migrations make the catalog what it is, in this order."""
@@ -41,6 +46,18 @@ def editions() -> frozenset[str]:
     """Return the names of all editions: of the migrations that an empty database lacks."""
     with closing(Database(memory=True, execute_plugins=False)) as empty:
         return frozenset(edition.name for edition in migrations.pending(empty))
+
+
+def is_up_to_date(db: Database) -> bool:
+    """Return whether the tables and views are those of this program."""
+    return not migrations.pending(db) and are_views_current(db)
+
+
+def bring_up_to_date(db: Database, editions: Migrations = migrations) -> None:
+    """Make the tables and views those of this program, inside the open transaction."""
+    drop_views(db)
+    editions.apply(db)
+    make_views(db)
 
 
 def refuse_others(db: Database, path: Path) -> None:
