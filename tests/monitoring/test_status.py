@@ -341,6 +341,7 @@ def test_the_machines_status_has_stable_keys() -> None:
         "refetches",
         "held_withdrawals",
         "sinks",
+        "too",
     }
     assert told["totals"] == {
         "published": 20,
