@@ -53,7 +53,6 @@ def test_other_packages_are_used_by_their_interface_alone() -> None:
         for path in sorted(SOURCE.rglob("*.py"))
         for module, name in imports(path)
         if home(path) != module.split(".")[1]
-        and module != "winter_sync.factory"
         and (module.count(".") > 1 or name not in exported(module.split(".")[1]))
     ]
     assert beyond == []
@@ -89,6 +88,6 @@ def test_events_are_joined_where_a_process_or_a_mirror_is_put_together() -> None
         if "fan_out(" in path.read_text(encoding="utf-8")
     }
     assert joins == {
-        *("core/sinks.py", "factory.py"),
+        *("core/sinks.py", "factory/mirror.py"),
         *("cli/progress/display.py", "daemon/monitor.py"),
     }
