@@ -5,15 +5,21 @@ from __future__ import annotations
 import re
 import sqlite3
 from contextlib import closing
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from support.catalogs import DIFF, STACK, poll
+from support.catalogs import DIFF, STACK, candidates, poll
+from support.makers import PROGRAM, product
 
 from winter_sync.catalog.catalog import Catalog
 from winter_sync.catalog.editions import bring_up_to_date, is_up_to_date
+from winter_sync.catalog.nights import NightOf
 from winter_sync.catalog.schema_views import VIEWS
 from winter_sync.catalog.sqlite import Migrations
+from winter_sync.catalog.values import format_instant
+from winter_sync.core import ImageType
+from winter_sync.core.downloads import Missing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,6 +73,38 @@ def test_a_later_migration_may_change_any_table(catalog: Catalog) -> None:
     assert views_of(catalog) == made
     assert catalog.connection.rows("SELECT count(*) AS n FROM products_listed") == [{"n": 2}]
     assert catalog.connection.rows("SELECT count(*) AS n FROM polls_failed") == [{"n": 0}]
+
+
+def test_a_night_is_settled_until_something_of_it_changes(catalog: Catalog, clock: Clock) -> None:
+    """Since when is shown for each kind, and no more after a change that nobody noticed yet."""
+    poll(catalog, [STACK, DIFF])
+    which = NightOf(PROGRAM, STACK.night)
+    catalog.nights.notice_changes()
+    catalog.nights.expect_manifest(which)
+    record = catalog.nights.record_of(which, [])
+    assert catalog.nights.record_manifest(record, settled_at=clock(), content="", event=None)
+    asked = "SELECT program, image_type, settled_utc FROM nights_of_programs ORDER BY image_type"
+    assert catalog.connection.rows(asked) == [
+        {"program": PROGRAM, "image_type": kind, "settled_utc": format_instant(clock())}
+        for kind in ("diff", "stack")
+    ]
+    poll(catalog, [product(7)])
+    assert {row["settled_utc"] for row in catalog.connection.rows(asked)} == {None}
+
+
+def test_what_the_archive_does_not_keep_is_not_missing(catalog: Catalog) -> None:
+    """Of a type that is never kept, what has no file is `not_kept`: nobody has to look at it."""
+    science = product(1, ImageType.SCIENCE)
+    poll(catalog, [STACK, science])
+    found = candidates(catalog)
+    catalog.outcomes.commit(
+        [Missing(candidate) for candidate in catalog.queue.claim(found, "session")],
+        lambda *_: timedelta(hours=1),
+    )
+    counts = catalog.connection.rows("SELECT image_type, missing, not_kept FROM nights")
+    assert sorted(tuple(row.values()) for row in counts) == [("science", 0, 1), ("stack", 1, 0)]
+    (missing,) = catalog.connection.rows("SELECT * FROM what_is_missing")
+    assert (missing["state"], missing["why"]) == ("missing", "the archive has no file of it now")
 
 
 NIGHT, TARGET = "night = '20240211'", "target = 'M31'"

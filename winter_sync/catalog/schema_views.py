@@ -55,6 +55,10 @@ _FIRST_LISTING = f"""
       < (l.withdrawn_at IS NOT NULL, l.program))
 """  # noqa: S608 - our own texts
 """One listing of each product. Not found by a LIMIT, so that a target can be what is searched."""
+_IS_HERE = f"""
+  p.sha256 IS NOT NULL AND p.damage IS NOT 'missing'
+  AND NOT EXISTS (SELECT 1 FROM withdrawn_files w WHERE {_OF_PRODUCT.format("w")})
+"""  # noqa: S608 - our own texts
 _TARGET = "l.target COLLATE NOCASE AS target"
 _PRODUCT = "p.night, p.instrument AS camera, p.image_type"
 _COUNTS = f"""
@@ -85,18 +89,19 @@ GROUP BY p.night, p.instrument, p.image_type, l.program ORDER BY p.night DESC
 _PRODUCTS_LISTED = f"""
 SELECT {_PRODUCT}, {_STATE} AS state, {_TARGET}, {FILTER} AS filter, {_STARTED} AS started_utc,
   {_PROGRAMS} AS programs, l.ra, l.dec, nullif(l.fieldid, {NO_SURVEY_FIELD}) AS field,
-  p.path, p.size AS bytes, p.published_at AS downloaded_utc, p.withdrawn_at AS withdrawn_utc,
-  p.first_listed AS first_listed_utc, l.pipeversion AS pipeline_version,
-  l.lastmodified AS last_modified
+  {_IS_HERE} AS is_here, p.path, p.size AS bytes, p.published_at AS downloaded_utc,
+  p.withdrawn_at AS withdrawn_utc, p.first_listed AS first_listed_utc,
+  l.pipeversion AS pipeline_version, l.lastmodified AS last_modified
 FROM products p JOIN {_FIRST_LISTING} LEFT JOIN {FACTS}
 """  # noqa: S608 - our own texts
 
 _DOWNLOADS = f"""
 SELECT p.published_at AS downloaded_utc, {_PRODUCT}, {_STATE} AS state, {_TARGET},
   {FILTER} AS filter,
-  {_STARTED} AS started_utc, {_PROGRAMS} AS programs, p.path, p.size AS bytes, p.sha256, p.revision
+  {_STARTED} AS started_utc, {_PROGRAMS} AS programs, {_IS_HERE} AS is_here, p.path,
+  p.size AS bytes, p.sha256, p.revision
 FROM products p JOIN {_FIRST_LISTING} LEFT JOIN {FACTS}
-WHERE p.published_at IS NOT NULL AND p.damage IS NOT 'missing' ORDER BY p.published_at DESC
+WHERE p.published_at IS NOT NULL ORDER BY p.published_at DESC
 """  # noqa: S608 - our own texts
 
 _MISSING_COLUMNS = f"""
@@ -104,9 +109,12 @@ SELECT {_PRODUCT}, {{state}} AS state, {_TARGET}, {_PROGRAMS} AS programs, p.att
   {{why}} AS why, nullif(p.not_before, '') AS next_try_utc, p.first_listed AS first_listed_utc,
   p.path
 """
+_WHY = """
+  coalesce(p.last_error, CASE p.state WHEN 'missing' THEN 'the archive has no file of it now' END)
+"""
 # The condition on `refetch` is always true. It lets SQLite read the queue (`products_queue`) alone.
 _WHAT_IS_MISSING = f"""
-{_MISSING_COLUMNS.format(state=_STATE, why="p.last_error")}
+{_MISSING_COLUMNS.format(state=_STATE, why=_WHY)}
 FROM products p JOIN {_FIRST_LISTING}
 WHERE p.withdrawn_at IS NULL AND p.state IN ('wanted', 'missing')
   AND NOT (p.state = 'missing' AND {_NOT_KEPT}) AND p.refetch >= ''
@@ -127,13 +135,13 @@ WHERE v.replaced_at IS NOT NULL ORDER BY v.replaced_at DESC
 """  # noqa: S608 - our own texts
 
 _IMAGES = f"""
-SELECT {_PRODUCT}, f.target COLLATE NOCASE AS target, f.filter, f.started_at AS started_utc,
-  f.mjd, f.exposure_time AS exposure_seconds, f.coadds, f.limiting_magnitude,
-  f.seeing AS seeing_arcsec, f.zero_point, f.airmass, f.background, f.board, f.dither, f.dithers,
-  f.ra, f.dec, f.astrometric_error AS astrometric_error_arcsec,
+SELECT {_PRODUCT}, {_STATE} AS state, f.target COLLATE NOCASE AS target, f.filter,
+  f.started_at AS started_utc, f.mjd, f.exposure_time AS exposure_seconds, f.coadds,
+  f.limiting_magnitude, f.seeing AS seeing_arcsec, f.zero_point, f.airmass, f.background, f.board,
+  f.dither, f.dithers, f.ra, f.dec, f.astrometric_error AS astrometric_error_arcsec,
   f.pixel_scale AS pixel_scale_arcsec, f.width, f.height, f.note, p.path, p.size AS bytes
 FROM products p JOIN {FACTS}
-WHERE p.image_type != 'avro'
+WHERE p.image_type != 'avro' AND {_IS_HERE}
 """  # noqa: S608 - our own texts
 
 _DEPTH = f"""
@@ -142,7 +150,7 @@ SELECT f.target, {_PRODUCT}, f.filter, count(*) AS images,
   avg(f.limiting_magnitude) AS mean_limiting_magnitude, min(f.seeing) AS best_seeing_arcsec,
   avg(f.seeing) AS mean_seeing_arcsec
 FROM products p JOIN {FACTS}
-WHERE f.limiting_magnitude IS NOT NULL AND p.image_type != 'avro'
+WHERE f.limiting_magnitude IS NOT NULL AND p.image_type != 'avro' AND {_IS_HERE}
 GROUP BY f.target, p.night, p.instrument, p.image_type, f.filter
 """  # noqa: S608 - our own texts
 
