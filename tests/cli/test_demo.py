@@ -35,7 +35,7 @@ def test_the_demo_shows_the_tree_by_night_and_proves_it(tmp_path: Path) -> None:
         "└── winter",
         "20251023: 186 files, 3.19 MB",
         "processed_after_psf_with_color: 1 file, 14.4 kB",
-        "Last night (20251023): all 247 listed are here (3.97 MB), 3 science listed, not",
+        "Last night (20251023): all 247 listed are here (3.91 MB), 3 science listed, not",
         "247 of 247 files are the observatory's, byte for byte.",
         "3 are listed, but the observatory has no file for them.",
     ):
