@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from long.month_changes import PROGRAMS, TYPES, Changes
 from long.month_expected import Expected
-from promises.killable import STEPS
+from promises.killable import SINK_SECONDS, STEPS, STEPS_OF_A_COMMAND, run_as_command
 from support.rig import DownloadLog, Rig
 
 from winter_sync.core.layout import CATALOG, STATE_DIR
@@ -138,15 +138,36 @@ class _Silent:
         pass
 
 
+class MonthRig(Rig):
+    """A rig whose mirror delivers its events to a file."""
+
+    @property
+    def delivered(self) -> Path:
+        """Where the sink writes all that it is given."""
+        return self.root.parent / "delivered"
+
+    def sections(self) -> dict[str, Any]:
+        """Return the settings, with a sink, and events that are kept for as long as it takes."""
+        command = ["tee", "-a", str(self.delivered)]
+        sinks = [{"name": "file", "command": command, "timeout": f"{SINK_SECONDS:.0f}s"}]
+        return {**super().sections(), "sinks": sinks, "events": {"keep": "1000d"}}
+
+    async def _sleep(self, seconds: float) -> None:
+        if seconds == SINK_SECONDS:
+            await asyncio.sleep(seconds)
+        await super()._sleep(seconds)
+
+
 class Month:
     """An archive, a mirror of it, and what is expected of the mirror."""
 
     def __init__(self, simulator: Simulator, root: Path, mirrors: KillableMirrors) -> None:
-        self.rig = Rig(simulator, root)
+        self.rig = MonthRig(simulator, root)
         self.rig.programs = [{"name": name, "image_types": list(TYPES)} for name in PROGRAMS]
         self.expected = Expected(simulator.observatory, root, PROGRAMS)
         self._changes = Changes(self.rig, self.expected)
         self._mirrors = mirrors
+        self._kills = 0
         self._inject("")
 
     # --- days ------------------------------------------------------------------------------------
@@ -160,7 +181,7 @@ class Month:
         if day.kill is not None:
             await self._run_and_kill(day.kill)
         else:
-            await self.rig.sync()
+            await self._run()
         self._check(was_killed=day.kill is not None)
         if not day.script and day.kill is None:
             first = Night.at(self.observatory.clock.now()).plus(-LOOKED_BACK)
@@ -175,7 +196,7 @@ class Month:
         quiet = 0
         for _ in range(MOST_RUNS):
             self.observatory.clock.advance(timedelta(hours=25))
-            await self.rig.sync()
+            await self._run()
             self._check(was_killed=False)
             before, found = found, (self.rig.files(), self.expected.read)
             quiet = quiet + 1 if before == found else 0
@@ -190,6 +211,10 @@ class Month:
         self.expected.observe_files(self.rig.files(), TYPES)
         if (self.rig.root / STATE_DIR / CATALOG).exists():
             self.expected.check_catalog(self.answers.complete, was_killed=was_killed)
+            self._kills += was_killed
+            self.expected.check_nights(self.rig.files(), TYPES)
+            if not was_killed:
+                self.expected.check_sink(self.rig.delivered, is_each_once=not self._kills)
 
     @property
     def answers(self) -> Answers:
@@ -206,6 +231,10 @@ class Month:
     def _inject(self, script: str) -> None:
         self.rig.simulator.faults = Answers(script, self.observatory.clock.now)
 
+    async def _run(self, **how: Any) -> None:  # noqa: ANN401 - as `run_once` takes it
+        """Do what `winter-sync sync` does."""
+        await run_as_command(self.rig.settings(), self.rig.time, **how)
+
     async def _run_and_kill(self, kill: Kill) -> None:
         """Run in a process that is killed when it comes to a step, if it does."""
         await asyncio.to_thread(
@@ -213,14 +242,14 @@ class Month:
             self.rig.root,
             settings=self.rig.sections(),
             now=self.observatory.clock.now().isoformat(),
-            may_fail=True,
+            as_command=True,
             step=kill.step,
             moment=kill.moment,
             times=kill.times,
         )
 
 
-KILLED_AT = tuple(STEPS)
+KILLED_AT = (*STEPS, *STEPS_OF_A_COMMAND)
 
 
 def the_universe() -> Universe:

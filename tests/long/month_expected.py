@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 CONTENT_EVENTS = ("downloaded", "replaced")
 LISTING_EVENTS = ("withdrawn", "returned")
+NIGHT_EVENTS = ("night_settled", "night_changed")
 
 _digests: dict[tuple[object, ...], str] = {}
 """Contents are the same in every month: each is made once."""
@@ -41,6 +42,7 @@ class Told:
     number: int
     kind: str
     savepath: str | None
+    night: str | None
     details: Mapping[str, Any]
 
 
@@ -72,6 +74,8 @@ class Expected:
         """Contents that a hand destroyed, by path and number: they cannot have been kept."""
         self.read: list[Told] = []
         """What a reader has who goes on, after each run, from the last number that he has."""
+        self.new: list[Told] = []
+        """What he got after the last run."""
 
     # --- the archive -----------------------------------------------------------------------------
 
@@ -161,7 +165,7 @@ class Expected:
         self._check_truth(new, complete)
         self._check_states(products, events)
         self._check_history(revisions, events, was_killed=was_killed)
-        self.read = [*self.read, *new]
+        self.read, self.new = [*self.read, *new], new
 
     def _check_truth(
         self, new: Iterable[Told], complete: Collection[tuple[str | None, str | None]]
@@ -258,6 +262,39 @@ class Expected:
         path = self._root / kept if kept else None
         return sha256_of_file(path) if path and path.is_file() else None
 
+    def check_sink(self, delivered: Path, *, is_each_once: bool) -> None:
+        """Check that a sink has every event, in order; more than once only where a run was killed.
+
+        Parameters
+        ----------
+        delivered
+            All that the sink was given.
+        is_each_once
+            Whether no run was killed so far.
+        """
+        numbers = [event["number"] for event in _json_in(delivered)]
+        assert list(dict.fromkeys(numbers)) == [event.number for event in self.read]
+        assert not is_each_once or len(numbers) == len(self.read), "delivered twice"
+
+    def check_nights(self, files: Mapping[str, str], image_types: Collection[ImageType]) -> None:
+        """Check that a night that was said to be settled in this run is."""
+        latest = {(told.details["program"], told.night): told for told in self._of_nights(self.new)}
+        for (program, night), told in latest.items():
+            if not told.details["settled"]:
+                continue
+            for path, entry in self.entries(image_types).items():
+                if entry.product.night.name == night and self._lists(program, entry):
+                    is_right = files.get(path) == self.digest(entry)
+                    assert is_right or not self.is_there(entry), f"{path} is not here: {told}"
+            sums = self._root / STATE_DIR / told.details["sums"]
+            for line in sums.read_text().splitlines():
+                sha256, path = line.split("  ")
+                assert files[path] == sha256, f"{sums}: {path}"
+
+    @staticmethod
+    def _of_nights(events: Iterable[Told]) -> list[Told]:
+        return [event for event in events if event.kind in NIGHT_EVENTS]
+
     # --- the end ---------------------------------------------------------------------------------
 
     def check_listings(self, first: Night) -> None:
@@ -300,6 +337,7 @@ class Expected:
                     "SELECT path, state, withdrawn_at, sha256 FROM products"
                 )
             }
+        self._check_all_settled(entries)
         for path, entry in entries.items():
             if self.is_there(entry):
                 assert states[path] == ("published", False, truth[path])
@@ -307,6 +345,18 @@ class Expected:
                 assert states[path][:2] in (("missing", False), ("published", False))
             else:
                 assert path not in states or states[path][1], f"not withdrawn: {path}"
+
+    def _check_all_settled(self, entries: Mapping[str, Entry]) -> None:
+        """Check that all nights are settled in the end, but those with damage beyond repair."""
+        latest = {
+            (told.details["program"], told.night): told.details["settled"]
+            for told in self._of_nights(self.read)
+        }
+        for path, entry in entries.items():
+            for program in self._programs:
+                if self._lists(program, entry) and path not in self.spoiled:
+                    night = program, entry.product.night.name
+                    assert latest.get(night), f"{night} is not settled"
 
 
 def _events_of(contents: Iterable[str]) -> list[tuple[str, int, str]]:
@@ -319,4 +369,17 @@ def _events_of(contents: Iterable[str]) -> list[tuple[str, int, str]]:
 
 def _told(row: sqlite3.Row) -> Told:
     details = json.loads(row["details"])
-    return Told(row["id"], row["kind"], row["savepath"], {"path": row["path"], **details})
+    about = {"path": row["path"], **details}
+    return Told(row["id"], row["kind"], row["savepath"], row["night"], about)
+
+
+def _json_in(path: Path) -> Iterator[dict[str, Any]]:
+    """Return the JSON objects in a file; one that was cut by a kill is passed over."""
+    text, at = path.read_text() if path.exists() else "", 0
+    while (at := text.find('{"version"', at)) >= 0:
+        try:
+            found, at = json.JSONDecoder().raw_decode(text, at)
+        except ValueError:
+            at += 1
+        else:
+            yield found
