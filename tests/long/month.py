@@ -34,7 +34,9 @@ from winter_sync.simulator import (
     Simulator,
     Universe,
     parse_script,
+    settled,
 )
+from winter_sync.sync.windows import Nights
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -86,6 +88,8 @@ class Day:
     hours: int
     changes: tuple[Change, ...] = ()
     script: str = ""
+    recheck: bool = False
+    """Whether the run is a backfill that compares everything with the archive."""
     kill: Kill | None = None
 
 
@@ -161,10 +165,13 @@ class MonthRig(Rig):
 class Month:
     """An archive, a mirror of it, and what is expected of the mirror."""
 
-    def __init__(self, simulator: Simulator, root: Path, mirrors: KillableMirrors) -> None:
+    def __init__(
+        self, simulator: Simulator, root: Path, mirrors: KillableMirrors, on_withdrawn: str
+    ) -> None:
         self.rig = MonthRig(simulator, root)
+        self.rig.changes["mirror"] = {"on_withdrawn": on_withdrawn}
         self.rig.programs = [{"name": name, "image_types": list(TYPES)} for name in PROGRAMS]
-        self.expected = Expected(simulator.observatory, root, PROGRAMS)
+        self.expected = Expected(simulator.observatory, root, PROGRAMS, on_withdrawn)
         self._changes = Changes(self.rig, self.expected)
         self._mirrors = mirrors
         self._kills = 0
@@ -181,7 +188,7 @@ class Month:
         if day.kill is not None:
             await self._run_and_kill(day.kill)
         else:
-            await self._run()
+            await self._run(recheck=day.recheck)
         self._check(was_killed=day.kill is not None)
         if not day.script and day.kill is None:
             first = Night.at(self.observatory.clock.now()).plus(-LOOKED_BACK)
@@ -192,11 +199,12 @@ class Month:
         self._inject("")
         if self.expected.spoiled:
             await verify(self.rig.settings(), Request(repair=True), NoDisplay(), time=self.rig.time)
+        self.observatory.clock.set(max(self.observatory.clock.now(), settled(NIGHTS)))
         found: object = None
         quiet = 0
         for _ in range(MOST_RUNS):
             self.observatory.clock.advance(timedelta(hours=25))
-            await self._run()
+            await self._run(recheck=bool(self.expected.silent))
             self._check(was_killed=False)
             before, found = found, (self.rig.files(), self.expected.read)
             quiet = quiet + 1 if before == found else 0
@@ -231,8 +239,9 @@ class Month:
     def _inject(self, script: str) -> None:
         self.rig.simulator.faults = Answers(script, self.observatory.clock.now)
 
-    async def _run(self, **how: Any) -> None:  # noqa: ANN401 - as `run_once` takes it
-        """Do what `winter-sync sync` does."""
+    async def _run(self, *, recheck: bool) -> None:
+        """Do what `winter-sync sync` does, or `backfill --recheck`."""
+        how = {"nights": Nights(NIGHTS[0], NIGHTS[-1]), "recheck": True} if recheck else {}
         await run_as_command(self.rig.settings(), self.rig.time, **how)
 
     async def _run_and_kill(self, kill: Kill) -> None:
@@ -266,9 +275,12 @@ def the_universe() -> Universe:
 
 @asynccontextmanager
 async def a_month(
-    directory: Path, mirrors: KillableMirrors, cache: Path | None = None
+    directory: Path,
+    mirrors: KillableMirrors,
+    cache: Path | None = None,
+    on_withdrawn: str = "keep",
 ) -> AsyncIterator[Month]:
     """Serve the archive of a month, and yield it with a mirror that has not run yet."""
     observatory = Observatory(the_universe(), clock=SimulatedClock(START))
     async with Simulator(observatory, cache=cache) as simulator:
-        yield Month(simulator, directory / "winter", mirrors)
+        yield Month(simulator, directory / "winter", mirrors, on_withdrawn)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from support.rig import path_of
+
 from winter_sync.core.traits import ImageType
 
 if TYPE_CHECKING:
@@ -41,6 +43,12 @@ class Changes:
         for night in one_of(nights, chosen):
             remade = REMADE[chosen // len(nights) % len(REMADE)]
             self._observatory.reprocess(night, remade)
+
+    def rerun(self, chosen: int) -> None:
+        """Make a stack or a diff anew without new marks: nobody can know but by asking for it."""
+        for entry in one_of(self._listed(*REMADE[-1]), chosen):
+            self._observatory.rerun(entry.product)
+            self._expected.silent.add(path_of(entry.product))
 
     def rename(self, chosen: int) -> None:
         """Rename a stack or a diff, unless it has no other exposure to be named after."""
@@ -136,7 +144,16 @@ class Changes:
 
 
 CHANGES = (
-    *("reprocess", "rename", "withdraw", "relist", "list_twice", "list_once", "correct_target"),
+    *(
+        "reprocess",
+        "rerun",
+        "rename",
+        "withdraw",
+        "relist",
+        "list_twice",
+        "list_once",
+        "correct_target",
+    ),
     *("correct_program", "withdraw_many", "relist_many"),
     *("remove_file", "restore_file", "delete", "damage"),
 )

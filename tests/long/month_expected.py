@@ -57,18 +57,27 @@ class Expected:
         The root of the mirror.
     programs
         What is mirrored.
+    on_withdrawn
+        What becomes of the files of withdrawn products: "keep", "move" or "delete".
     """
 
-    def __init__(self, observatory: Observatory, root: Path, programs: tuple[str, ...]) -> None:
+    def __init__(
+        self, observatory: Observatory, root: Path, programs: tuple[str, ...], on_withdrawn: str
+    ) -> None:
         self._observatory = observatory
         self._root = root
         self._programs = programs
+        self._on_withdrawn = on_withdrawn
         self.contents: defaultdict[str, list[str]] = defaultdict(list)
         """The contents that the tree has had under each path, SHA-256."""
         self.spoiled: dict[str, str] = {}
         """What is under a path where somebody damaged the file, SHA-256."""
         self.renamed: dict[str, str] = {}
         """Which product took the place of another, by their savepaths."""
+        self.silent: set[str] = set()
+        """What the archive made anew without a sign, by path, until the tree has it."""
+        self._aside: set[str] = set()
+        """What went from the tree because it was withdrawn."""
         self._deleted: set[str] = set()
         self._lost: set[tuple[str, int]] = set()
         """Contents that a hand destroyed, by path and number: they cannot have been kept."""
@@ -125,8 +134,12 @@ class Expected:
         they were; nothing is gone that nobody deleted.
         """
         entries = self.entries(image_types)
-        gone = set(self.contents) - set(files) - self._deleted
-        assert not gone, f"gone from the tree: {sorted(gone)}"
+        for path in set(self.contents) - set(files) - self._deleted - self._aside:
+            assert self._may_go(path, entries[path]), f"gone from the tree: {path}"
+            self._aside.add(path)
+            self._lost.add((path, len(self.contents[path])))
+        self._aside -= files.keys()
+        self.silent -= {path for path in self.silent if self.has_present(path, files, entries)}
         for path, sha256 in files.items():
             if self.spoiled.get(path) == sha256:
                 continue
@@ -136,6 +149,23 @@ class Expected:
                 assert sha256 == self.digest(entries[path]), f"not the archive's: {path}"
                 self.contents[path].append(sha256)
             self._lost.discard((path, len(self.contents[path])))
+
+    def has_present(
+        self, path: str, files: Mapping[str, str], entries: Mapping[str, Entry]
+    ) -> bool:
+        """Return whether the tree has the archive's present content, or the archive has none."""
+        return files.get(path) == self.digest(entries[path]) or not self.is_there(entries[path])
+
+    def _may_go(self, path: str, entry: Entry) -> bool:
+        """Return whether a file may leave the tree: it was withdrawn, and the user wants that."""
+        if self._on_withdrawn == "keep" or path in self.spoiled:
+            return False
+        told = [
+            event.kind
+            for event in self.read
+            if event.kind in LISTING_EVENTS and event.savepath == entry.product.savepath
+        ]
+        return not self.is_listed(entry) or told[-1:] == ["withdrawn"]
 
     # --- the catalog -----------------------------------------------------------------------------
 
@@ -283,7 +313,8 @@ class Expected:
             if not told.details["settled"]:
                 continue
             for path, entry in self.entries(image_types).items():
-                if entry.product.night.name == night and self._lists(program, entry):
+                is_of_night = entry.product.night.name == night and self._lists(program, entry)
+                if is_of_night and path not in self.silent:
                     is_right = files.get(path) == self.digest(entry)
                     assert is_right or not self.is_there(entry), f"{path} is not here: {told}"
             sums = self._root / STATE_DIR / told.details["sums"]
@@ -328,6 +359,7 @@ class Expected:
         there = {path for path, entry in entries.items() if self.is_there(entry)}
         truth = {path: self.digest(entries[path]) for path in there}
         assert {path: files.get(path) for path in there} == truth
+        self._check_aside(files, entries)
         rest = {path: sha256 for path, sha256 in files.items() if path not in there}
         assert rest == {path: self.spoiled.get(path, self.contents[path][-1]) for path in rest}
         with closing(sqlite3.connect(self._root / STATE_DIR / CATALOG)) as database:
@@ -345,6 +377,18 @@ class Expected:
                 assert states[path][:2] in (("missing", False), ("published", False))
             else:
                 assert path not in states or states[path][1], f"not withdrawn: {path}"
+
+    def _check_aside(self, files: Mapping[str, str], entries: Mapping[str, Entry]) -> None:
+        """Check that withdrawn products are where the user wants them."""
+        if self._on_withdrawn == "keep":
+            return
+        place = self._root / STATE_DIR / "withdrawn"
+        moved = {sha256_of_file(path) for path in place.rglob("*") if path.is_file()}
+        for path, entry in entries.items():
+            if path in self.contents and not self.is_listed(entry):
+                assert path in self.spoiled or path not in files, f"still in the tree: {path}"
+                if self._on_withdrawn == "move" and path in self._aside:
+                    assert self.contents[path][-1] in moved, f"moved nowhere: {path}"
 
     def _check_all_settled(self, entries: Mapping[str, Entry]) -> None:
         """Check that all nights are settled in the end, but those with damage beyond repair."""

@@ -35,8 +35,10 @@ days = st.builds(
     hours=st.integers(1, 72),
     changes=st.lists(changes, max_size=4).map(tuple),
     script=st.sampled_from(SCRIPTS),
+    recheck=st.sampled_from([False] * 5 + [True]),
     kill=st.none() | st.none() | kills,
 )
+set_aside = st.sampled_from(["keep", "move", "delete"])
 FIRST = Day(hours=0)
 """The mirror is filled before the month begins."""
 unlimited = settings(
@@ -58,28 +60,34 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("archive")
 
 
-async def live(month: Sequence[Day], mirrors: KillableMirrors, cache: Path) -> None:
+async def live(
+    month: Sequence[Day], mirrors: KillableMirrors, cache: Path, on_withdrawn: str
+) -> None:
     """Live through a month to its end."""
     with TemporaryDirectory(prefix="month-") as directory:
-        async with a_month(Path(directory), mirrors, cache) as lived:
+        async with a_month(Path(directory), mirrors, cache, on_withdrawn) as lived:
             for day in month:
                 await lived.live(day)
             await lived.end()
 
 
 @settings(unlimited, max_examples=SHORT)
-@given(month=st.lists(days, min_size=4, max_size=8))
-def test_a_month(month: list[Day], mirrors: KillableMirrors, cache: Path) -> None:
+@given(month=st.lists(days, min_size=4, max_size=8), on_withdrawn=set_aside)
+def test_a_month(
+    month: list[Day], on_withdrawn: str, mirrors: KillableMirrors, cache: Path
+) -> None:
     """Tree and catalog end equal to the archive, each content and event is there once."""
-    asyncio.run(live([FIRST, *month], mirrors, cache))
+    asyncio.run(live([FIRST, *month], mirrors, cache, on_withdrawn))
 
 
 @pytest.mark.slow
 @settings(unlimited, max_examples=FULL)
-@given(month=st.lists(days, min_size=8, max_size=16))
-def test_many_months(month: list[Day], mirrors: KillableMirrors, cache: Path) -> None:
+@given(month=st.lists(days, min_size=8, max_size=16), on_withdrawn=set_aside)
+def test_many_months(
+    month: list[Day], on_withdrawn: str, mirrors: KillableMirrors, cache: Path
+) -> None:
     """The same of two hundred longer months."""
-    asyncio.run(live([FIRST, *month], mirrors, cache))
+    asyncio.run(live([FIRST, *month], mirrors, cache, on_withdrawn))
 
 
 async def test_a_damaged_file_is_no_revision(tmp_path: Path, mirrors: KillableMirrors) -> None:
