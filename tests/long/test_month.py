@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from long.month import KILLED_AT, MOMENTS, SCRIPTS, Change, Day, Kill, a_month
 from long.month_changes import CHANGES
 from promises.kills import KillableMirrors
-from support.rig import DownloadLog, Rig
+from support.rig import DownloadLog, Rig, path_of
 
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.marks import REFETCH_SAMPLE
@@ -103,6 +103,21 @@ async def test_a_damaged_file_is_no_revision(tmp_path: Path, mirrors: KillableMi
             for file in (month.rig.root / STATE_DIR / "revisions").rglob("*_1_*.fits")
         ]
         assert b"damaged 0 0" in aside
+
+
+@pytest.mark.parametrize("on_withdrawn", ["move", "delete"])
+async def test_withdrawn_while_it_waits(
+    tmp_path: Path, mirrors: KillableMirrors, on_withdrawn: str
+) -> None:
+    """A file is set aside, too, whose product was withdrawn while it waited to be fetched again."""
+    async with a_month(tmp_path, mirrors, on_withdrawn=on_withdrawn) as month:
+        await month.live(FIRST)
+        product = month.observatory.products(image_type=ImageType.STACK)[0]
+        month.observatory.reprocess(product.night, ())
+        await month.live(Day(hours=2, script="500@download"))
+        month.observatory.withdraw(product)
+        await month.live(Day(hours=2))
+        assert path_of(product) not in month.rig.files()
 
 
 REPROCESSED = (ImageType.STACK, ImageType.DIFF, ImageType.AVRO, ImageType.RAW)

@@ -37,7 +37,7 @@ class SetAside:
     SELECT p.instrument, p.savepath, p.image_type, p.night, p.path, p.size, p.sha256, p.mtime_ns,
       p.published_at, p.checked_at, p.damage, p.withdrawn_at
     FROM products p INDEXED BY products_withdrawn
-    WHERE p.withdrawn_at IS NOT NULL AND p.state = 'published' AND p.damage IS NULL
+    WHERE p.withdrawn_at IS NOT NULL AND p.sha256 IS NOT NULL AND p.damage IS NULL
       AND p.claimed_by IS NULL AND p.path > :after
       AND NOT EXISTS (SELECT 1 FROM withdrawn_files w
         WHERE w.instrument = p.instrument AND w.savepath = p.savepath)
@@ -45,14 +45,17 @@ class SetAside:
     """
 
     def candidates(self, after: str, limit: int) -> list[Held]:
-        """Return withdrawn products whose files are in the tree, whose paths follow this one."""
+        """Return withdrawn products whose files are in the tree, whose paths follow this one.
+
+        Also those that were to be fetched again when they were withdrawn.
+        """
         return self._connection.read(held_of, self._CANDIDATES, {"after": after, "limit": limit})
 
     _BEGIN = """
     INSERT INTO withdrawn_files (instrument, savepath, kept, size, sha256, begun_at)
     SELECT instrument, savepath, :kept, size, sha256, :now FROM products
     WHERE instrument = :instrument AND savepath = :savepath AND withdrawn_at IS NOT NULL
-      AND state = 'published' AND claimed_by IS NULL
+      AND sha256 IS NOT NULL AND claimed_by IS NULL
     ON CONFLICT DO NOTHING
     """
 
@@ -85,7 +88,7 @@ class SetAside:
     _REMOVED = f"""
     UPDATE products SET state = 'wanted', attempts = 0, not_before = '', last_error = NULL,
       recheck = NULL, damage = 'missing', damage_reason = :reason
-    WHERE {_OF_PRODUCT} AND withdrawn_at IS NOT NULL AND state = 'published'
+    WHERE {_OF_PRODUCT} AND withdrawn_at IS NOT NULL
     """  # noqa: S608 - our own condition
 
     def finish(self, file: FileSetAside) -> None:
