@@ -23,7 +23,7 @@ from support.makers import NIGHT, PROGRAM, path_of, product, row
 
 from winter_sync.catalog.catalog import Catalog
 from winter_sync.catalog.editions import migrations
-from winter_sync.catalog.nights import NightOf
+from winter_sync.catalog.night_records import NightOf
 from winter_sync.catalog.records import Check
 from winter_sync.catalog.sqlite import Database
 from winter_sync.core.downloads import Failed, Missing
@@ -106,7 +106,7 @@ def test_what_stays_the_same_is_no_change(catalog: Catalog) -> None:
         poll(catalog, [STACK, DIFF])
         commit(catalog, *(Failed(each, "broken") for each in candidates(catalog)))
     assert changes(catalog) == before
-    catalog.nights.notice_changes()
+    catalog.settling.notice_changes()
     assert changes(catalog) == before
 
 
@@ -114,11 +114,11 @@ def test_the_time_of_a_change_is_when_it_was_noticed(catalog: Catalog, clock: Cl
     """Of each kind of product its own; of the night the latest; unknown while not noticed."""
     poll(catalog, [STACK, DIFF])
     assert catalog.nights.record_of(OURS, SUBJECTS).history.changed_at is None
-    catalog.nights.notice_changes()
+    catalog.settling.notice_changes()
     first = clock()
     clock.advance(hours=1)
     publish(catalog, STACK, b"one")
-    catalog.nights.notice_changes()
+    catalog.settling.notice_changes()
     times = {
         kind.count.image_type: kind.changed_at
         for kind in catalog.nights.kinds(NIGHT, [PROGRAM, OTHER])
@@ -161,5 +161,5 @@ def test_nights_of_an_earlier_catalog_count_as_changed_at_an_unknown_time(
         poll(catalog, [STACK, DIFF])
         record = catalog.nights.record_of(OURS, SUBJECTS)
         assert (record.history.numbers.here, record.history.changed_at) == (2, None)
-        catalog.nights.notice_changes()
+        catalog.settling.notice_changes()
         assert catalog.nights.record_of(OURS, SUBJECTS).history.changed_at == clock()

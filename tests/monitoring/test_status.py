@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
-from winter_sync.catalog.nights import SettledNight
+from winter_sync.catalog.night_records import SettledNight
 from winter_sync.catalog.records import (
     Damaged,
     LastPoll,

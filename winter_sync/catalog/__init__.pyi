@@ -8,7 +8,8 @@ from .facts import Facts
 from .files import Files
 from .history import History
 from .listings import Listings
-from .nights import KindOfNight, NightFile, NightOf, NightRecord, Nights, SettledNight
+from .night_records import KindOfNight, NightFile, NightOf, NightRecord, SettledNight
+from .nights import Nights
 from .outbox import Outbox
 from .outcomes import Outcomes
 from .polls import Polls
@@ -37,6 +38,7 @@ from .records import (
 from .refetches import Refetches
 from .search_records import FoundProduct, Search, UserState
 from .set_aside import SetAside
+from .settling import Settling
 from .thread import CatalogThread
 from .too import ToOQueue
 from .values import format_instant
@@ -89,6 +91,7 @@ __all__ = [
     "Search",
     "SetAside",
     "SettledNight",
+    "Settling",
     "SinkProgress",
     "ToOQueue",
     "Trouble",

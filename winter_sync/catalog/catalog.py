@@ -29,6 +29,7 @@ from winter_sync.catalog.refetches import Refetches
 from winter_sync.catalog.renames import Renames
 from winter_sync.catalog.search import Searches
 from winter_sync.catalog.set_aside import SetAside
+from winter_sync.catalog.settling import Settling
 from winter_sync.catalog.too import ToOQueue
 from winter_sync.catalog.views import Views
 from winter_sync.catalog.withdrawals import Withdrawals
@@ -95,6 +96,8 @@ class Catalog:
         How far each sink of events has got.
     nights
         What of each night is here, and which nights are settled.
+    settling
+        What changed of nights, and what their manifests show.
     renames
         To which products withdrawn ones were renamed.
     views
@@ -137,6 +140,7 @@ class Catalog:
         self.outbox = Outbox(self.connection)
         self.sinks = EventSinks(self.connection, self.outbox)
         self.nights = Nights(self.connection)
+        self.settling = Settling(self.connection)
         self.renames = Renames(self.connection)
         self.views = Views(self.connection)
         self.set_aside = SetAside(self.connection)

@@ -46,6 +46,7 @@ class CatalogThread:
         self.outbox = PartOnThread(self, lambda catalog: catalog.outbox)
         self.sinks = PartOnThread(self, lambda catalog: catalog.sinks)
         self.nights = PartOnThread(self, lambda catalog: catalog.nights)
+        self.settling = PartOnThread(self, lambda catalog: catalog.settling)
         self.too = PartOnThread(self, lambda catalog: catalog.too)
         self.views = PartOnThread(self, lambda catalog: catalog.views)
         self.set_aside = PartOnThread(self, lambda catalog: catalog.set_aside)

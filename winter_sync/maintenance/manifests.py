@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
-from winter_sync.catalog import NightOf, Nights
+from winter_sync.catalog import NightOf, Nights, Settling
 from winter_sync.core import (
     FAILED_MANIFESTS,
     ManifestsPaused,
@@ -110,9 +110,9 @@ class Manifests:
         StorageError
             If the catalog or the disk fails.
         """
-        newest, due = await self._catalog.nights(Nights.due, self._settle_after)
+        newest, due = await self._catalog.settling(Settling.due, self._settle_after)
         if not due and self._checked:
-            await self._catalog.nights(Nights.consider_polls, newest)
+            await self._catalog.settling(Settling.consider_polls, newest)
             return
         if not await run_in_thread(self._threads, self._files.acquire):
             return
@@ -120,7 +120,7 @@ class Manifests:
             await self._restore_removed()
             for which in due:
                 await self._update(which)
-            await self._catalog.nights(Nights.consider_polls, newest)
+            await self._catalog.settling(Settling.consider_polls, newest)
         finally:
             self._files.release()
 
@@ -144,7 +144,7 @@ class Manifests:
             if not is_shown or (is_settled and record.settled_at is None):
                 await self._write(record, now if is_settled else None)
         elif is_settled:
-            await self._catalog.nights(Nights.expect_manifest, which)
+            await self._catalog.settling(Settling.expect_manifest, which)
             await self._write(record, now)
         elif record.is_expected:
             await self._remove(which)
@@ -155,8 +155,8 @@ class Manifests:
         content = await run_in_thread(self._threads, self._put, record, files, settled_at)
         is_news = content != record.content or (settled_at and not record.recorded_as_settled)
         event = _event(record, files, settled_at) if is_news else None
-        is_recorded = await self._catalog.nights(
-            Nights.record_manifest, record, settled_at=settled_at, content=content, event=event
+        is_recorded = await self._catalog.settling(
+            Settling.record_manifest, record, settled_at=settled_at, content=content, event=event
         )
         if is_recorded and event is not None:
             which, numbers = record.which, record.history.numbers
@@ -190,7 +190,7 @@ class Manifests:
         names = (_sums_name(which.night), _table_name(which.night))
         nothing = dict.fromkeys(names)
         await run_in_thread(self._threads, self._files.write, which.program, nothing)
-        await self._catalog.nights(Nights.forget_manifest, which)
+        await self._catalog.settling(Settling.forget_manifest, which)
 
     def _subjects(self, which: NightOf) -> list[Subject]:
         return [
