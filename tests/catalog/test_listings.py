@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ from support.catalogs import (
 from support.makers import PROGRAM, path_of, product, row, sha256
 
 from winter_sync.catalog import polls
+from winter_sync.catalog.catalog import Catalog
 from winter_sync.catalog.records import Poll, Scope
 from winter_sync.core.downloads import Missing
 from winter_sync.core.errors import StorageError
@@ -40,8 +42,6 @@ from winter_sync.core.traits import ImageType, Instrument
 
 if TYPE_CHECKING:
     from support.clock import Clock
-
-    from winter_sync.catalog.catalog import Catalog
 
 
 def test_a_new_product_is_wanted(catalog: Catalog) -> None:
@@ -123,6 +123,40 @@ def test_a_row_may_be_corrected_later(catalog: Catalog) -> None:
     catalog.listings.record_poll(Poll(query(), sweep=False), listed=[(corrected, path_of(STACK))])
     (listing,) = rows(catalog, "listings")
     assert (listing["target"], listing["ra"]) == ("SN2024abc", None)
+
+
+CORRECTIONS: dict[str, Any] = {
+    "nightdate": "2024-01-30",
+    "target": None,
+    "ra": 1.5,
+    "dec": None,
+    "fid": 2,
+    "utctime": "2024-01-31T06:14:26",
+    "fieldid": None,
+    "lastmodified": "2024-02-02T00:00:00",
+    "pipeversion": None,
+    "extra": {"seeing": 1.2},
+    "program": "2024B000",
+}
+
+
+@pytest.mark.parametrize("column", CORRECTIONS)
+def test_every_column_of_a_listing_follows(catalog: Catalog, clock: Clock, column: str) -> None:
+    """Whichever alone differs, what is recorded is what a new catalog would have; and back."""
+    first = row(STACK)
+    for number, listed in enumerate(
+        (first, replace(first, **{column: CORRECTIONS[column]}), first)
+    ):
+        clock.advance(hours=1)
+        catalog.listings.record_poll(Poll(query(), sweep=False), listed=[(listed, path_of(STACK))])
+        with closing(Catalog(catalog.path.with_name(f"{number}.sqlite3"), clock)) as new:
+            new.listings.record_poll(Poll(query(), sweep=False), listed=[(listed, path_of(STACK))])
+            (expected,) = rows(new, "listings")
+        (found,) = rows(catalog, "listings")
+        ours = {"first_listed", "target_was", "progname_was", "corrected_in"}
+        assert {name: found[name] for name in found.keys() - ours} == {
+            name: expected[name] for name in expected.keys() - ours
+        }
 
 
 def test_a_changed_product_is_wanted_again(catalog: Catalog) -> None:

@@ -7,10 +7,12 @@ time filled.
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
-from contextlib import closing
-from typing import TYPE_CHECKING
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from catalog.test_connection import ENVIRONMENT, files_of
@@ -21,8 +23,6 @@ from winter_sync.catalog.sqlite import Database
 from winter_sync.core.errors import StorageError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from support.clock import Clock
 
 NAMES = editions.names()
@@ -60,6 +60,43 @@ def test_a_migration_that_is_killed_leaves_the_old_edition_whole(tmp_path: Path)
         env=ENVIRONMENT,
     )
     assert done.stdout == ""
+
+
+def test_a_migration_sorts_in_files_beside_the_catalog(
+    path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So its memory does not grow with the catalog; no file is left."""
+    editions.make_edition(path, NAMES.index("record_refetches"))
+    with closing(sqlite3.connect(path)) as db:
+        columns = [column[1] for column in db.execute("PRAGMA table_info(products)")]
+        distinct = {"savepath": "savepath || n", "path": "path || n", "state": "'wanted'"}
+        copied = ", ".join(distinct.get(name, name) for name in columns)
+        db.execute(
+            "WITH RECURSIVE numbers (n) AS"  # noqa: S608 - the table's own columns
+            " (SELECT 1 UNION ALL SELECT n + 1 FROM numbers LIMIT 60000)"
+            f" INSERT INTO products SELECT {copied}"
+            " FROM (SELECT * FROM products LIMIT 1) CROSS JOIN numbers"
+        )
+        db.commit()
+    seen: set[str] = set()
+
+    def look() -> int:
+        for descriptor in Path("/proc/self/fd").iterdir():
+            with suppress(OSError):
+                seen.add(str(descriptor.readlink()))
+        return 0
+
+    connect = sqlite3.connect
+
+    def watched(*arguments: Any, **options: Any) -> sqlite3.Connection:  # noqa: ANN401 - sqlite3's own
+        connection: sqlite3.Connection = connect(*arguments, **options)
+        connection.set_progress_handler(look, 100_000)
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", watched)
+    Catalog(path, clock).close()
+    assert any(file.startswith(f"{path.parent}/etilqs") for file in seen)
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
 @pytest.mark.parametrize("number", [1, len(NAMES)])

@@ -14,7 +14,7 @@ from support.makers import PROGRAM, product
 
 from winter_sync.catalog.catalog import Catalog
 from winter_sync.catalog.editions import bring_up_to_date, is_up_to_date
-from winter_sync.catalog.nights import NightOf
+from winter_sync.catalog.night_records import NightOf
 from winter_sync.catalog.schema_views import VIEWS
 from winter_sync.catalog.sqlite import Migrations
 from winter_sync.catalog.values import format_instant
@@ -79,10 +79,10 @@ def test_a_night_is_settled_until_something_of_it_changes(catalog: Catalog, cloc
     """Since when is shown for each kind, and no more after a change that nobody noticed yet."""
     poll(catalog, [STACK, DIFF])
     which = NightOf(PROGRAM, STACK.night)
-    catalog.nights.notice_changes()
-    catalog.nights.expect_manifest(which)
+    catalog.settling.notice_changes()
+    catalog.settling.expect_manifest(which)
     record = catalog.nights.record_of(which, [])
-    assert catalog.nights.record_manifest(record, settled_at=clock(), content="", event=None)
+    assert catalog.settling.record_manifest(record, settled_at=clock(), content="", event=None)
     asked = "SELECT program, image_type, settled_utc FROM nights_of_programs ORDER BY image_type"
     assert catalog.connection.rows(asked) == [
         {"program": PROGRAM, "image_type": kind, "settled_utc": format_instant(clock())}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from random import random
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -97,8 +97,23 @@ class Connection:
         for pragma in ("synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY"):
             self.sqlite.execute(f"PRAGMA {pragma}")
         if not is_up_to_date(self.db):
+            self._bring_up_to_date()
+
+    def _bring_up_to_date(self) -> None:
+        """Bring the tables to the newest edition, in memory that does not grow with them.
+
+        A new index is sorted in files beside the database: in memory a large catalog would exceed
+        what a service may use.
+        """
+        with suppress(UnicodeEncodeError):  # SQLite chooses where the name is not UTF-8
+            self.sqlite.execute(f"PRAGMA temp_store_directory={quoted(str(self.path.parent))}")
+        self.sqlite.execute("PRAGMA temp_store=FILE")
+        try:
             with self.writing():
                 bring_up_to_date(self.db)
+        finally:
+            self.sqlite.execute("PRAGMA temp_store=MEMORY")
+            self.sqlite.execute("PRAGMA temp_store_directory=''")
 
     def _enable_wal(self, patience: float) -> None:
         """Enable the write-ahead log, as patiently as everything else is done.
@@ -232,6 +247,11 @@ class Connection:
     def at(self, offset: timedelta) -> str:
         """Return the time this much after now (before, if negative), as the catalog writes it."""
         return format_instant(self.clock() + offset)
+
+
+def quoted(text: str) -> str:
+    """Return a text as SQLite writes it in a statement."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def chunks(texts: Sequence[str]) -> Iterator[Sequence[str]]:

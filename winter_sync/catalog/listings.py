@@ -225,17 +225,32 @@ class Listings:
       corrected_in = CASE WHEN {_IS_CORRECTED} THEN :poll ELSE listings.corrected_in END
     """  # noqa: S608 - our own condition
 
+    _LISTED_AS_BEFORE = """
+    UPDATE listings SET last_listed = :now
+    WHERE program = :program AND instrument = :instrument AND savepath = :savepath
+      AND withdrawn_at IS NULL AND region = :region AND target IS :target
+      AND nightdate IS :nightdate AND ra IS :ra AND dec IS :dec AND fid IS :fid
+      AND utctime IS :utctime AND fieldid IS :fieldid AND lastmodified IS :lastmodified
+      AND pipeversion IS :pipeversion AND extra IS :extra AND progname IS :progname
+    """
+
     def _list(self, rows: Sequence[Row], query: Query, now: str) -> int:
         """Record that these products are listed, under the program that was asked for.
 
         It is that program's key which can fetch them, whatever `progname` a row has. Return how
-        many had another target or program.
+        many had another target or program. Of a row that is as before only the time changes: so
+        neither indexes nor triggers cost anything for it.
         """
         poll = next_poll(self._connection)
         identities = [{"now": now, **identity_values(row.product)} for row in rows]
         self._connection.execute_many(self._SEEN, identities)
         records = ({**listing_values(row, query, now), "poll": poll} for row in rows)
-        self._connection.execute_many(self._LIST, records)
+        changed = (
+            record
+            for record in records
+            if not self._connection.execute(self._LISTED_AS_BEFORE, record)
+        )
+        self._connection.execute_many(self._LIST, changed)
         self._return([row.product for row in rows])
         corrected = self._connection.rows(self._CORRECTED, {"poll": poll})
         for row in corrected:
