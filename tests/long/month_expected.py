@@ -12,6 +12,7 @@ import sqlite3
 from collections import defaultdict
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from support.rig import path_of
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 CONTENT_EVENTS = ("downloaded", "replaced")
 LISTING_EVENTS = ("withdrawn", "returned")
+SETTLE_AFTER = timedelta(days=2)
 NIGHT_EVENTS = ("night_settled", "night_changed")
 
 _digests: dict[tuple[object, ...], str] = {}
@@ -40,6 +42,7 @@ class Told:
     """An event of the outbox."""
 
     number: int
+    at: datetime
     kind: str
     savepath: str | None
     night: str | None
@@ -312,6 +315,8 @@ class Expected:
         for (program, night), told in latest.items():
             if not told.details["settled"]:
                 continue
+            quiet = told.at - self._changed_at(program, night, told.number)
+            assert quiet >= SETTLE_AFTER, f"settled after {quiet}: {told}"
             for path, entry in self.entries(image_types).items():
                 is_of_night = entry.product.night.name == night and self._lists(program, entry)
                 if is_of_night and path not in self.silent:
@@ -321,6 +326,17 @@ class Expected:
             for line in sums.read_text().splitlines():
                 sha256, path = line.split("  ")
                 assert files[path] == sha256, f"{sums}: {path}"
+
+    def _changed_at(self, program: str, night: str, number: int) -> datetime:
+        """Return when something of a night was last told, before the event of a number."""
+        return max(
+            told.at
+            for told in self.read
+            if told.number < number
+            and told.kind in {*CONTENT_EVENTS, *LISTING_EVENTS}
+            and told.night == night
+            and program in told.details["programs"]
+        )
 
     @staticmethod
     def _of_nights(events: Iterable[Told]) -> list[Told]:
@@ -414,7 +430,8 @@ def _events_of(contents: Iterable[str]) -> list[tuple[str, int, str]]:
 def _told(row: sqlite3.Row) -> Told:
     details = json.loads(row["details"])
     about = {"path": row["path"], **details}
-    return Told(row["id"], row["kind"], row["savepath"], row["night"], about)
+    at = datetime.fromisoformat(row["at"])
+    return Told(row["id"], at, row["kind"], row["savepath"], row["night"], about)
 
 
 def _json_in(path: Path) -> Iterator[dict[str, Any]]:
