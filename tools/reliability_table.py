@@ -19,6 +19,7 @@ PAGE = ROOT / "docs" / "reliability.md"
 PLACES = (
     "promises",
     "long/test_soak.py",
+    "long/test_month.py",
     "sync/test_engine.py",
     "tree",
     "maintenance/test_verification.py",

@@ -55,7 +55,10 @@ LOOKED_BACK = 5
 QUIET_RUNS, MOST_RUNS = ANSWERS_NEEDED, 20
 """So many runs in a row must change nothing at the end: what vanished with much else takes as many
 answers to be withdrawn."""
+NAMELESS = "nameless"
+"""The first row of each answer has no name; no kind of the simulator takes one away."""
 SCRIPTS = (
+    NAMELESS,
     *("", "shuffled,rows-twice", "odd-rows,shuffled", "capped=3", "capped=1", "null-row:0.5"),
     *("no-rows:0.5", "503:0.4@query", "500:0.5@download", "html:0.3@query+download"),
     *("reset-body:0.5", "end-early:0.5", "flip:0.5", "half:0.5", "left-out:0.5,capped=2:0.5"),
@@ -97,7 +100,8 @@ class Answers(Scripted, DownloadLog):
     """The faults of a script, and a record of what was asked for and answered in full."""
 
     def __init__(self, script: str, now: Callable[[], datetime]) -> None:
-        rules = parse_script(script).rules if script else ()
+        self._is_nameless = script == NAMELESS
+        rules = parse_script(script).rules if script and not self._is_nameless else ()
         Scripted.__init__(self, Script(rules), Circumstances(now=now))
         self.downloads = []
         self.complete: set[tuple[str | None, str | None]] = set()
@@ -112,6 +116,8 @@ class Answers(Scripted, DownloadLog):
         """Change the answer to a query, and record whether all is in it."""
         rows = body["body"]
         answer = super().listing(call, body)
+        if self._is_nameless and rows:
+            answer = {**body, "body": [{**rows[0], "savepath": None}, *rows[1:]]}
         listed = [row.get("savepath") for row in answer["body"] if isinstance(row, dict)]
         if {row["savepath"] for row in rows} <= set(listed) and None not in answer["body"]:
             types = {row["image_type"] for row in rows} or {None}

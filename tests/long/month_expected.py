@@ -315,7 +315,7 @@ class Expected:
         for (program, night), told in latest.items():
             if not told.details["settled"]:
                 continue
-            quiet = told.at - self._changed_at(program, night, told.number)
+            quiet = told.at - self._changed_at(program, night or "", told.number)
             assert quiet >= SETTLE_AFTER, f"settled after {quiet}: {told}"
             for path, entry in self.entries(image_types).items():
                 is_of_night = entry.product.night.name == night and self._lists(program, entry)
