@@ -143,6 +143,42 @@ async def test_a_queue_that_cannot_be_read_costs_nothing_else(rig: Rig, status: 
     assert rig.waits == []
 
 
+class Saying(Faults):
+    """Answers calls about the queue with a schedule and the rows that are given."""
+
+    def __init__(self, name: str, rows: list[dict[str, object]]) -> None:
+        self.name, self.rows = name, rows
+
+    async def before(self, call: Call) -> Answer | None:
+        """Answer in the archive's place."""
+        tables = {"/too/summary": [{"too_schedule_name": self.name}], "/too/details": self.rows}
+        body = tables.get(call.path)
+        return None if body is None else Answer(200, json.dumps({"body": body}).encode())
+
+
+ODD = (
+    *(10**400, -(10**400), 1e308, -678_575, 2_973_483.999, float("nan"), True, None, [[1]], {}),
+    *("", "\ud800", "\x1b[31m", "1e999", "0001-01-01", "0001-01-01T00:00:00+23:59"),
+    *("9999-12-31T23:59:59-23:59", "9999-12-31", "2025-10-22T22:00:00+23:59"),
+)
+"""What no observatory says: numbers beyond any, half characters, instants at the ends of time."""
+
+
+async def test_odd_entries_of_the_queue_are_entries_with_less(rig: Rig) -> None:
+    """Whatever stands in a row: it is read, kept and shown, and ends nothing."""
+    columns = ("targName", "raDeg", "decDeg", "validStart", "validStop", "observed")
+    rows = [{column: value} for column in columns for value in ODD]
+    rows += [dict.fromkeys(columns, value) for value in ODD]
+    rig.simulator.faults = Saying("half \ud800", rows)
+    waiting = await awaited(rig)
+    assert 0 < len(waiting) <= len(rows)
+    output = io.StringIO()
+    status = await status_of(rig)
+    show(Console(file=output), status)
+    json.loads(status_as_json(status))
+    assert "\x1b" not in output.getvalue()
+
+
 REQUEST = ToORequest(
     PROGRAM, "s", 0, "SN2025abc", 10.0, 20.0, EVENING, EVENING + timedelta(hours=15)
 )

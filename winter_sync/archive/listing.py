@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from winter_sync.archive.texts import valid_unicode
 from winter_sync.core import BadAnswerError, Product, Query, Row, night_of, position_on_sky
 
 _COLUMNS = frozenset(
@@ -220,7 +221,7 @@ def _product(raw: Mapping[str, Any], query: Query) -> Product:
         raise _MalformedRowError(f"its savepath is {str(savepath)[:_SHOWN]!r}")
     if len(savepath) > _LONGEST_SAVEPATH:
         raise _MalformedRowError(f"its savepath is longer than {_LONGEST_SAVEPATH} characters")
-    if not _is_unicode(savepath):
+    if valid_unicode(savepath) != savepath:
         raise _MalformedRowError(f"its savepath is no Unicode text: {savepath[:_SHOWN]!r}")
     night = night_of(savepath, _text(raw, "nightdate"))
     if night is None:
@@ -242,17 +243,7 @@ def _text(raw: Mapping[str, Any], column: str) -> str | None:
     value = raw.get(column)
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
-    text = str(value)[:_LONGEST_TEXT]
-    return text if _is_unicode(text) else text.encode(errors="replace").decode()
-
-
-def _is_unicode(text: str) -> bool:
-    """Return whether a text can be written: JSON can name half a character, a disk cannot."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return valid_unicode(str(value)[:_LONGEST_TEXT])
 
 
 def _number(raw: Mapping[str, Any], column: str) -> float | None:

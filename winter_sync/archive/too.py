@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from winter_sync.archive.texts import valid_unicode
 from winter_sync.core import BadAnswerError, ToORequest, position_on_sky
 
 _MJD_EPOCH = datetime(1858, 11, 17, tzinfo=UTC)
+_YEARS = range(2000, 2200)
+"""Of other years no night can be made; an instant in them is taken as unknown."""
 _LONGEST = 200
 _MOST = 1000
 """Schedules, and entries of one, that are read."""
@@ -24,7 +27,8 @@ def read_schedules(answer: object) -> list[str]:
         If it is no table.
     """
     names = [row.get("too_schedule_name") for row in _rows(answer)]
-    return list(dict.fromkeys(name for name in names if isinstance(name, str) and name))
+    texts = (valid_unicode(name) for name in names if isinstance(name, str) and name)
+    return list(dict.fromkeys(texts))
 
 
 def read_requests(answer: object, program: str, schedule: str) -> list[ToORequest]:
@@ -45,7 +49,7 @@ def _request(row: Mapping[str, Any], program: str, schedule: str, number: int) -
         program=program,
         schedule=schedule[:_LONGEST],
         number=number,
-        target=target[:_LONGEST] if isinstance(target, str) and target else None,
+        target=valid_unicode(target[:_LONGEST]) if isinstance(target, str) and target else None,
         ra=ra,
         dec=dec,
         begins=_instant(row.get("validStart")),
@@ -72,7 +76,7 @@ def _number(value: object) -> float | None:
         return None
     try:
         number = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # JSON has whole numbers that no float can hold
         return None
     return number if math.isfinite(number) else None
 
@@ -82,8 +86,11 @@ def _instant(value: object) -> datetime | None:
     number = _number(value)
     try:
         if number is not None:
-            return _MJD_EPOCH + timedelta(days=number)
-        instant = datetime.fromisoformat(str(value))
+            instant = _MJD_EPOCH + timedelta(days=number)
+        else:
+            instant = datetime.fromisoformat(value) if isinstance(value, str) else None
     except (ValueError, OverflowError):
+        return None
+    if instant is None or instant.year not in _YEARS:
         return None
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
