@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sqlite3
+import struct
 import zipfile
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -14,13 +15,16 @@ import pytest
 from support.command import PROGRAM, run, served, settings_file
 from support.rig import path_of
 
+from winter_sync.catalog import Adoptions
 from winter_sync.cli.views.adopt_report import result_as_json
-from winter_sync.core import ExitCode, UsageError
+from winter_sync.core import DamagedError, ExitCode, UsageError
 from winter_sync.core.filesystem import sha256_of_file
 from winter_sync.core.layout import CATALOG, STATE_DIR
 from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.maintenance import AdoptRequest, AdoptResult, Fate, adopt
+from winter_sync.maintenance.adoption_sources import FileSource, ZipSource
 from winter_sync.simulator import DEMO_NIGHT
+from winter_sync.sync import adopt_part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -305,3 +309,97 @@ def test_the_command_says_what_came_of_the_files(tmp_path: Path) -> None:
         told = json.loads(said.out)
         assert said.code == told["exit_code"] == ExitCode.INCOMPLETE
         assert (told["counts"]["here"], told["counts"]["damaged"]) == (1, 1)
+
+
+# --- what others may put into the directory -------------------------------------------------------
+
+
+@pytest.mark.parametrize("move", [False, True])
+async def test_what_is_no_file_never_hangs_it(rig: Rig, tmp_path: Path, *, move: bool) -> None:
+    """Pipes under the names of products and of zips are reported, and the rest is adopted."""
+    first, second, *_ = kept(rig, ImageType.STACK)
+    mine = put(tmp_path / "mine", second.filename, have(rig, second)).parent
+    os.mkfifo(mine / first.filename)
+    os.mkfifo(mine / "images.zip")
+    result = await adopt_files(rig, mine, move=move)
+    assert (result.counts[Fate.ADOPTED], result.counts[Fate.UNREADABLE]) == (1, 2)
+    assert rig.files() == rig.truth([second])
+
+
+async def test_names_that_are_not_utf8_are_not_listed(rig: Rig, tmp_path: Path) -> None:
+    """In a directory, as a directory, and in the root: reported, in JSON, too."""
+    first, second, *_ = kept(rig, ImageType.STACK)
+    strange = os.fsdecode(b"\xff")
+    put(tmp_path / "mine", f"{strange}.fits", have(rig, first))
+    put(tmp_path / "mine", f"{strange}/{first.filename}", have(rig, first))
+    result = await adopt_files(rig, tmp_path / "mine")
+    assert (result.counts[Fate.ADOPTED], result.counts[Fate.UNKNOWN]) == (1, 1)
+    json.loads(result_as_json(result).encode())
+    put(rig.root, f"{strange}.fits", have(rig, second))
+    assert (await adopt_files(rig)).counts[Fate.UNKNOWN] == 1
+
+
+async def test_what_is_far_too_large_is_damaged(rig: Rig, tmp_path: Path) -> None:
+    """A sparse file, and a member that inflates without end, cost no space: the rest is adopted."""
+    first, second, third, *_ = kept(rig, ImageType.STACK)
+    mine = put(tmp_path / "mine", second.filename, have(rig, second)).parent
+    with (mine / first.filename).open("wb") as file:
+        file.truncate(1 << 42)
+    with (
+        zipfile.ZipFile(mine / "images.zip", "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open(third.filename, "w", force_zip64=True) as member,
+    ):
+        for _ in range(300):
+            member.write(bytes(1 << 20))
+    for how, damaged in (({"dry_run": True}, 1), ({}, 2), ({"move": True}, 2)):
+        result = await adopt_files(rig, mine, **how)
+        assert result.counts[Fate.DAMAGED] == damaged
+        assert result.exit_code is ExitCode.INCOMPLETE
+    assert rig.files() == rig.truth([second])
+
+
+def test_a_zip_is_not_read_whole_for_its_names(tmp_path: Path) -> None:
+    """One whose central directory claims all of an enormous file is damaged."""
+    place, size = tmp_path / "images.zip", 1 << 41
+    end = b"PK\x06\x06" + struct.pack("<Q2H2L4Q", 44, 45, 45, 0, 0, 10, 10, size - 4, 4)
+    end += b"PK\x06\x07" + struct.pack("<LQL", 0, size, 1)
+    end += b"PK\x05\x06" + struct.pack("<4H2LH", 0, 0, *[0xFFFF] * 2, *[0xFFFFFFFF] * 2, 0)
+    with place.open("wb") as file:
+        file.write(b"PK\x03\x04")
+        file.seek(size)
+        file.write(end)
+    with pytest.raises(DamagedError, match="directory"):
+        ZipSource(tmp_path, place.name).names()
+
+
+@pytest.mark.parametrize("same_disk", [True, False])
+async def test_what_took_the_name_of_a_moved_file_stays(
+    rig: Rig, tmp_path: Path, *, same_disk: bool
+) -> None:
+    """A person who writes a new file over the old one while it is moved does not lose it."""
+    first, *_ = kept(rig, ImageType.STACK)
+    mine = put(tmp_path / "mine", first.filename, have(rig, first))
+    source = FileSource(mine.parent, mine.name)
+    async with rig.opened() as mirror:
+        part = source.stage(mirror.session, move=same_disk)
+        newer = put(tmp_path, "newer", b"a better one")
+        newer.rename(mine)
+        source.remove()
+        part.discard()
+    assert mine.read_bytes() == b"a better one"
+
+
+async def test_what_is_written_while_it_is_moved_is_not_adopted(rig: Rig, tmp_path: Path) -> None:
+    """A second name is of the same bytes: what somebody appends meanwhile does not get in."""
+    first, *_ = kept(rig, ImageType.STACK)
+    mine = put(tmp_path / "mine", first.filename, have(rig, first))
+    async with rig.opened() as mirror:
+        assert not (await mirror.list_all()).errors
+        named = await mirror.catalog.adoptions(Adoptions.named, [first.filename])
+        part = FileSource(mine.parent, mine.name).stage(mirror.session, move=True)
+        with mine.open("ab") as file:
+            file.write(bytes(2880))
+        with part, pytest.raises(OSError, match="writing"):
+            adopt_part(mirror.session, part, named[first.filename][0], "batch", str)
+    assert rig.files() == {}
+    assert mine.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -131,3 +132,16 @@ def test_nothing_is_said_of_a_mirror_that_others_could_have_changed(tree: Tree) 
     assert tree.sessions.abandoned() == []
     tree.own_directory.chmod(0o755)
     assert [path.name for path in tree.sessions.abandoned()] == ["dead"]
+
+
+def test_directories_may_be_nested_without_end(tmp_path: Path) -> None:
+    """However deep somebody nests them: as far as a path can go, files are found."""
+    deepest = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("d", dir_fd=deepest)
+        below = os.open("d", os.O_RDONLY, dir_fd=deepest)
+        os.close(deepest)
+        deepest = below
+    os.close(os.open("file", os.O_CREAT, dir_fd=deepest))
+    os.close(deepest)
+    assert walked(FileWalk(tmp_path)) == [["d/" * 1500 + "file"]]

@@ -33,7 +33,7 @@ from winter_sync.maintenance.adoption_matching import TELLING_CARDS, by_director
 from winter_sync.maintenance.adoption_results import AdoptedFile, AdoptResult, Fate
 from winter_sync.maintenance.adoption_sources import ZIP, FileSource, ZipSource
 from winter_sync.maintenance.facts import FactsCatchUp, take_facts
-from winter_sync.sync import adopt_part, examine, find_present, made_durable
+from winter_sync.sync import adopt_part, examine, find_present, largest, made_durable
 from winter_sync.tree import MANIFESTS, FileWalk, RecordedSums, Tree
 
 if TYPE_CHECKING:
@@ -300,6 +300,7 @@ class _Adopter:
             self._add(source.name, Fate.UNKNOWN, reason=_why_unknown(source.filename))
             return
         try:
+            await self._in_thread(source.refuse_larger, max(map(largest, candidates)))
             likely = by_directories(candidates, source.folders) or candidates
             chosen = await self._in_thread(self._choose_file, source, likely)
             if len(chosen) != 1:
@@ -313,6 +314,8 @@ class _Adopter:
                 )
             else:
                 await self._adopt_staged(source, chosen[0])
+        except DamagedError as damaged:
+            self._add(source.name, Fate.DAMAGED, path=candidates[0].path, reason=damaged.message)
         except OSError as failed:
             self._add(source.name, Fate.UNREADABLE, reason=failed.strerror or str(failed))
 
@@ -428,7 +431,8 @@ class _Adopter:
     async def _adopt_members(
         self, source: ZipSource, named: dict[str, Sequence[Candidate]]
     ) -> None:
-        members = source.members(self._mirror.session, named.__contains__)
+        most = {name: max(map(largest, candidates)) for name, candidates in named.items()}
+        members = source.members(self._mirror.session, most)
         while (member := await self._in_thread(next, members, None)) is not None:
             name = f"{source.name}: {member.name}"
             if member.fault is not None:

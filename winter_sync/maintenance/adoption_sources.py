@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import zipfile
 from contextlib import contextmanager, suppress
@@ -19,10 +20,12 @@ from winter_sync.formats import MemberEnd, MemberStart, ZipReader
 from winter_sync.tree import Part, Reservation, Session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator, Mapping
 
 ZIP = ".zip"
 _PIECE = 1024 * 1024
+_LONGEST_DIRECTORY = 16 * 1024 * 1024
+"""Bytes of the central directory of a zip: some hundred thousand members."""
 
 
 class FileSource:
@@ -39,6 +42,7 @@ class FileSource:
         self.folders = Path(self.name).parts[:-1]
         self.filename = PurePosixPath(path).name
         self._path = directory / path
+        self._staged: os.stat_result | None = None
 
     @contextmanager
     def opened(self) -> Iterator[int]:
@@ -51,6 +55,13 @@ class FileSource:
         with self.opened() as file:
             return sha256_of_descriptor(file)
 
+    def refuse_larger(self, size: int) -> None:
+        """Raise DamagedError if it has more bytes than this; OSError if it cannot be opened."""
+        with self.opened() as file:
+            found = os.fstat(file).st_size
+        if found > size:
+            raise DamagedError(f"it has {found} bytes, more than any such product")
+
     def stage(self, session: Session, *, move: bool) -> Part:
         """Stage a copy; where it may be moved, a second name instead if the file system can.
 
@@ -61,6 +72,8 @@ class FileSource:
         OSError
             If it cannot be read, or somebody writes to it meanwhile.
         """
+        with self.opened() as file:
+            self._staged = os.fstat(file)
         if move and not self._path.is_symlink():
             part = session.stage_link(self._path)
             if part is not None:
@@ -75,7 +88,7 @@ class FileSource:
 
     def _copy_into(self, part: Part, session: Session) -> None:
         with self.opened() as file:
-            before = os.fstat(file)
+            self._staged = before = os.fstat(file)
             with Reservation(session.tree.space, before.st_size) as reservation:
                 while piece := os.read(file, _PIECE):
                     reservation.write(part, piece)
@@ -84,10 +97,28 @@ class FileSource:
             raise OSError("somebody is writing to it")
 
     def remove(self) -> None:
-        """Remove it, because it was moved; a link stays."""
-        if not self._path.is_symlink():
-            with suppress(FileNotFoundError):
+        """Remove it, because it was moved; a link stays, and what took its name meanwhile."""
+        with suppress(FileNotFoundError):
+            if self._staged is not None and _is_same(self._path.lstat(), self._staged):
                 self._path.unlink()
+
+
+def _is_same(found: os.stat_result, staged: os.stat_result) -> bool:
+    """Return whether two looks at a file saw the same, unchanged; its links may differ."""
+    return os.path.samestat(found, staged) and (found.st_size, found.st_mtime_ns) == (
+        staged.st_size,
+        staged.st_mtime_ns,
+    )
+
+
+class _DirectoryReader(io.BufferedReader):
+    """A file whose central directory is read as a zip's, which is read at once and whole."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read bytes, and no more than any directory of ours has."""
+        if size is None or size > _LONGEST_DIRECTORY:
+            raise zipfile.BadZipFile(f"its directory has {size} bytes")
+        return super().read(size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +157,17 @@ class ZipSource:
         try:
             with (
                 closing_descriptor(open_regular(self._path, follow=True)) as descriptor,
-                open(descriptor, "rb", closefd=False) as file,
+                _DirectoryReader(io.FileIO(descriptor, closefd=False)) as file,
                 zipfile.ZipFile(file) as archive,
             ):
                 return [entry.filename for entry in archive.infolist() if not entry.is_dir()]
         except (zipfile.BadZipFile, NotImplementedError, ValueError) as bad:
             raise DamagedError(f"it cannot be read as a zip: {bad}") from bad
 
-    def members(self, session: Session, wanted: Callable[[str], bool]) -> Iterator[Member]:
+    def members(self, session: Session, largest: Mapping[str, int]) -> Iterator[Member]:
         """Yield each wanted member, staged; whoever takes it discards its part.
+
+        `largest` has the names that are wanted, and how many bytes each may have.
 
         Raises
         ------
@@ -155,7 +188,8 @@ class ZipSource:
                 while block := os.read(file, _PIECE):
                     for output in unzipper.feed(block):
                         match output:
-                            case MemberStart(name) if wanted(name):
+                            case MemberStart(name) if name in largest:
+                                unzipper.limit_member(largest[name])
                                 current = session.stage()
                             case MemberStart():
                                 unzipper.skip_member()

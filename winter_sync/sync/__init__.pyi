@@ -11,6 +11,7 @@ from .listing_recorder import ListingRecorder
 from .pacing import RefetchLimits
 from .poller import Poller
 from .quick_check import QuickCheck, check_newest
+from .receiver import largest
 from .refused_programs import RefusedPrograms
 from .report import Report
 from .results import BatchResult
@@ -47,6 +48,7 @@ __all__ = [
     "check_newest",
     "examine",
     "find_present",
+    "largest",
     "made_durable",
     "read_too_queue",
     "read_too_queue_repeatedly",

@@ -25,7 +25,7 @@ from winter_sync.core import (
     sha256_of_descriptor,
 )
 from winter_sync.formats import check_file
-from winter_sync.sync.receiver import evidence_of, judge
+from winter_sync.sync.receiver import evidence_of, judge, largest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,6 +112,8 @@ def adopt_part(
     ------
     StorageError
         If the disk cannot take it.
+    OSError
+        If it cannot be read, or somebody writes to it meanwhile.
     """
     present = find_present(session.tree, candidate, redact)
     if isinstance(present, Adopted):
@@ -120,6 +122,7 @@ def adopt_part(
         note = judge(part, candidate, redact)
     except DamagedFileError as damaged:
         return Failed(candidate, damaged.message, blamed=True, cause=damaged.cause), False
+    part.refuse_changed()
     earlier = earlier_revisions(session.tree, candidate)
     evidence = replace(evidence_of(candidate, part), adopted=True)
     published = session.publish(part, evidence, batch=batch, keep=True)
@@ -154,6 +157,8 @@ def examine(
         raise OSError(errno.EINVAL, "it is not a regular file")
     product = candidate.product
     extensions = product.image_type.for_camera(product.instrument).extensions
+    if before.st_size > largest(candidate):
+        raise DamagedFileError(f"it has {before.st_size} bytes, more than any such product")
     verdict = check_file(file, product.filename, extensions=extensions, redact=redact)
     sha256 = sha256_of_descriptor(file)
     after = os.fstat(file)

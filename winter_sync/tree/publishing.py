@@ -56,6 +56,13 @@ class Session:
         """Open a part that is a second name of a file; None where the file system has none for it.
 
         The file is a regular one, no link, and keeps its own name.
+
+        Raises
+        ------
+        KindError
+            If it is anything else by now.
+        StorageError
+            If it cannot be linked.
         """
         path = self._directory / f"{next(self._numbers)}.part"
         with storage_errors_explained(path):
@@ -65,7 +72,12 @@ class Session:
                 if refused.errno in NO_HARD_LINKS:
                     return None
                 raise
+        try:
             return Part(path, self._descriptor, linked=True)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                os.unlink(path.name, dir_fd=self._descriptor)
+            raise
 
     def publish(self, part: Part, evidence: Evidence, *, batch: str, keep: bool) -> Evidence:
         """Put a part into the tree under its final name, durably.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
-from winter_sync.core import storage_errors_explained, write_all
+from winter_sync.core import open_regular, storage_errors_explained, write_all
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,15 +42,31 @@ class Part:
         self.size = 0
         self._digest = hashlib.sha256()
         self._is_synced = False
-        flags = os.O_NOFOLLOW | (os.O_RDONLY if linked else os.O_RDWR | os.O_CREAT | os.O_EXCL)
-        self._descriptor = os.open(self._name, flags, 0o666, dir_fd=within)
+        self._linked: os.stat_result | None = None
         if linked:
+            self._descriptor = open_regular(self._name, within=within)
+            self._linked = os.fstat(self._descriptor)
             self._take_content()
+            return
+        flags = os.O_NOFOLLOW | os.O_RDWR | os.O_CREAT | os.O_EXCL
+        self._descriptor = os.open(self._name, flags, 0o666, dir_fd=within)
 
     def _take_content(self) -> None:
-        while piece := os.read(self._descriptor, _PIECE):
-            self._digest.update(piece)
-            self.size += len(piece)
+        try:
+            while piece := os.read(self._descriptor, _PIECE):
+                self._digest.update(piece)
+                self.size += len(piece)
+        except BaseException:
+            self.close()
+            raise
+
+    def refuse_changed(self) -> None:
+        """Raise OSError if somebody wrote, under its other name, to a file that is linked."""
+        if self._linked is None:
+            return
+        now = os.fstat(self._descriptor)
+        if (now.st_size, now.st_mtime_ns) != (self.size, self._linked.st_mtime_ns):
+            raise OSError(errno.EBUSY, "somebody is writing to it")
 
     @property
     def sha256(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from itertools import chain, islice
+from itertools import islice
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -41,8 +41,15 @@ class FileWalk:
         """Return the next paths, relative to the root; none when all were returned."""
         return list(islice(self._names, _AT_A_TIME))
 
-    def _files(self, directory: str) -> Iterator[str]:
-        below: list[str] = []
+    def _files(self, top: str) -> Iterator[str]:
+        waiting = [top]  # not recursion: somebody else may nest directories without end
+        while waiting:
+            below: list[str] = []
+            yield from self._files_in(waiting.pop(), below)
+            waiting += reversed(below)
+
+    def _files_in(self, directory: str, below: list[str]) -> Iterator[str]:
+        """Yield the files of one directory, and collect the directories in it."""
         try:
             with os.scandir(self._root / directory) as entries:
                 for entry in entries:
@@ -57,7 +64,6 @@ class FileWalk:
             return
         except OSError:
             self.unreadable.append(directory)
-        yield from chain.from_iterable(map(self._files, below))
 
 
 def paths_of_nights(paths: Collection[str], nights: Collection[str]) -> list[str]:
