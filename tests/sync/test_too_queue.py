@@ -156,7 +156,7 @@ class Saying(Faults):
         return None if body is None else Answer(200, json.dumps({"body": body}).encode())
 
 
-ODD = (
+ODD: tuple[object, ...] = (
     *(10**400, -(10**400), 1e308, -678_575, 2_973_483.999, float("nan"), True, None, [[1]], {}),
     *("", "\ud800", "\x1b[31m", "1e999", "0001-01-01", "0001-01-01T00:00:00+23:59"),
     *("9999-12-31T23:59:59-23:59", "9999-12-31", "2025-10-22T22:00:00+23:59"),

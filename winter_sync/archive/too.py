@@ -88,9 +88,9 @@ def _instant(value: object) -> datetime | None:
         if number is not None:
             instant = _MJD_EPOCH + timedelta(days=number)
         else:
-            instant = datetime.fromisoformat(value) if isinstance(value, str) else None
+            instant = datetime.fromisoformat(str(value)[:_LONGEST])
     except (ValueError, OverflowError):
         return None
-    if instant is None or instant.year not in _YEARS:
+    if instant.year not in _YEARS:
         return None
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)

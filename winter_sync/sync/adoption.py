@@ -25,7 +25,7 @@ from winter_sync.core import (
     sha256_of_descriptor,
 )
 from winter_sync.formats import check_file
-from winter_sync.sync.receiver import evidence_of, judge, largest
+from winter_sync.sync.receiver import evidence_of, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -157,8 +157,6 @@ def examine(
         raise OSError(errno.EINVAL, "it is not a regular file")
     product = candidate.product
     extensions = product.image_type.for_camera(product.instrument).extensions
-    if before.st_size > largest(candidate):
-        raise DamagedFileError(f"it has {before.st_size} bytes, more than any such product")
     verdict = check_file(file, product.filename, extensions=extensions, redact=redact)
     sha256 = sha256_of_descriptor(file)
     after = os.fstat(file)
