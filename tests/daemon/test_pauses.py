@@ -30,12 +30,13 @@ from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.simulator import Answer, Call, Faults
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from support.daemon_rig import DaemonRig
 
     from winter_sync.catalog.records import Scope
     from winter_sync.core import Event
+    from winter_sync.core.downloads import Refetch
 
 
 def test_one_download_may_come_while_the_others_rest(run_scenario: Callable[..., None]) -> None:
@@ -323,10 +324,10 @@ def test_what_is_refused_is_not_looked_for(
     looks = 0
     next_retry = Queue.next_retry
 
-    def counted(queue: Queue, scope: Scope) -> datetime | None:
+    def counted(queue: Queue, scope: Scope, reasons: Iterable[Refetch]) -> datetime | None:
         nonlocal looks
         looks += 1
-        return next_retry(queue, scope)
+        return next_retry(queue, scope, reasons)
 
     class ListsOnly(Faults):
         async def before(self, call: Call) -> Answer | None:
