@@ -18,7 +18,7 @@ from promises.kills import KillableMirrors
 from support.rig import DownloadLog, Rig, path_of
 
 from winter_sync.core.layout import STATE_DIR
-from winter_sync.core.marks import REFETCH_SAMPLE
+from winter_sync.core.marks import REFETCH_SAMPLE, evenly_spread
 from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.simulator import DEMO_NIGHT, Campaign, Observatory, Simulator, Universe
 
@@ -124,6 +124,20 @@ async def test_withdrawn_while_it_waits(
         month.observatory.withdraw(product)
         await month.live(Day(hours=2))
         assert path_of(product) not in month.rig.files()
+
+
+async def test_lost_files_hide_no_reprocessing(tmp_path: Path, mirrors: KillableMirrors) -> None:
+    """Files that came again before the new marks were seen do not vouch for the whole night."""
+    async with a_month(tmp_path, mirrors) as month:
+        await month.live(FIRST)
+        stacks = month.observatory.products("2024A000", image_type=ImageType.STACK)
+        stacks = [product for product in stacks if product.night == stacks[0].night]
+        month.observatory.reprocess(stacks[0].night, (ImageType.STACK,))
+        for product in evenly_spread(sorted(stacks, key=path_of), REFETCH_SAMPLE):
+            (month.rig.root / path_of(product)).unlink()
+            month.expected.lose(path_of(product))
+        await month.live(Day(hours=24, script="422@query"))
+        await month.end()
 
 
 REPROCESSED = (ImageType.STACK, ImageType.DIFF, ImageType.AVRO, ImageType.RAW)

@@ -24,7 +24,7 @@ from winter_sync.core import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from winter_sync.catalog.connection import Connection
     from winter_sync.core import Product
@@ -62,8 +62,8 @@ class Rechecks:
     FROM products WHERE {_OF_GROUP} AND recheck IS NOT NULL AND withdrawn_at IS NULL
     """  # noqa: S608 - our own condition
     _HELD_BACK = f"""
-    SELECT instrument, savepath, settled_lastmodified, settled_pipeversion FROM products
-    WHERE {_OF_GROUP} AND recheck = 'held' AND withdrawn_at IS NULL ORDER BY savepath
+    SELECT instrument, savepath, published_at, settled_lastmodified, settled_pipeversion
+    FROM products WHERE {_OF_GROUP} AND recheck = 'held' AND withdrawn_at IS NULL ORDER BY savepath
     """  # noqa: S608 - our own condition
 
     def _proceed(self, group: dict[str, str], product: Product) -> Share | None:
@@ -71,7 +71,7 @@ class Rechecks:
         held = self._connection.rows(self._HELD_BACK, group) if counts["held"] else []
         if held and counts["same"] < REFETCH_SAMPLE:
             self._add_to_sample(
-                evenly_spread(held, REFETCH_SAMPLE - counts["same"] - counts["sample"])
+                _sample_of(held, REFETCH_SAMPLE - counts["same"] - counts["sample"])
             )
             return None
         for row in held:
@@ -124,3 +124,20 @@ class Rechecks:
     def end(self, product: Product) -> None:
         """End the recheck of the night and type of a product: nothing of it waits any longer."""
         self._connection.execute(self._END, group_values(product))
+
+
+def _sample_of(held: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]]:
+    """Return products evenly from the whole, one of those that came first among them.
+
+    A file that was lost may have come again after the night was remade and before its new marks
+    were seen: it is the same as what the archive has, and says nothing of those that came earlier.
+    """
+    chosen = evenly_spread(held, count)
+    oldest = min(held, key=_came_at)
+    if chosen and _came_at(oldest) < min(map(_came_at, chosen)):
+        chosen[0] = oldest
+    return chosen
+
+
+def _came_at(row: dict[str, Any]) -> str:
+    return row["published_at"] or ""
