@@ -18,11 +18,11 @@ from support.catalogs import (
     query,
     subject,
 )
-from support.makers import NIGHT, PROGRAM, product
+from support.makers import NIGHT, PROGRAM, product, row
 
-from winter_sync.catalog.records import NightCount, Poll, Scope, Trouble
+from winter_sync.catalog.records import Check, NightCount, Poll, Scope, Trouble
 from winter_sync.core.downloads import Failed, Missing
-from winter_sync.core.products import State
+from winter_sync.core.products import Damage, State
 from winter_sync.core.traits import ImageType, Instrument
 
 if TYPE_CHECKING:
@@ -49,6 +49,23 @@ def test_nights_are_counted_by_kind_and_state(catalog: Catalog) -> None:
         replace(nothing, published=1, wanted=1, missing=1, withdrawn=1, size=100),
         replace(nothing, night=earlier, wanted=1),
     ]
+
+
+def test_bytes_are_those_of_the_products_that_count_as_here(catalog: Catalog) -> None:
+    """Not of a file that was changed, nor of an earlier revision: what is counted is measured."""
+    changed, again, gone, here = (product(number) for number in range(4))
+    everything = [changed, again, gone, here]
+    poll(catalog, everything)
+    for size, each in enumerate(everything):
+        publish(catalog, each, b"x" * 10**size)
+    poll(catalog, [changed, again, here], wanted=[row(again)], withdrawn=[gone])
+    (held,) = (each for each in catalog.files.held(ALL, NIGHT) if each.product == changed)
+    catalog.checks.record_quick([Check(held, Damage.CHANGED, "edited")])
+    (count,) = catalog.views.night_counts(ALL)
+    (kind,) = catalog.nights.kinds(NIGHT, [PROGRAM])
+    assert (count.published, count.withdrawn_here) == (2, 1)
+    assert (count.size, count.withdrawn_size) == (1100, 100)
+    assert (kind.count.size, kind.count.withdrawn_size) == (1100, 100)
 
 
 def test_only_what_a_program_ever_listed_is_counted_for_it(catalog: Catalog) -> None:

@@ -32,6 +32,7 @@ from winter_sync.core import (
     RowsLeftOut,
     ServerFailing,
     ServerRecovered,
+    WithdrawalHeld,
 )
 from winter_sync.core.credentials import Credentials
 from winter_sync.core.downloads import (
@@ -50,6 +51,7 @@ from winter_sync.core.redaction import redactor
 from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.monitoring.event_log import log_events
 from winter_sync.monitoring.log_setup import LogFormat, configure_logging, take_over_logging
+from winter_sync.monitoring.metric_changes import EFFECTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,6 +126,17 @@ def test_a_poll_that_found_something_is_one_line() -> None:
         "new": 3,
         "withdrawn": 1,
     }
+
+
+def test_withdrawals_are_of_the_program_that_listed_the_products() -> None:
+    """Also where the last query about them was put to another program."""
+    other = replace(QUERY.subject, program="2024B001")
+    asked = polled(withdrawn=1, missed_by=other)
+    log, held = written(asked, WithdrawalHeld(other, 12, 40), level="info")
+    assert (log["program"], log["withdrawn_from"]) == (PROGRAM, other.program)
+    assert held["program"] == other.program
+    (counted,) = (each for each in EFFECTS.of(asked) or () if "withdrawn" in each.labels)
+    assert (counted.labels[0], counted.value) == (other.program, 1)
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,7 @@ async def test_a_mass_withdrawal_is_held_until_it_is_confirmed(rig: Rig) -> None
     assert (await sync(rig)).exit_code is ExitCode.DONE
     (held,) = rig.emitted(WithdrawalHeld)
     assert (held.products, withdrawn(rig)) == (len(gone), 0)
+    assert held.subject.program == PROGRAM, "the last query was put to the other program"
     (event,) = told(rig, EventKind.WITHDRAWAL_HELD)
     assert (event["program"], event["products"]) == (PROGRAM, len(gone))
     with rig.catalog() as catalog:
@@ -122,6 +123,7 @@ async def test_a_mass_withdrawal_is_held_until_it_is_confirmed(rig: Rig) -> None
     assert withdrawn(rig) == 0
     await sync(rig, hours=12)
     assert withdrawn(rig) == len(gone)
+    assert {each.lost_by.program for each in rig.emitted(Polled) if each.withdrawn} == {PROGRAM}
     assert len(rig.emitted(WithdrawalHeld)) == len(told(rig, EventKind.WITHDRAWAL_HELD)) == 1
     with rig.catalog() as catalog:
         assert catalog.withdrawals.held() == []

@@ -394,6 +394,17 @@ async def test_a_history_is_found_by_any_name(stacks: Rig, monkeypatch: pytest.M
     assert told["revisions"][0]["sha256"] == sha256_of_file(path)
 
 
+async def test_a_history_does_not_call_an_edited_file_what_was_downloaded(stacks: Rig) -> None:
+    """Once that is noticed: the digest beside it is of what came, not of what is there."""
+    one = await remade(stacks, 2)
+    path = stacks.root / path_of(one)
+    path.write_bytes(path.read_bytes()[:-1])
+    await stacks.sync()
+    with Mirror.open(stacks.root) as mirror:
+        told = json.loads(history_as_json(mirror.history(path), stacks.root))
+    assert [each["file"] for each in told["revisions"]] == ["changed", "kept"]
+
+
 async def test_a_history_fits_a_terminal(stacks: Rig) -> None:
     """Eighty columns hold the table; where the older ones are follows, and what happened."""
     one = await remade(stacks, 2)

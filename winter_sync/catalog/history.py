@@ -8,7 +8,7 @@ from winter_sync.catalog.outbox import event_of
 from winter_sync.catalog.records import KeptRevision, ProductHistory, Revision
 from winter_sync.catalog.rows import path_of, product_of
 from winter_sync.catalog.values import identity_values
-from winter_sync.core import Instrument, State
+from winter_sync.core import Damage, Instrument, State
 
 if TYPE_CHECKING:
     from winter_sync.catalog.connection import Connection
@@ -109,7 +109,7 @@ class History:
             path=path_of(row),
             state=State(row["state"]),
             withdrawn_at=row["withdrawn_at"],
-            is_missing_here=row["damage"] == "missing",
+            damage=Damage(row["damage"]) if row["damage"] else None,
             revisions=tuple(self._connection.read(_revision_of, self._REVISIONS, identity)),
             events=tuple(self._connection.converted(event_of, events)),
         )

@@ -46,11 +46,12 @@ class Nights:
       sum(p.state = 'wanted' AND p.attempts > 0 AND l.withdrawn_at IS NULL) AS failing,
       sum(p.state = 'missing' AND l.withdrawn_at IS NULL) AS missing,
       sum(l.withdrawn_at IS NOT NULL) AS withdrawn,
-      coalesce(sum(CASE WHEN p.damage IS 'missing' THEN 0 ELSE p.size END), 0) AS size,
+      coalesce(sum(CASE WHEN p.state = 'published' AND p.damage IS NULL THEN p.size END), 0)
+        AS size,
       sum(p.state = 'published' AND p.damage IS NULL AND l.withdrawn_at IS NOT NULL)
         AS withdrawn_here,
-      coalesce(sum(CASE WHEN l.withdrawn_at IS NOT NULL AND p.damage IS NOT 'missing'
-        THEN p.size END), 0) AS withdrawn_size
+      coalesce(sum(CASE WHEN p.state = 'published' AND p.damage IS NULL
+        AND l.withdrawn_at IS NOT NULL THEN p.size END), 0) AS withdrawn_size
     FROM products p CROSS JOIN listings l ON l.program IN ({programs})
       AND l.instrument = p.instrument AND l.savepath = p.savepath
     WHERE p.night = :night

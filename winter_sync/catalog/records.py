@@ -248,7 +248,7 @@ class ProductHistory:
     path: str
     state: State
     withdrawn_at: str | None
-    is_missing_here: bool
+    damage: Damage | None
     revisions: tuple[Revision, ...]
     events: tuple[OutboxEvent, ...]
     """Other events: withdrawals, returns; only since events are recorded."""

@@ -53,10 +53,10 @@ class Views:
       sum(state = 'wanted' AND withdrawn_at IS NULL) AS wanted,
       sum(state = 'missing' AND withdrawn_at IS NULL) AS missing,
       sum(withdrawn_at IS NOT NULL) AS withdrawn,
-      coalesce(sum(CASE WHEN damage IS 'missing' THEN 0 ELSE size END), 0) AS size,
+      coalesce(sum(CASE WHEN state = 'published' AND damage IS NULL THEN size END), 0) AS size,
       sum(state = 'published' AND damage IS NULL AND withdrawn_at IS NOT NULL) AS withdrawn_here,
-      coalesce(sum(CASE WHEN withdrawn_at IS NOT NULL AND damage IS NOT 'missing' THEN size END), 0)
-        AS withdrawn_size
+      coalesce(sum(CASE WHEN state = 'published' AND damage IS NULL AND withdrawn_at IS NOT NULL
+        THEN size END), 0) AS withdrawn_size
     FROM products p WHERE {condition}
     GROUP BY night, instrument, image_type ORDER BY night DESC, instrument, image_type
     """

@@ -55,11 +55,11 @@ class KindCount(Protocol):
 
     @property
     def size(self) -> int:
-        """Bytes in the tree."""
+        """Bytes of the published."""
 
     @property
     def withdrawn_size(self) -> int:
-        """Those of them that are of `withdrawn_here`."""
+        """Bytes of `withdrawn_here`, a part of `size`."""
 
 
 class ProgramCount(Protocol):

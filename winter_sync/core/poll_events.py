@@ -9,7 +9,7 @@ from winter_sync.core.errors import Cause
 
 if TYPE_CHECKING:
     from winter_sync.core.products import Product
-    from winter_sync.core.queries import Query
+    from winter_sync.core.queries import Query, Subject
     from winter_sync.core.shares import Share
 
 
@@ -25,13 +25,21 @@ class Polled:
     withdrawn: int
     seconds: float
     shares: tuple[Share, ...] = ()
+    missed_by: Subject | None = None
+    """What listed the withdrawn before, if another was asked whether it lists them now."""
+
+    @property
+    def lost_by(self) -> Subject:
+        """What listed the withdrawn before."""
+        return self.missed_by or self.query.subject
 
 
 @dataclass(frozen=True, slots=True)
 class WithdrawalHeld:
     """More products vanished from a listing at once than are believed to be withdrawn."""
 
-    query: Query
+    subject: Subject
+    """What listed them before: the last query may have been put to another program."""
     products: int
     """How many of them were not held before."""
     expected: int

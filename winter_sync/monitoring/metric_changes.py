@@ -82,7 +82,7 @@ from winter_sync.monitoring.metric_definitions import (
 )
 
 if TYPE_CHECKING:
-    from winter_sync.core import Outcome, Query
+    from winter_sync.core import Outcome, Query, Subject
     from winter_sync.monitoring.metric_definitions import Metric
 
 
@@ -104,7 +104,10 @@ def _change(metric: Metric, *labels: str, value: float = 1) -> tuple[Change, ...
 
 
 def _labels(query: Query) -> tuple[str, str, str]:
-    subject = query.subject
+    return _labels_of(query.subject)
+
+
+def _labels_of(subject: Subject) -> tuple[str, str, str]:
     return subject.program, subject.instrument.value, subject.image_type.value
 
 
@@ -115,8 +118,9 @@ def _polled(event: Polled) -> tuple[Change, ...]:
         Change(ROWS, subject, event.listed),
         *(
             Change(CHANGES, (*subject, change), getattr(event, change))
-            for change in ("new", "changed", "returned", "withdrawn")
+            for change in ("new", "changed", "returned")
         ),
+        Change(CHANGES, (*_labels_of(event.lost_by), "withdrawn"), event.withdrawn),
         Change(POLL_SECONDS, (), event.seconds),
         Change(REFUSED, (event.query.subject.program,), 0),
     )

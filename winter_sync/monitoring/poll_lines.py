@@ -20,14 +20,17 @@ from winter_sync.core import (
 from winter_sync.monitoring.log_line import NAMED, Line, debug, error, info, warning
 
 if TYPE_CHECKING:
-    from winter_sync.core import Query
+    from winter_sync.core import Query, Subject
 
 POLL_LINES = EventTable[tuple[Line, ...]]()
 """The lines of each event of polls."""
 
 
 def _about(query: Query) -> dict[str, object]:
-    subject = query.subject
+    return _of(query.subject)
+
+
+def _of(subject: Subject) -> dict[str, object]:
     return {
         "program": subject.program,
         "instrument": subject.instrument.value,
@@ -42,7 +45,10 @@ def _polled(event: Polled) -> tuple[Line, ...]:
         if (count := getattr(event, name))
     }
     level = info if counts else debug
-    return level("polled", **_about(event.query), listed=event.listed, **counts)
+    about = {**_about(event.query), "listed": event.listed, **counts}
+    if event.withdrawn and event.lost_by.program != event.query.subject.program:
+        about["withdrawn_from"] = event.lost_by.program
+    return level("polled", **about)
 
 
 POLL_LINES.add(Polled, _polled)
@@ -76,7 +82,7 @@ POLL_LINES.add(
     WithdrawalHeld,
     lambda event: warning(
         "withdrawal held: too many products vanished at once",
-        **_about(event.query),
+        **_of(event.subject),
         products=event.products,
         expected=event.expected,
         remedy="nothing is taken for withdrawn unless the archive lists them no more for a day; "

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog import PollState, QueueCount, RefetchStatus, Scope
-from winter_sync.core import Damage, Numbers, State
+from winter_sync.core import Numbers, State
 from winter_sync.monitoring.completeness import (
     NightState,
     last_night,
@@ -268,8 +268,8 @@ def _count_without(count: NightCount, damaged: Iterable[Damaged]) -> NightCount:
         published=count.published - len(here),
         withdrawn_here=count.withdrawn_here - len(withdrawn),
         damaged=count.damaged + len(here) - len(withdrawn),
-        size=count.size - _gone(here),
-        withdrawn_size=count.withdrawn_size - _gone(withdrawn),
+        size=count.size - _bytes_of(here),
+        withdrawn_size=count.withdrawn_size - _bytes_of(withdrawn),
     )
 
 
@@ -277,8 +277,8 @@ def _kind(product: Product) -> tuple[Night, Instrument, ImageType]:
     return product.night, product.instrument, product.image_type
 
 
-def _gone(damaged: Iterable[Damaged]) -> int:
-    return sum(file.size for file in damaged if file.damage is Damage.MISSING)
+def _bytes_of(damaged: Iterable[Damaged]) -> int:
+    return sum(file.size for file in damaged)
 
 
 def _queue_without(count: QueueCount, damaged: Iterable[Damaged]) -> QueueCount:

@@ -229,6 +229,7 @@ class ListingRecorder:
         expectation: Expectation,
     ) -> RecordedPoll:
         """Record a poll and what follows from it; return it as it was recorded."""
+        missed_by = wanted.unlisted[0] if wanted.unlisted else None
         recorded = await self._catalog.listings(
             Listings.record_poll,
             poll,
@@ -236,16 +237,17 @@ class ListingRecorder:
             wanted=comparison.changed,
             withdrawn=comparison.withdrawn,
             expectation=expectation,
-            missed_by=wanted.unlisted[0] if wanted.unlisted else None,
+            missed_by=missed_by,
         )
-        self._emit_poll(recorded.poll, _to_fetch(comparison, placed.rows, recorded.left_out))
+        to_fetch = _to_fetch(comparison, placed.rows, recorded.left_out)
+        self._emit_poll(recorded.poll, to_fetch, missed_by)
         if placed.faults:
             self._emit(RowsLeftOut(poll.query, placed.faults, placed.unnamed))
         if recorded.left_out:
             self._emit(ProductsLeftOut(tuple(recorded.left_out)))
         if recorded.newly_held:
-            held = WithdrawalHeld(poll.query, recorded.newly_held, expectation.expected)
-            self._emit(held)
+            lost_by = missed_by or poll.query.subject
+            self._emit(WithdrawalHeld(lost_by, recorded.newly_held, expectation.expected))
         if recorded.cleared:
             self._emit(WithdrawalCleared(poll.query, recorded.cleared))
         return recorded
@@ -285,7 +287,9 @@ class ListingRecorder:
         unnamed = listing.untold + refused - len(faults)
         return _Placed(placed, (*listing.faults, *faults), unnamed)
 
-    def _emit_poll(self, poll: Poll, to_fetch: tuple[Share, ...]) -> None:
+    def _emit_poll(
+        self, poll: Poll, to_fetch: tuple[Share, ...], missed_by: Subject | None
+    ) -> None:
         self._emit(
             Polled(
                 poll.query,
@@ -296,6 +300,7 @@ class ListingRecorder:
                 withdrawn=poll.withdrawn,
                 seconds=poll.seconds,
                 shares=to_fetch,
+                missed_by=missed_by,
             )
         )
 

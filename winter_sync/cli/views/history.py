@@ -10,7 +10,7 @@ from rich.text import Text
 
 from winter_sync.cli.views.sentences import INDENT, print_sentence
 from winter_sync.cli.views.table import Table
-from winter_sync.core import escape_unprintable, has_name, show_size
+from winter_sync.core import Damage, escape_unprintable, has_name, show_size
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,10 +45,16 @@ def show_history(console: Console, history: ProductHistory, root: Path) -> None:
 def place_of(history: ProductHistory, one: Revision, root: Path) -> str:
     """Return in a word where the file of a revision is."""
     if one.replaced_at is None:
-        return "missing" if history.is_missing_here or not has_name(root / history.path) else "here"
+        return _place_of_current(history, root)
     if one.kept is not None:
         return "kept" if has_name(root / one.kept) else "missing"
     return "removed" if one.removed_at is not None else "not kept"
+
+
+def _place_of_current(history: ProductHistory, root: Path) -> str:
+    if history.damage is Damage.MISSING or not has_name(root / history.path):
+        return "missing"
+    return "changed" if history.damage is Damage.CHANGED else "here"
 
 
 def history_as_json(history: ProductHistory, root: Path) -> str:
@@ -59,8 +65,9 @@ def history_as_json(history: ProductHistory, root: Path) -> str:
     the newest first: `revision` (from 1), `published_at`, `replaced_at` (null for the current one),
     `confirmed_at` (when the archive last sent these very bytes), `removed_at`, `lastmodified` and
     `pipeversion` (the marks under which it came), `size` (bytes), `sha256`, `kept` (path relative
-    to the root) and `file` (`here`, `kept`, `removed`, `not kept` or `missing`). `events`: those of
-    the outbox about it other than downloads. Times are ISO 8601, UTC; null is unknown.
+    to the root) and `file` (`here`, `kept`, `removed`, `not kept`, `changed` by somebody, or
+    `missing`). `events`: those of the outbox about it other than downloads. Times are ISO 8601,
+    UTC; null is unknown.
     """
     product = history.product
     record = {

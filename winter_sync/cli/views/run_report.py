@@ -34,10 +34,11 @@ def about_files(report: Report) -> tuple[str, ...]:
             "longer listed by the archive and cannot be downloaded again"
         )
     if report.altered:
+        files = _counted(report.altered, "file was", "files were")
+        kept = "it is" if report.altered == 1 else "they are"
         lines.append(
-            f"winter-sync: {_counted(report.altered, 'file was', 'files were')} changed after the "
-            "download and left as they are\n  `winter-sync verify --repair` keeps them aside and "
-            "downloads the products again."
+            f"winter-sync: {files} changed after the download and left as {kept}\n"
+            "  `winter-sync verify --repair` moves what was changed aside and downloads it again."
         )
     return tuple(lines)
 
