@@ -127,8 +127,11 @@ def test_a_row_of_another_type_keeps_its_word() -> None:
 @pytest.mark.parametrize(
     ("bad", "why"),
     [
-        (None, "it is NoneType, not a row"),
-        ("text", "it is str, not a row"),
+        (None, "it is null, not a row"),
+        ("text", "it is a text, not a row"),
+        ([1], "it is a list, not a row"),
+        (7, "it is a number, not a row"),
+        (True, "it is true or false, not a row"),
         ({}, "its savepath is 'None'"),
         ({**FIRST, "savepath": None}, "its savepath is 'None'"),
         ({**FIRST, "savepath": 7}, "its savepath is '7'"),
@@ -275,7 +278,7 @@ def test_many_faults_are_counted() -> None:
     assert len(listed([None] * 20).faults) == 20
     listing = listed([None] * 1000 + [FIRST])
     assert (len(listing.faults), listing.untold) == (20, 980)
-    assert listing.faults[0] == "row 1: it is NoneType, not a row"
+    assert listing.faults[0] == "row 1: it is null, not a row"
     assert len(listing.rows) == 1
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from contextlib import closing
+from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +18,7 @@ from support.catalogs import (
     commit,
     poll,
     publish,
+    query,
     rows,
     subject,
 )
@@ -24,11 +27,13 @@ from support.makers import NIGHT, PROGRAM, path_of, product, row
 from winter_sync.catalog.catalog import Catalog
 from winter_sync.catalog.editions import migrations
 from winter_sync.catalog.night_records import NightOf
-from winter_sync.catalog.records import Check
+from winter_sync.catalog.records import Check, Poll
 from winter_sync.catalog.sqlite import Database
 from winter_sync.core.downloads import Failed, Missing
+from winter_sync.core.nights import NightHistory
 from winter_sync.core.products import Damage
 from winter_sync.core.traits import ImageType
+from winter_sync.core.withdrawals import Expectation, WithdrawalRule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -163,3 +168,27 @@ def test_nights_of_an_earlier_catalog_count_as_changed_at_an_unknown_time(
         assert (record.history.numbers.here, record.history.changed_at) == (2, None)
         catalog.settling.notice_changes()
         assert catalog.nights.record_of(OURS, SUBJECTS).history.changed_at == clock()
+
+
+def test_what_is_held_in_doubt_keeps_its_night_from_settling(
+    catalog: Catalog, clock: Clock
+) -> None:
+    """The answers that lack it are not believed: they are no sign that the night is complete."""
+    many = [product(number) for number in range(12)]
+    poll(catalog, many)
+    for each in many:
+        publish(catalog, each, b"x")
+    catalog.settling.notice_changes()
+    clock.advance(days=60)
+    asked = query()
+    poll(catalog, many)
+    settled = partial(NightHistory.is_settled, settle_after=timedelta(days=2), now=clock())
+    before = catalog.nights.record_of(OURS, [subject()]).history
+    catalog.listings.record_poll(
+        Poll(asked, sweep=False), withdrawn=many, expectation=Expectation(WithdrawalRule(), 12)
+    )
+    after = catalog.nights.record_of(OURS, [subject()]).history
+    assert (before.held, after.held) == (0, 12)
+    assert (settled(before), settled(after)) == (True, False)
+    poll(catalog, many)
+    assert settled(catalog.nights.record_of(OURS, [subject()]).history)

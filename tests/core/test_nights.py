@@ -24,6 +24,7 @@ HISTORIES = some.builds(
     numbers=NUMBERS,
     changed_at=some.none() | HOURS,
     listed_at=some.none() | HOURS,
+    held=FEW,
 )
 WAITS = some.integers(0, 100).map(lambda hours: timedelta(hours=hours))
 
@@ -39,6 +40,7 @@ def test_a_settled_night_was_seen_whole_and_quiet(
     assert numbers.listed + numbers.not_kept > 0
     assert not numbers.pending
     assert not numbers.damaged
+    assert not history.held
     assert changed is not None
     assert listed is not None
     assert changed + settle_after <= listed <= now

@@ -464,6 +464,7 @@ async def test_the_status_says_what_is_held(rig: Rig) -> None:
     text = io.StringIO()
     show(Console(file=text, width=400), status)
     assert f"Held: {len(gone)} products ({PROGRAM}, winter stack)" in text.getvalue()
+    assert "if 2 more complete answers do not list them, the last after" in text.getvalue()
     assert "winter-sync sync --accept-withdrawals" in text.getvalue()
 
 

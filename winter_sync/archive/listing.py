@@ -165,7 +165,7 @@ def _raw_rows(answer: object) -> Sequence[object]:
         return body
     if isinstance(body, Mapping):
         return _transposed(body)
-    raise _no_table(f"has no table in it, but {type(body).__name__}")
+    raise _no_table(f"has no table in it, but {_in_json(body)}")
 
 
 def _transposed(columns: Mapping[str, Any]) -> Sequence[object]:
@@ -195,9 +195,24 @@ def _no_table(what: str) -> BadAnswerError:
     )
 
 
+def _in_json(value: object) -> str:
+    """Return in words what a value of JSON that is no object is."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true or false"
+        case str():
+            return "a text"
+        case list():
+            return "a list"
+        case _:
+            return "a number"
+
+
 def _row(raw: object, query: Query) -> Row:
     if not isinstance(raw, Mapping):
-        raise _MalformedRowError(f"it is {type(raw).__name__}, not a row")
+        raise _MalformedRowError(f"it is {_in_json(raw)}, not a row")
     ra, dec = position_on_sky(_number(raw, "ra"), _number(raw, "dec"))
     return Row(
         product=_product(raw, query),

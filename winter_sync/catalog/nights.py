@@ -85,6 +85,7 @@ class Nights:
                 numbers=Numbers.of(kind.count for kind in kinds),
                 changed_at=max(filter(None, times), default=None) if all(times) else None,
                 listed_at=listed_at(states),
+                held=self._held(which),
             ),
             changes=changes,
             shown=row.get("changes"),
@@ -103,6 +104,16 @@ class Nights:
         """Return how many changes of a night there were so far."""
         (row,) = self._connection.rows(self._CHANGES, values_of(which))
         return int(row["changes"])
+
+    _HELD = """
+    SELECT count(*) AS held FROM products p CROSS JOIN held_withdrawals h
+      ON h.program = :program AND h.instrument = p.instrument AND h.savepath = p.savepath
+    WHERE p.night = :night
+    """
+
+    def _held(self, which: NightOf) -> int:
+        (row,) = self._connection.rows(self._HELD, _values(which))
+        return int(row["held"])
 
     _FILES = """
     SELECT p.instrument, p.savepath, p.image_type, p.night, p.path, p.state, p.damage, p.size,

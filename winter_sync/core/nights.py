@@ -142,12 +142,15 @@ class NightHistory:
         When the whole of it was last listed by complete answers: of all that is mirrored of the
         program, the time of what was listed longest ago. None if anything was never listed, or
         could not be listed when it was last asked.
+    held
+        How many products of it vanished with so many others that this is not believed yet.
     """
 
     night: Night
     numbers: Numbers
     changed_at: datetime | None
     listed_at: datetime | None
+    held: int = 0
 
     @property
     def quiet_since(self) -> datetime | None:
@@ -160,10 +163,11 @@ class NightHistory:
         """Return whether all of the night is here or known to be missing, and that has lasted.
 
         Nothing may be pending or damaged. The archive must have listed the whole night once more
-        when nothing had changed for `settle_after`: that nobody looked is no sign of quiet.
+        when nothing had changed for `settle_after`: that nobody looked is no sign of quiet. An
+        answer that lacks products which count as listed does not say how the night stands.
         """
         quiet, listed = self.quiet_since, self.listed_at
-        if quiet is None or listed is None or not self._is_all_known:
+        if quiet is None or listed is None or self.held or not self._is_all_known:
             return False
         return quiet + settle_after <= listed <= now
 

@@ -95,6 +95,11 @@ class HeldWithdrawal:
         """The earliest time at which they can be believed to be withdrawn."""
         return self.since + WITHDRAWN_AFTER
 
+    @property
+    def answers_left(self) -> int:
+        """How many more complete answers must lack them, the last of them after `until`."""
+        return max(ANSWERS_NEEDED - self.answers, 1)
+
 
 def is_confirmed(since: datetime, answers: int, now: datetime) -> bool:
     """Return whether enough complete answers lacked a product, over a long enough time."""

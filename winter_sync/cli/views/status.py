@@ -222,13 +222,14 @@ def _show_sinks(console: Console, status: Status) -> None:
 def _show_held(console: Console, status: Status) -> None:
     """Print what vanished from listings at once, and how it comes to be believed."""
     for held in status.held:
-        about = held.subject
+        about, left = held.subject, held.answers_left
+        more = f"{left} more complete {'answer does' if left == 1 else 'answers do'}"
         print_sentence(
             console,
             f"Held: {held.products} products ({about.program}, "
             f"{about.instrument} {about.image_type}) vanished from the listing at once, at "
-            f"{show_instant(held.since, status.now)}. They count as withdrawn if the archive still "
-            f"does not list them after {show_instant(held.until, status.now)}; "
+            f"{show_instant(held.since, status.now)}. They count as withdrawn if {more} "
+            f"not list them, the last after {show_instant(held.until, status.now)}; "
             "`winter-sync sync --accept-withdrawals` believes it now.",
             "red",
         )
