@@ -112,7 +112,7 @@ class Nights:
     """
 
     def _held(self, which: NightOf) -> int:
-        (row,) = self._connection.rows(self._HELD, _values(which))
+        (row,) = self._connection.rows(self._HELD, values_of(which))
         return int(row["held"])
 
     _FILES = """
