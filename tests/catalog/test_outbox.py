@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +12,7 @@ from support.catalogs import DIFF, STACK, candidates, commit, poll, publish
 from support.makers import row, sha256
 
 from winter_sync.core.downloads import Missing
+from winter_sync.core.errors import StorageError
 from winter_sync.core.outbox import EVENT_VERSION, EventKind
 
 if TYPE_CHECKING:
@@ -73,3 +76,39 @@ def test_what_is_rolled_back_is_not_told(catalog: Catalog) -> None:
     with pytest.raises(InterruptedError):
         fail()
     assert told(catalog) == []
+
+
+ODD_EVENTS = {
+    "details that are no JSON": "details = 'x'",
+    "details that are a list": "details = '[]'",
+    "details that are not flat": """details = '{"a": {"b": 1}}'""",
+    "details of bytes": "details = x'00ff'",
+    "details that are deep": f"details = '{'[' * 100_000}'",
+    "a time that is none": "at = 'yesterday'",
+    "a time without a zone": "at = '2024-02-01T00:00:00'",
+    "a kind of bytes": "kind = x'00ff'",
+    "a night of bytes": "night = x'00ff'",
+    "a path of bytes": "path = x'00ff'",
+}
+
+
+@pytest.mark.parametrize("change", ODD_EVENTS.values(), ids=ODD_EVENTS)
+def test_an_event_that_no_version_writes_is_a_storage_error(catalog: Catalog, change: str) -> None:
+    """Whoever reads or delivers events is told that the catalog is broken, and what to do."""
+    poll(catalog, [STACK])
+    publish(catalog, STACK, b"1")
+    with closing(sqlite3.connect(catalog.path)) as db, db:
+        db.execute(f"UPDATE events SET {change}")  # noqa: S608 - our own words
+    with pytest.raises(StorageError, match="a row that winter-sync never writes") as broken:
+        catalog.outbox.since(0, 10)
+    assert broken.value.remedy
+
+
+@pytest.mark.parametrize("at", ["yesterday", "2024-02-01T00:00:00", "0001-01-01T00:00:00+23:59"])
+def test_instants_of_sinks_are_checked_as_all_are(catalog: Catalog, at: str) -> None:
+    """Before anybody reckons with them: without a zone, or at an end of time, that would fail."""
+    catalog.sinks.register(["chat"])
+    with closing(sqlite3.connect(catalog.path)) as db, db:
+        db.execute("UPDATE event_sinks SET failing_since = ?", [at])
+    with pytest.raises(StorageError, match="failing_since"):
+        catalog.sinks.progress("chat")

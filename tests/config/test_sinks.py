@@ -41,6 +41,7 @@ def _bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ('name = "a"\nurl = "hooks.example.org"', "sinks[1].url: an address is written like"),
         ('name = "a"\nurl = "ftp://example.org"', "sinks[1].url: an address is written like"),
         ('name = "a"\nurl = "https://me:hush@a.org"', "sinks[1].url: no user and password"),
+        ('name = "a"\ncommand = ["a", "b\\u0000"]', "sinks[1].command[2]: no program can be given"),
         (COMMAND + 'secret = "hush"', "sinks[1]: a secret signs what is posted to a url"),
         (COMMAND + 'events = ["download"]', "'download' is not known; did you mean downloaded?"),
         (COMMAND + 'types = ["stacks"]', "'stacks' is not known; did you mean stack?"),

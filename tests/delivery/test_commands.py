@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import sys
 from dataclasses import replace
 from datetime import timedelta
@@ -22,6 +23,8 @@ from winter_sync.delivery.sinks import Batching, Command, EventSink
 if TYPE_CHECKING:
     from delivery.conftest import Place
 
+LIMIT = 30_000
+"""Bytes that a file may have: more than the catalog's log gets, less than the events need."""
 TAKES = """
 import json, os, sys
 with open("taken", "a") as file:
@@ -108,6 +111,24 @@ with open("child", "w") as file:
     file.write(f"{child.pid}")
 child.wait()
 """
+
+
+async def test_events_that_cannot_be_written_for_a_command_wait(place: Place) -> None:
+    """A disk for temporary files that is full, as here a limit, is a failure like any other."""
+    await place.deliver(sink(TAKES))
+    await place.record(50, reason="x" * 1000)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    async with place.deliverer(sink(TAKES)) as deliverer:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT, before[1]))
+        try:
+            await deliverer.deliver_waiting()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    progress = await place.progress("reduce")
+    assert (progress.cursor, progress.failures) == (0, 1)
+    assert "cannot be written" in (progress.error or "")
+    await place.deliver(sink(TAKES))
+    assert taken(place) == [list(range(1, 51))]
 
 
 def is_alive(process: int) -> bool:

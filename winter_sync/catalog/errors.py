@@ -45,7 +45,7 @@ def rows_explained(path: Path) -> Iterator[None]:
     """Turn an error about a row that no version has written into a `StorageError`."""
     try:
         yield
-    except (ValueError, TypeError, KeyError, OverflowError) as odd:
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as odd:
         raise StorageError(
             f"the catalog {path} has a row that winter-sync never writes: {odd}",
             remedy=how_to_rebuild(path),

@@ -120,6 +120,13 @@ def event_of(row: dict[str, Any]) -> OutboxEvent:
     """Read an event."""
     columns = {name: row[name] for name in _COLUMNS}
     details = json.loads(row["details"])
-    if not isinstance(details, dict):
-        raise TypeError("the details of an event are no object")
+    if not isinstance(details, dict) or not all(map(_is_value, details.values())):
+        raise TypeError("the details of an event are no flat object")
     return OutboxEvent(row["id"], row["at"], row["kind"], {**columns, **details})
+
+
+def _is_value(value: object) -> bool:
+    """Return whether a field of an event may hold this: see `EventValue`."""
+    if isinstance(value, list):
+        return all(isinstance(text, str) for text in value)
+    return not isinstance(value, dict)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from datetime import datetime
+from datetime import MAXYEAR, MINYEAR, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +89,11 @@ def _is_count(value: Any) -> bool:  # noqa: ANN401 - as above
 
 
 def _is_instant(value: Any) -> bool:  # noqa: ANN401 - as above
-    return value == "" or datetime.fromisoformat(value).tzinfo is not None
+    if value == "":
+        return True
+    instant = datetime.fromisoformat(value)
+    # In the first and the last year another time zone may be out of all time.
+    return instant.tzinfo is not None and MINYEAR < instant.year < MAXYEAR
 
 
 def _is_number(value: Any) -> bool:  # noqa: ANN401 - as above
@@ -107,9 +111,18 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "refetch": _is_word(Refetch),
     "night": _is_night,
     **dict.fromkeys(("path", "kept"), _is_path),
-    **dict.fromkeys(("at", "soonest"), _is_instant),
     **dict.fromkeys(
-        ("size", "attempts", "listed", "products", "files", "faults", "revision", "answers"),
+        (
+            *("at", "soonest", "begins", "ends", "seen_at", "held_at", "since"),
+            *("last_success", "failing_since", "settled_at", "first_settled_at", "changed_at"),
+        ),
+        _is_instant,
+    ),
+    **dict.fromkeys(
+        (
+            *("size", "attempts", "listed", "products", "files", "faults", "revision", "answers"),
+            *("cursor", "failures", "lost", "noticed", "polls_seen", "expected"),
+        ),
         _is_count,
     ),
     **dict.fromkeys(
@@ -118,7 +131,7 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
             *("settled_lastmodified", "settled_pipeversion", "published_at", "checked_at"),
             *("not_before", "last_error", "damage_reason", "claimed_by", "started_at", "error"),
             *("start", "end", "withdrawn_at", "retried_at", "asked_at"),
-            *("first_listed", "last_listed", "successor", "held_at", "begun_at"),
+            *("first_listed", "last_listed", "successor", "begun_at", "kind", "details", "ahead"),
             *("target_was", "program_was", "progname_was"),
             *("objectid", "progname", "ztfname", "ssnamenr"),
         ),

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ByteSize, ConfigDict, Field, HttpUrl, SecretStr,
 
 from winter_sync.config.values import (
     Address,
+    Argument,
     Declination,
     Degrees,
     Duration,
@@ -245,7 +246,7 @@ class SinkSettings(Section):
     """[[sinks]]: another program that is told what happens."""
 
     name: SinkName = Field(description="By which the mirror remembers what it was told.")
-    command: tuple[Annotated[str, Field(min_length=1)], ...] | None = Field(
+    command: tuple[Argument, ...] | None = Field(
         default=None, min_length=1, description="A program and its arguments; no shell is used."
     )
     url: WebhookUrl | None = Field(default=None, description="An address to post to.")

@@ -110,6 +110,13 @@ def _program_name(text: str) -> str:
     return text
 
 
+def _argument(text: str) -> str:
+    """Refuse what no program can be given."""
+    if "\0" in text:
+        raise ValueError("no program can be given a NUL character")
+    return text
+
+
 def _sink_name(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", text, re.ASCII):
         raise ValueError('the name of a sink has letters, digits, "-" and "_", at most 40')
@@ -142,6 +149,7 @@ Address = Annotated[HttpUrl, AfterValidator(_bare_address)]
 ProxySetting = Annotated[SecretStr, AfterValidator(_proxy)]
 ListeningAddress = Annotated[str, AfterValidator(_listening_address)]
 HostName = Annotated[str, AfterValidator(_host_name)]
+Argument = Annotated[str, Field(min_length=1), AfterValidator(_argument)]
 SinkName = Annotated[str, AfterValidator(_sink_name)]
 WebhookUrl = Annotated[SecretStr, AfterValidator(_webhook_url)]
 ProgramName = Annotated[str, AfterValidator(_program_name)]

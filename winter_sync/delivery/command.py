@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING, Self
 
-from winter_sync.core import escape_unprintable, show_duration
+from winter_sync.core import escape_unprintable, show_duration, write_all
 from winter_sync.delivery.errors import NotDeliveredError
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
     from datetime import timedelta
     from pathlib import Path
 
@@ -58,10 +58,12 @@ async def run_command(
     NotDeliveredError
         If it cannot be run, does not end in time, or ends with another code than 0.
     """
-    # A file, not a pipe: a command need not read it, and whatever it starts may keep it open.
-    with TemporaryFile() as lines, _Tail() as errors:
-        lines.write("".join(f"{event.json}\n" for event in events).encode())
-        lines.seek(0)
+    with ExitStack() as open_until_end:
+        try:
+            lines = open_until_end.enter_context(_as_lines(events))
+            errors = open_until_end.enter_context(_Tail())
+        except OSError as failed:
+            raise NotDeliveredError(f"its input cannot be written: {failed.strerror}") from None
         try:
             process = await asyncio.create_subprocess_exec(
                 *command.arguments,
@@ -78,6 +80,18 @@ async def run_command(
         await _wait_within(process, limit, sleep)
         if process.returncode:
             raise NotDeliveredError(_how_it_ended(process.returncode, errors.last_line()))
+
+
+@contextmanager
+def _as_lines(events: Sequence[OutboxEvent]) -> Iterator[IO[bytes]]:
+    """Write events to a file without a name, to be read from its beginning.
+
+    A file, not a pipe: a command need not read it, and whatever it starts may keep it open.
+    """
+    with TemporaryFile(buffering=0) as lines:
+        write_all(lines.fileno(), "".join(f"{event.json}\n" for event in events).encode())
+        lines.seek(0)
+        yield lines
 
 
 def environment(ours: Mapping[str, str], root: Path) -> dict[str, str]:
