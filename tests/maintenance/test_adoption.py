@@ -228,6 +228,26 @@ async def test_files_are_moved_only_if_asked(rig: Rig, tmp_path: Path) -> None:
     assert rig.files() == rig.truth([first, third])
 
 
+async def test_only_a_second_name_of_what_is_here_is_removed(rig: Rig, tmp_path: Path) -> None:
+    """Not a copy, nor the tree's own name, by whatever path, nor what a link of it leads to."""
+    first, second, third, *_ = kept(rig, ImageType.STACK)
+    for one in (first, second, third):
+        put(tmp_path / "first", one.filename, have(rig, one))
+    await adopt_files(rig, tmp_path / "first", move=True)
+    mine = tmp_path / "mine"
+    copy = put(mine, first.filename, have(rig, first))
+    name = mine / second.filename
+    name.hardlink_to(rig.root / path_of(second))
+    target = mine / third.filename
+    (rig.root / path_of(third)).rename(target)
+    (rig.root / path_of(third)).symlink_to(target)
+    (tmp_path / "again").symlink_to(rig.root / "winter")
+    for directory in (mine, rig.root / "winter", tmp_path / "again"):
+        await adopt_files(rig, directory, move=True)
+    assert (copy.exists(), name.exists(), target.exists()) == (True, False, True)
+    assert rig.files() == rig.truth([first, second, third])
+
+
 async def test_a_dry_run_changes_nothing(rig: Rig, tmp_path: Path) -> None:
     """It tells what would come of each file; not a byte of the root is written."""
     first, second, *_ = kept(rig, ImageType.STACK)

@@ -25,13 +25,16 @@ from rich.console import Console
 
 from winter_sync.catalog.event_sinks import EventSinks
 from winter_sync.catalog.listings import Listings
-from winter_sync.catalog.nights import Nights
 from winter_sync.catalog.outcomes import Outcomes
 from winter_sync.catalog.queue import Queue
+from winter_sync.catalog.set_aside import SetAside
+from winter_sync.catalog.settling import Settling
 from winter_sync.cli.run_once import run_once
 from winter_sync.config import settings
 from winter_sync.core import REAL_TIME, BatchStarted, Event, Time
 from winter_sync.factory import open_mirror
+from winter_sync.maintenance import AdoptRequest, adopt
+from winter_sync.maintenance.adoption_sources import FileSource
 from winter_sync.monitoring import configure_logging
 from winter_sync.sync import engine as mirror
 from winter_sync.tree import (
@@ -43,10 +46,11 @@ from winter_sync.tree import (
     sessions,
     staging,
     tree,
+    withdrawn,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from winter_sync.config.settings import Settings
 
@@ -91,9 +95,26 @@ It is looked up in a class or a module, or replaced in several modules.
 
 STEPS_OF_A_COMMAND: dict[str, Step] = {
     "advance": (EventSinks, "advance"),
-    "record manifest": (Nights, "record_manifest"),
+    "record manifest": (Settling, "record_manifest"),
 }
 """The steps of `winter-sync sync` that follow: what nights came to, and events delivered."""
+
+
+STEPS_OF_WITHDRAWN_FILES: dict[str, Step] = {
+    "begin": (SetAside, "begin"),
+    "move out": (withdrawn.WithdrawnFiles, "move_out"),
+    "delete": (withdrawn.WithdrawnFiles, "delete"),
+    "finish": (SetAside, "finish"),
+    "move back": (withdrawn.WithdrawnFiles, "move_back"),
+    "restore": (SetAside, "restore"),
+}
+"""The steps by which files of withdrawn products leave the tree and come back."""
+
+STEPS_OF_AN_ADOPTION: dict[str, Step] = {
+    "stage file": (FileSource, "stage"),
+    "remove file": (FileSource, "remove"),
+}
+"""The steps of `winter-sync adopt` that a download does not have."""
 
 
 def die(mount: str | None) -> None:
@@ -106,7 +127,8 @@ def die(mount: str | None) -> None:
 
 def kill_at(step: str, moment: str, times: int, mount: str | None) -> None:
     """Arrange to be killed before or after the given occurrence of a step."""
-    found, name = {**STEPS, **STEPS_OF_A_COMMAND}[step]
+    steps = {**STEPS, **STEPS_OF_A_COMMAND, **STEPS_OF_WITHDRAWN_FILES, **STEPS_OF_AN_ADOPTION}
+    found, name = steps[step]
     owners = found if isinstance(found, tuple) else (found,)
     original: Callable[..., Any] = getattr(owners[0], name)
     numbers = itertools.count(1)
@@ -151,6 +173,19 @@ async def run_as_command(
         await run_once(chosen, configure_logging(str), Console(file=nowhere), time=time, **how)
 
 
+@contextlib.contextmanager
+def count_nothing(*_: int) -> Iterator[Callable[[int, int], None]]:
+    """Show no progress."""
+    yield lambda *_: None
+
+
+def adopt_once(order: dict[str, Any]) -> None:
+    """Move the files of a directory into the tree in this process."""
+    chosen = settings.load_settings(None, order["settings"])
+    request = AdoptRequest(Path(order["adopt"]), move=True)
+    asyncio.run(adopt(chosen, request, lambda _: None, count_nothing))
+
+
 def mirror_once(order: dict[str, Any]) -> None:
     """Do one sync in this process."""
     chosen = settings.load_settings(None, order["settings"])
@@ -189,7 +224,7 @@ def give_birth(order: dict[str, Any]) -> int:
             handler = (lambda *_: die(order["mount"])) if "mount" in order else signal.SIG_DFL
             signal.signal(signal.SIGALRM, handler)
             signal.setitimer(signal.ITIMER_REAL, order["after"])
-        mirror_once(order)
+        (adopt_once if "adopt" in order else mirror_once)(order)
         status = 0
     except BaseException:  # noqa: BLE001 - a forked child must end here, whatever happened
         traceback.print_exc()

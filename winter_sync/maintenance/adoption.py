@@ -308,6 +308,9 @@ class _Adopter:
             elif self._digest(chosen[0]) is not None:
                 sha256 = await self._in_thread(source.sha256)
                 self._add_held(source.name, chosen[0], sha256)
+                if self._request.move and not self._request.dry_run:
+                    place = self._tree.root / chosen[0].path
+                    await self._in_thread(source.remove_second_name, place)
             elif self._request.dry_run:
                 self._add_outcome(
                     source.name, chosen[0], await self._in_thread(self._try, source, chosen[0])

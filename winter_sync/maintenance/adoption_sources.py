@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from winter_sync.core import (
     DamagedError,
     closing_descriptor,
+    has_name,
     open_regular,
     sha256_of_descriptor,
 )
@@ -101,6 +102,19 @@ class FileSource:
         with suppress(FileNotFoundError):
             if self._staged is not None and _is_same(self._path.lstat(), self._staged):
                 self._path.unlink()
+
+    def remove_second_name(self, place: Path) -> None:
+        """Remove it if it is only a second name of the file at this place, which keeps the first.
+
+        A move that was killed leaves both.
+        """
+        if not has_name(place):
+            return
+        ours, theirs = self._path.lstat(), place.lstat()
+        is_one_file = (ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino)
+        # Seen by another path, the directory of the place has that very name, and no second one.
+        if is_one_file and not self._path.parent.samefile(place.parent):
+            self._path.unlink()
 
 
 def _is_same(found: os.stat_result, staged: os.stat_result) -> bool:
