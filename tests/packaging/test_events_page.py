@@ -7,6 +7,7 @@ import re
 import sys
 import tomllib
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,21 +16,26 @@ from delivery.conftest import Place
 from delivery.test_webhooks import TAKEN, Receiver
 from maintenance.test_manifests import PRODUCTS, settle
 from maintenance.test_manifests import Mirror as NightMirror
-from support.catalogs import DIFF, STACK, candidates, commit, poll, publish
+from support.catalogs import DIFF, STACK, candidates, commit, poll, publish, query, subject
 from support.clock import Clock
-from support.makers import row
+from support.makers import evidence, path_of, product, row
 from support.wires import listening
 
 from winter_sync.catalog.catalog import Catalog
+from winter_sync.catalog.records import FileSetAside, Poll
 from winter_sync.config.sections import SinkSettings
 from winter_sync.core import (
+    Adopted,
+    Expectation,
     ProgramRefused,
     ServerFailing,
     ServerRecovered,
     SpaceChecked,
+    WithdrawalRule,
 )
 from winter_sync.core.downloads import Missing
 from winter_sync.core.outbox import EVENT_VERSION, EventKind
+from winter_sync.core.queries import Cone
 from winter_sync.delivery.sinks import Command, EventSink, Webhook
 from winter_sync.delivery.states import CHANGES
 
@@ -88,6 +94,39 @@ def test_every_field_of_a_product_is_described(tmp_path: Path) -> None:
     check(told)
     (replaced,) = (event for event in told if event["event"] == "replaced")
     assert set(replaced) - HEAD == documented()["replaced"]
+
+
+def test_every_field_of_what_the_archive_changes_is_described(tmp_path: Path) -> None:
+    """Adopted, corrected, renamed and removed products, and withdrawals held and let go."""
+    region = Cone(326.0, 50.0, 2.0)
+    with closing(Catalog(tmp_path / "catalog.sqlite3", Clock())) as catalog:
+        many = [product(number) for number in range(20)]
+        poll(catalog, [STACK, DIFF, *many], region=region)
+        (taken,) = (each for each in candidates(catalog) if each.product == STACK)
+        adopted = replace(evidence(STACK, b"one"), adopted=True, kept="aside")
+        commit(catalog, Adopted(taken, adopted))
+        listed = [(replace(row(DIFF), target="M31", program="ELSE"), path_of(DIFF))]
+        catalog.listings.record_poll(Poll(query(), sweep=False), listed=listed)
+        about = query(subject(region=region))
+        doubted = Expectation(WithdrawalRule(), 20)
+        found = Poll(about, sweep=False)
+        catalog.listings.record_poll(found, withdrawn=many, expectation=doubted)
+        poll(catalog, many[:1], region=region)
+        poll(catalog, [], withdrawn=[STACK], region=region)
+        with catalog.connection.writing():
+            catalog.renames.link({STACK: many[0]})
+        (held,) = catalog.set_aside.candidates("", 1)
+        catalog.set_aside.begin(held, "aside")
+        gone = FileSetAside(STACK, held.path, "aside", held.size, held.sha256)
+        catalog.set_aside.finish(gone)
+        told = [json.loads(event.json) for event in catalog.outbox.since(0, 100)]
+    check(told)
+    kinds = ("corrected", "withdrawal_held", "withdrawal_cleared", "renamed", "removed")
+    for kind in kinds:
+        (event,) = (event for event in told if event["event"] == kind)
+        assert set(event) - HEAD == documented()[kind], kind
+    (event,) = (event for event in told if event["event"] == "adopted")
+    assert documented()["adopted"] - set(event) == {"previous_sha256"}
 
 
 def test_every_field_of_a_night_is_described(tmp_path: Path) -> None:
