@@ -112,3 +112,22 @@ def test_instants_of_sinks_are_checked_as_all_are(catalog: Catalog, at: str) -> 
         db.execute("UPDATE event_sinks SET failing_since = ?", [at])
     with pytest.raises(StorageError, match="failing_since"):
         catalog.sinks.progress("chat")
+
+
+def test_counts_are_bounded_so_that_one_can_be_added(catalog: Catalog) -> None:
+    """A number at the end of SQLite's is reported where it is read, and not added to."""
+    catalog.sinks.register(["chat"])
+    with closing(sqlite3.connect(catalog.path)) as db, db:
+        db.execute("UPDATE event_sinks SET failures = 9223372036854775807")
+    with pytest.raises(StorageError, match="failures"):
+        catalog.sinks.progress("chat")
+
+
+def test_what_no_catalog_holds_is_in_none(catalog: Catalog) -> None:
+    """A number beyond those of SQLite comes after all of them, or before."""
+    catalog.sinks.register(["chat"])
+    poll(catalog, [STACK])
+    publish(catalog, STACK, b"1")
+    assert catalog.outbox.since(10**30, 10) == []
+    assert len(catalog.outbox.since(-(10**30), 10)) == 1
+    assert catalog.sinks.progress("\udcff") is None

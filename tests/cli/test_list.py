@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ from support.command import (
 )
 
 from winter_sync import Mirror
+from winter_sync.core import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,6 +81,13 @@ def own(home: Home, tmp_path: Path) -> Home:
         programs=({"image_types": ["stack", "diff"]},),
     )
     return Home(tmp_path, settings, home.archive)
+
+
+def test_a_name_that_is_not_utf8_is_nobodys(home: Home) -> None:
+    """Nothing is listed under it, as under any other name that nothing has."""
+    said = home.ask("--target", os.fsdecode(b"\xff"))
+    assert said.code == home.ask("--target", "nobody").code == ExitCode.USAGE
+    assert "no target" in said.err
 
 
 def test_a_pipe_gets_csv(home: Home) -> None:

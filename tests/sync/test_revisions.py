@@ -383,6 +383,8 @@ async def test_a_history_is_found_by_any_name(stacks: Rig, monkeypatch: pytest.M
         told = json.loads(history_as_json(found, stacks.root))
         with pytest.raises(UsageError, match=r"no product .* is named nothing\.fits"):
             mirror.history("nothing.fits")
+        with pytest.raises(UsageError, match=r"no product .* is named"):
+            mirror.history(os.fsdecode(b"\xff"))
     assert [each["revision"] for each in told["revisions"]] == [3, 2, 1]
     assert [each["file"] for each in told["revisions"]] == ["here", "kept", "kept"]
     versions = [each["pipeversion"] for each in told["revisions"]]

@@ -37,7 +37,7 @@ class Adoptions:
     def at(self, paths: Sequence[str]) -> dict[str, Candidate]:
         """Return the products whose place these paths are, relative to the root."""
         found: dict[str, Candidate] = {}
-        for chunk in chunks([path for path in paths if _can_be_listed(path)]):
+        for chunk in chunks(paths):
             names, values = parameters("path", chunk)
             # Without regard to case, as the index is; what is written otherwise is another file.
             found |= {
@@ -51,7 +51,7 @@ class Adoptions:
     def named(self, filenames: Iterable[str]) -> dict[str, list[Candidate]]:
         """Return the products of these file names, of any camera, night and directory."""
         by_nights: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
-        for name in filter(_can_be_listed, dict.fromkeys(filenames)):
+        for name in dict.fromkeys(filenames):
             by_nights[_nights_of(name)].append(name)
         found: defaultdict[str, list[Candidate]] = defaultdict(list)
         for nights, names in by_nights.items():
@@ -65,15 +65,6 @@ class Adoptions:
     def _listed(self, condition: Condition) -> list[Candidate]:
         sql = self._LISTED.format(condition=condition.sql)
         return self._connection.read(candidate_of, sql, condition.values)
-
-
-def _can_be_listed(name: str) -> bool:
-    """Return whether a product can have a name: what a disk has need not be UTF-8."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _nights_of(filename: str) -> tuple[str, ...]:

@@ -37,6 +37,9 @@ T = TypeVar("T")
 _CHUNK = 400
 """Texts in one statement: below SQLite's oldest limit of 999 variables."""
 
+_LARGEST = 2**63 - 1
+"""The largest whole number that SQLite has."""
+
 
 class Connection:
     """A connection to the database of one mirror, for the thread that made it.
@@ -165,6 +168,12 @@ class Connection:
             with explained(self.path):
                 self.sqlite.execute("ROLLBACK")
 
+    def _select(self, sql: str, values: Mapping[str, object]) -> sqlite3.Cursor:
+        try:
+            return self.sqlite.execute(sql, values)
+        except (UnicodeEncodeError, OverflowError):
+            return self.sqlite.execute(sql, {name: _bindable(v) for name, v in values.items()})
+
     def execute(self, sql: str, values: Mapping[str, object]) -> int:
         """Run a statement inside the open transaction; return how many rows it changed."""
         return self.sqlite.execute(sql, values).rowcount
@@ -186,7 +195,7 @@ class Connection:
         """Return the rows that a query finds, each checked for what no version ever writes."""
         with explained(self.path):
             bound = {name: plain(value) for name, value in (values or {}).items()}
-            cursor = self.sqlite.execute(sql, bound)
+            cursor = self._select(sql, bound)
             names = [column[0] for column in cursor.description]
             found = [dict(zip(names, row, strict=True)) for row in cursor]
         if self._reader is not None:
@@ -201,7 +210,7 @@ class Connection:
     ) -> Iterator[tuple[Any, ...]]:
         """Yield the rows that a query finds as they are: for numbers that are many."""
         with explained(self.path):
-            yield from self.sqlite.execute(sql, values or {})
+            yield from self._select(sql, values or {})
         if self._reader is not None:
             self._reader.check()
 
@@ -252,6 +261,19 @@ class Connection:
 def quoted(text: str) -> str:
     """Return a text as SQLite writes it in a statement."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def _bindable(value: object) -> object:
+    """Return what compares with all that the catalog holds as a value does that it cannot hold.
+
+    Names on a disk and in a command line need not be UTF-8, and people write large numbers.
+    """
+    if isinstance(value, str):
+        with suppress(UnicodeEncodeError):
+            value.encode()
+            return value
+        return value.encode(errors="surrogatepass")
+    return min(max(value, -_LARGEST), _LARGEST) if isinstance(value, int) else value
 
 
 def chunks(texts: Sequence[str]) -> Iterator[Sequence[str]]:

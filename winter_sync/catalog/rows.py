@@ -63,6 +63,10 @@ def check_row(row: dict[str, Any]) -> None:
             raise ValueError(f"{name} is {_shown(value)}")
 
 
+_BEYOND_COUNTING = 2**60
+"""No size or number of anything is as large; what is added to it must stay a number of SQLite's."""
+
+
 def _shown(value: object) -> str:
     return repr(value)[:60].encode("ascii", "backslashreplace").decode()
 
@@ -85,7 +89,7 @@ def _is_text(value: Any) -> bool:  # noqa: ANN401 - as above
 
 
 def _is_count(value: Any) -> bool:  # noqa: ANN401 - as above
-    return type(value) is int and value >= 0
+    return type(value) is int and 0 <= value < _BEYOND_COUNTING
 
 
 def _is_instant(value: Any) -> bool:  # noqa: ANN401 - as above
@@ -121,7 +125,7 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(
         (
             *("size", "attempts", "listed", "products", "files", "faults", "revision", "answers"),
-            *("cursor", "failures", "lost", "noticed", "polls_seen", "expected"),
+            *("cursor", "failures", "lost", "noticed", "polls_seen", "expected", "changes"),
         ),
         _is_count,
     ),
