@@ -7,12 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from support.catalogs import OTHER, poll
+from support.catalogs import OTHER, candidates, commit, count_wanted, poll
 from support.counting_threads import CountingThreads
 from support.lister import POLL_SCHEDULE, STACKS
-from support.makers import NIGHT, PROGRAM, path_of, product
+from support.makers import NIGHT, PROGRAM, path_of, product, row
 
+from winter_sync.catalog.night_records import NightOf
 from winter_sync.catalog.records import Check, Poll, Scope
+from winter_sync.core.downloads import Missing
 from winter_sync.core.errors import StorageError
 from winter_sync.core.file_events import FilesChanged, FilesLost, FilesUnreadable
 from winter_sync.core.products import Damage
@@ -24,6 +26,7 @@ from winter_sync.sync.quick_check import CheckedFiles, check_newest
 if TYPE_CHECKING:
     from support.download_rig import DownloadRig
 
+    from winter_sync.catalog.catalog import Catalog
     from winter_sync.catalog.records import Damaged
     from winter_sync.core.products import Night, Product
 
@@ -65,6 +68,44 @@ def test_what_was_found_adds_up() -> None:
     """Each kind by itself."""
     assert CheckedFiles(1, 2, 3) + CheckedFiles(10, 20, 30) == CheckedFiles(11, 22, 33)
     assert CheckedFiles() == CheckedFiles(0, 0, 0)
+
+
+# --- earlier contents ----------------------------------------------------------------------------
+
+
+async def test_no_earlier_content_is_said_to_be_here_that_was_deleted(
+    downloads: DownloadRig,
+) -> None:
+    """Nor one that was edited, while a product is fetched again or the archive has no file of it.
+
+    What is put back is here again. A manifest names what is here, for `sha256sum -c`.
+    """
+    await have(downloads, ONE, TWO, THREE)
+    everything, root = [ONE, TWO, THREE], downloads.tree.root
+    await downloads.polling.catalog(poll, everything, wanted=[row(each) for each in everything])
+    await downloads.polling.catalog(find_missing, TWO)
+    aside = root / "aside"
+    (root / path_of(TWO)).rename(aside)
+    delete(downloads, ONE)
+    touch(downloads, THREE)
+    for _ in range(2):
+        assert await check(downloads) == CheckedFiles()
+        assert await here(downloads) == []
+    aside.rename(root / path_of(TWO))
+    await check(downloads)
+    assert await here(downloads) == [path_of(TWO)]
+    assert await downloads.polling.catalog(count_wanted, SCOPE) == len([ONE, THREE])
+
+
+def find_missing(catalog: Catalog, product: Product) -> None:
+    """Find that the archive has no file of a product."""
+    commit(catalog, *(Missing(each) for each in candidates(catalog) if each.product == product))
+
+
+async def here(rig: DownloadRig) -> list[str]:
+    """Return the paths that a manifest would name."""
+    files = await rig.polling.catalog(lambda catalog: catalog.nights.files(NightOf(PROGRAM, NIGHT)))
+    return [file.path for file in files if file.is_here]
 
 
 # --- what is found -------------------------------------------------------------------------------

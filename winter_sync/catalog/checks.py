@@ -58,6 +58,19 @@ class Checks:
         """Want products again whose files are gone; return those that were still held."""
         return self._apply(self._WANT_LOST, checks)
 
+    _RECORD_EARLIER = """
+    UPDATE products SET damage = :damage, damage_reason = :reason, recheck = NULL, refetch = '',
+      attempts = CASE state WHEN 'wanted' THEN 0 ELSE attempts END,
+      not_before = CASE state WHEN 'wanted' THEN '' ELSE not_before END
+    WHERE instrument = :instrument AND savepath = :savepath AND sha256 = :sha256
+      AND published_at = :published_at AND state IN ('wanted', 'missing') AND claimed_by IS NULL
+      AND damage IS NOT :damage
+    """
+
+    def record_earlier(self, checks: Iterable[Check]) -> list[Check]:
+        """Record the same of the earlier contents of products that are not here otherwise."""
+        return self._apply(self._RECORD_EARLIER, checks)
+
     def _apply(self, sql: str, checks: Iterable[Check]) -> list[Check]:
         now = self._connection.now()
         with self._connection.writing():

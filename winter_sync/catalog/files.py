@@ -31,7 +31,8 @@ class Files:
         self._connection = connection
 
     _HELD_NIGHTS = """
-    SELECT DISTINCT night FROM products p WHERE p.state = 'published' AND {condition}
+    SELECT DISTINCT night FROM products p
+    WHERE (p.state = 'published' OR p.sha256 IS NOT NULL) AND {condition}
     ORDER BY night DESC
     """
 
@@ -50,6 +51,21 @@ class Files:
         """Return the products of one night that are in the tree."""
         condition = held_in(self._connection, scope)
         sql = self._HELD_OF_NIGHT.format(condition=condition.sql)
+        return self._connection.read(held_of, sql, {**condition.values, "night": night.name})
+
+    _EARLIER = f"""
+    SELECT {_FILE} FROM products p
+    WHERE p.night = :night AND p.state IN ('wanted', 'missing') AND p.sha256 IS NOT NULL
+      AND p.damage IS NOT 'changed' AND {{condition}} ORDER BY p.path
+    """  # noqa: S608 - our own conditions
+
+    def earlier(self, scope: Scope, night: Night) -> list[Held]:
+        """Return the products of one night of which an earlier content is in the tree.
+
+        They are fetched again, or the archive has no file of them now.
+        """
+        condition = held_in(self._connection, scope)
+        sql = self._EARLIER.format(condition=condition.sql)
         return self._connection.read(held_of, sql, {**condition.values, "night": night.name})
 
     _TO_CHECK = f"""

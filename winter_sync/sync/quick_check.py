@@ -122,12 +122,27 @@ class QuickCheck:
         """Check all files of a scope, night by night; `on_progress` is called after each."""
         checked = CheckedFiles()
         for night in await self._catalog.files(Files.held_nights, scope):
+            await self._check_earlier(scope, night)
             held = await self._catalog.files(Files.held, scope, night)
             seen = await run_in_thread(self._threads, self.mirror.find_changed, held)
             known = sum(1 for _ in _changed_before(held, seen))
             checked += await self.record(seen) + CheckedFiles(changed=known)
             on_progress()
         return checked
+
+    async def _check_earlier(self, scope: Scope, night: Night) -> None:
+        """Check the earlier contents of products that are fetched again, or missing now.
+
+        What happened to them changes nothing about what is downloaded.
+        """
+        earlier = await self._catalog.files(Files.earlier, scope, night)
+        if not earlier:
+            return
+        seen = await run_in_thread(self._threads, self.mirror.find_changed, earlier)
+        found = [file.check for file in seen if file.unreadable is None]
+        if any(check.damage is Damage.MISSING for check in found):
+            await run_in_thread(self._threads, self.mirror.check_root)
+        await self._catalog.checks(Checks.record_earlier, found)
 
     async def record(self, seen: Sequence[FileFinding], *, in_full: bool = False) -> CheckedFiles:
         """Record what was seen of files, and report what is new.
