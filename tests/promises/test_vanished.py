@@ -12,6 +12,7 @@ from rich.console import Console
 from support.rig import DownloadLog, Rig
 
 from winter_sync.catalog import CatalogThread
+from winter_sync.cli.views.history import show_history
 from winter_sync.cli.views.status import show
 from winter_sync.core import CATALOG, Polled, WithdrawalCleared, WithdrawalHeld
 from winter_sync.core.errors import ExitCode
@@ -193,6 +194,11 @@ async def test_a_renamed_product_is_linked_to_its_successor(rig: Rig, kind: Imag
     assert (event["savepath"], event["successor"]) == (old.savepath, new.savepath)
     assert event["successor_path"].endswith(new.filename)
     assert [fields["savepath"] for fields in told(rig, EventKind.WITHDRAWN)] == [old.savepath]
+    with rig.catalog() as catalog:
+        history = catalog.history.of(old)
+    text = io.StringIO()
+    show_history(Console(file=text, width=400), history, rig.root)
+    assert f"renamed to {event['successor_path']}" in text.getvalue()
     with rig.catalog() as catalog:
         assert catalog.renames.successor(old) == new
         assert catalog.renames.successor(new) is None

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from winter_sync.catalog import ProductHistory, Revision
+    from winter_sync.core import OutboxEvent
 
 _HEADINGS = ("rev", "downloaded (UTC)", "confirmed", "pipeline", "size", "sha256", "file")
 _DIGEST_SHOWN = 8
@@ -37,7 +38,8 @@ def show_history(console: Console, history: ProductHistory, root: Path) -> None:
             where = f"{INDENT}revision {one.revision}: {escape_unprintable(one.kept)}"
             console.print(Text(where), soft_wrap=True)
     for event in history.events:
-        console.print(Text(f"{_minute(event.at)} {event.kind}"), soft_wrap=True)
+        happened = escape_unprintable(_happened(event))
+        console.print(Text(f"{_minute(event.at)} {happened}"), soft_wrap=True)
     if history.withdrawn_at is not None:
         print_sentence(console, f"Not listed any more since {_minute(history.withdrawn_at)}.")
 
@@ -84,6 +86,18 @@ def history_as_json(history: ProductHistory, root: Path) -> str:
         "events": [json.loads(event.json) for event in history.events],
     }
     return json.dumps(record, indent=2)
+
+
+def _happened(event: OutboxEvent) -> str:
+    """Return what happened, with what it became: the successor, the target, where a file went."""
+    fields = event.fields
+    became = [
+        f": {name} {fields[was]} to {fields.get(name) or 'none'}"
+        for name, was in (("target", "target_was"), ("program", "program_was"))
+        if fields.get(was) and fields.get(was) != fields.get(name)
+    ]
+    became += [f" to {fields[name]}" for name in ("successor_path", "kept") if fields.get(name)]
+    return f"{event.kind}{''.join(became)}"
 
 
 def _cells(one: Revision, place: str) -> list[str]:
