@@ -85,8 +85,10 @@ class History:
         return self._connection.read(product_of, self._FIND_BY_FILENAME, values)
 
     _PRODUCT = """
-    SELECT state, withdrawn_at, path, damage, revision FROM products
-    WHERE instrument = :instrument AND savepath = :savepath
+    SELECT p.state, p.withdrawn_at, p.path, p.damage, n.path AS successor FROM products p
+    LEFT JOIN successors s ON s.instrument = p.instrument AND s.savepath = p.savepath
+    LEFT JOIN products n ON n.instrument = s.instrument AND n.savepath = s.successor
+    WHERE p.instrument = :instrument AND p.savepath = :savepath
     """
     _REVISIONS = """
     SELECT revision, published_at, replaced_at, confirmed_at, removed_at, lastmodified, pipeversion,
@@ -110,6 +112,7 @@ class History:
             state=State(row["state"]),
             withdrawn_at=row["withdrawn_at"],
             damage=Damage(row["damage"]) if row["damage"] else None,
+            successor=row["successor"],
             revisions=tuple(self._connection.read(_revision_of, self._REVISIONS, identity)),
             events=tuple(self._connection.converted(event_of, events)),
         )

@@ -249,6 +249,8 @@ class ProductHistory:
     state: State
     withdrawn_at: str | None
     damage: Damage | None
+    successor: str | None
+    """The path of what a withdrawn product was renamed to, if that is known."""
     revisions: tuple[Revision, ...]
     events: tuple[OutboxEvent, ...]
     """Other events: withdrawals, returns; only since events are recorded."""

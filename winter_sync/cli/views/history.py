@@ -42,6 +42,8 @@ def show_history(console: Console, history: ProductHistory, root: Path) -> None:
         console.print(Text(f"{_minute(event.at)} {happened}"), soft_wrap=True)
     if history.withdrawn_at is not None:
         print_sentence(console, f"Not listed any more since {_minute(history.withdrawn_at)}.")
+    if history.successor is not None:
+        console.print(Text(f"Renamed to {escape_unprintable(history.successor)}"), soft_wrap=True)
 
 
 def place_of(history: ProductHistory, one: Revision, root: Path) -> str:
@@ -63,13 +65,13 @@ def history_as_json(history: ProductHistory, root: Path) -> str:
     """Return a history as JSON for a machine. These keys stay; more may come.
 
     `instrument`, `savepath`, `image_type`, `night`, `path` (relative to the root), `state`
-    (`wanted`, `published` or `missing`) and `withdrawn_at` (or null) of the product. `revisions`,
-    the newest first: `revision` (from 1), `published_at`, `replaced_at` (null for the current one),
-    `confirmed_at` (when the archive last sent these very bytes), `removed_at`, `lastmodified` and
-    `pipeversion` (the marks under which it came), `size` (bytes), `sha256`, `kept` (path relative
-    to the root) and `file` (`here`, `kept`, `removed`, `not kept`, `changed` by somebody, or
-    `missing`). `events`: those of the outbox about it other than downloads. Times are ISO 8601,
-    UTC; null is unknown.
+    (`wanted`, `published` or `missing`), `withdrawn_at` (or null) and `successor` (the path of what
+    it was renamed to, or null) of the product. `revisions`, the newest first: `revision` (from 1),
+    `published_at`, `replaced_at` (null for the current one), `confirmed_at` (when the archive last
+    sent these very bytes), `removed_at`, `lastmodified` and `pipeversion` (the marks under which it
+    came), `size` (bytes), `sha256`, `kept` (path relative to the root) and `file` (`here`, `kept`,
+    `removed`, `not kept`, `changed` by somebody, or `missing`). `events`: those of the outbox about
+    it other than downloads. Times are ISO 8601, UTC; null is unknown.
     """
     product = history.product
     record = {
@@ -80,6 +82,7 @@ def history_as_json(history: ProductHistory, root: Path) -> str:
         "path": history.path,
         "state": history.state.value,
         "withdrawn_at": history.withdrawn_at,
+        "successor": history.successor,
         "revisions": [
             {**asdict(one), "file": place_of(history, one, root)} for one in history.revisions
         ],
