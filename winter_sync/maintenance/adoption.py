@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
-from uuid import uuid4
+from typing import TYPE_CHECKING
 
-from winter_sync.catalog import Adoptions, Catalog, CatalogThread, Outcomes, Queue
+from winter_sync.catalog import Adoptions, Catalog, CatalogThread
 from winter_sync.config import check_root
 from winter_sync.core import (
     CATALOG,
@@ -19,7 +17,6 @@ from winter_sync.core import (
     DamagedError,
     DamagedFileError,
     Failed,
-    ProductFinished,
     Time,
     UsageError,
     has_name,
@@ -28,32 +25,30 @@ from winter_sync.core import (
     wait_until_done,
 )
 from winter_sync.factory import open_mirror
-from winter_sync.formats import read_card_texts, unknown_suffix
+from winter_sync.formats import read_card_texts
 from winter_sync.maintenance.adoption_matching import TELLING_CARDS, by_directories, by_header
-from winter_sync.maintenance.adoption_results import AdoptedFile, AdoptResult, Fate
-from winter_sync.maintenance.adoption_sources import ZIP, FileSource, ZipSource
+from winter_sync.maintenance.adoption_recording import NOT_LISTED, why_unknown
+from winter_sync.maintenance.adoption_results import AdoptResult, Fate
+from winter_sync.maintenance.adoption_sources import ZIP, FileSource, ZipSource, count_files
+from winter_sync.maintenance.adoption_zips import ZipAdoption
 from winter_sync.maintenance.facts import FactsCatchUp, take_facts
-from winter_sync.sync import adopt_part, examine, find_present, largest, made_durable
-from winter_sync.tree import MANIFESTS, FileWalk, RecordedSums, Tree
+from winter_sync.sync import examine, find_present, largest, made_durable
+from winter_sync.tree import FileWalk
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
 
     from winter_sync.config import Settings
-    from winter_sync.core import Candidate, Instrument, Sink
+    from winter_sync.core import Candidate, Sink
     from winter_sync.maintenance.adoption_results import AdoptRequest
     from winter_sync.sync import Mirror
-    from winter_sync.tree import Part
 
     Counting = Callable[[int, int], AbstractContextManager[Callable[[int, int], None]]]
 
-P = ParamSpec("P")
-T = TypeVar("T")
 
 _TOGETHER = 16
 """Files in place that are read and recorded together."""
-_NOT_LISTED = "the archive does not list it for the configured programs"
 
 
 async def adopt(
@@ -95,7 +90,7 @@ async def adopt(
         else:
             await mirror.recover()
         adopter = _Adopter(settings, mirror, request, result)
-        files, size = await asyncio.to_thread(_count, directory or settings.root)
+        files, size = await asyncio.to_thread(count_files, directory or settings.root)
         with counting(files, size) as done:
             await adopter.adopt_all(directory, done)
         if settings.facts.enabled and not request.dry_run:
@@ -124,20 +119,6 @@ def _directory(request: AdoptRequest, root: Path) -> Path | None:
             remedy="Name a directory with nothing but the files to adopt.",
         )
     return given
-
-
-def _count(directory: Path) -> tuple[int, int]:
-    """Count the files below a directory, and their bytes."""
-    walk = FileWalk(directory)
-    files = size = 0
-    while paths := walk.next_paths():
-        files += len(paths)
-        for path in paths:
-            try:
-                size += (directory / path).lstat().st_size
-            except OSError:
-                continue
-    return files, size
 
 
 @asynccontextmanager
@@ -173,20 +154,8 @@ async def _take_facts(mirror: Mirror, time: Time) -> None:
         await take_facts(facts, mirror.emit)
 
 
-class _Adopter:
+class _Adopter(ZipAdoption):
     """Goes through files, one after the other, and records what came of each."""
-
-    def __init__(
-        self, settings: Settings, mirror: Mirror, request: AdoptRequest, result: AdoptResult
-    ) -> None:
-        self._mirror = mirror
-        self._request = request
-        self._result = result
-        self._redact = mirror.api.redacted
-        self._tree = Tree(settings.root, follow_links=settings.mirror.follow_links)
-        self._sums = RecordedSums(settings.state / MANIFESTS)
-        self._adopted: dict[tuple[Instrument, str], str] = {}
-        """The digests of what was adopted in this run: a file may be there twice."""
 
     async def adopt_all(self, directory: Path | None, done: Callable[[int, int], None]) -> None:
         """Adopt all files of a directory; of the root if None."""
@@ -199,16 +168,6 @@ class _Adopter:
                 await self._adopt_files(directory, paths, done)
         for closed in walk.unreadable:
             self._add(str(root / closed), Fate.UNREADABLE, reason="it cannot be listed")
-
-    def _add(
-        self,
-        name: str,
-        fate: Fate,
-        size: int = 0,
-        path: str | None = None,
-        reason: str | None = None,
-    ) -> None:
-        self._result.add(AdoptedFile(name, fate, size, path, reason))
 
     # --- in place --------------------------------------------------------------------------------
 
@@ -235,7 +194,7 @@ class _Adopter:
         named = await self._mirror.catalog.adoptions(Adoptions.named, by_name.values())
         for path, name in by_name.items():
             places = [candidate.path for candidate in named.get(name, [])]
-            reason = f"its place is {' or '.join(places)}" if places else _NOT_LISTED
+            reason = f"its place is {' or '.join(places)}" if places else NOT_LISTED
             self._add(path, Fate.UNKNOWN, reason=reason)
 
     async def _adopt_together(self, candidates: Sequence[Candidate]) -> None:
@@ -267,19 +226,6 @@ class _Adopter:
             return made_durable(self._tree, found)
         return found
 
-    def _add_outcome(
-        self, name: str, candidate: Candidate, outcome: Adopted | Failed | None
-    ) -> None:
-        match outcome:
-            case Adopted(_, evidence, note):
-                self._add(name, Fate.ADOPTED, evidence.size, evidence.path, note)
-            case Failed(_, reason, blamed=True):
-                self._add(name, Fate.DAMAGED, path=candidate.path, reason=reason)
-            case Failed(_, reason):
-                self._add(name, Fate.UNREADABLE, path=candidate.path, reason=reason)
-            case None:
-                self._add(name, Fate.UNREADABLE, path=candidate.path, reason="it is gone")
-
     # --- from a directory ------------------------------------------------------------------------
 
     async def _adopt_files(
@@ -297,7 +243,7 @@ class _Adopter:
 
     async def _adopt_file(self, source: FileSource, candidates: Sequence[Candidate]) -> None:
         if not candidates:
-            self._add(source.name, Fate.UNKNOWN, reason=_why_unknown(source.filename))
+            self._add(source.name, Fate.UNKNOWN, reason=why_unknown(source.filename))
             return
         try:
             await self._in_thread(source.refuse_larger, max(map(largest, candidates)))
@@ -344,151 +290,3 @@ class _Adopter:
         part = await self._in_thread(source.stage, self._mirror.session, move=move)
         if await self._adopt_part(source.name, part, candidate) and move:
             await self._in_thread(source.remove)
-
-    async def _adopt_part(self, name: str, part: Part, candidate: Candidate) -> bool:
-        """Adopt a staged copy, and discard it; return whether it is the file that is now here."""
-        try:
-            if not await self._claim([candidate]):
-                self._add(name, Fate.BUSY, path=candidate.path)
-                return False
-            recording = asyncio.create_task(self._publish(name, part, candidate))
-            return await wait_until_done(recording)
-        finally:
-            await self._in_thread(part.discard)
-
-    async def _publish(self, name: str, part: Part, candidate: Candidate) -> bool:
-        batch, session = uuid4().hex, self._mirror.session
-        try:
-            outcome, is_published = await self._in_thread(
-                adopt_part, session, part, candidate, batch, self._redact
-            )
-        except BaseException:
-            await self._release([candidate])
-            raise
-        if not isinstance(outcome, Adopted):
-            await self._release([candidate])
-            self._add_outcome(name, candidate, outcome)
-            return False
-        await self._commit([outcome])
-        session.forget_journal(batch)
-        if outcome.evidence.sha256 != part.sha256:
-            self._add_held(name, candidate, part.sha256)
-        else:
-            self._add_outcome(name, candidate, outcome)
-        return is_published
-
-    def _add_held(self, name: str, candidate: Candidate, sha256: str) -> None:
-        """Report a file whose product is known already."""
-        if sha256 == self._digest(candidate):
-            self._add(name, Fate.HERE, path=candidate.path)
-        else:
-            reason = "its product is here with other content, which stays"
-            self._add(name, Fate.DIFFERENT, path=candidate.path, reason=reason)
-
-    def _add_ambiguous(self, name: str, candidates: Sequence[Candidate]) -> None:
-        places = " or ".join(candidate.path for candidate in candidates)
-        reason = f"it can be {places}; put it into a directory of that name"
-        self._add(name, Fate.AMBIGUOUS, reason=reason)
-
-    # --- from zips -------------------------------------------------------------------------------
-
-    async def _adopt_zip(self, source: ZipSource) -> None:
-        """Adopt the members of a zip; it stays as it is."""
-        try:
-            members = await self._in_thread(source.names)
-            named = await self._named_members(source, members)
-            if self._request.dry_run:
-                self._add_untried(source, named)
-            else:
-                await self._adopt_members(source, named)
-        except DamagedError as damaged:
-            self._add(source.name, Fate.DAMAGED, reason=damaged.message)
-        except OSError as failed:
-            self._add(source.name, Fate.UNREADABLE, reason=failed.strerror or str(failed))
-
-    async def _named_members(
-        self, source: ZipSource, members: Iterable[str]
-    ) -> dict[str, Sequence[Candidate]]:
-        """Return the products that each listed member could be; report the others."""
-        names = {member: _basename(member) for member in members}
-        named = await self._mirror.catalog.adoptions(Adoptions.named, names.values())
-        for member, name in names.items():
-            if name not in named:
-                self._add(f"{source.name}: {member}", Fate.UNKNOWN, reason=_why_unknown(name))
-        return {
-            member: by_directories(named[name], (*source.folders, *member.split("/")[:-1]))
-            or named[name]
-            for member, name in names.items()
-            if name in named
-        }
-
-    def _add_untried(self, source: ZipSource, named: dict[str, Sequence[Candidate]]) -> None:
-        """Report what a dry run says of members: they are not read."""
-        for member, candidates in named.items():
-            name = f"{source.name}: {member}"
-            if all(self._digest(candidate) is not None for candidate in candidates):
-                self._add(name, Fate.HERE, path=candidates[0].path)
-            else:
-                self._add(name, Fate.ADOPTED, path=candidates[0].path, reason="not read yet")
-
-    async def _adopt_members(
-        self, source: ZipSource, named: dict[str, Sequence[Candidate]]
-    ) -> None:
-        most = {name: max(map(largest, candidates)) for name, candidates in named.items()}
-        members = source.members(self._mirror.session, most)
-        while (member := await self._in_thread(next, members, None)) is not None:
-            name = f"{source.name}: {member.name}"
-            if member.fault is not None:
-                await self._in_thread(member.part.discard)
-                self._add(name, Fate.DAMAGED, reason=member.fault)
-            else:
-                await self._adopt_member(name, member.part, named[member.name])
-
-    async def _adopt_member(self, name: str, part: Part, candidates: Sequence[Candidate]) -> None:
-        if len(candidates) > 1:
-            filename = candidates[0].product.filename
-            cards = await self._in_thread(read_card_texts, part.descriptor, filename, TELLING_CARDS)
-            candidates = by_header(candidates, cards) or candidates
-        if len(candidates) == 1 and self._digest(candidates[0]) is None:
-            await self._adopt_part(name, part, candidates[0])
-            return
-        sha256 = part.sha256
-        await self._in_thread(part.discard)
-        if len(candidates) == 1:
-            self._add_held(name, candidates[0], sha256)
-        else:
-            self._add_ambiguous(name, candidates)
-
-    # --- the catalog -----------------------------------------------------------------------------
-
-    def _digest(self, candidate: Candidate) -> str | None:
-        """Return the digest of what is here of a product; None if nothing is known to be here."""
-        return self._adopted.get(candidate.product.identity, candidate.published_sha256)
-
-    async def _claim(self, candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
-        session = self._mirror.session.name
-        return await self._mirror.catalog.queue(Queue.claim, candidates, session)
-
-    async def _release(self, candidates: Sequence[Candidate]) -> None:
-        await self._mirror.catalog.queue(Queue.release, candidates)
-
-    async def _commit(self, adopted: Sequence[Adopted]) -> None:
-        await self._mirror.catalog.outcomes(Outcomes.commit, adopted, lambda *_: timedelta())
-        for outcome in adopted:
-            self._adopted[outcome.candidate.product.identity] = outcome.evidence.sha256
-            if not self._request.dry_run:
-                self._mirror.emit(ProductFinished(outcome))
-
-    async def _in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await run_in_thread(self._mirror.threads, work, *args, **kwargs)
-
-
-def _basename(member: str) -> str:
-    return member.replace("\\", "/").rpartition("/")[2]
-
-
-def _why_unknown(filename: str) -> str:
-    """Return why a file of this name is no product."""
-    if unknown_suffix(filename) is not None:
-        return "it has no name of a product"
-    return _NOT_LISTED

@@ -18,7 +18,7 @@ from winter_sync.core import (
     sha256_of_descriptor,
 )
 from winter_sync.formats import MemberEnd, MemberStart, ZipReader
-from winter_sync.tree import Part, Reservation, Session
+from winter_sync.tree import FileWalk, Part, Reservation, Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -218,3 +218,17 @@ class ZipSource:
                     current.discard()
         if not unzipper.complete:
             raise DamagedError("the zip ends early")
+
+
+def count_files(directory: Path) -> tuple[int, int]:
+    """Count the files below a directory, and their bytes."""
+    walk = FileWalk(directory)
+    files = size = 0
+    while paths := walk.next_paths():
+        files += len(paths)
+        for path in paths:
+            try:
+                size += (directory / path).lstat().st_size
+            except OSError:
+                continue
+    return files, size
