@@ -204,6 +204,17 @@ async def test_a_renamed_product_is_linked_to_its_successor(rig: Rig, kind: Imag
         assert catalog.renames.successor(new) is None
 
 
+async def test_what_two_programs_withdraw_at_once_moved_to_neither(rig: Rig) -> None:
+    """Each was asked about what the other lost, and had lost it too: one withdrawal is all."""
+    product = listed(rig)[0]
+    rig.observatory.list_also_under(product, OTHER)
+    await sync(rig)
+    rig.observatory.withdraw(product)
+    await sync(rig)
+    kinds = (EventKind.CORRECTED, EventKind.WITHDRAWN)
+    assert [event.kind for event in rig.outbox(*kinds)] == [EventKind.WITHDRAWN]
+
+
 async def test_a_whole_program_that_is_renamed_is_no_mass_withdrawal(rig: Rig) -> None:
     """A reprocessed archive names every stack anew: all are linked, nothing is held."""
     olds = listed(rig)

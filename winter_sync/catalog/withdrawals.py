@@ -151,14 +151,18 @@ class Withdrawals:
         AND l.withdrawn_at IS NULL)
     """
 
-    def _withdraw(self, program: str, product: Product) -> None:
-        """Take a product off a program's list; it is withdrawn when no other program lists it."""
+    def _withdraw(self, program: str, product: Product, *, moved: bool = False) -> None:
+        """Take a product off a program's list; it is withdrawn when no other program lists it.
+
+        `moved` says that another was just found to list it: only then is that an event. Otherwise
+        the others were asked in vain, and their own polls withdraw it.
+        """
         values = {"now": self._connection.now(), "program": program, **identity_values(product)}
         was_listed = self._connection.execute(f"{self._UNLIST} AND withdrawn_at IS NULL", values)
         self._connection.execute(self._END_HOLD, values)
         if self._connection.execute(self._WITHDRAW, values):
             self._outbox.append_product(EventKind.WITHDRAWN, product)
-        elif was_listed:
+        elif was_listed and moved:
             listed = self._connection.row(self._LISTED_BY, values)
             self._outbox.append_product(
                 EventKind.CORRECTED,
@@ -175,7 +179,7 @@ class Withdrawals:
     def move(self, program: str, products: Iterable[Product]) -> None:
         """Take products off the list of a program that another program was found to list."""
         for product in products:
-            self._withdraw(program, product)
+            self._withdraw(program, product, moved=True)
 
     def clear(self, subject: Subject, rows: Iterable[Row]) -> int:
         """Let go of what is held of a subject if some of it is listed again; return how many.
