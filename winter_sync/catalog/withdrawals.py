@@ -10,6 +10,7 @@ from winter_sync.catalog.outbox import Outbox
 from winter_sync.catalog.renames import Renames
 from winter_sync.catalog.values import identity_values, region_name, subject_values
 from winter_sync.core import (
+    WITHDRAWN_AFTER,
     EventKind,
     HeldWithdrawal,
     ImageType,
@@ -87,7 +88,7 @@ class Withdrawals:
         if expectation.rule.accepted:
             return [], 0
         known = self._known(subject)
-        in_doubt = expectation.is_exceeded(len(lost))
+        in_doubt = expectation.with_recent(self._recent(subject)).is_exceeded(len(lost))
         doubtful = [product for product in lost if in_doubt or product.savepath in known]
         held = [product for product in doubtful if not self._is_confirmed(known, product)]
         new = [product for product in held if product.savepath not in known]
@@ -96,6 +97,19 @@ class Withdrawals:
         if new:
             self._tell(EventKind.WITHDRAWAL_HELD, subject, new, expected=expectation.expected)
         return held, len(new)
+
+    _RECENT = """
+    SELECT count(*) AS products FROM products p JOIN listings l USING (instrument, savepath)
+    WHERE p.withdrawn_at >= :since AND l.program = :program AND p.instrument = :instrument
+      AND p.image_type = :image_type AND NOT EXISTS
+        (SELECT 1 FROM successors s WHERE s.instrument = p.instrument AND s.savepath = p.savepath)
+    """
+
+    def _recent(self, subject: Subject) -> int:
+        """Return how many products of a subject were withdrawn lately, without successors."""
+        values = {**subject_values(subject), "since": self._connection.at(-WITHDRAWN_AFTER)}
+        row = self._connection.row(self._RECENT, values)
+        return int(row["products"]) if row else 0
 
     _KNOWN = f"""
     SELECT savepath, region, held_at, answers FROM held_withdrawals WHERE {_OF_SUBJECT}

@@ -198,7 +198,13 @@ from .too import ListedForToO, ToOProgress, ToORequest, ToOStage, is_awaited, pr
 from .traits import DIRECTORIES, FETCH_ORDER, NOT_KEPT, SUFFIXES, FileFormat, ImageType, Instrument
 from .units import parse_duration, show_duration, show_instant, show_size
 from .wcs_header import CostlyWcsError, wcs_header
-from .withdrawals import Expectation, HeldWithdrawal, WithdrawalRule, is_confirmed
+from .withdrawals import (
+    WITHDRAWN_AFTER,
+    Expectation,
+    HeldWithdrawal,
+    WithdrawalRule,
+    is_confirmed,
+)
 
 __all__ = [
     "BUSY_CATALOG",
@@ -235,6 +241,7 @@ __all__ = [
     "STATE_DIR",
     "SUFFIXES",
     "UNKNOWN_FILTERS",
+    "WITHDRAWN_AFTER",
     "Adopted",
     "Alert",
     "AlertFile",

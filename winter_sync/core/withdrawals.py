@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -60,6 +60,18 @@ class Expectation:
         together = self.poll_vanished + vanished
         return self._are_many(vanished, self.expected) or (
             vanished > 0 and self._are_many(together, self.poll_expected + self.expected)
+        )
+
+    def with_recent(self, withdrawn: int) -> Expectation:
+        """Return the expectation when so many were withdrawn within `WITHDRAWN_AFTER`.
+
+        They count as if they had vanished in this poll, some of which may have: an archive that
+        withdraws a little at each poll is believed no more than one that does so at once.
+        """
+        return replace(
+            self,
+            poll_expected=max(self.poll_expected, withdrawn),
+            poll_vanished=max(self.poll_vanished, withdrawn),
         )
 
     def _are_many(self, vanished: int, expected: int) -> bool:
