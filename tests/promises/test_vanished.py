@@ -11,11 +11,13 @@ import pytest
 from rich.console import Console
 from support.rig import DownloadLog, Rig
 
+from winter_sync.api.history import restore_revision
 from winter_sync.catalog import CatalogThread
-from winter_sync.cli.views.history import show_history
+from winter_sync.cli.views.history import place_of, show_history
 from winter_sync.cli.views.status import show
 from winter_sync.core import CATALOG, Polled, WithdrawalCleared, WithdrawalHeld
 from winter_sync.core.errors import ExitCode
+from winter_sync.core.filesystem import sha256_of_file
 from winter_sync.core.outbox import EventKind
 from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.monitoring.status import read_status
@@ -364,7 +366,7 @@ async def test_files_are_kept_unless_the_settings_say_otherwise(rig: Rig) -> Non
     assert told(rig, EventKind.REMOVED) == []
 
 
-async def test_files_are_moved_and_come_back(rig: Rig) -> None:
+async def test_files_are_moved_and_come_back(rig: Rig, tmp_path: Path) -> None:
     """They leave the tree in one step, `list` and `verify` know, and nothing is fetched again."""
     before = rig.files()
     gone = await withdraw(rig, "move")
@@ -377,6 +379,10 @@ async def test_files_are_moved_and_come_back(rig: Rig) -> None:
     ]
     with rig.catalog() as catalog:
         assert len(catalog.files.known_kept([f"{ASIDE}/{path}" for path in paths])) == 3
+        history = catalog.history.of(gone[0])
+    assert place_of(history, history.revisions[0], rig.root) == "kept"
+    restored = restore_revision(rig.root, history, 1, tmp_path / "restored.fits")
+    assert sha256_of_file(restored) == before[history.path]
     asked = archive(rig).asked.copy()
     for product in gone:
         rig.observatory.relist(product)

@@ -103,7 +103,11 @@ def _kept(history: ProductHistory, number: int) -> tuple[Revision, str]:
         raise UsageError(f"there is no revision {number}: the newest is {newest}", remedy=remedy)
     if chosen.kept is not None:
         return chosen, chosen.kept
-    if chosen.replaced_at is None:
+    if chosen.replaced_at is None and history.is_set_aside:
+        if history.set_aside is not None:
+            return chosen, history.set_aside
+        why = "was deleted when it was withdrawn, as mirror.on_withdrawn asked"
+    elif chosen.replaced_at is None:
         why, remedy = "is the current one", f"It is in the tree: {history.path}"
     elif chosen.removed_at is not None:
         why = f"was removed on {chosen.removed_at[:10]}, as mirror.keep_revisions... asked"

@@ -85,7 +85,10 @@ class History:
         return self._connection.read(product_of, self._FIND_BY_FILENAME, values)
 
     _PRODUCT = """
-    SELECT p.state, p.withdrawn_at, p.path, p.damage, n.path AS successor FROM products p
+    SELECT p.state, p.withdrawn_at, p.path, p.damage, n.path AS successor, w.kept AS set_aside,
+      w.done_at IS NOT NULL AND p.withdrawn_at IS NOT NULL AS is_set_aside
+    FROM products p
+    LEFT JOIN withdrawn_files w ON w.instrument = p.instrument AND w.savepath = p.savepath
     LEFT JOIN successors s ON s.instrument = p.instrument AND s.savepath = p.savepath
     LEFT JOIN products n ON n.instrument = s.instrument AND n.savepath = s.successor
     WHERE p.instrument = :instrument AND p.savepath = :savepath
@@ -112,6 +115,8 @@ class History:
             state=State(row["state"]),
             withdrawn_at=row["withdrawn_at"],
             damage=Damage(row["damage"]) if row["damage"] else None,
+            is_set_aside=bool(row["is_set_aside"]),
+            set_aside=row["set_aside"],
             successor=row["successor"],
             revisions=tuple(self._connection.read(_revision_of, self._REVISIONS, identity)),
             events=tuple(self._connection.converted(event_of, events)),

@@ -249,6 +249,10 @@ class ProductHistory:
     state: State
     withdrawn_at: str | None
     damage: Damage | None
+    is_set_aside: bool
+    """Whether its file was taken out of the tree because it is withdrawn."""
+    set_aside: str | None
+    """Where that file was moved, relative to the root; None if it was deleted."""
     successor: str | None
     """The path of what a withdrawn product was renamed to, if that is known."""
     revisions: tuple[Revision, ...]

@@ -56,6 +56,9 @@ def place_of(history: ProductHistory, one: Revision, root: Path) -> str:
 
 
 def _place_of_current(history: ProductHistory, root: Path) -> str:
+    if history.is_set_aside:
+        moved = history.set_aside
+        return "kept" if moved is not None and has_name(root / moved) else "removed"
     if history.damage is Damage.MISSING or not has_name(root / history.path):
         return "missing"
     return "changed" if history.damage is Damage.CHANGED else "here"
