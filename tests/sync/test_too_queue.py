@@ -146,13 +146,14 @@ async def test_a_queue_that_cannot_be_read_costs_nothing_else(rig: Rig, status: 
 class Saying(Faults):
     """Answers calls about the queue with a schedule and the rows that are given."""
 
-    def __init__(self, name: str, rows: list[dict[str, object]]) -> None:
-        self.name, self.rows = name, rows
+    def __init__(self, name: str, rows: list[dict[str, object]], schedules: int = 1) -> None:
+        self.rows = rows
+        self.names = [f"{name}{number or ''}" for number in range(schedules)]
 
     async def before(self, call: Call) -> Answer | None:
         """Answer in the archive's place."""
-        tables = {"/too/summary": [{"too_schedule_name": self.name}], "/too/details": self.rows}
-        body = tables.get(call.path)
+        named = [{"too_schedule_name": name} for name in self.names]
+        body = {"/too/summary": named, "/too/details": self.rows}.get(call.path)
         return None if body is None else Answer(200, json.dumps({"body": body}).encode())
 
 
@@ -177,6 +178,19 @@ async def test_odd_entries_of_the_queue_are_entries_with_less(rig: Rig) -> None:
     show(Console(file=output), status)
     json.loads(status_as_json(status))
     assert "\x1b" not in output.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("entries", "schedules", "calls", "kept"), [(1000, 9, 1, 200), (0, 300, 50, 0)]
+)
+async def test_an_endless_queue_is_followed_so_far(
+    rig: Rig, entries: int, schedules: int, calls: int, kept: int
+) -> None:
+    """Neither requests nor what a status has to ask grows with what somebody sends."""
+    rows: list[dict[str, object]] = [{"targName": "SN2025abc"} for _ in range(entries)]
+    rig.simulator.faults = Saying("s", rows, schedules)
+    assert len(await awaited(rig)) == kept
+    assert rig.requests["/too/details"] == calls
 
 
 REQUEST = ToORequest(
@@ -223,8 +237,10 @@ def test_no_more_is_claimed_than_was_seen(
     assert not is_awaited(progress, EVENING + timedelta(days=9))
 
 
-def test_without_a_window_nothing_is_claimed() -> None:
-    """Neither listed nor over: nobody knows when it may be observed."""
-    request = ToORequest(PROGRAM, "s", 0, "SN2025abc")
+@pytest.mark.parametrize("ends", [None, EVENING + timedelta(days=101)])
+def test_without_a_window_nothing_is_claimed(ends: datetime | None) -> None:
+    """Neither listed nor over: nobody knows when it may be observed, or that is any time."""
+    begins = None if ends is None else EVENING
+    request = ToORequest(PROGRAM, "s", 0, "SN2025abc", begins=begins, ends=ends)
     product = ListedForToO("SN2025abc", None, None, NIGHT, is_here=True)
     assert progress_of(request, [product], EVENING).stage is ToOStage.REQUESTED

@@ -32,6 +32,9 @@ class ToOStage(StrEnum):
     EXPIRED = "not observed"
 
 
+_LONGEST_WINDOW = timedelta(days=100)
+
+
 @dataclass(frozen=True, slots=True)
 class ToORequest:
     """One entry of a schedule in the observatory's queue.
@@ -62,8 +65,14 @@ class ToORequest:
 
     @property
     def nights(self) -> tuple[Night, Night] | None:
-        """The first and the last night in which it may be observed; None where unknown."""
+        """The first and the last night in which it may be observed.
+
+        None where unknown, and of a window of more than 100 days: what is listed in a third of a
+        year says little about a request, and takes long to read.
+        """
         if self.begins is None or self.ends is None:
+            return None
+        if self.ends - self.begins > _LONGEST_WINDOW:
             return None
         return Night.at(self.begins), Night.at(self.ends)
 

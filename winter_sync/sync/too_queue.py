@@ -10,8 +10,13 @@ from winter_sync.core import StorageError, ToOQueueRead, WinterSyncError
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from winter_sync.core import Time
+    from winter_sync.core import Time, ToORequest
     from winter_sync.sync.engine import Mirror
+
+_MOST_SCHEDULES = 50
+_MOST_REQUESTS = 200
+"""So many of a program are followed: each costs a question to the catalog whenever they are shown,
+and a program's queue of a season has some dozens."""
 
 
 async def read_too_queue(mirror: Mirror) -> None:
@@ -26,12 +31,7 @@ async def read_too_queue(mirror: Mirror) -> None:
         return
     for program in dict.fromkeys(selection.program for selection in mirror.selections):
         try:
-            schedules = await mirror.api.too_schedules(program)
-            requests = [
-                request
-                for schedule in schedules
-                for request in await mirror.api.too_requests(program, schedule)
-            ]
+            requests = await _requests(mirror, program)
         except StorageError:
             raise
         except WinterSyncError as error:
@@ -39,6 +39,16 @@ async def read_too_queue(mirror: Mirror) -> None:
             continue
         await mirror.catalog.too(ToOQueue.record, program, requests)
         mirror.emit(ToOQueueRead(program, len(requests)))
+
+
+async def _requests(mirror: Mirror, program: str) -> list[ToORequest]:
+    """Return the requests of a program, as many as are followed."""
+    found: list[ToORequest] = []
+    for schedule in (await mirror.api.too_schedules(program))[:_MOST_SCHEDULES]:
+        found += await mirror.api.too_requests(program, schedule)
+        if len(found) >= _MOST_REQUESTS:
+            break
+    return found[:_MOST_REQUESTS]
 
 
 async def read_too_queue_repeatedly(mirror: Mirror, every: timedelta, time: Time) -> None:
