@@ -89,9 +89,11 @@ def test_the_waits_are_these() -> None:
         "FAILED_WINDOW": [3600, 7200, 14_400, 28_800, 57_600, 86_400, 86_400],
         "FAILED_POLL": [60, 120, 240, 480, 960, 1920, 3600],
         "FUTILE_DOWNLOADS": [300, 600, 1200, 2400, 3600, 3600, 3600],
+        "FAILED_DELIVERY": [5, 10, 20, 40, 80, 160, 320],
         "FAILING_STORAGE": [60, 120, 240, 480, 900, 900, 900],
         "FAILED_FILE_CHECK": [600] * 7,
         "FAILED_FACTS": [60, 120, 240, 480, 960, 1920, 3600],
+        "FAILED_MANIFESTS": [60, 120, 240, 480, 960, 1920, 3600],
         "BUSY_CATALOG": [0.055] * 7,
     }
 
