@@ -12,6 +12,9 @@ from support.driven import DrivenTime
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+"""A minute; tests/daemon tries each part of it in the everyday run."""
+
 
 @pytest.fixture(scope="module")
 def record(tmp_path_factory: pytest.TempPathFactory) -> Record:
