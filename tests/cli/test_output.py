@@ -265,6 +265,7 @@ def test_files_are_verified_whatever_output_is(
     assert found.code == ExitCode.DONE
 
 
+@pytest.mark.slow
 @some_outputs
 def test_a_demo_is_made_whatever_output_is(output: Output, tmp_path: Path) -> None:
     """The demonstration mirrors, compares, and exits with the code of its verification."""

@@ -283,6 +283,7 @@ async def test_a_mirror_behind_a_proxy(archive: Simulator, tmp_path: Path) -> No
         assert not leaked(said.out + said.err, *SECRETS, USERINFO)
 
 
+@pytest.mark.slow
 def test_a_demo_needs_no_proxy(tmp_path: Path, unused_tcp_port: int) -> None:
     """What runs on this machine alone is not sent through the environment's proxy."""
     variables = {"http_proxy": f"http://127.0.0.1:{unused_tcp_port}"}

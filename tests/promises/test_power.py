@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 STEPS = ("claim", "seal", "journal", "publish", "sync directory", "commit", "forget journal")
 INSTANTS = 60
-INSTANTS_IN_SHORT = 6
+INSTANTS_IN_SHORT = 3
 
 
 class Disk:

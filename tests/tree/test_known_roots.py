@@ -142,7 +142,7 @@ COMMANDS = (
 )
 
 
-@pytest.mark.parametrize("state", ["inside", "elsewhere"])
+@pytest.mark.parametrize("state", ["inside", pytest.param("elsewhere", marks=pytest.mark.slow)])
 @pytest.mark.fault(
     kind="a mirror whose root was emptied, asked about",
     injected="(all files and the marker are deleted)",

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from winter_sync.catalog import CatalogThread, NightFile, NightRecord
     from winter_sync.core import EventValue, Night, Selection, Sink, Subject, Time
 
-_EVERY = timedelta(minutes=1)
+_EVERY = timedelta(minutes=5)
 
 
 class Manifests:
