@@ -102,7 +102,8 @@ def test_an_interrupted_backfill_goes_on_when_run_again(tmp_path: Path) -> None:
     held = {path.rpartition("/")[2] for path in interrupter.downloads[2]}
     asked = {path.rpartition("/")[2]: times for path, times in interrupter.asked.items()}
     assert not held & fetched
-    assert all(times == 1 + (name in held) for name, times in asked.items())
+    there = listed(archive)  # what the archive lacks is asked for once more
+    assert all(times == 1 + (name in held) for name, times in asked.items() if name in there)
 
 
 def test_a_backfill_on_a_terminal_ends_with_a_table(tmp_path: Path) -> None:
