@@ -98,8 +98,20 @@ OUTPUTS = {
     "Latin-1": Output(environment={"PYTHONIOENCODING": "latin-1"}),
 }
 SOME = {name: OUTPUTS[name] for name in ("none of the three", "both full", "ASCII")}
-each_output = pytest.mark.parametrize("output", OUTPUTS.values(), ids=OUTPUTS)
-some_outputs = pytest.mark.parametrize("output", SOME.values(), ids=SOME)
+
+
+def _some_in_short(outputs: Mapping[str, Output]) -> pytest.MarkDecorator:
+    """Return the test of each output; in the everyday run of every second one."""
+    slow = pytest.mark.slow
+    params = [
+        pytest.param(output, id=name, marks=[slow] if number % 2 else [])
+        for number, (name, output) in enumerate(outputs.items())
+    ]
+    return pytest.mark.parametrize("output", params)
+
+
+each_output = _some_in_short(OUTPUTS)
+some_outputs = _some_in_short(SOME)
 
 
 @dataclass(frozen=True, slots=True)

@@ -273,7 +273,14 @@ OUR_FILES = (
     outcome="the run ends at once and says what to move away (exit code 6)",
     kept="all that was published, and the file that a link leads to",
 )
-@pytest.mark.parametrize("harm", [to_victim, to_zeros, pipe, bound_socket])
+@pytest.mark.parametrize(
+    "harm",
+    [
+        to_victim,
+        pipe,
+        *(pytest.param(harm, marks=pytest.mark.slow) for harm in (to_zeros, bound_socket)),
+    ],
+)
 @pytest.mark.parametrize("name", OUR_FILES)
 def test_what_has_the_name_of_a_file_of_ours_is_not_used(  # noqa: PLR0917 - fixtures
     name: str,
@@ -469,7 +476,13 @@ ROWS = {
     outcome="commands end and say how to restore the catalog (exit code 6)",
     kept="all that was published",
 )
-@pytest.mark.parametrize("change", ROWS.values(), ids=ROWS)
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(change, id=name, marks=[pytest.mark.slow] if number % 2 else [])
+        for number, (name, change) in enumerate(ROWS.items())
+    ],
+)
 def test_a_row_that_no_version_writes_is_reported(
     change: str, root: Path, tmp_path: Path, archive: Simulator
 ) -> None:
