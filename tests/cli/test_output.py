@@ -101,10 +101,10 @@ SOME = {name: OUTPUTS[name] for name in ("none of the three", "both full", "ASCI
 
 
 def _some_in_short(outputs: Mapping[str, Output]) -> pytest.MarkDecorator:
-    """Return the test of each output; in the everyday run of every second one."""
+    """Return the test of each output; in the everyday run of every third one."""
     slow = pytest.mark.slow
     params = [
-        pytest.param(output, id=name, marks=[slow] if number % 2 else [])
+        pytest.param(output, id=name, marks=[slow] if number % 3 else [])
         for number, (name, output) in enumerate(outputs.items())
     ]
     return pytest.mark.parametrize("output", params)
