@@ -42,7 +42,7 @@ class Outbox:
         )
 
     _LISTINGS = """
-    SELECT program, target, ra, dec, utctime FROM listings
+    SELECT program, target FROM listings
     WHERE instrument = :instrument AND savepath = :savepath
     ORDER BY withdrawn_at IS NOT NULL, last_listed DESC, program
     """
@@ -55,16 +55,17 @@ class Outbox:
         """
         identity = identity_values(product)
         listings = self._connection.rows(self._LISTINGS, identity)
-        place = self._connection.row(self._PLACE, identity)
         latest: dict[str, Any] = listings[0] if listings else {}
         about: dict[str, EventValue] = {
             **identity,
             "image_type": product.image_type.value,
             "night": product.night.name,
-            "path": place["path"] if place else None,
             "programs": sorted({row["program"] for row in listings}),
             "target": latest.get("target"),
         }
+        if "path" not in fields:
+            place = self._connection.row(self._PLACE, identity)
+            about["path"] = place["path"] if place else None
         self.append(kind, **{**about, **fields})
 
     _STATE = "SELECT state AS known FROM event_states WHERE subject = :subject"

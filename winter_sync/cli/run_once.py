@@ -16,7 +16,7 @@ from winter_sync.cli.views.run_report import about_files, error_lines, not_asked
 from winter_sync.config import Choice, check_root, read_credentials
 from winter_sync.core import REAL_TIME, escape_unprintable, show_size
 from winter_sync.factory import make_deliverer, open_mirror
-from winter_sync.maintenance import FactsCatchUp, Manifests, take_facts
+from winter_sync.maintenance import Manifests, record_facts
 from winter_sync.sync import read_too_queue
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
                 if settings.too.enabled:
                     await read_too_queue(mirror)
                 if settings.facts.enabled:
-                    await _take_facts(mirror, time)
+                    await record_facts(mirror, time)
                 await _write_manifests(mirror, settings, time)
                 await make_deliverer(settings, credentials, mirror, time).deliver_waiting()
                 counts = await _counts(mirror, nights) if console.is_terminal else []
@@ -117,19 +117,6 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
         aside.print(Text(line))
     console.print(Text(summary(report)))
     return report
-
-
-async def _take_facts(mirror: Mirror, time: Time) -> None:
-    """Record what the headers say of all images that were downloaded, now or earlier."""
-    tree = mirror.session.tree
-    async with FactsCatchUp(
-        catalog=mirror.catalog,
-        root=tree.root,
-        follow_links=tree.follow_links,
-        emit=mirror.emit,
-        time=time,
-    ) as facts:
-        await take_facts(facts, mirror.emit)
 
 
 async def _write_manifests(mirror: Mirror, settings: Settings, time: Time) -> None:

@@ -1,6 +1,6 @@
 from .adoption import adopt
 from .adoption_results import AdoptedFile, AdoptRequest, AdoptResult, Fate
-from .facts import FactsCatchUp, take_facts
+from .facts import FactsCatchUp, record_facts
 from .manifests import Manifests
 from .results import Request, Result
 from .verification import verify
@@ -15,6 +15,6 @@ __all__ = [
     "Request",
     "Result",
     "adopt",
-    "take_facts",
+    "record_facts",
     "verify",
 ]

@@ -31,7 +31,7 @@ from winter_sync.maintenance.adoption_recording import NOT_LISTED, why_unknown
 from winter_sync.maintenance.adoption_results import AdoptResult, Fate
 from winter_sync.maintenance.adoption_sources import ZIP, FileSource, ZipSource, count_files
 from winter_sync.maintenance.adoption_zips import ZipAdoption
-from winter_sync.maintenance.facts import FactsCatchUp, take_facts
+from winter_sync.maintenance.facts import record_facts
 from winter_sync.sync import examine, find_present, largest, made_durable
 from winter_sync.tree import FileWalk
 
@@ -94,7 +94,7 @@ async def adopt(
         with counting(files, size) as done:
             await adopter.adopt_all(directory, done)
         if settings.facts.enabled and not request.dry_run:
-            await _take_facts(mirror, time)
+            await record_facts(mirror, time)
     return result
 
 
@@ -140,18 +140,6 @@ async def _opened(
         changed = settings.model_copy(update={"mirror": mirrored})
         async with open_mirror(changed, emit, time=time) as mirror:
             yield mirror
-
-
-async def _take_facts(mirror: Mirror, time: Time) -> None:
-    tree = mirror.session.tree
-    async with FactsCatchUp(
-        catalog=mirror.catalog,
-        root=tree.root,
-        follow_links=tree.follow_links,
-        emit=mirror.emit,
-        time=time,
-    ) as facts:
-        await take_facts(facts, mirror.emit)
 
 
 class _Adopter(ZipAdoption):

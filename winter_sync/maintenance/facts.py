@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from winter_sync.core import Facts as ImageFacts
     from winter_sync.core import Sink, Time
     from winter_sync.maintenance.facts_messages import Read
+    from winter_sync.sync import Mirror
 
 _AT_ONCE = 50
 """Products read and recorded together: half a second of work."""
@@ -214,3 +215,16 @@ async def take_facts(facts: FactsCatchUp, emit: Sink) -> None:
         await facts.catch_up()
     except (StorageError, HeadersNotReadError) as failed:
         emit(FactsPaused(failed.message, failed.remedy, None))
+
+
+async def record_facts(mirror: Mirror, time: Time) -> None:
+    """Record what the headers say of all images that were downloaded, now or earlier."""
+    tree = mirror.session.tree
+    async with FactsCatchUp(
+        catalog=mirror.catalog,
+        root=tree.root,
+        follow_links=tree.follow_links,
+        emit=mirror.emit,
+        time=time,
+    ) as facts:
+        await take_facts(facts, mirror.emit)
