@@ -5,13 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import re
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 from astropy.table import Table
+from support.answers import at, enter
+from support.clock import Clock
 from support.command import Said, run, run_on_terminal, served, settings_file
 from support.images import HERE, Image, make_mirror
 from support.makers import path_of, product
+
+from winter_sync.catalog.catalog import Catalog
+from winter_sync.core.layout import CATALOG, STATE_DIR
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -137,6 +143,7 @@ def test_conditions_take_lists(settings: Path) -> None:
     ("conditions", "images", "asked"),
     [
         (("--program", "2024A000"), 2, "(2024A000)"),
+        (("--program", "2024B000"), 1, "(2024B000)"),
         (("--night", "20240130,20240131"), 2, "in the nights 20240130, 20240131"),
         (("--night", "20240131"), 0, "in the night 20240131"),
         (("--from", "20240101", "--to", "20240120"), 0, "up to the night 20240120"),
@@ -147,6 +154,9 @@ def test_a_part_of_the_mirror_is_asked(
     settings: Path, conditions: tuple[str, ...], images: int, asked: str
 ) -> None:
     """By program and night; the answer claims no more than that part."""
+    path = settings.parent / "winter" / STATE_DIR / CATALOG
+    with closing(Catalog(path, Clock())) as catalog:
+        enter(catalog, [at(product(1), *HERE, "SN2024wex")], "2024B000")
     said = ask(settings, f"{HERE[0]} {HERE[1]}", *conditions, "--paths")
     assert len(said.out.splitlines()) == images
     assert asked in said.err
