@@ -72,7 +72,7 @@ def main() -> None:
     parser.add_argument("directory", type=Path)
     parser.add_argument("--repeat", type=int, default=20)
     options = parser.parse_args()
-    random = Random(1)  # noqa: S311 - no secret
+    random = Random(1)
     with Mirror.open(options.directory) as mirror:
         # A process inherits the greatest memory of the one that starts it: these come first.
         measure_commands(options.directory, mirror.alerts(since="2024-01-01", limit=100)[0])

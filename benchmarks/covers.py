@@ -20,6 +20,7 @@ import sys
 import time
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from math import asin, degrees
 from pathlib import Path
 from random import Random
@@ -80,10 +81,10 @@ def report(name: str, mirror: Mirror, positions: Iterable[Position], runs: int) 
     """Print how long the answers took, and how many images were in them."""
     figures = []
     for position in positions:
-        images = len(mirror.covers(position))
-        figures.append((images, *measure(lambda at=position: mirror.covers(at), runs)))
+        found = len(mirror.covers(position))
+        figures.append((found, *measure(partial(mirror.covers, position), runs)))
     if figures:
-        images, wall, cpu = zip(*figures, strict=True)
+        images, wall, cpu = ([figure[at] for figure in figures] for at in range(3))
         typical, most = statistics.median(images), max(images)
         print(f"{name}: {len(figures)} positions, images: median {typical:g}, most {most}")
         print(f"    ms: {_spread(wall)}; ms of CPU: {_spread(cpu)}")
@@ -121,7 +122,7 @@ def main() -> None:
     count, targets = bring_up_to_date(options.directory / STATE_DIR / CATALOG)
     print(f"{count} footprints, {len(targets)} targets that were observed often")
     with Mirror.open(options.directory) as mirror:
-        random = Random(1)  # noqa: S311 - no secret
+        random = Random(1)
         some = anywhere(random, options.positions)
         make_files(options.directory, mirror, [*some, *SPECIAL, *targets])
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -6,7 +6,7 @@ reads while anything is downloaded (`winter_sync.maintenance.facts`), so it lose
 difference. The files are small and many, so that downloads are bound by the processor: a slower
 wire would hide a loss. Headers are those of real products: what is in the images is not read.
 
-    PYTHONPATH=. python benchmarks/facts.py [--products 3000] [--runs 5]
+    python -m benchmarks.facts [--products 3000] [--runs 5]
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from against_curl import PROGRAM, Cost, Observatory, measure, observatory
-
+from benchmarks.measuring import Cost, cost_of_command, winter_sync
+from benchmarks.observatory import PROGRAM, Observatory, observatory
 from winter_sync.catalog import Catalog, Scope
 from winter_sync.core import utc_now
 from winter_sync.maintenance.facts_process import HeaderProcess
@@ -54,7 +54,7 @@ def mirror(archive: Observatory, root: Path) -> Cost:
         "WINTER_SYNC_FACTS__ENABLED": "false",
         "WINTER_SYNC_PROGRAMS": json.dumps([program]),
     }
-    return measure([sys.executable, "-m", "winter_sync", "--log-level", "error", "sync"], settings)
+    return cost_of_command(winter_sync("--log-level", "error", "sync"), settings)
 
 
 def held_in(root: Path) -> list[Held]:

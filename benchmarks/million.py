@@ -63,6 +63,10 @@ SUFFIXES = {
 COMBINED = (ImageType.STACK, ImageType.DIFF, ImageType.AVRO)
 
 
+Corners = list[list[list[float]]]
+"""A coordinate of corners by dither, board and corner, degrees."""
+
+
 @dataclass(frozen=True, slots=True)
 class Camera:
     """How a camera sees: its name in file names, pixels, and where its boards look.
@@ -235,7 +239,8 @@ def corners_of(of: Set) -> np.ndarray:
     east = np.array([-np.sin(ra), np.cos(ra), 0.0])
     north = np.cross(center, east)
     vectors = center + east_north[..., :1] * east + east_north[..., 1:] * north
-    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+    unit: np.ndarray = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return unit
 
 
 def boxes_of(corners: np.ndarray) -> np.ndarray:
@@ -376,7 +381,7 @@ def _listings(image: Image) -> Iterator[dict[str, object]]:
         }
 
 
-def _facts(image: Image, number: int, ras: list, decs: list) -> dict[str, object]:
+def _facts(image: Image, number: int, ras: Corners, decs: Corners) -> dict[str, object]:
     of = image.of
     board = max(image.board - 1, 0)
     is_combined = image.image_type in COMBINED
@@ -442,7 +447,7 @@ def _fill(db: sqlite3.Connection, products: int, seed: int) -> int:
     for name, _ in indexes:
         db.execute(f"DROP INDEX {name}")
     writer = Writer(db, products)
-    random = Random(seed)  # noqa: S311 - no secret
+    random = Random(seed)
     writer.write(sets(random))
     _write_polls(db)
     for _, sql in indexes:

@@ -117,7 +117,7 @@ def add(path: Path, total: int, seed: int) -> None:
         indexes = db.execute(INDEXES).fetchall()
         for name, _ in indexes:
             db.execute(f"DROP INDEX {name}")
-        random = Random(seed)  # noqa: S311 - no secret
+        random = Random(seed)
         for row in alerts(random, files, total):
             db.execute(Alerts._INSERT, row)  # noqa: SLF001 - the catalog's own statement
             x, y, z = unit_vector((row["ra"], row["dec"]))

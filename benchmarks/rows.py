@@ -1,0 +1,20 @@
+"""The rows of the table, in its order; each names the function that measures it."""
+
+from __future__ import annotations
+
+from benchmarks.measuring import Row
+
+ROWS = (Row("curl", "1.2 GB, beside `curl` and `unzip`", "benchmarks.against_curl:measure"),)
+"""Every row. Add one here; its function takes a `Run` and yields `Measurement`s."""
+
+
+def named(names: list[str]) -> list[Row]:
+    """Return the rows of these names, or those of the table if there are none.
+
+    Raises
+    ------
+    KeyError
+        If there is no row of a name.
+    """
+    by_name = {row.name: row for row in ROWS}
+    return [by_name[name] for name in names] or [row for row in ROWS if row.in_table]
