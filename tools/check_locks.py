@@ -26,9 +26,11 @@ def complaints() -> list[str]:
     """Return every requirement that a lock does not fulfil."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     groups = project["dependency-groups"]
+    documentation = groups.pop("documentation")
     wanted = {
         "runtime.txt": project["project"]["dependencies"],
         "build.txt": groups["build"],
+        "documentation.txt": [*groups["build"], *documentation],
         "development.txt": [
             *project["project"]["dependencies"],
             *(requirement for group in groups.values() for requirement in group),

@@ -294,16 +294,16 @@ class ConeSettings(Section):
 
     ra: Degrees = Field(description="Right ascension of its centre.")
     dec: Declination = Field(description="Declination of its centre.")
-    radius: float = Field(default=1.0, gt=0, le=90, description="At most 90.")
+    radius: float = Field(default=1.0, gt=0, le=90, description="Its radius.")
 
 
 class RectangleSettings(Section):
     """A rectangle on the sky, degrees: from ra_min eastwards to ra_max."""
 
-    ra_min: Degrees
-    ra_max: Degrees
-    dec_min: Declination
-    dec_max: Declination
+    ra_min: Degrees = Field(description="Its western end.")
+    ra_max: Degrees = Field(description="Its eastern end; it may lie beyond right ascension 0.")
+    dec_min: Declination = Field(description="Its southern end.")
+    dec_max: Declination = Field(description="Its northern end.")
 
     @model_validator(mode="after")
     def _has_an_area(self) -> Self:
