@@ -95,6 +95,30 @@ def test_a_terminal_gets_a_table_that_fits(root: Path, tmp_path: Path) -> None:
     assert "HTTP 500" in said.out
 
 
+def test_a_terminal_gets_the_newest_that_match(root: Path, tmp_path: Path) -> None:
+    """However high their numbers are, and however many lie between."""
+    with closing(opened(root)) as catalog, catalog.connection.writing():
+        catalog.connection.execute("UPDATE events SET id = id + 200000000000", {})
+        catalog.connection.execute("UPDATE sqlite_sequence SET seq = 200000000003", {})
+    record(root, NEWEST_SHOWN + 20)
+    more = ("--kind", "downloaded", "--root", root)
+    said = run_on_terminal("events", *more, home=tmp_path)
+    assert [line.split()[0] for line in said.out.splitlines()[1:]] == [
+        "200000000001",
+        "200000000002",
+    ]
+
+
+def test_a_number_of_another_catalog_is_no_silence(root: Path, tmp_path: Path) -> None:
+    """After an older copy of the catalog was put back, a reader learns that it would miss events."""
+    said = run("events", "--since", "3", "--root", root, home=tmp_path)
+    assert "beyond" not in said.err
+    said = run("events", "--since", "4", "--root", root, home=tmp_path)
+    assert (said.code, said.out) == (0, "")
+    assert "--since 4 is beyond the newest event, 3" in said.err
+    assert "`--since 3`" in said.err
+
+
 def test_reading_needs_no_permission_to_write(root: Path, tmp_path: Path) -> None:
     """A user who may only read the mirror sees its events."""
     state = root / STATE_DIR

@@ -19,6 +19,7 @@ from winter_sync.core.downloads import Adopted
 from winter_sync.core.errors import StorageError
 from winter_sync.core.filesystem import sha256_of_file
 from winter_sync.core.layout import CATALOG, STATE_DIR
+from winter_sync.core.outbox import EventKind
 from winter_sync.core.traits import ImageType
 from winter_sync.simulator import DEMO_NIGHT
 
@@ -96,6 +97,8 @@ async def test_a_deleted_catalog_is_built_again_without_a_download(
     await rig.sync()
     before, files = known(rig), everything(rig)
     assert any(product["revision"] > 1 for product in before["products"])
+    last = rig.outbox()[-1].number
+    rig.observatory.clock.advance(timedelta(hours=1))
     delete_catalog(rig)
     download_log.downloads.clear()
     rig.events.clear()
@@ -103,6 +106,9 @@ async def test_a_deleted_catalog_is_built_again_without_a_download(
     assert download_log.downloads == []
     assert (report.published, report.left, report.errors) == (0, 0, ())
     assert report.adopted == len(rig.files())
+    told = [event.number for event in rig.outbox(EventKind.ADOPTED)]
+    assert len(told) == report.adopted
+    assert min(told) > last, "whoever reads on from there misses events"
     assert known(rig) == before
     assert everything(rig) == files
     finished = {event.outcome for event in rig.emitted(ProductFinished)}

@@ -131,8 +131,20 @@ class Mirror:
             yield from events
             since = events[-1].number
 
+    def events_before(self, number: int) -> Iterator[OutboxEvent]:
+        """Yield what happened before the event of this number, the newest first.
+
+        Raises
+        ------
+        StorageError
+            If the catalog cannot be read.
+        """
+        while events := self._catalog.outbox.before(number, _EVENTS_AT_ONCE):
+            yield from events
+            number = events[-1].number
+
     def newest_event(self) -> int:
-        """Return the number of the newest event; 0 if there never was one.
+        """Return the number of the newest event, or the one before that of the first.
 
         Raises
         ------

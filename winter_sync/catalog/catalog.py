@@ -165,8 +165,13 @@ class Catalog:
         self.connection.copy(path, then="DELETE FROM mirror")
 
     def take_mirror_name(self, name: str) -> None:
-        """Bind a new catalog to a mirror; one that is bound already stays as it is."""
+        """Bind a new catalog to a mirror; one that is bound already stays as it is.
+
+        Its events are numbered from the clock on: whoever read those of a catalog that was here
+        before misses none.
+        """
         with self.connection.writing():
+            self.outbox.begin_numbers()
             self.connection.execute(
                 "INSERT INTO mirror (id, created_at) SELECT :name, :now"
                 " WHERE NOT EXISTS (SELECT 1 FROM mirror)",

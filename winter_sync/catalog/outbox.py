@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from winter_sync.catalog.values import identity_values
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("instrument", "image_type", "night", "savepath", "path")
 """The fields that are columns of their own; all others are in `details`."""
+
+_EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
+"""A catalog that begins numbers its events from the milliseconds since then."""
 
 
 class Outbox:
@@ -111,10 +115,33 @@ class Outbox:
         """Return the first events after a number, in their order, at most this many."""
         return self._connection.read(event_of, self._SINCE, {"number": number, "limit": limit})
 
+    _BEFORE = """
+    SELECT id, at, kind, instrument, image_type, night, savepath, path, details FROM events
+    WHERE id < :number ORDER BY id DESC LIMIT :limit
+    """
+
+    def before(self, number: int, limit: int) -> list[OutboxEvent]:
+        """Return the last events before a number, the newest first, at most this many."""
+        return self._connection.read(event_of, self._BEFORE, {"number": number, "limit": limit})
+
     def newest(self) -> int:
-        """Return the number of the newest event; 0 if there never was one."""
+        """Return the number of the newest event, or the one before that of the first."""
         row = self._connection.row("SELECT seq FROM sqlite_sequence WHERE name = 'events'")
         return int(row["seq"]) if row else 0
+
+    _BEGIN = """
+    INSERT INTO sqlite_sequence (name, seq) SELECT 'events', :first
+    WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'events')
+    """
+
+    def begin_numbers(self) -> None:
+        """Number events from the clock on, inside the open transaction, if none was ever recorded.
+
+        Numbers of a catalog that was here before are lower, unless it recorded a thousand events a
+        second ever since it began, or the clock was wrong.
+        """
+        first = max((self._connection.clock() - _EPOCH) // timedelta(milliseconds=1), 0)
+        self._connection.execute(self._BEGIN, {"first": first})
 
 
 def event_of(row: dict[str, Any]) -> OutboxEvent:

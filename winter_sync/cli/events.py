@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass, field
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING
 
 from winter_sync.cli.process import console, say, streams
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 NEWEST_SHOWN = 100
 """Events on a terminal where the user does not say since when."""
-_READ_BACK = 1000
 _LOOK_EVERY = 1.0
 """Seconds between two looks for new events."""
 
@@ -122,9 +121,10 @@ class Following:
 
     def _first(self, mirror: Mirror, *, newest_only: bool) -> int:
         """Return the number after which to begin."""
-        if self.request.since is not None:
-            return self.request.since
         newest = mirror.newest_event()
+        if self.request.since is not None:
+            _warn_of_other_catalog(self.request.since, newest)
+            return self.request.since
         if self.request.follow:
             return newest
         if not newest_only:
@@ -133,13 +133,9 @@ class Following:
 
     def _before_newest(self, mirror: Mirror, newest: int) -> int:
         """Return the number after which there are as many events as a terminal is shown."""
-        found: list[int] = []
-        start = newest
-        while start > 0 and len(found) < NEWEST_SHOWN:
-            end, start = start, max(0, start - _READ_BACK)
-            part = takewhile(lambda event: event.number <= end, mirror.events(start))  # noqa: B023 - read at once
-            found[:0] = [event.number for event in part if self.request.wanted.accepts(event)]
-        return found[-NEWEST_SHOWN] - 1 if len(found) > NEWEST_SHOWN else 0
+        backwards = filter(self.request.wanted.accepts, mirror.events_before(newest + 1))
+        shown = [event.number for event in islice(backwards, NEWEST_SHOWN)]
+        return shown[-1] - 1 if shown else newest
 
     def _read(self, mirror: Mirror) -> Iterator[OutboxEvent]:
         for event in mirror.events(self.reached):
@@ -156,3 +152,14 @@ class Following:
             self._wait(_LOOK_EVERY)
             with self._open() as mirror:
                 yield from self._read(mirror)
+
+
+def _warn_of_other_catalog(since: int, newest: int) -> None:
+    """Say that a number is none of this catalog: whoever remembers it would miss what comes."""
+    if since > newest:
+        say(
+            f"winter-sync: --since {since} is beyond the newest event, {newest}: it is the number "
+            f"of another catalog, or of this one before an older copy was put back; `--since "
+            f"{newest}` shows what happens from now on",
+            sys.stderr,
+        )

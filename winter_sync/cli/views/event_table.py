@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from winter_sync.core import OutboxEvent
 
 _HEADINGS = ("number", "UTC", "event", "night", "what")
-_WIDTHS = (7, 16, 15, 8)
+_WIDTHS = (12, 16, 15, 8)
 _TELLING = ("reason", "kept", "path")
 """Fields shown last, as far as they fit; of a path the name."""
 
