@@ -21,9 +21,9 @@ from support.rig import DownloadLog, Rig, path_of
 
 from winter_sync.api import Mirror
 from winter_sync.catalog.catalog import Catalog
-from winter_sync.catalog.records import RefetchStatus, Scope
+from winter_sync.catalog.records import NotCompared, RefetchStatus, Scope
 from winter_sync.cli.views.history import history_as_json, show_history
-from winter_sync.cli.views.run_report import summary
+from winter_sync.cli.views.run_report import about_comparison, summary
 from winter_sync.core import RevisionsRemoved, StorageError, UsageError
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.filesystem import sha256_of_file
@@ -190,12 +190,20 @@ async def test_a_recheck_finds_what_no_mark_tells_and_resumes(stacks: Rig) -> No
     assert (await stacks.sync()).changed == 0
     asked(stacks)
     async with stacks.opened() as mirror:
-        report = await mirror.backfill(Nights(NIGHTS[1], NIGHTS[1]), recheck=True)
+        report = await mirror.backfill(Nights(NIGHTS[1], NIGHTS[1]), recheck=timedelta(days=1))
         assert sorted(asked(stacks)) == sorted(each.savepath for each in night)
         assert (report.published, report.unchanged) == (1, len(night) - 1)
         assert stacks.files() == stacks.truth(listed(stacks))
-        await mirror.backfill(Nights(NIGHTS[1], NIGHTS[1]), recheck=True)
+        again = await mirror.backfill(Nights(NIGHTS[1], NIGHTS[1]), recheck=timedelta(days=1))
         assert asked(stacks) == []
+        assert again.not_compared == NotCompared(recent=len(night))
+        assert summary(again).startswith("Nothing new, and nothing compared (")
+        (line,) = about_comparison(again)
+        assert f"{len(night)} products not compared: the archive sent" in line
+        assert "`--recheck-all`" in line
+        forced = await mirror.backfill(Nights(NIGHTS[1], NIGHTS[1]), recheck=timedelta(0))
+        assert sorted(asked(stacks)) == sorted(each.savepath for each in night)
+        assert (forced.unchanged, about_comparison(forced)) == (len(night), ())
 
 
 async def test_a_comparison_that_fails_changes_nothing(stacks: Rig) -> None:
@@ -205,7 +213,9 @@ async def test_a_comparison_that_fails_changes_nothing(stacks: Rig) -> None:
     stacks.observatory.remove_file(lost)
     later(stacks, days=2)
     async with stacks.opened() as mirror:
-        await mirror.backfill(Nights(NIGHTS[1], NIGHTS[1]), recheck=True)
+        report = await mirror.backfill(Nights(NIGHTS[1], NIGHTS[1]), recheck=timedelta(days=1))
+    assert report.not_compared == NotCompared(failed=1)
+    assert "1 product not compared: the archive did not send" in about_comparison(report)[0]
     with catalog_of(stacks) as catalog:
         assert catalog.views.summary([PROGRAM]).published == len(listed(stacks))
         assert not [event for event in catalog.outbox.since(0, 10_000) if event.kind == "missing"]

@@ -206,6 +206,18 @@ class RefetchStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class NotCompared:
+    """How many products a recheck leaves out, by the reason."""
+
+    recent: int = 0
+    """The archive sent them a short while ago."""
+    damaged: int = 0
+    """Their files are not as they were downloaded: `verify` sees to them."""
+    failed: int = 0
+    """The archive did not send them now; what is here stays."""
+
+
+@dataclass(frozen=True, slots=True)
 class KeptRevision:
     """An older revision of a product whose file is kept; `kept` is relative to the root."""
 

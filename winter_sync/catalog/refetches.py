@@ -6,7 +6,7 @@ from collections import defaultdict
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
-from winter_sync.catalog.records import Refetched, RefetchStatus
+from winter_sync.catalog.records import NotCompared, Refetched, RefetchStatus
 from winter_sync.catalog.scopes import within
 from winter_sync.core import Refetch
 
@@ -77,11 +77,17 @@ class Refetches:
     WHERE p.state = 'published' AND p.refetch = 'asked' AND p.not_before > '' AND {condition}
     """
 
-    def ask(self, scope: Scope, *, confirmed_for: timedelta) -> int:
-        """Have products compared with the archive; return how many.
+    _LEFT_OUT = """
+    SELECT coalesce(sum(p.damage IS NOT NULL), 0) AS damaged,
+      coalesce(sum(p.damage IS NULL), 0) AS recent
+    FROM products p WHERE p.state = 'published' AND p.refetch = '' AND {condition}
+    """
 
-        Not those that were confirmed within `confirmed_for`. What is damaged here is left to
-        `verify`.
+    def ask(self, scope: Scope, *, confirmed_for: timedelta) -> NotCompared:
+        """Have products compared with the archive; return how many are left out.
+
+        These are those that were confirmed within `confirmed_for`, and what is damaged here, which
+        is left to `verify`.
         """
         condition = within(scope)
         before = {"before": self._connection.at(-confirmed_for)}
@@ -89,9 +95,22 @@ class Refetches:
             self._connection.execute(
                 self._ASK_NOW.format(condition=condition.sql), condition.values
             )
-            return self._connection.execute(
+            self._connection.execute(
                 self._ASK.format(condition=condition.sql), {**condition.values, **before}
             )
+            left_out = self._LEFT_OUT.format(condition=condition.sql)
+            return NotCompared(**self._connection.rows(left_out, condition.values)[0])
+
+    _ASKED = """
+    SELECT count(*) AS products FROM products p
+    WHERE p.state = 'published' AND p.refetch = 'asked' AND {condition}
+    """
+
+    def count_asked(self, scope: Scope) -> int:
+        """Return how many products are still to be compared."""
+        condition = within(scope)
+        row = self._connection.row(self._ASKED.format(condition=condition.sql), condition.values)
+        return int(row["products"]) if row else 0
 
     _LEAST_RECENT = f"""
     SELECT p.instrument, p.savepath, p.size

@@ -12,7 +12,13 @@ from winter_sync.catalog import Views
 from winter_sync.cli.progress.display import Progress, is_drawable, log_and_show, progress_of
 from winter_sync.cli.screen import Screen
 from winter_sync.cli.views.night_table import night_table
-from winter_sync.cli.views.run_report import about_files, error_lines, not_asked, summary
+from winter_sync.cli.views.run_report import (
+    about_comparison,
+    about_files,
+    error_lines,
+    not_asked,
+    summary,
+)
 from winter_sync.config import Choice, check_root, read_credentials
 from winter_sync.core import REAL_TIME, escape_unprintable, show_size
 from winter_sync.factory import make_deliverer, open_mirror
@@ -21,6 +27,7 @@ from winter_sync.sync import read_too_queue
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import timedelta
 
     from rich.console import Console
     from structlog.typing import FilteringBoundLogger
@@ -43,7 +50,7 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
     time: Time = REAL_TIME,
     new_root: bool = False,
     accept_withdrawals: bool = False,
-    recheck: bool = False,
+    recheck: timedelta | None = None,
 ) -> Report:
     """Poll once, download all that the archive has, and print a summary line.
 
@@ -71,7 +78,8 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
     accept_withdrawals
         Believe all that the archive withdraws, however much it is.
     recheck
-        Whether a backfill fetches again what is here, to compare it.
+        Of a backfill, fetch again what is here and the archive did not send within this time, to
+        compare it.
 
     Raises
     ------
@@ -113,7 +121,12 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
         _print_how_far(aside, view)
         raise
     _show(console, aside, counts, view)
-    for line in (*not_asked(report), *error_lines(report.errors), *about_files(report)):
+    for line in (
+        *not_asked(report),
+        *error_lines(report.errors),
+        *about_files(report),
+        *about_comparison(report),
+    ):
         aside.print(Text(line))
     console.print(Text(summary(report)))
     return report

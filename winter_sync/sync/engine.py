@@ -65,10 +65,11 @@ class Mirror:
         """Poll everything once and download all that may be downloaded now."""
         return await Run(self, self.scope).sync()
 
-    async def backfill(self, nights: Nights, *, recheck: bool = False) -> Report:
+    async def backfill(self, nights: Nights, *, recheck: timedelta | None = None) -> Report:
         """Poll the given nights and download what they have.
 
-        With `recheck` what is here of them is fetched again and compared.
+        With `recheck` what is here of them, and the archive did not send within that time, is
+        fetched again and compared.
         """
         scope = replace(self.scope, first_night=nights.first, last_night=nights.last)
         return await Run(self, scope, nights, by_hand=True, recheck=recheck).sync()

@@ -20,7 +20,7 @@ from winter_sync.core import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from winter_sync.catalog import Waiting
+    from winter_sync.catalog import NotCompared, Waiting
     from winter_sync.sync.quick_check import CheckedFiles
     from winter_sync.sync.results import PollResult
 
@@ -59,6 +59,8 @@ class Report:
     """How many files were found deleted that the archive no longer lists."""
     altered: int = 0
     """How many files are not as they were downloaded, and were left so."""
+    not_compared: NotCompared | None = None
+    """What a recheck left out; None of a run that is none."""
     kept: tuple[tuple[str, str], ...] = ()
     """Where files that stood in the place of a download were moved: (path, new path)."""
     errors: tuple[WinterSyncError, ...] = ()

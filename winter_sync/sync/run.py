@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from winter_sync.catalog import Queue, Refetches
@@ -26,15 +25,13 @@ from winter_sync.sync.report import Report
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
+    from datetime import timedelta
 
     from winter_sync.catalog import Scope
     from winter_sync.core import Selection, Subject
     from winter_sync.sync.engine import Mirror
     from winter_sync.sync.results import BatchResult, PollResult
     from winter_sync.sync.windows import Nights
-
-_SAME_RECHECK = timedelta(days=1)
-"""What was confirmed within this is not compared again: an interrupted recheck resumes."""
 
 
 class Run:
@@ -51,7 +48,7 @@ class Run:
     sweep
         Whether the whole span of each program is polled, whether or not that is due.
     recheck
-        Whether to fetch again what is here, to compare it with what the archive has.
+        Fetch again what is here and the archive did not send within this time, to compare it.
     """
 
     def __init__(  # noqa: PLR0913 - what differs between runs, by name
@@ -62,7 +59,7 @@ class Run:
         *,
         by_hand: bool = False,
         sweep: bool = False,
-        recheck: bool = False,
+        recheck: timedelta | None = None,
     ) -> None:
         self._mirror = mirror
         self._scope = scope
@@ -82,15 +79,28 @@ class Run:
             # Whoever asks by hand wants to know now.
             await mirror.catalog.queue(Queue.retry_now, self._scope)
         await self._check_files()
-        if self._recheck:
-            await mirror.catalog.refetches(Refetches.ask, self._scope, confirmed_for=_SAME_RECHECK)
+        if self._recheck is not None:
+            await self._ask_for_comparison(self._recheck)
         await self._count_wanted()
         await self._work(self._poll_all(), self._download())
         await mirror.retention.remove_exceeding()
+        await self._count_not_compared()
         left = await self._count_wanted()
         waiting = await mirror.catalog.queue(Queue.waiting, self._scope)
         again = await self._count_waiting_again()
         return replace(self._report, left=left, waiting=waiting, again=again)
+
+    async def _ask_for_comparison(self, confirmed_for: timedelta) -> None:
+        ask = self._mirror.catalog.refetches(
+            Refetches.ask, self._scope, confirmed_for=confirmed_for
+        )
+        self._report = replace(self._report, not_compared=await ask)
+
+    async def _count_not_compared(self) -> None:
+        if self._report.not_compared is not None:
+            failed = await self._mirror.catalog.refetches(Refetches.count_asked, self._scope)
+            not_compared = replace(self._report.not_compared, failed=failed)
+            self._report = replace(self._report, not_compared=not_compared)
 
     async def poll(self) -> Report:
         """Poll, and download nothing."""

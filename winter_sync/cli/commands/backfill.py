@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -25,6 +26,17 @@ Recheck = Annotated[
     ),
 ]
 
+RecheckAll = Annotated[
+    bool,
+    typer.Option(
+        "--recheck-all",
+        help="The same, and also of what the archive sent within a day.",
+    ),
+]
+
+_SAME_RECHECK = timedelta(days=1)
+"""What the archive sent within this is not compared again: an interrupted recheck resumes."""
+
 
 def backfill(  # noqa: PLR0913, PLR0917 - one option each
     context: typer.Context,
@@ -35,6 +47,7 @@ def backfill(  # noqa: PLR0913, PLR0917 - one option each
     instruments: Instruments = None,
     *,
     recheck: Recheck = False,
+    recheck_all: RecheckAll = False,
     new_root: NewRoot = False,
 ) -> None:
     """Mirror a span of nights; interrupt it and rerun to resume."""
@@ -54,6 +67,13 @@ def backfill(  # noqa: PLR0913, PLR0917 - one option each
         choice=choice,
         nights=nights,
         new_root=new_root,
-        recheck=recheck,
+        recheck=_recheck(recheck=recheck, everything=recheck_all),
     )
     finish(run_until_interrupted(work).exit_code)
+
+
+def _recheck(*, recheck: bool, everything: bool) -> timedelta | None:
+    """Return for how long what the archive sent is not compared again; None for no recheck."""
+    if everything:
+        return timedelta(0)
+    return _SAME_RECHECK if recheck else None

@@ -43,6 +43,35 @@ def about_files(report: Report) -> tuple[str, ...]:
     return tuple(lines)
 
 
+def about_comparison(report: Report) -> tuple[str, ...]:
+    """Return a line for each reason why a recheck did not compare something that is here."""
+    left_out = report.not_compared
+    if left_out is None:
+        return ()
+    reasons = (
+        (
+            left_out.recent,
+            "the archive sent what is here within a day",
+            "`--recheck-all` instead of `--recheck` compares it, too.",
+        ),
+        (
+            left_out.damaged,
+            "what is here is damaged, or was changed after the download",
+            "`winter-sync verify --repair` moves it aside and downloads it again.",
+        ),
+        (
+            left_out.failed,
+            "the archive did not send its content; what is here stays",
+            "Run this again to try again.",
+        ),
+    )
+    return tuple(
+        f"winter-sync: {_counted(products, 'product', 'products')} not compared: {why}\n  {remedy}"
+        for products, why, remedy in reasons
+        if products
+    )
+
+
 def summary(report: Report) -> str:
     """Return in one line what a run did."""
     done = []
@@ -70,6 +99,8 @@ def _nothing(report: Report) -> str:
     """Return what a run that downloaded nothing has seen."""
     if not report.queries:
         return "no query was sent"
+    if report.not_compared is not None:
+        return "nothing new, and nothing compared"
     return "nothing new" if report.listed else "the archive lists nothing of what was asked for"
 
 
