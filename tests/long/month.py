@@ -247,7 +247,11 @@ class Month:
 
     async def _run(self, *, recheck: bool) -> None:
         """Do what `winter-sync sync` does, or `backfill --recheck`."""
-        how = {"nights": Nights(NIGHTS[0], NIGHTS[-1]), "recheck": True} if recheck else {}
+        how = (
+            {"nights": Nights(NIGHTS[0], NIGHTS[-1]), "recheck": timedelta(days=1)}
+            if recheck
+            else {}
+        )
         await run_as_command(self.rig.settings(), self.rig.time, **how)
 
     async def _run_and_kill(self, kill: Kill) -> None:

@@ -327,6 +327,15 @@ class Expected:
                 sha256, path = line.split("  ")
                 assert files[path] == sha256, f"{sums}: {path}"
 
+    def settled(self, night: Night) -> set[str]:
+        """Return the programs of which a night was last said to be settled."""
+        latest = {
+            told.details["program"]: told
+            for told in self._of_nights(self.read)
+            if told.night == night.name
+        }
+        return {program for program, told in latest.items() if told.details["settled"]}
+
     def _changed_at(self, program: str, night: str, number: int) -> datetime:
         """Return when something of a night was last told, before the event of a number."""
         return max(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from long.month import KILLED_AT, MOMENTS, SCRIPTS, Change, Day, Kill, a_month
+from long.month import KILLED_AT, MOMENTS, NAMELESS, NIGHTS, SCRIPTS, Change, Day, Kill, a_month
 from long.month_changes import CHANGES
 from promises.kills import KillableMirrors
 from support.rig import DownloadLog, Rig, path_of
@@ -138,6 +138,19 @@ async def test_lost_files_hide_no_reprocessing(tmp_path: Path, mirrors: Killable
             month.expected.lose(path_of(product))
         await month.live(Day(hours=24, script="422@query"))
         await month.end()
+
+
+async def test_a_row_of_no_use_settles_no_night(tmp_path: Path, mirrors: KillableMirrors) -> None:
+    """It may be that of a product of the night, with other marks: it would be said to be whole."""
+    async with a_month(tmp_path, mirrors) as month:
+        await month.live(FIRST)
+        month.observatory.reprocess(NIGHTS[0], (ImageType.STACK, ImageType.DIFF))
+        for _ in range(2):
+            await month.live(Day(hours=60, script=NAMELESS))
+        assert not month.expected.settled(NIGHTS[0])
+        for _ in range(3):
+            await month.live(Day(hours=25))
+        assert month.expected.settled(NIGHTS[0])
 
 
 REPROCESSED = (ImageType.STACK, ImageType.DIFF, ImageType.AVRO, ImageType.RAW)

@@ -8,16 +8,16 @@ from winter_sync.catalog.night_records import OF_NIGHT, night_of_program, values
 from winter_sync.catalog.nights import Nights
 from winter_sync.catalog.outbox import Outbox
 from winter_sync.catalog.rows import night_of
-from winter_sync.catalog.values import format_instant
+from winter_sync.catalog.values import format_instant, group_values
 from winter_sync.core import EventKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime, timedelta
 
     from winter_sync.catalog.connection import Connection
     from winter_sync.catalog.night_records import NightOf, NightRecord
-    from winter_sync.core import EventValue
+    from winter_sync.core import EventValue, Product
 
 _LAST_DATE = "9999-12-31"
 
@@ -51,6 +51,28 @@ class Settling:
         with self._connection.writing():
             self._connection.execute(self._UNSETTLE, {})
             self._connection.execute(self._NOTICE, {"now": self._connection.now()})
+
+    _POSTPONE = """
+    UPDATE night_changes SET changed_at = :now
+    WHERE program = :program AND night = :night AND instrument = :instrument
+      AND image_type = :image_type AND changed_at < :now AND NOT EXISTS
+        (SELECT 1 FROM settled_nights s WHERE s.program = night_changes.program
+          AND s.night = night_changes.night AND s.settled_at IS NOT NULL)
+    """
+
+    def postpone(self, program: str, products: Iterable[Product]) -> None:
+        """Have the nights of products that are in doubt settle no sooner than if they changed now.
+
+        A night that is settled stays so: nobody knows that anything of it changed.
+        """
+        kinds = {tuple(group_values(product).items()) for product in products}
+        values = {"program": program, "now": self._connection.now()}
+        if not kinds:
+            return
+        with self._connection.writing():
+            self._connection.execute_many(
+                self._POSTPONE, [{**values, **dict(kind)} for kind in sorted(kinds)]
+            )
 
     _CHANGED = """
     SELECT program, night FROM settled_nights s WHERE settled_at IS NULL AND (

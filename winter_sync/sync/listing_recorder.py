@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from winter_sync.archive import MOST_TOLD
-from winter_sync.catalog import CatalogThread, Listings, Poll, Polls, RecordedPoll
+from winter_sync.catalog import CatalogThread, Listings, Poll, Polls, RecordedPoll, Settling
 from winter_sync.core import (
     SUFFIXES,
     DamagedError,
@@ -186,6 +186,8 @@ class ListingRecorder:
             What the earlier answers of the poll had to list.
         """
         began = self._time.monotonic()
+        if listing.faults and wanted.unlisted is None:
+            await self._postpone_settling(query, listing)
         expected = await self._expected(query, listing, wanted) if whole else []
         comparison = await self._compare(listing, expected, wanted)
         unlisted: list[Product] = []
@@ -209,6 +211,13 @@ class ListingRecorder:
         first, last = span[0] - WIDER, span[1] + WIDER
         is_over = last < self._api.today and (query.end is None or last < query.end)
         return replace(query, start=max(query.start, first), end=last if is_over else query.end)
+
+    async def _postpone_settling(self, query: Query, listing: Listing) -> None:
+        """Let no night settle by an answer that may list something of it in a row of no use."""
+        listed = {row.product.identity for row in listing.rows}
+        expected = await self._catalog.listings(Listings.expected, query, self._api.today)
+        in_doubt = [product for product in expected if product.identity not in listed]
+        await self._catalog.settling(Settling.postpone, query.subject.program, in_doubt)
 
     def _expectation(self, wanted: WantedRows, expected: int, tally: PollTally) -> Expectation:
         """Return what vanished products are compared with, and add it to the tally."""
