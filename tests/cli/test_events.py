@@ -110,7 +110,7 @@ def test_a_terminal_gets_the_newest_that_match(root: Path, tmp_path: Path) -> No
 
 
 def test_a_number_of_another_catalog_is_no_silence(root: Path, tmp_path: Path) -> None:
-    """After an older copy of the catalog was put back, a reader learns that it would miss events."""
+    """After an older copy of the catalog was put back, a reader learns that it misses events."""
     said = run("events", "--since", "3", "--root", root, home=tmp_path)
     assert "beyond" not in said.err
     said = run("events", "--since", "4", "--root", root, home=tmp_path)

@@ -135,7 +135,7 @@ class Outbox:
     """
 
     def begin_numbers(self) -> None:
-        """Number events from the clock on, inside the open transaction, if none was ever recorded.
+        """Begin numbers with the clock, inside the open transaction, if none was ever used.
 
         Numbers of a catalog that was here before are lower, unless it recorded a thousand events a
         second ever since it began, or the clock was wrong.

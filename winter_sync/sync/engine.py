@@ -15,6 +15,7 @@ from winter_sync.sync.run import Run
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from concurrent.futures import Executor
+    from datetime import timedelta
 
     from winter_sync.archive import ArchiveClient
     from winter_sync.core import Selection, Sink
