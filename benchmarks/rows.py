@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from benchmarks.measuring import Row
 
-ROWS = (Row("curl", "1.2 GB, beside `curl` and `unzip`", "benchmarks.against_curl:measure"),)
+ROWS = (
+    Row("curl", "1.2 GB, beside `curl` and `unzip`", "benchmarks.against_curl:measure"),
+    Row("commands", "Commands with nothing to do", "benchmarks.commands:measure"),
+)
 """Every row. Add one here; its function takes a `Run` and yields `Measurement`s."""
 
 

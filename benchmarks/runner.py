@@ -54,8 +54,13 @@ def measure_apart(row: Row, place: Path, *, quick: bool) -> Result:
         figures, errors = Path(name, "figures"), Path(name, "errors")
         command = [sys.executable, "-m", "benchmarks", row.name, "--alone", str(figures)]
         command += ["--quick"] if quick else []
+        # A program that people start is compiled already.
+        environment = {**os.environ}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         with errors.open("w") as file:
-            process = subprocess.Popen(command, cwd=_ROOT, stderr=subprocess.PIPE, text=True)
+            process = subprocess.Popen(
+                command, cwd=_ROOT, env=environment, stderr=subprocess.PIPE, text=True
+            )
             assert process.stderr is not None
             for line in process.stderr:
                 print(line, end="", file=sys.stderr, flush=True)
