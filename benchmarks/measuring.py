@@ -10,13 +10,15 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
 T = TypeVar("T")
+
+_LAUNCHER = Path(__file__).with_name("launcher.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,16 +158,20 @@ def cost_of_command(
     RuntimeError
         If it ends with another status than `may_end`.
     """
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        command, env={**os.environ, **(environment or {})}, stdout=subprocess.DEVNULL
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - began
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != may_end:
-        raise RuntimeError(f"{' '.join(command)} ended with status {process.returncode}")
-    return Cost(usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss * 1024)
+    reading, writing = os.pipe()
+    launched = [sys.executable, "-S", "-I", str(_LAUNCHER), *command]
+    with open(reading) as told:  # noqa: PTH123 - a descriptor
+        # The launcher finds the pipe as descriptor 3.
+        shell = ["sh", "-c", f'exec "$@" 3>&{writing}', "sh", *launched]
+        subprocess.run(
+            shell, env={**os.environ, **(environment or {})}, pass_fds=[writing], check=False
+        )
+        os.close(writing)
+        words = told.read().split()
+    if not words or int(words[0]) != may_end:
+        status = words[0] if words else "none"
+        raise RuntimeError(f"{' '.join(command)} ended with status {status}")
+    return Cost(float(words[1]), float(words[2]), int(words[3]) * 1024)
 
 
 def cpu_of(work: Callable[[], object]) -> float:

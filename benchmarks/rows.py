@@ -7,6 +7,7 @@ from benchmarks.measuring import Row
 ROWS = (
     Row("curl", "1.2 GB, beside `curl` and `unzip`", "benchmarks.against_curl:measure"),
     Row("commands", "Commands with nothing to do", "benchmarks.commands:measure"),
+    Row("memory", "Peak memory of `sync`", "benchmarks.memory:measure"),
 )
 """Every row. Add one here; its function takes a `Run` and yields `Measurement`s."""
 
