@@ -8,12 +8,14 @@ import fcntl
 import json
 import os
 import pty
+import signal
 import socket
 import struct
 import subprocess
 import sys
 import termios
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -21,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
 
+from support import forked
 from yarl import URL
 
 import winter_sync
@@ -35,7 +38,7 @@ from winter_sync.simulator import (
 from winter_sync.simulator.observatory.universe import demo_universe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from winter_sync.simulator import Faults
 
@@ -61,17 +64,57 @@ def run(
     home: Path,
     environment: Mapping[str, str] | None = None,
     unprivileged: bool = False,
+    patience: float | None = None,
 ) -> Said:
-    """Run the command to its end, in an environment with nothing of the developer's in it."""
+    """Run the command to its end, in an environment with nothing of the developer's in it.
+
+    One that has not ended after `patience` seconds is killed, and a `TimeoutError` raised.
+    """
+    known = environment_of(home, environment)
+    if not unprivileged and forked.is_possible(known):
+        return _run_forked(arguments, home, known, patience)
     ended = subprocess.run(  # noqa: S603 - our own code
         [*(_UNPRIVILEGED if unprivileged else ()), *command(*arguments)],
-        env=environment_of(home, environment),
+        env=known,
         cwd=home,
         capture_output=True,
         text=True,
         check=False,
+        timeout=patience,
     )
     return Said(ended.returncode, ended.stdout, ended.stderr)
+
+
+def _run_forked(
+    arguments: Sequence[str | Path],
+    home: Path,
+    environment: Mapping[str, str],
+    patience: float | None,
+) -> Said:
+    out, err = os.pipe(), os.pipe()
+    with Path(os.devnull).open("rb") as nothing:
+        started = forked.Command(
+            [str(argument) for argument in arguments],
+            (nothing.fileno(), out[1], err[1]),
+            environment=environment,
+            directory=home,
+        )
+    os.close(out[1])
+    os.close(err[1])
+    with ThreadPoolExecutor(2) as readers:
+        said = [readers.submit(_read, pipe) for pipe in (out[0], err[0])]
+        try:
+            code = started.wait(patience)
+        except TimeoutError:
+            os.kill(started.pid, signal.SIGKILL)
+            raise
+    return Said(code, *(text.result() for text in said))
+
+
+def _read(pipe: int) -> str:
+    """Read a pipe to its end, and close it."""
+    with open(pipe, encoding="utf-8") as reading:
+        return reading.read()
 
 
 class Keyboard:
@@ -103,28 +146,18 @@ def run_on_terminal(
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     environment = environment_of(home, {"TERM": "xterm-256color", **(environment or {})})
     keyboard.plug_into(ours)
-    with subprocess.Popen(  # noqa: S603 - our own code
-        [sys.executable, "-c", _IN_THE_FOREGROUND, *command(*arguments)],
-        env=environment,
-        cwd=home,
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-    ) as process:
-        os.close(theirs)
-        drawn = b"".join(_read_all(ours))
+    started = forked.Command(
+        [str(argument) for argument in arguments],
+        (theirs, theirs, theirs),
+        environment=environment,
+        directory=home,
+        foreground=True,
+    )
+    os.close(theirs)
+    drawn = b"".join(_read_all(ours))
     keyboard.plug_into(None)
     os.close(ours)
-    return Said(process.returncode, drawn.decode(), "")
-
-
-_IN_THE_FOREGROUND = """
-import fcntl, os, sys, termios
-os.setsid()
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execv(sys.argv[1], sys.argv[1:])
-"""
-"""Makes standard input the terminal that what comes after is run from."""
+    return Said(started.wait(), drawn.decode(), "")
 
 
 def _read_all(terminal: int) -> Iterator[bytes]:

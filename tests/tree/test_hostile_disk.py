@@ -18,7 +18,7 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 import pytest
-from support.command import PROGRAM, Said, command, environment_of, served, settings_file
+from support.command import PROGRAM, Said, run, served, settings_file
 from support.makers import evidence, fits, path_of, product
 
 from winter_sync.core.errors import ExitCode, StorageError
@@ -76,17 +76,9 @@ def said_by(*arguments: str, home: Path, archive: Simulator, **mirror: object) -
 
 def ended(*arguments: str | Path, home: Path) -> Said:
     """Run a command, which must end of itself."""
-    done = subprocess.run(  # noqa: S603 - our own code
-        command(*arguments),
-        env=environment_of(home),
-        cwd=home,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE,
-    )
-    assert "Traceback" not in done.stderr
-    return Said(done.returncode, done.stdout, done.stderr)
+    said = run(*arguments, home=home, patience=PATIENCE)
+    assert "Traceback" not in said.err
+    return said
 
 
 def follow(remedy: str, home: Path) -> None:

@@ -1,0 +1,232 @@
+"""The command in a process forked from one that has imported the program: it starts at once.
+
+What it does, writes and returns is that of a process started anew; only the start of the
+interpreter is not tried: what it reads from the environment, and what is imported when.
+Run as a program, it is the process to fork from.
+"""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import gc
+import json
+import os
+import pkgutil
+import runpy
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import termios
+import threading
+import time
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+LARGEST_MESSAGE = 1 << 17
+OF_AN_INTERPRETER = ("PYTHON", "LC_", "LANG", "LD_")
+"""The beginnings of variables that an interpreter reads when it starts."""
+HEAVY = (
+    *("astropy.io.fits", "astropy.table", "astropy.time", "astropy.coordinates", "astropy.wcs"),
+    *("isal.isal_zlib", "rich.progress", "rich.table"),
+)
+"""What commands import in functions, and takes long."""
+
+
+def is_possible(environment: Mapping[str, str]) -> bool:
+    """Return whether an environment has nothing in it for an interpreter that starts."""
+    names = (name for name in environment if name != "PYTHONPATH")
+    return not any(name.startswith(OF_AN_INTERPRETER) for name in names)
+
+
+class Command:
+    """`python -m winter_sync` with these arguments and standard descriptors.
+
+    Parameters
+    ----------
+    arguments
+        Its arguments.
+    descriptors
+        Standard input, output and error.
+    environment, directory
+        Its environment and working directory.
+    foreground
+        Whether its standard input is a terminal that it is in the foreground of.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        descriptors: Sequence[int],
+        *,
+        environment: Mapping[str, str],
+        directory: Path,
+        foreground: bool = False,
+    ) -> None:
+        self._connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._connection.connect(_address(environment["PATH"], environment["PYTHONPATH"]))
+        order = [list(arguments), dict(environment), str(directory), foreground]
+        socket.send_fds(self._connection, [json.dumps(order).encode()], descriptors)
+        self.pid = int(self._connection.recv(LARGEST_MESSAGE))
+
+    def wait(self, seconds: float | None = None) -> int:
+        """Return its exit code once it ends, negative for a signal; raise after these seconds."""
+        self._connection.settimeout(seconds)
+        with self._connection:
+            return int(self._connection.recv(LARGEST_MESSAGE))
+
+
+@cache
+def _address(path: str, python_path: str) -> str:
+    """Start the process to fork from, once; it ends with this one."""
+    address = f"winter-sync tests {os.getpid()} {time.monotonic_ns()}"
+    process = subprocess.Popen(  # noqa: S603 - ourselves
+        [sys.executable, "-P", __file__, address],
+        # One thread, so that it can be forked.
+        env={"PATH": path, "PYTHONPATH": python_path, "HOME": "/", "OPENBLAS_NUM_THREADS": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        # Ctrl-C is for those who run the tests, and this process ends with them.
+        start_new_session=True,
+    )
+    atexit.register(process.communicate)
+    assert process.stdout is not None
+    process.stdout.readline()
+    return f"\0{address}"
+
+
+class _Parent:
+    """The process to fork from; listens at an address of the abstract name space."""
+
+    def __init__(self, address: str) -> None:
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._listener.bind(f"\0{address}")
+        self._listener.listen()
+        self._running: dict[int, tuple[int, socket.socket]] = {}
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(sys.stdin, selectors.EVENT_READ)
+        self._selector.register(self._listener, selectors.EVENT_READ)
+
+    def serve(self) -> list[Any] | None:
+        """Fork a child for each order; return the order in the child, and None at the end."""
+        while True:
+            for key, _ in self._selector.select():
+                if key.fileobj is sys.stdin:
+                    self._kill_all()
+                    return None
+                if key.fileobj is not self._listener:
+                    self._report(key.fd)
+                elif order := self._accept():
+                    return order
+
+    def _accept(self) -> list[Any] | None:
+        connection, _ = self._listener.accept()
+        message, descriptors, _, _ = socket.recv_fds(connection, LARGEST_MESSAGE, 3)
+        child = os.fork()
+        if not child:
+            for number, descriptor in enumerate(descriptors):
+                os.dup2(descriptor, number)
+            self._close(connection, descriptors)
+            order: list[Any] = json.loads(message)
+            return order
+        for descriptor in descriptors:
+            os.close(descriptor)
+        connection.send(str(child).encode())
+        ended = os.pidfd_open(child)
+        self._running[ended] = child, connection
+        self._selector.register(ended, selectors.EVENT_READ)
+        return None
+
+    def _close(self, connection: socket.socket, descriptors: Sequence[int]) -> None:
+        """Leave a child nothing but its standard descriptors."""
+        self._selector.close()
+        for descriptor in (*descriptors, *self._running):
+            os.close(descriptor)
+        for open_socket in (
+            connection,
+            self._listener,
+            *(each for _, each in self._running.values()),
+        ):
+            open_socket.close()
+
+    def _report(self, ended: int) -> None:
+        child, connection = self._running.pop(ended)
+        self._selector.unregister(ended)
+        os.close(ended)
+        _, status = os.waitpid(child, 0)
+        with connection:
+            connection.send(str(os.waitstatus_to_exitcode(status)).encode())
+
+    def _kill_all(self) -> None:
+        for child, _ in self._running.values():
+            os.kill(child, signal.SIGKILL)
+
+
+def _import_all() -> None:
+    package = import_module("winter_sync")
+    for module in pkgutil.walk_packages(package.__path__, "winter_sync."):
+        if not module.name.endswith("__main__"):
+            import_module(module.name)
+    for name in HEAVY:
+        import_module(name)
+    # What is not collected is not written to either, and stays shared with the children.
+    gc.collect()
+    gc.freeze()
+
+
+def _become(
+    arguments: list[str],
+    environment: dict[str, str],
+    directory: str,
+    foreground: bool,  # noqa: FBT001 - as it was sent
+) -> None:
+    """Make of this process what an interpreter is that has just started."""
+    os.environ.clear()
+    os.environ.update(environment)
+    time.tzset()
+    os.chdir(directory)
+    if foreground:
+        os.setsid()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    sys.argv[1:] = arguments
+    for name, number, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
+        known = getattr(sys, name)
+        stream = open(  # noqa: SIM115 - for the rest of its life; a descriptor
+            number, mode, encoding=known.encoding, errors=known.errors, closefd=False
+        )
+        setattr(sys, name, stream)
+
+
+def _exit(code: object) -> None:
+    """End as an interpreter does, but for taking apart what was imported: it takes longest."""
+    threading._shutdown()  # type: ignore[attr-defined] # there is no other name for it
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if isinstance(code, int | None):
+        os._exit(code or 0)
+
+
+def main(address: str) -> None:
+    """Serve until standard input ends; in each child run the command."""
+    _import_all()
+    parent = _Parent(address)
+    os.write(1, b"ready\n")
+    order = parent.serve()
+    if order is not None:
+        _become(*order)
+        try:
+            runpy.run_module("winter_sync", run_name="__main__", alter_sys=True)
+        except SystemExit as ended:
+            _exit(ended.code)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
