@@ -342,7 +342,6 @@ def _product(image: Image, number: int, state: str) -> dict[str, object]:
         "filename": image.filename,
         "state": state,
         "first_listed": listed,
-        "last_listed": listed,
         "withdrawn_at": listed if number % 101 == 0 else None,
         "attempts": 0 if is_here else 1,
         "path": f"{image.directory}/{image.filename}",
@@ -377,7 +376,6 @@ def _listings(image: Image) -> Iterator[dict[str, object]]:
             "lastmodified": listed,
             "pipeversion": "1.2.4",
             "first_listed": listed,
-            "last_listed": listed,
         }
 
 
@@ -463,7 +461,7 @@ def _write_polls(db: sqlite3.Connection) -> None:
         """
         INSERT INTO polls (at, program, instrument, image_type, region, start, sweep, listed, new,
                            changed, returned, withdrawn, faults, seconds)
-        SELECT max(l.last_listed), l.program, l.instrument, p.image_type, '', '2024-01-01', 1,
+        SELECT max(l.first_listed), l.program, l.instrument, p.image_type, '', '2024-01-01', 1,
                count(*), count(*), 0, 0, 0, 0, 1.0
         FROM listings l JOIN products p USING (instrument, savepath)
         GROUP BY l.program, l.instrument, p.image_type

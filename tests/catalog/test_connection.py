@@ -107,6 +107,7 @@ def test_a_catalog_of_an_earlier_edition_is_brought_up(path: Path, clock: Clock)
                 "link_successors",
                 "set_withdrawn_files_aside",
                 "record_corrections",
+                "keep_last_listed_by_poll",
             ]
             poll(catalog, withdrawn=[product(2)])
 

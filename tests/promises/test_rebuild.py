@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from support.rig import DownloadLog, Rig
 
 TIMES = {
-    *("first_listed", "last_listed", "published_at", "checked_at", "replaced_at", "kept_at"),
+    *("first_listed", "published_at", "checked_at", "replaced_at", "kept_at"),
     *("not_before", "refused_at", "created_at", "confirmed_at"),
 }
 """Columns that may differ afterwards."""

@@ -112,6 +112,7 @@ class Listings:
         listed: Sequence[tuple[Row, str]] = (),
         wanted: Sequence[Row] = (),
         withdrawn: Sequence[Product] = (),
+        missed: Sequence[Product] = (),
         expectation: Expectation | None = None,
         missed_by: Subject | None = None,
     ) -> RecordedPoll:
@@ -127,6 +128,8 @@ class Listings:
             Those rows whose products are known and whose content must be fetched again.
         withdrawn
             Products that this poll should have listed and did not.
+        missed
+            All products that it does not list though it was asked for their dates.
         expectation
             What these are compared with before they are believed to be withdrawn; without it they
             are.
@@ -137,6 +140,7 @@ class Listings:
         subject = missed_by or poll.query.subject
         with self._connection.writing():
             now = self._connection.now()
+            self._miss(subject, [*missed, *withdrawn])
             self._enter(listed, now)
             rows, left_out = self._split([row for row, _ in listed])
             corrected = self._list(rows, poll.query, now)
@@ -166,8 +170,8 @@ class Listings:
 
     _ENTER = """
     INSERT INTO products (instrument, savepath, image_type, night, filename, path, state,
-      first_listed, last_listed)
-    VALUES (:instrument, :savepath, :image_type, :night, :filename, :path, 'wanted', :now, :now)
+      first_listed)
+    VALUES (:instrument, :savepath, :image_type, :night, :filename, :path, 'wanted', :now)
     ON CONFLICT DO NOTHING
     """
 
@@ -190,9 +194,6 @@ class Listings:
         left_out = [row.product for row in rows if row.product.identity not in present]
         return [row for row in rows if row.product.identity in present], left_out
 
-    _SEEN = """
-    UPDATE products SET last_listed = :now WHERE instrument = :instrument AND savepath = :savepath
-    """
     _WITHDRAWN = """
     SELECT instrument, savepath, image_type, night FROM products
     WHERE instrument = :instrument AND savepath IN ({savepaths}) AND withdrawn_at IS NOT NULL
@@ -210,15 +211,15 @@ class Listings:
     """
     _LIST = f"""
     INSERT INTO listings (program, instrument, savepath, region, target, nightdate, ra, dec, fid,
-      utctime, fieldid, lastmodified, pipeversion, extra, progname, first_listed, last_listed)
+      utctime, fieldid, lastmodified, pipeversion, extra, progname, first_listed, listed_at)
     VALUES (:program, :instrument, :savepath, :region, :target, :nightdate, :ra, :dec, :fid,
-      :utctime, :fieldid, :lastmodified, :pipeversion, :extra, :progname, :now, :now)
+      :utctime, :fieldid, :lastmodified, :pipeversion, :extra, :progname, :now, :listed_at)
     ON CONFLICT (program, instrument, savepath) DO UPDATE SET region = excluded.region,
       target = excluded.target, nightdate = excluded.nightdate, ra = excluded.ra,
       dec = excluded.dec, fid = excluded.fid, utctime = excluded.utctime,
       fieldid = excluded.fieldid, lastmodified = excluded.lastmodified,
       pipeversion = excluded.pipeversion, extra = excluded.extra, progname = excluded.progname,
-      last_listed = excluded.last_listed, withdrawn_at = NULL,
+      missed_in = NULL, listed_at = excluded.listed_at, withdrawn_at = NULL,
       target_was = CASE WHEN {_IS_CORRECTED} THEN listings.target ELSE listings.target_was END,
       progname_was =
         CASE WHEN {_IS_CORRECTED} THEN listings.progname ELSE listings.progname_was END,
@@ -226,7 +227,7 @@ class Listings:
     """  # noqa: S608 - our own condition
 
     _LISTED_AS_BEFORE = """
-    UPDATE listings SET last_listed = :now
+    UPDATE listings SET missed_in = NULL, listed_at = :listed_at
     WHERE program = :program AND instrument = :instrument AND savepath = :savepath
       AND withdrawn_at IS NULL AND region = :region AND target IS :target
       AND nightdate IS :nightdate AND ra IS :ra AND dec IS :dec AND fid IS :fid
@@ -238,12 +239,10 @@ class Listings:
         """Record that these products are listed, under the program that was asked for.
 
         It is that program's key which can fetch them, whatever `progname` a row has. Return how
-        many had another target or program. Of a row that is as before only the time changes: so
-        neither indexes nor triggers cost anything for it.
+        many had another target or program. Of a row that is as before no index and no trigger
+        costs anything.
         """
         poll = next_poll(self._connection)
-        identities = [{"now": now, **identity_values(row.product)} for row in rows]
-        self._connection.execute_many(self._SEEN, identities)
         records = ({**listing_values(row, query, now), "poll": poll} for row in rows)
         changed = (
             record
@@ -285,6 +284,22 @@ class Listings:
             self._connection.execute(self._RETURN, identity_values(product))
             self._renames.forget(product)
             self._outbox.append_product(EventKind.RETURNED, product)
+
+    _MISS = """
+    UPDATE listings SET missed_in = :poll WHERE program = :program AND instrument = :instrument
+      AND savepath = :savepath AND missed_in IS NULL
+    """
+
+    def _miss(self, subject: Subject, products: Sequence[Product]) -> None:
+        """Record that this poll does not list products that its subject has listed until now."""
+        poll = next_poll(self._connection)
+        self._connection.execute_many(
+            self._MISS,
+            (
+                {"poll": poll, "program": subject.program, **identity_values(product)}
+                for product in products
+            ),
+        )
 
     _WANT = """
     UPDATE products SET state = 'wanted', attempts = 0, not_before = '', last_error = NULL,

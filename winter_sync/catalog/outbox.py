@@ -48,7 +48,7 @@ class Outbox:
     _LISTINGS = """
     SELECT program, target FROM listings
     WHERE instrument = :instrument AND savepath = :savepath
-    ORDER BY withdrawn_at IS NOT NULL, last_listed DESC, program
+    ORDER BY withdrawn_at IS NOT NULL, withdrawn_at DESC, program
     """
     _PLACE = "SELECT path FROM products WHERE instrument = :instrument AND savepath = :savepath"
 

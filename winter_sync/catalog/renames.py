@@ -19,15 +19,32 @@ if TYPE_CHECKING:
 
 _LATE = timedelta(days=2)
 """So long after a product vanished its successor may appear."""
+_LAST_POLL = """
+SELECT q.at FROM polls q INDEXED BY polls_latest
+WHERE q.program = o.program AND q.instrument = o.instrument AND q.image_type = p.image_type
+  AND q.region = o.region AND q.id < coalesce(o.missed_in, 1 << 62)
+  AND (q.error IS NULL OR q.listed) AND q.start <= date(o.nightdate, '+1 day')
+  AND (q."end" IS NULL OR q."end" >= date(o.nightdate, '-1 day'))
+ORDER BY q.id DESC LIMIT 1
+"""
+"""When the last poll was that a listing was in, as `Listings.record_poll` has it."""
+_LAST_LISTED = f"""
+SELECT max(coalesce(nullif(max(coalesce(({_LAST_POLL}), ''), coalesce(o.listed_at, '')), ''), '~'))
+FROM listings o WHERE o.instrument = p.instrument AND o.savepath = p.savepath
+"""  # noqa: S608 - our own texts
+"""After every time where nobody knows it: what may have been listed all along has no successor."""
 _NAMED = """
-SELECT p.instrument, p.savepath, p.image_type, p.night, p.first_listed, p.last_listed,
-  l.target, l.fid, f.exposure_time, f.coadds, f.dithers
+SELECT p.instrument, p.savepath, p.image_type, p.night, p.first_listed,
+  {last_listed} AS last_listed, l.target, l.fid, f.exposure_time, f.coadds, f.dithers
 FROM products p
 JOIN listings l ON l.instrument = p.instrument AND l.savepath = p.savepath
   AND l.program = :program
 LEFT JOIN facts f ON f.instrument = p.instrument AND f.savepath = p.savepath
   AND f.sha256 = p.sha256
 """
+_GONE = _NAMED.format(last_listed=f"({_LAST_LISTED})")
+_HERE = _NAMED.format(last_listed="'~'")
+"""When those were last listed that still are does not matter."""
 
 
 class Renames:
@@ -38,7 +55,7 @@ class Renames:
         self._outbox = Outbox(connection)
 
     _VANISHED = f"""
-    {_NAMED} WHERE p.instrument = :instrument AND p.image_type = :image_type
+    {_GONE} WHERE p.instrument = :instrument AND p.image_type = :image_type
       AND p.savepath IN (SELECT value FROM json_each(:savepaths))
     """  # noqa: S608 - our own texts
 
@@ -52,7 +69,7 @@ class Renames:
         return self._successors(subject, olds)
 
     _VANISHED_LATELY = f"""
-    {_NAMED}
+    {_GONE}
     WHERE p.withdrawn_at >= :since AND p.instrument = :instrument AND p.image_type = :image_type
       AND NOT EXISTS (SELECT 1 FROM successors s
         WHERE s.instrument = p.instrument AND s.savepath = p.savepath)
@@ -75,7 +92,7 @@ class Renames:
         return successors(olds, (new for new in listed if new.product not in gone))
 
     _LISTED = f"""
-    {_NAMED}
+    {_HERE}
     WHERE p.night = :night AND p.instrument = :instrument AND p.image_type = :image_type
       AND l.withdrawn_at IS NULL
     """

@@ -1,4 +1,4 @@
-"""The tables of what the archive withdraws: held withdrawals, successors, files set aside."""
+"""The tables of what the archive withdraws: held, renamed, set aside; and what a poll missed."""
 
 from __future__ import annotations
 
@@ -97,3 +97,31 @@ def record_corrections(db: Database) -> None:
     `corrected_in` is the number of the poll that listed the new ones.
     """
     run_script(db, _CORRECTIONS)
+
+
+_FINGERPRINTS = """
+ALTER TABLE listings ADD COLUMN fingerprint INTEGER;
+ALTER TABLE listings ADD COLUMN missed_in INTEGER;
+ALTER TABLE listings ADD COLUMN listed_at TEXT;
+UPDATE listings SET listed_at = last_listed, missed_in = 0
+    WHERE withdrawn_at IS NOT NULL OR (program, instrument, savepath) IN
+      (SELECT program, instrument, savepath FROM held_withdrawals);
+ALTER TABLE listings DROP COLUMN last_listed;
+ALTER TABLE products DROP COLUMN last_listed;
+DROP INDEX listings_by_date;
+CREATE INDEX listings_of_window ON listings (program, instrument, region, nightdate)
+    WHERE withdrawn_at IS NULL
+"""
+
+
+@migrations()
+def keep_last_listed_by_poll(db: Database) -> None:
+    """Write nothing of a product that is listed as before: the poll says when that was.
+
+    `fingerprint` is that of the row as it was listed last (`winter_sync.core.Fingerprints`), NULL
+    where several rows were one listing. `missed_in` is the number of the first poll since then
+    whose answer lacked the product although it was asked for its date; NULL while each lists it.
+    So a product was last listed by the last poll of its subject that was asked for its date, before
+    the one that missed it. `listed_at` is when it was listed by one that was not.
+    """
+    run_script(db, _FINGERPRINTS)

@@ -123,7 +123,17 @@ def listing_values(row: Row, query: Query, now: str) -> dict[str, object]:
         "extra": json.dumps(extra, default=str) if extra else None,
         "progname": row.program if row.program != program else None,
         "now": now,
+        "listed_at": None if _is_asked_for(nightdate, query) else now,
     }
+
+
+def _is_asked_for(nightdate: str | None, query: Query) -> bool:
+    """Return whether a query covers a date; one more at each end, as its filter is inferred."""
+    if nightdate is None:
+        return False
+    day = date.fromisoformat(nightdate).toordinal()
+    end = day if query.end is None else query.end.toordinal() + 1
+    return query.start.toordinal() - 1 <= day <= end
 
 
 def held_values(evidence: Evidence, revision: int, now: str) -> dict[str, Any]:

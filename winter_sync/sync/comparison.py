@@ -28,6 +28,8 @@ class Comparison:
     returned: list[Row] = field(default_factory=list)
     same: list[Row] = field(default_factory=list)
     withdrawn: list[Product] = field(default_factory=list)
+    missed: list[Product] = field(default_factory=list, compare=False)
+    """All that the answer lacks, whether that withdraws it or not."""
 
     @property
     def rows(self) -> Iterator[Row]:
@@ -43,7 +45,7 @@ class Comparison:
             [row for row in rows if wanted(row)]
             for rows in (self.new, self.changed, self.returned, self.same)
         )
-        return Comparison(new, changed, returned, same, self.withdrawn)
+        return Comparison(new, changed, returned, same, self.withdrawn, self.missed)
 
 
 def compare(
@@ -67,7 +69,8 @@ def compare(
     for row in listed:
         _bin(result, row, before.get(row.product.identity)).append(row)
     identities = {row.product.identity for row in listed}
-    result.withdrawn.extend(product for product in expected if product.identity not in identities)
+    result.missed.extend(product for product in expected if product.identity not in identities)
+    result.withdrawn.extend(result.missed)
     return result
 
 

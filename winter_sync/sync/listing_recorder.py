@@ -245,6 +245,7 @@ class ListingRecorder:
             listed=placed.rows,
             wanted=comparison.changed,
             withdrawn=comparison.withdrawn,
+            missed=comparison.missed,
             expectation=expectation,
             missed_by=missed_by,
         )
