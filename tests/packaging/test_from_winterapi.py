@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import shlex
-import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from support.command import CHECKOUT, run, settings_file
-
-from winter_sync.simulator import (
-    DEFAULT_PASSWORD,
-    DEFAULT_USER,
-    Simulator,
-    SimulatorOptions,
-    key_of,
-)
+from support.command import CHECKOUT, run
+from support.notebook import default_simulator, notebook_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,39 +19,12 @@ PAGE = (CHECKOUT / "docs" / "from-winterapi.md").read_text()
 LINES = re.findall(r"^winter-sync (list .*?) +# \d: (\d+)$", PAGE, re.MULTILINE)
 
 
-@contextmanager
-def default_simulator() -> Iterator[Simulator]:
-    """Serve what `simulate` serves without options."""
-    simulator = Simulator(SimulatorOptions().observatory())
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    try:
-        asyncio.run_coroutine_threadsafe(simulator.__aenter__(), loop).result()
-        yield simulator
-        asyncio.run_coroutine_threadsafe(simulator.__aexit__(None, None, None), loop).result()
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
-
-
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
     """Return a home that mirrors the notebook's program but for its exposures, and its settings."""
     directory = tmp_path_factory.mktemp("home")
     with default_simulator() as archive:
-        settings = settings_file(
-            directory,
-            api={"base_url": archive.url, "user": DEFAULT_USER, "password": DEFAULT_PASSWORD},
-            programs=(
-                {
-                    "name": PROGRAM,
-                    "api_key": key_of(PROGRAM),
-                    "image_types": ["exposure", "raw", "science", "stack", "diff", "avro"],
-                },
-            ),
-        )
+        settings = notebook_settings(directory, archive)
         assert run("--config", settings, "sync", home=directory).code == 0
         yield directory, settings
 
