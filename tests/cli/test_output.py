@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support import forked
 from support.command import (
     command,
     environment_of,
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from winter_sync.simulator import Simulator
+
+    Process = subprocess.Popen[bytes] | forked.Command
 
 NIGHT = "20251023"
 PRODUCTS = 10
@@ -78,6 +81,7 @@ def read_slowly(end: int) -> None:
 
 FULL = "No space left on device"
 CLOSED = "Bad file descriptor"
+REDIRECTION = re.compile(r"(\d?)([<>])(\S+)")
 PLAIN = {"PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "LC_ALL": "C"}
 OUTPUTS = {
     "no input": Output("<&-"),
@@ -123,12 +127,59 @@ class Ended:
     err: str
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A command line, to be started with some output."""
+
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str]
+    home: Path
+    redirected: str
+    out: int
+
+    def start(self) -> Process:
+        """Start it; with an interpreter of its own if it is light or reads the environment."""
+        is_light = self.arguments[0] in {"--help", "--version"}
+        if is_light or not forked.is_possible(self.environment):
+            return self._start_anew()
+        with ExitStack() as stack:
+            return self._fork(stack)
+
+    def _start_anew(self) -> Process:
+        script = f'exec "$@" 2>"$ERR" {self.redirected}'
+        return subprocess.Popen(  # noqa: S603 - our own code
+            ["/bin/sh", "-c", script, "sh", *command(*self.arguments)],
+            env={**self.environment, "ERR": str(self.home / "err")},
+            cwd=self.home,
+            stdout=self.out,
+        )
+
+    def _fork(self, stack: ExitStack) -> Process:
+        """Do what the shell does with the redirections: `N>PATH`, `N>&M`, and `N>&-`."""
+
+        def opened(path: str | Path, flags: int) -> int:
+            descriptor = os.open(path, flags, 0o600)
+            stack.callback(os.close, descriptor)
+            return descriptor
+
+        err = opened(self.home / "err", os.O_WRONLY | os.O_CREAT)
+        descriptors = {0: opened(os.devnull, os.O_RDONLY), 1: self.out, 2: err}
+        for number, sign, target in REDIRECTION.findall(self.redirected):
+            which = int(number or (0 if sign == "<" else 1))
+            if target == "&-":
+                del descriptors[which]
+            elif target == "&1":
+                descriptors[which] = descriptors[1]
+            else:
+                descriptors[which] = opened(target, os.O_WRONLY)
+        return forked.Command(
+            self.arguments, descriptors, environment=self.environment, directory=self.home
+        )
+
+
 @contextmanager
-def writing_to(
-    output: Output, *arguments: str | Path, home: Path
-) -> Iterator[subprocess.Popen[bytes]]:
+def writing_to(output: Output, *arguments: str | Path, home: Path) -> Iterator[Process]:
     """Start a command with this output, or with the files `out` and `err`."""
-    script = f'exec "$@" 2>"$ERR" {output.redirected}'
     with ExitStack() as stack:
         if output.read is None:
             out = stack.enter_context((home / "out").open("wb")).fileno()
@@ -136,12 +187,9 @@ def writing_to(
             reading, out = os.pipe()
             os.set_blocking(out, output.blocking)
             stack.callback(os.close, out)
-        process = subprocess.Popen(  # noqa: S603 - our own code
-            ["/bin/sh", "-c", script, "sh", *command(*arguments)],
-            env=environment_of(home, {**output.environment, "ERR": str(home / "err")}),
-            cwd=home,
-            stdout=out,
-        )
+        words = tuple(str(argument) for argument in arguments)
+        environment = environment_of(home, output.environment)
+        process = Start(words, environment, home, output.redirected, out).start()
         stack.close()
         if output.read is not None:
             reader = threading.Thread(target=output.read, args=(reading,))
@@ -154,11 +202,11 @@ def writing_to(
 def written_to(output: Output, *arguments: str | Path, home: Path) -> Ended:
     """Run a command to its end."""
     with writing_to(output, *arguments, home=home) as process:
-        process.wait()
-    return ended(process, home)
+        code = process.wait()
+    return ended(code, home)
 
 
-def ended(process: subprocess.Popen[bytes], home: Path) -> Ended:
+def ended(code: int, home: Path) -> Ended:
     """Collect the output of a command that ended; there must be no traceback in it."""
     texts = [
         (home / name).read_bytes() if (home / name).exists() else b"" for name in ("out", "err")
@@ -166,7 +214,7 @@ def ended(process: subprocess.Popen[bytes], home: Path) -> Ended:
     out, err = (text.decode("latin-1") for text in texts)
     for sign in ("Traceback", "stopped by an internal fault", "Error:", "Exception ignored"):
         assert sign not in out + err
-    return Ended(process.returncode, out, err)
+    return Ended(code, out, err)
 
 
 def assert_reported(output: Output, found: Ended) -> None:
@@ -290,7 +338,7 @@ class Stops(Faults):
     """Ends a daemon by SIGTERM at its first download."""
 
     def __init__(self) -> None:
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Process | None = None
         self.started = threading.Event()
 
     async def before_zip(self, call: Call) -> Answer | None:
@@ -314,7 +362,7 @@ def test_a_daemon_works_whatever_output_is(output: Output, tmp_path: Path) -> No
             stops.process = process
             stops.started.set()
             process.wait()
-    assert ended(process, tmp_path).code == ExitCode.DONE
+    assert ended(process.wait(), tmp_path).code == ExitCode.DONE
     assert files_of(tmp_path)
 
 
@@ -330,10 +378,10 @@ def test_a_simulator_serves_whatever_output_is(output: Output, tmp_path: Path) -
             wait_for(port, process)
         finally:
             process.terminate()
-    assert ended(process, tmp_path).code == ExitCode.DONE
+    assert ended(process.wait(), tmp_path).code == ExitCode.DONE
 
 
-def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+def wait_for(port: int, process: Process) -> None:
     """Return once somebody listens on a port; fail if the process ends before."""
     pidfd = os.pidfd_open(process.pid)
     try:

@@ -95,18 +95,18 @@ def _run_forked(
     with Path(os.devnull).open("rb") as nothing:
         started = forked.Command(
             [str(argument) for argument in arguments],
-            (nothing.fileno(), out[1], err[1]),
+            {0: nothing.fileno(), 1: out[1], 2: err[1]},
             environment=environment,
             directory=home,
         )
     os.close(out[1])
     os.close(err[1])
-    with ThreadPoolExecutor(2) as readers:
+    with started, ThreadPoolExecutor(2) as readers:
         said = [readers.submit(_read, pipe) for pipe in (out[0], err[0])]
         try:
             code = started.wait(patience)
         except TimeoutError:
-            os.kill(started.pid, signal.SIGKILL)
+            started.send_signal(signal.SIGKILL)
             raise
     return Said(code, *(text.result() for text in said))
 
@@ -148,15 +148,16 @@ def run_on_terminal(
     keyboard.plug_into(ours)
     started = forked.Command(
         [str(argument) for argument in arguments],
-        (theirs, theirs, theirs),
+        dict.fromkeys(range(3), theirs),
         environment=environment,
         directory=home,
         foreground=True,
     )
     os.close(theirs)
-    drawn = b"".join(_read_all(ours))
-    keyboard.plug_into(None)
-    os.close(ours)
+    with started:
+        drawn = b"".join(_read_all(ours))
+        keyboard.plug_into(None)
+        os.close(ours)
     return Said(started.wait(), drawn.decode(), "")
 
 

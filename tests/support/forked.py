@@ -22,9 +22,10 @@ import sys
 import termios
 import threading
 import time
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,7 +43,7 @@ HEAVY = (
 
 def is_possible(environment: Mapping[str, str]) -> bool:
     """Return whether an environment has nothing in it for an interpreter that starts."""
-    names = (name for name in environment if name != "PYTHONPATH")
+    names = environment.keys() - {"PYTHONPATH", "PYTHONIOENCODING"}
     return not any(name.startswith(OF_AN_INTERPRETER) for name in names)
 
 
@@ -54,7 +55,7 @@ class Command:
     arguments
         Its arguments.
     descriptors
-        Standard input, output and error.
+        Standard input, output and error, by their numbers; one that is left out is closed.
     environment, directory
         Its environment and working directory.
     foreground
@@ -64,7 +65,7 @@ class Command:
     def __init__(
         self,
         arguments: Sequence[str],
-        descriptors: Sequence[int],
+        descriptors: Mapping[int, int],
         *,
         environment: Mapping[str, str],
         directory: Path,
@@ -73,14 +74,35 @@ class Command:
         self._connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._connection.connect(_address(environment["PATH"], environment["PYTHONPATH"]))
         order = [list(arguments), dict(environment), str(directory), foreground]
-        socket.send_fds(self._connection, [json.dumps(order).encode()], descriptors)
-        self.pid = int(self._connection.recv(LARGEST_MESSAGE))
+        message = json.dumps([list(descriptors), order]).encode()
+        socket.send_fds(self._connection, [message], list(descriptors.values()))
+        number, (self._process,), _, _ = socket.recv_fds(self._connection, LARGEST_MESSAGE, 1)
+        self.pid = int(number)
+        self.returncode: int | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.wait()
+        self._connection.close()
+        os.close(self._process)
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send it a signal, unless it has ended."""
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._process, number)
+
+    def terminate(self) -> None:
+        """Send it a SIGTERM, unless it has ended."""
+        self.send_signal(signal.SIGTERM)
 
     def wait(self, seconds: float | None = None) -> int:
         """Return its exit code once it ends, negative for a signal; raise after these seconds."""
-        self._connection.settimeout(seconds)
-        with self._connection:
-            return int(self._connection.recv(LARGEST_MESSAGE))
+        if self.returncode is None:
+            self._connection.settimeout(seconds)
+            self.returncode = int(self._connection.recv(LARGEST_MESSAGE))
+        return self.returncode
 
 
 @cache
@@ -129,32 +151,28 @@ class _Parent:
     def _accept(self) -> list[Any] | None:
         connection, _ = self._listener.accept()
         message, descriptors, _, _ = socket.recv_fds(connection, LARGEST_MESSAGE, 3)
+        numbers, order = json.loads(message)
         child = os.fork()
         if not child:
-            for number, descriptor in enumerate(descriptors):
-                os.dup2(descriptor, number)
-            self._close(connection, descriptors)
-            order: list[Any] = json.loads(message)
-            return order
+            self._close(connection)
+            _take_over(dict(zip(numbers, descriptors, strict=True)))
+            return list(order)
         for descriptor in descriptors:
             os.close(descriptor)
-        connection.send(str(child).encode())
-        ended = os.pidfd_open(child)
-        self._running[ended] = child, connection
-        self._selector.register(ended, selectors.EVENT_READ)
+        process = os.pidfd_open(child)
+        socket.send_fds(connection, [str(child).encode()], [process])
+        self._running[process] = child, connection
+        self._selector.register(process, selectors.EVENT_READ)
         return None
 
-    def _close(self, connection: socket.socket, descriptors: Sequence[int]) -> None:
-        """Leave a child nothing but its standard descriptors."""
+    def _close(self, connection: socket.socket) -> None:
+        """Close in a child what is for the other children."""
         self._selector.close()
-        for descriptor in (*descriptors, *self._running):
-            os.close(descriptor)
-        for open_socket in (
-            connection,
-            self._listener,
-            *(each for _, each in self._running.values()),
-        ):
-            open_socket.close()
+        for process, (_, other) in self._running.items():
+            os.close(process)
+            other.close()
+        connection.close()
+        self._listener.close()
 
     def _report(self, ended: int) -> None:
         child, connection = self._running.pop(ended)
@@ -167,6 +185,17 @@ class _Parent:
     def _kill_all(self) -> None:
         for child, _ in self._running.values():
             os.kill(child, signal.SIGKILL)
+
+
+def _take_over(descriptors: Mapping[int, int]) -> None:
+    """Make descriptors standard ones, by their new numbers; close those that are left out."""
+    for number in range(3):
+        if number in descriptors:
+            os.dup2(descriptors[number], number)
+        else:
+            os.close(number)
+    for descriptor in descriptors.values():
+        os.close(descriptor)
 
 
 def _import_all() -> None:
@@ -197,11 +226,16 @@ def _become(
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     sys.argv[1:] = arguments
     for name, number, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
-        known = getattr(sys, name)
-        stream = open(  # noqa: SIM115 - for the rest of its life; a descriptor
-            number, mode, encoding=known.encoding, errors=known.errors, closefd=False
-        )
-        setattr(sys, name, stream)
+        setattr(sys, name, _stream(number, mode, getattr(sys, name)))
+
+
+def _stream(number: int, mode: str, known: TextIO) -> TextIO | None:
+    """Return a standard stream as an interpreter makes it; None where its descriptor is closed."""
+    encoding = os.environ.get("PYTHONIOENCODING", known.encoding)
+    try:
+        return open(number, mode, encoding=encoding, errors=known.errors, closefd=False)  # type: ignore[return-value] # of text
+    except OSError:
+        return None
 
 
 def _exit(code: object) -> None:
