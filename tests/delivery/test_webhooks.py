@@ -82,8 +82,12 @@ async def test_events_are_posted_as_a_signed_list(place: Place) -> None:
         (saying(b"SSH-2.0-OpenSSH_9.6\r\n"), "answered with something that is not HTTP"),
         (saying(), "closed the connection before it answered"),
         (saying(reset=True), "closed the connection before it answered"),
+        (
+            saying(*[b"HTTP/1.1 100 Continue\r\n\r\n" * 1000] * 1000),
+            "sent more than 16 informational answers (1xx) and no other",
+        ),
     ],
-    ids=["500", "404", "redirect", "not HTTP", "cut", "reset"],
+    ids=["500", "404", "redirect", "not HTTP", "cut", "reset", "announced for ever"],
 )
 async def test_what_is_not_taken_is_posted_again(place: Place, answer: object, reason: str) -> None:
     """The reason says what happened, and has neither the secret nor the path in it."""

@@ -1,12 +1,16 @@
 from .client import ArchiveClient
+from .connections import MOST_INFORMATIONAL, Connector, TooManyInformationalError
 from .download import Download
 from .listing import MOST_TOLD, Listing
 from .requests import Timeouts
 
 __all__ = [
+    "MOST_INFORMATIONAL",
     "MOST_TOLD",
     "ArchiveClient",
+    "Connector",
     "Download",
     "Listing",
     "Timeouts",
+    "TooManyInformationalError",
 ]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from winter_sync.archive.route import Route
 
-_MOST_INFORMATIONAL = 16
+MOST_INFORMATIONAL = 16
 """Answers like `100 Continue` before the one that counts; each costs us time, and none says
 anything."""
 _READ_BUFFER = 512 * 1024
@@ -42,17 +42,17 @@ class _Handler(ResponseHandler):
         message, payload = await super().read()
         is_informational = HTTPStatus.CONTINUE <= message.code < HTTPStatus.OK
         self.informational = self.informational + 1 if is_informational else 0
-        if self.informational > _MOST_INFORMATIONAL:
-            raise _TooManyInformationalError
+        if self.informational > MOST_INFORMATIONAL:
+            raise TooManyInformationalError
         return message, payload
 
 
-class _TooManyInformationalError(aiohttp.ClientError):
+class TooManyInformationalError(aiohttp.ClientError):
     """Raised below aiohttp, which closes the connection; `TransportErrors` explains it."""
 
 
-class _Connector(aiohttp.TCPConnector):
-    """Makes connections of our own kind, a new one for each request.
+class Connector(aiohttp.TCPConnector):
+    """Makes connections of our own kind, at most so many and a new one for each request.
 
     What a server sends on a connection that no one reads from would be kept without bound, and
     taken for the answer to the next request.
@@ -72,7 +72,7 @@ def open_session(route: Route, connections: int, user_agent: str) -> aiohttp.Cli
     proxy = route.proxy
     needs_tls = route.is_tls or (proxy is not None and proxy.address.startswith("https:"))
     session = aiohttp.ClientSession(
-        connector=_Connector(connections, ssl.create_default_context() if needs_tls else None),
+        connector=Connector(connections, ssl.create_default_context() if needs_tls else None),
         timeout=aiohttp.ClientTimeout(total=None, sock_read=None, sock_connect=route.connect),
         headers={"User-Agent": user_agent},
         proxy=None if proxy is None else proxy.address,
@@ -102,8 +102,8 @@ class TransportErrors:
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if error is None or isinstance(error, WinterSyncError):
             return
-        if isinstance(error, _TooManyInformationalError):
-            said: WinterSyncError | None = too_many_informational(self._route, _MOST_INFORMATIONAL)
+        if isinstance(error, TooManyInformationalError):
+            said: WinterSyncError | None = too_many_informational(self._route, MOST_INFORMATIONAL)
         else:
             said = explain_transport_error(error, self._route)
         if said is None:

@@ -31,8 +31,8 @@ async def post_events(
 ) -> None:
     """Post events as a JSON list; any status from 200 to 299 means that they were taken.
 
-    Neither a proxy nor cookies are used, redirects are not followed, and nothing of the answer's
-    body is read. No message has the address in it: its path may be a secret.
+    Neither a proxy nor cookies are used, redirects are not followed, nothing of the answer's body
+    is read, and of answers that only announce one no more than a few. No message has the address in it: its path may be a secret.
 
     Raises
     ------
@@ -41,12 +41,16 @@ async def post_events(
     """
     import aiohttp  # noqa: PLC0415 - takes longer to import than most commands to run
 
+    from winter_sync.archive import Connector  # noqa: PLC0415 - imports aiohttp
+
     body = f"[{','.join(event.json for event in events)}]".encode()
     headers = {"Content-Type": "application/json", **_signature(webhook, body, now)}
     timeout = aiohttp.ClientTimeout(total=limit.total_seconds())
     try:
         async with (
-            aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), timeout=timeout) as session,
+            aiohttp.ClientSession(
+                connector=Connector(1, None), cookie_jar=aiohttp.DummyCookieJar(), timeout=timeout
+            ) as session,
             session.post(
                 webhook.url, data=body, headers=headers, allow_redirects=False
             ) as response,
@@ -87,6 +91,13 @@ def _how_it_failed(failed: aiohttp.ClientError | OSError | ValueError) -> str:
     """Return why there was no answer, without a word of what was sent or where."""
     import aiohttp  # noqa: PLC0415 - as above
 
+    from winter_sync.archive import (  # noqa: PLC0415 - as above
+        MOST_INFORMATIONAL,
+        TooManyInformationalError,
+    )
+
+    if isinstance(failed, TooManyInformationalError):
+        return f"sent more than {MOST_INFORMATIONAL} informational answers (1xx) and no other"
     if isinstance(failed, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError):
         return "has no TLS certificate that this machine trusts, or speaks no TLS"
     if isinstance(failed, aiohttp.ClientConnectorError):
