@@ -215,7 +215,10 @@ def test_a_backfill_fetches_what_is_chosen(archive: Simulator, tmp_path: Path) -
     assert published(tmp_path) == sorted(expected) != []
     other = ("backfill", "--from", "2025-10-20", "--to", "2025-10-22")
     said = run("--config", settings, *other, home=tmp_path)
-    assert said.out.startswith("The archive lists nothing of what was asked for (1 query")
+    assert said.out.startswith(
+        "The archive lists nothing of what was asked for, 2025-10-19 to 2025-10-24; the "
+        f"{len(expected)} products here stay (1 query"
+    )
     assert said.code == ExitCode.DONE
     early = ("backfill", "--from", "20210101", "--to", "20210102")
     said = run("--config", settings, *early, home=tmp_path)

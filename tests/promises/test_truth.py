@@ -392,7 +392,22 @@ async def test_a_selection_that_matches_nothing_is_reported(archive: Rig) -> Non
     """A target that was never observed is not "nothing new"."""
     archive.programs = [{"name": PROGRAM, "image_types": ["stack"], "targets": ["SN2099zz"]}]
     report = await archive.sync()
-    assert summary(report).startswith("The archive lists nothing of what was asked for (")
+    assert report.asked is not None
+    said = f"The archive lists nothing of what was asked for, {report.asked[0]} and later ("
+    assert summary(report).startswith(said)
+
+
+async def test_nothing_lately_is_no_empty_archive(archive: Rig) -> None:
+    """A sync after a pause says which dates it asked for, and that what is here stays."""
+    archive.programs = archive.programs[:1]
+    await archive.sync()
+    archive.observatory.clock.advance(timedelta(days=12))
+    await archive.sync()
+    report = await archive.sync()
+    here = len(archive.files())
+    said = summary(report)
+    assert "lists nothing of what was asked for, 20" in said
+    assert f" and later; the {here} products here stay (" in said
 
 
 async def test_a_program_that_ended_long_ago_is_asked_when_asked_by_hand(archive: Rig) -> None:

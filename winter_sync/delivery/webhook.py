@@ -32,7 +32,8 @@ async def post_events(
     """Post events as a JSON list; any status from 200 to 299 means that they were taken.
 
     Neither a proxy nor cookies are used, redirects are not followed, nothing of the answer's body
-    is read, and of answers that only announce one no more than a few. No message has the address in it: its path may be a secret.
+    is read, and of answers that only announce one no more than a few. No message has the address
+    in it: its path may be a secret.
 
     Raises
     ------

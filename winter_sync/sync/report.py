@@ -16,9 +16,11 @@ from winter_sync.core import (
     WinterSyncError,
     gravest,
 )
+from winter_sync.sync.results import united
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from datetime import date
 
     from winter_sync.catalog import NotCompared, Waiting
     from winter_sync.sync.quick_check import CheckedFiles
@@ -51,6 +53,10 @@ class Report:
     """What is here and was not fetched again, though its marks changed: today's budget is used."""
     size: int = 0
     """Bytes published."""
+    asked: tuple[date, date] | None = None
+    """The first and the last date that was asked for; `date.max` for up to now."""
+    here: int = 0
+    """How many products of the programs are here, where the archive listed nothing now."""
     not_asked: Mapping[str, str] = field(default_factory=dict)
     """Programs of which nothing was queried, and why."""
     lost: int = 0
@@ -75,6 +81,7 @@ class Report:
             new=self.new + result.new,
             changed=self.changed + result.changed,
             not_asked={**self.not_asked, **why},
+            asked=united(self.asked, result.asked),
         )
 
     def with_outcomes(self, outcomes: Sequence[Outcome]) -> Report:

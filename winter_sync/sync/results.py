@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import date
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ class PollResult:
     listed: int = 0
     new: int = 0
     changed: int = 0
+    asked: tuple[date, date] | None = None
+    """The first and the last date that was asked for; `date.max` for up to now."""
     not_asked: str | None = None
     """Why no query was sent, if none was."""
     moved: int = field(default=0, compare=False)
@@ -41,7 +44,17 @@ class PollResult:
             new=self.new + poll.new,
             changed=self.changed + poll.changed,
             moved=self.moved + poll.withdrawn + poll.returned,
+            asked=united(self.asked, (poll.query.start, poll.query.end or date.max)),
         )
+
+
+def united(
+    some: tuple[date, date] | None, others: tuple[date, date] | None
+) -> tuple[date, date] | None:
+    """Return the span of two spans of dates; None for none."""
+    if some is None or others is None:
+        return some or others
+    return min(some[0], others[0]), max(some[1], others[1])
 
 
 class Served(Enum):

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from winter_sync.catalog import Queue, Refetches
+from winter_sync.catalog import Queue, Refetches, Views
 from winter_sync.core import (
     Backlog,
     BadAnswerError,
@@ -85,6 +85,7 @@ class Run:
         await self._work(self._poll_all(), self._download())
         await mirror.retention.remove_exceeding()
         await self._count_not_compared()
+        await self._count_here()
         left = await self._count_wanted()
         waiting = await mirror.catalog.queue(Queue.waiting, self._scope)
         again = await self._count_waiting_again()
@@ -95,6 +96,12 @@ class Run:
             Refetches.ask, self._scope, confirmed_for=confirmed_for
         )
         self._report = replace(self._report, not_compared=await ask)
+
+    async def _count_here(self) -> None:
+        """Count what is here of the programs, where nothing was listed: it stays."""
+        if not self._report.listed:
+            summary = await self._mirror.catalog.views(Views.summary, self._scope.programs)
+            self._report = replace(self._report, here=summary.published)
 
     async def _count_not_compared(self) -> None:
         if self._report.not_compared is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING
 
 from winter_sync.core import State, WinterSyncError, escape_unprintable, show_size
@@ -101,7 +102,24 @@ def _nothing(report: Report) -> str:
         return "no query was sent"
     if report.not_compared is not None:
         return "nothing new, and nothing compared"
-    return "nothing new" if report.listed else "the archive lists nothing of what was asked for"
+    return "nothing new" if report.listed else _nothing_listed(report)
+
+
+def _nothing_listed(report: Report) -> str:
+    """Return that the archive lists nothing, of which dates, and what that means for the tree."""
+    said = f"the archive lists nothing of what was asked for{_dates(report)}"
+    if not report.here:
+        return said
+    products = _counted(report.here, "product", "products")
+    stays = "stays" if report.here == 1 else "stay"
+    return f"{said}; the {products} here {stays}"
+
+
+def _dates(report: Report) -> str:
+    if report.asked is None:
+        return ""
+    first, last = report.asked
+    return f", {first} and later" if last == date.max else f", {first} to {last}"
 
 
 def _next(report: Report, state: State) -> str:
