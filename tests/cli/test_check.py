@@ -13,8 +13,9 @@ from support.rig import Rig
 
 from winter_sync.cli.checks.examination import examine, show, worst
 from winter_sync.cli.checks.findings import Finding
+from winter_sync.cli.checks.sinks import check_sinks
 from winter_sync.config.files import holds_secret
-from winter_sync.config.sections import ProgramSettings
+from winter_sync.config.sections import ProgramSettings, SinkSettings
 from winter_sync.config.settings import Settings
 from winter_sync.core.clocks import Time
 from winter_sync.core.errors import ExitCode
@@ -317,3 +318,23 @@ def test_a_finding_is_shown(*, terminal: bool) -> None:
     assert text.startswith("FAIL  program 2024A000  word")
     assert text.endswith(f"\n{' ' * 24}Mend [it].\n")
     assert (max(map(len, text.splitlines())) <= 80) is terminal
+
+
+async def test_a_command_of_a_sink_is_found_and_not_run(rig: Rig) -> None:
+    """It says what was looked at: whether a command takes events is known when it gets some."""
+    rig.root.mkdir()
+    mine = rig.root / "mine"
+    mine.write_text("#!/bin/sh\ntouch ran\n")
+    commands = {"false": ("/bin/false",), "mine": ("./mine",), "none": ("/no/such",)}
+    sinks = [SinkSettings(name=name, command=command) for name, command in commands.items()]
+    settings = made(rig).model_copy(update={"sinks": sinks})
+    said = [(each.mark, each.message) async for each in check_sinks(settings, None)]
+    assert said == [
+        ("ok", "false: /bin/false exists and may be executed; it was not run"),
+        ("warn", "mine: ./mine is not a program that this user can run"),
+        ("warn", "none: /no/such is not a program that this user can run"),
+    ]
+    mine.chmod(0o755)
+    said = [(each.mark, each.message) async for each in check_sinks(settings, None)]
+    assert said[1] == ("ok", f"mine: {mine} exists and may be executed; it was not run")
+    assert not (rig.root / "ran").exists()

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import shutil
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,8 @@ from support.command import (
 )
 
 from winter_sync import Mirror
-from winter_sync.core import ExitCode
+from winter_sync.catalog.catalog import Catalog
+from winter_sync.core import CATALOG, STATE_DIR, EventKind, ExitCode, utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -224,6 +226,23 @@ def test_the_answer_shows_what_was_downloaded_though_it_is_pending_no_more(own: 
     said = own.ask("--state", "pending", "--download")
     assert said.code == 0
     assert "nothing to download" in said.err
+
+
+def test_downloads_are_followed_by_all_that_follows_a_sync(own: Home) -> None:
+    """Events are delivered: nothing else may run for days."""
+    with closing(Catalog(own.root / STATE_DIR / CATALOG, utc_now)) as catalog:
+        catalog.sinks.register(["file"])
+        catalog.outbox.append_change("server", "down", "up", EventKind.SERVER_DOWN, reason="503")
+    (path,) = own.ask("--limit", "1", "--paths").out.splitlines()
+    (own.root / path).unlink()
+    sinks = [{"name": "file", "command": ["tee", "told"]}]
+    said = run(
+        *("--config", own.settings, "list", "--limit", "1", "--download"),
+        home=own.directory,
+        environment={"WINTER_SYNC_SINKS": json.dumps(sinks)},
+    )
+    assert said.code == 0, said.err
+    assert '"event": "server_down"' in (own.root / "told").read_text()
 
 
 def test_what_could_not_be_downloaded_fails_the_command(own: Home) -> None:

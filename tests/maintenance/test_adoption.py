@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 import shutil
 import sqlite3
 import struct
@@ -12,11 +14,13 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from rich.console import Console
 from support.command import PROGRAM, run, served, settings_file
 from support.rig import path_of
 
 from winter_sync.catalog import Adoptions
-from winter_sync.cli.views.adopt_report import result_as_json
+from winter_sync.cli.views.adopt_report import result_as_json, show
+from winter_sync.config import Settings
 from winter_sync.core import DamagedError, ExitCode, UsageError
 from winter_sync.core.filesystem import sha256_of_file
 from winter_sync.core.layout import CATALOG, STATE_DIR
@@ -169,6 +173,42 @@ async def test_each_file_gets_the_fate_that_fits(rig: Rig, tmp_path: Path) -> No
     assert told["different"][0]["path"] == path_of(fourth)
 
 
+async def test_doubts_and_oddities_are_told_one_by_one(rig: Rig, tmp_path: Path) -> None:
+    """A file that may lack something stays; one that is only odd is adopted, and both are named."""
+    (exposure, *_), (stack, *_) = kept(rig, ImageType.EXPOSURE), kept(rig, ImageType.STACK)
+    whole = have(rig, exposure)
+    boards = [found.start() for found in re.finditer(b"XTENSION=", whole)]
+    short = put(tmp_path / "mine", exposure.filename, whole[: boards[3]])
+    padded = put(tmp_path / "mine", stack.filename, have(rig, stack) + bytes(2880))
+    result = await adopt_files(rig, tmp_path / "mine", move=True)
+    (doubtful,), (adopted,) = result.files[Fate.DOUBTFUL], result.files[Fate.ADOPTED]
+    assert doubtful.name == str(short)
+    assert "extensions where" in (doubtful.reason or "")
+    assert "no data seem to be missing" in (doubtful.reason or "")
+    assert (short.exists(), padded.exists()) == (True, False)
+    assert states(rig)[exposure.savepath] == "wanted"
+    assert result.exit_code is ExitCode.INCOMPLETE
+    console = Console(width=400, file=io.StringIO())
+    show(console, result)
+    first, second, last = console.file.getvalue().splitlines()  # type: ignore[attr-defined] # a StringIO
+    assert first.startswith(f"adopted, though odd: {padded} (")
+    assert second.startswith(f"doubtful: {short} (")
+    assert last.endswith("; 1 doubtful.")
+    assert adopted.reason in first
+    assert json.loads(result_as_json(result))["counts"]["doubtful"] == 1
+
+
+async def test_what_is_adopted_is_delivered_to_sinks(rig: Rig, tmp_path: Path) -> None:
+    """As after a sync: adopting may be all that is done for days."""
+    stack, *_ = kept(rig, ImageType.STACK)
+    put(tmp_path / "mine", stack.filename, have(rig, stack))
+    sinks = [{"name": "file", "command": ["tee", str(tmp_path / "told")]}]
+    settings = Settings(**{**rig.sections(), "sinks": sinks})
+    request = AdoptRequest(tmp_path / "mine")
+    await adopt(settings, request, rig.events.append, counting, time=rig.time)
+    assert '"event": "adopted"' in (tmp_path / "told").read_text()
+
+
 async def test_one_name_of_several_products_is_decided_or_refused(rig: Rig, tmp_path: Path) -> None:
     """By the directory, then by the header; what neither tells is refused with its places."""
     double = [one for one in kept(rig) if one.instrument is Instrument.SPRING]
@@ -223,8 +263,6 @@ async def test_files_are_moved_only_if_asked(rig: Rig, tmp_path: Path) -> None:
     )
     placed = (rig.root / path_of(first)).stat()
     assert (placed.st_ino, placed.st_nlink) == (inode, 1)
-    again = await adopt_files(rig, rig.root / "winter", move=True)
-    assert again.counts[Fate.HERE] == 2
     assert rig.files() == rig.truth([first, third])
 
 
@@ -242,8 +280,10 @@ async def test_only_a_second_name_of_what_is_here_is_removed(rig: Rig, tmp_path:
     (rig.root / path_of(third)).rename(target)
     (rig.root / path_of(third)).symlink_to(target)
     (tmp_path / "again").symlink_to(rig.root / "winter")
-    for directory in (mine, rig.root / "winter", tmp_path / "again"):
-        await adopt_files(rig, directory, move=True)
+    await adopt_files(rig, mine, move=True)
+    for directory in (None, rig.root, rig.root / "winter", tmp_path / "again"):
+        with pytest.raises(UsageError, match="not moved"):
+            await adopt_files(rig, directory, move=True)
     assert (copy.exists(), name.exists(), target.exists()) == (True, False, True)
     assert rig.files() == rig.truth([first, second, third])
 
@@ -291,6 +331,22 @@ async def test_a_directory_that_is_none_is_refused(rig: Rig, tmp_path: Path) -> 
     for wrong in (tmp_path / "none", tmp_path):
         with pytest.raises(UsageError):
             await adopt_files(rig, wrong)
+
+
+@pytest.mark.parametrize("move", [False, True])
+async def test_what_the_mirror_keeps_for_itself_is_refused(rig: Rig, *, move: bool) -> None:
+    """Earlier revisions would be taken for the newest content, and moved away."""
+    stack, *_ = kept(rig, ImageType.STACK)
+    aside = put(rig.root / STATE_DIR / "revisions", stack.filename, have(rig, stack))
+    incoming = put(rig.root / "incoming", stack.filename, have(rig, stack))
+    for directory in (aside.parent, rig.root / STATE_DIR):
+        with pytest.raises(UsageError, match="keeps for itself") as refused:
+            await adopt_files(rig, directory, move=move)
+        assert refused.value.remedy
+    assert aside.exists()
+    result = await adopt_files(rig, incoming.parent, move=move)
+    assert result.counts[Fate.ADOPTED] == 1
+    assert incoming.exists() is not move
 
 
 async def test_without_space_nothing_is_adopted_and_nothing_lost(rig: Rig, tmp_path: Path) -> None:

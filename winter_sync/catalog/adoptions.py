@@ -62,6 +62,19 @@ class Adoptions:
                     found[candidate.product.filename].append(candidate)
         return dict(found)
 
+    _BELOW = """
+    SELECT 1 FROM products
+    WHERE path COLLATE NOCASE >= :first AND path COLLATE NOCASE < :end LIMIT 1
+    """
+
+    def has_places_below(self, directory: str) -> bool:
+        """Return whether any product's place is in a directory, or in one below it.
+
+        The directory is relative to the root.
+        """
+        values = {"first": f"{directory}/", "end": f"{directory}{chr(ord('/') + 1)}"}
+        return self._connection.row(self._BELOW, values) is not None
+
     def _listed(self, condition: Condition) -> list[Candidate]:
         sql = self._LISTED.format(condition=condition.sql)
         return self._connection.read(candidate_of, sql, condition.values)

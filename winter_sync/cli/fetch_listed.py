@@ -10,9 +10,10 @@ from winter_sync.cli.process import say
 from winter_sync.cli.progress.display import log_and_show, progress_of
 from winter_sync.cli.screen import Screen
 from winter_sync.cli.views.run_report import about_files, error_lines
-from winter_sync.config import check_root
-from winter_sync.core import ExitCode, gravest, show_size
+from winter_sync.config import check_root, read_credentials
+from winter_sync.core import REAL_TIME, ExitCode, gravest, show_size
 from winter_sync.factory import open_mirror
+from winter_sync.maintenance import finish_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -60,12 +61,15 @@ async def fetch_listed(
 
 async def _fetch(settings: Settings, logger: FilteringBoundLogger, scope: Scope) -> Report:
     check_root(settings.root)
+    credentials = read_credentials(settings)
     with progress_of("download", Screen(stderr=True), logger) as view:
         emit = log_and_show(logger, view)
-        async with open_mirror(settings, emit) as mirror:
+        async with open_mirror(settings, emit, credentials=credentials) as mirror:
             await mirror.quick_check.check(scope)
             await mirror.catalog.queue(Queue.retry_now, scope)
-            return await mirror.fetch(scope)
+            report = await mirror.fetch(scope)
+            await finish_run(mirror, settings, credentials, REAL_TIME)
+            return report
 
 
 def _is_lacking(product: MirrorProduct) -> bool:

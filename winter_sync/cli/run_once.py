@@ -21,8 +21,8 @@ from winter_sync.cli.views.run_report import (
 )
 from winter_sync.config import Choice, check_root, read_credentials
 from winter_sync.core import REAL_TIME, escape_unprintable, show_size
-from winter_sync.factory import make_deliverer, open_mirror
-from winter_sync.maintenance import Manifests, record_facts
+from winter_sync.factory import open_mirror
+from winter_sync.maintenance import finish_run
 from winter_sync.sync import read_too_queue
 
 if TYPE_CHECKING:
@@ -112,10 +112,7 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
                 )
                 if settings.too.enabled:
                     await read_too_queue(mirror)
-                if settings.facts.enabled:
-                    await record_facts(mirror, time)
-                await _write_manifests(mirror, settings, time)
-                await make_deliverer(settings, credentials, mirror, time).deliver_waiting()
+                await finish_run(mirror, settings, credentials, time)
                 counts = await _counts(mirror, nights) if console.is_terminal else []
     except asyncio.CancelledError:
         _print_how_far(aside, view)
@@ -130,19 +127,6 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
         aside.print(Text(line))
     console.print(Text(summary(report)))
     return report
-
-
-async def _write_manifests(mirror: Mirror, settings: Settings, time: Time) -> None:
-    """Find out which nights are settled, of all that is mirrored, and write their manifests."""
-    async with Manifests(
-        catalog=mirror.catalog,
-        state=settings.state,
-        selections=settings.selections,
-        settle_after=settings.schedule.settle_after,
-        emit=mirror.emit,
-        time=time,
-    ) as manifests:
-        await manifests.update_once()
 
 
 async def _counts(mirror: Mirror, nights: Nights | None) -> Sequence[NightCount]:

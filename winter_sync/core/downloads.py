@@ -141,7 +141,8 @@ class Failed:
     the batch it travelled in. `refused` says whether it arrived complete and was refused for what
     it is, so that the archive holds it like that. `sha256` is that of a refused content of which no
     data seem to be missing: if the very same comes again much later, it is all that there is
-    (`winter_sync.core.Fault.leaves_data_whole`). `cause` is for counting: what broke the batch,
+    (`winter_sync.core.Fault.leaves_data_whole`); `doubtful` says the same of a file that was here.
+    `cause` is for counting: what broke the batch,
     where the product is not to blame.
     """
 
@@ -151,6 +152,7 @@ class Failed:
     sha256: str | None = None
     cause: Cause = Cause.OTHER
     refused: bool = False
+    doubtful: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 from .adoption import adopt
 from .adoption_results import AdoptedFile, AdoptRequest, AdoptResult, Fate
-from .facts import FactsCatchUp, record_facts
+from .after_run import finish_run
+from .facts import FactsCatchUp
 from .manifests import Manifests
 from .results import Request, Result
 from .verification import verify
@@ -15,6 +16,6 @@ __all__ = [
     "Request",
     "Result",
     "adopt",
-    "record_facts",
+    "finish_run",
     "verify",
 ]

@@ -9,10 +9,11 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog import Adoptions, Catalog, CatalogThread
-from winter_sync.config import check_root
+from winter_sync.config import check_root, read_credentials
 from winter_sync.core import (
     CATALOG,
     REAL_TIME,
+    STATE_DIR,
     Adopted,
     DamagedError,
     DamagedFileError,
@@ -31,8 +32,8 @@ from winter_sync.maintenance.adoption_recording import NOT_LISTED, why_unknown
 from winter_sync.maintenance.adoption_results import AdoptResult, Fate
 from winter_sync.maintenance.adoption_sources import ZIP, FileSource, ZipSource, count_files
 from winter_sync.maintenance.adoption_zips import ZipAdoption
-from winter_sync.maintenance.facts import record_facts
-from winter_sync.sync import examine, find_present, largest, made_durable
+from winter_sync.maintenance.after_run import finish_run
+from winter_sync.sync import examine, find_present, largest, made_durable, refusal
 from winter_sync.tree import FileWalk
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from winter_sync.config import Settings
-    from winter_sync.core import Candidate, Sink
+    from winter_sync.core import Candidate, Credentials, Sink
     from winter_sync.maintenance.adoption_results import AdoptRequest
     from winter_sync.sync import Mirror
 
@@ -82,33 +83,43 @@ async def adopt(
         If the root or the catalog cannot be used, or the disk is full; what was adopted stays.
     """
     check_root(settings.root)
-    directory = _directory(request, settings.root)
+    directory = _directory(request, settings)
     result = AdoptResult(request)
-    async with _opened(settings, request, emit, time) as mirror:
+    credentials = read_credentials(settings)
+    async with _opened(settings, request, credentials, emit, time) as mirror:
         if not request.offline:
             result.errors = (await mirror.list_all()).errors
         else:
             await mirror.recover()
+        if directory is not None and request.move:
+            await _refuse_tree(mirror, directory, request.directory)
         adopter = _Adopter(settings, mirror, request, result)
         files, size = await asyncio.to_thread(count_files, directory or settings.root)
         with counting(files, size) as done:
             await adopter.adopt_all(directory, done)
-        if settings.facts.enabled and not request.dry_run:
-            await record_facts(mirror, time)
+        if not request.dry_run:
+            await finish_run(mirror, settings, credentials, time)
     return result
 
 
-def _directory(request: AdoptRequest, root: Path) -> Path | None:
+def _directory(request: AdoptRequest, settings: Settings) -> Path | None:
     """Return the directory to take files from; None for the root itself.
 
     Raises
     ------
     UsageError
-        If there is none, or the root is in it.
+        If there is none, the root is in it, or it is one of ours that is not to be touched.
     """
+    root = settings.root
+    given, top = (request.directory or root).resolve(), root.resolve()
+    if request.move and given == top:
+        raise UsageError(
+            "files at their places in the mirror are not moved",
+            remedy="Leave --move out, or name the directory that the files are in.",
+        )
     if request.directory is None:
         return None
-    given, top = request.directory.resolve(), root.resolve()
+    _refuse_state(given, request.directory, settings)
     if not given.is_dir():
         raise UsageError(f"{request.directory} is not a directory", remedy="Check its name.")
     if given == top:
@@ -121,13 +132,37 @@ def _directory(request: AdoptRequest, root: Path) -> Path | None:
     return given
 
 
+def _refuse_state(given: Path, named: Path, settings: Settings) -> None:
+    """Refuse a directory with what this mirror keeps for itself, such as older revisions."""
+    for state in (settings.state.resolve(), (settings.root / STATE_DIR).resolve()):
+        if given.is_relative_to(state) or (given in state.parents and given != settings.root):
+            raise UsageError(
+                f"{named} holds what this mirror keeps for itself in {state}",
+                remedy="`winter-sync adopt` without a directory finds older revisions by itself. "
+                "Copy a file elsewhere first if it is to be adopted.",
+            )
+
+
+async def _refuse_tree(mirror: Mirror, directory: Path, named: Path | None) -> None:
+    """Refuse to move files away from where they belong."""
+    top = mirror.session.tree.root.resolve()
+    if not directory.is_relative_to(top):
+        return
+    below = directory.relative_to(top).as_posix()
+    if await mirror.catalog.adoptions(Adoptions.has_places_below, below):
+        raise UsageError(
+            f"{named} is a part of the mirror, and files are not moved away from their places",
+            remedy="`winter-sync adopt` without --move adopts files that are at their places.",
+        )
+
+
 @asynccontextmanager
 async def _opened(
-    settings: Settings, request: AdoptRequest, emit: Sink, time: Time
+    settings: Settings, request: AdoptRequest, credentials: Credentials, emit: Sink, time: Time
 ) -> AsyncIterator[Mirror]:
     """Open the mirror; for a dry run an empty one elsewhere, with a copy of the catalog."""
     if not request.dry_run:
-        async with open_mirror(settings, emit, time=time) as mirror:
+        async with open_mirror(settings, emit, credentials=credentials, time=time) as mirror:
             yield mirror
         return
     with tempfile.TemporaryDirectory(prefix="winter-sync-") as directory:
@@ -138,7 +173,7 @@ async def _opened(
             async with CatalogThread(path, utc_now, reading=True) as catalog:
                 await catalog(Catalog.copy_without_name, Path(directory, CATALOG))
         changed = settings.model_copy(update={"mirror": mirrored})
-        async with open_mirror(changed, emit, time=time) as mirror:
+        async with open_mirror(changed, emit, credentials=credentials, time=time) as mirror:
             yield mirror
 
 
@@ -270,7 +305,7 @@ class _Adopter(ZipAdoption):
             with source.opened() as file:
                 evidence, note = examine(file, candidate, self._redact)
         except DamagedFileError as damaged:
-            return Failed(candidate, damaged.message, blamed=True)
+            return refusal(candidate, damaged)
         return Adopted(candidate, evidence, note)
 
     async def _adopt_staged(self, source: FileSource, candidate: Candidate) -> None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_LEFT = "no data seem to be missing, but more may have been meant: sync downloads it and decides"
 NOT_LISTED = "the archive does not list it for the configured programs"
 
 
@@ -67,6 +68,8 @@ class Adoption:
         match outcome:
             case Adopted(_, evidence, note):
                 self._add(name, Fate.ADOPTED, evidence.size, evidence.path, note)
+            case Failed(_, reason, doubtful=True):
+                self._add(name, Fate.DOUBTFUL, path=candidate.path, reason=f"{reason}; {_LEFT}")
             case Failed(_, reason, blamed=True):
                 self._add(name, Fate.DAMAGED, path=candidate.path, reason=reason)
             case Failed(_, reason):

@@ -56,6 +56,8 @@ class Fate(StrEnum):
     """Several products have its name, and nothing says which it is."""
     DAMAGED = "damaged"
     """It is not whole, or not what its name says."""
+    DOUBTFUL = "doubtful"
+    """No data seem to be missing, and yet more may have been meant: it is not adopted."""
     UNREADABLE = "unreadable"
     """It could not be read."""
 
@@ -112,6 +114,8 @@ class AdoptResult:
         codes = [error.exit_code for error in self.errors]
         if self.counts[Fate.UNREADABLE]:
             codes.append(ExitCode.STORAGE)
-        if any(self.counts[fate] for fate in (Fate.DAMAGED, Fate.AMBIGUOUS, Fate.BUSY)):
+        if any(
+            self.counts[fate] for fate in (Fate.DAMAGED, Fate.DOUBTFUL, Fate.AMBIGUOUS, Fate.BUSY)
+        ):
             codes.append(ExitCode.INCOMPLETE)
         return gravest(codes)

@@ -7,9 +7,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from winter_sync.catalog import CatalogThread, Checks, Damaged, Files, Scope, may_write
-from winter_sync.config import Choice, check_root
+from winter_sync.config import Choice, check_root, read_credentials
 from winter_sync.core import CATALOG, REAL_TIME, Damage, Time, UsageError
 from winter_sync.factory import checked_mirror, open_existing_catalog, open_mirror
+from winter_sync.maintenance.after_run import finish_run
 from winter_sync.maintenance.file_checker import LISTED, FileChecker
 from winter_sync.maintenance.results import Checked, Damages, Repair, Result
 from winter_sync.maintenance.strays import find_strays
@@ -175,11 +176,15 @@ async def _repair(
 ) -> Repair:
     """Download again what is missing or changed, and nothing else."""
     programs = tuple(selection.program for selection in selections)
+    credentials = read_credentials(settings)
     with display.repairing() as emit:
-        async with open_mirror(settings, emit, selections=selections, time=time) as mirror:
+        async with open_mirror(
+            settings, emit, selections=selections, credentials=credentials, time=time
+        ) as mirror:
             damaged = await mirror.catalog.files(Files.damaged, request.scope, LISTED)
             await mirror.catalog.checks(Checks.want_damaged, request.scope)
             report = await mirror.fetch(Scope(programs, nights=request.nights, damaged=True))
+            await finish_run(mirror, settings, credentials, time)
     return Repair(report, [product for product in damaged if _is_unlisted(product)])
 
 

@@ -1,4 +1,4 @@
-from .adoption import adopt_part, examine, find_present, made_durable
+from .adoption import adopt_part, examine, find_present, made_durable, refusal
 from .checked_mirror import CheckedMirror
 from .coordination import Coordination
 from .download_breaker import DownloadBreaker
@@ -52,6 +52,7 @@ __all__ = [
     "made_durable",
     "read_too_queue",
     "read_too_queue_repeatedly",
+    "refusal",
     "stat_file",
     "stat_files",
 ]

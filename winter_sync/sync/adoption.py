@@ -72,7 +72,7 @@ def find_present(
             evidence, note = examine(file, candidate, redact)
             earlier = earlier_revisions(tree, candidate)
     except DamagedFileError as damaged:
-        return Failed(candidate, damaged.message, blamed=True, cause=damaged.cause)
+        return refusal(candidate, damaged)
     except OSError as failed:
         if failed.errno in _NOTHING_THERE:
             return None
@@ -121,7 +121,7 @@ def adopt_part(
     try:
         note = judge(part, candidate, redact)
     except DamagedFileError as damaged:
-        return Failed(candidate, damaged.message, blamed=True, cause=damaged.cause), False
+        return refusal(candidate, damaged), False
     part.refuse_changed()
     earlier = earlier_revisions(session.tree, candidate)
     evidence = replace(evidence_of(candidate, part), adopted=True)
@@ -172,6 +172,12 @@ def examine(
         adopted=True,
     )
     return evidence, "; ".join(verdict.notes) or None
+
+
+def refusal(candidate: Candidate, damaged: DamagedFileError) -> Failed:
+    """Return that a file is not adopted, because of what it is."""
+    doubtful = damaged.fault.leaves_data_whole
+    return Failed(candidate, damaged.message, blamed=True, cause=damaged.cause, doubtful=doubtful)
 
 
 def earlier_revisions(tree: Tree, candidate: Candidate) -> tuple[EarlierRevision, ...]:

@@ -12,6 +12,7 @@ from winter_sync.cli.checks.findings import Finding
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from winter_sync.config import Settings, SinkSettings
     from winter_sync.core import Credentials
@@ -25,25 +26,30 @@ _KEPT = "Events wait in the catalog until it takes them."
 async def check_sinks(
     settings: Settings, credentials: Credentials | None
 ) -> AsyncIterator[Finding]:
-    """Check whether each command exists, and whether each webhook can be connected to."""
+    """Check whether each command exists, and whether each webhook can be connected to.
+
+    No command is run and nothing is posted: what a sink does with events is not known beforehand.
+    """
     for sink in settings.sinks:
         if sink.url is None:
-            yield _check_command(sink)
+            yield _check_command(sink, settings.root)
         else:
             is_signed = credentials is not None and sink.name in credentials.sinks
             yield await _check_webhook(sink, is_signed=is_signed)
 
 
-def _check_command(sink: SinkSettings) -> Finding:
+def _check_command(sink: SinkSettings, root: Path) -> Finding:
     program = (sink.command or ("",))[0]
-    if shutil.which(program) is None:
+    # A command runs in the root, so a path that is not absolute begins there.
+    found = shutil.which(str(root / program) if "/" in program else program)
+    if found is None:
         return Finding(
             "sinks",
             f"{sink.name}: {program} is not a program that this user can run",
             f"Correct command of this sink. {_KEPT}",
             warning=True,
         )
-    return Finding("sinks", f"{sink.name}: runs {program}")
+    return Finding("sinks", f"{sink.name}: {found} exists and may be executed; it was not run")
 
 
 async def _check_webhook(sink: SinkSettings, *, is_signed: bool) -> Finding:
@@ -63,4 +69,8 @@ async def _check_webhook(sink: SinkSettings, *, is_signed: bool) -> Finding:
     with suppress(OSError):
         await writer.wait_closed()
     signed = "signed" if is_signed else "not signed (no secret is set)"
-    return Finding("sinks", f"{sink.name}: posts to {address.scheme}://{host}:{port}, {signed}")
+    return Finding(
+        "sinks",
+        f"{sink.name}: {address.scheme}://{host}:{port} accepts connections; nothing was posted; "
+        f"events are {signed}",
+    )

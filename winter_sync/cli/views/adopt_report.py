@@ -21,7 +21,7 @@ _SHOWN = 20
 """Files of a kind that are named to a person; more are in the JSON."""
 _NAMED = (
     *(Fate.DIFFERENT, Fate.BUSY, Fate.UNKNOWN, Fate.AMBIGUOUS, Fate.DAMAGED),
-    Fate.UNREADABLE,
+    *(Fate.DOUBTFUL, Fate.UNREADABLE),
 )
 _WORDS = {
     Fate.HERE: "already here",
@@ -30,16 +30,29 @@ _WORDS = {
     Fate.UNKNOWN: "not listed",
     Fate.AMBIGUOUS: "ambiguous",
     Fate.DAMAGED: "damaged",
+    Fate.DOUBTFUL: "doubtful",
     Fate.UNREADABLE: "unreadable",
 }
 
 
 def show(console: Console, result: AdoptResult) -> None:
-    """Print what was not adopted, kind by kind, and a summary in the last line."""
+    """Print what is odd or was not adopted, kind by kind, and a summary in the last line."""
+    for line in _odd(result):
+        console.print(Text(escape_unprintable(line)))
     for fate in _NAMED:
         for line in _few(fate, result):
             console.print(Text(escape_unprintable(line)))
     console.print(Text(summary(result)))
+
+
+def _odd(result: AdoptResult) -> Iterator[str]:
+    """Yield what is odd about files that were adopted all the same."""
+    odd = [file for file in result.files[Fate.ADOPTED] if file.reason]
+    verb = "would be adopted" if result.request.dry_run else "adopted"
+    for file in odd[:_SHOWN]:
+        yield f"{verb}, though odd: {file.name} ({file.reason})"
+    if (more := len(odd) - _SHOWN) > 0:
+        yield f"{verb}, though odd: and {more} more; --json names them"
 
 
 def _few(fate: Fate, result: AdoptResult) -> Iterator[str]:
@@ -65,7 +78,7 @@ def result_as_json(result: AdoptResult) -> str:
 
     - `directory` (null for the root itself), `move`, `offline`, `dry_run`: how it was called.
     - `counts`: how many files are `adopted`, `here`, `different`, `busy`, `unknown`, `ambiguous`,
-      `damaged` and `unreadable`; `bytes`: how many were adopted.
+      `damaged`, `doubtful` and `unreadable`; `bytes`: how many were adopted.
     - `adopted`, ... `unreadable`: lists of `name` (the file), `path` (its place relative to the
       root, or null) and `reason` (or null); each has at most 10 000 entries.
     - `errors`: why not everything was listed, if so.
