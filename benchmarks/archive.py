@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
 PROGRAM = "2024A000"
 USER, PASSWORD, KEY = "benchmark", "password", "key"
-FIRST = date(2025, 10, 1)
-"""The first night of what is listed, unless another is given."""
+TODAY = datetime.now(UTC).date()
+LAST = TODAY - timedelta(days=3)
+"""The last night of what is listed: a poll asks for the last week, by the real date."""
 STORED, DEFLATED = 0, 8
 _BLOCK = 2880
 _SUFFIXES = {
@@ -51,15 +52,19 @@ class Products:
         How many; as many in each night as possible, the nights in order.
     contents
         Their files; the first product has the first, and so on, over and over. None without files.
-    image_type, first, nights
-        What they are, their first night, and over how many nights they are spread.
+    image_type, nights
+        What they are, and over how many nights they are spread; the last of these is `LAST`.
     """
 
     count: int
     contents: Sequence[Content] = ()
     image_type: str = "stack"
-    first: date = FIRST
     nights: int = 1
+
+    @property
+    def first(self) -> date:
+        """Their first night."""
+        return LAST - timedelta(days=self.nights - 1)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yield their rows, in the order of time."""
@@ -98,7 +103,6 @@ class Archive:
 
     url: str
     process: int
-    today: date
     started: float
     """The CPU that the server had taken when it began to serve, seconds."""
 
@@ -145,7 +149,6 @@ def serve(
     wait: float = 0.0,
     zip_rate: float | None = None,
     rate: float | None = None,
-    today: date | None = None,
 ) -> Iterator[Archive]:
     """Run an archive on the server's cores.
 
@@ -160,28 +163,24 @@ def serve(
         is no rate.
     rate
         Bytes a second on each connection; as fast as it can if None.
-    today
-        The archive's date; five days after the last night if None.
     """
     directory = run.directory / f"archive-{len(list(run.directory.glob('archive-*')))}"
     directory.mkdir()
-    last = max(each.first + timedelta(days=each.nights) for each in listed)
-    day = today or last + timedelta(days=5)
     said: dict[str, Any] = {
         "wait": wait,
         "zip_rate": zip_rate,
         "rate": rate,
-        "program": _program(listed, day),
+        "program": _program(listed),
     }
-    said["today"] = datetime(day.year, day.month, day.day, 20, tzinfo=UTC).isoformat()
-    (directory / "archive.json").write_text(json.dumps({**said, **_write(directory, listed)}))
+    said.update(_write(directory, listed))
+    (directory / "archive.json").write_text(json.dumps(said))
     command = [sys.executable, "-m", "benchmarks.archive_server", str(directory)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     os.sched_setaffinity(process.pid, run.server_cores)
     try:
         assert process.stdout is not None
         url = f"http://127.0.0.1:{int(process.stdout.readline())}"
-        yield Archive(url, process.pid, day, _cpu_of(process.pid))
+        yield Archive(url, process.pid, _cpu_of(process.pid))
     finally:
         process.terminate()
         process.wait()
@@ -189,12 +188,12 @@ def serve(
             process.stdout.close()
 
 
-def _program(listed: Sequence[Products], today: date) -> dict[str, Any]:
+def _program(listed: Sequence[Products]) -> dict[str, Any]:
     first = min(products.first for products in listed)
     return {
         "puid": 1, "progid": 1, "progname": PROGRAM, "prog_key": KEY,
         "pi_name": "Benchmark", "pi_email": "benchmark@example.org",
-        "startdate": first.isoformat(), "enddate": (today + timedelta(days=30)).isoformat(),
+        "startdate": first.isoformat(), "enddate": (TODAY + timedelta(days=30)).isoformat(),
         "hours_allocated": 1.0, "hours_used": 0.0, "maxpriority": 1.0, "progtitle": "Benchmark",
     }  # fmt: skip
 

@@ -22,8 +22,7 @@ import time
 from bisect import bisect_left, bisect_right
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
-from email.utils import format_datetime
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -91,8 +90,6 @@ class Server:
             if content.packed_size <= _IN_MEMORY
         }
         self._wait, self._zip_rate, self._rate = said["wait"], said["zip_rate"], said["rate"]
-        date = format_datetime(datetime.fromisoformat(said["today"]), usegmt=True)
-        self._date = date.encode()
         self._program = json.dumps({"msg": "ok", "body": said["program"]}).encode()
         self._log: list[dict[str, Any]] = []
         self._beginning = time.monotonic()
@@ -158,7 +155,7 @@ class Server:
         framed = f"Content-Length: {length}" if length is not None else "Transfer-Encoding: chunked"
         return (
             b"HTTP/1.1 200 OK\r\nServer: nginx\r\nDate: "
-            + self._date
+            + formatdate(usegmt=True).encode()
             + f"\r\nContent-Type: {content_type}\r\n{more}{framed}\r\n\r\n".encode()
         )
 

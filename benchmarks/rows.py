@@ -8,6 +8,8 @@ ROWS = (
     Row("curl", "1.2 GB, beside `curl` and `unzip`", "benchmarks.against_curl:measure"),
     Row("commands", "Commands with nothing to do", "benchmarks.commands:measure"),
     Row("memory", "Peak memory of `sync`", "benchmarks.memory:measure"),
+    Row("limit", "Beside the least that can be done", "benchmarks.bare:measure"),
+    Row("profile", "Where the CPU goes", "benchmarks.profiles:measure"),
 )
 """Every row. Add one here; its function takes a `Run` and yields `Measurement`s."""
 
