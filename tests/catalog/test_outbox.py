@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from support.catalogs import DIFF, STACK, candidates, commit, poll, publish
-from support.makers import row, sha256
+from support.catalogs import DIFF, STACK, candidates, commit, poll, publish, query
+from support.makers import evidence, path_of, product, row, sha256
 
-from winter_sync.core.downloads import Missing
+from winter_sync.catalog.event_bound import MOST_SINGLE
+from winter_sync.catalog.records import Poll
+from winter_sync.core import EventFilter
+from winter_sync.core.downloads import Missing, Published
 from winter_sync.core.errors import StorageError
 from winter_sync.core.outbox import EVENT_VERSION, EventKind
 
@@ -62,6 +66,44 @@ def test_withdrawals_and_returns_are_told_once(catalog: Catalog) -> None:
     poll(catalog, [STACK, DIFF])
     poll(catalog, [STACK, DIFF])
     assert told(catalog) == ["withdrawn", "returned"]
+
+
+def test_a_flood_is_counted(catalog: Catalog) -> None:
+    """Of what an answer changes of very many products, the rest is one event; also in each next."""
+    many = [product(number) for number in range(MOST_SINGLE + 20)]
+    poll(catalog, many)
+    for target in ("M31", "M33"):
+        listed = [(replace(row(each), target=target), path_of(each)) for each in many]
+        before = catalog.outbox.newest()
+        catalog.listings.record_poll(Poll(query(), sweep=False), listed=listed)
+        events = catalog.outbox.since(before, 10_000)
+        assert [event.kind for event in events] == ["corrected"] * MOST_SINGLE + ["many_changed"]
+        rest = {name: value for name, value in events[-1].fields.items() if value is not None}
+        assert rest == {
+            "change": "corrected",
+            "program": "2024A000",
+            "instrument": "winter",
+            "image_type": "stack",
+            "products": 20,
+            "nights": sorted({each.night.name for each in many[MOST_SINGLE:]}),
+        }
+        for wanted in (
+            {"kinds": ("corrected",)},
+            {"targets": ("M81",)},
+            {"nights": rest["nights"]},
+        ):
+            assert EventFilter(**wanted).accepts(events[-1])
+        for other in ({"kinds": ("returned",)}, {"image_types": ("raw",)}, {"nights": ("2020",)}):
+            assert not EventFilter(**other).accepts(events[-1])
+
+
+def test_what_came_is_never_only_counted(catalog: Catalog) -> None:
+    """However much comes at once: a receiver acts on each."""
+    many = [product(number) for number in range(MOST_SINGLE + 20)]
+    poll(catalog, many)
+    for each in candidates(catalog, limit=2000):
+        commit(catalog, Published(each, evidence(each.product, each.path.encode())))
+    assert [event.kind for event in catalog.outbox.since(0, 10_000)] == ["downloaded"] * len(many)
 
 
 def test_what_is_rolled_back_is_not_told(catalog: Catalog) -> None:

@@ -22,6 +22,7 @@ from support.makers import evidence, path_of, product, row
 from support.wires import listening
 
 from winter_sync.catalog.catalog import Catalog
+from winter_sync.catalog.event_bound import MOST_SINGLE
 from winter_sync.catalog.records import FileSetAside, Poll
 from winter_sync.config.sections import SinkSettings
 from winter_sync.core import (
@@ -127,6 +128,16 @@ def test_every_field_of_what_the_archive_changes_is_described(tmp_path: Path) ->
         assert set(event) - HEAD == documented()[kind], kind
     (event,) = (event for event in told if event["event"] == "adopted")
     assert documented()["adopted"] - set(event) == {"previous_sha256"}
+
+
+def test_every_field_of_a_flood_is_described(tmp_path: Path) -> None:
+    """Just those that the page gives."""
+    many = [product(number) for number in range(MOST_SINGLE + 1)]
+    with closing(Catalog(tmp_path / "catalog.sqlite3", Clock())) as catalog:
+        poll(catalog, many)
+        poll(catalog, [], withdrawn=many)
+        (event,) = catalog.outbox.before(2**60, 1)
+    assert set(json.loads(event.json)) - HEAD == documented()["many_changed"]
 
 
 def test_every_field_of_a_night_is_described(tmp_path: Path) -> None:

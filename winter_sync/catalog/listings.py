@@ -38,8 +38,8 @@ class Listings:
         self._connection = connection
         self._rechecks = Rechecks(connection)
         self._outbox = Outbox(connection)
-        self._renames = Renames(connection)
-        self._withdrawals = Withdrawals(connection)
+        self._renames = Renames(connection, self._outbox)
+        self._withdrawals = Withdrawals(connection, self._outbox)
 
     _KNOWN = """
     SELECT instrument, savepath, image_type, night, state, withdrawn_at,
@@ -138,7 +138,7 @@ class Listings:
             answer lists of them was moved to its program.
         """
         subject = missed_by or poll.query.subject
-        with self._connection.writing():
+        with self._connection.writing(), self._outbox.bounded(subject):
             now = self._connection.now()
             self._miss(subject, [*missed, *withdrawn])
             self._enter(listed, now)

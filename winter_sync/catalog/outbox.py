@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from winter_sync.catalog.event_bound import EventBound
 from winter_sync.catalog.values import identity_values
-from winter_sync.core import OutboxEvent
+from winter_sync.core import EventKind, OutboxEvent
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from winter_sync.catalog.connection import Connection
-    from winter_sync.core import EventKind, EventValue, Product
+    from winter_sync.core import EventValue, Product, Subject
 
 _COLUMNS = ("instrument", "image_type", "night", "savepath", "path")
 """The fields that are columns of their own; all others are in `details`."""
@@ -25,6 +29,29 @@ class Outbox:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._bound: EventBound | None = None
+
+    @contextmanager
+    def bounded(self, subject: Subject) -> Iterator[None]:
+        """Bound, inside the open transaction, how many events of products each kind has.
+
+        Of the products beyond that one event of each kind tells how many they are, and of which
+        nights. Content that came is never bounded: what is recorded here follows from an answer
+        about a subject.
+        """
+        self._bound = bound = EventBound()
+        try:
+            yield
+        finally:
+            self._bound = None
+        for fields in bound.summaries():
+            self.append(
+                EventKind.MANY_CHANGED,
+                program=subject.program,
+                instrument=subject.instrument.value,
+                image_type=subject.image_type.value,
+                **fields,
+            )
 
     _APPEND = """
     INSERT INTO events (at, kind, instrument, image_type, night, savepath, path, details)
@@ -55,8 +82,10 @@ class Outbox:
     def append_product(self, kind: EventKind, product: Product, **fields: EventValue) -> None:
         """Record an event about a product, with the programs that list it, or did, and its target.
 
-        `path` is where it is or would be, relative to the root.
+        `path` is where it is or would be, relative to the root. One beyond the bound is counted.
         """
+        if self._bound is not None and not self._bound.admits(kind, product):
+            return
         identity = identity_values(product)
         listings = self._connection.rows(self._LISTINGS, identity)
         latest: dict[str, Any] = listings[0] if listings else {}

@@ -50,9 +50,9 @@ _HERE = _NAMED.format(last_listed="'~'")
 class Renames:
     """The products that were renamed."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, outbox: Outbox | None = None) -> None:
         self._connection = connection
-        self._outbox = Outbox(connection)
+        self._outbox = outbox or Outbox(connection)
 
     _VANISHED = f"""
     {_GONE} WHERE p.instrument = :instrument AND p.image_type = :image_type

@@ -44,10 +44,10 @@ class Vanished:
 class Withdrawals:
     """What vanished from the listings, and whether that is believed."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, outbox: Outbox | None = None) -> None:
         self._connection = connection
-        self._outbox = Outbox(connection)
-        self._renames = Renames(connection)
+        self._outbox = outbox or Outbox(connection)
+        self._renames = Renames(connection, self._outbox)
 
     # --- inside the transaction of a poll --------------------------------------------------------
 

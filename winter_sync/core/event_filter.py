@@ -18,6 +18,7 @@ class EventFilter:
     """Conditions on events, all of which must hold; an empty one holds for every event.
 
     An event that lacks what a condition is about does not pass it: one of the server has no target.
+    One that stands for events of many products passes as those would, of whatever targets they are.
 
     Attributes
     ----------
@@ -42,12 +43,19 @@ class EventFilter:
     def accepts(self, event: OutboxEvent) -> bool:
         """Return whether all conditions hold for an event."""
         fields = event.fields
+        change, nights = fields.get("change"), fields.get("nights")
         return (
-            _is_among([event.kind], self.kinds)
+            _is_among([event.kind, change], self.kinds)
             and _is_among(programs_of(event), self.programs)
             and _is_among([fields.get("image_type")], self.image_types)
-            and _is_among([fields.get("night")], self.nights)
-            and (not self.targets or _matches(fields.get("target"), self.targets))
+            and _is_among(
+                nights if isinstance(nights, list) else [fields.get("night")], self.nights
+            )
+            and (
+                not self.targets
+                or change is not None
+                or _matches(fields.get("target"), self.targets)
+            )
         )
 
 

@@ -50,6 +50,8 @@ class EventKind(StrEnum):
     """There is space on the disk of the mirror again."""
     RENAMED = "renamed"
     """A withdrawn product has a successor: the same set of dithers under another name."""
+    MANY_CHANGED = "many_changed"
+    """One answer changed so many products in the same way that the rest of them is only counted."""
     CORRECTED = "corrected"
     """A product is listed with another target, or under another program, than before."""
     REMOVED = "removed"

@@ -57,6 +57,8 @@ def _what(event: OutboxEvent) -> str:
     """Return what an event is about in a line: the most telling first."""
     fields = event.fields
     said = [fields.get("image_type"), fields.get("target"), *programs_of(event)]
+    if "change" in fields:
+        said.append(f"{fields.get('products')} more {fields['change']}")
     if "listed" in fields:
         said.append(f"{fields.get('downloaded')} of {fields['listed']} downloaded")
     said += [str(fields[name]).rpartition("/")[2] for name in _TELLING if fields.get(name)]
