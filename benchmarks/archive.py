@@ -265,10 +265,13 @@ def fits_header(size: int) -> bytes:
     return "".join(card.ljust(80) for card in cards).ljust(_BLOCK).encode()
 
 
-def fits_file(size: int, seed: int = 1) -> bytes:
-    """Return a FITS file of about this size, a multiple of 2880 bytes, that deflates by a third."""
+def fits_file(size: int, seed: int = 1, values: int = 40) -> bytes:
+    """Return a FITS file of about this size, a multiple of 2880 bytes.
+
+    Its bytes have this many values: 13 deflate to a half, 40 to two thirds.
+    """
     header = fits_header(size)
-    noise = np.random.default_rng(seed).integers(0, 40, max(size // _BLOCK - 1, 0) * _BLOCK)
+    noise = np.random.default_rng(seed).integers(0, values, max(size // _BLOCK - 1, 0) * _BLOCK)
     return header + noise.astype(np.uint8).tobytes()
 
 

@@ -6,6 +6,10 @@ from benchmarks.measuring import Row
 
 ROWS = (
     Row("curl", "1.2 GB, beside `curl` and `unzip`", "benchmarks.against_curl:measure"),
+    Row("zipping", "A server that zips before its first byte", "benchmarks.zipping:measure"),
+    Row("polls", "A poll of rows that are all known", "benchmarks.polls:measure"),
+    Row("first_poll", "The first poll of many rows", "benchmarks.polls:measure_first"),
+    Row("small", "10,000 files of 6 kB", "benchmarks.small_files:measure"),
     Row("commands", "Commands with nothing to do", "benchmarks.commands:measure"),
     Row("memory", "Peak memory of `sync`", "benchmarks.memory:measure"),
     Row("limit", "Beside the least that can be done", "benchmarks.bare:measure"),
