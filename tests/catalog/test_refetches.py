@@ -16,9 +16,11 @@ from support.clock import Clock
 from support.makers import evidence, product, row
 
 from winter_sync.catalog.catalog import Catalog
+from winter_sync.catalog.records import FileSetAside
 from winter_sync.core.downloads import Missing, Published, Refetch, Unchanged
 from winter_sync.core.filesystem import sha256_of_file
 from winter_sync.core.marks import Marks
+from winter_sync.core.traits import FETCH_ORDER
 from winter_sync.sync import KeepLimits
 from winter_sync.sync.retention import exceeding
 from winter_sync.tree.tree import Tree
@@ -217,3 +219,21 @@ def test_a_new_day_has_a_budget_of_its_own(catalog: Catalog, clock: Clock) -> No
     assert catalog.refetches.size_today(Refetch.MARKS) == 0
     clock.advance(days=1)
     assert catalog.refetches.size_today(Refetch.ASKED) == 0
+
+
+def test_what_was_to_be_compared_and_is_deleted_is_fetched_when_it_returns(
+    catalog: Catalog,
+) -> None:
+    """There is nothing left to compare: it is wanted like any other, and not forgotten."""
+    poll(catalog, STACKS)
+    publish(catalog, STACKS[0], b"content")
+    catalog.refetches.ask(ALL, confirmed_for=timedelta(0))
+    poll(catalog, STACKS[1:], withdrawn=STACKS[:1])
+    (held,) = catalog.set_aside.candidates("", 1)
+    catalog.set_aside.begin(held, None)
+    catalog.set_aside.finish(FileSetAside(STACKS[0], held.path, None, held.size, held.sha256))
+    poll(catalog, STACKS)
+    (gone,) = catalog.set_aside.returned()
+    catalog.set_aside.want(gone)
+    found = catalog.queue.candidates(ALL, FETCH_ORDER, 10)
+    assert {each.product for each in found} == set(STACKS)

@@ -87,7 +87,7 @@ class SetAside:
     """  # noqa: S608 - our own condition
     _REMOVED = f"""
     UPDATE products SET state = 'wanted', attempts = 0, not_before = '', last_error = NULL,
-      recheck = NULL, damage = 'missing', damage_reason = :reason
+      recheck = NULL, refetch = '', damage = 'missing', damage_reason = :reason
     WHERE {_OF_PRODUCT} AND withdrawn_at IS NOT NULL
     """  # noqa: S608 - our own condition
 
@@ -132,7 +132,7 @@ class SetAside:
 
     _WANTED = f"""
     UPDATE products SET state = 'wanted', attempts = 0, not_before = '', last_error = NULL,
-      recheck = NULL
+      recheck = NULL, refetch = ''
     WHERE {_OF_PRODUCT} AND state = 'published' AND damage IS NOT NULL
     """  # noqa: S608 - our own condition
     _KEEP = """
