@@ -11,6 +11,7 @@ ROWS = (
     Row("first_poll", "The first poll of many rows", "benchmarks.polls:measure_first"),
     Row("small", "10,000 files of 6 kB", "benchmarks.small_files:measure"),
     Row("commands", "Commands with nothing to do", "benchmarks.commands:measure"),
+    Row("idle", "A daemon with nothing to do", "benchmarks.idle:measure"),
     Row("memory", "Peak memory of `sync`", "benchmarks.memory:measure"),
     Row("limit", "Beside the least that can be done", "benchmarks.bare:measure"),
     Row("profile", "Where the CPU goes", "benchmarks.profiles:measure"),
