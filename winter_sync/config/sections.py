@@ -6,7 +6,7 @@ The names of the keys are a contract.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ByteSize, ConfigDict, Field, HttpUrl, SecretStr, model_validator
 
@@ -49,7 +49,15 @@ EXAMPLE = "config/winter-sync.toml"
 class Section(BaseModel):
     """A table of the settings file: frozen, and unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    # `Settings` validates its tables itself: nearly none is ever validated alone.
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True
+    )
+
+
+def table(description: str | None = None) -> Any:  # noqa: ANN401 - a field of any type
+    """Return a field that is a table, with the defaults of its keys unless it is written."""
+    return Field(default_factory=dict, validate_default=True, description=description)
 
 
 class ApiSettings(Section):
@@ -341,9 +349,7 @@ class ProgramSettings(Section):
     since: NightSetting | None = Field(
         default=None, description="First night; the program's own start unless set."
     )
-    schedule: ProgramScheduleSettings = Field(
-        default=ProgramScheduleSettings(), description="How [schedule] differs for it."
-    )
+    schedule: ProgramScheduleSettings = table("How [schedule] differs for it.")
 
     @property
     def selection(self) -> Selection:

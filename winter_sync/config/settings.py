@@ -5,18 +5,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import ValidationError, model_validator
-from pydantic_settings import (
-    BaseSettings,
-    InitSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from winter_sync.config.environment import (
-    ENV_PREFIX,
     check_environment,
     program_from_environment,
+    written_in_environment,
 )
 from winter_sync.config.files import find_file, read_toml
 from winter_sync.config.messages import explain
@@ -32,6 +26,7 @@ from winter_sync.config.sections import (
     ScheduleSettings,
     SinkSettings,
     ToOSettings,
+    table,
 )
 from winter_sync.core import STATE_DIR, Layout, PollSchedule, Selection, UsageError, choose_proxy
 
@@ -42,45 +37,24 @@ if TYPE_CHECKING:
     from winter_sync.core import EventFilter, Proxy, Subject
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """All settings.
 
     `load_settings` reads them; constructed directly, they are the arguments and nothing else.
     """
 
-    model_config = SettingsConfigDict(
-        extra="forbid",
-        frozen=True,
-        env_prefix=ENV_PREFIX,
-        env_nested_delimiter="__",
-        env_ignore_empty=True,
-        hide_input_in_errors=True,
-        nested_model_default_partial_update=True,
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    api: ApiSettings = ApiSettings()
-    mirror: MirrorSettings = MirrorSettings()
-    schedule: ScheduleSettings = ScheduleSettings()
-    daemon: DaemonSettings = DaemonSettings()
-    facts: FactsSettings = FactsSettings()
-    too: ToOSettings = ToOSettings()
-    http: HttpSettings = HttpSettings()
-    events: EventsSettings = EventsSettings()
+    api: ApiSettings = table()
+    mirror: MirrorSettings = table()
+    schedule: ScheduleSettings = table()
+    daemon: DaemonSettings = table()
+    facts: FactsSettings = table()
+    too: ToOSettings = table()
+    http: HttpSettings = table()
+    events: EventsSettings = table()
     sinks: tuple[SinkSettings, ...] = ()
     programs: tuple[ProgramSettings, ...] = ()
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Use the arguments alone; `load_settings` adds the environment and the file."""
-        del settings_cls, env_settings, dotenv_settings, file_secret_settings
-        return (init_settings,)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -203,8 +177,9 @@ def load_settings(
     given = dict(overrides or {})
     if "programs" not in {**given, **written}:
         given.update(program_from_environment(os.environ))
+    environment = written_in_environment(os.environ, Settings)
     try:
-        settings = _with_sources(written)(**given)
+        settings = Settings(**_over(_over(written, environment), given))
     except ValidationError as invalid:
         # Raised below, because the cause of an error would contain the secrets that were given.
         fault = explain(invalid, Settings, path)
@@ -214,18 +189,13 @@ def load_settings(
     raise fault
 
 
-def _with_sources(written: dict[str, Any]) -> type[Settings]:
-    class Located(Settings):
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,
-            file_secret_settings: PydanticBaseSettingsSource,
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            del dotenv_settings, file_secret_settings
-            return init_settings, env_settings, InitSettingsSource(settings_cls, written)
-
-    return Located
+def _over(tables: dict[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Return tables with the keys of other ones over them."""
+    merged = dict(tables)
+    for key, value in other.items():
+        under = merged.get(key)
+        if isinstance(value, dict) and isinstance(under, dict):
+            merged[key] = _over(under, value)
+        else:
+            merged[key] = value
+    return merged
