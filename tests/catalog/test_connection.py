@@ -86,7 +86,7 @@ def test_a_catalog_of_an_earlier_edition_is_brought_up(path: Path, clock: Clock)
         with closing(Catalog(path, clock)) as catalog:
             assert waiting(catalog) == [STACK, product(1)]
             assert poll(catalog, [STACK, product(2)]) == []
-            assert [version.name for version in migrations.applied(catalog.connection.db)] == [
+            assert migrations.applied(catalog.connection.sqlite) == [
                 "create_tables",
                 "tell_who_asked_and_index_the_queue",
                 "index_what_is_watched",

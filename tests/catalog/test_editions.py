@@ -140,6 +140,6 @@ def test_an_older_catalog_has_the_tables_indexes_and_views_of_a_new_one(
 def test_the_editions_are_those_that_a_new_catalog_records(path: Path, clock: Clock) -> None:
     """What counts as written by this program or an earlier one is derived from the migrations."""
     with closing(Catalog(path, clock)) as catalog:
-        applied = [edition.name for edition in migrations.applied(catalog.connection.db)]
+        applied = migrations.applied(catalog.connection.sqlite)
     assert set(applied) == editions()
     assert len(applied) == len(editions()) >= int(EDITIONS[-1].stem.rpartition("_")[2])

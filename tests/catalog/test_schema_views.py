@@ -14,9 +14,9 @@ from support.makers import PROGRAM, product
 
 from winter_sync.catalog.catalog import Catalog
 from winter_sync.catalog.editions import bring_up_to_date, is_up_to_date
+from winter_sync.catalog.migration import MigrationList
 from winter_sync.catalog.night_records import NightOf
 from winter_sync.catalog.schema_views import VIEWS
-from winter_sync.catalog.sqlite import Migrations
 from winter_sync.catalog.values import format_instant
 from winter_sync.core import ImageType
 from winter_sync.core.downloads import Missing
@@ -52,7 +52,7 @@ def test_views_that_were_changed_or_dropped_are_made_again(path: Path, clock: Cl
 def test_a_later_migration_may_change_any_table(catalog: Catalog) -> None:
     """Rebuild, rename, add, drop: what SQLite refuses while a view uses a table, and what not."""
     poll(catalog, [STACK, DIFF])
-    later = Migrations("winter-sync")
+    later = MigrationList("winter-sync")
 
     @later()
     def change_tables(db: Database) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections import defaultdict
 from contextlib import closing, contextmanager, suppress
+from functools import cached_property
 from random import random
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,7 +21,6 @@ from winter_sync.catalog.errors import explained, is_busy, rows_explained
 from winter_sync.catalog.readonly import Reader, connect, refuse_irregular
 from winter_sync.catalog.rows import check_row
 from winter_sync.catalog.scopes import parameters
-from winter_sync.catalog.sqlite import Database
 from winter_sync.catalog.values import format_instant, plain
 from winter_sync.core import BUSY_CATALOG, StorageError
 from winter_sync.core import storage_errors_explained as explained_files
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from pathlib import Path
 
+    from winter_sync.catalog.sqlite import Database
     from winter_sync.core import Instrument
 
 T = TypeVar("T")
@@ -76,17 +77,24 @@ class Connection:
                 self.sqlite = self._reader.connection
             else:
                 self.sqlite = sqlite3.connect(path, timeout=patience, isolation_level=None)
-            self.db = Database(self.sqlite, execute_plugins=False)
             try:
                 self._open_for_reading() if reading else self._open(patience)
             except BaseException:
                 self.sqlite.close()
                 raise
 
+    @cached_property
+    def db(self) -> Database:
+        """The database with the functions of sqlite-utils."""
+        # What opens a catalog that is up to date needs none of them, and starts in less time.
+        from winter_sync.catalog.sqlite import Database  # noqa: PLC0415
+
+        return Database(self.sqlite, execute_plugins=False)
+
     def _open_for_reading(self) -> None:
-        refuse_others(self.db, self.path)
+        refuse_others(self.sqlite, self.path)
         self.sqlite.execute("PRAGMA temp_store=MEMORY")
-        if migrations.pending(self.db):
+        if migrations.pending(self.sqlite):
             raise StorageError(
                 f"the catalog {self.path} was written by an earlier winter-sync than this one",
                 remedy="Restart the daemon with this version, or run `winter-sync status` as the "
@@ -95,11 +103,11 @@ class Connection:
 
     def _open(self, patience: float) -> None:
         """Create the tables of a new database; bring an older one to the newest edition."""
-        refuse_others(self.db, self.path)
+        refuse_others(self.sqlite, self.path)
         self._enable_wal(patience)
         for pragma in ("synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY"):
             self.sqlite.execute(f"PRAGMA {pragma}")
-        if not is_up_to_date(self.db):
+        if not is_up_to_date(self.sqlite):
             self._bring_up_to_date()
 
     def _bring_up_to_date(self) -> None:
@@ -131,7 +139,9 @@ class Connection:
             reraise=True,
         ):
             with attempt:
-                self.db.enable_wal()
+                (mode,) = self.sqlite.execute("PRAGMA journal_mode").fetchone()
+                if mode != "wal":
+                    self.sqlite.execute("PRAGMA journal_mode=wal")
 
     def copy(self, path: Path, *, then: str) -> None:
         """Write a copy of the database, and run a statement in it."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-from functools import cache
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog import (
@@ -18,13 +16,14 @@ from winter_sync.catalog import (
 )
 from winter_sync.catalog.migration import migrations
 from winter_sync.catalog.schema_views import are_views_current, drop_views, make_views
-from winter_sync.catalog.sqlite import Database
 from winter_sync.core import StorageError
 
 if TYPE_CHECKING:
+    import sqlite3
     from pathlib import Path
 
-    from winter_sync.catalog.sqlite import Migrations
+    from winter_sync.catalog.migration import MigrationList
+    from winter_sync.catalog.sqlite import Database
 
 __all__ = ["bring_up_to_date", "editions", "is_up_to_date", "migrations", "refuse_others"]
 
@@ -41,26 +40,24 @@ EDITIONS = (
 """The modules whose migrations make the catalog what it is, in this order."""
 
 
-@cache
 def editions() -> frozenset[str]:
-    """Return the names of all editions: of the migrations that an empty database lacks."""
-    with closing(Database(memory=True, execute_plugins=False)) as empty:
-        return frozenset(edition.name for edition in migrations.pending(empty))
+    """Return the names of all editions."""
+    return frozenset(migrations.names)
 
 
-def is_up_to_date(db: Database) -> bool:
+def is_up_to_date(db: sqlite3.Connection | Database) -> bool:
     """Return whether the tables and views are those of this program."""
     return not migrations.pending(db) and are_views_current(db)
 
 
-def bring_up_to_date(db: Database, editions: Migrations = migrations) -> None:
+def bring_up_to_date(db: Database, editions: MigrationList = migrations) -> None:
     """Make the tables and views those of this program, inside the open transaction."""
     drop_views(db)
     editions.apply(db)
     make_views(db)
 
 
-def refuse_others(db: Database, path: Path) -> None:
+def refuse_others(db: sqlite3.Connection, path: Path) -> None:
     """Refuse what a later edition of this program wrote, or another program.
 
     Raises
@@ -80,12 +77,12 @@ def refuse_others(db: Database, path: Path) -> None:
         )
 
 
-def _is_newer(db: Database) -> bool:
+def _is_newer(db: sqlite3.Connection) -> bool:
     """Return whether a later edition of this program has changed the tables since."""
-    return any(edition.name not in editions() for edition in migrations.applied(db))
+    return not editions().issuperset(migrations.applied(db))
 
 
-def _is_foreign(db: Database) -> bool:
+def _is_foreign(db: sqlite3.Connection) -> bool:
     """Return whether the tables are another program's; False of an empty database."""
-    tables = set(db.table_names()) - {migrations.migrations_table}
-    return bool(tables) and not migrations.applied(db)
+    query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name != ?"
+    return any(db.execute(query, (migrations.table,))) and not migrations.applied(db)

@@ -18,6 +18,8 @@ from winter_sync.catalog.migration import migrations, run_script
 from winter_sync.core import FILTER_NAMES, NO_SURVEY_FIELD, NOT_KEPT
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from winter_sync.catalog.sqlite import Database
 
 _NOT_KEPT = f"p.image_type IN ({', '.join(f'{str(image_type)!r}' for image_type in NOT_KEPT)})"
@@ -190,7 +192,7 @@ VIEWS = {
 _STATEMENTS = {name: f"CREATE VIEW {name} AS {query.strip()}" for name, query in VIEWS.items()}
 
 
-def are_views_current(db: Database) -> bool:
+def are_views_current(db: sqlite3.Connection | Database) -> bool:
     """Return whether all views are there, as this program makes them."""
     found = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'view'")
     return _STATEMENTS.items() <= dict(found.fetchall()).items()

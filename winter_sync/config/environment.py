@@ -54,9 +54,7 @@ def check_environment(environ: Mapping[str, str], settings: type[BaseModel]) -> 
             )
 
 
-def written_in_environment(
-    environ: Mapping[str, str], settings: type[BaseModel]
-) -> dict[str, Any]:
+def written_in_environment(environ: Mapping[str, str], settings: type[BaseModel]) -> dict[str, Any]:
     """Return the settings that checked variables make, as a file would; an empty one makes none."""
     known = {f"{ENV_PREFIX}{word}" for word in _words(settings)}
     written: dict[str, Any] = {}
