@@ -150,9 +150,9 @@ def test_no_option_takes_a_secret(tmp_path: Path) -> None:
 
 
 def test_a_sync_says_in_a_line_what_it_did(archive: Simulator, tmp_path: Path) -> None:
-    """In a pipe it prints one line, and JSON on standard error; repeated, there is nothing new."""
+    """In a pipe it prints one line, and its log on standard error; repeated, nothing is new."""
     settings = settings_of(archive, tmp_path, sweep_every="0s")
-    first = run("--config", settings, "sync", home=tmp_path)
+    first = run("--config", settings, "sync", "--log-format", "json", home=tmp_path)
     again = run("--config", settings, "sync", home=tmp_path)
     assert first.code == again.code == ExitCode.DONE
     assert re.fullmatch(r"10 downloaded, 144 kB \(\d+ quer(y|ies), 10 listed\)\.\n", first.out)
@@ -167,7 +167,8 @@ def test_a_sync_says_in_a_line_what_it_did(archive: Simulator, tmp_path: Path) -
 def test_an_absurd_date_of_the_archive_is_one_line(tmp_path: Path, year: int) -> None:
     """If the archive's clock is centuries off, everything is mirrored, and one line names NTP."""
     with served(date=f"Thu, 01 Jan {year} 00:00:00 GMT") as archive:
-        said = run("--config", settings_of(archive, tmp_path), "sync", home=tmp_path)
+        options = ("--config", settings_of(archive, tmp_path), "--log-format", "json")
+        said = run("sync", *options, home=tmp_path)
     assert said.code == ExitCode.DONE
     assert said.out.startswith("10 downloaded, ")
     differ, polled = [json.loads(line) for line in said.err.splitlines()]
@@ -178,10 +179,9 @@ def test_an_absurd_date_of_the_archive_is_one_line(tmp_path: Path, year: int) ->
 
 
 def test_a_sync_logs_each_product_for_debugging(archive: Simulator, tmp_path: Path) -> None:
-    """With --log-level debug there is a line for each published product, readable if requested."""
+    """With --log-level debug there is a line for each published product, readable in a pipe too."""
     settings = settings_of(archive, tmp_path)
-    options = ("--log-level", "debug", "--log-format", "human")
-    said = run("--config", settings, *options, "sync", home=tmp_path)
+    said = run("--config", settings, "--log-level", "debug", "sync", home=tmp_path)
     lines = [line for line in said.err.splitlines() if "[debug] published" in line]
     assert len(lines) == 10
     assert not said.err.startswith("{")

@@ -17,6 +17,8 @@ from support.command import Said, environment_of
 from support.notebook import default_simulator, notebook_settings
 
 from winter_sync.cli.app import app
+from winter_sync.cli.examples import EXAMPLES
+from winter_sync.cli.group import common_first
 from winter_sync.cli.place import PLACE_SETTINGS
 
 if TYPE_CHECKING:
@@ -48,6 +50,14 @@ SHOWN = [
 ]
 
 
+SHOWN += [
+    pytest.param(arguments, id=f"--help: {example}")
+    for examples in EXAMPLES.values()
+    for example in examples
+    for arguments in commands(example)
+]
+
+
 def test_blocks_are_found() -> None:
     """There are many, and what stands in brackets or after a pipe is among them."""
     assert len(SHOWN) > 70
@@ -60,6 +70,7 @@ def test_blocks_are_found() -> None:
 @pytest.mark.parametrize("arguments", SHOWN)
 def test_the_program_takes_it(arguments: list[str]) -> None:
     """No shown command has an option or a value that the program refuses."""
+    arguments = common_first(arguments)
     place = next(n for n, word in enumerate(arguments) if word in PROGRAM.commands)  # type: ignore[attr-defined] # it is a group
     name, *rest = arguments[place:]
     with PROGRAM.make_context("winter-sync", arguments[: place + 1]) as context:

@@ -29,6 +29,8 @@ from winter_sync.cli.commands.simulate import simulate
 from winter_sync.cli.commands.status import status
 from winter_sync.cli.commands.sync import sync
 from winter_sync.cli.commands.verify import verify
+from winter_sync.cli.examples import ABOUT_COMMON, epilog_of
+from winter_sync.cli.group import Program
 from winter_sync.cli.options import FORMATS, LEVELS, CommonOptions, choice_of
 from winter_sync.cli.place import PLACE_SETTINGS
 from winter_sync.cli.process import fail, say, streams
@@ -39,10 +41,12 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="winter-sync",
+    cls=Program,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Keep a local, trustworthy mirror of WINTER and SPRING data, by night.",
-    epilog=f"Exit codes: {describe_exit_codes()}.",
+    epilog=f"{ABOUT_COMMON}\n\nExit codes: {describe_exit_codes()}.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,  # they would print local variables, secrets among them
     rich_markup_mode=None,  # importing what draws the boxes takes longer than everything else
 )
@@ -70,9 +74,11 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
 )
 """In the order of `--help`."""
 for _command in _COMMANDS:
+    _name = "list" if _command is list_products else _command.__name__
     app.command(
-        "list" if _command is list_products else None,
+        _name,
         context_settings=PLACE_SETTINGS if _command in {covers, cutout} else None,
+        epilog=epilog_of(_name),
     )(_command)
 
 
@@ -107,7 +113,7 @@ LogFormat = Annotated[
     str,
     typer.Option(
         parser=choice_of(FORMATS),
-        help="human, json, or auto: human on a terminal, else json.",
+        help="human, json, or auto: human, but json for `run` where it is not on a terminal.",
         metavar="FORMAT",
     ),
 ]

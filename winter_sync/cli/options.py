@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
+T = TypeVar("T")
 W = TypeVar("W", bound=str)
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("auto", "human", "json")
+LISTS = "repeatable, or a list: a,b"
+"""How an option that takes several values says so."""
 TABLE_FORMATS = ("table", "csv", "json", "ecsv", "votable", "fits")
 
 
@@ -78,18 +81,34 @@ def split_words(given: list[str] | None) -> list[str]:
     return words
 
 
+def lists_of(parse: Callable[[str], T]) -> Callable[[list[str] | None], list[T] | None]:
+    """Return what reads the values of an option that takes lists, "a,b", and may be repeated."""
+
+    def read(given: list[str] | None) -> list[T] | None:
+        return [parse(word) for word in split_words(given)] or None
+
+    return read
+
+
 def _words(option: str, words: tuple[str, ...], about: str) -> Any:  # noqa: ANN401 - Typer's is Any too
     return typer.Option(
         option,
-        parser=choice_of(words),
+        parser=str,
+        callback=lists_of(choice_of(words)),
+        autocompletion=lambda: list(words),
         metavar=option.strip("-").upper(),
-        help=f"Only {about} (repeatable): {', '.join(words)}.",
+        help=f"Only {about} ({LISTS}): {', '.join(words)}.",
     )
 
 
 Programs = Annotated[
     list[str] | None,
-    typer.Option("--program", metavar="PROGRAM", help="Only this program (repeatable)."),
+    typer.Option(
+        "--program",
+        metavar="PROGRAM",
+        callback=lists_of(str),
+        help=f"Only this program ({LISTS}).",
+    ),
 ]
 Types = Annotated[list[ImageType] | None, _words("--type", tuple(ImageType), "this image type")]
 Instruments = Annotated[
@@ -98,7 +117,11 @@ Instruments = Annotated[
 Nights = Annotated[
     list[Night] | None,
     typer.Option(
-        "--night", parser=parse_night, metavar="YYYYMMDD", help="Only this night (repeatable)."
+        "--night",
+        parser=str,
+        callback=lists_of(parse_night),
+        metavar="YYYYMMDD",
+        help=f"Only this night ({LISTS}).",
     ),
 ]
 TableForm = Annotated[

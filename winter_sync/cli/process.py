@@ -98,7 +98,12 @@ def prepare(
     settings = load_settings(options.config)
     redact = redactor(read_credentials(settings) if secrets else None)
     level = options.log_level or ("warning" if drawing and _is_drawn() else "info")
-    return settings, set_up_logging(level, options.log_format, redact)
+    return settings, set_up_logging(level, form_of(options), redact)
+
+
+def form_of(options: CommonOptions) -> str:
+    """Return the form of the log of a command that ends: for people, also in a pipe."""
+    return "human" if options.log_format == "auto" else options.log_format
 
 
 def set_up_logging(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from winter_sync.cli.process import console, finish, run_until_interrupted, set_up_logging
+from winter_sync.cli.process import console, finish, form_of, run_until_interrupted, set_up_logging
 
 Root = Annotated[
     Path | None,
@@ -25,7 +25,7 @@ def demo(context: typer.Context, root: Root = None) -> None:
 
     from winter_sync.cli.demo import demonstrate
 
-    logger = set_up_logging(context.obj.log_level or "warning", context.obj.log_format)
+    logger = set_up_logging(context.obj.log_level or "warning", form_of(context.obj))
     with tempfile.TemporaryDirectory(prefix="winter-sync-demo-") as temporary:
         place = root or Path(temporary) / "winter"
         finish(run_until_interrupted(demonstrate(place, logger, console())))
