@@ -117,12 +117,17 @@ class Archive:
             answered: list[dict[str, Any]] = json.load(answer)
         return answered
 
-    def settings(self, root: Path, *image_types: str, **more: Mapping[str, Any]) -> dict[str, str]:
+    def settings(
+        self, root: Path, *image_types: str, since: str | None = None, **more: Mapping[str, Any]
+    ) -> dict[str, str]:
         """Return the environment in which winter-sync mirrors these types into a root.
 
-        Further settings are given by section: `api={"connections": 2}`.
+        `since` is the first night to mirror. Further settings are given by section:
+        `api={"connections": 2}`.
         """
         program = {"name": PROGRAM, "api_key": KEY, "image_types": list(image_types or ("stack",))}
+        if since is not None:
+            program["since"] = since
         sections: dict[str, dict[str, Any]] = {
             "api": {
                 "base_url": self.url,

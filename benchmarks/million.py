@@ -192,7 +192,11 @@ def sets(random: Random) -> Iterator[Set]:
             filter=random.choice(tuple(FILTERS)),
             night=night,
             started=evening
-            + timedelta(hours=26, minutes=40 * (number % SETS_A_NIGHT), seconds=random.random()),
+            + timedelta(
+                hours=26,
+                minutes=560 * (number % SETS_A_NIGHT) / SETS_A_NIGHT,
+                seconds=random.random(),
+            ),
             seeing=random.uniform(0.9, 3.0),
             angle=random.uniform(0, 360),
             keeps_science=random.random() < SCIENCE_KEPT,

@@ -13,6 +13,7 @@ ROWS = (
     Row("commands", "Commands with nothing to do", "benchmarks.commands:measure"),
     Row("idle", "A daemon with nothing to do", "benchmarks.idle:measure"),
     Row("memory", "Peak memory of `sync`", "benchmarks.memory:measure"),
+    Row("decade", "Ten years of the whole survey", "benchmarks.decade:measure"),
     Row("limit", "Beside the least that can be done", "benchmarks.bare:measure"),
     Row("profile", "Where the CPU goes", "benchmarks.profiles:measure"),
 )
