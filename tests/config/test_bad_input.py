@@ -244,7 +244,6 @@ CASES = {
     "nights the wrong way round": Case(
         USAGE, ("is after --to", "Swap them"), arguments=(*BACKFILL, "--to", "20250901")
     ),
-    "no last night": Case(USAGE, ("--to",), arguments=BACKFILL),
     "a night that is none": Case(
         USAGE, ("--to", "20251301 is not a valid date"), arguments=(*BACKFILL, "--to", "20251301")
     ),

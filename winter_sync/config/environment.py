@@ -54,22 +54,6 @@ def check_environment(environ: Mapping[str, str], settings: type[BaseModel]) -> 
             )
 
 
-def written_in_environment(environ: Mapping[str, str], settings: type[BaseModel]) -> dict[str, Any]:
-    """Return the settings that checked variables make, as a file would; an empty one makes none."""
-    known = {f"{ENV_PREFIX}{word}" for word in _words(settings)}
-    written: dict[str, Any] = {}
-    for variable, value in environ.items():
-        name = variable.upper()
-        if value and name in known:
-            section, _, key = name.removeprefix(ENV_PREFIX).lower().partition("__")
-            setting = json.loads(value) if name in _JSON_ENV else value
-            if key:
-                written.setdefault(section, {})[key] = setting
-            else:
-                written[section] = setting
-    return written
-
-
 def program_from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     """Return a program for `WINTER_API_PROGRAM`, unless the environment lists programs itself."""
     name = environ.get("WINTER_API_PROGRAM")

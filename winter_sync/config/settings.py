@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from winter_sync.config.environment import (
+    ENV_PREFIX,
     check_environment,
     program_from_environment,
-    written_in_environment,
 )
 from winter_sync.config.files import find_file, read_toml
 from winter_sync.config.messages import explain
@@ -31,19 +39,43 @@ from winter_sync.config.sections import (
 from winter_sync.core import STATE_DIR, Layout, PollSchedule, Selection, UsageError, choose_proxy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from winter_sync.core import EventFilter, Proxy, Subject
 
 
-class Settings(BaseModel):
+_WRITTEN: ContextVar[dict[str, Any] | None] = ContextVar("written", default=None)
+"""What the settings file has while it is read."""
+
+
+@contextmanager
+def _reading(written: dict[str, Any]) -> Iterator[None]:
+    """Have the environment and a file read as well.
+
+    A class of settings for each file would have all tables built anew.
+    """
+    token = _WRITTEN.set(written)
+    try:
+        yield
+    finally:
+        _WRITTEN.reset(token)
+
+
+class Settings(BaseSettings):
     """All settings.
 
     `load_settings` reads them; constructed directly, they are the arguments and nothing else.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        extra="forbid",
+        frozen=True,
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter="__",
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
+    )
 
     api: ApiSettings = table()
     mirror: MirrorSettings = table()
@@ -55,6 +87,21 @@ class Settings(BaseModel):
     events: EventsSettings = table()
     sinks: tuple[SinkSettings, ...] = ()
     programs: tuple[ProgramSettings, ...] = ()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Use the arguments alone, except where `load_settings` reads a file."""
+        del dotenv_settings, file_secret_settings
+        if (written := _WRITTEN.get()) is None:
+            return (init_settings,)
+        return init_settings, env_settings, InitSettingsSource(settings_cls, written)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -177,9 +224,9 @@ def load_settings(
     given = dict(overrides or {})
     if "programs" not in {**given, **written}:
         given.update(program_from_environment(os.environ))
-    environment = written_in_environment(os.environ, Settings)
     try:
-        settings = Settings(**_over(_over(written, environment), given))
+        with _reading(written):
+            settings = Settings(**given)
     except ValidationError as invalid:
         # Raised below, because the cause of an error would contain the secrets that were given.
         fault = explain(invalid, Settings, path)
@@ -187,15 +234,3 @@ def load_settings(
         Layout(settings.mirror.layout)
         return settings
     raise fault
-
-
-def _over(tables: dict[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """Return tables with the keys of other ones over them."""
-    merged = dict(tables)
-    for key, value in other.items():
-        under = merged.get(key)
-        if isinstance(value, dict) and isinstance(under, dict):
-            merged[key] = _over(under, value)
-        else:
-            merged[key] = value
-    return merged
