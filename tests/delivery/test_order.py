@@ -98,3 +98,20 @@ def test_every_event_is_delivered_in_order_and_once_if_nothing_failed(
         assert first == sorted(first)
     if all(step in {"deliver", "two at once"} for step, _ in steps):
         assert len(got) == recorded
+
+
+async def test_the_daemon_removes_old_events_every_hour(place: Place) -> None:
+    """As soon as they are older than is asked for, whether or not anything is delivered."""
+    await place.record(3)
+    found: list[tuple[float, int]] = []
+
+    async def sleep(seconds: float) -> None:
+        async with place.opened() as catalog:
+            found.append((seconds, len(await catalog.outbox(lambda outbox: outbox.since(0, 9)))))
+        place.clock.advance(days=50)
+        if len(found) == 3:
+            deliverer.close()
+
+    async with place.deliverer(time=replace(place.time, sleep=sleep)) as deliverer:
+        await deliverer.run()
+    assert found == [(3600.0, 3), (3600.0, 3), (3600.0, 0)]

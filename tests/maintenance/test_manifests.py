@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 from support.catalogs import ALL, OTHER, candidates, commit, query, subject
 from support.clock import Clock
+from support.disks import fill, fill_inodes, mounted
 from support.makers import PROGRAM, evidence, path_of, product, row, sha256
 
 from winter_sync.catalog.catalog import Catalog
@@ -70,6 +72,8 @@ class Mirror:
     answered: dict[tuple[str, ImageType], datetime] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     contents: int = 0
+    manifests_in: Path | None = None
+    """Another directory of the manifests than that of the catalog."""
 
     def __post_init__(self) -> None:
         self.state.mkdir(parents=True)
@@ -187,7 +191,7 @@ class Mirror:
         """Return what writes manifests."""
         return Manifests(
             catalog=catalog,
-            state=self.state,
+            state=self.manifests_in or self.state,
             selections=SELECTIONS,
             settle_after=SETTLE_AFTER,
             emit=self.events.append,
@@ -196,7 +200,7 @@ class Mirror:
 
     def manifest(self, program: str, night: Night) -> Path:
         """Return where the table of a night is."""
-        return self.state / "manifests" / program / f"{night}.ecsv"
+        return (self.manifests_in or self.state) / "manifests" / program / f"{night}.ecsv"
 
     def sums(self, program: str, night: Night) -> dict[str, str]:
         """Return the SHA-256 of each path that the sums of a night have."""
@@ -581,6 +585,51 @@ def test_a_kill_leaves_no_event_without_its_manifest(mirror: Mirror, statement: 
     mirror.update()
     assert [event["kind"] for event in mirror.told()] == ["night_settled"] * 4
     mirror.check()
+
+
+@pytest.mark.parametrize("exhaust", [fill, fill_inodes], ids=["no block", "no inode"])
+def test_a_full_disk_leaves_nothing_half_written(
+    tmp_path: Path, mirror: Mirror, exhaust: Callable[[Path], object]
+) -> None:
+    """No event without its manifest, the one before stays whole, and later both follow."""
+    with mounted("ext4", tmp_path) as disk:
+        mirror.manifests_in = disk
+        settle(mirror)
+        (night, later), first = NIGHTS, PRODUCTS[0]
+        before = contents(disk)
+        told = mirror.told()
+        assert len(told) == 4
+        mirror.clock.advance(days=1)
+        mirror.reprocess(first)
+        mirror.download()
+        exhaust(disk)
+        mirror.update()
+        (paused,) = [event for event in mirror.events if isinstance(event, ManifestsPaused)]
+        assert "no space" in paused.reason.lower()
+        assert paused.remedy
+        assert mirror.told() == told
+        assert contents(disk) == before
+        assert (PROGRAM, night) not in mirror.settled()
+        assert (PROGRAM, later) in mirror.settled()
+        free(disk)
+        mirror.update()
+        changed = mirror.told()[len(told) :]
+        assert [event["kind"] for event in changed] == ["night_changed"] * 2
+        assert mirror.sums(PROGRAM, night)[path_of(first)] == sha256(
+            (mirror.root / path_of(first)).read_bytes()
+        )
+
+
+def contents(disk: Path) -> dict[str, bytes]:
+    """Return the content of each file of the manifests, whatever its name."""
+    files = (path for path in (disk / "manifests").rglob("*") if path.is_file())
+    return {str(path): path.read_bytes() for path in files}
+
+
+def free(disk: Path) -> None:
+    """Remove what fills a disk."""
+    (disk / "ballast").unlink(missing_ok=True)
+    shutil.rmtree(disk / "many", ignore_errors=True)
 
 
 def test_two_processes_do_not_disturb_each_other(mirror: Mirror) -> None:

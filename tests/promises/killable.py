@@ -23,7 +23,10 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from winter_sync.api import history
+from winter_sync.api import mirror as api_mirror
 from winter_sync.catalog.event_sinks import EventSinks
+from winter_sync.catalog.history import History
 from winter_sync.catalog.listings import Listings
 from winter_sync.catalog.outcomes import Outcomes
 from winter_sync.catalog.queue import Queue
@@ -117,6 +120,14 @@ STEPS_OF_AN_ADOPTION: dict[str, Step] = {
 """The steps of `winter-sync adopt` that a download does not have."""
 
 
+STEPS_OF_OLDER_REVISIONS: dict[str, Step] = {
+    "remove revision": (revisions.Revisions, "remove"),
+    "forget revision": (History, "forget_kept"),
+    "copy revision": (history, "_read"),
+}
+"""The steps by which older revisions are removed, and one is copied beside the tree."""
+
+
 def die(mount: str | None) -> None:
     """Die as by `kill -9`; with a mount, as when the power of its disk is cut."""
     if mount is not None:
@@ -127,7 +138,13 @@ def die(mount: str | None) -> None:
 
 def kill_at(step: str, moment: str, times: int, mount: str | None) -> None:
     """Arrange to be killed before or after the given occurrence of a step."""
-    steps = {**STEPS, **STEPS_OF_A_COMMAND, **STEPS_OF_WITHDRAWN_FILES, **STEPS_OF_AN_ADOPTION}
+    steps = {
+        **STEPS,
+        **STEPS_OF_A_COMMAND,
+        **STEPS_OF_WITHDRAWN_FILES,
+        **STEPS_OF_AN_ADOPTION,
+        **STEPS_OF_OLDER_REVISIONS,
+    }
     found, name = steps[step]
     owners = found if isinstance(found, tuple) else (found,)
     original: Callable[..., Any] = getattr(owners[0], name)
@@ -186,6 +203,12 @@ def adopt_once(order: dict[str, Any]) -> None:
     asyncio.run(adopt(chosen, request, lambda _: None, count_nothing))
 
 
+def restore_once(order: dict[str, Any]) -> None:
+    """Copy an older revision to a new file in this process."""
+    with api_mirror.Mirror.open(order["settings"]["mirror"]["root"]) as opened:
+        opened.restore(order["restore"], order["revision"], order["output"])
+
+
 def mirror_once(order: dict[str, Any]) -> None:
     """Do one sync in this process."""
     chosen = settings.load_settings(None, order["settings"])
@@ -210,6 +233,10 @@ def mirror_once(order: dict[str, Any]) -> None:
     Path(order["asked"]).write_text(str(asked))
 
 
+ACTS = {"adopt": adopt_once, "restore": restore_once}
+"""What an order with such a word asks for; any other is a sync."""
+
+
 def give_birth(order: dict[str, Any]) -> int:
     """Fork a child that mirrors; it dies when its order says so, or at its end."""
     child = os.fork()
@@ -224,7 +251,8 @@ def give_birth(order: dict[str, Any]) -> int:
             handler = (lambda *_: die(order["mount"])) if "mount" in order else signal.SIG_DFL
             signal.signal(signal.SIGALRM, handler)
             signal.setitimer(signal.ITIMER_REAL, order["after"])
-        (adopt_once if "adopt" in order else mirror_once)(order)
+        act = next((act for word, act in ACTS.items() if word in order), mirror_once)
+        act(order)
         status = 0
     except BaseException:  # noqa: BLE001 - a forked child must end here, whatever happened
         traceback.print_exc()

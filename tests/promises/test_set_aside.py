@@ -1,10 +1,12 @@
-"""Files of withdrawn products leave the tree, or come back, wherever the mirror is killed."""
+"""Files of withdrawn products leave the tree or come back, older revisions go: through kills."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import subprocess
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ from promises.kills import KillableMirrors
 from promises.test_vanished import ASIDE, OTHER, PROGRAM, TYPES, kept_files, listed, states, told
 from support.rig import Rig
 
+from winter_sync import Mirror
 from winter_sync.catalog import CatalogThread
 from winter_sync.core import CATALOG, EventKind, Night, sha256_of_file
 from winter_sync.core.layout import STATE_DIR
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NIGHT = DEMO_NIGHT
+REMOVAL = ("remove revision", "forget revision")
+"""The steps by which an older revision is removed."""
 
 
 @pytest.fixture
@@ -116,6 +121,64 @@ async def test_a_kill_while_a_file_comes_back(rig: Rig, mirrors: KillableMirrors
         assert mirrors.asked(rig.root) == 0
         assert (rig.files(), kept_files(rig)) == (before, set())
         assert states(rig, gone) == [("downloaded", True)]
+
+
+# --- older revisions -----------------------------------------------------------------------------
+
+
+def older(rig: Rig) -> tuple[dict[str, str], set[str]]:
+    """Return the digests of the older revisions that the catalog knows, and the files there are."""
+    with closing(sqlite3.connect(rig.root / STATE_DIR / CATALOG)) as db:
+        known = dict(db.execute("SELECT kept, sha256 FROM revisions WHERE kept IS NOT NULL"))
+    place = rig.root / STATE_DIR / "revisions"
+    return known, {str(p.relative_to(rig.root)) for p in place.rglob("*") if p.is_file()}
+
+
+async def reprocessed(rig: Rig) -> None:
+    """Keep an older revision of some products."""
+    rig.observatory.reprocess(NIGHT)
+    rig.observatory.clock.advance(timedelta(days=1))
+    await rig.sync()
+
+
+async def test_a_kill_while_older_revisions_go(rig: Rig, mirrors: KillableMirrors) -> None:
+    """Each is whole or gone, the catalog knows every file, and the tree is not touched."""
+    await reprocessed(rig)
+    rig.changes["mirror"] = {"keep_revisions": 0}
+    tree, (before, _) = rig.files(), older(rig)
+    kills = [(step, moment) for step in REMOVAL for moment in ("before", "after")]
+    for step, moment in kills:
+        assert await run(rig, mirrors, step, moment), (step, moment)
+        known, there = older(rig)
+        assert there <= set(known) <= set(before), (step, moment)
+        assert len(set(known) - there) <= 1, (step, moment)
+        assert all(sha256_of_file(rig.root / path) == known[path] for path in there)
+        with Mirror.open(rig.root) as opened:
+            assert all(opened.history(path).revisions for path in tree)
+    assert len(before) > len(kills)
+    assert not await run(rig, mirrors)
+    assert older(rig) == ({}, set())
+    assert rig.files() == tree
+
+
+async def test_a_kill_while_a_revision_is_copied(
+    rig: Rig, mirrors: KillableMirrors, tmp_path: Path
+) -> None:
+    """No file has the name before it is whole, and another attempt succeeds."""
+    await reprocessed(rig)
+    tree, kept = rig.files(), older(rig)
+    (path, sha256) = next(iter(kept[0].items()))
+    output = tmp_path / "copy.fits"
+    with Mirror.open(rig.root) as opened:
+        revision = next(one for one in opened.history(path).revisions if one.kept == path)
+    order: dict[str, Any] = {"restore": path, "revision": revision.revision, "output": str(output)}
+    for moment in ("before", "after"):
+        how = {**order, "step": "copy revision", "moment": moment, "times": 2}
+        assert await asyncio.to_thread(mirrors.run, rig.root, **how)
+        assert not output.exists()
+    assert not await asyncio.to_thread(mirrors.run, rig.root, **order)
+    assert sha256_of_file(output) == sha256
+    assert (rig.files(), older(rig)) == (tree, kept)
 
 
 # --- what the manifest of the night says ---------------------------------------------------------

@@ -144,7 +144,7 @@ class Deliverer:
         while not self._closed.is_set():
             await self.register()
             await self._prune()
-            await self._pause(_PRUNE_EVERY)
+            await self._wait(_PRUNE_EVERY)
 
     async def _prune(self) -> None:
         """Remove events that need not be kept, in steps between which others may write."""
@@ -158,3 +158,16 @@ class Deliverer:
         with suppress(TimeoutError):
             async with asyncio.timeout(wait.total_seconds()):
                 await self._closed.wait()
+
+    async def _wait(self, wait: timedelta) -> None:
+        """Wait as long as the clock says, or until closed."""
+        closed = asyncio.ensure_future(self._closed.wait())
+        timer = asyncio.ensure_future(self._sleep(wait))
+        try:
+            await asyncio.wait({closed, timer}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            closed.cancel()
+            timer.cancel()
+
+    async def _sleep(self, wait: timedelta) -> None:
+        await self._time.sleep(wait.total_seconds())
