@@ -5,12 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from support.catalogs import poll, publish
+from support.clock import Clock
 from support.command import PROGRAM, Said, run, served, settings_file
-from support.rig import path_of
+from support.makers import path_of, product
 
+from winter_sync.catalog.catalog import Catalog
+from winter_sync.core import CATALOG, STATE_DIR
 from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.simulator import DEMO_NIGHT
 
@@ -83,3 +88,32 @@ def test_verify_does_not_read_what_was_set_aside(tmp_path: Path) -> None:
         place.write_bytes(b"changed")
         told = json.loads(ask("verify", "--json").out)
         assert told["orphaned"] == []
+
+
+def test_a_name_of_several_products_is_not_guessed(tmp_path: Path) -> None:
+    """It names them, in full; a path in the tree or a savepath says which one is meant."""
+    raw = product(0, ImageType.RAW, instrument=Instrument.SPRING)
+    exposure = replace(
+        raw, savepath=raw.savepath.replace("/loaded_raw/", "/raw/"), image_type=ImageType.EXPOSURE
+    )
+    assert raw.filename == exposure.filename
+    assert path_of(raw) != path_of(exposure)
+    root = tmp_path / "winter"
+    (root / STATE_DIR).mkdir(parents=True)
+    with closing(Catalog(root / STATE_DIR / CATALOG, Clock())) as catalog:
+        poll(catalog, [raw, exposure])
+        publish(catalog, raw, b"raw")
+    for option in ((), ("--json",)):
+        said = run("history", raw.filename, *option, "--root", root, home=tmp_path)
+        assert (said.code, said.out) == (2, "")
+        assert f"{raw.filename} means several products: " in said.err
+        assert raw.savepath in said.err
+        assert exposure.savepath in said.err
+        assert "Write the path in the tree, or the savepath" in said.err
+    for name in (path_of(raw), raw.savepath):
+        said = run("history", name, "--json", "--root", root, home=tmp_path)
+        assert said.code == 0, said.err
+        assert json.loads(said.out)["savepath"] == raw.savepath
+    said = run("restore", raw.filename, "--revision", "1", "--root", root, home=tmp_path)
+    assert said.code == 2
+    assert "means several products" in said.err

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from long.month import NoDisplay
 from rich.console import Console
 from support.catalogs import rows
 from support.rig import DownloadLog, Rig, path_of
@@ -30,6 +31,7 @@ from winter_sync.core.filesystem import sha256_of_file
 from winter_sync.core.layout import CATALOG, STATE_DIR
 from winter_sync.core.marks import REFETCH_SAMPLE
 from winter_sync.daemon.spare_rechecks import SpareRechecks
+from winter_sync.maintenance import Request, Result, verify
 from winter_sync.simulator import (
     DEMO_NIGHT,
     Observatory,
@@ -287,6 +289,26 @@ async def test_older_revisions_are_limited(stacks: Rig, limit: dict[str, Any], l
     (removed,) = stacks.emitted(RevisionsRemoved)
     assert removed.files == (3 - left) * len(listed(stacks, NIGHTS[1]))
     check_kept(stacks)
+
+
+async def test_a_verification_after_older_revisions_went_finds_nothing(stacks: Rig) -> None:
+    """What was removed is not missed, and what is kept is no orphan; another file there is."""
+    await remade(stacks, 3)
+    stacks.changes["mirror"] = {"keep_revisions": 1}
+    await stacks.sync()
+
+    async def verified(*, quick: bool) -> Result:
+        return await verify(stacks.settings(), Request(quick=quick), NoDisplay(), time=stacks.time)
+
+    for quick in (True, False):
+        found = await verified(quick=quick)
+        assert found.exit_code is ExitCode.DONE
+        assert not found.wrong
+        assert (found.strays.orphaned, found.strays.foreign) == ((), ())
+    unknown = stacks.root / STATE_DIR / "revisions" / "mine.fits"
+    unknown.write_bytes(b"mine")
+    found = await verified(quick=True)
+    assert found.strays.orphaned == (str(unknown.relative_to(stacks.root)),)
 
 
 async def test_the_space_of_older_revisions_is_limited(stacks: Rig) -> None:
