@@ -5,20 +5,22 @@ from __future__ import annotations
 import re
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from support.catalogs import DIFF, STACK, candidates, poll
-from support.makers import PROGRAM, product
+from support.catalogs import DIFF, STACK, candidates, poll, publish, query
+from support.makers import PROGRAM, path_of, product, row
 
 from winter_sync.catalog.catalog import Catalog
 from winter_sync.catalog.editions import bring_up_to_date, is_up_to_date
 from winter_sync.catalog.migration import MigrationList
 from winter_sync.catalog.night_records import NightOf
+from winter_sync.catalog.records import Poll
 from winter_sync.catalog.schema_views import VIEWS
 from winter_sync.catalog.values import format_instant
-from winter_sync.core import ImageType
+from winter_sync.core import Facts, ImageType
 from winter_sync.core.downloads import Missing
 
 if TYPE_CHECKING:
@@ -90,6 +92,29 @@ def test_a_night_is_settled_until_something_of_it_changes(catalog: Catalog, cloc
     ]
     poll(catalog, [product(7)])
     assert {row["settled_utc"] for row in catalog.connection.rows(asked)} == {None}
+
+
+def test_a_target_is_that_of_the_header_where_none_is_listed(catalog: Catalog) -> None:
+    """It is shown and found, in upper or lower case; where one is listed, that one counts."""
+    rows = [
+        (replace(row(STACK), target=None), path_of(STACK)),
+        (replace(row(DIFF), target="M33"), path_of(DIFF)),
+    ]
+    catalog.listings.record_poll(Poll(query(), sweep=False), listed=rows)
+    for content in (b"one", b"two"):
+        for each in (STACK, DIFF):
+            publish(catalog, each, content)
+        due = catalog.facts.due(9)
+        assert catalog.facts.record([(held, Facts(target="M31")) for held in due]) == len(due) == 2
+        catalog.listings.record_poll(
+            Poll(query(), sweep=False), listed=rows, wanted=[r for r, _ in rows]
+        )
+    for view in ("products_listed", "downloads", "what_changed"):
+        for target, image_type in (("m31", "stack"), ("m33", "diff")):
+            asked = f"SELECT image_type, target FROM {view} WHERE target = '{target}'"  # noqa: S608 - our own
+            assert catalog.connection.rows(asked) == [
+                {"image_type": image_type, "target": target.upper()}
+            ]
 
 
 def test_what_the_archive_does_not_keep_is_not_missing(catalog: Catalog) -> None:

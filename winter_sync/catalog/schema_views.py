@@ -94,7 +94,7 @@ SELECT {_PRODUCT}, {_STATE} AS state, {_TARGET}, {FILTER} AS filter, {_STARTED} 
   {_IS_HERE} AS is_here, p.path, p.size AS bytes, p.published_at AS downloaded_utc,
   p.withdrawn_at AS withdrawn_utc, p.first_listed AS first_listed_utc,
   l.pipeversion AS pipeline_version, l.lastmodified AS last_modified
-FROM products p JOIN {_FIRST_LISTING} LEFT JOIN {FACTS}
+FROM products p JOIN {_FIRST_LISTING} LEFT JOIN {FACTS} WHERE 1
 """  # noqa: S608 - our own texts
 
 _DOWNLOADS = f"""
@@ -103,7 +103,7 @@ SELECT p.published_at AS downloaded_utc, {_PRODUCT}, {_STATE} AS state, {_TARGET
   {_STARTED} AS started_utc, {_PROGRAMS} AS programs, {_IS_HERE} AS is_here, p.path,
   p.size AS bytes, p.sha256, p.revision
 FROM products p JOIN {_FIRST_LISTING} LEFT JOIN {FACTS}
-WHERE p.published_at IS NOT NULL ORDER BY p.published_at DESC
+WHERE p.published_at IS NOT NULL
 """  # noqa: S608 - our own texts
 
 _MISSING_COLUMNS = f"""
@@ -133,7 +133,7 @@ SELECT v.replaced_at AS replaced_utc, {_PRODUCT}, {_TARGET}, v.revision AS old_r
   v.published_at AS old_downloaded_utc, v.kept AS old_kept_as, p.path
 FROM revisions v JOIN products p ON {_OF_PRODUCT.format("v")} JOIN {_FIRST_LISTING}
 LEFT JOIN revisions n ON {_OF_PRODUCT.format("n")} AND n.revision = v.revision + 1
-WHERE v.replaced_at IS NOT NULL ORDER BY v.replaced_at DESC
+LEFT JOIN {FACTS} WHERE v.replaced_at IS NOT NULL
 """  # noqa: S608 - our own texts
 
 _IMAGES = f"""
@@ -175,13 +175,25 @@ SELECT q.at AS failed_utc, q.program, q.instrument AS camera, q.image_type, q.re
 FROM polls q WHERE q.error IS NOT NULL ORDER BY q.id DESC
 """
 
+
+def _with_either_target(query: str, *, sign: str = "") -> str:
+    """Return a query with the target that is listed, or where none is that of the header.
+
+    In two parts, so that an index finds a target of either. What is listed without a target is
+    found by an index, too, as few products are; a sign has SQLite begin with what is asked for.
+    """
+    listed = f"{query} AND (+l.target) IS NOT NULL"
+    other = query.replace(_TARGET, "f.target COLLATE NOCASE AS target")
+    return f"{listed} UNION ALL {other} AND ({sign}l.target) IS NULL"
+
+
 VIEWS = {
     "nights": _NIGHTS,
     "nights_of_programs": _NIGHTS_OF_PROGRAMS,
-    "products_listed": _PRODUCTS_LISTED,
-    "downloads": _DOWNLOADS,
+    "products_listed": _with_either_target(_PRODUCTS_LISTED, sign="+"),
+    "downloads": f"{_with_either_target(_DOWNLOADS)} ORDER BY downloaded_utc DESC",
     "what_is_missing": _WHAT_IS_MISSING,
-    "what_changed": _WHAT_CHANGED,
+    "what_changed": f"{_with_either_target(_WHAT_CHANGED)} ORDER BY replaced_utc DESC",
     "images": _IMAGES,
     "depth_by_target_and_night": _DEPTH,
     "alerts_found": _ALERTS_FOUND,
