@@ -43,7 +43,7 @@ RUN cd /opt/winter-sync/lib/python3*/site-packages \
     && find . -name '*.pyc' | sed 's|__pycache__/\(.*\)\.cpython-.*|\1.py|' > /build/used \
     && python3 -m compileall -q -f --invalidation-mode unchecked-hash -i /build/used \
     && python3 -m compileall -q -f --invalidation-mode unchecked-hash \
-        winter_sync apscheduler prometheus_client
+        winter_sync apscheduler jinja2 markupsafe prometheus_client
 
 
 FROM ${BASE}

@@ -172,17 +172,32 @@ def test_settings_files_with_secrets_are_distinguished_from_others(
 
 
 @pytest.mark.parametrize(
-    ("listen", "mark"), [("127.0.0.1:8765", ""), ("0.0.0.0:8765", "warn"), ("[::]:8765", "warn")]
+    ("http", "mark"),
+    [
+        ({}, ""),
+        ({"listen": "0.0.0.0:8765"}, "FAIL"),
+        ({"listen": "[::]:8765"}, "FAIL"),
+        ({"listen": "0.0.0.0:8765", "trusted_proxy": True}, "warn"),
+        ({"listen": "0.0.0.0:8765", "token_file": "{token}"}, ""),
+    ],
 )
-async def test_pages_that_others_may_reach_are_a_warning(rig: Rig, listen: str, mark: str) -> None:
-    """Pages that other machines can reach are a warning, with the line to write."""
-    findings = await found(made(rig, http={"listen": listen}))
-    assert faults_in(findings) == {}
+async def test_pages_that_others_may_reach_are_reported(
+    rig: Rig, tmp_path: Path, http: dict[str, Any], mark: str
+) -> None:
+    """Without protection the daemon does not begin: that is a failure, with the line to write.
+
+    A proxy is a warning, because nobody but its user knows who can reach the address otherwise.
+    """
+    (tmp_path / "token").write_text("a-token-of-many-letters")
+    (tmp_path / "token").chmod(0o600)
+    if "token_file" in http:
+        http = {**http, "token_file": str(tmp_path / "token")}
+    findings = await found(made(rig, http=http))
     assert ("pages" in findings) is bool(mark)
     if mark:
         assert findings["pages"].mark == mark
-        assert listen in findings["pages"].message
-        assert 'listen = "127.0.0.1:8765"' in findings["pages"].remedy
+        assert http["listen"] in findings["pages"].message
+        assert "token_file" in findings["pages"].remedy
 
 
 @pytest.mark.parametrize(

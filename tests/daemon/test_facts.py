@@ -59,7 +59,7 @@ def test_facts_follow_the_downloads(run_scenario: Callable[..., None]) -> None:
             files = len(rig.files())
             assert facts(rig) == files
             assert children() == []
-            page = (await service.pages.sources.metrics()).decode()
+            page = (await service.pages.read_metrics()).decode()
             assert "winter_sync_facts_due 0.0" in page
             assert f'winter_sync_facts_total{{result="complete"}} {files}.0' in page
             assert 'winter_sync_facts_total{result="odd"} 0.0' in page
@@ -78,7 +78,7 @@ def test_it_can_be_turned_off(run_scenario: Callable[..., None]) -> None:
         async with rig.running() as service:
             await mirrored(rig)
             await asyncio.sleep(3600)
-            page = (await service.pages.sources.metrics()).decode()
+            page = (await service.pages.read_metrics()).decode()
             assert f"winter_sync_facts_due {len(rig.files())}.0" in page
         assert not rig.emitted(FactsRead)
         assert facts(rig) == 0

@@ -29,7 +29,7 @@ def test_a_night_settles_while_the_daemon_runs(run_scenario: Callable[..., None]
             await asyncio.sleep(25 * 60)
             assert not rig.emitted(ManifestWritten)
             await asyncio.sleep(35 * 60)
-            page = (await service.pages.sources.metrics()).decode()
+            page = (await service.pages.read_metrics()).decode()
             assert 'winter_sync_settled_nights{program="2024A000"} 1.0' in page
             newest = 'winter_sync_newest_settled_night{program="2024A000"} '
             (value,) = (line for line in page.splitlines() if line.startswith(newest))

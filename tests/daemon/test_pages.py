@@ -20,14 +20,14 @@ def test_pages_are_there_or_say_why_not(run_scenario: Callable[..., None]) -> No
     async def scenario(rig: DaemonRig) -> None:
         async with rig.running() as service:
             await asyncio.sleep(60)
-            sources, answers = service.pages.sources, 0
+            answers = 0
 
             async def ask() -> None:
                 nonlocal answers
                 while answers < 300:
-                    await sources.metrics()
+                    await service.pages.read_metrics()
                     try:
-                        await sources.status()
+                        await service.pages.read_status()
                         answers += 1
                         if answers % 10 == 0:
                             service.signals.reload()

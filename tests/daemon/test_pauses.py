@@ -215,7 +215,7 @@ def test_a_program_without_a_span_is_a_failed_poll(
         async with rig.running() as service:
             await asyncio.sleep(3600)
             assert len(rig.emitted(PollFailed)) >= 5
-            (polls, *_) = json.loads(await service.pages.sources.status())["polls"]
+            (polls, *_) = json.loads(await service.pages.read_status())["polls"]
             assert "/validation/program" in polls["error"] or "404" in polls["error"]
 
     run_scenario(scenario, faults=Unsaid())

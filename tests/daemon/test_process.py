@@ -348,7 +348,7 @@ def test_pages_for_other_machines_are_reported(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    http = {"listen": f"0.0.0.0:{port}", "hosts": ["mirror.example.org"]}
+    http = {"listen": f"0.0.0.0:{port}", "hosts": ["mirror.example.org"], "trusted_proxy": True}
     with served() as simulator:
         file = settings_of(simulator, tmp_path, http=http)
         with running(tmp_path, file) as daemon:
@@ -359,7 +359,9 @@ def test_pages_for_other_machines_are_reported(tmp_path: Path) -> None:
             assert daemon.end() == 0
     (warned,) = [line for line in daemon.lines if "other machines" in line["event"]]
     assert (warned["level"], warned["listen"]) == ("warning", http["listen"])
-    assert 'listen = "127.0.0.1:8765"' in warned["remedy"]
+    assert "token_file" in warned["remedy"]
+    (served_at,) = [line for line in daemon.lines if line["event"] == "pages served"]
+    assert (served_at["level"], served_at["address"]) == ("info", f"http://0.0.0.0:{port}/")
 
 
 def fetched(address: str, path: str, host: str | None = None) -> bytes:

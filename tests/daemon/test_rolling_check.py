@@ -75,7 +75,7 @@ def test_what_is_wrong_is_found_and_what_is_gone_comes_back(
             await asyncio.sleep(4 * 3600)
             assert gone.exists()
             assert changed.read_bytes() == wrong
-            page = (await service.pages.sources.metrics()).decode()
+            page = (await service.pages.read_metrics()).decode()
         (lost,) = rig.emitted(FilesLost)
         assert lost.paths == (str(gone.relative_to(rig.root)),)
         (told,) = rig.emitted(FilesChanged)

@@ -182,7 +182,7 @@ def test_an_archive_that_is_away_is_in_the_catalog(run_scenario: Callable[..., N
         async with rig.running() as service:
 
             async def status() -> dict[str, Any]:
-                found: dict[str, Any] = json.loads(await service.pages.sources.status())["archive"]
+                found: dict[str, Any] = json.loads(await service.pages.read_status())["archive"]
                 return found
 
             await asyncio.sleep(3600)

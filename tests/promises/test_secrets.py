@@ -27,6 +27,7 @@ from winter_sync.monitoring.metric_sources import Watched
 from winter_sync.monitoring.metrics import Metrics
 from winter_sync.monitoring.status import read_status
 from winter_sync.monitoring.status_json import status_as_json
+from winter_sync.pages import MirrorSite, PageContext
 from winter_sync.simulator import (
     DEMO_NIGHT,
     Account,
@@ -274,7 +275,9 @@ async def _pages(rig: SecretRig, metrics: Metrics) -> list[str]:
             now = rig.observatory.clock.now()
             return status_as_json(await read_status(catalog, settings.selections, now))
 
-        sources = Sources(list, list, lambda: metrics.page(watched), shown)
+        context = PageContext(rig.root, rig.root / STATE_DIR, selections=settings.selections)
+        site = MirrorSite(lambda: context, rig.observatory.clock.now)
+        sources = Sources(list, list, site, lambda: metrics.page(watched), shown)
         async with serving("127.0.0.1:0", sources) as address, aiohttp.ClientSession() as client:
             texts = []
             for page in ("/", "/healthz", "/readyz", "/metrics", "/api/status"):

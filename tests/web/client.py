@@ -6,11 +6,13 @@ import asyncio
 import json
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import aiohttp
 
-from winter_sync.web import Sources, serving
+from winter_sync.web import Document, EventStream, FileContent, PageRequest, Sources, serving
+from winter_sync.web.access import Access
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 LOCAL = "127.0.0.1:0"
 HALF = b"GET /healthz HTTP/1.1\r\nHost: local"
+EVERYBODY = Access()
 PATHS = ("/", "/healthz", "/readyz", "/metrics", "/api/status")
 
 
@@ -31,11 +34,32 @@ class Shown:
     made: int = 0
     make: Callable[[], Awaitable[None]] | None = None
     time: float = 0.0
+    answers: dict[str, Callable[[], Document | FileContent | EventStream]] = field(
+        default_factory=dict
+    )
+    ended: bool = False
 
     @property
     def sources(self) -> Sources:
         """The same, as the pages take it."""
-        return Sources(lambda: self.troubles, lambda: self.unready, self._metrics, self._status)
+        return Sources(
+            lambda: self.troubles, lambda: self.unready, self, self._metrics, self._status
+        )
+
+    async def answer(self, request: PageRequest) -> Document | FileContent | EventStream:
+        """Answer as a site of one page, and of what a test adds."""
+        if request.path == "/":
+            return Document(b"<!doctype html><title>front</title>")
+        if request.path in self.answers:
+            return self.answers[request.path]()
+        return Document(b"nothing", status=HTTPStatus.NOT_FOUND)
+
+    async def end_streams(self) -> None:
+        """Record that streams end."""
+        self.ended = True
+
+    async def close(self) -> None:
+        """Close nothing."""
 
     async def _metrics(self) -> bytes:
         return f"made {await self._made()}\n".encode()
@@ -110,11 +134,17 @@ class Site:
 
 @asynccontextmanager
 async def shown(
-    what: Shown, listen: str = LOCAL, hosts: Collection[str] = ()
+    what: Shown, listen: str = LOCAL, hosts: Collection[str] = (), access: Access = EVERYBODY
 ) -> AsyncIterator[Site]:
     """Serve the pages, and yield a client."""
     async with (
-        serving(listen, what.sources, hosts=lambda: hosts, monotonic=lambda: what.time) as address,
+        serving(
+            listen,
+            what.sources,
+            hosts=lambda: hosts,
+            access=lambda: access,
+            monotonic=lambda: what.time,
+        ) as address,
         aiohttp.ClientSession() as client,
     ):
         yield Site(what, address, client)

@@ -33,19 +33,15 @@ async def test_metrics_and_status_are_what_is_handed_in(site: Site) -> None:
     assert status.headers["Content-Type"] == "application/json"
 
 
-async def test_the_front_page_leads_to_all_others(site: Site) -> None:
-    """Each of them has its link."""
-    front = await site.get("/")
-    assert [path for path in PATHS[1:] if f'href="{path}"' not in front.text] == []
-
-
 @pytest.mark.parametrize("path", [*PATHS, "/absent"])
 async def test_no_page_may_be_kept_guessed_at_or_framed(site: Site, path: str) -> None:
     """The headers say so, whatever the answer; none reveals the software."""
     headers = (await site.get(path)).headers
     assert headers["Cache-Control"] == "no-store"
     assert headers["X-Content-Type-Options"] == "nosniff"
-    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    policy = headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
     assert headers["Server"] == "winter-sync"
 
 

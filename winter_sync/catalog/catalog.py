@@ -155,6 +155,11 @@ class Catalog:
         """Show several queries the catalog as of one moment, whatever others write meanwhile."""
         return self.connection.snapshot()
 
+    def version(self) -> int:
+        """Return a number that changes when another connection has changed the catalog."""
+        ((version,),) = self.connection.tuples("PRAGMA data_version")
+        return int(version)
+
     def mirror_name(self) -> str | None:
         """Return the name of the mirror this catalog belongs to; None while it is new."""
         row = self.connection.row("SELECT id FROM mirror")

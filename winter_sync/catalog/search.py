@@ -40,6 +40,20 @@ class Searches:
         """
         return self._found(self.numbers(search), search.programs)
 
+    def found(self, numbers: Sequence[int], programs: Sequence[str] = ()) -> list[FoundProduct]:
+        """Return the products of these row numbers, in the order in which they are given."""
+        return list(self._found(numbers, programs))
+
+    _LATEST = """
+    SELECT p.rowid FROM products p INDEXED BY products_by_publication
+    WHERE p.published_at IS NOT NULL ORDER BY p.published_at DESC LIMIT :limit
+    """
+
+    def latest(self, limit: int) -> list[FoundProduct]:
+        """Return the products that were downloaded last, the newest first."""
+        rows = self._connection.tuples(self._LATEST, {"limit": limit})
+        return self.found([number for (number,) in rows])
+
     def count(self, search: Search) -> int:
         """Count the products that answer a question."""
         return len(self.numbers(search))

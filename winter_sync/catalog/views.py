@@ -67,6 +67,23 @@ class Views:
         sql = self._NIGHT_COUNTS.format(condition=condition.sql)
         return self._connection.read(night_count_of, sql, condition.values)
 
+    _NIGHTS_BEFORE = """
+    WITH RECURSIVE known(last) AS (
+      SELECT (SELECT max(night) FROM products WHERE night < :before)
+      UNION ALL
+      SELECT (SELECT max(night) FROM products WHERE night < known.last) FROM known
+      WHERE known.last IS NOT NULL
+    )
+    SELECT last AS night FROM known WHERE last IS NOT NULL LIMIT :limit
+    """
+
+    def nights(self, limit: int, before: Night | None = None) -> list[Night]:
+        """Return the nights that have products, the newest first; only those before a night."""
+        values = {"before": _NO_NIGHT if before is None else before.name, "limit": limit}
+        return self._connection.read(
+            lambda row: night_of(row["night"]), self._NIGHTS_BEFORE, values
+        )
+
     _TROUBLES = f"""
     SELECT * FROM products p WHERE {_QUEUED} AND p.attempts > 0 AND {{condition}}
     ORDER BY p.night DESC, p.instrument, p.savepath LIMIT :limit

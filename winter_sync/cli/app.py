@@ -29,6 +29,7 @@ from winter_sync.cli.commands.simulate import simulate
 from winter_sync.cli.commands.status import status
 from winter_sync.cli.commands.sync import sync
 from winter_sync.cli.commands.verify import verify
+from winter_sync.cli.commands.web import web
 from winter_sync.cli.examples import ABOUT_COMMON, epilog_of
 from winter_sync.cli.group import Program
 from winter_sync.cli.options import FORMATS, LEVELS, CommonOptions, choice_of
@@ -68,6 +69,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     nightlog,
     events,
     show,
+    web,
     check,
     simulate,
     demo,

@@ -1,5 +1,5 @@
 from .choice import Choice
-from .credentials import read_credentials, secret_files
+from .credentials import read_credentials, read_page_token, secret_files
 from .files import find_file, holds_secret
 from .messages import nearest
 from .mirror_root import check_root
@@ -18,5 +18,6 @@ __all__ = [
     "load_settings",
     "nearest",
     "read_credentials",
+    "read_page_token",
     "secret_files",
 ]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from winter_sync.config.settings import Settings
 
 _LONGEST_SECRET = 64 * 1024
+_SHORTEST_TOKEN = 16
 _SECRET_DIRECTORY = Path("/run/secrets")
 
 
@@ -52,11 +53,45 @@ def read_credentials(settings: Settings) -> Credentials:
                 sinks[name] = given
         except UsageError as fault:
             faults.append(fault)
+    token: str | None = None
+    try:
+        token = read_page_token(settings.http.token_file)
+    except UsageError as fault:
+        faults.append(fault)
     if faults:
         raise _together(faults)
     user, password, *keys = found
     names = [program.name for program in settings.programs]
-    return Credentials(user, password, dict(zip(names, keys, strict=True)), _proxy(settings), sinks)
+    return Credentials(
+        user, password, dict(zip(names, keys, strict=True)), _proxy(settings), sinks, token
+    )
+
+
+def read_page_token(file: Path | None) -> str | None:
+    """Return the token that whoever looks at the pages gives; None if none is set.
+
+    It is in the file, or in a file winter_http_token of the credential directories.
+
+    Raises
+    ------
+    UsageError
+        If its file cannot be read, or it could be guessed.
+    """
+    token = _Secret(
+        "token of the pages",
+        "http.token_file",
+        None,
+        file,
+        None,
+        "winter_http_token",
+    ).find_optional()
+    if token is not None and (len(token) < _SHORTEST_TOKEN or not token.isascii()):
+        raise UsageError(
+            f"the token of the pages has fewer than {_SHORTEST_TOKEN} characters, or others than "
+            "ASCII",
+            remedy="Make one: `openssl rand -hex 24`.",
+        )
+    return token
 
 
 def secret_files(settings: Settings) -> tuple[Path, ...]:
@@ -69,6 +104,7 @@ def secret_files(settings: Settings) -> tuple[Path, ...]:
         settings.api.password_file,
         *(table.api_key_file for table in settings.programs),
         *(sink.secret_file for sink in settings.sinks),
+        settings.http.token_file,
     )
     return tuple(dict.fromkeys(path for path in named if path is not None))
 

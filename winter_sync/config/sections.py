@@ -228,11 +228,18 @@ class ToOSettings(Section):
 
 
 class HttpSettings(Section):
-    """[http]: where health, metrics and status are served."""
+    """[http]: where the pages, health, metrics and status are served, and to whom."""
 
     listen: ListeningAddress = Field(default="127.0.0.1:8765", description="Address and port.")
     hosts: tuple[HostName, ...] = Field(
         default=(), description="Names of this machine that a browser or Prometheus uses for it."
+    )
+    token_file: PathSetting | None = Field(
+        default=None, description="A file holding the token that whoever looks at the pages gives."
+    )
+    trusted_proxy: bool = Field(
+        default=False,
+        description="Whether only a reverse proxy that asks for a password reaches the address.",
     )
 
 

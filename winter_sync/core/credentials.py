@@ -22,8 +22,12 @@ class Credentials:
 
     sinks: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The secret of each webhook, by the name of its sink."""
+    page_token: str | None = field(default=None, repr=False)
+    """What whoever looks at the pages must know; None for nothing."""
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """Every string that must never be shown."""
-        return (self.user, self.password, *self.keys.values(), *self.others, *self.sinks.values())
+        token = () if self.page_token is None else (self.page_token,)
+        ours = (self.user, self.password, *self.keys.values(), *self.others)
+        return (*ours, *self.sinks.values(), *token)

@@ -110,12 +110,20 @@ class NarrowCones:
 
 
 @dataclass(frozen=True, slots=True)
+class PagesServed:
+    """The pages are served at an address, to whoever gives the token if one `needs_token`."""
+
+    address: str
+    needs_token: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class PagesOpen:
-    """The pages are served at an address that other machines may reach."""
+    """The pages are served at an address that other machines may reach, and ask for no token."""
 
     listen: str
 
     @property
     def remedy(self) -> str:
         """What to do."""
-        return 'Set listen = "127.0.0.1:8765" under [http], or let a firewall say who may connect.'
+        return "Make sure that only a reverse proxy can reach it, or set token_file under [http]."

@@ -7,6 +7,7 @@ from winter_sync.core.daemon_events import (
     DayEnded,
     NarrowCones,
     PagesOpen,
+    PagesServed,
     Reloading,
     ReloadRefused,
     Resumed,
@@ -114,6 +115,7 @@ Event = (
     | Resumed
     | NarrowCones
     | PagesOpen
+    | PagesServed
     | DeliveryFailed
     | DeliveryRecovered
     | EventsLost

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from winter_sync.config import check_root, read_credentials
+from winter_sync.web import Access
 
 if TYPE_CHECKING:
     from winter_sync.config import Settings
@@ -18,6 +19,11 @@ class Configuration:
 
     settings: Settings
     credentials: Credentials
+
+    @property
+    def access(self) -> Access:
+        """What protects the pages from other machines."""
+        return Access(self.credentials.page_token, self.settings.http.trusted_proxy)
 
     @classmethod
     def check(cls, settings: Settings) -> Configuration:

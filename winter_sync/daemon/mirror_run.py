@@ -81,7 +81,7 @@ class MirrorRun:
                 self._monitor.report_start()
                 await self._run_daemon(daemon)
             finally:
-                self._monitor.pages.reader = None
+                await self._monitor.pages.close_catalog()
 
     def _make_daemon(self, mirror: Mirror) -> Daemon:
         settings = self._settings

@@ -65,7 +65,7 @@ class Monitor:
         self.watchdog = Watchdog(_stall_after(settings()), time.monotonic)
         self.pages = DaemonPages(settings, metrics, self.watchdog.troubles, time.clock)
         self.heartbeat = self._make_heartbeat(time, end)
-        parts = (metrics, self._summary, self.watchdog, self.heartbeat)
+        parts = (metrics, self._summary, self.watchdog, self.heartbeat, self.pages.transfers)
         self._sink = fan_out(emit, *(part.handle for part in parts))
         self.expect_start()
 

@@ -1,4 +1,4 @@
-"""What the pages show of a daemon: its health, whether it is ready, its metrics and its status."""
+"""What the pages show of a daemon: its health, metrics and status, and the site for people."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from winter_sync.core import StorageError
 from winter_sync.monitoring import Metrics, Watched, read_last_night, read_status, status_as_json
+from winter_sync.pages import MirrorSite, PageContext, Transfers
 from winter_sync.web import Sources
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ class DaemonPages:
         """Reads the catalog, while it is open."""
         self.not_ready: str | None = "it is beginning"
         """Why the daemon is not ready; None if it is."""
+        self.transfers = Transfers(clock)
+        """The downloads that are under way; it receives the events."""
+        self._site = MirrorSite(self._context, clock)
         self._settings = settings
         self._metrics = metrics
         self._health = health
@@ -54,8 +58,31 @@ class DaemonPages:
         return Sources(
             health=self._health,
             readiness=lambda: [self.not_ready] if self.not_ready else [],
-            metrics=self._read_metrics,
-            status=self._read_status,
+            metrics=self.read_metrics,
+            status=self.read_status,
+            site=self._site,
+        )
+
+    async def close_catalog(self) -> None:
+        """Read the catalog no more, until a mirror is opened again."""
+        self.reader = None
+        self.transfers.clear()
+        await self._site.close_catalog()
+
+    def _context(self) -> PageContext:
+        settings = self._settings()
+        closed = (self.not_ready or "it is being opened") if self.reader is None else None
+        return PageContext(
+            root=settings.root,
+            state=settings.state,
+            follow_links=settings.mirror.follow_links,
+            selections=tuple(settings.selections),
+            sinks=settings.sink_filters,
+            min_free=int(settings.mirror.min_free),
+            has_daemon=True,
+            not_ready=closed,
+            troubles=tuple(self._health()),
+            transfers=self.transfers.now,
         )
 
     async def last_night(self) -> NightState | None:
@@ -70,7 +97,8 @@ class DaemonPages:
             return None
         return await read_last_night(self.reader, self._settings().selections, self._clock())
 
-    async def _read_metrics(self) -> bytes:
+    async def read_metrics(self) -> bytes:
+        """Return the metrics as Prometheus reads them."""
         settings = self._settings()
         return await self._metrics.page(
             Watched(
@@ -82,7 +110,14 @@ class DaemonPages:
             )
         )
 
-    async def _read_status(self) -> str:
+    async def read_status(self) -> str:
+        """Return the status as JSON.
+
+        Raises
+        ------
+        StorageError
+            If the catalog cannot be read now.
+        """
         if self.reader is None:
             raise StorageError(self.not_ready or "the catalog is not open")
         settings = self._settings()

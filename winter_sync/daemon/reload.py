@@ -12,7 +12,7 @@ from winter_sync.core import (
     storage_errors_explained,
 )
 from winter_sync.daemon.lock import check_root_is_free
-from winter_sync.web import serving
+from winter_sync.web import Access, refuse_unprotected, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,6 +66,11 @@ class Reloader:
         """The settings in force."""
         return self.configuration.settings
 
+    @property
+    def access(self) -> Access:
+        """What protects the pages."""
+        return self.configuration.access
+
     async def reload(self) -> bool:
         """Read the configuration again; return False if it is wrong, and the old one stays."""
         self._notifier.reloading()
@@ -73,7 +78,7 @@ class Reloader:
             with storage_errors_explained(self.settings.root):
                 configuration = self._load()
             self._check_root(configuration.settings.root)
-            await self._check_listening(configuration.settings.http.listen)
+            await self._check_listening(configuration)
         except WinterSyncError as wrong:
             self._emit(ReloadRefused(wrong.message, wrong.remedy))
             self._notifier.ready()
@@ -86,7 +91,9 @@ class Reloader:
         if root != self.settings.root:
             check_root_is_free(root, self._clock())
 
-    async def _check_listening(self, listen: str) -> None:
+    async def _check_listening(self, new: Configuration) -> None:
+        listen = new.settings.http.listen
+        await refuse_unprotected(listen, new.access)
         if listen != self.settings.http.listen:
-            async with serving(listen, self._sources()):
+            async with serving(listen, self._sources(), access=lambda: new.access):
                 pass

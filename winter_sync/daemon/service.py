@@ -11,6 +11,7 @@ from winter_sync.core import (
     REAL_TIME,
     Event,
     PagesOpen,
+    PagesServed,
     Sink,
     StorageError,
     Time,
@@ -113,18 +114,24 @@ class Service:
         check_root_is_free(self._settings.root, self._time.clock())
         while not self.signals.stopping:
             listen = self._settings.http.listen
-            async with self._serving_pages(listen):
-                if await open_addresses(listen):
-                    self._emit(PagesOpen(listen))
+            async with self._serving_pages(listen) as address:
+                await self._report_pages(listen, address)
                 while self._settings.http.listen == listen and not self.signals.stopping:
                     await self._work_or_pause()
         self._monitor.report_end()
+
+    async def _report_pages(self, listen: str, address: str) -> None:
+        needs_token = self._reloader.access.token is not None
+        self._emit(PagesServed(address, needs_token))
+        if not needs_token and await open_addresses(listen):
+            self._emit(PagesOpen(listen))
 
     def _serving_pages(self, listen: str) -> AbstractAsyncContextManager[str]:
         return serving(
             listen,
             self.pages.sources,
             hosts=lambda: self._settings.http.hosts,
+            access=lambda: self._reloader.access,
             monotonic=self._time.monotonic,
         )
 

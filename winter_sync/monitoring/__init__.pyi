@@ -12,7 +12,8 @@ from .log_setup import configure_logging, take_over_logging
 from .metric_sources import Watched
 from .metrics import Metrics
 from .night_status import NightDetail, read_night
-from .status import Status, read_last_night, read_status, with_damaged
+from .sink_states import SinkState, read_sinks
+from .status import Status, read_last_night, read_status, state_of_last_night, with_damaged
 from .status_json import status_as_json
 from .status_text import headline, remainder, when
 
@@ -22,6 +23,7 @@ __all__ = [
     "Metrics",
     "NightDetail",
     "NightState",
+    "SinkState",
     "Status",
     "Watched",
     "all_here",
@@ -33,8 +35,10 @@ __all__ = [
     "never_answered",
     "read_last_night",
     "read_night",
+    "read_sinks",
     "read_status",
     "remainder",
+    "state_of_last_night",
     "status_as_json",
     "take_over_logging",
     "when",

@@ -8,6 +8,7 @@ from winter_sync.core import (
     EventTable,
     NarrowCones,
     PagesOpen,
+    PagesServed,
     Recovered,
     Reloading,
     ReloadRefused,
@@ -67,9 +68,15 @@ DAEMON_LINES.add(
     ),
 )
 DAEMON_LINES.add(
+    PagesServed,
+    lambda event: info(
+        "pages served", address=f"http://{event.address}/", needs_token=event.needs_token
+    ),
+)
+DAEMON_LINES.add(
     PagesOpen,
     lambda event: warning(
-        "other machines may reach the pages, which ask for no password",
+        "other machines may reach the pages, which ask for no token",
         listen=event.listen,
         remedy=event.remedy,
     ),

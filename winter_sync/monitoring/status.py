@@ -225,15 +225,28 @@ def _read(
 def _last_night_state(
     catalog: Catalog, selections: Sequence[Selection], now: datetime
 ) -> NightState:
-    programs, night = _programs(selections), last_night(now)
-    scope = Scope(programs=programs, first_night=night, last_night=night)
     with catalog.snapshot():
-        return _night_state(
-            night,
-            Numbers.of(catalog.views.night_counts(scope)),
-            catalog.polls.states(_subjects(selections), night),
-            catalog.views.program_counts(programs, night),
-        )
+        return state_of_last_night(catalog, _programs(selections), _subjects(selections), now)
+
+
+def state_of_last_night(
+    catalog: Catalog, programs: Sequence[str], subjects: Sequence[Subject], now: datetime
+) -> NightState:
+    """Return how the last night of programs stands, by the polls of these subjects.
+
+    Raises
+    ------
+    StorageError
+        If the catalog cannot be read.
+    """
+    night = last_night(now)
+    scope = Scope(programs=tuple(programs), first_night=night, last_night=night)
+    return _night_state(
+        night,
+        Numbers.of(catalog.views.night_counts(scope)),
+        catalog.polls.states(subjects, night),
+        catalog.views.program_counts(programs, night),
+    )
 
 
 def with_damaged(status: Status, found: Iterable[Damaged]) -> Status:

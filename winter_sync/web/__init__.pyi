@@ -1,9 +1,20 @@
+from .access import Access, refuse_unprotected
 from .addresses import open_addresses
 from .pages import Sources
 from .server import serving
+from .shared_answer import SharedAnswer
+from .site import Answer, Document, EventStream, FileContent, PageRequest
 
 __all__ = [
+    "Access",
+    "Answer",
+    "Document",
+    "EventStream",
+    "FileContent",
+    "PageRequest",
+    "SharedAnswer",
     "Sources",
     "open_addresses",
+    "refuse_unprotected",
     "serving",
 ]

@@ -8,9 +8,12 @@ import ipaddress
 import os
 import socket
 from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from winter_sync.core import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _REASONS = {errno.EADDRINUSE: "the port is already in use"}
 _REMEDIES = {
@@ -93,6 +96,16 @@ def _not_listening(listen: str, reason: str, remedy: str) -> UsageError:
     return UsageError(f"cannot listen on {listen}: {reason}", remedy=remedy)
 
 
+def reachable(listeners: Iterable[socket.socket]) -> list[str]:
+    """Return the addresses of these sockets that other machines may reach."""
+    addresses = [str(listener.getsockname()[0]) for listener in listeners]
+    return [address for address in addresses if not _is_loopback(address)]
+
+
+def _is_loopback(address: str) -> bool:
+    return ipaddress.ip_address(address.partition("%")[0]).is_loopback
+
+
 def address_text(address: tuple[Any, ...]) -> str:
     """Return a socket's address as "host:port", an IPv6 address in brackets."""
     host, port = address[:2]
@@ -112,4 +125,4 @@ async def open_addresses(listen: str) -> list[str]:
     except OSError:
         return []
     addresses = dict.fromkeys(str(entry[4][0]) for entry in found)
-    return [address for address in addresses if not ipaddress.ip_address(address).is_loopback]
+    return [address for address in addresses if not _is_loopback(address)]

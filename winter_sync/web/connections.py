@@ -21,7 +21,8 @@ CONNECTIONS = 128
 LARGEST_REQUEST = 32 * 1024
 """Bytes on one connection. Browsers send all cookies of the host, whatever its port."""
 _LONGEST_SECONDS = 60.0
-"""The longest that a connection lives: a client that does not read its answer is cut off."""
+"""The longest that a connection lives: a client that does not read its answer is cut off. One that
+is sent a large file or events is allowed more."""
 _REPORTED_EVERY = 3600.0
 """Seconds between two log lines about too many connections."""
 _RESET = struct.pack("ii", 1, 0)
@@ -74,6 +75,11 @@ class Connections:
         if protocol in self._all:
             self._all[protocol].has_asked = True
 
+    def allow(self, protocol: asyncio.BaseProtocol, seconds: float) -> None:
+        """Let the connection of a protocol live for a number of seconds from now."""
+        if protocol in self._all:
+            self._all[protocol].allow(seconds)
+
     def _report(self, leaving: Connection) -> None:
         if self._monotonic() >= self._quiet_until:
             self._quiet_until = self._monotonic() + _REPORTED_EVERY
@@ -115,9 +121,14 @@ class Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what a TCP server makes
         self._transport = transport
         self.protocol.connection_made(transport)
-        loop = asyncio.get_running_loop()
-        self._deadline = loop.call_later(_LONGEST_SECONDS, self.reset)
+        self.allow(_LONGEST_SECONDS)
         self._connections.add(self)
+
+    def allow(self, seconds: float) -> None:
+        """Live for a number of seconds from now, and no longer."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = asyncio.get_running_loop().call_later(seconds, self.reset)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End, and leave the place to others."""

@@ -1,39 +1,37 @@
-"""The pages: health, readiness, metrics, status, and a front page with links to them."""
+"""What is served: health, readiness, metrics and status for machines, a site for people."""
 
 from __future__ import annotations
 
-import html
-import json
 import logging
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from winter_sync.core import WinterSyncError
+from winter_sync.web.access import Verdict, judge, without_token
 from winter_sync.web.hosts import is_served
+from winter_sync.web.responses import (
+    answer_response,
+    limit,
+    plain_response,
+    token_page,
+    troubles_response,
+)
 from winter_sync.web.shared_answer import SharedAnswer
+from winter_sync.web.site import PageRequest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Sequence
 
     from aiohttp.typedefs import Handler
 
+    from winter_sync.web.access import Access
+    from winter_sync.web.site import Site
+
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-_HEADERS = {
-    "Server": "winter-sync",
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-}
-_ABOUT = {
-    "/healthz": "is the daemon alive and at work",
-    "/readyz": "is it ready: has it begun, can it use disk and catalog",
-    "/metrics": "numbers for Prometheus",
-    "/api/status": "what is here, pending and missing, as `winter-sync status --json` says it",
-}
 _NOT_SERVED = (
     "not served under the name in the Host header; use an IP address, or add the name to http.hosts"
 )
@@ -48,18 +46,22 @@ class Sources:
     """Returns what is wrong with the daemon; nothing if it is alive and at work."""
     readiness: Callable[[], Sequence[str]]
     """Returns why the daemon is not ready; nothing if it is."""
-    metrics: Callable[[], Awaitable[bytes]]
-    """Returns the metrics as Prometheus reads them."""
-    status: Callable[[], Awaitable[str]]
-    """Returns the status as JSON."""
+    site: Site
+    """The pages for people."""
+    metrics: Callable[[], Awaitable[bytes]] | None = None
+    """Returns the metrics as Prometheus reads them; None where there are none."""
+    status: Callable[[], Awaitable[str]] | None = None
+    """Returns the status as JSON; None where there is none."""
 
 
-def make_application(
+def make_application(  # noqa: PLR0913 - all by name
     sources: Sources,
     *,
     names: Callable[[], Collection[str]],
     monotonic: Callable[[], float],
     on_request: Callable[[web.Request], None],
+    access: Callable[[], Access],
+    allow: Callable[[web.Request, float], None],
 ) -> web.Application:
     """Return the application that answers requests for the pages.
 
@@ -73,6 +75,10 @@ def make_application(
         Returns a time in seconds that never goes back.
     on_request
         Called with each whole request before it is answered.
+    access
+        Returns what protects the pages.
+    allow
+        Lets the connection of a request live for a number of seconds from then on.
     """
 
     @web.middleware
@@ -84,44 +90,84 @@ def make_application(
             refused = troubles_response(["only GET and HEAD"], HTTPStatus.METHOD_NOT_ALLOWED)
             refused.headers["Allow"] = "GET, HEAD"
             return refused
-        return await handler(request)
+        return _unless_allowed(request, access()) or await handler(request)
 
-    pages = _Pages(sources, monotonic)
+    pages = _Pages(sources, monotonic, allow)
     application = web.Application(middlewares=[guard, _explain_errors])
     application.add_routes(pages.routes)
-    application.on_response_prepare.append(_limit)
+    application.on_response_prepare.append(limit)
+    application.on_shutdown.append(pages.end_streams)
     application.on_cleanup.append(pages.close)
     return application
+
+
+def _unless_allowed(request: web.Request, access: Access) -> web.Response | None:
+    """Return the answer to a request without the token, or with it in its address."""
+    verdict = judge(
+        access,
+        request.path,
+        query=request.query,
+        cookies=request.cookies,
+        authorization=request.headers.get("Authorization", ""),
+    )
+    match verdict:
+        case Verdict.ALLOWED:
+            return None
+        case Verdict.TOKEN_GIVEN:
+            address = without_token(request.rel_url.raw_path, request.query)
+            found = plain_response(b"", "text/plain", HTTPStatus.SEE_OTHER)
+            found.headers["Location"] = address
+            found.set_cookie(*access.cookie, httponly=True, samesite="Strict")
+            return found
+        case Verdict.REFUSED:
+            return token_page(request.path)
 
 
 class _Pages:
     """Answers requests from the sources."""
 
-    def __init__(self, sources: Sources, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        sources: Sources,
+        monotonic: Callable[[], float],
+        allow: Callable[[web.Request, float], None],
+    ) -> None:
         self._sources = sources
-        self._metrics = SharedAnswer(sources.metrics, monotonic)
-        self._status = SharedAnswer(sources.status, monotonic)
+        self._allow = allow
+        self._shared = {
+            path: (SharedAnswer[str | bytes](make, monotonic), kind)
+            for path, make, kind in (
+                ("/metrics", sources.metrics, _METRICS_TYPE),
+                ("/api/status", sources.status, "application/json"),
+            )
+            if make is not None
+        }
 
     @property
     def routes(self) -> list[web.RouteDef]:
-        """The routes to all pages, and one for whatever is no page."""
-        pages = {
-            "/": self._show_front,
+        """The routes for machines, and one to the site for all others."""
+        pages: dict[str, Handler] = {
             "/healthz": self._show_health,
             "/readyz": self._show_readiness,
-            "/metrics": self._show_metrics,
-            "/api/status": self._show_status,
+            **dict.fromkeys(self._shared, self._show_shared),
         }
         found = [web.get(path, page, expect_handler=_expect) for path, page in pages.items()]
-        return [*found, web.route("*", "/{anything:.*}", _not_found, expect_handler=_expect)]
+        return [*found, web.route("*", "/{path:.*}", self._show_site, expect_handler=_expect)]
+
+    async def end_streams(self, _: web.Application) -> None:
+        """End the answers that go on, so that the server can end."""
+        await self._sources.site.end_streams()
 
     async def close(self, _: web.Application) -> None:
         """Stop making the answers that are under way."""
-        await self._metrics.close()
-        await self._status.close()
+        for answer, _kind in self._shared.values():
+            await answer.close()
+        await self._sources.site.close()
 
-    async def _show_front(self, _: web.Request) -> web.Response:
-        return _response(_front_page().encode(), "text/html; charset=utf-8")
+    async def _show_site(self, request: web.Request) -> web.StreamResponse:
+        asked = PageRequest(request.path, dict(request.query))
+        answer = await self._sources.site.answer(asked)
+        return await answer_response(request, answer, partial(self._allow, request))
 
     async def _show_health(self, _: web.Request) -> web.Response:
         return troubles_response(self._sources.health())
@@ -129,15 +175,10 @@ class _Pages:
     async def _show_readiness(self, _: web.Request) -> web.Response:
         return troubles_response(self._sources.readiness())
 
-    async def _show_metrics(self, _: web.Request) -> web.Response:
-        return _response(await self._metrics(), _METRICS_TYPE)
-
-    async def _show_status(self, _: web.Request) -> web.Response:
-        return _response((await self._status()).encode(), "application/json")
-
-
-async def _not_found(_: web.Request) -> web.Response:
-    return troubles_response(["there is nothing here"], HTTPStatus.NOT_FOUND)
+    async def _show_shared(self, request: web.Request) -> web.Response:
+        answer, kind = self._shared[request.path]
+        made = await answer()
+        return plain_response(made.encode() if isinstance(made, str) else made, kind)
 
 
 async def _expect(_: web.Request) -> None:
@@ -149,8 +190,6 @@ async def _explain_errors(request: web.Request, handler: Handler) -> web.StreamR
     """Answer with the reason when a page cannot be made; never with a traceback."""
     try:
         return await handler(request)
-    except web.HTTPNotFound:
-        return await _not_found(request)
     except WinterSyncError as error:
         return troubles_response([error.message])
     except Exception:
@@ -158,32 +197,3 @@ async def _explain_errors(request: web.Request, handler: Handler) -> web.StreamR
         return troubles_response(
             ["an internal fault: see the log"], HTTPStatus.INTERNAL_SERVER_ERROR
         )
-
-
-async def _limit(_: web.Request, response: web.StreamResponse) -> None:
-    """Hold our headers and one answer a connection for what aiohttp answers by itself, too."""
-    response.headers.update(_HEADERS)
-    response.force_close()
-
-
-def troubles_response(
-    troubles: Sequence[str], status: HTTPStatus = HTTPStatus.SERVICE_UNAVAILABLE
-) -> web.Response:
-    """Return the answer that all is well or, with a status, what is not."""
-    text = json.dumps({"ok": not troubles, "troubles": list(troubles)}) + "\n"
-    return _response(text.encode(), "application/json", status if troubles else HTTPStatus.OK)
-
-
-def _response(body: bytes, content_type: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
-    headers = {**_HEADERS, "Content-Type": content_type}
-    response = web.Response(body=body, status=status, headers=headers)
-    response.force_close()
-    return response
-
-
-def _front_page() -> str:
-    links = "".join(
-        f'<li><a href="{path}">{path}</a>: {html.escape(about)}</li>'
-        for path, about in _ABOUT.items()
-    )
-    return f"<!doctype html><html lang=en><title>winter-sync</title><ul>{links}</ul></html>\n"

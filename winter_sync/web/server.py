@@ -1,4 +1,4 @@
-"""The HTTP server of the pages: health, metrics and status while the daemon runs.
+"""The HTTP server of the pages.
 
 Clients take little from the daemon, however many, frequent or slow they are: few connections at a
 time, one answer on each, none of them for long. No client keeps others out: a new connection takes
@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from winter_sync.web.addresses import address_text, listening_sockets
+from winter_sync.web.access import Access, refuse_addresses
+from winter_sync.web.addresses import address_text, listening_sockets, reachable
 from winter_sync.web.connections import Connections
 from winter_sync.web.hosts import host_of
-from winter_sync.web.pages import Sources, make_application, troubles_response
+from winter_sync.web.pages import Sources, make_application
+from winter_sync.web.responses import troubles_response
 
 if TYPE_CHECKING:
     import socket
@@ -42,6 +44,7 @@ async def serving(
     sources: Sources,
     *,
     hosts: Callable[[], Collection[str]] = tuple,
+    access: Callable[[], Access] = Access,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[str]:
     """Serve the pages at an address, and yield the address with its real port.
@@ -55,19 +58,24 @@ async def serving(
     hosts
         Returns the host names that may stand in an address of the pages, beside the name in
         `listen`, localhost, and any IP address.
+    access
+        Returns what protects the pages from other machines.
     monotonic
         Returns a time in seconds that never goes back.
 
     Raises
     ------
     UsageError
-        If the address cannot be listened on.
+        If the address cannot be listened on, or other machines can reach it and nothing protects
+        the pages.
     """
     application = make_application(
         sources,
         names=lambda: {host_of(listen), *map(host_of, hosts())},
         monotonic=monotonic,
         on_request=lambda request: connections.mark_asked(request.protocol),
+        access=access,
+        allow=lambda request, seconds: connections.allow(request.protocol, seconds),
     )
     runner = web.AppRunner(
         application, handler_cancellation=True, shutdown_timeout=_SHUTDOWN_SECONDS
@@ -77,6 +85,9 @@ async def serving(
     async with AsyncExitStack() as closing:
         closing.push_async_callback(runner.cleanup)
         listeners = await listening_sockets(listen)
+        for listener in listeners:
+            closing.callback(listener.close)
+        refuse_addresses(listen, access(), reachable(listeners))
         for listener in listeners:
             server = await _listen(connections, listener)
             closing.callback(server.close)

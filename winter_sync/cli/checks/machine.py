@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from winter_sync.catalog import Catalog
 from winter_sync.cli.checks.findings import Finding, failed, found
-from winter_sync.config import check_root, exposure_of, holds_secret, secret_files
+from winter_sync.config import check_root, exposure_of, holds_secret, read_page_token, secret_files
 from winter_sync.core import (
     CATALOG,
     STATE_DIR,
@@ -17,6 +17,7 @@ from winter_sync.core import (
     NarrowCones,
     PagesOpen,
     StorageError,
+    UsageError,
     free_space,
     has_name,
     is_directory,
@@ -34,7 +35,7 @@ from winter_sync.tree import (
     refuse_other_root,
     refuse_other_writers,
 )
-from winter_sync.web import open_addresses
+from winter_sync.web import Access, open_addresses, refuse_unprotected
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -50,8 +51,8 @@ async def check_machine(settings: Settings, settings_file: Path | None) -> Async
         yield finding
     for finding in _permissions(settings, settings_file):
         yield finding
-    if await open_addresses(settings.http.listen):
-        yield _pages(settings.http.listen)
+    if (pages := await _pages(settings)) is not None:
+        yield pages
     disk = found("disk", lambda: _disk(settings))
     yield disk
     if disk.is_ok:
@@ -87,8 +88,17 @@ def _permissions(settings: Settings, settings_file: Path | None) -> Iterator[Fin
             yield Finding("permissions", exposure.said, exposure.remedy, warning=True)
 
 
-def _pages(listen: str) -> Finding:
-    message = f"other machines may reach the pages on {listen}, which ask for no password"
+async def _pages(settings: Settings) -> Finding | None:
+    """Check who can see the pages; nothing is found where only this machine can, or a token is."""
+    listen = settings.http.listen
+    try:
+        access = Access(read_page_token(settings.http.token_file), settings.http.trusted_proxy)
+        await refuse_unprotected(listen, access)
+    except UsageError as wrong:
+        return failed("pages", wrong)
+    if access.token is not None or not await open_addresses(listen):
+        return None
+    message = f"other machines may reach the pages on {listen}, which ask for no token"
     return Finding("pages", message, PagesOpen(listen).remedy, warning=True)
 
 

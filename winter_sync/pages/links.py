@@ -1,0 +1,48 @@
+"""The addresses of the pages: what the archive named is quoted in them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
+
+if TYPE_CHECKING:
+    from winter_sync.core import Night
+
+HOME = "/"
+NIGHTS = "/nights"
+SEARCH = "/search"
+TARGET = "/target"
+LIVE = "/live"
+NIGHT = "/night/"
+PRODUCT = "/product/"
+FILE = "/file/"
+STATIC = "/static/"
+
+
+def night_link(night: Night) -> str:
+    """Return the address of the page of a night."""
+    return f"{NIGHT}{night.name}"
+
+
+def target_link(name: str) -> str:
+    """Return the address of the page of a target.
+
+    The name stands in the query: a browser would take one like ".." in a path for a step upwards.
+    """
+    return f"{TARGET}?{urlencode({'name': name})}"
+
+
+def product_link(path: str) -> str:
+    """Return the address of the page of a product, by its path below the root."""
+    return PRODUCT + quote(path, safe="/")
+
+
+def file_link(path: str) -> str:
+    """Return the address of the file of a product, by its path below the root."""
+    return FILE + quote(path, safe="/")
+
+
+def with_query(address: str, **fields: str | int | None) -> str:
+    """Return an address with a query of the fields that are not None."""
+    given = {name: value for name, value in fields.items() if value is not None}
+    return f"{address}?{urlencode(given)}" if given else address

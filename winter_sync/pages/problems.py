@@ -1,0 +1,209 @@
+"""What is wrong with a mirror, and what to do about each: decided from what was read. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from winter_sync.core import Damage, State, show_instant, show_size
+from winter_sync.monitoring import ArchiveState, by_program, failing, never_answered, when
+from winter_sync.pages.words import full_instant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+    from datetime import datetime
+    from typing import TypeVar
+
+    from winter_sync.catalog import Damaged, PollState, QueueCount, Trouble
+    from winter_sync.core import HeldWithdrawal
+    from winter_sync.monitoring import SinkState
+
+    T = TypeVar("T")
+    K = TypeVar("K", bound=Hashable)
+
+_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that is wrong.
+
+    Parameters
+    ----------
+    said
+        What it is.
+    remedy
+        What to do: commands stand in backticks.
+    examples
+        Paths of the first few products that it is about.
+    """
+
+    said: str
+    remedy: str
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What may be wrong with a mirror, as it was read.
+
+    Parameters
+    ----------
+    now
+        When.
+    daemon
+        What is stuck in the daemon.
+    states
+        How the polls of all that is mirrored went.
+    queue
+        What is not here.
+    failed
+        Products that failed or are missing.
+    damaged
+        Products whose file is missing here or changed.
+    held
+        What vanished from listings at once.
+    sinks
+        How the delivery to other programs stands.
+    free, min_free
+        Bytes free on the disk, and how many stay free; None where unknown.
+    """
+
+    now: datetime
+    daemon: tuple[str, ...] = ()
+    states: tuple[PollState, ...] = ()
+    queue: QueueCount | None = None
+    failed: tuple[Trouble, ...] = ()
+    damaged: tuple[Damaged, ...] = ()
+    held: tuple[HeldWithdrawal, ...] = ()
+    sinks: tuple[SinkState, ...] = field(default=())
+    free: int | None = None
+    min_free: int | None = None
+
+
+def find_problems(condition: Condition) -> tuple[Problem, ...]:
+    """Return what is wrong, the gravest first."""
+    parts = (_daemon, _disk, _archive, _damaged, _failed, _missing, _held, _sinks)
+    return tuple(problem for part in parts for problem in part(condition))
+
+
+def _daemon(condition: Condition) -> Iterator[Problem]:
+    for trouble in condition.daemon:
+        yield Problem(
+            trouble, "The daemon exits and is started again if this goes on: see its log."
+        )
+
+
+def _disk(condition: Condition) -> Iterator[Problem]:
+    free, least = condition.free, condition.min_free
+    if free is not None and least is not None and free < least:
+        yield Problem(
+            f"{show_size(free)} free on the disk, less than min_free ({show_size(least)}): nothing "
+            "is downloaded",
+            "Free some space, or lower `min_free` under `[mirror]`.",
+        )
+
+
+def _archive(condition: Condition) -> Iterator[Problem]:
+    reach = ArchiveState.of(condition.states)
+    if reach.failing_since is not None:
+        yield Problem(
+            f"Every poll has failed since {full_instant(reach.failing_since)}: {reach.error}",
+            "It is tried again by itself. `winter-sync check` shows whether the cause is here.",
+        )
+    else:
+        yield from _failing_polls(condition.states)
+    for program, states in by_program(never_answered(condition.states)).items():
+        yield Problem(
+            f"Never polled yet: {program} {_kinds(states)}",
+            "A running daemon does it next; otherwise run `winter-sync sync`.",
+        )
+
+
+def _failing_polls(states: Sequence[PollState]) -> Iterator[Problem]:
+    for program, failed in by_program(failing(states)).items():
+        for error, alike in _grouped(failed, lambda state: state.error).items():
+            since = min(state.failing_since for state in alike if state.failing_since is not None)
+            yield Problem(
+                f"Polls of {program} {_kinds(alike)} have failed since {full_instant(since)}: "
+                f"{error}",
+                "They are tried again by themselves; `winter-sync check` checks the credentials.",
+            )
+
+
+def _kinds(states: Sequence[PollState]) -> str:
+    kinds = list(
+        dict.fromkeys(f"{state.subject.instrument} {state.subject.image_type}" for state in states)
+    )
+    return f"{kinds[0]} and {len(kinds) - 1} more" if len(kinds) > 1 else kinds[0]
+
+
+def _damaged(condition: Condition) -> Iterator[Problem]:
+    for damage, what in ((Damage.MISSING, "deleted here"), (Damage.CHANGED, "changed here")):
+        these = [file for file in condition.damaged if file.damage is damage]
+        if these:
+            yield Problem(
+                f"{_count(these, 'file')} {what} after the download",
+                "Run `winter-sync verify --repair` to download again what the archive still has.",
+                tuple(file.path for file in these[:_NAMED]),
+            )
+
+
+def _failed(condition: Condition) -> Iterator[Problem]:
+    failed = [trouble for trouble in condition.failed if trouble.state is not State.MISSING]
+    for reason, alike in _grouped(failed, lambda trouble: trouble.last_error).items():
+        soonest = when(min(trouble.not_before for trouble in alike), condition.now)
+        yield Problem(
+            f"{_count(alike, 'product')} could not be downloaded: {reason}",
+            f"They will be retried, next {soonest}; nothing needs to be done.",
+            tuple(trouble.product.filename for trouble in alike[:_NAMED]),
+        )
+
+
+def _missing(condition: Condition) -> Iterator[Problem]:
+    queue = condition.queue
+    if queue is not None and queue.missing:
+        plural = "" if queue.missing == 1 else "s"
+        yield Problem(
+            f"{queue.missing} listed product{plural} missing on the server",
+            f"They are requested periodically, next {when(queue.asked_at, condition.now)}; nothing "
+            "needs to be done.",
+        )
+
+
+def _held(condition: Condition) -> Iterator[Problem]:
+    for held in condition.held:
+        about = held.subject
+        yield Problem(
+            f"{held.products} products ({about.program}, {about.instrument} {about.image_type}) "
+            f"vanished from the listing at once, at {show_instant(held.since, condition.now)}",
+            "They count as withdrawn if the archive goes on to list none of them; "
+            "`winter-sync sync --accept-withdrawals` believes it now.",
+        )
+
+
+def _sinks(condition: Condition) -> Iterator[Problem]:
+    for sink in condition.sinks:
+        if sink.failing_since is not None:
+            since = show_instant(sink.failing_since, condition.now)
+            yield Problem(
+                f"Sink {sink.name} has failed since {since}: {sink.error} ({sink.waiting} events "
+                "waiting)",
+                "Delivery is tried again by itself; see docs/events.md.",
+            )
+        if sink.lost:
+            yield Problem(
+                f"Sink {sink.name}: {sink.lost} events were removed before it had them",
+                "`winter-sync list --new-since` shows what arrived meanwhile.",
+            )
+
+
+def _count(things: Sequence[object], word: str) -> str:
+    return f"{len(things)} {word}{'' if len(things) == 1 else 's'}"
+
+
+def _grouped(things: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
+    groups: dict[K, list[T]] = {}
+    for thing in things:
+        groups.setdefault(key(thing), []).append(thing)
+    return groups

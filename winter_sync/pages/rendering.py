@@ -1,0 +1,115 @@
+"""Pages drawn by templates: everything that is put into one is escaped for HTML and for the eye."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from winter_sync.core import escape_unprintable, show_size
+from winter_sync.pages import links
+
+if TYPE_CHECKING:
+    from winter_sync.core import Night
+    from winter_sync.pages.context import PageContext
+
+_COMMAND = re.compile(r"`([^`]+)`")
+
+
+def render(template: str, *, context: PageContext, **values: object) -> bytes:
+    """Return a page as it is sent.
+
+    Parameters
+    ----------
+    template
+        The name of its template.
+    context
+        What the pages know beside the catalog.
+    values
+        What it shows.
+
+    Raises
+    ------
+    UndefinedError
+        If the template uses what is not given.
+    """
+    return _environment().get_template(template).render(context=context, **values).encode()
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("winter_sync.pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_printable,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.globals.update(
+        night_link=links.night_link,
+        target_link=links.target_link,
+        product_link=links.product_link,
+        file_link=links.file_link,
+        with_query=links.with_query,
+    )
+    environment.filters.update(
+        size=show_size,
+        utc=_utc,
+        short_utc=_short_utc,
+        evening=_evening,
+        commands=_commands,
+        fixed=_fixed,
+    )
+    return environment
+
+
+def _printable(value: object) -> object:
+    """Write out what would change the order or the look of the text around it."""
+    if isinstance(value, Markup):
+        return value
+    return escape_unprintable(value) if isinstance(value, str) else value
+
+
+def _utc(at: datetime | str) -> Markup:
+    """Return an instant to the second, as machines can read it, too."""
+    instant = _instant(at)
+    return Markup('<time datetime="{}">{} UTC</time>').format(
+        instant.isoformat(timespec="seconds"), f"{instant:%Y-%m-%d %H:%M:%S}"
+    )
+
+
+def _short_utc(at: datetime | str) -> Markup:
+    """Return an instant without its year; a column says that it is UTC."""
+    instant = _instant(at)
+    return Markup('<time datetime="{}">{}</time>').format(
+        instant.isoformat(timespec="seconds"), f"{instant:%m-%d %H:%M:%S}"
+    )
+
+
+def _instant(at: datetime | str) -> datetime:
+    return datetime.fromisoformat(at) if isinstance(at, str) else at
+
+
+def _evening(night: Night) -> str:
+    """Return the date of the evening of a night, as people write it."""
+    return night.day.isoformat()
+
+
+def _fixed(value: float | None, digits: int = 1) -> str:
+    """Return a number with so many digits after the point; a dash for unknown."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _commands(text: str) -> Markup:
+    """Return a text in which what stands in backticks is set as code."""
+    parts = _COMMAND.split(escape_unprintable(text))
+    return Markup().join(
+        Markup("<code>{}</code>").format(part) if odd % 2 else part
+        for odd, part in enumerate(parts)
+    )
