@@ -103,9 +103,13 @@ class Searches:
 
     def products(self, identities: Iterable[tuple[Instrument, str]]) -> list[FoundProduct]:
         """Return these products, as far as they are known, in the order of their exposures."""
-        rows = self._connection.rows_about(self._NUMBERS, identities)
-        found = self._found([row["number"] for row in rows], ())
+        found = self._found(self.numbers_of(identities), ())
         return sorted(found, key=lambda each: (each.product.night, _time_of(each)))
+
+    def numbers_of(self, identities: Iterable[tuple[Instrument, str]]) -> list[int]:
+        """Return the row numbers of these products, as far as they are known."""
+        rows = self._connection.rows_about(self._NUMBERS, identities)
+        return [row["number"] for row in rows]
 
     def is_target(self, name: str) -> bool:
         """Return whether any product is listed or was observed for a target."""

@@ -84,6 +84,13 @@ class Views:
             lambda row: night_of(row["night"]), self._NIGHTS_BEFORE, values
         )
 
+    _NIGHT_AFTER = "SELECT min(night) AS night FROM products WHERE night > :night"
+
+    def night_after(self, night: Night) -> Night | None:
+        """Return the next night that has products; None if there is none."""
+        (row,) = self._connection.rows(self._NIGHT_AFTER, {"night": night.name})
+        return night_of(row["night"]) if row["night"] else None
+
     _TROUBLES = f"""
     SELECT * FROM products p WHERE {_QUEUED} AND p.attempts > 0 AND {{condition}}
     ORDER BY p.night DESC, p.instrument, p.savepath LIMIT :limit

@@ -50,6 +50,8 @@ class HomePage:
         The last night, by the calendar.
     last_night
         How much of it is here.
+    is_listed
+        Whether anything of it is.
     is_all_here
         Whether it may be said that all that is listed of it is here.
     note
@@ -70,6 +72,7 @@ class HomePage:
     archive: str
     night: Night
     last_night: str
+    is_listed: bool
     is_all_here: bool
     note: str
     calendars: tuple[Calendar, ...]
@@ -96,6 +99,7 @@ def read_home(catalog: Catalog, context: PageContext, now: datetime) -> HomePage
             archive=_archive(catalog, context, last, now),
             night=last.night,
             last_night=_last_night(catalog, programs, last, now),
+            is_listed=last.numbers.listed + last.numbers.not_kept > 0,
             is_all_here=last.is_all_here,
             note=_note(last, now),
             calendars=read_calendars(catalog, programs, catalog.views.nights(_NIGHTS)),

@@ -6,15 +6,21 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from winter_sync.core import Numbers, instant_of_jd
 from winter_sync.pages import links
 from winter_sync.pages.home import read_home
+from winter_sync.pages.night import read_night_page
+from winter_sync.pages.nights import parse_night, read_nights
+from winter_sync.pages.product import open_product, read_product
 from winter_sync.pages.rendering import render
+from winter_sync.pages.search import read_search
+from winter_sync.pages.target import LIGHT_CURVE_RADIUS, filter_of, read_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from winter_sync.catalog import Catalog
+    from winter_sync.catalog import Catalog, NightCount
     from winter_sync.pages.context import PageContext
     from winter_sync.web import FileContent, PageRequest
 
@@ -34,6 +40,27 @@ class Redirect:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """What a page is made from.
+
+    Parameters
+    ----------
+    catalog, context, now
+        The catalog, what is known beside it, and the time.
+    query
+        The fields of the query.
+    rest
+        What follows the first word of the path, decoded; empty for a page without.
+    """
+
+    catalog: Catalog
+    context: PageContext
+    now: datetime
+    query: Mapping[str, str]
+    rest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """A page that can be made."""
 
@@ -44,16 +71,84 @@ class Page:
 
 def find_page(request: PageRequest) -> Page | None:
     """Return the page of an address; None if there is none."""
-    whole = _WHOLE.get(request.path)
-    return None if whole is None else Page(partial(whole, request.query))
+    if (show := _WHOLE.get(request.path)) is not None:
+        return Page(partial(_make, show, request.query, ""))
+    for begin, show in _BEGINNING.items():
+        if request.path.startswith(begin):
+            rest = request.path.removeprefix(begin)
+            return Page(partial(_make, show, request.query, rest), begin == links.FILE)
+    return None
 
 
-def _show_home(
-    query: Mapping[str, str], catalog: Catalog, context: PageContext, now: datetime
-) -> Shown:
-    del query
-    page = read_home(catalog, context, now)
-    return Shown(render("home.html", context=context, page=page))
+def _make(  # noqa: PLR0913, PLR0917 - the first three are bound
+    show: Callable[[Asked], Shown | Redirect | FileContent],
+    query: Mapping[str, str],
+    rest: str,
+    catalog: Catalog,
+    context: PageContext,
+    now: datetime,
+) -> Shown | Redirect | FileContent:
+    return show(Asked(catalog, context, now, query, rest))
 
 
-_WHOLE = {links.HOME: _show_home}
+def _show_home(asked: Asked) -> Shown:
+    page = read_home(asked.catalog, asked.context, asked.now)
+    return Shown(render("home.html", context=asked.context, page=page))
+
+
+def _show_nights(asked: Asked) -> Shown:
+    page = read_nights(asked.catalog, asked.context, asked.query)
+    return Shown(render("nights.html", context=asked.context, page=page))
+
+
+def _show_night(asked: Asked) -> Shown:
+    night = parse_night(asked.rest)
+    page = read_night_page(asked.catalog, asked.context, night, asked.query, asked.now)
+    return Shown(render("night.html", context=asked.context, page=page, numbers_of=_numbers_of))
+
+
+def _numbers_of(count: NightCount) -> Numbers:
+    return Numbers.of([count])
+
+
+def _show_target(asked: Asked) -> Shown:
+    page = read_target(asked.catalog, asked.query)
+    return Shown(
+        render(
+            "target.html",
+            context=asked.context,
+            page=page,
+            radius=LIGHT_CURVE_RADIUS,
+            filter_of=filter_of,
+            instant_of_jd=instant_of_jd,
+        )
+    )
+
+
+def _show_product(asked: Asked) -> Shown:
+    page = read_product(asked.catalog, asked.rest)
+    return Shown(render("product.html", context=asked.context, page=page))
+
+
+def _send_file(asked: Asked) -> FileContent:
+    return open_product(asked.catalog, asked.context, asked.rest)
+
+
+def _search(asked: Asked) -> Shown | Redirect:
+    found = read_search(asked.catalog, asked.query)
+    if isinstance(found, str):
+        return Redirect(found)
+    return Shown(render("search.html", context=asked.context, page=found))
+
+
+_WHOLE: dict[str, Callable[[Asked], Shown | Redirect | FileContent]] = {
+    links.HOME: _show_home,
+    links.NIGHTS: _show_nights,
+    links.TARGET: _show_target,
+    links.SEARCH: _search,
+}
+_BEGINNING: dict[str, Callable[[Asked], Shown | Redirect | FileContent]] = {
+    links.NIGHT: _show_night,
+    links.PRODUCT: _show_product,
+    links.FILE: _send_file,
+}

@@ -11,7 +11,6 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from winter_sync.core import closing_descriptor
 from winter_sync.web.site import HTML, Document, EventStream, FileContent
 
 if TYPE_CHECKING:
@@ -112,7 +111,7 @@ async def answer_response(
         case Document():
             return _document_response(answer)
         case FileContent():
-            with closing_descriptor(answer.descriptor):
+            with answer.file:
                 allow(_LEAST_SECONDS + answer.size / _SLOWEST_RATE)
                 return await _send_file(request, answer)
         case EventStream():
@@ -131,7 +130,7 @@ def _document_response(document: Document) -> web.Response:
 
 async def _send_file(request: web.Request, file: FileContent) -> web.StreamResponse:
     # The name of the descriptor leads to the open file itself, whatever has its name now.
-    response = web.FileResponse(Path("/dev/fd", str(file.descriptor)))
+    response = web.FileResponse(Path("/dev/fd", str(file.file.fileno())))
     response.headers["Content-Type"] = "application/octet-stream"
     name = quote(file.filename, safe="")
     response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{name}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
+    from typing import BinaryIO
 
 HTML = "text/html; charset=utf-8"
 
@@ -51,15 +52,15 @@ class FileContent:
 
     Parameters
     ----------
-    descriptor
-        Of the open file; whoever sends it closes it.
+    file
+        The open file; whoever sends it closes it.
     filename
         The name under which to keep it.
     size
         Bytes.
     """
 
-    descriptor: int
+    file: BinaryIO
     filename: str
     size: int
 

@@ -1,0 +1,189 @@
+"""One night: what of it is here, its visits, how deep and sharp it was, and its products."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from winter_sync.catalog import Scope, Search
+from winter_sync.core import ImageType, Numbers, UsageError
+from winter_sync.monitoring import all_here
+from winter_sync.pages.links import product_link
+from winter_sync.pages.paging import part_asked
+from winter_sync.pages.plots import Point, make_plot
+from winter_sync.pages.words import said_of_numbers
+from winter_sync.science import visits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from winter_sync.catalog import Catalog, FoundProduct, KindOfNight, SettledNight
+    from winter_sync.core import Night
+    from winter_sync.pages.context import PageContext
+    from winter_sync.pages.paging import Part
+    from winter_sync.pages.plots import Plot
+    from winter_sync.science import Visit
+
+_PRODUCTS = 100
+_POINTS = 1000
+_OF_CAMERA = (ImageType.EXPOSURE, ImageType.RAW)
+_MEASURED = (ImageType.STACK, ImageType.SCIENCE, ImageType.RAW, ImageType.EXPOSURE)
+"""Of these the first that the night has measures of is plotted."""
+
+
+@dataclass(frozen=True, slots=True)
+class NightPage:
+    """What the page of a night shows.
+
+    Parameters
+    ----------
+    night, older, newer
+        The night, and those beside it that have products.
+    said
+        How much of it is here, in words.
+    is_all_here
+        Whether it may be said that all that is listed of it is here.
+    kinds
+        How many products each program lists, by camera and type.
+    settled
+        For which programs it is settled, and since when.
+    visits
+        What was observed, as far as headers say it.
+    plots
+        Depth and seeing along the night.
+    measured
+        The images that the plots show, as a table; the part of it that is shown.
+    image_type
+        Only these products are listed; None for all.
+    image_types
+        The types that the night has.
+    products, part
+        The products, in order of time, in parts.
+    """
+
+    night: Night
+    older: Night | None
+    newer: Night | None
+    said: str
+    is_all_here: bool
+    kinds: Sequence[KindOfNight]
+    settled: Sequence[SettledNight]
+    visits: Sequence[Visit]
+    plots: tuple[Plot, ...]
+    measured: Sequence[FoundProduct]
+    image_type: ImageType | None
+    image_types: tuple[ImageType, ...]
+    products: Sequence[FoundProduct]
+    part: Part
+
+
+def read_night_page(
+    catalog: Catalog,
+    context: PageContext,
+    night: Night,
+    query: Mapping[str, str],
+    now: datetime,
+) -> NightPage:
+    """Read what the page of a night shows, at one moment.
+
+    Raises
+    ------
+    UsageError
+        If nothing is known of the night, or the query names no type.
+    StorageError
+        If the catalog cannot be read.
+    """
+    programs = context.programs(catalog)
+    with catalog.snapshot():
+        scope = Scope(programs, first_night=night, last_night=night)
+        counts = catalog.views.night_counts(scope)
+        if not counts:
+            raise UsageError(f"nothing is listed of the night {night.day.isoformat()}")
+        numbers = Numbers.of(counts)
+        is_all_here = all_here(numbers, catalog.polls.states(context.subjects, night))
+        queue = catalog.views.queue_count(programs, night)
+        image_type = _asked_type(query)
+        found = catalog.searches.numbers(_search(night, image_type))
+        part = part_asked(query, len(found), _PRODUCTS)
+        measured = _measured(catalog, night)
+        return NightPage(
+            night=night,
+            older=next(iter(catalog.views.nights(1, night)), None),
+            newer=catalog.views.night_after(night),
+            said=said_of_numbers(numbers, queue, now, may_say_all=is_all_here),
+            is_all_here=is_all_here,
+            kinds=catalog.nights.kinds(night, programs),
+            settled=[each for each in catalog.nights.settled(programs) if each.night == night],
+            visits=_visits(catalog, night),
+            plots=plots_of(measured),
+            measured=measured,
+            image_type=image_type,
+            image_types=tuple(
+                kind for kind in ImageType if any(count.image_type is kind for count in counts)
+            ),
+            products=catalog.searches.found(found[part.begin : part.end]),
+            part=part,
+        )
+
+
+def _asked_type(query: Mapping[str, str]) -> ImageType | None:
+    text = query.get("type")
+    if not text:
+        return None
+    try:
+        return ImageType(text)
+    except ValueError:
+        raise UsageError(
+            f"{text} is not an image type", remedy=f"Known are: {', '.join(ImageType)}."
+        ) from None
+
+
+def _search(night: Night, image_type: ImageType | None) -> Search:
+    return Search(nights=(night,), image_types=() if image_type is None else (image_type,))
+
+
+def _visits(catalog: Catalog, night: Night) -> list[Visit]:
+    search = Search(nights=(night,), image_types=_OF_CAMERA)
+    return visits(catalog.exports.datasets(catalog.searches.numbers(search)))
+
+
+def _measured(catalog: Catalog, night: Night) -> list[FoundProduct]:
+    """Return the images whose depth or seeing is known, of the most processed type that has any."""
+    for image_type in _MEASURED:
+        search = Search(nights=(night,), image_types=(image_type,), limit=_POINTS)
+        if measured := measured_of(catalog.searches.search(search)):
+            return measured
+    return []
+
+
+def measured_of(products: Iterable[FoundProduct]) -> list[FoundProduct]:
+    """Return the images whose time, and depth or seeing, are known."""
+    return [
+        found
+        for found in products
+        if found.started_at is not None
+        and (found.limiting_magnitude is not None or found.seeing is not None)
+    ]
+
+
+def plots_of(products: Sequence[FoundProduct]) -> tuple[Plot, ...]:
+    """Return the plots of depth and seeing of images, by filter; those that have any points."""
+    depth = make_plot(
+        "depth",
+        "Limiting magnitude (5 sigma)",
+        "mag AB",
+        _points(products, lambda found: found.limiting_magnitude),
+    )
+    seeing = make_plot("seeing", "Seeing", "arcsec", _points(products, lambda found: found.seeing))
+    return tuple(plot for plot in (depth, seeing) if plot is not None)
+
+
+def _points(
+    products: Sequence[FoundProduct], value_of: Callable[[FoundProduct], float | None]
+) -> list[Point]:
+    return [
+        Point(found.started_at, value, found.filter or "?", link=product_link(found.path))
+        for found in products
+        if (value := value_of(found)) is not None and found.started_at is not None
+    ]

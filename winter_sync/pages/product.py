@@ -1,0 +1,161 @@
+"""One product: where it stands, what its header says, its revisions, and its file."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from winter_sync.core import Damage, StorageError, TreeFiles, UsageError
+from winter_sync.web import FileContent
+
+if TYPE_CHECKING:
+    from winter_sync.catalog import Catalog, FoundProduct, ProductHistory
+    from winter_sync.core import Dataset, Facts
+    from winter_sync.pages.context import PageContext
+
+FACTS = {
+    "started_at": ("Start of the exposure", "UTC"),
+    "filter": ("Filter", ""),
+    "exposure_time": ("Exposure time", "s"),
+    "coadds": ("Exposures added up", ""),
+    "dither": ("Dither", ""),
+    "dithers": ("Dithers of the set", ""),
+    "board": ("Detector board", ""),
+    "target": ("Target", ""),
+    "target_ra": ("Right ascension of the target", "deg"),
+    "target_dec": ("Declination of the target", "deg"),
+    "ra": ("Right ascension of the centre", "deg"),
+    "dec": ("Declination of the centre", "deg"),
+    "airmass": ("Airmass", ""),
+    "zero_point": ("Zero point", "mag AB"),
+    "zero_point_error": ("Its uncertainty", "mag"),
+    "limiting_magnitude": ("Limiting magnitude (5 sigma)", "mag AB"),
+    "seeing": ("Seeing", "arcsec"),
+    "astrometric_error": ("Astrometric error", "arcsec"),
+    "pixel_scale": ("Pixel scale", "arcsec/pixel"),
+    "width": ("Width", "pixels"),
+    "height": ("Height", "pixels"),
+    "background": ("Median of the image", "counts"),
+    "mjd": ("Modified Julian date", "d"),
+    "note": ("Not read", ""),
+}
+"""The name and the unit of each fact, by its field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Something that the header says: its name, its value and its unit."""
+
+    name: str
+    value: object
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProductPage:
+    """What the page of a product shows.
+
+    Parameters
+    ----------
+    found
+        The product as listed.
+    dataset
+        All that is known of it.
+    history
+        Its revisions, and what else happened to it.
+    facts
+        What its header says.
+    can_be_downloaded
+        Whether its file is here and as it was downloaded, as far as the catalog knows.
+    """
+
+    found: FoundProduct
+    dataset: Dataset
+    history: ProductHistory
+    facts: tuple[Fact, ...]
+    can_be_downloaded: bool
+
+
+def read_product(catalog: Catalog, path: str) -> ProductPage:
+    """Read what the page of a product shows, at one moment.
+
+    Parameters
+    ----------
+    catalog
+        The catalog.
+    path
+        Where its file is or will be, relative to the root.
+
+    Raises
+    ------
+    UsageError
+        If the path is that of no product.
+    StorageError
+        If the catalog cannot be read.
+    """
+    with catalog.snapshot():
+        history = _history(catalog, path)
+        identity = history.product.identity
+        (found,) = catalog.searches.products([identity])
+        (dataset,) = catalog.exports.datasets(catalog.searches.numbers_of([identity]))
+        return ProductPage(
+            found, dataset, history, _facts(dataset.facts), _is_whole(found, history)
+        )
+
+
+def open_product(catalog: Catalog, context: PageContext, path: str) -> FileContent:
+    """Open the file of a product that is here, and whole as far as the catalog knows.
+
+    The path is looked up in the catalog first, and what is opened is the path that stands there:
+    directory by directory below the root, through no link, and only a regular file of the size that
+    was downloaded.
+
+    Raises
+    ------
+    UsageError
+        If there is no such product, or no file of it here.
+    StorageError
+        If the file is not what was downloaded, or cannot be read.
+    """
+    with catalog.snapshot():
+        history = _history(catalog, path)
+        (found,) = catalog.searches.products([history.product.identity])
+    if not _is_whole(found, history) or found.size is None:
+        raise UsageError(f"the file of {found.product.filename} is not here: {found.state.value}")
+    try:
+        with TreeFiles(context.root, follow_links=context.follow_links) as files:
+            file = os.fdopen(files.open(history.path), "rb")
+    except (OSError, ValueError) as failed:
+        raise _not_as_downloaded(history.path) from failed
+    status = os.fstat(file.fileno())
+    if not stat.S_ISREG(status.st_mode) or status.st_size != found.size:
+        file.close()
+        raise _not_as_downloaded(history.path)
+    return FileContent(file, found.product.filename, found.size)
+
+
+def _not_as_downloaded(path: str) -> StorageError:
+    return StorageError(
+        f"{path} is not there as it was downloaded, or cannot be read",
+        remedy="Run `winter-sync verify --repair` to download it again.",
+    )
+
+
+def _history(catalog: Catalog, path: str) -> ProductHistory:
+    for product in catalog.history.find(path):
+        history = catalog.history.of(product)
+        if history.path == path:
+            return history
+    raise UsageError("no product has this path", remedy="Search for its file name above.")
+
+
+def _is_whole(found: FoundProduct, history: ProductHistory) -> bool:
+    damaged = history.damage in {Damage.MISSING, Damage.CHANGED}
+    return found.has_file and not damaged and not history.is_set_aside
+
+
+def _facts(facts: Facts) -> tuple[Fact, ...]:
+    values = ((name, getattr(facts, field), unit) for field, (name, unit) in FACTS.items())
+    return tuple(Fact(name, value, unit) for name, value, unit in values if value is not None)
