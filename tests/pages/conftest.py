@@ -9,6 +9,7 @@ import pytest
 from support.rig import Rig
 
 from winter_sync.core import STATE_DIR
+from winter_sync.maintenance import record_facts
 from winter_sync.pages import PageContext
 from winter_sync.simulator import Observatory, Simulator, demo_universe
 
@@ -31,8 +32,9 @@ async def _mirror(root: Path) -> tuple[PageContext, datetime]:
     async with Simulator(Observatory(demo_universe())) as simulator:
         rig = Rig(simulator, root)
         rig.programs = [{"name": "2024A000", "image_types": TYPES}]
-        rig.changes["facts"] = {"enabled": True}
-        await rig.sync()
+        async with rig.opened() as mirror:
+            await mirror.sync()
+            await record_facts(mirror, rig.time)
         selections = tuple(rig.settings().selections)
         return (
             PageContext(root, root / STATE_DIR, selections=selections, min_free=0),

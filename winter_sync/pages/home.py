@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from winter_sync.pages.problems import Problem
     from winter_sync.pages.transfers import Transfer
 
-_NIGHTS = 28
+_NIGHTS = 21
 _ARRIVALS = 12
 _TROUBLES_READ = 500
 
@@ -50,6 +50,8 @@ class HomePage:
         The last night, by the calendar.
     last_night
         How much of it is here.
+    latest
+        The newest night that has products, where the last night has none; None otherwise.
     is_listed
         Whether anything of it is.
     is_all_here
@@ -72,6 +74,7 @@ class HomePage:
     archive: str
     night: Night
     last_night: str
+    latest: Night | None
     is_listed: bool
     is_all_here: bool
     note: str
@@ -99,6 +102,7 @@ def read_home(catalog: Catalog, context: PageContext, now: datetime) -> HomePage
             archive=_archive(catalog, context, last, now),
             night=last.night,
             last_night=_last_night(catalog, programs, last, now),
+            latest=None if last.numbers.listed else next(iter(catalog.views.nights(1)), None),
             is_listed=last.numbers.listed + last.numbers.not_kept > 0,
             is_all_here=last.is_all_here,
             note=_note(last, now),
@@ -137,11 +141,7 @@ def _archive(catalog: Catalog, context: PageContext, last: NightState, now: date
 
 def _last_night(catalog: Catalog, programs: Sequence[str], last: NightState, now: datetime) -> str:
     queue = catalog.views.queue_count(programs, last.night)
-    said = said_of_numbers(last.numbers, queue, now, may_say_all=last.is_all_here)
-    if last.numbers.listed:
-        return said
-    newest = next(iter(catalog.views.nights(1)), None)
-    return said if newest is None else f"{said}; latest with data {newest}"
+    return said_of_numbers(last.numbers, queue, now, may_say_all=last.is_all_here)
 
 
 def _note(last: NightState, now: datetime) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog import Scope, Search
-from winter_sync.core import ImageType, Numbers, UsageError
+from winter_sync.core import ImageType, Instrument, Numbers, UsageError
 from winter_sync.monitoring import all_here
 from winter_sync.pages.links import product_link
 from winter_sync.pages.paging import part_asked
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _PRODUCTS = 100
 _POINTS = 1000
+_CAMERAS = list(Instrument)
+_TYPES = list(ImageType)
 _OF_CAMERA = (ImageType.EXPOSURE, ImageType.RAW)
 _MEASURED = (ImageType.STACK, ImageType.SCIENCE, ImageType.RAW, ImageType.EXPOSURE)
 """Of these the first that the night has measures of is plotted."""
@@ -113,7 +115,7 @@ def read_night_page(
             newer=catalog.views.night_after(night),
             said=said_of_numbers(numbers, queue, now, may_say_all=is_all_here),
             is_all_here=is_all_here,
-            kinds=catalog.nights.kinds(night, programs),
+            kinds=sorted(catalog.nights.kinds(night, programs), key=_place),
             settled=[each for each in catalog.nights.settled(programs) if each.night == night],
             visits=_visits(catalog, night),
             plots=plots_of(measured),
@@ -125,6 +127,12 @@ def read_night_page(
             products=catalog.searches.found(found[part.begin : part.end]),
             part=part,
         )
+
+
+def _place(kind: KindOfNight) -> tuple[str, int, int]:
+    """Return where a kind stands: types in the order of the pipeline."""
+    count = kind.count
+    return kind.program, _CAMERAS.index(count.instrument), _TYPES.index(count.image_type)
 
 
 def _asked_type(query: Mapping[str, str]) -> ImageType | None:

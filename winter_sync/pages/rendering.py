@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from functools import cache
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -73,7 +74,7 @@ def _printable(value: object) -> object:
     """Write out what would change the order or the look of the text around it."""
     if isinstance(value, Markup):
         return value
-    return escape_unprintable(value) if isinstance(value, str) else value
+    return escape_unprintable(str(value)) if isinstance(value, str | PurePath) else value
 
 
 def _utc(at: datetime | str) -> Markup:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections import OrderedDict
@@ -20,7 +21,7 @@ from winter_sync.pages.static_files import static_file
 from winter_sync.web import Document, EventStream, SharedAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from datetime import datetime
 
     from winter_sync.pages.context import PageContext
@@ -43,6 +44,8 @@ class MirrorSite:
         Returns the current UTC time.
     monotonic
         Returns a time in seconds that never goes back.
+    sleep
+        Waits for a number of seconds.
     """
 
     def __init__(
@@ -50,13 +53,14 @@ class MirrorSite:
         context: Callable[[], PageContext],
         clock: Callable[[], datetime] = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._context = context
         self._clock = clock
         self._monotonic = monotonic
         self._reader = CatalogReader()
         self._answers: OrderedDict[tuple[object, ...], SharedAnswer[Answer]] = OrderedDict()
-        self._changes = Changes(self._state, monotonic)
+        self._changes = Changes(self._state, monotonic, sleep)
 
     async def answer(self, request: PageRequest) -> Answer:
         """Return the answer to a question; one about nothing that is there is a page, too."""
