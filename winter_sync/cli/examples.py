@@ -67,6 +67,10 @@ EXAMPLES = {
         "winter-sync show --samp --type stack --night yesterday",
         "winter-sync show --samp --client ds9 images.fits",
     ),
+    "web": (
+        "winter-sync web",
+        "winter-sync web --root /data/winter --listen 127.0.0.1:9000",
+    ),
     "check": (
         "winter-sync check",
         "winter-sync check --config ~/winter.toml",
