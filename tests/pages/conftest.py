@@ -9,7 +9,7 @@ import pytest
 from support.rig import Rig
 
 from winter_sync.core import STATE_DIR
-from winter_sync.maintenance import record_facts
+from winter_sync.maintenance.facts import record_facts
 from winter_sync.pages import PageContext
 from winter_sync.simulator import Observatory, Simulator, demo_universe
 
