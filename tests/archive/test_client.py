@@ -380,7 +380,7 @@ async def test_what_is_no_table_is_a_bad_answer(body: bytes) -> None:
 @pytest.mark.parametrize("row", ["[]", "{}", '"a"', '{"a":1,"b":2}'])
 async def test_an_answer_cannot_take_all_memory(row: str) -> None:
     """Many values in few bytes, sent in fewer by compression, are refused before they are made."""
-    body = gzip.compress(b'{"body": [' + b",".join([row.encode()] * 800_001) + b"]}", 1)
+    body = gzip.compress(b'{"body": [[' + b",".join([row.encode()] * 800_001) + b"]]}", 1)
 
     async def answer(_: web.Request) -> web.Response:
         return web.Response(body=body, headers={"Content-Encoding": "gzip"})
@@ -400,7 +400,7 @@ async def test_an_answer_with_too_many_rows_is_asked_for_in_parts(row: str) -> N
         return web.Response(body=body)
 
     async with answering(answer) as url, Client(url) as client:
-        with pytest.raises(BadAnswerError, match="lists 40001 rows at once, more than 40000"):
+        with pytest.raises(BadAnswerError, match="lists more than 40000 rows at once"):
             await client.api.query(QUERY)
 
 
@@ -459,15 +459,15 @@ async def test_a_listing_may_be_compressed(coding: str) -> None:
 async def test_a_compressed_answer_has_the_same_limit() -> None:
     """A small answer that would become a large one is given up at the limit, without being made."""
     deflate = zlib.compressobj(9, wbits=31)
-    begin = deflate.compress(bytes(1_000_000)) + deflate.flush(zlib.Z_FULL_FLUSH)
-    again = deflate.compress(bytes(1_000_000)) + deflate.flush(zlib.Z_FULL_FLUSH)
+    begin = deflate.compress(b'"' + b" " * 1_000_000) + deflate.flush(zlib.Z_FULL_FLUSH)
+    again = deflate.compress(b" " * 1_000_000) + deflate.flush(zlib.Z_FULL_FLUSH)
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 9999999\r\n\r\n"
     tracemalloc.start()
     async with (
         listening(saying(head + begin + again * 1000)) as port,
         Client(f"http://127.0.0.1:{port}") as client,
     ):
-        with pytest.raises(BadAnswerError, match="more than 16777216 bytes"):
+        with pytest.raises(BadAnswerError, match="more than 16777216 characters"):
             await client.api.query(QUERY)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winter_sync.archive.listing import Listing, joined, read_listing
+from winter_sync.archive.listing import Listing, joined
+from winter_sync.archive.listing_reader import ListingReader
 from winter_sync.core.errors import BadAnswerError
 from winter_sync.core.products import Night, Row
 from winter_sync.core.queries import Query, Subject
@@ -56,7 +57,14 @@ def as_labelled_columns(rows: list[dict[str, Any]]) -> object:
 
 def listed(body: object, query: Query = QUERY) -> Listing:
     """Read an answer with this body, through JSON as it comes."""
-    return read_listing(json.loads(json.dumps({"msg": "Found 2 images.", "body": body})), query)
+    return read_listing({"msg": "Found 2 images.", "body": body}, query)
+
+
+def read_listing(answer: object, query: Query) -> Listing:
+    """Read an answer, through JSON as it comes."""
+    reader = ListingReader(query)
+    reader.feed(json.dumps(answer).encode())
+    return reader.close()
 
 
 def only_row(**columns: object) -> Row:

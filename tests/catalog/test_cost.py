@@ -98,7 +98,7 @@ def test_a_poll_costs_by_its_rows_only(tmp_path: Path, clock: Clock) -> None:
 
             def work(one: Catalog = catalog, listed: list[Product] = newest) -> None:
                 one.listings.known([each.identity for each in listed])
-                assert len(one.listings.expected(recent, TODAY)) == len(listed)  # noqa: B023 - it is the same
+                assert one.listings.known_rows(recent, TODAY, "").expected == len(listed)  # noqa: B023 - it is the same
                 poll(one, listed)
 
             costs.append(steps(catalog, work))

@@ -12,7 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from winter_sync.archive.download import Download
-from winter_sync.archive.listing import Listing, joined, read_listing
+from winter_sync.archive.listing import Listing, joined
+from winter_sync.archive.listing_reader import ListingReader
 from winter_sync.archive.queries import query_body, read_program
 from winter_sync.archive.requests import DEFAULT_TIMEOUTS, Json, Requests, Timeouts
 from winter_sync.archive.retries import Retries
@@ -33,7 +34,16 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from datetime import date
 
-    from winter_sync.core import Batch, Credentials, Program, Proxy, Query, Sink, ToORequest
+    from winter_sync.core import (
+        Batch,
+        Credentials,
+        KnownRows,
+        Program,
+        Proxy,
+        Query,
+        Sink,
+        ToORequest,
+    )
 
 T = TypeVar("T")
 
@@ -185,7 +195,7 @@ class ArchiveClient:
         return read(self._requests.parse(content, path))
 
     async def query(self, query: Query, *, once: bool = False) -> Listing:
-        """Ask for a listing; a rectangle over right ascension 0 is asked for in two parts.
+        """Ask for a listing, all of whose rows are understood.
 
         Parameters
         ----------
@@ -199,30 +209,61 @@ class ArchiveClient:
         WinterSyncError
             Split by remedy, as everywhere.
         """
-        listings = [
-            await _without_answer(self._listed(part, "/images/query", once=once))
-            for part in _parts(query)
-        ]
-        return listings[0] if len(listings) == 1 else joined(listings)
+        return joined(await self.listings(query, None, once=once))
 
-    async def _listed(self, query: Query, path: str, *, once: bool) -> Listing:
-        """Ask for a listing and understand the answer."""
+    async def listings(
+        self, query: Query, known: KnownRows | None, *, once: bool = False
+    ) -> list[Listing]:
+        """Ask for a listing; a rectangle over right ascension 0 is asked for in two parts.
+
+        Parameters
+        ----------
+        query
+            What to ask.
+        known
+            The rows that need not be understood.
+        once
+            Make one attempt, and do not take its failure for the server's.
+
+        Raises
+        ------
+        WinterSyncError
+            Split by remedy, as everywhere.
+        """
+        return [
+            await _without_answer(self._listed(part, known, once=once)) for part in _parts(query)
+        ]
+
+    async def _listed(self, query: Query, known: KnownRows | None, *, once: bool) -> Listing:
+        path = "/images/query"
+        return await (
+            self._retries.call_once(self._read_listing, path, query, known)
+            if once
+            else self._retries.call(path, self._read_listing, path, query, known)
+        )
+
+    async def _read_listing(self, path: str, query: Query, known: KnownRows | None) -> Listing:
+        """Ask for a listing once, and understand it while it arrives.
+
+        That is done off the event loop, as tens of thousands of rows take seconds.
+        """
         subject = query.subject
         params = {
             **self._requests.program_params(subject.program),
             "instrument": subject.instrument.value,
         }
-        ask, body = self._requests.ask, [query_body(query)]
-        content = await (
-            self._retries.call_once(ask, path, params, body, authorize=True)
-            if once
-            else self._retries.call(path, ask, path, params, body, authorize=True)
-        )
-        return await run_in_thread(self._reader, self._listing, content, path, query)
+        reader = ListingReader(query, known)
 
-    def _listing(self, content: bytes, path: str, query: Query) -> Listing:
-        """Understand a listing; off the event loop, as tens of thousands of rows take seconds."""
-        listing = read_listing(self._requests.parse(content, path), query)
+        async def receive(block: bytes) -> None:
+            await run_in_thread(self._reader, reader.feed, block)
+
+        try:
+            await self._requests.stream(path, params, [query_body(query)], receive)
+            listing = await run_in_thread(self._reader, reader.close)
+        except (ValueError, RecursionError):
+            raise self._requests.not_json(reader.beginning, path) from None
+        finally:
+            reader.discard()
         shown = (escape_unprintable(self.redacted(fault)) for fault in listing.faults)
         return replace(listing, faults=tuple(shown))
 

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
+from winter_sync import __version__
 from winter_sync.archive.texts import valid_unicode
-from winter_sync.core import BadAnswerError, Product, Query, Row, night_of, position_on_sky
+from winter_sync.core import (
+    BadAnswerError,
+    KnownRows,
+    Product,
+    Query,
+    Row,
+    night_of,
+    position_on_sky,
+)
 
 _COLUMNS = frozenset(
     {
@@ -18,8 +27,11 @@ _COLUMNS = frozenset(
         "image_type", "savepath", "lastmodified", "pipeversion",
     }
 )  # fmt: skip
+READER = f"winter-sync/{__version__}"
+"""What reads rows: another version may understand the same row otherwise."""
 MOST_ROWS = 40_000
-"""In one answer: understood and compared, a row takes some 3 kB. A window with more is halved."""
+"""In one answer, known ones aside: understood and compared, a row takes some 3 kB. A window with
+more is halved."""
 MOST_TOLD = 20
 """This many of the rows that cannot be used are reported each; the others are counted."""
 _LONGEST_TEXT = 500
@@ -49,6 +61,10 @@ class Listing:
     """The savepaths of rows that could not be used and have one."""
     nameless: int = 0
     """How many rows could not be used and do not say what they are."""
+    known: KnownRows | None = field(default=None, compare=False, repr=False)
+    """The rows that would have meant nothing new; None where that was not asked."""
+    seen: bytes = field(default=b"", repr=False)
+    """1 at the place of each of them that arrived."""
 
     @property
     def is_cut(self) -> bool:
@@ -70,58 +86,98 @@ class Listing:
         """Return whether a row that could not be used is about this product."""
         return product.savepath in self.malformed
 
+    def understood(self, places: Iterable[int], rows: Iterable[Row]) -> Listing:
+        """Return the same with the rows at these places, which were known, among the others."""
+        seen = bytearray(self.seen)
+        for place in places:
+            seen[place] = 0
+        together = (*self.rows, *rows)
+        distinct = _count_distinct(together, self.malformed, self.nameless, seen)
+        return replace(self, rows=together, seen=bytes(seen), distinct=distinct)
 
-def read_listing(answer: object, query: Query) -> Listing:
-    """Read the JSON answer to a query (winter-api.md, "Endpoints").
 
-    `body` may be a list of rows or a mapping of columns, as the client's DataFrame takes both. A
-    null or malformed row is left out and reported; unknown columns are kept in `Row.extra`, as is
-    an image type other than the one that was asked for. The number of images in `msg`, "Found 166
-    images", shows whether rows are missing.
+class RowsRead:
+    """The rows of an answer, understood one by one (winter-api.md, "Endpoints").
 
-    Raises
-    ------
-    BadAnswerError
-        If there is no table in the answer at all, or one with more rows than `MOST_ROWS`.
+    A null or malformed row is left out and reported; unknown columns are kept in `Row.extra`, as is
+    an image type other than the one that was asked for.
+
+    Parameters
+    ----------
+    query
+        What was asked.
     """
-    rows: list[Row] = []
-    reasons: list[str] = []
-    refused: list[str | None] = []
-    for number, raw in enumerate(_bounded(_raw_rows(answer)), start=1):
+
+    def __init__(self, query: Query) -> None:
+        self._query = query
+        self._rows: list[Row] = []
+        self._reasons: list[str] = []
+        self._refused: list[str | None] = []
+
+    def add(self, number: int, raw: object, fingerprint: int | None = None) -> None:
+        """Understand the row of this number, and keep what it is.
+
+        Raises
+        ------
+        BadAnswerError
+            If there are more than `MOST_ROWS`.
+        """
+        if len(self._rows) + len(self._refused) >= MOST_ROWS:
+            raise _too_many_rows()
         try:
-            rows.append(_row(raw, query))
+            self._rows.append(_row(raw, self._query, fingerprint))
         except _MalformedRowError as malformed:
-            refused.append(_savepath(raw))
-            if len(reasons) < MOST_TOLD:
-                reasons.append(f"row {number}: {malformed}")
-    malformed_paths = frozenset(path for path in refused if path is not None)
-    nameless = refused.count(None)
-    return Listing(
-        tuple(rows),
-        tuple(reasons),
-        untold=len(refused) - len(reasons),
-        found=_found(answer),
-        received=len(rows) + len(refused),
-        distinct=len(malformed_paths | {row.product.savepath for row in rows}) + nameless,
-        malformed=malformed_paths,
-        nameless=nameless,
-    )
+            self._refused.append(_savepath(raw))
+            if len(self._reasons) < MOST_TOLD:
+                self._reasons.append(f"row {number}: {malformed}")
+
+    def listing(self, said: object, known: KnownRows, seen: bytes, times_seen: int) -> Listing:
+        """Return what an answer lists: these rows, and others that were known.
+
+        Parameters
+        ----------
+        said
+            Its message. The number of images in it, "Found 166 images", shows whether rows are
+            missing.
+        known, seen, times_seen
+            What could be known, 1 at the place of each row that was, and how many rows that were.
+        """
+        malformed_paths = frozenset(path for path in self._refused if path is not None)
+        nameless = self._refused.count(None)
+        return Listing(
+            tuple(self._rows),
+            tuple(self._reasons),
+            untold=len(self._refused) - len(self._reasons),
+            found=_found(said),
+            received=len(self._rows) + len(self._refused) + times_seen,
+            distinct=_count_distinct(self._rows, malformed_paths, nameless, seen),
+            malformed=malformed_paths,
+            nameless=nameless,
+            known=known,
+            seen=seen,
+        )
 
 
 def joined(listings: Sequence[Listing]) -> Listing:
     """Return what the parts of one question list together; a product in two of them counts once.
+
+    What is known in one and new in the other counts twice.
 
     Raises
     ------
     BadAnswerError
         If they have more rows than `MOST_ROWS`.
     """
+    if len(listings) == 1:
+        return listings[0]
     rows = tuple(row for listing in listings for row in listing.rows)
-    _bounded(rows)
+    if len(rows) > MOST_ROWS:
+        raise _too_many_rows()
+    known, seen = listings[0].known, _any(listing.seen for listing in listings)
     faults = tuple(fault for listing in listings for fault in listing.faults)
     malformed = frozenset[str]().union(*(listing.malformed for listing in listings))
     nameless = sum(listing.nameless for listing in listings)
-    distinct = len(malformed | {row.product.savepath for row in rows}) + nameless
+    distinct = _count_distinct(rows, malformed, nameless, seen)
     missing = [listing.unlisted for listing in listings]
     # Too few in one part must not hide that there are too many in another.
     unlisted = sum(number for number in missing if number > 0) or sum(missing)
@@ -134,21 +190,35 @@ def joined(listings: Sequence[Listing]) -> Listing:
         distinct=distinct,
         malformed=malformed,
         nameless=nameless,
+        known=known,
+        seen=seen,
     )
 
 
-def _bounded(raw: Sequence[object]) -> Sequence[object]:
-    if len(raw) > MOST_ROWS:
-        raise BadAnswerError(
-            f"the archive lists {len(raw)} rows at once, more than {MOST_ROWS}",
-            remedy="Nothing is lost: shorter spans of dates are asked for.",
-        )
-    return raw
+def _count_distinct(
+    rows: Iterable[Row], malformed: frozenset[str], nameless: int, seen: bytes | bytearray
+) -> int:
+    """Count the products of rows of all kinds."""
+    return len(malformed | {row.product.savepath for row in rows}) + nameless + seen.count(1)
 
 
-def _found(answer: object) -> int | None:
-    """Return the number of images that `msg` speaks of, where it does."""
-    said = answer.get("msg") if isinstance(answer, Mapping) else None
+def _any(parts: Iterable[bytes]) -> bytes:
+    """Return 1 at each place where one of the parts has it."""
+    united, size = 0, 0
+    for part in parts:
+        united, size = united | int.from_bytes(part, "big"), len(part)
+    return united.to_bytes(size, "big")
+
+
+def _too_many_rows() -> BadAnswerError:
+    return BadAnswerError(
+        f"the archive lists more than {MOST_ROWS} rows at once that are new or changed",
+        remedy="Nothing is lost: shorter spans of dates are asked for.",
+    )
+
+
+def _found(said: object) -> int | None:
+    """Return the number of images that a message speaks of, where it does."""
     match = _FOUND.search(said) if isinstance(said, str) else None
     return int(match[1]) if match else None
 
@@ -159,13 +229,17 @@ def _savepath(raw: object) -> str | None:
     return path if isinstance(path, str) and path else None
 
 
-def _raw_rows(answer: object) -> Sequence[object]:
-    body = answer.get("body") if isinstance(answer, Mapping) else answer
-    if isinstance(body, list):
-        return body
-    if isinstance(body, Mapping):
-        return _transposed(body)
-    raise _no_table(f"has no table in it, but {_in_json(body)}")
+def rows_of_table(table: object) -> Sequence[object]:
+    """Return the rows of a table that is no list of rows: a mapping of columns.
+
+    Raises
+    ------
+    BadAnswerError
+        If it is no table.
+    """
+    if isinstance(table, Mapping):
+        return _transposed(table)
+    raise _no_table(f"has no table in it, but {_in_json(table)}")
 
 
 def _transposed(columns: Mapping[str, Any]) -> Sequence[object]:
@@ -210,7 +284,7 @@ def _in_json(value: object) -> str:
             return "a number"
 
 
-def _row(raw: object, query: Query) -> Row:
+def _row(raw: object, query: Query, fingerprint: int | None) -> Row:
     if not isinstance(raw, Mapping):
         raise _MalformedRowError(f"it is {_in_json(raw)}, not a row")
     ra, dec = position_on_sky(_number(raw, "ra"), _number(raw, "dec"))
@@ -227,6 +301,7 @@ def _row(raw: object, query: Query) -> Row:
         lastmodified=_text(raw, "lastmodified"),
         pipeversion=_text(raw, "pipeversion"),
         extra=MappingProxyType(_extra(raw, query)),
+        fingerprint=fingerprint,
     )
 
 

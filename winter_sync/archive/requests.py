@@ -20,6 +20,7 @@ from winter_sync.archive.responses import (
     proxy_authorization,
     read_available,
     read_beginning,
+    read_blocks,
     read_whole,
     refuse_encoding,
     status_error,
@@ -29,7 +30,7 @@ from winter_sync.archive.route import Route
 from winter_sync.core import BadAnswerError, NoAnswerError, escape_unprintable, redactor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     import aiohttp
 
@@ -41,6 +42,8 @@ Json = Any
 _QUOTED = 80
 _LOOKED_AT = 4096
 _LONGEST_DETAIL = 500
+_BLOCK = 256 * 1024
+"""Bytes: a thread understands so much in some milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,27 @@ class Requests:
                 await self._check_status(response)
                 return await read_whole(response, self.route)
 
+    async def stream(
+        self,
+        path: str,
+        params: Mapping[str, str],
+        body: object,
+        receive: Callable[[bytes], Awaitable[None]],
+    ) -> None:
+        """Make one request, and pass its answer on while it arrives, in large blocks."""
+        await self._rate_limit.wait_turn()
+        async with time_limit(self.timeouts.query, f"its whole answer to {path}"):
+            response = await self._get(path, params=params, body=body)
+            async with response:
+                await self._check_status(response)
+                gathered = bytearray()
+                async for block in read_blocks(response, self.route):
+                    gathered += block
+                    if len(gathered) >= _BLOCK:
+                        await receive(bytes(gathered))
+                        gathered.clear()
+                await receive(bytes(gathered))
+
     async def begin_download(self, batch: Batch) -> tuple[aiohttp.ClientResponse, bytes]:
         """Ask for the zip of a batch, and wait for its first bytes."""
         params = {
@@ -207,11 +231,14 @@ class Requests:
         try:
             return json.loads(content)
         except (ValueError, RecursionError):
-            raise BadAnswerError(
-                f"the server's answer to {path} is not JSON but begins with "
-                f"{self._quoted(content)}",
-                remedy=TRY_LATER,
-            ) from None
+            raise self.not_json(content, path) from None
+
+    def not_json(self, content: bytes, path: str) -> BadAnswerError:
+        """Return the error that an answer, of which at least the beginning is given, is no JSON."""
+        return BadAnswerError(
+            f"the server's answer to {path} is not JSON but begins with {self._quoted(content)}",
+            remedy=TRY_LATER,
+        )
 
     def _detail(self, content: bytes) -> str:
         """Return what an error's body says to a person."""

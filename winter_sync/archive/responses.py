@@ -33,17 +33,19 @@ from winter_sync.core import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     import aiohttp
 
     from winter_sync.archive.route import Route
 
 _LARGEST_ANSWER = 16 * 1024 * 1024
-"""Bytes; tens of thousands of rows. A window that has more is halved."""
+"""Bytes."""
 _MOST_VALUES = 800_000
 """In one answer, as far as its punctuation shows: each takes some 70 bytes of memory, however few
-bytes it was sent in. A listing with as many rows as are taken has half a million."""
+bytes it was sent in."""
+_PIECE = 256 * 1024
+"""Bytes that are decompressed at once."""
 _UNWELL = frozenset({408, 425, 429, 500, 502, 503, 504})
 _MOVED = frozenset({301, 302, 303, 307, 308})
 _PLAIN = frozenset({"", "identity"})
@@ -96,12 +98,30 @@ async def time_limit(
 
 
 async def read_whole(response: aiohttp.ClientResponse, route: Route) -> bytes:
+    """Read an answer that is no download and no listing.
+
+    Raises
+    ------
+    BadAnswerError, TransientError
+        As `read_blocks` does; also if it is too large, or would be when it is understood.
+    """
+    content = bytearray()
+    async for block in read_blocks(response, route):
+        content += block
+        if len(content) > _LARGEST_ANSWER:
+            raise too_much(f"{_LARGEST_ANSWER} bytes")
+    if sum(map(content.count, (b",", b"[", b"{"))) > _MOST_VALUES:
+        raise too_much(f"{_MOST_VALUES} values")
+    return bytes(content)
+
+
+async def read_blocks(response: aiohttp.ClientResponse, route: Route) -> AsyncIterator[bytes]:
     """Read an answer that is no download; it may be compressed as we allow (gzip).
 
     Raises
     ------
     BadAnswerError
-        If it is compressed in another way, or too large, or would be when it is understood.
+        If it is compressed in another way, or broken.
     TransientError
         If the connection breaks.
     """
@@ -109,16 +129,11 @@ async def read_whole(response: aiohttp.ClientResponse, route: Route) -> bytes:
     if not is_gzip:
         refuse_encoding(response)
     inflater = zlib.decompressobj(_GZIP)
-    content = bytearray()
     while block := await read_available(response, None, route):
-        content += _inflated(inflater, block, len(content)) if is_gzip else block
-        if len(content) > _LARGEST_ANSWER:
-            raise _too_much(f"{_LARGEST_ANSWER} bytes")
+        for piece in _inflated(inflater, block) if is_gzip else (block,):
+            yield piece
     if is_gzip and (inflater.unused_data or not inflater.eof):
         raise _broken_gzip()
-    if sum(map(content.count, (b",", b"[", b"{"))) > _MOST_VALUES:
-        raise _too_much(f"{_MOST_VALUES} values")
-    return bytes(content)
 
 
 class _Inflater(Protocol):
@@ -127,17 +142,24 @@ class _Inflater(Protocol):
     @property
     def eof(self) -> bool: ...
 
+    @property
+    def unconsumed_tail(self) -> bytes: ...
+
     def decompress(self, data: bytes, max_length: int = 0, /) -> bytes: ...
 
 
-def _inflated(inflater: _Inflater, block: bytes, so_far: int) -> bytes:
-    """Decompress a block, and no more of it than an answer may have."""
+def _inflated(inflater: _Inflater, block: bytes) -> Iterator[bytes]:
+    """Decompress a block piece by piece: a few bytes can hide millions."""
     if inflater.eof:
         raise _broken_gzip()
-    try:
-        return inflater.decompress(block, _LARGEST_ANSWER + 1 - so_far)
-    except zlib.error:
-        raise _broken_gzip() from None
+    piece = bytes(_PIECE)
+    while len(piece) == _PIECE:
+        try:
+            piece = inflater.decompress(block, _PIECE)
+        except zlib.error:
+            raise _broken_gzip() from None
+        yield piece
+        block = inflater.unconsumed_tail
 
 
 def _broken_gzip() -> BadAnswerError:
@@ -176,7 +198,8 @@ def _encoding(response: aiohttp.ClientResponse) -> str:
     return ", ".join(response.headers.getall("Content-Encoding", ())).strip().lower()
 
 
-def _too_much(limit: str) -> BadAnswerError:
+def too_much(limit: str) -> BadAnswerError:
+    """Return the error that an answer is larger than is taken."""
     return BadAnswerError(f"the server's answer has more than {limit}", remedy=TRY_LATER)
 
 

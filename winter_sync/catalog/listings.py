@@ -13,7 +13,7 @@ from winter_sync.catalog.polls import add_poll, next_poll
 from winter_sync.catalog.rechecks import Rechecks
 from winter_sync.catalog.records import RecordedPoll
 from winter_sync.catalog.renames import Renames
-from winter_sync.catalog.rows import known_of, product_of
+from winter_sync.catalog.rows import known_of, listed_row_of, product_of
 from winter_sync.catalog.values import (
     identity_values,
     listing_values,
@@ -21,10 +21,18 @@ from winter_sync.catalog.values import (
     subject_values,
 )
 from winter_sync.catalog.withdrawals import Withdrawals
-from winter_sync.core import EventKind, Instrument
+from winter_sync.core import (
+    COVERED,
+    EXPECTED,
+    EventKind,
+    Instrument,
+    KnownRows,
+    fingerprint_salt,
+    parse_marks,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from winter_sync.catalog.connection import Connection
     from winter_sync.catalog.records import Poll
@@ -42,7 +50,7 @@ class Listings:
         self._withdrawals = Withdrawals(connection, self._outbox)
 
     _KNOWN = """
-    SELECT instrument, savepath, image_type, night, state, withdrawn_at,
+    SELECT rowid AS number, instrument, savepath, image_type, night, state, withdrawn_at,
       settled_lastmodified, settled_pipeversion
     FROM products WHERE instrument = :instrument AND savepath IN ({savepaths})
     """
@@ -52,30 +60,71 @@ class Listings:
         rows = self._connection.rows_about(self._KNOWN, identities)
         return self._connection.converted(known_of, rows)
 
-    _EXPECTED = """
-    SELECT p.instrument, p.savepath, p.image_type, p.night
-    FROM listings l JOIN products p USING (instrument, savepath)
+    _IS_SETTLED = """
+    p.state = 'wanted' OR NOT :reprocessed
+    OR p.settled_lastmodified IS l.lastmodified AND p.settled_pipeversion IS l.pipeversion
+    """
+    _ROWS = f"""
+    SELECT p.rowid, (l.nightdate BETWEEN :start AND :end) * {COVERED}
+        + (l.nightdate >= :first AND l.nightdate < :end AND l.nightdate <= :today) * {EXPECTED},
+      CASE WHEN p.withdrawn_at IS NULL AND l.missed_in IS NULL THEN l.fingerprint END,
+      CASE WHEN {_IS_SETTLED} THEN NULL ELSE json_array(
+        p.settled_lastmodified, p.settled_pipeversion, l.lastmodified, l.pipeversion) END
+    FROM listings l INDEXED BY listings_of_window CROSS JOIN products p USING (instrument, savepath)
     WHERE l.program = :program AND l.instrument = :instrument AND p.image_type = :image_type
       AND l.region = :region AND l.withdrawn_at IS NULL
-      AND l.nightdate >= :first AND l.nightdate < :end AND l.nightdate <= :today
+      AND l.nightdate BETWEEN :earliest AND :latest
+    """  # noqa: S608 - our own texts
+
+    def known_rows(self, query: Query, today: date, reader: str) -> KnownRows:
+        """Return what a query, asked before, listed: what it may list as before, and what it must.
+
+        It must list what is well inside its dates, because how the server treats the ends is
+        inferred; of a query without an end, what is up to `today`, the server's date; and only what
+        this very region listed last. A row means nothing new if its product is neither withdrawn
+        nor missed, and is either wanted or held with the marks that the row has.
+
+        Parameters
+        ----------
+        query
+            What is asked.
+        today
+            The server's date.
+        reader
+            Who reads its rows, as `fingerprint_salt` has it.
+        """
+        subject = query.subject
+        values = {
+            **subject_values(subject),
+            **_dates(query, today),
+            "reprocessed": subject.image_type.traits.may_be_reprocessed,
+        }
+        rows = self._connection.tuples(self._ROWS, values)
+        return KnownRows(fingerprint_salt(subject, reader), _trusted(rows))
+
+    _OF_NUMBERS = """
+    SELECT instrument, savepath, image_type, night FROM products
+    WHERE rowid IN (SELECT value FROM json_each(:numbers))
     """
 
-    def expected(self, query: Query, today: date) -> list[Product]:
-        """Return the products that this query, asked before, listed, and must list again.
+    def products(self, numbers: Sequence[int]) -> list[Product]:
+        """Return the products of these numbers in the catalog."""
+        if not numbers:
+            return []
+        return self._connection.read(product_of, self._OF_NUMBERS, {"numbers": json.dumps(numbers)})
 
-        Only those well inside its dates count, because how the server treats the ends is
-        inferred; of a query without an end, those up to `today`, the server's date; and only
-        those this very region listed last.
-        """
-        dates = {
-            "first": query.start + timedelta(days=1),
-            "end": query.end or date.max,
-            "today": today,
-        }
-        values = {name: day.isoformat() for name, day in dates.items()}
-        return self._connection.read(
-            product_of, self._EXPECTED, {**subject_values(query.subject), **values}
-        )
+    _LISTED = """
+    SELECT p.instrument, p.savepath, p.image_type, p.night, l.program, l.progname, l.nightdate,
+      l.target, l.ra, l.dec, l.fid, l.utctime, l.fieldid, l.lastmodified, l.pipeversion, l.extra,
+      l.fingerprint
+    FROM listings l JOIN products p USING (instrument, savepath)
+    WHERE l.program = :program AND p.rowid IN (SELECT value FROM json_each(:numbers))
+    """
+
+    def rows(self, program: str, numbers: Sequence[int]) -> list[Row]:
+        """Return the rows by which a program lists the products of these numbers."""
+        values = {"program": program, "numbers": json.dumps(numbers)}
+        return self._connection.read(listed_row_of, self._LISTED, values)
 
     _SPAN = """
     SELECT min(nightdate) AS first, max(nightdate) AS last FROM listings
@@ -112,7 +161,7 @@ class Listings:
         listed: Sequence[tuple[Row, str]] = (),
         wanted: Sequence[Row] = (),
         withdrawn: Sequence[Product] = (),
-        missed: Sequence[Product] = (),
+        missed: Sequence[int] = (),
         expectation: Expectation | None = None,
         missed_by: Subject | None = None,
     ) -> RecordedPoll:
@@ -129,7 +178,7 @@ class Listings:
         withdrawn
             Products that this poll should have listed and did not.
         missed
-            All products that it does not list though it was asked for their dates.
+            The numbers of all products that it does not list though it was asked for their dates.
         expectation
             What these are compared with before they are believed to be withdrawn; without it they
             are.
@@ -140,7 +189,7 @@ class Listings:
         subject = missed_by or poll.query.subject
         with self._connection.writing(), self._outbox.bounded(subject):
             now = self._connection.now()
-            self._miss(subject, [*missed, *withdrawn])
+            self._miss(subject, missed, withdrawn)
             self._enter(listed, now)
             rows, left_out = self._split([row for row, _ in listed])
             corrected = self._list(rows, poll.query, now)
@@ -211,15 +260,18 @@ class Listings:
     """
     _LIST = f"""
     INSERT INTO listings (program, instrument, savepath, region, target, nightdate, ra, dec, fid,
-      utctime, fieldid, lastmodified, pipeversion, extra, progname, first_listed, listed_at)
+      utctime, fieldid, lastmodified, pipeversion, extra, progname, first_listed, listed_at,
+      fingerprint)
     VALUES (:program, :instrument, :savepath, :region, :target, :nightdate, :ra, :dec, :fid,
-      :utctime, :fieldid, :lastmodified, :pipeversion, :extra, :progname, :now, :listed_at)
+      :utctime, :fieldid, :lastmodified, :pipeversion, :extra, :progname, :now, :listed_at,
+      :fingerprint)
     ON CONFLICT (program, instrument, savepath) DO UPDATE SET region = excluded.region,
       target = excluded.target, nightdate = excluded.nightdate, ra = excluded.ra,
       dec = excluded.dec, fid = excluded.fid, utctime = excluded.utctime,
       fieldid = excluded.fieldid, lastmodified = excluded.lastmodified,
       pipeversion = excluded.pipeversion, extra = excluded.extra, progname = excluded.progname,
-      missed_in = NULL, listed_at = excluded.listed_at, withdrawn_at = NULL,
+      missed_in = NULL, listed_at = excluded.listed_at, fingerprint = excluded.fingerprint,
+      withdrawn_at = NULL,
       target_was = CASE WHEN {_IS_CORRECTED} THEN listings.target ELSE listings.target_was END,
       progname_was =
         CASE WHEN {_IS_CORRECTED} THEN listings.progname ELSE listings.progname_was END,
@@ -227,7 +279,7 @@ class Listings:
     """  # noqa: S608 - our own condition
 
     _LISTED_AS_BEFORE = """
-    UPDATE listings SET missed_in = NULL, listed_at = :listed_at
+    UPDATE listings SET missed_in = NULL, listed_at = :listed_at, fingerprint = :fingerprint
     WHERE program = :program AND instrument = :instrument AND savepath = :savepath
       AND withdrawn_at IS NULL AND region = :region AND target IS :target
       AND nightdate IS :nightdate AND ra IS :ra AND dec IS :dec AND fid IS :fid
@@ -286,20 +338,20 @@ class Listings:
             self._outbox.append_product(EventKind.RETURNED, product)
 
     _MISS = """
-    UPDATE listings SET missed_in = :poll WHERE program = :program AND instrument = :instrument
-      AND savepath = :savepath AND missed_in IS NULL
+    UPDATE listings SET missed_in = :poll WHERE program = :program AND missed_in IS NULL
+      AND (instrument, savepath) IN (SELECT instrument, savepath FROM products WHERE {products})
     """
+    _MISS_NUMBERS = _MISS.format(products="rowid IN (SELECT value FROM json_each(:numbers))")
+    _MISS_PRODUCT = _MISS.format(products="instrument = :instrument AND savepath = :savepath")
 
-    def _miss(self, subject: Subject, products: Sequence[Product]) -> None:
+    def _miss(self, subject: Subject, numbers: Sequence[int], withdrawn: Sequence[Product]) -> None:
         """Record that this poll does not list products that its subject has listed until now."""
-        poll = next_poll(self._connection)
-        self._connection.execute_many(
-            self._MISS,
-            (
-                {"poll": poll, "program": subject.program, **identity_values(product)}
-                for product in products
-            ),
-        )
+        if not numbers and not withdrawn:
+            return
+        values = {"poll": next_poll(self._connection), "program": subject.program}
+        self._connection.execute(self._MISS_NUMBERS, {**values, "numbers": json.dumps(numbers)})
+        of_products = ({**values, **identity_values(product)} for product in withdrawn)
+        self._connection.execute_many(self._MISS_PRODUCT, of_products)
 
     _WANT = """
     UPDATE products SET state = 'wanted', attempts = 0, not_before = '', last_error = NULL,
@@ -310,3 +362,41 @@ class Listings:
 
     def _want(self, rows: Sequence[Row]) -> None:
         self._connection.execute_many(self._WANT, (identity_values(row.product) for row in rows))
+
+
+def _dates(query: Query, today: date) -> dict[str, str]:
+    """Return the first and last date of a query, of what it must list, and of what it may."""
+    day = timedelta(days=1)
+    end = query.end or date.max
+    dates = {
+        "start": query.start,
+        "first": query.start + day,
+        "end": end,
+        "today": today,
+        "earliest": query.start - day,
+        "latest": min(end, date.max - day) + day,
+    }
+    return {name: value.isoformat() for name, value in dates.items()}
+
+
+def _trusted(
+    rows: Iterable[tuple[int, int, int | None, str | None]],
+) -> Iterator[tuple[int, int, int | None]]:
+    """Yield rows with a fingerprint only if they are of the content that is held."""
+    are_settled: dict[str, bool] = {}
+    for number, kind, fingerprint, doubt in rows:
+        if doubt is None:
+            yield number, kind, fingerprint
+            continue
+        if doubt not in are_settled:
+            are_settled[doubt] = _are_settled(json.loads(doubt))
+        yield number, kind, fingerprint if are_settled[doubt] else None
+
+
+def _are_settled(texts: Sequence[str | None]) -> bool:
+    """Return whether the first two of four texts, the marks of a content, cover the others."""
+    if not all(text is None or isinstance(text, str) for text in texts):
+        return False
+    held_lastmodified, held_pipeversion, lastmodified, pipeversion = texts
+    listed = parse_marks(lastmodified, pipeversion)
+    return parse_marks(held_lastmodified, held_pipeversion).cover(listed)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields
 from datetime import MAXYEAR, MINYEAR, datetime
 from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from winter_sync.catalog.records import (
@@ -28,6 +30,7 @@ from winter_sync.core import (
     Night,
     Product,
     Refetch,
+    Row,
     Share,
     State,
     parse_marks,
@@ -182,7 +185,27 @@ def known_of(row: dict[str, Any]) -> KnownProduct:
         state=State(row["state"]),
         settled_marks=settled_marks_of(row),
         withdrawn=row["withdrawn_at"] is not None,
+        number=row["number"],
     )
+
+
+def listed_row_of(row: dict[str, Any]) -> Row:
+    """Read a row of the archive as it was listed last, up to how its date was written."""
+    extra = json.loads(row["extra"]) if row["extra"] else {}
+    return Row(
+        product=product_of(row),
+        program=row["progname"] or row["program"],
+        nightdate=row["nightdate"] or extra.pop("nightdate", None),
+        **{name: row[name] for name in _AS_LISTED},
+        extra=MappingProxyType(extra),
+        fingerprint=row["fingerprint"],
+    )
+
+
+_AS_LISTED = (
+    *("target", "ra", "dec", "fid", "utctime", "fieldid"),
+    *("lastmodified", "pipeversion"),
+)
 
 
 def settled_marks_of(row: dict[str, Any]) -> Marks:

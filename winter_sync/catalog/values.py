@@ -22,6 +22,7 @@ from winter_sync.core import (
     State,
     Subject,
     Target,
+    date_text,
 )
 
 if TYPE_CHECKING:
@@ -51,15 +52,6 @@ def region_name(region: Region | None) -> str:
 def format_instant(instant: datetime) -> str:
     """Return an instant as text: in UTC, to the millisecond, so that texts sort as times do."""
     return instant.astimezone(UTC).isoformat(timespec="milliseconds")
-
-
-def date_text(nightdate: str | None) -> str | None:
-    """Return a date as text that sorts as dates do, however it was listed; None if invalid."""
-    digits = (nightdate or "").strip()[:10].replace("-", "")[:8]
-    try:
-        return date.fromisoformat(digits).isoformat()
-    except ValueError:
-        return None
 
 
 def plain(value: object) -> object:
@@ -123,6 +115,7 @@ def listing_values(row: Row, query: Query, now: str) -> dict[str, object]:
         "extra": json.dumps(extra, default=str) if extra else None,
         "progname": row.program if row.program != program else None,
         "now": now,
+        "fingerprint": row.fingerprint,
         "listed_at": None if _is_asked_for(nightdate, query) else now,
     }
 

@@ -123,6 +123,7 @@ from .filters import (
     filter_name,
     names_of_filter,
 )
+from .known_rows import COVERED, EXPECTED, KnownRows, fingerprint, fingerprint_salt
 from .layout import CATALOG, DEFAULT_LAYOUT, STATE_DIR, Layout
 from .marks import REFETCH_SAMPLE, Marks, evenly_spread, marks_of_row, parse_marks, united_marks
 from .night_events import ManifestsPaused, ManifestWritten
@@ -164,6 +165,7 @@ from .products import (
     Product,
     Row,
     State,
+    date_text,
     exposure_time,
     night_of,
 )
@@ -212,9 +214,11 @@ __all__ = [
     "CAMERA_FILTER_NAMES",
     "CATALOG",
     "COMBINED",
+    "COVERED",
     "DEFAULT_LAYOUT",
     "DIRECTORIES",
     "DOUBTFUL_CONTENT",
+    "EXPECTED",
     "FAILED_DELIVERY",
     "FAILED_DOWNLOAD",
     "FAILED_FACTS",
@@ -300,6 +304,7 @@ __all__ = [
     "ImageType",
     "Instrument",
     "KnownProduct",
+    "KnownRows",
     "Layout",
     "ListedForToO",
     "ManifestWritten",
@@ -384,6 +389,7 @@ __all__ = [
     "box_of_cap",
     "choose_proxy",
     "closing_descriptor",
+    "date_text",
     "describe_exit_codes",
     "end_of",
     "escape_unprintable",
@@ -392,6 +398,8 @@ __all__ = [
     "fan_out",
     "file_kind",
     "filter_name",
+    "fingerprint",
+    "fingerprint_salt",
     "free_space",
     "gravest",
     "has_name",

@@ -105,7 +105,8 @@ class Row:
     """One listing of a product under one program, as the archive gave it.
 
     `utctime` is kept as text and never computed with: it is wrong by the Pacific offset
-    (winter-api.md, "Nights and times"). `extra` holds the columns we do not know.
+    (winter-api.md, "Nights and times"). `extra` holds the columns we do not know. `fingerprint` is
+    that of its text (`winter_sync.core.fingerprint`); None where it is not one text of its own.
     """
 
     product: Product
@@ -120,6 +121,16 @@ class Row:
     lastmodified: str | None = None
     pipeversion: str | None = None
     extra: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    fingerprint: int | None = field(default=None, compare=False, repr=False)
+
+
+def date_text(nightdate: str | None) -> str | None:
+    """Return a date as text that sorts as dates do, however it was listed; None if invalid."""
+    digits = (nightdate or "").strip()[:10].replace("-", "")[:8]
+    try:
+        return date.fromisoformat(digits).isoformat()
+    except ValueError:
+        return None
 
 
 def exposure_time(filename: str) -> datetime | None:
@@ -194,3 +205,5 @@ class KnownProduct:
     """All marks under which it was published or found missing."""
     withdrawn: bool
     """Whether it had vanished from every listing."""
+    number: int = field(default=0, compare=False, repr=False)
+    """Its number in the catalog."""

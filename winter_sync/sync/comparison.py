@@ -11,6 +11,7 @@ from winter_sync.core import (
     Product,
     Row,
     State,
+    date_text,
     marks_of_row,
     united_marks,
 )
@@ -28,8 +29,6 @@ class Comparison:
     returned: list[Row] = field(default_factory=list)
     same: list[Row] = field(default_factory=list)
     withdrawn: list[Product] = field(default_factory=list)
-    missed: list[Product] = field(default_factory=list, compare=False)
-    """All that the answer lacks, whether that withdraws it or not."""
 
     @property
     def rows(self) -> Iterator[Row]:
@@ -45,7 +44,7 @@ class Comparison:
             [row for row in rows if wanted(row)]
             for rows in (self.new, self.changed, self.returned, self.same)
         )
-        return Comparison(new, changed, returned, same, self.withdrawn, self.missed)
+        return Comparison(new, changed, returned, same, self.withdrawn)
 
 
 def compare(
@@ -69,8 +68,7 @@ def compare(
     for row in listed:
         _bin(result, row, before.get(row.product.identity)).append(row)
     identities = {row.product.identity for row in listed}
-    result.missed.extend(product for product in expected if product.identity not in identities)
-    result.withdrawn.extend(result.missed)
+    result.withdrawn.extend(product for product in expected if product.identity not in identities)
     return result
 
 
@@ -83,9 +81,22 @@ def one_row_each(rows: Iterable[Row]) -> list[Row]:
 
 
 def _merged(rows: Sequence[Row]) -> Row:
+    """Return one row for several of a product; of texts that differ it has no fingerprint."""
+    chosen = max(rows, key=_order)
+    if len({row.fingerprint for row in rows}) == 1 and chosen.fingerprint is not None:
+        return chosen
     marks = united_marks(rows)
-    chosen = max(rows, key=repr)
-    return replace(chosen, lastmodified=marks.lastmodified, pipeversion=marks.pipeversion)
+    return replace(
+        chosen,
+        lastmodified=marks.lastmodified,
+        pipeversion=marks.pipeversion,
+        fingerprint=None,
+    )
+
+
+def _order(row: Row) -> str:
+    """Return a text that is the same of a row read from an answer and from the catalog."""
+    return repr(replace(row, nightdate=date_text(row.nightdate) or row.nightdate))
 
 
 def _bin(result: Comparison, row: Row, known: KnownProduct | None) -> list[Row]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from winter_sync.archive import MOST_TOLD
+from winter_sync.archive import MOST_TOLD, READER
 from winter_sync.catalog import CatalogThread, Listings, Poll, Polls, RecordedPoll, Settling
 from winter_sync.core import (
+    COVERED,
+    EXPECTED,
     SUFFIXES,
     DamagedError,
     Expectation,
+    KnownRows,
     Polled,
     PollFailed,
     ProductsLeftOut,
@@ -27,6 +30,7 @@ from winter_sync.core import (
     shares,
 )
 from winter_sync.formats import unknown_suffix
+from winter_sync.sync.answers import ask, savepaths_of
 from winter_sync.sync.comparison import Comparison, compare
 from winter_sync.sync.windows import WIDER
 
@@ -99,6 +103,28 @@ class _Placed:
     """How many more are left out."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Absent:
+    """What an answer lacks."""
+
+    expected: int
+    """How many products it must list."""
+    products: list[Product]
+    """Those that it must list and does not, unless a malformed row is of one."""
+    missed: list[int]
+    """The numbers of all products that it lacks though it was asked for their dates."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """What is recorded of an answer."""
+
+    poll: Poll
+    comparison: Comparison
+    placed: _Placed
+    missed: list[int]
+
+
 class ListingRecorder:
     """Compares answers with the catalog and records what they list, change and withdraw.
 
@@ -156,6 +182,26 @@ class ListingRecorder:
         poll = Poll(query, sweep=False, error=reason)
         await self._catalog.listings(Listings.record_poll, poll)
 
+    async def ask(self, query: Query, wanted: WantedRows, *, once: bool) -> Listing:
+        """Ask for a listing; what is listed as before of all that is wanted is not understood.
+
+        Raises
+        ------
+        WinterSyncError
+            Split by remedy, as everywhere.
+        """
+        known = KnownRows() if wanted.unlisted else await self._known_rows(query)
+        return await ask(self._api, self._catalog, query, known, once=once)
+
+    async def savepaths(self, listing: Listing) -> set[str]:
+        """Return the savepaths of all that an answer lists."""
+        return await savepaths_of(self._catalog, listing)
+
+    async def _known_rows(self, query: Query) -> KnownRows:
+        return await self._catalog.listings(
+            Listings.known_rows, query, self._api.today, f"{READER} {self._layout.pattern}"
+        )
+
     async def record(  # noqa: PLR0913 - all by name
         self,
         query: Query,
@@ -186,10 +232,14 @@ class ListingRecorder:
             What the earlier answers of the poll had to list.
         """
         began = self._time.monotonic()
+        known = await self._known(query, [row.product.savepath for row in listing.rows])
+        absent = await self._absent(query, listing, wanted, known)
         if listing.faults and wanted.unlisted is None:
-            await self._postpone_settling(query, listing)
-        expected = await self._expected(query, listing, wanted) if whole else []
-        comparison = await self._compare(listing, expected, wanted)
+            # A row of no use may be of any of them.
+            subject = query.subject
+            await self._catalog.settling(Settling.postpone, subject.program, absent.products)
+        vanished = [product for product in absent.products if not listing.names(product)]
+        comparison = await self._compare(listing, known, vanished if whole else [], wanted)
         unlisted: list[Product] = []
         if elsewhere or query.subject.region is not None:
             unlisted = comparison.withdrawn
@@ -198,10 +248,13 @@ class ListingRecorder:
         poll = _poll_of(query, listing, comparison, placed)
         poll = replace(poll, seconds=self._time.monotonic() - began, error=error)
         tally = PollTally() if tally is None else tally
-        expectation = self._expectation(wanted, len(expected), tally)
-        recorded = await self._commit(poll, comparison, placed, wanted, expectation)
+        expected = absent.expected if whole else 0
+        expectation = self._expectation(wanted, expected, tally)
+        recorded = await self._commit(
+            _Answered(poll, comparison, placed, absent.missed), wanted, expectation
+        )
         tally.vanished += recorded.poll.withdrawn - recorded.renamed + len(recorded.held)
-        return Recorded(recorded.poll, unlisted, len(expected))
+        return Recorded(recorded.poll, unlisted, expected)
 
     async def narrowed(self, query: Query, subject: Subject, recorded: Recorded) -> Query:
         """Return a query for no more dates than those of what a subject lists no more."""
@@ -211,13 +264,6 @@ class ListingRecorder:
         first, last = span[0] - WIDER, span[1] + WIDER
         is_over = last < self._api.today and (query.end is None or last < query.end)
         return replace(query, start=max(query.start, first), end=last if is_over else query.end)
-
-    async def _postpone_settling(self, query: Query, listing: Listing) -> None:
-        """Let no night settle by an answer that may list something of it in a row of no use."""
-        listed = {row.product.identity for row in listing.rows}
-        expected = await self._catalog.listings(Listings.expected, query, self._api.today)
-        in_doubt = [product for product in expected if product.identity not in listed]
-        await self._catalog.settling(Settling.postpone, query.subject.program, in_doubt)
 
     def _expectation(self, wanted: WantedRows, expected: int, tally: PollTally) -> Expectation:
         """Return what vanished products are compared with, and add it to the tally."""
@@ -230,14 +276,10 @@ class ListingRecorder:
         )
 
     async def _commit(
-        self,
-        poll: Poll,
-        comparison: Comparison,
-        placed: _Placed,
-        wanted: WantedRows,
-        expectation: Expectation,
+        self, answered: _Answered, wanted: WantedRows, expectation: Expectation
     ) -> RecordedPoll:
         """Record a poll and what follows from it; return it as it was recorded."""
+        poll, comparison, placed = answered.poll, answered.comparison, answered.placed
         missed_by = wanted.unlisted[0] if wanted.unlisted else None
         recorded = await self._catalog.listings(
             Listings.record_poll,
@@ -245,7 +287,7 @@ class ListingRecorder:
             listed=placed.rows,
             wanted=comparison.changed,
             withdrawn=comparison.withdrawn,
-            missed=comparison.missed,
+            missed=answered.missed,
             expectation=expectation,
             missed_by=missed_by,
         )
@@ -263,23 +305,51 @@ class ListingRecorder:
         return recorded
 
     async def _compare(
-        self, listing: Listing, expected: Sequence[Product], wanted: WantedRows
+        self,
+        listing: Listing,
+        known: Sequence[KnownProduct],
+        vanished: Sequence[Product],
+        wanted: WantedRows,
     ) -> Comparison:
         """Hold an answer against exactly what was asked: every row of it, and all it must list."""
-        known = await self._catalog.listings(
-            Listings.known, [row.product.identity for row in listing.rows]
-        )
-        return await run_in_thread(self._threads, _comparison, listing, known, expected, wanted)
+        return await run_in_thread(self._threads, _comparison, listing, known, vanished, wanted)
 
-    async def _expected(self, query: Query, listing: Listing, wanted: WantedRows) -> list[Product]:
-        """Return what an answer must list; of a second query, only what the first did not."""
-        subject, missed = wanted.unlisted or (query.subject, None)
-        asked = replace(query, subject=subject)
-        return [
-            product
-            for product in await self._catalog.listings(Listings.expected, asked, self._api.today)
-            if not listing.names(product) and (missed is None or product.identity in missed)
-        ]
+    async def _known(self, query: Query, savepaths: Iterable[str]) -> list[KnownProduct]:
+        instrument = query.subject.instrument
+        identities = [(instrument, savepath) for savepath in savepaths]
+        return await self._catalog.listings(Listings.known, identities)
+
+    async def _absent(
+        self, query: Query, listing: Listing, wanted: WantedRows, known: Sequence[KnownProduct]
+    ) -> _Absent:
+        """Return what an answer must list and does not; what a malformed row is of is in doubt."""
+        named = {each.number for each in await self._known(query, sorted(listing.malformed))}
+        if wanted.unlisted is not None:
+            return await self._absent_of_second(query, wanted.unlisted, named)
+        before = listing.known or await self._known_rows(query)
+        seen = listing.seen or bytes(len(before))
+        unseen = dict(before.unseen(seen, {each.number for each in known}))
+        in_doubt = named.intersection(before.numbers_of(EXPECTED)) if named else ()
+        unlisted = [number for number, kind in unseen.items() if kind & EXPECTED]
+        return _Absent(
+            before.expected - len(in_doubt),
+            await self._catalog.listings(Listings.products, unlisted),
+            [number for number, kind in unseen.items() if kind & COVERED],
+        )
+
+    async def _absent_of_second(
+        self,
+        query: Query,
+        unlisted: tuple[Subject, frozenset[tuple[Instrument, str]]],
+        named: Collection[int],
+    ) -> _Absent:
+        """Return what a second query must list: only what the first did not."""
+        subject, missed = unlisted
+        before = await self._known_rows(replace(query, subject=subject))
+        expected = set(before.numbers_of(EXPECTED)).difference(named)
+        known = await self._catalog.listings(Listings.known, sorted(missed))
+        products = [each.product for each in known if each.number in expected]
+        return _Absent(len(products), products, [])
 
     def _place(self, rows: Iterable[Row], listing: Listing) -> _Placed:
         """Find the path of each row; leave out one without a path, or that nothing can check."""
@@ -337,10 +407,10 @@ def _refuse_unknown_format(product: Product, redact: Callable[[str], str]) -> No
 
 
 def _comparison(
-    listing: Listing, known: Sequence[KnownProduct], expected: Sequence[Product], wanted: WantedRows
+    listing: Listing, known: Sequence[KnownProduct], vanished: Sequence[Product], wanted: WantedRows
 ) -> Comparison:
     """Return what an answer means for what is known, less the rows that are not wanted."""
-    comparison = compare(listing.rows, known, expected)
+    comparison = compare(listing.rows, known, vanished)
     identities = {product.product.identity for product in known}
     return comparison.only(lambda row: wanted.includes(row, identities))
 

@@ -148,7 +148,7 @@ class WindowPoll:
             await self._ask_parts(halves)
             return
         try:
-            listing = await self._api.query(query, once=self._may_be_unserved)
+            listing = await self._recorder.ask(query, self._wanted, once=self._may_be_unserved)
         except (TransientError, BadAnswerError) as error:
             if self._may_be_unserved and not isinstance(error, CircuitOpenError):
                 await self._give_up(query, error)
@@ -205,7 +205,7 @@ class WindowPoll:
         together do not have as much as was found either, that is a gap.
         """
         found, outer = listing.found or 0, self._seen
-        self._seen = {row.product.savepath for row in listing.rows} | listing.malformed
+        self._seen = await self._recorder.savepaths(listing)
         reason = f"the archive found {found} images and listed {listing.distinct} of them"
         today = self._api.today
         halves = split_in_half(query, today)
@@ -264,7 +264,7 @@ class WindowPoll:
     async def _compare_and_record(self, query: Query, listing: Listing) -> None:
         """Record an answer that is not cut; what a region lists no more is asked for once more."""
         if self._seen is not None:
-            self._seen |= {row.product.savepath for row in listing.rows} | listing.malformed
+            self._seen |= await self._recorder.savepaths(listing)
         elsewhere = self._subjects_elsewhere(query.subject)
         recorded = await self._record(query, listing, whole=listing.is_whole, elsewhere=elsewhere)
         if recorded.unlisted and elsewhere:

@@ -1,0 +1,160 @@
+"""A listing read while it arrives: known rows are counted, all others are understood.
+
+Nothing of an answer is kept but its rows that are not known, and what has arrived of the next one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from winter_sync.archive.json_text import JsonText
+from winter_sync.archive.listing import Listing, RowsRead, rows_of_table
+from winter_sync.archive.responses import too_much
+from winter_sync.core import KnownRows, fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from winter_sync.core import Query
+
+_LARGEST_LISTING = 1 << 30
+"""Bytes after decompression: some 2,500,000 rows."""
+_BEGINNING = 4096
+
+
+class ListingReader:
+    """Reads the answer to one query. Call `feed` with each block, then `close`.
+
+    Parameters
+    ----------
+    query
+        What was asked.
+    known
+        The rows that would mean nothing new.
+
+    Raises
+    ------
+    ValueError, RecursionError
+        From `feed` and `close`, if it is not JSON.
+    BadAnswerError
+        If it has more rows, or a larger one, than is taken, or no table at all.
+    """
+
+    def __init__(self, query: Query, known: KnownRows | None = None) -> None:
+        self.beginning = b""
+        """The first bytes of the answer."""
+        self._query = query
+        self._known = KnownRows() if known is None else known
+        self._size = 0
+        self._said: object = None
+        self._table: object = None
+        self._begin_rows()
+        self._text = JsonText()
+        self._parser = self._answer()
+        next(self._parser)
+
+    def feed(self, block: bytes) -> None:
+        """Read a block of the answer."""
+        self._size += len(block)
+        if self._size > _LARGEST_LISTING:
+            raise too_much(f"{_LARGEST_LISTING} bytes")
+        self.beginning += block[: max(_BEGINNING - len(self.beginning), 0)]
+        if self._text.add(block):
+            self._go_on()
+
+    def close(self) -> Listing:
+        """Return what the whole answer lists."""
+        self._text.end()
+        self._go_on()
+        if not self._has_list:
+            self._begin_rows()
+            for number, raw in enumerate(rows_of_table(self._table), start=1):
+                self._rows.add(number, raw)
+        return self._rows.listing(self._said, self._known, bytes(self._seen), self._times_seen)
+
+    def discard(self) -> None:
+        """Let go of all that has arrived; the generator would keep it until it is collected."""
+        self._parser.close()
+        self._text, self._table = JsonText(), None
+        self._begin_rows()
+
+    def _go_on(self) -> None:
+        """Read as far as the text goes."""
+        next(self._parser, None)
+
+    def _begin_rows(self) -> None:
+        """Begin the list of rows; of two in one object the last counts, as in `json.loads`."""
+        self._has_list, self._rows = True, RowsRead(self._query)
+        self._seen = bytearray(len(self._known))
+        self._number = self._times_seen = 0
+
+    def _answer(self) -> Generator[None, None, None]:
+        """Read the answer; yield where more of it must arrive first."""
+        text = self._text
+        match (yield from text.next_character()):
+            case "{":
+                yield from self._members()
+            case "[":
+                yield from self._list()
+            case _:
+                self._has_list, self._table = False, (yield from text.value())
+        if (yield from text.next_character()):
+            raise ValueError("there is more after the end")
+
+    def _members(self) -> Iterator[None]:
+        """Read the members of the answer, which is an object."""
+        text = self._text
+        self._has_list = False
+        text.skip("{")
+        if (yield from text.next_character()) == "}":
+            text.skip("}")
+            return
+        while True:
+            if (yield from text.next_character()) != '"':
+                raise ValueError("a name is missing")
+            name = yield from text.value()
+            yield from text.next_character()
+            text.skip(":")
+            yield from self._member(name)
+            if (yield from text.next_character()) == "}":
+                text.skip("}")
+                return
+            text.skip(",")
+
+    def _member(self, name: object) -> Iterator[None]:
+        starts = yield from self._text.next_character()
+        if name == "body" and starts == "[":
+            self._begin_rows()
+            yield from self._list()
+            return
+        value = yield from self._text.value()
+        if name == "body":
+            self._has_list, self._table = False, value
+        elif name == "msg":
+            self._said = value
+
+    def _list(self) -> Iterator[None]:
+        """Read the rows."""
+        text = self._text
+        text.skip("[")
+        if (yield from text.next_character()) == "]":
+            text.skip("]")
+            return
+        while not self._read_rows():
+            yield from text.more()
+
+    def _read_rows(self) -> bool:
+        """Read all rows that are here; return whether the list ends with them."""
+        salt, places, seen, rows = self._known.salt, self._known.places, self._seen, self._rows
+        for value, raw, is_last in self._text.elements():
+            self._number += 1
+            known = fingerprint(raw, salt)
+            place = places.get(known)
+            if place is None:
+                rows.add(self._number, value, known)
+            else:
+                seen[place] = 1
+                self._times_seen += 1
+            if is_last:
+                return True
+        return False
