@@ -47,6 +47,8 @@ class JsonText:
         """Of what was not read yet, characters."""
         self._wanted = 1
         self._is_complete = False
+        self.is_list_over = False
+        """Whether the elements that were read last were the last of their list."""
 
     def add(self, block: bytes) -> bool:
         """Add a block; return whether there is enough text now to read on."""
@@ -133,26 +135,42 @@ class JsonText:
                     return value
             yield from self.more()
 
-    def elements(self) -> Iterator[tuple[Any, str, bool]]:
-        """Yield the elements of a list that are complete, with their texts.
+    def elements(self) -> Iterator[tuple[Any, str]]:
+        """Read the elements of a list that are complete, each with its text.
 
-        Each comes with whether it is the last of the list.
+        `is_list_over` says afterwards whether the list ends with them.
         """
         text, at, scan = self._text, self._at, self._scan
-        while True:
-            try:
-                value, end = scan(text, at)
-            except (ValueError, StopIteration):
-                return
-            after = end if text[end : end + 1] == "," else self._end_of_space(end)
-            if after == len(text):
-                return
-            is_last = text[after] == "]"
-            if not is_last and text[after] != ",":
-                raise ValueError("a comma is missing")
-            self._at = self._end_of_space(after + 1)
-            yield value, text[at:end], is_last
-            at = self._at
+        starts, between, length = text.startswith, "no comma yet", 0
+        self.is_list_over = False
+        try:
+            while True:
+                try:
+                    value, end = scan(text, at)
+                except (ValueError, StopIteration):
+                    if (after := self._end_of_space(at)) == at:
+                        return
+                    at = after
+                    continue
+                if not starts(between, end):
+                    after = self._end_of_space(end)
+                    if after == len(text):
+                        return
+                    between, length = self._mark(end, after)
+                yield value, text[at:end]
+                at = end + length
+                if self.is_list_over:
+                    return
+        finally:
+            self._at = at
+
+    def _mark(self, end: int, after: int) -> tuple[str, int]:
+        """Return what is between an element and the next, and its length, or ends the list."""
+        self.is_list_over = self._text[after] == "]"
+        if not self.is_list_over and self._text[after] != ",":
+            raise ValueError("a comma is missing")
+        between = self._text[end : self._end_of_space(after + 1)]
+        return between, len(between)
 
     def _end_of_space(self, at: int) -> int:
         found = _SPACE.match(self._text, at)

@@ -146,7 +146,7 @@ class ListingReader:
     def _read_rows(self) -> bool:
         """Read all rows that are here; return whether the list ends with them."""
         salt, places, seen, rows = self._known.salt, self._known.places, self._seen, self._rows
-        for value, raw, is_last in self._text.elements():
+        for value, raw in self._text.elements():
             self._number += 1
             known = fingerprint(raw, salt)
             place = places.get(known)
@@ -155,6 +155,4 @@ class ListingReader:
             else:
                 seen[place] = 1
                 self._times_seen += 1
-            if is_last:
-                return True
-        return False
+        return self._text.is_list_over
