@@ -38,7 +38,7 @@ from winter_sync.core import CATALOG, STATE_DIR
 from winter_sync.tree import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 PRODUCTS = 20_000_000
 A_NIGHT = 5_000
@@ -156,19 +156,7 @@ def _copy(db: sqlite3.Connection, number: int, days: int) -> None:
     tables = [name for name in _SHIFTED_TABLES if _columns(db, name)]
     offsets = {name: number * _greatest(db, name) for name in tables}
     shift = Shift(days, offsets)
-    known: dict[str, str] = {}
-    step = timedelta(days=days)
-
-    def moved(text: str | None) -> str | None:
-        """Move the eight digits of a day in a name."""
-        if text is None or (found := re.search(r"\d{8}", text)) is None:
-            return text
-        digits = found[0]
-        if digits not in known:
-            known[digits] = f"{_day(digits) + step:%Y%m%d}"
-        return text.replace(digits, known[digits])
-
-    db.create_function("moved", 1, moved, deterministic=True)
+    db.create_function("moved", 1, _mover(days), deterministic=True)
     db.execute("BEGIN")
     for table in tables:
         columns = _columns(db, table)
@@ -186,6 +174,20 @@ def _copy(db: sqlite3.Connection, number: int, days: int) -> None:
     )
     db.execute("COMMIT")
     print(f"copy {number + 1}", file=sys.stderr, flush=True)
+
+
+def _mover(days: int) -> Callable[[str | None], str | None]:
+    """Return a function that moves all days in a name that are written with eight digits."""
+    known: dict[str, str] = {}
+
+    def move(found: re.Match[str]) -> str:
+        digits = found[0]
+        if digits not in known:
+            known[digits] = f"{_day(digits) + timedelta(days=days):%Y%m%d}"
+        return known[digits]
+
+    day = re.compile(r"(?<!\d)\d{8}(?!\d)")
+    return lambda text: None if text is None else day.sub(move, text)
 
 
 def _columns(db: sqlite3.Connection, table: str) -> list[str]:
