@@ -80,7 +80,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--alone", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    unknown = set(options.rows) - {row.name for row in ROWS}
+    unknown = set() if options.alone else set(options.rows) - {row.name for row in ROWS}
     if unknown:
         parser.error(f"no row {', '.join(sorted(unknown))}; --list names them")
     if options.quick and options.write_docs:

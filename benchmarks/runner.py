@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import describe_moment
-from benchmarks.measuring import Measurement, Row, Run, keep, kept
-from benchmarks.rows import named
+from benchmarks.measuring import Measurement, Row, Run, keep, kept, measure
 
 _ROOT = Path(__file__).parents[1]
 _LONGEST_ERROR = 300
@@ -52,20 +51,22 @@ def measure_apart(row: Row, place: Path, *, quick: bool) -> Result:
     began, moment = time.perf_counter(), describe_moment()
     with tempfile.TemporaryDirectory(prefix="winter-sync-benchmark-", dir=place) as name:
         figures, errors = Path(name, "figures"), Path(name, "errors")
-        command = [sys.executable, "-m", "benchmarks", row.name, "--alone", str(figures)]
+        command = [sys.executable, "-m", "benchmarks", row.function, "--alone", str(figures)]
         command += ["--quick"] if quick else []
         # A program that people start is compiled already.
         environment = {**os.environ}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
-        with errors.open("w") as file:
-            process = subprocess.Popen(
+        with (
+            errors.open("w") as file,
+            subprocess.Popen(
                 command, cwd=_ROOT, env=environment, stderr=subprocess.PIPE, text=True
-            )
+            ) as process,
+        ):
             assert process.stderr is not None
             for line in process.stderr:
                 print(line, end="", file=sys.stderr, flush=True)
                 file.write(line)
-            status = process.wait()
+        status = process.returncode
         measurements = kept(figures)
         error = _last_words(errors) if status else None
     if not measurements and error is None:
@@ -73,14 +74,13 @@ def measure_apart(row: Row, place: Path, *, quick: bool) -> Result:
     return Result(row, measurements, time.perf_counter() - began, error, moment)
 
 
-def measure_here(name: str, figures: Path, *, quick: bool) -> None:
-    """Measure a row in this process; its figures are kept one by one."""
+def measure_here(function: str, figures: Path, *, quick: bool) -> None:
+    """Measure a row in this process, by its function; its figures are kept one by one."""
     server, client = cores()
     os.sched_setaffinity(0, client)
-    (row,) = named([name])
     directory = figures.with_name("files")
     directory.mkdir()
-    for measurement in row.measure(Run(directory, quick, server, client)):
+    for measurement in measure(function, Run(directory, quick, server, client)):
         # Goals are about the full form.
         keep(figures, replace(measurement, goal=None) if quick else measurement)
 
