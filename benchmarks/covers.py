@@ -5,7 +5,7 @@ right ascension 0, and the targets that were observed again and again. The files
 answer are made first, empty: whether each is there is a part of the question. Each question is put
 several times; its quickest answer counts, in CPU time too, which a busy machine changes less.
 
-    python benchmarks/covers.py DIRECTORY [--positions 300] [--runs 5]
+    python -m benchmarks.covers DIRECTORY [--positions 300] [--runs 5]
 """
 
 from __future__ import annotations
@@ -26,13 +26,15 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
+from benchmarks import million
+from benchmarks.measuring import Measurement, Run
 from winter_sync import Mirror
 from winter_sync.catalog.catalog import Catalog
 from winter_sync.core import CATALOG
 from winter_sync.core.layout import STATE_DIR
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from winter_sync.core import Position
 
@@ -75,6 +77,22 @@ def make_files(root: Path, mirror: Mirror, positions: Iterable[Position]) -> Non
             path = root / image.path
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
+
+
+def measure_row(run: Run) -> Iterator[Measurement]:
+    """Measure positions anywhere, and those of targets that were observed often."""
+    root = run.directory / "million"
+    million.make(root, run.choose(1_000_000, 2000))
+    _, targets = bring_up_to_date(root / STATE_DIR / CATALOG)
+    with Mirror.open(root) as mirror:
+        some = anywhere(Random(1), run.choose(200, 5))
+        make_files(root, mirror, [*some, *targets])
+        for name, positions in (("anywhere", some), ("a target observed often", targets)):
+            if positions:
+                images = [float(len(mirror.covers(at))) for at in positions]
+                cpu = [measure(partial(mirror.covers, at), run.choose(3, 1))[1] for at in positions]
+                how = f"median of {statistics.median(images):g} images, {max(images):g} at most"
+                yield Measurement(f"{name}: CPU", tuple(cpu), "ms", how=how)
 
 
 def report(name: str, mirror: Mirror, positions: Iterable[Position], runs: int) -> None:

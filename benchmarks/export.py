@@ -1,7 +1,7 @@
 """Measure exports of a large catalog: time and memory, for each format.
 
-    python benchmarks/million.py DIRECTORY
-    python benchmarks/export.py DIRECTORY [--format csv]... [--products 100000]
+    python -m benchmarks.million DIRECTORY
+    python -m benchmarks.export DIRECTORY [--format csv]... [--products 100000]
 
 Each format is written by a process of its own, whose greatest memory is measured.
 """
@@ -15,9 +15,15 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from benchmarks import million
+from benchmarks.measuring import Measurement, Run, cost_of_command
 from winter_sync import Mirror
 from winter_sync.science import TableFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def export(root: Path, form: TableFormat, output: Path, products: int | None) -> None:
@@ -34,6 +40,24 @@ def export(root: Path, form: TableFormat, output: Path, products: int | None) ->
     )
 
 
+def measure(run: Run) -> Iterator[Measurement]:
+    """Measure each format on a part of a large catalog."""
+    root, products = run.directory / "million", run.choose(100_000, 200)
+    million.make(root, run.choose(1_000_000, 2000))
+    for form in TableFormat:
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.export",
+            str(root),
+            "--products",
+            str(products),
+        ]
+        cost = cost_of_command([*command, "--format", form, "--alone"])
+        how = f"{products:,} rows; peak {cost.peak / 1e6:.0f} MB"
+        yield Measurement(f"{form}: CPU", (cost.cpu,), "s", how=how)
+
+
 def main() -> None:
     """Measure each format in a process of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -48,7 +72,7 @@ def main() -> None:
                 output = Path(place) / f"export.{form}"
                 export(options.directory, form, output, options.products)
                 continue
-            again = [sys.executable, __file__, str(options.directory)]
+            again = [sys.executable, "-m", "benchmarks.export", str(options.directory)]
             if options.products is not None:
                 again += ["--products", str(options.products)]
             subprocess.run([*again, "--format", form, "--alone"], check=True)

@@ -5,7 +5,7 @@ a process of its own) polls it often, and `/healthz` is asked all the while. Pri
 listing: the queries that were answered, the slowest and the median answer of `/healthz`, and the
 peak of the daemon's memory, as the kernel counts it. The unit allows 512 MB, and 3 s are promised.
 
-    python benchmarks/hostile_listing.py [--seconds 60]
+    python -m benchmarks.hostile_listing [--seconds 60]
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ from email.utils import formatdate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.measuring import Goal, Measurement, Run
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 NIGHT = "20251023"
 
@@ -179,6 +181,19 @@ async def watched(listing: bytes, seconds: float) -> tuple[Archive, Measured]:
         await process.wait()
     server.close()
     return archive, measured
+
+
+def measure(run: Run) -> Iterator[Measurement]:
+    """Measure the daemon under each listing."""
+    names = run.choose(list(LISTINGS), ["one string of 15 MB"])
+    for name in names:
+        archive, measured = asyncio.run(watched(LISTINGS[name](), run.choose(25, 12)))
+        if measured.ended is not None or not measured.answers:
+            raise RuntimeError(f"{name}: the daemon ended with {measured.ended}")
+        how = f"{archive.queries} queries"
+        slowest = (max(measured.answers),)
+        yield Measurement(f"{name}: slowest `/healthz`", slowest, "s", Goal(3), how)
+        yield Measurement(f"{name}: peak memory", (measured.peak / 1e6,), "MB", Goal(512))
 
 
 async def main(seconds: float) -> None:

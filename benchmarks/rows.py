@@ -16,6 +16,20 @@ ROWS = (
     Row("decade", "Ten years of the whole survey", "benchmarks.decade:measure"),
     Row("limit", "Beside the least that can be done", "benchmarks.bare:measure"),
     Row("profile", "Where the CPU goes", "benchmarks.profiles:measure"),
+    Row("verify", "`verify`, beside `sha256sum -c`", "benchmarks.verify:measure", in_table=False),
+    Row(
+        "hostile",
+        "A daemon under listings made to hurt it",
+        "benchmarks.hostile_listing:measure",
+        in_table=False,
+    ),
+    Row(
+        "covers",
+        "`Mirror.covers` on a million products",
+        "benchmarks.covers:measure_row",
+        in_table=False,
+    ),
+    Row("export", "Exports of a large catalog", "benchmarks.export:measure", in_table=False),
 )
 """Every row. Add one here; its function takes a `Run` and yields `Measurement`s."""
 

@@ -5,7 +5,7 @@ archive. Then both read the same files in turn, several times, from the page cac
 it. Ours also checks the structure of each file and records in the catalog that it was checked.
 Whole processes are measured, start-up included, as the operating system accounts for them.
 
-    python benchmarks/verify.py [--files 10000] [--size 1000000] [--runs 3] [--quick]
+    python -m benchmarks.verify [--files 10000] [--size 1000000] [--runs 3] [--quick]
 """
 
 from __future__ import annotations
@@ -13,19 +13,16 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
+import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
 import uuid
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.measuring import Cost, Measurement, Run, cost_of_command, ratios, winter_sync
 from winter_sync.catalog.catalog import Catalog
 from winter_sync.catalog.records import Poll
 from winter_sync.core import CATALOG
@@ -45,15 +42,6 @@ PROGRAM = "2024A000"
 FIRST = Night("20240201")
 A_NIGHT = 250
 BLOCK = 2880
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What a process used: seconds, seconds, bytes."""
-
-    cpu: float
-    wall: float
-    peak: int
 
 
 def product(number: int) -> Product:
@@ -142,20 +130,35 @@ def _record(catalog: Catalog, evidences: list[Evidence]) -> None:
     )
 
 
-def measure(command: list[str], root: Path) -> Cost:
-    """Run a command to its end and return what it cost."""
-    environment = {
-        **os.environ,
+def settings_of(root: Path) -> dict[str, str]:
+    """Return the environment in which winter-sync keeps this mirror."""
+    return {
         "WINTER_SYNC_MIRROR__ROOT": str(root),
         "WINTER_SYNC_PROGRAMS": json.dumps([{"name": PROGRAM, "api_key": "none"}]),
     }
-    began = time.perf_counter()
-    process = subprocess.Popen(command, env=environment, cwd=root, stdout=sys.stderr)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{command[0]} failed with status {status}")
-    cpu = usage.ru_utime + usage.ru_stime
-    return Cost(cpu, time.perf_counter() - began, usage.ru_maxrss * 1024)
+
+
+def pair(root: Path, *options: str) -> tuple[Cost, Cost]:
+    """Let both read the files, one after the other."""
+    ours = cost_of_command(winter_sync("verify", *options), settings_of(root))
+    sums = root.parent / "SHA256SUMS"
+    there = f"cd '{root}' && exec sha256sum --quiet -c '{sums}'"
+    return ours, cost_of_command(["sh", "-c", there])
+
+
+def measure(run: Run) -> Iterator[Measurement]:
+    """Measure both on files of two sizes."""
+    for files, size in run.choose(((2000, 1_000_000), (20_000, 6000)), ((20, 6000),)):
+        root = run.directory / "winter"
+        make(root, files, size)
+        pairs = [pair(root) for _ in range(run.choose(3, 1))]
+        cpu = ratios([ours.cpu for ours, _ in pairs], [other.cpu for _, other in pairs])
+        how = f"theirs {statistics.median(other.cpu for _, other in pairs):.1f} s"
+        name = f"{files:,} files of {size / 1e3:,.0f} kB"
+        yield Measurement(f"{name}: CPU, times `sha256sum`", cpu, how=how)
+        quick = tuple(pair(root, "--quick")[0].cpu for _ in pairs)
+        yield Measurement(f"{name}: `--quick`, CPU", quick, "s")
+        shutil.rmtree(root)
 
 
 def main() -> None:
@@ -166,20 +169,19 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="ours only looks at the files")
     options = parser.parse_args()
-    ours = [sys.executable, "-m", "winter_sync", "verify", *(["--quick"] if options.quick else [])]
-    theirs = ["sha256sum", "--quiet", "-c", "../SHA256SUMS"]
+    given = ["--quick"] if options.quick else []
     with tempfile.TemporaryDirectory(prefix="winter-sync-benchmark-") as name:
         root = Path(name, "winter")
         size = make(root, options.files, options.size)
-        pairs = [(measure(ours, root), measure(theirs, root)) for _ in range(options.runs)]
+        pairs = [pair(root, *given) for _ in range(options.runs)]
     print(f"{options.files} files, {size / 1e9:.2f} GB, {options.runs} runs; medians")
     for word in ("cpu", "wall"):
         left, right = ([getattr(pair[side], word) for pair in pairs] for side in (0, 1))
-        ratios = [first / other for first, other in zip(left, right, strict=True)]
+        compared = ratios(left, right)
         print(
             f"{word:5} ours {statistics.median(left):6.2f} s  sha256sum "
-            f"{statistics.median(right):6.2f} s  ratio {statistics.median(ratios):.2f} "
-            f"({min(ratios):.2f} to {max(ratios):.2f})"
+            f"{statistics.median(right):6.2f} s  ratio {statistics.median(compared):.2f} "
+            f"({min(compared):.2f} to {max(compared):.2f})"
         )
     print(f"peak  ours {statistics.median(pair.peak for pair, _ in pairs) / 1e6:.0f} MB")
 
