@@ -47,7 +47,7 @@ from winter_sync.maintenance import Request, Result
 from winter_sync.maintenance import verify as verify_files
 from winter_sync.monitoring import status, status_json
 from winter_sync.simulator import DEMO_NIGHT
-from winter_sync.sync.quick_check import check_newest
+from winter_sync.sync.newest_files import check_newest
 from winter_sync.tree.tree import Tree
 
 if TYPE_CHECKING:

@@ -21,7 +21,8 @@ from winter_sync.core.products import Damage
 from winter_sync.core.queries import Query, Selection
 from winter_sync.core.traits import ImageType
 from winter_sync.sync.file_check import FileFinding
-from winter_sync.sync.quick_check import CheckedFiles, check_newest
+from winter_sync.sync.newest_files import check_newest
+from winter_sync.sync.quick_check import CheckedFiles
 
 if TYPE_CHECKING:
     from support.download_rig import DownloadRig

@@ -9,8 +9,6 @@ from functools import cached_property
 from random import random
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tenacity import Retrying, retry_if_exception, stop_after_delay
-
 from winter_sync.catalog.editions import (
     bring_up_to_date,
     is_up_to_date,
@@ -132,6 +130,11 @@ class Connection:
         When several processes do so with a new database, SQLite gives up at once, whatever timeout
         was set: each would wait for the others to stop reading.
         """
+        with suppress(sqlite3.OperationalError):
+            if self._has_wal():
+                return
+        from tenacity import Retrying, retry_if_exception, stop_after_delay  # noqa: PLC0415 - as above
+
         for attempt in Retrying(
             retry=retry_if_exception(is_busy),
             stop=stop_after_delay(patience),
@@ -139,9 +142,12 @@ class Connection:
             reraise=True,
         ):
             with attempt:
-                (mode,) = self.sqlite.execute("PRAGMA journal_mode").fetchone()
-                if mode != "wal":
+                if not self._has_wal():
                     self.sqlite.execute("PRAGMA journal_mode=wal")
+
+    def _has_wal(self) -> bool:
+        (mode,) = self.sqlite.execute("PRAGMA journal_mode").fetchone()
+        return bool(mode == "wal")
 
     def copy(self, path: Path, *, then: str) -> None:
         """Write a copy of the database, and run a statement in it."""

@@ -5,40 +5,16 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 from winter_sync import __version__
-from winter_sync.cli.commands.adopt import adopt
-from winter_sync.cli.commands.alerts import alerts
-from winter_sync.cli.commands.backfill import backfill
-from winter_sync.cli.commands.check import check
-from winter_sync.cli.commands.covers import covers
-from winter_sync.cli.commands.cutout import cutout
-from winter_sync.cli.commands.demo import demo
-from winter_sync.cli.commands.events import events
-from winter_sync.cli.commands.export import export
-from winter_sync.cli.commands.history import history
-from winter_sync.cli.commands.list import list_products
-from winter_sync.cli.commands.nightlog import nightlog
-from winter_sync.cli.commands.restore import restore
-from winter_sync.cli.commands.run import run
-from winter_sync.cli.commands.show import show
-from winter_sync.cli.commands.simulate import simulate
-from winter_sync.cli.commands.status import status
-from winter_sync.cli.commands.sync import sync
-from winter_sync.cli.commands.verify import verify
-from winter_sync.cli.commands.web import web
-from winter_sync.cli.examples import ABOUT_COMMON, epilog_of
+from winter_sync.cli.examples import ABOUT_COMMON
 from winter_sync.cli.group import Program
 from winter_sync.cli.options import FORMATS, LEVELS, CommonOptions, choice_of
-from winter_sync.cli.place import PLACE_SETTINGS
 from winter_sync.cli.process import fail, say, streams
 from winter_sync.core import ExitCode, StorageError, WinterSyncError, describe_exit_codes
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 app = typer.Typer(
     name="winter-sync",
@@ -51,37 +27,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # they would print local variables, secrets among them
     rich_markup_mode=None,  # importing what draws the boxes takes longer than everything else
 )
-
-_COMMANDS: tuple[Callable[..., None], ...] = (
-    run,
-    sync,
-    backfill,
-    verify,
-    adopt,
-    status,
-    history,
-    restore,
-    list_products,
-    covers,
-    cutout,
-    alerts,
-    export,
-    nightlog,
-    events,
-    show,
-    web,
-    check,
-    simulate,
-    demo,
-)
-"""In the order of `--help`."""
-for _command in _COMMANDS:
-    _name = "list" if _command is list_products else _command.__name__
-    app.command(
-        _name,
-        context_settings=PLACE_SETTINGS if _command in {covers, cutout} else None,
-        epilog=epilog_of(_name),
-    )(_command)
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - a Typer callback gets the option's value

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from typer.core import TyperGroup
+
+from winter_sync.cli.command_table import Commands
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,6 +19,10 @@ COMMON = ("--config", "--log-level", "--log-format")
 
 class Program(TyperGroup):
     """The group of all commands."""
+
+    def __init__(self, **described: Any) -> None:  # noqa: ANN401 - as Typer calls it
+        super().__init__(**described)
+        self.commands = Commands()  # type: ignore[assignment] # it is only read
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override] # Typer's own name for it
         """Read the arguments, with the common options wherever they stand."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.segment import Segment
+from winter_sync.core import escape_unprintable, without
 
-from winter_sync.core import escape_unprintable
+# rich asks it about objects that it prints; we give it texts and tables.
+with without("attr"):
+    from rich.console import Console
+    from rich.segment import Segment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

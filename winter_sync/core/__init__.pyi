@@ -141,6 +141,7 @@ from .nofollow import (
     path_parts,
     read_regular,
 )
+from .optional_imports import without
 from .outbox import EventKind, EventValue, OutboxEvent
 from .permissions import refuse_writable_by_others, share_with_group
 from .poll_events import (
@@ -452,5 +453,6 @@ __all__ = [
     "wait_until_done",
     "was_removed",
     "wcs_header",
+    "without",
     "write_all",
 ]

@@ -8,9 +8,11 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Literal, TextIO, cast
 
-import structlog
+from winter_sync.core import escape_unprintable, without
 
-from winter_sync.core import escape_unprintable
+# structlog draws tracebacks with them, which we write plainly.
+with without("rich.pretty", "rich.traceback", "better_exceptions"):
+    import structlog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

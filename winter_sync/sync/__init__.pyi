@@ -8,9 +8,10 @@ from .engine import Mirror
 from .fetcher import Fetcher
 from .file_check import PIECE, FileFinding, Throttle, stat_file, stat_files
 from .listing_recorder import ListingRecorder
+from .newest_files import check_newest
 from .pacing import RefetchLimits
 from .poller import Poller
-from .quick_check import QuickCheck, check_newest
+from .quick_check import QuickCheck
 from .receiver import largest
 from .refused_programs import RefusedPrograms
 from .report import Report

@@ -6,23 +6,21 @@ are: `winter-sync verify --repair` keeps them aside and downloads the product ag
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.catalog import CatalogThread, Checks, Damaged, Files, Listings, Polls, Scope, Views
+from winter_sync.catalog import Checks, Files, Polls, Scope, Views
 from winter_sync.core import Damage, FilesChanged, FilesLost, FilesUnreadable, Night, run_in_thread
-from winter_sync.sync.file_check import FileFinding, stat_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Executor
-    from pathlib import Path
 
     from winter_sync.catalog import Check, Held
     from winter_sync.core import PollSchedule, Selection, Sink, Subject
     from winter_sync.sync.checked_mirror import CheckedMirror
+    from winter_sync.sync.file_check import FileFinding
 
 _NAMED = 5
 """How many files an event about many names."""
@@ -183,23 +181,6 @@ class QuickCheck:
             if paths != self._last_unreadable:
                 self._emit(FilesUnreadable(len(unreadable), paths, unreadable[0].unreadable or ""))
             self._last_unreadable = paths
-
-
-async def check_newest(
-    catalog: CatalogThread, root: Path, scope: Scope, files: int, *, follow_links: bool = False
-) -> list[Damaged]:
-    """Return what is wrong with the files of the newest nights, about this many; record nothing."""
-    found: list[Check] = []
-    for night in await catalog.files(Files.held_nights, scope):
-        held = await catalog.files(Files.held, scope, night)
-        seen = await asyncio.to_thread(stat_files, root, held, follow_links=follow_links)
-        found += [file.check for file in seen if file.check.damage is not None]
-        files -= len(held)
-        if files <= 0:
-            break
-    identities = [check.held.product.identity for check in found]
-    programs = await catalog.listings(Listings.programs, identities)
-    return [Damaged.of(check, programs[check.held.product.identity]) for check in found]
 
 
 def _scope(subjects: Sequence[Subject], first: Night | None) -> Scope:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from winter_sync.core import (
     DirectoriesNotSynced,
-    Event,
     Evidence,
     GroupNotGiven,
     TreeFiles,
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    from winter_sync.core import Event
     from winter_sync.tree.staging import Part
 
 
