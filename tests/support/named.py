@@ -9,7 +9,7 @@ from winter_sync.core.marks import Marks
 from winter_sync.core.products import KnownProduct, Night, Product, Row, State
 from winter_sync.core.queries import Subject
 from winter_sync.core.traits import ImageType, Instrument
-from winter_sync.sync.batching import BATCH_BYTES, batch_limit
+from winter_sync.sync.batching import ALONE, batch_limit
 
 PROGRAM = "2024A000"
 
@@ -70,4 +70,4 @@ def check_batch(chosen: tuple[Candidate, ...]) -> None:
     assert len(kinds) == 1
     assert len(names) == len(set(names))
     assert len(chosen) <= batch_limit(chosen[0].attempts)
-    assert len(chosen) == 1 or sum(queued.expected_size for queued in chosen) <= BATCH_BYTES
+    assert len(chosen) == 1 or sum(queued.expected_size for queued in chosen) <= ALONE.largest

@@ -9,12 +9,13 @@ from support.named import OTHER_PROGRAM, PROGRAM, candidate, check_batch, produc
 from winter_sync.core.downloads import Candidate
 from winter_sync.core.traits import FETCH_ORDER, ImageType, Instrument
 from winter_sync.sync.batching import (
-    BATCH_BYTES,
-    BATCH_PRODUCTS,
+    ALONE,
+    Conditions,
     batch_limit,
     choose_alone,
     choose_batch,
 )
+from winter_sync.sync.server_model import MOST
 
 some_products = st.builds(
     product,
@@ -61,12 +62,12 @@ def test_batches_come_to_an_end_with_nothing_left_out(candidates: list[Candidate
 
 
 def test_a_batch_is_filled() -> None:
-    """Small products fill a batch to its 32, large ones to its 256 MB."""
-    assert (BATCH_PRODUCTS, BATCH_BYTES) == (32, 256_000_000)
-    small = [candidate(product(str(n)), size=1) for n in range(99)]
-    large = [candidate(product(str(n)), size=BATCH_BYTES // 4) for n in range(99)]
-    huge = [candidate(product(str(n)), size=BATCH_BYTES + 1) for n in range(99)]
-    assert len(choose_batch(small)) == BATCH_PRODUCTS
+    """On one connection small products fill a batch to its 256, large ones to its 256 MB."""
+    assert (MOST, ALONE.largest) == (256, 256_000_000)
+    small = [candidate(product(str(n)), size=1) for n in range(1024)]
+    large = [candidate(product(str(n)), size=ALONE.largest // 4) for n in range(100)]
+    huge = [candidate(product(str(n)), size=ALONE.largest + 1) for n in range(99)]
+    assert len(choose_batch(small)) == MOST
     assert len(choose_batch(large)) == 4
     assert len(choose_batch(huge)) == 1
 
@@ -79,16 +80,16 @@ def test_what_cannot_come_along_keeps_nothing_behind_it_from_coming() -> None:
         candidate(product("b/1")),
         candidate(product("a/3", ImageType.DIFF)),
     ):
-        assert choose_batch([first, between, last], room=10**8) == (first, last)
+        assert choose_batch([first, between, last], Conditions(room=10**8)) == (first, last)
 
 
 def test_room_is_used_to_the_last_byte() -> None:
     """What fits exactly is taken; one byte less, and it is not."""
     small = [candidate(product(str(n)), size=1000) for n in range(3)]
-    assert choose_batch(small, room=3000) == tuple(small)
-    assert choose_batch(small, room=2999) == tuple(small[:2])
-    assert choose_batch(small, room=1000) == tuple(small[:1])
-    assert choose_batch(small, room=999) == ()
+    assert choose_batch(small, Conditions(room=3000)) == tuple(small)
+    assert choose_batch(small, Conditions(room=2999)) == tuple(small[:2])
+    assert choose_batch(small, Conditions(room=1000)) == tuple(small[:1])
+    assert choose_batch(small, Conditions(room=999)) == ()
 
 
 def test_a_probe_is_one_product_of_what_is_not_in_doubt() -> None:
@@ -110,7 +111,7 @@ def test_failures_make_batches_smaller(attempts: int) -> None:
     """Each failure shrinks the company, until a product stands alone."""
     limit, next_limit = batch_limit(attempts), batch_limit(attempts + 1)
     assert next_limit < limit or next_limit == limit == 1
-    assert [batch_limit(times) for times in range(4)] == [32, 8, 2, 1]
+    assert [batch_limit(times) for times in range(4)] == [256, 32, 4, 1]
 
 
 def test_everything_has_its_place_in_the_order() -> None:

@@ -10,6 +10,7 @@ from support.makers import batch, candidate, evidence, product
 from winter_sync.core.downloads import Batch, Candidate, Failed, Missing, Unchanged
 from winter_sync.core.errors import Cause
 from winter_sync.core.traits import ImageType
+from winter_sync.sync.batching import Conditions
 from winter_sync.sync.download_breaker import DownloadBreaker
 from winter_sync.sync.downloader import result_of
 from winter_sync.sync.fetcher import Fetched
@@ -123,11 +124,11 @@ def test_a_batch_is_asked_for_until_several_in_a_row_bring_nothing() -> None:
     stacks = [candidate(product(number), size=10) for number in range(4)]
     diffs = [candidate(product(number, ImageType.DIFF), size=20) for number in range(4)]
     for number in range(IN_VAIN):
-        assert breaker.choose([*stacks, *diffs], room=100) == tuple(stacks)
-        assert breaker.choose(stacks, room=29) == tuple(stacks[:2])
+        assert breaker.choose([*stacks, *diffs], Conditions(room=100)) == tuple(stacks)
+        assert breaker.choose(stacks, Conditions(room=29)) == tuple(stacks[:2])
         breaker.record(in_vain(alone(number)))
-    assert breaker.choose([*stacks, *diffs], room=100) == (diffs[0],)
-    assert breaker.choose(stacks, room=100) == (stacks[0],)
-    assert breaker.choose([*stacks, *diffs], room=20) == (diffs[0],)
-    assert breaker.choose([*stacks, *diffs], room=19) == (stacks[0],)
-    assert breaker.choose(diffs, room=19) == ()
+    assert breaker.choose([*stacks, *diffs], Conditions(room=100)) == (diffs[0],)
+    assert breaker.choose(stacks, Conditions(room=100)) == (stacks[0],)
+    assert breaker.choose([*stacks, *diffs], Conditions(room=20)) == (diffs[0],)
+    assert breaker.choose([*stacks, *diffs], Conditions(room=19)) == (stacks[0],)
+    assert breaker.choose(diffs, Conditions(room=19)) == ()

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from support.download_rig import DownloadRig
 
     from winter_sync.core.downloads import Candidate
+    from winter_sync.sync.batching import Conditions
 
 FIRST, SECOND = PRODUCTS = (product(0), product(1))
 STALE = fits(1, cards=["DATASUM = '12345   '"])
@@ -129,9 +130,11 @@ class Choice:
         self.chosen = chosen
         self.offered: list[tuple[int, int]] = []
 
-    def __call__(self, candidates: Sequence[Candidate], room: int) -> tuple[Candidate, ...]:
+    def __call__(
+        self, candidates: Sequence[Candidate], conditions: Conditions
+    ) -> tuple[Candidate, ...]:
         """Record what there is, and choose."""
-        self.offered.append((len(candidates), room))
+        self.offered.append((len(candidates), conditions.room))
         return tuple(candidates[number] for number in self.chosen if number < len(candidates))
 
 
@@ -183,14 +186,14 @@ async def test_what_fits_nowhere_waits_for_what_is_under_way(
 
 async def test_behind_many_that_do_not_fit_one_may(downloads: DownloadRig) -> None:
     """More are considered where none of the first fits."""
-    many = [product(number) for number in range(257)]
+    many = [product(number) for number in range(513)]
     await downloads.want(*many)
-    downloads.send(Sent(packed(many[256])))
-    choice = Choice(256)
+    downloads.send(Sent(packed(many[512])))
+    choice = Choice(512)
     result = await downloads.downloader().download_batch(ALL, choice)
     assert result is not None
-    assert [each.product for each in result.batch.candidates] == many[256:]
-    assert [offered for offered, _ in choice.offered] == [256, 257]
+    assert [each.product for each in result.batch.candidates] == many[512:]
+    assert [offered for offered, _ in choice.offered] == [512, 513]
     assert choice.offered[0][1] == choice.offered[1][1] == downloads.tree.space.free()
 
 
@@ -198,7 +201,7 @@ async def test_what_another_process_claimed_meanwhile_is_left_to_it(downloads: D
     """Another batch is chosen then."""
     await downloads.want(*PRODUCTS)
 
-    def choose(candidates: Sequence[Candidate], _: int) -> tuple[Candidate, ...]:
+    def choose(candidates: Sequence[Candidate], _: Conditions) -> tuple[Candidate, ...]:
         if len(candidates) == 2:
             with closing(Catalog(downloads.polling.path, downloads.polling.clock)) as catalog:
                 catalog.queue.claim(candidates[:1], "another")

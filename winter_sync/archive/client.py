@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from winter_sync.archive.download import Download
+from winter_sync.archive.download_slots import DownloadSlots
 from winter_sync.archive.listing import Listing, joined
 from winter_sync.archive.listing_reader import ListingReader
 from winter_sync.archive.queries import query_body, read_program
@@ -25,6 +26,7 @@ from winter_sync.core import (
     CredentialsRefusedError,
     Rectangle,
     Time,
+    TransientError,
     WinterSyncError,
     escape_unprintable,
     run_in_thread,
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from datetime import date
 
+    from winter_sync.archive.download_slots import Slot
+    from winter_sync.archive.requests import Beginning
     from winter_sync.core import (
         Batch,
         Credentials,
@@ -104,6 +108,8 @@ class ArchiveClient:
         )
         self._retries = Retries(self.server.circuit_breaker, time, emit)
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="listing")
+        self.slots = DownloadSlots(connections, emit)
+        """How many downloads may run at once."""
 
     async def __aenter__(self) -> Self:
         await self._requests.__aenter__()
@@ -273,14 +279,26 @@ class ArchiveClient:
 
         A failure before the first byte is retried here, unless it was silence: so large a zip may
         be too much for the server. After that the caller keeps what arrived and asks for the rest.
+        Each attempt waits for a slot, and the one that begins keeps it until it has ended.
         """
-        what = "a download"
-        response, first = await self._retries.call(what, self._requests.begin_download, batch)
+        beginning, slot = await self._retries.call("a download", self._begin_download, batch)
         requests = self._requests
         try:
-            yield Download(response, first, requests.route, requests.timeouts, self._time.monotonic)
+            yield Download(beginning, slot, requests.route, requests.timeouts, self._time.monotonic)
         finally:
-            response.close()
+            beginning.response.close()
+            slot.release()
+
+    async def _begin_download(self, batch: Batch) -> tuple[Beginning, Slot]:
+        """Ask once for the zip of a batch, in a slot that the caller releases."""
+        slot = await self.slots.take()
+        try:
+            return await self._requests.begin_download(batch), slot
+        except BaseException as error:
+            if isinstance(error, TransientError):
+                slot.record_failure(error)
+            slot.release()
+            raise
 
     async def _ask(
         self, path: str, *, params: Mapping[str, str] | None = None, authorize: bool = True

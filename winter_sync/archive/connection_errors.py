@@ -119,6 +119,7 @@ def no_connection_in_time(route: Route) -> WinterSyncError:
     return TransientError(
         f"{route.base_url} cannot be reached{route.through}: no {kind} within {route.connect:g} s",
         remedy=remedy,
+        is_overload=True,
     )
 
 

@@ -12,9 +12,8 @@ from winter_sync.core import TransientError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    import aiohttp
-
-    from winter_sync.archive.requests import Timeouts
+    from winter_sync.archive.download_slots import Slot
+    from winter_sync.archive.requests import Beginning, Timeouts
     from winter_sync.archive.route import Route
 
 _LONGEST_COUNT = 9
@@ -25,10 +24,10 @@ class Download:
 
     Parameters
     ----------
-    response
-        The answer, its status and headers checked.
-    first
-        The first bytes of it.
+    beginning
+        The answer, and its first bytes.
+    slot
+        Its place among the downloads that run, which learns how it ends.
     route
         How the connection reached the server.
     timeouts
@@ -39,20 +38,29 @@ class Download:
 
     def __init__(
         self,
-        response: aiohttp.ClientResponse,
-        first: bytes,
+        beginning: Beginning,
+        slot: Slot,
         route: Route,
         timeouts: Timeouts,
         monotonic: Callable[[], float],
     ) -> None:
-        self.missing = _count(response.headers.get("missing-images"))
+        self.missing = _count(beginning.response.headers.get("missing-images"))
         """How many of the products the server says it does not have; None if it does not say."""
-        self._response = response
-        self._first = first
+        self.waited = beginning.waited
+        """Seconds from the request to the first bytes."""
+        self._response = beginning.response
+        self._first = beginning.first
+        self._slot = slot
         self._route = route
         self._silence = timeouts.silence
         self._throughput = Throughput(timeouts.floor, timeouts.window)
         self._monotonic = monotonic
+        self._began = monotonic()
+
+    @property
+    def receiving(self) -> float:
+        """Seconds since the first bytes."""
+        return self._monotonic() - self._began
 
     async def blocks(self) -> AsyncIterator[bytes]:
         """Yield the bytes as they arrive, in blocks of up to a megabyte.
@@ -66,7 +74,7 @@ class Download:
         while block:
             yield block
             began = self._monotonic()
-            block = await read_available(self._response, self._silence, self._route)
+            block = await self._next()
             self._throughput.record(len(block), self._monotonic() - began)
             if block and self._throughput.is_too_slow:
                 self._response.close()
@@ -75,6 +83,14 @@ class Download:
                     f"{self._throughput.rate:.0f} bytes a second",
                     remedy=TRY_LATER,
                 )
+        self._slot.arrived = True
+
+    async def _next(self) -> bytes:
+        try:
+            return await read_available(self._response, self._silence, self._route)
+        except TransientError as error:
+            self._slot.record_failure(error)
+            raise
 
 
 def _count(header: str | None) -> int | None:

@@ -64,6 +64,25 @@ class Timeouts:
 DEFAULT_TIMEOUTS = Timeouts()
 
 
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """The answer to a download request whose first bytes have arrived.
+
+    Attributes
+    ----------
+    response
+        The answer, its status and headers checked.
+    first
+        Its first bytes.
+    waited
+        Seconds from the request to these.
+    """
+
+    response: aiohttp.ClientResponse
+    first: bytes
+    waited: float
+
+
 class Requests:
     """Makes single requests with one user's credentials. Use as an async context manager.
 
@@ -104,6 +123,7 @@ class Requests:
         self._credentials = credentials
         self._redact = redactor(replace(credentials, others=() if proxy is None else proxy.secrets))
         self._rate_limit = RateLimit(interval, time)
+        self._monotonic = time.monotonic
         self._connections = connections
         self._on_date = on_date
         self._session: aiohttp.ClientSession | None = None
@@ -153,7 +173,7 @@ class Requests:
                         gathered.clear()
                 await receive(bytes(gathered))
 
-    async def begin_download(self, batch: Batch) -> tuple[aiohttp.ClientResponse, bytes]:
+    async def begin_download(self, batch: Batch) -> Beginning:
         """Ask for the zip of a batch, and wait for its first bytes."""
         params = {
             **self.program_params(batch.program),
@@ -163,6 +183,7 @@ class Requests:
         paths = [{"path": candidate.product.savepath} for candidate in batch.candidates]
         longest = self.timeouts.first_byte
         await self._rate_limit.wait_turn()
+        began = self._monotonic()
         async with time_limit(longest, "the first byte of a download", NoAnswerError):
             response = await self._get(
                 "/images/download_list", params=params, body=paths, encoding="identity"
@@ -170,7 +191,8 @@ class Requests:
             try:
                 await self._check_status(response)
                 refuse_encoding(response)
-                return response, await read_available(response, None, self.route)
+                first = await read_available(response, None, self.route)
+                return Beginning(response, first, self._monotonic() - began)
             except BaseException:
                 response.close()
                 raise

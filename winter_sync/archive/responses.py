@@ -47,6 +47,7 @@ bytes it was sent in."""
 _PIECE = 256 * 1024
 """Bytes that are decompressed at once."""
 _UNWELL = frozenset({408, 425, 429, 500, 502, 503, 504})
+_OVERLOADED = frozenset({408, 429, 503, 504})
 _MOVED = frozenset({301, 302, 303, 307, 308})
 _PLAIN = frozenset({"", "identity"})
 _GZIP = 16 + zlib.MAX_WBITS
@@ -94,6 +95,7 @@ async def time_limit(
         raise error(
             f"the server did not send {what} within {seconds or 0:g} s",
             remedy=TRY_LATER,
+            is_overload=True,
         ) from None
 
 
@@ -248,6 +250,7 @@ def status_error(
             f"{who} returns errors ({status}): {said}",
             remedy=TRY_LATER,
             retry_after=_retry_after(response),
+            is_overload=status in _OVERLOADED,
         )
     return BadAnswerError(
         f"{who} answers {status}: {said}",

@@ -185,7 +185,13 @@ from .queries import (
 )
 from .redaction import Redaction, redactor
 from .renames import COMBINED, NamedAfterDither, reach_of, successors
-from .server_events import ClocksDiffer, Retrying, ServerFailing, ServerRecovered
+from .server_events import (
+    ClocksDiffer,
+    ConnectionsChanged,
+    Retrying,
+    ServerFailing,
+    ServerRecovered,
+)
 from .shares import Share, shares
 from .sinks import EventTable, Sink, fan_out
 from .sphere import (
@@ -264,6 +270,7 @@ __all__ = [
     "ClockJumped",
     "ClocksDiffer",
     "Cone",
+    "ConnectionsChanged",
     "CostlyWcsError",
     "Credentials",
     "CredentialsRefusedError",

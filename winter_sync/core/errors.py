@@ -158,13 +158,23 @@ class TransientError(WinterSyncError):
     """The server or the connection failed; the same request may succeed later.
 
     `retry_after` is the wait that the server asked for, in seconds; None if it asked for none.
+    `is_overload` says whether the server may have too much to do: it says so, or does not answer
+    in time.
     """
 
     cause = Cause.TRANSIENT
 
-    def __init__(self, message: str, *, remedy: str = "", retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        remedy: str = "",
+        retry_after: float | None = None,
+        is_overload: bool = False,
+    ) -> None:
         super().__init__(message, remedy=remedy)
         self.retry_after = retry_after
+        self.is_overload = is_overload
 
 
 class CircuitOpenError(TransientError):

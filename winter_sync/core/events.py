@@ -62,7 +62,13 @@ from winter_sync.core.poll_events import (
     WithdrawalCleared,
     WithdrawalHeld,
 )
-from winter_sync.core.server_events import ClocksDiffer, Retrying, ServerFailing, ServerRecovered
+from winter_sync.core.server_events import (
+    ClocksDiffer,
+    ConnectionsChanged,
+    Retrying,
+    ServerFailing,
+    ServerRecovered,
+)
 
 Event = (
     Backlog
@@ -86,6 +92,7 @@ Event = (
     | Retrying
     | ServerFailing
     | ServerRecovered
+    | ConnectionsChanged
     | ClocksDiffer
     | FilesLost
     | FilesChanged

@@ -29,6 +29,18 @@ class ServerRecovered:
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectionsChanged:
+    """More or fewer downloads may run at once: `allowed`, of `most` by the settings.
+
+    `reason` is the failure after which they are fewer; None if they are more.
+    """
+
+    allowed: int
+    most: int
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class ClocksDiffer:
     """The archive's clock is so far ahead of ours, by `seconds`, that its date is not used."""
 

@@ -17,6 +17,7 @@ from winter_sync.core import (
 )
 from winter_sync.sync import (
     CheckedMirror,
+    ClientLimits,
     Downloader,
     Fetcher,
     FilesOfWithdrawn,
@@ -27,6 +28,7 @@ from winter_sync.sync import (
     QuickCheck,
     RefetchLimits,
     Retention,
+    TransferRecord,
 )
 from winter_sync.tree import (
     MANIFESTS,
@@ -159,6 +161,11 @@ class Parts:
             emit=self.emit,
             time=time,
             limits=self._refetch_limits(),
+            client_limits=ClientLimits(
+                interval=self.settings.api.request_interval.total_seconds(),
+                first_byte=self.settings.api.first_byte_timeout.total_seconds(),
+            ),
+            record=TransferRecord(self.settings.state, self.settings.base_url),
         )
 
     def _retention(self, time: Time) -> Retention:

@@ -11,6 +11,7 @@ from winter_sync.core import (
     CheckPaused,
     ClockJumped,
     ClocksDiffer,
+    ConnectionsChanged,
     DeliveryFailed,
     DownloadsPaused,
     EventsLost,
@@ -79,6 +80,7 @@ from winter_sync.monitoring.metric_definitions import (
     SETTLED,
     STORAGE,
     SUCCEEDED,
+    WITHHELD,
 )
 
 if TYPE_CHECKING:
@@ -175,7 +177,8 @@ EFFECTS.add(ProductFinished, _finished)
 EFFECTS.add(Retrying, lambda _: _change(RETRIES))
 EFFECTS.add(ServerFailing, lambda _: _change(SERVER_FAILING) + _change(SERVER_FAILURES))
 EFFECTS.add(ServerRecovered, lambda _: _change(SERVER_FAILING, value=0))
-EFFECTS.add(Started, lambda _: _change(SERVER_FAILING, value=0))
+EFFECTS.add(Started, lambda _: _change(SERVER_FAILING, value=0) + _change(WITHHELD, value=0))
+EFFECTS.add(ConnectionsChanged, lambda event: _change(WITHHELD, value=event.most - event.allowed))
 EFFECTS.add(
     ProgramRefused,
     lambda event: _change(REFUSED, event.program) + _change(REFUSALS, event.program),

@@ -83,6 +83,11 @@ SERVER_FAILING = Metric(
 SERVER_FAILURES = Metric(
     "counter", "server_unwell_times", "Times the server stopped responding or returned errors."
 )
+WITHHELD = Metric(
+    "gauge",
+    "withheld_connections",
+    "How many fewer downloads than api.connections may run at once now.",
+)
 REFUSED = Metric(
     "gauge", "program_refused", "1 while the program's credentials are refused.", ("program",)
 )
@@ -207,7 +212,17 @@ UNREADABLE = Metric(
 METRICS = (
     *(POLLS, POLL_SECONDS, HALVED, ROWS, ROWS_LEFT_OUT, CHANGES, LEFT_OUT),
     *(BEGUN, DOWNLOADS, DOWNLOAD_SECONDS, RECEIVED, PUBLISHED, SETTLED, FAILURES),
-    *(RETRIES, SERVER_FAILING, SERVER_FAILURES, REFUSED, REFUSALS, STORAGE, JUMPS, CLOCKS),
+    *(
+        RETRIES,
+        SERVER_FAILING,
+        SERVER_FAILURES,
+        WITHHELD,
+        REFUSED,
+        REFUSALS,
+        STORAGE,
+        JUMPS,
+        CLOCKS,
+    ),
     RECOVERED,
     *(PAUSES, RELOADS, DAMAGED, CHECKED, CHECKED_BYTES, CHECKS_PAUSED),
     *(FACTS, FACTS_DUE, FACTS_PAUSED),

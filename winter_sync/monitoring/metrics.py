@@ -32,6 +32,7 @@ from winter_sync.monitoring.metric_definitions import (
     SERVER_FAILING,
     SUCCEEDED,
     UNREADABLE,
+    WITHHELD,
 )
 from winter_sync.monitoring.metric_sources import Watched, from_catalog, from_disk, gauge
 
@@ -72,7 +73,7 @@ class Metrics:
         ProcessCollector(registry=self._registry)
         self._counters = {metric: self._counter(metric) for metric in _of_kind("counter")}
         self._histograms = {metric: self._histogram(metric) for metric in _of_kind("histogram")}
-        self._gauges = {metric: self._gauge(metric) for metric in (SERVER_FAILING, BUILD)}
+        self._gauges = {metric: self._gauge(metric) for metric in (SERVER_FAILING, WITHHELD, BUILD)}
         self._refused: set[str] = set()
         self._gauges[BUILD].labels(__version__, platform.python_version()).set(1)
         for metric, labels in _SHOWN_FROM_THE_START.items():

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from winter_sync.core import (
     ClocksDiffer,
+    ConnectionsChanged,
     EventTable,
     Retrying,
     ServerFailing,
     ServerRecovered,
     show_duration,
 )
-from winter_sync.monitoring.log_line import Line, info, warning
+from winter_sync.monitoring.log_line import Line, debug, info, warning
 
 SERVER_LINES = EventTable[tuple[Line, ...]]()
 """The lines of each event of the server."""
@@ -31,6 +32,15 @@ SERVER_LINES.add(
 SERVER_LINES.add(
     ServerRecovered,
     lambda event: info("server recovered", after_seconds=round(event.seconds, 1)),
+)
+SERVER_LINES.add(
+    ConnectionsChanged,
+    lambda event: debug(
+        "simultaneous downloads changed",
+        allowed=event.allowed,
+        most=event.most,
+        **({} if event.reason is None else {"reason": event.reason}),
+    ),
 )
 SERVER_LINES.add(
     ClocksDiffer,

@@ -3,6 +3,7 @@ from .checked_mirror import CheckedMirror
 from .coordination import Coordination
 from .download_breaker import DownloadBreaker
 from .download_loop import DownloadLoop
+from .download_planner import ClientLimits
 from .downloader import Downloader
 from .engine import Mirror
 from .fetcher import Fetcher
@@ -19,6 +20,7 @@ from .results import BatchResult
 from .retention import KeepLimits, Retention
 from .rolling_check import RollingCheck
 from .too_queue import read_too_queue, read_too_queue_repeatedly
+from .transfer_record import TransferRecord
 from .windows import Nights
 from .withdrawn_files import FilesOfWithdrawn
 
@@ -26,6 +28,7 @@ __all__ = [
     "PIECE",
     "BatchResult",
     "CheckedMirror",
+    "ClientLimits",
     "Coordination",
     "DownloadBreaker",
     "DownloadLoop",
@@ -45,6 +48,7 @@ __all__ = [
     "Retention",
     "RollingCheck",
     "Throttle",
+    "TransferRecord",
     "adopt_part",
     "check_newest",
     "examine",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from winter_sync.core import Batch, Candidate, Product
+    from winter_sync.sync.batching import Conditions
     from winter_sync.sync.results import BatchResult
 
 _UNWELL = 3
@@ -36,13 +37,16 @@ class DownloadBreaker:
     _unwell: int = 0
     _in_vain: list[Batch] = field(default_factory=list)
 
-    def choose(self, candidates: Sequence[Candidate], room: int) -> tuple[Candidate, ...]:
+    def choose(
+        self, candidates: Sequence[Candidate], conditions: Conditions
+    ) -> tuple[Candidate, ...]:
         """Choose what to ask for next: one product alone while it is in doubt who is to blame.
 
-        `room` is how many bytes the disk can take. Nothing is chosen where nothing fits.
+        Nothing is chosen where nothing fits on the disk.
         """
         if len(self._in_vain) < _IN_VAIN:
-            return choose_batch(candidates, room)
+            return choose_batch(candidates, conditions)
+        room = conditions.room
         fitting = [candidate for candidate in candidates if candidate.expected_size <= room]
         return choose_alone(fitting, {batch.kind for batch in self._in_vain})
 

@@ -58,6 +58,9 @@ class DownloadLoop:
         """
         goes_on = True
         while goes_on and not self.coordination.closed:
+            await self.downloader.wait_for_slot()
+            if self.coordination.closed:
+                return
             seen = self.coordination.changes
             if self.breaker.is_open:
                 goes_on = await self.when_open(seen)

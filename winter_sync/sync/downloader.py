@@ -37,9 +37,11 @@ from winter_sync.core import (
     run_in_thread,
     wait_until_done,
 )
+from winter_sync.sync.download_planner import ClientLimits, DownloadPlanner
 from winter_sync.sync.fetcher import Fetched, Fetcher
 from winter_sync.sync.pacing import Pacing, RefetchLimits, begin_within
 from winter_sync.sync.results import BatchResult, Served
+from winter_sync.sync.transfer_record import TransferRecord
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -48,15 +50,18 @@ if TYPE_CHECKING:
 
     from winter_sync.archive import ArchiveClient
     from winter_sync.catalog import Scope
+    from winter_sync.sync.batching import Conditions
     from winter_sync.tree import Session
 
-    Choose = Callable[[Sequence[Candidate], int], tuple[Candidate, ...]]
+    Choose = Callable[[Sequence[Candidate], Conditions], tuple[Candidate, ...]]
 
-_CANDIDATES = 256
-"""How many are considered for one batch: several batches' worth."""
+_CANDIDATES = 512
+"""How many are considered for one batch: what several connections take."""
 _MANY_CANDIDATES = 8192
 """How many are considered where none of the first fits on the disk."""
 _LIMITS = RefetchLimits()
+_CLIENT_LIMITS = ClientLimits()
+_NO_RECORD = TransferRecord(None, "")
 
 
 class Downloader:
@@ -78,6 +83,10 @@ class Downloader:
         A monotonic clock, and chance, which spreads retries.
     limits
         How much of what is here may be fetched again.
+    client_limits
+        How the client of the archive is set.
+    record
+        Keeps how the last downloads went.
     """
 
     def __init__(  # noqa: PLR0913 - all by name
@@ -91,6 +100,8 @@ class Downloader:
         emit: Sink,
         time: Time,
         limits: RefetchLimits = _LIMITS,
+        client_limits: ClientLimits = _CLIENT_LIMITS,
+        record: TransferRecord = _NO_RECORD,
     ) -> None:
         self._api = api
         self._catalog = catalog
@@ -101,6 +112,10 @@ class Downloader:
         self._time = time
         self.pacing = Pacing(catalog, limits)
         """How much of what is here may be fetched again."""
+        self._record = record
+        self._planner = DownloadPlanner(
+            lambda: api.slots.allowed, client_limits, time, record.read()
+        )
         self._claiming = asyncio.Lock()
         self._under_way: dict[str, int] = {}
         """The expected size of each batch that is being downloaded, bytes."""
@@ -134,6 +149,10 @@ class Downloader:
             batch = await self._claim(scope, choose, stack, by_hand=by_hand)
             return None if batch is None else await self._download(batch)
 
+    async def wait_for_slot(self) -> None:
+        """Return when the archive may be asked for one more batch."""
+        await self._api.slots.wait_until_free()
+
     @property
     def under_way(self) -> int:
         """How many batches are being downloaded."""
@@ -154,6 +173,7 @@ class Downloader:
                     self._under_way[batch.identifier] = batch.expected_size
                     stack.callback(self._under_way.pop, batch.identifier)
                     stack.enter_context(self.pacing.under_way(batch))
+                    stack.enter_context(self._planner.under_way(batch))
                     return batch
 
     async def _choose(
@@ -185,9 +205,10 @@ class Downloader:
         """
         room = await run_in_thread(self._threads, self._session.tree.space.free)
         room -= sum(self._under_way.values())
-        chosen = choose(candidates, room)
+        conditions = self._planner.conditions(room)
+        chosen = choose(candidates, conditions)
         if not chosen and len(candidates) == _CANDIDATES:
-            chosen = choose(await self._candidates(scope, _MANY_CANDIDATES, reason), room)
+            chosen = choose(await self._candidates(scope, _MANY_CANDIDATES, reason), conditions)
         return chosen or (() if self._under_way else tuple(candidates[:1]))
 
     async def _candidates(self, scope: Scope, limit: int, reason: Refetch) -> list[Candidate]:
@@ -207,10 +228,19 @@ class Downloader:
             if isinstance(error, TransientError):
                 return BatchResult(batch, Served.UNWELL, error=error)
             raise
+        await self._learn(batch, fetched)
         committing = self._commit(batch, fetched)
         ending = self._end(batch, began, committing, fetched.trouble, fetched.cause)
         await wait_until_done(asyncio.create_task(ending))
         return result_of(batch, fetched)
+
+    async def _learn(self, batch: Batch, fetched: Fetched) -> None:
+        """Learn from how long a download took; keep that for the next process."""
+        timing = fetched.timing
+        if timing is not None:
+            products = len(batch.candidates)
+            self._planner.arrived(products, timing.size, timing.waited, timing.receiving)
+            await run_in_thread(self._threads, self._record.write, self._planner.transfers)
 
     async def _fetch_or_fail(self, batch: Batch) -> Fetched:
         """Fetch a batch; if it does not begin though the server is well, its products have failed.
@@ -231,6 +261,7 @@ class Downloader:
             raise
         except TransientError as broken:
             await self._api.probe()
+            self._planner.failed(batch)
             return self._failed(batch, broken)
         except CredentialsRefusedError as refused:
             await self._check_credentials(batch.program, refused)

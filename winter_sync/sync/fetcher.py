@@ -31,6 +31,7 @@ from winter_sync.sync.adoption import find_present, made_durable
 from winter_sync.sync.receiver import Receiver
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from concurrent.futures import Executor
 
     from winter_sync.archive import ArchiveClient, Download
@@ -40,6 +41,15 @@ if TYPE_CHECKING:
 
 
 _LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """What a download took: bytes of content, seconds to the first byte, and from there on."""
+
+    size: int
+    waited: float
+    receiving: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +66,8 @@ class Fetched:
 
     was_asked: bool = True
     """Whether the server was asked for anything."""
+    timing: Timing | None = None
+    """How long it took, where all that was asked for arrived."""
 
     @property
     def brought_something(self) -> bool:
@@ -185,9 +197,10 @@ class Fetcher:
         try:
             async with self._api.download(batch) as download:
                 broken = await self._feed(batch, download, receiver)
+                timing = _timing(batch, receiver.outcomes, download)
         except BadAnswerError as bad:
             return _in_vain(receiver, bad.message, bad.cause)
-        return _judge(batch, receiver, broken, download.missing)
+        return replace(_judge(batch, receiver, broken, download.missing), timing=timing)
 
     def _redacted(self, outcome: Outcome) -> Outcome:
         """Take our secrets out of a reason, which may quote what arrived."""
@@ -217,6 +230,15 @@ class Fetcher:
         except (TransientError, DamagedError) as broken:
             return broken
         return None
+
+
+def _timing(batch: Batch, outcomes: Sequence[Outcome], download: Download) -> Timing | None:
+    """Return what a download took; None where not all of it arrived."""
+    whole = [outcome for outcome in outcomes if isinstance(outcome, Published | Unchanged)]
+    if len(whole) < len(batch.candidates):
+        return None
+    size = sum(outcome.evidence.size for outcome in whole)
+    return Timing(size, download.waited, download.receiving)
 
 
 def _judge(
