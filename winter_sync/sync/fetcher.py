@@ -6,7 +6,7 @@ Touches the network and the tree and never the catalog; whoever called commits t
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from winter_sync.core import (
@@ -66,7 +66,7 @@ class Fetched:
 
     was_asked: bool = True
     """Whether the server was asked for anything."""
-    timing: Timing | None = None
+    timing: Timing | None = field(default=None, compare=False)
     """How long it took, where all that was asked for arrived."""
 
     @property
