@@ -22,6 +22,7 @@ from winter_sync.core import (
     CheckPaused,
     ClockJumped,
     ClocksDiffer,
+    ConnectionsChanged,
     DayEnded,
     DeliveryFailed,
     DeliveryRecovered,
@@ -225,6 +226,7 @@ MOVES: list[tuple[Event, Moves]] = [
         },
     ),
     (Retrying("it broke", 1.5), {"retries_total": ({}, 1)}),
+    (ConnectionsChanged(1, 4, "busy"), {"withheld_connections": ({}, 3)}),
     (
         ServerFailing("down", 15.0),
         {"server_unwell": ({}, 1), "server_unwell_times_total": ({}, 1)},
@@ -324,6 +326,19 @@ async def test_a_server_that_is_well_again_is_shown_so(
     metrics.handle(end)
     page = await page_of(metrics, tmp_path)
     assert (page.get("server_unwell"), page.get("server_unwell_times_total")) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    "end", [ConnectionsChanged(4, 4, None), Started("/data/winter", (PROGRAM,))]
+)
+async def test_connections_that_are_used_again_are_shown_so(
+    metrics: Metrics, tmp_path: Path, end: Event
+) -> None:
+    """One by one, or all of them after a reload."""
+    metrics.handle(ConnectionsChanged(2, 4, "busy"))
+    assert (await page_of(metrics, tmp_path)).get("withheld_connections") == 2
+    metrics.handle(end)
+    assert (await page_of(metrics, tmp_path)).get("withheld_connections") == 0
 
 
 async def test_a_program_is_refused_until_it_is_listed(metrics: Metrics, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from winter_sync.simulator import (
     ZipStyle,
     parse_script,
 )
+from winter_sync.sync.transfer_record import SERVER_RECORD
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -157,7 +158,7 @@ class FaultyRig(Rig):
         assert files.items() <= truth.items(), "a file in the tree is not the archive's"
         assert not self.asked_needlessly, "what was here was asked for again"
         assert {path.name for path in self.root.parent.iterdir()} == {self.root.name}
-        assert {path.name for path in self.state.iterdir()} == _OURS
+        assert {path.name for path in self.state.iterdir()} - {SERVER_RECORD} == _OURS
         assert not list((self.state / "staging").iterdir()), "something was left in staging"
 
     # --- results ---------------------------------------------------------------------------------

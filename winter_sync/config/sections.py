@@ -74,7 +74,7 @@ class ApiSettings(Section):
     proxy: ProxySetting | None = Field(
         default=None, description="The HTTP proxy to use; empty for none at all."
     )
-    connections: int = Field(default=4, ge=1, le=16, description="Simultaneous downloads.")
+    connections: int = Field(default=4, ge=1, le=16, description="Most simultaneous downloads.")
     request_interval: Duration = Field(
         default=timedelta(seconds=1), description="Minimum time between the starts of two requests."
     )
