@@ -28,7 +28,7 @@ _LONGEST = 60.0
 _TIMES_FIXED = 10
 """A download may take this many times the fixed cost, however long that is."""
 _PATIENCE_USED = 0.25
-"""The part of the longest wait for a first byte that a batch may need."""
+"""The part of the longest wait for a first byte that zipping a batch may need."""
 _OVERDUE = 0.1
 """A download that should have ended takes longer by this part of the time it has taken."""
 
@@ -104,9 +104,11 @@ class DownloadPlanner:
     def _largest(self) -> int:
         """Return how many bytes one request may ask for: none may take long, or seem dead."""
         model = self._model
+        if all(each.waited is None for each in self.transfers):
+            return model.largest
         longest = max(_LONGEST, _TIMES_FIXED * model.fixed) - model.fixed
-        silence = _PATIENCE_USED * self._limits.first_byte - model.fixed
-        by_silence = max(silence, 0.0) / model.zipping if model.zipping else model.largest
+        silence = _PATIENCE_USED * max(self._limits.first_byte - model.fixed, 0.0)
+        by_silence = silence / model.zipping if model.zipping else model.largest
         return int(min(model.largest, longest / model.per_byte, by_silence))
 
     def _waits(self) -> tuple[float, ...]:
