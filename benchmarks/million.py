@@ -154,10 +154,10 @@ class Image:
         return f"{self.of.instrument}/{self.of.night}/{camera.directory}"
 
     @cached_property
-    def savepath(self) -> str:
-        """Its path in the archive."""
+    def source(self) -> str:
+        """Its directory in the archive."""
         root = "raw_data" if self.image_type is ImageType.EXPOSURE else "data"
-        return f"/data/loki/{root}/{self.directory}/{self.filename}"
+        return f"/data/loki/{root}/{self.directory}/"
 
 
 def targets(random: Random) -> list[Target]:
@@ -273,6 +273,7 @@ class Writer:
         self._left = products
         self._number = 0
         self._facts = 0
+        self._directories: dict[str, int] = {}
         self.footprints = 0
 
     def write(self, chosen: Iterable[Set]) -> None:
@@ -289,10 +290,20 @@ class Writer:
         self._number += len(made)
         states = [state_of(image, number) for image, number in zip(made, numbers, strict=True)]
         rows = list(zip(made, numbers, states, strict=True))
-        _insert(self._db, "products", [_product(*row) for row in rows])
-        _insert(self._db, "listings", [each for image, *_ in rows for each in _listings(image)])
+        _insert(self._db, "products", [self._product(*row) for row in rows])
+        listings = [each for image, number, _ in rows for each in _listings(image, number)]
+        _insert(self._db, "listings", listings)
         here = [image for image, _, state in rows if state == "published"]
         self._write_facts(of, here, [n for _, n, state in rows if state == "published"])
+
+    def _product(self, image: Image, number: int, state: str) -> dict[str, object]:
+        directory = self._directories.get(image.source)
+        if directory is None:
+            directory = self._directories[image.source] = len(self._directories) + 1
+            place = f"{image.directory}/"
+            row = {"id": directory, "source": image.source, "place": place}
+            _insert(self._db, "directories", [row])
+        return _product(image, number, state, directory)
 
     def _write_facts(self, of: Set, here: list[Image], numbers: list[int]) -> None:
         corners = corners_of(of)
@@ -335,12 +346,13 @@ def _parts(image: Image) -> list[tuple[int, int]]:
     return [(board + 1, board) for board in range(len(CAMERAS[image.of.instrument].boards))]
 
 
-def _product(image: Image, number: int, state: str) -> dict[str, object]:
+def _product(image: Image, number: int, state: str, directory: int) -> dict[str, object]:
     is_here = state == "published"
     listed = image.listed
     return {
+        "id": number + 1,
         "instrument": image.of.instrument.value,
-        "savepath": image.savepath,
+        "directory": directory,
         "image_type": image.image_type.value,
         "night": image.of.night.name,
         "filename": image.filename,
@@ -348,7 +360,6 @@ def _product(image: Image, number: int, state: str) -> dict[str, object]:
         "first_listed": listed,
         "withdrawn_at": listed if number % 101 == 0 else None,
         "attempts": 0 if is_here else 1,
-        "path": f"{image.directory}/{image.filename}",
         "size": image.image_type.traits.typical_size if is_here else None,
         "sha256": f"{number:064x}" if is_here else None,
         "published_at": listed if is_here else None,
@@ -359,16 +370,15 @@ def _product(image: Image, number: int, state: str) -> dict[str, object]:
     }
 
 
-def _listings(image: Image) -> Iterator[dict[str, object]]:
+def _listings(image: Image, number: int) -> Iterator[dict[str, object]]:
     of = image.of
     programs = PROGRAMS if of.number % 40 == 0 else (of.program,)
     listed = image.listed
     nightdate = of.night.plus(1).day.isoformat()
     for program in programs:
         yield {
+            "product": number + 1,
             "program": program,
-            "instrument": of.instrument.value,
-            "savepath": image.savepath,
             "region": "",
             "target": of.target.name,
             "nightdate": nightdate,
@@ -391,8 +401,7 @@ def _facts(image: Image, number: int, ras: Corners, decs: Corners) -> dict[str, 
     camera = CAMERAS[of.instrument]
     depth = DEPTHS[of.filter] + (number % 100) / 100.0
     return {
-        "instrument": of.instrument.value,
-        "savepath": image.savepath,
+        "product": number + 1,
         "sha256": f"{number:064x}",
         "started_at": format_instant(image.started),
         "mjd": image.started.timestamp() / 86400.0 + 40587.0,
@@ -465,10 +474,10 @@ def _write_polls(db: sqlite3.Connection) -> None:
         """
         INSERT INTO polls (at, program, instrument, image_type, region, start, sweep, listed, new,
                            changed, returned, withdrawn, faults, seconds)
-        SELECT max(l.first_listed), l.program, l.instrument, p.image_type, '', '2024-01-01', 1,
+        SELECT max(l.first_listed), l.program, p.instrument, p.image_type, '', '2024-01-01', 1,
                count(*), count(*), 0, 0, 0, 0, 1.0
-        FROM listings l JOIN products p USING (instrument, savepath)
-        GROUP BY l.program, l.instrument, p.image_type
+        FROM listings l JOIN products p ON p.id = l.product
+        GROUP BY l.program, p.instrument, p.image_type
         """
     )
 

@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 
 FILES = """
 SELECT f.id, f.ra, f.dec, f.mjd, f.board, f.target, l.fid, l.program
-FROM facts f JOIN products p USING (instrument, savepath)
-JOIN listings l USING (instrument, savepath)
+FROM facts f JOIN products p ON p.id = f.product JOIN listings l ON l.product = p.id
 WHERE p.image_type = 'avro' GROUP BY f.id ORDER BY f.mjd
 """
 SEEN_AGAIN = 0.5

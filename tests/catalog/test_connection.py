@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support.catalogs import DIFF, STACK, poll, stored, waiting
+from support.catalogs import DIFF, STACK, poll, rows, stored, waiting
 from support.disks import fill, mounted
 from support.makers import PROGRAM, path_of, product
 
@@ -108,6 +108,7 @@ def test_a_catalog_of_an_earlier_edition_is_brought_up(path: Path, clock: Clock)
                 "set_withdrawn_files_aside",
                 "record_corrections",
                 "keep_last_listed_by_poll",
+                "number_products",
             ]
             poll(catalog, withdrawn=[product(2)])
 
@@ -123,12 +124,8 @@ def test_what_an_earlier_edition_asked_for_in_vain_is_forgotten(path: Path, cloc
     make_first_edition(path, *((entry, "wanted") for entry in others), (kept, "published"))
     with closing(Catalog(path, clock)) as catalog:
         assert set(waiting(catalog)) == {STACK, product(1), *others[3:]}
-        entered = {
-            row["savepath"] for row in catalog.connection.rows("SELECT savepath FROM products")
-        }
-        listed = {
-            row["savepath"] for row in catalog.connection.rows("SELECT savepath FROM listings")
-        }
+        entered = {entry["savepath"] for entry in rows(catalog, "products")}
+        listed = {entry["savepath"] for entry in rows(catalog, "listings")}
         assert (
             entered
             == listed

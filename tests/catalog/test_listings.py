@@ -247,7 +247,8 @@ def test_two_products_never_share_a_path(catalog: Catalog) -> None:
 def test_products_left_out_are_not_counted_as_new(catalog: Catalog) -> None:
     """A poll records how many products it added: not those whose path another has already."""
     poll(catalog, [STACK])
-    listed = [(row(DIFF), path_of(STACK)), (row(product(1)), path_of(product(1)))]
+    twin = replace(STACK, savepath=f"/elsewhere{STACK.savepath}")
+    listed = [(row(twin), path_of(STACK)), (row(product(1)), path_of(product(1)))]
     catalog.listings.record_poll(Poll(query(), sweep=False, listed=2, new=2), listed=listed)
     assert [record["new"] for record in rows(catalog, "polls")] == [0, 1]
 
@@ -269,7 +270,7 @@ def test_the_programs_that_list_a_product_are_known(catalog: Catalog) -> None:
 def test_a_known_product_keeps_its_path(catalog: Catalog) -> None:
     """A layout that was changed since does not move what is recorded."""
     poll(catalog, [STACK])
-    moved = [(row(STACK), "elsewhere/x.fits")]
+    moved = [(row(STACK), f"elsewhere/{STACK.filename}")]
     assert not catalog.listings.record_poll(Poll(query(), sweep=False), listed=moved).left_out
     assert stored(catalog, STACK)["path"] == path_of(STACK)
 

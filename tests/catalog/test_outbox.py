@@ -129,8 +129,6 @@ ODD_EVENTS = {
     "a time that is none": "at = 'yesterday'",
     "a time without a zone": "at = '2024-02-01T00:00:00'",
     "a kind of bytes": "kind = x'00ff'",
-    "a night of bytes": "night = x'00ff'",
-    "a path of bytes": "path = x'00ff'",
 }
 
 

@@ -60,7 +60,7 @@ def test_a_reprocessed_product_is_pending_and_its_file_still_here(catalog: Catal
     """Until the new content arrives the old one can be used."""
     one = used(catalog)["downloaded"]
     catalog.connection.db.execute(
-        "UPDATE products SET state = 'wanted' WHERE savepath = ?", [one.savepath]
+        "UPDATE products SET state = 'wanted' WHERE filename = ?", [one.filename]
     )
     (found,) = (each for each in ask(catalog) if each.product == one)
     assert (found.state, found.has_file) == (UserState.PENDING, True)

@@ -18,6 +18,7 @@ import pytest
 from support.command import OTHER_PROGRAM, run, run_on_terminal, served, settings_file
 from support.headers import STACK, image, wcs_cards
 from support.makers import PROGRAM
+from support.tables import in_words, products_where
 
 from winter_sync.catalog import Catalog
 from winter_sync.core import FactsPaused, FactsRead, FactsUpToDate, utc_now
@@ -46,8 +47,8 @@ def rows(root: Path, query: str, *values: Any) -> list[dict[str, Any]]:  # noqa:
 
 def facts_of(root: Path, image_type: str = "%") -> list[dict[str, Any]]:
     """Return all facts of a type."""
-    query = "SELECT f.* FROM facts f JOIN products p USING (instrument, savepath)"
-    return rows(root, f"{query} WHERE p.image_type LIKE ?", image_type)
+    query = f"SELECT * FROM ({in_words('facts')}) WHERE image_type LIKE ?"  # noqa: S608 - our own words
+    return rows(root, query, image_type)
 
 
 def due(root: Path) -> list[Held]:
@@ -97,7 +98,7 @@ async def test_all_that_was_downloaded_is_read_once(here: Rig) -> None:
     footprints = rows(
         here.root,
         "SELECT p.instrument, p.image_type, count(DISTINCT f.id) AS files, count(s.id) AS parts"
-        " FROM facts f JOIN products p USING (instrument, savepath)"
+        " FROM facts f JOIN products p ON p.id = f.product"
         " LEFT JOIN footprints s ON s.facts = f.id GROUP BY 1, 2",
     )
     parts = {
@@ -160,7 +161,7 @@ def replace_file(root: Path, path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with closing(sqlite3.connect(root / STATE_DIR / CATALOG)) as db, db:
         db.execute(
-            "UPDATE products SET size = ?, mtime_ns = ? WHERE path = ?",
+            f"UPDATE products SET size = ?, mtime_ns = ? WHERE {products_where('path = ?')}",  # noqa: S608 - our own words
             (len(content), path.stat().st_mtime_ns, str(path.relative_to(root))),
         )
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from support.tables import in_words
+
 from winter_sync.core.filesystem import sha256_of_file
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.simulator import DEFAULT_PASSWORD, DEFAULT_USER, key_of
@@ -170,7 +172,8 @@ def check_after_restart(root: Path, truth: Mapping[str, str], before: Found) -> 
     assert leftovers == [], "orphans in the state directory"
     with closing(sqlite3.connect(root / STATE_DIR / "catalog.sqlite3")) as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        held = dict(database.execute("SELECT path, sha256 FROM products WHERE state='published'"))
+        published = f"SELECT path, sha256 FROM ({in_words('products')}) WHERE state = 'published'"  # noqa: S608 - our own words
+        held = dict(database.execute(published))
         claimed = database.execute("SELECT count(*) FROM products WHERE claimed_by IS NOT NULL")
         assert claimed.fetchone() == (0,), "a claim outlived its process"
     assert held == dict(truth)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.rig import path_of
+from support.tables import in_words
 
 from winter_sync.core import ProductFinished
 from winter_sync.core.downloads import Adopted
@@ -66,10 +67,7 @@ def known(rig: Rig) -> dict[str, list[dict[str, Any]]]:
 
     with closing(sqlite3.connect(catalog_of(rig))) as db:
         db.row_factory = sqlite3.Row
-        return {
-            table: sorted(map(kept, db.execute(f"SELECT * FROM {table}")), key=repr)  # noqa: S608
-            for table in TABLES
-        }
+        return {table: sorted(map(kept, db.execute(in_words(table))), key=repr) for table in TABLES}
 
 
 def everything(rig: Rig) -> dict[str, str]:

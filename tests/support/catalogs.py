@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from support.makers import PROGRAM, evidence, path_of, product, row
+from support.tables import in_words
 
 from winter_sync.catalog.records import Poll, Scope
 from winter_sync.core.downloads import Outcome, Published, Refetch
@@ -95,7 +96,7 @@ def publish(catalog: Catalog, one: Product, content: bytes, *, kept: str | None 
 
 def rows(catalog: Catalog, table: str) -> list[dict[str, Any]]:
     """Return the rows of a table."""
-    return list(catalog.connection.db.table(table).rows)
+    return list(catalog.connection.db.query(in_words(table)))
 
 
 def stored(catalog: Catalog, one: Product) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from support.tables import in_words
+
 from winter_sync.catalog.catalog import Catalog
 from winter_sync.catalog.editions import migrations
 from winter_sync.catalog.sqlite import Database
@@ -31,6 +33,7 @@ _NOON = "2024-02-01T12:00:00.000+00:00"
 _VALUES: dict[str, Any] = {
     "instrument": "winter",
     "savepath": _SAVEPATH.format(0),
+    "path": f"winter/20240130/final/{_SAVEPATH.format(0).rpartition('/')[2]}",
     "image_type": "stack",
     "night": "20240130",
     "program": "2024A000",
@@ -73,10 +76,14 @@ def downgrade(path: Path, first_without: str) -> None:
     old = path.with_name("old.sqlite3")
     with closing(Database(old, execute_plugins=False)) as db:
         migrations.apply(db, stop_before=first_without)
-        db.conn.execute("ATTACH ? AS newer", [str(path)])
         for table in ("mirror", "products", "listings", "revisions", "polls"):
-            columns = ", ".join(f'"{name}"' for name in _columns(db.conn, table))
-            db.conn.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM newer.{table}")  # noqa: S608
+            columns = _columns(db.conn, table)
+            names = ", ".join(f'"{name}"' for name in columns)
+            marks = ", ".join("?" for _ in columns)
+            for row in content(path)[table]:
+                known = {"last_listed": row.get("first_listed"), **row}
+                values = [known[name] for name in columns]
+                db.conn.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", values)  # noqa: S608
         db.conn.commit()
     for beside in ("", "-wal", "-shm"):
         path.with_name(path.name + beside).unlink(missing_ok=True)
@@ -84,15 +91,12 @@ def downgrade(path: Path, first_without: str) -> None:
 
 
 def content(path: Path) -> Rows:
-    """Return all rows of all tables of a catalog."""
+    """Return all rows of all tables of a catalog, in full words."""
     with closing(sqlite3.connect(path)) as db:
-        return {
-            table: [
-                dict(zip(_columns(db, table), row, strict=True))
-                for row in db.execute(f"SELECT * FROM {table}")  # noqa: S608 - our own names
-            ]
-            for table in _tables(db)
-        }
+        db.row_factory = sqlite3.Row
+        tables = _tables(db)
+        query = in_words if "directories" in tables else "SELECT * FROM {}".format
+        return {table: [dict(row) for row in db.execute(query(table))] for table in tables}
 
 
 def schema(path: Path) -> dict[str, Any]:
@@ -123,6 +127,7 @@ def _fill(db: sqlite3.Connection) -> None:
             for number in range(len(_STATES) if table == "products" else 1):
                 _insert(db, table, number)
     db.commit()
+    db.execute("PRAGMA foreign_keys=OFF")
 
 
 def _insert(db: sqlite3.Connection, table: str, number: int) -> None:

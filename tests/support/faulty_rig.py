@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.rig import Rig, path_of_savepath, times_asked
+from support.tables import products_where
 
 # The first product would else take the second that numpy and astropy need to be imported.
 import winter_sync.simulator.observatory.contents  # noqa: F401 - see above
@@ -196,7 +197,9 @@ class FaultyRig(Rig):
     def retry_of(self, savepath: str) -> tuple[int, datetime]:
         """Return how often a product has failed, and when it may be asked for again."""
         with closing(sqlite3.connect(self.state / CATALOG)) as catalog:
-            sql = "SELECT attempts, not_before FROM products WHERE savepath = ?"
+            sql = (
+                f"SELECT attempts, not_before FROM products WHERE {products_where('savepath = ?')}"  # noqa: S608 - our own words
+            )
             attempts, not_before = catalog.execute(sql, [savepath]).fetchone()
         return attempts, datetime.fromisoformat(not_before or "2000-01-01T00:00:00+00:00")
 

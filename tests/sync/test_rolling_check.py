@@ -13,6 +13,7 @@ import pytest
 from support.counting_threads import CountingThreads
 from support.download_rig import CONTENT
 from support.makers import PROGRAM, path_of, product
+from support.tables import set_path
 
 from winter_sync.catalog.records import Scope
 from winter_sync.core.errors import StorageError
@@ -115,7 +116,8 @@ async def test_what_is_to_be_read_again_is_read_whatever_its_path(downloads: Dow
     await have(downloads, ONE)
     (downloads.tree.root / path_of(ONE)).rename(downloads.tree.root / "20240130.fits")
     with closing(sqlite3.connect(downloads.polling.path)) as catalog, catalog:
-        catalog.execute("UPDATE products SET path = '20240130.fits', checked_at = ''")
+        set_path(catalog, "20240130.fits")
+        catalog.execute("UPDATE products SET checked_at = ''")
     await Rolling(downloads).run(1)
     assert downloads.emitted(FileChecked) == [FileChecked(len(CONTENT))]
 

@@ -444,10 +444,10 @@ def test_an_absurd_journal_proves_nothing(tmp_path: Path, victim: Path) -> None:
 
 
 ROWS = {
-    "path out of the tree": "path = '../../etc/passwd'",
-    "path of ours": "path = '.winter-sync/mirror.json'",
-    "absolute path": "path = '/etc/passwd'",
-    "path that is a number": "path = x'00ff'",
+    "path out of the tree": "place = '../../etc/'",
+    "path of ours": "place = '.winter-sync/'",
+    "absolute path": "place = '/etc/'",
+    "path that is a number": "place = x'00ff'",
     "state": "state = 'borrowed'",
     "night": "night = 'tomorrow'",
     "night of bytes": "night = x'00'",
@@ -458,7 +458,7 @@ ROWS = {
     "no size": "size = NULL",
     "digest": "sha256 = x'00'",
     "damage": "damage = 'eaten'",
-    "text that is no text": "path = CAST(x'ff41' AS TEXT)",
+    "text that is no text": "place = CAST(x'ff41' AS TEXT)",
 }
 
 
@@ -482,8 +482,11 @@ def test_a_row_that_no_version_writes_is_reported(
     with closing(sqlite3.connect(root / STATE_DIR / "catalog.sqlite3")) as db:
         db.execute("PRAGMA ignore_check_constraints = ON")
         db.execute("PRAGMA foreign_keys = OFF")
-        one = "savepath = (SELECT savepath FROM products WHERE image_type = 'stack' LIMIT 1)"
-        db.execute(f"UPDATE products SET {change} WHERE {one}")  # noqa: S608 - our own words
+        one = "(SELECT {} FROM products WHERE image_type = 'stack' LIMIT 1)"
+        if change.startswith("place"):
+            db.execute(f"UPDATE directories SET {change} WHERE id = {one.format('directory')}")  # noqa: S608 - our own words
+        else:
+            db.execute(f"UPDATE products SET {change} WHERE id = {one.format('id')}")  # noqa: S608 - as above
         db.commit()
     codes = set()
     for arguments in (("verify", "--quick"), ("status",), ("sync",)):

@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog.connection import chunks
+from winter_sync.catalog.identities import ALL_OF_PRODUCT, AT_PATHS, paths_of
 from winter_sync.catalog.rows import candidate_of
 from winter_sync.catalog.scopes import EVERYTHING, Condition, parameters
 from winter_sync.core import Night, exposure_time
@@ -23,28 +24,26 @@ class Adoptions:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    _LISTED = """
-    WITH chosen AS MATERIALIZED (SELECT * FROM products p WHERE {condition})
+    _LISTED = f"""
+    WITH chosen AS MATERIALIZED (SELECT {ALL_OF_PRODUCT} FROM {{source}} WHERE {{condition}})
     SELECT c.*, NULL AS usual_size, NULL AS refused_long_ago, min(l.program) AS program,
       group_concat(CASE WHEN l.withdrawn_at IS NULL THEN l.lastmodified END, char(10))
         AS lastmodified,
       group_concat(CASE WHEN l.withdrawn_at IS NULL THEN l.pipeversion END, char(10))
         AS pipeversion
-    FROM chosen c JOIN listings l USING (instrument, savepath)
-    GROUP BY c.instrument, c.savepath ORDER BY c.instrument, c.savepath
-    """
+    FROM chosen c JOIN listings l ON l.product = c.id
+    GROUP BY c.id ORDER BY c.instrument, c.savepath
+    """  # noqa: S608 - our own texts
 
     def at(self, paths: Sequence[str]) -> dict[str, Candidate]:
         """Return the products whose place these paths are, relative to the root."""
         found: dict[str, Candidate] = {}
         for chunk in chunks(paths):
-            names, values = parameters("path", chunk)
+            values = {"paths": paths_of(chunk)}
             # Without regard to case, as the index is; what is written otherwise is another file.
             found |= {
                 candidate.path: candidate
-                for candidate in self._listed(
-                    Condition(f"p.path COLLATE NOCASE IN ({names})", values)
-                )
+                for candidate in self._listed(Condition("1", values), AT_PATHS)
             }
         return {path: found[path] for path in paths if path in found}
 
@@ -63,8 +62,10 @@ class Adoptions:
         return dict(found)
 
     _BELOW = """
-    SELECT 1 FROM products
-    WHERE path COLLATE NOCASE >= :first AND path COLLATE NOCASE < :end LIMIT 1
+    SELECT 1 FROM directories d
+    WHERE d.place COLLATE NOCASE >= :first AND d.place COLLATE NOCASE < :end
+      AND EXISTS (SELECT 1 FROM products p WHERE p.directory = d.id)
+    LIMIT 1
     """
 
     def has_places_below(self, directory: str) -> bool:
@@ -75,8 +76,8 @@ class Adoptions:
         values = {"first": f"{directory}/", "end": f"{directory}{chr(ord('/') + 1)}"}
         return self._connection.row(self._BELOW, values) is not None
 
-    def _listed(self, condition: Condition) -> list[Candidate]:
-        sql = self._LISTED.format(condition=condition.sql)
+    def _listed(self, condition: Condition, source: str = "products p") -> list[Candidate]:
+        sql = self._LISTED.format(source=source, condition=condition.sql)
         return self._connection.read(candidate_of, sql, condition.values)
 
 

@@ -10,6 +10,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from winter_sync.catalog.errors import rows_explained
+from winter_sync.catalog.identities import PATH, PRODUCT
 from winter_sync.catalog.rows import alert_of, path_of, product_of
 from winter_sync.catalog.scopes import EVERYTHING, Condition, listed_ever, parameters
 from winter_sync.catalog.search_conditions import lists_target
@@ -35,7 +36,7 @@ _BOX = ("x1", "x2", "y1", "y2", "z1", "z2")
 
 _FILE_OF_ALERT = """
     JOIN facts f ON f.id = a.facts
-    JOIN products p ON p.instrument = f.instrument AND p.savepath = f.savepath"""
+    JOIN products p ON p.id = f.product"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,9 +186,9 @@ class Alerts:
     WHERE {condition} AND NOT EXISTS (
         SELECT 1 FROM alerts b INDEXED BY alerts_of_object
         CROSS JOIN facts g ON g.id = b.facts
-        CROSS JOIN products q ON q.instrument = g.instrument AND q.savepath = g.savepath
+        CROSS JOIN products q ON q.id = g.product
         CROSS JOIN facts h ON h.id = a.facts
-        CROSS JOIN products r ON r.instrument = h.instrument AND r.savepath = h.savepath
+        CROSS JOIN products r ON r.id = h.product
         WHERE b.objectid = a.objectid AND b.candid = a.candid AND b.id != a.id
         AND (q.withdrawn_at IS NULL, b.id) > (r.withdrawn_at IS NULL, a.id)
     )
@@ -195,7 +196,7 @@ class Alerts:
     """
     _DETAILS = f"""
     SELECT {", ".join(f"a.{c}" for c in _COLUMNS)}, a.number,
-        p.instrument, p.savepath, p.image_type, p.night, p.path
+        {PRODUCT}, {PATH}
     FROM json_each(:numbers) n CROSS JOIN alerts a ON a.id = n.value {_FILE_OF_ALERT}
     ORDER BY n.key
     """  # noqa: S608 - our own texts
@@ -232,7 +233,7 @@ def _points(records: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 _ALERTS_OF_FILES = """products p
-    CROSS JOIN facts f ON f.instrument = p.instrument AND f.savepath = p.savepath
+    CROSS JOIN facts f ON f.product = p.id
     CROSS JOIN alerts a INDEXED BY alerts_of_facts ON a.facts = f.id"""
 
 
@@ -302,7 +303,7 @@ def _of_targets(names: Iterable[str]) -> Condition:
         found = lists_target(name)
         queries.append(found.sql.replace(":name", f":target_{number}"))
         values[f"target_{number}"] = found.values["name"]
-    return Condition(f"p.rowid IN ({' UNION '.join(queries)})", values)
+    return Condition(f"p.id IN ({' UNION '.join(queries)})", values)
 
 
 def _sql_limit(query: AlertQuery) -> int:

@@ -14,14 +14,12 @@ if TYPE_CHECKING:
     from winter_sync.core import Area
 
 _LISTED = """
-SELECT p.rowid AS id, l.ra, l.dec FROM listings l
-JOIN products p ON p.instrument = l.instrument AND p.savepath = l.savepath
+SELECT l.product, l.ra, l.dec FROM listings l
 WHERE l.dec BETWEEN :south AND :north AND l.ra BETWEEN :west AND :east
 """
 _SHOWN = """
-SELECT p.rowid AS id, n.ra1, n.dec1, n.ra2, n.dec2, n.ra3, n.dec3, n.ra4, n.dec4
+SELECT f.product, n.ra1, n.dec1, n.ra2, n.dec2, n.ra3, n.dec3, n.ra4, n.dec4
 FROM footprint_index i CROSS JOIN footprints n ON n.id = i.id CROSS JOIN facts f ON f.id = n.facts
-CROSS JOIN products p ON p.instrument = f.instrument AND p.savepath = f.savepath
 WHERE i.x1 <= :x2 AND i.x2 >= :x1 AND i.y1 <= :y2 AND i.y2 >= :y1
   AND i.z1 <= :z2 AND i.z2 >= :z1
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from winter_sync.catalog.identities import NUMBER
 from winter_sync.catalog.programs import held_in
 from winter_sync.catalog.records import Verification
 from winter_sync.catalog.values import check_values, guard_values
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from winter_sync.catalog.records import Check, Held, Scope
 
 _VERIFICATIONS_KEPT = 1000
-_SAME_FILE = """
-instrument = :instrument AND savepath = :savepath AND sha256 = :sha256
+_SAME_FILE = f"""
+id = {NUMBER} AND sha256 = :sha256
   AND published_at = :published_at AND state = 'published' AND claimed_by IS NULL
 """
 
@@ -58,14 +59,14 @@ class Checks:
         """Want products again whose files are gone; return those that were still held."""
         return self._apply(self._WANT_LOST, checks)
 
-    _RECORD_EARLIER = """
+    _RECORD_EARLIER = f"""
     UPDATE products SET damage = :damage, damage_reason = :reason, recheck = NULL, refetch = '',
       attempts = CASE state WHEN 'wanted' THEN 0 ELSE attempts END,
       not_before = CASE state WHEN 'wanted' THEN '' ELSE not_before END
-    WHERE instrument = :instrument AND savepath = :savepath AND sha256 = :sha256
+    WHERE id = {NUMBER} AND sha256 = :sha256
       AND published_at = :published_at AND state IN ('wanted', 'missing') AND claimed_by IS NULL
       AND damage IS NOT :damage
-    """
+    """  # noqa: S608 - our own texts
 
     def record_earlier(self, checks: Iterable[Check]) -> list[Check]:
         """Record the same of the earlier contents of products that are not here otherwise."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections import defaultdict
 from contextlib import closing, contextmanager, suppress
 from functools import cached_property
 from random import random
@@ -16,9 +15,9 @@ from winter_sync.catalog.editions import (
     refuse_others,
 )
 from winter_sync.catalog.errors import explained, is_busy, rows_explained
+from winter_sync.catalog.identities import identities_of
 from winter_sync.catalog.readonly import Reader, connect, refuse_irregular
 from winter_sync.catalog.rows import check_row
-from winter_sync.catalog.scopes import parameters
 from winter_sync.catalog.values import format_instant, plain
 from winter_sync.core import BUSY_CATALOG, StorageError
 from winter_sync.core import storage_errors_explained as explained_files
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _CHUNK = 400
-"""Texts in one statement: below SQLite's oldest limit of 999 variables."""
+"""Values in one statement: below SQLite's oldest limit of 999 variables."""
 
 _LARGEST = 2**63 - 1
 """The largest whole number that SQLite has."""
@@ -117,10 +116,13 @@ class Connection:
         with suppress(UnicodeEncodeError):  # SQLite chooses where the name is not UTF-8
             self.sqlite.execute(f"PRAGMA temp_store_directory={quoted(str(self.path.parent))}")
         self.sqlite.execute("PRAGMA temp_store=FILE")
+        # A table that is made anew must not take what refers to it along.
+        self.sqlite.execute("PRAGMA foreign_keys=OFF")
         try:
             with self.writing():
                 bring_up_to_date(self.db)
         finally:
+            self.sqlite.execute("PRAGMA foreign_keys=ON")
             self.sqlite.execute("PRAGMA temp_store=MEMORY")
             self.sqlite.execute("PRAGMA temp_store_directory=''")
 
@@ -198,13 +200,12 @@ class Connection:
         """Run a statement for each of many records, inside the open transaction."""
         self.sqlite.executemany(sql, records)
 
-    def update_product(self, identity: tuple[Instrument, str], columns: Mapping[str, Any]) -> None:
+    def update_product(self, number: int, columns: Mapping[str, Any]) -> None:
         """Set columns of a product, inside the open transaction."""
         assignments = ", ".join(f"{name} = :{name}" for name in columns)
         self.execute(
-            f"UPDATE products SET {assignments}"  # noqa: S608 - our own column names
-            " WHERE instrument = :instrument AND savepath = :savepath",
-            {**columns, "instrument": plain(identity[0]), "savepath": identity[1]},
+            f"UPDATE products SET {assignments} WHERE id = :id",  # noqa: S608 - our own column names
+            {**columns, "id": number},
         )
 
     def rows(self, sql: str, values: Mapping[str, object] | None = None) -> list[dict[str, Any]]:
@@ -254,16 +255,9 @@ class Connection:
     def rows_about(
         self, sql: str, identities: Iterable[tuple[Instrument, str]]
     ) -> Iterator[dict[str, Any]]:
-        """Yield what a query with `:instrument` and `{savepaths}` finds about these products."""
-        by_instrument: defaultdict[Instrument, list[str]] = defaultdict(list)
-        for instrument, savepath in identities:
-            by_instrument[instrument].append(savepath)
-        for instrument, savepaths in by_instrument.items():
-            for chunk in chunks(savepaths):
-                names, values = parameters("savepath", chunk)
-                yield from self.rows(
-                    sql.format(savepaths=names), {"instrument": instrument, **values}
-                )
+        """Yield what a query from `IDENTIFIED` finds about these products."""
+        for chunk in chunks(list(identities)):
+            yield from self.rows(sql, {"identities": identities_of(chunk)})
 
     def now(self) -> str:
         """Return the current time as the catalog writes it."""
@@ -292,7 +286,7 @@ def _bindable(value: object) -> object:
     return min(max(value, -_LARGEST), _LARGEST) if isinstance(value, int) else value
 
 
-def chunks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Yield texts in groups that fit into one statement."""
-    for at in range(0, len(texts), _CHUNK):
-        yield texts[at : at + _CHUNK]
+def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Yield values in groups that fit into one statement."""
+    for at in range(0, len(values), _CHUNK):
+        yield values[at : at + _CHUNK]

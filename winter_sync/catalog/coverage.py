@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from winter_sync.catalog.areas import products_in
 from winter_sync.catalog.coverage_records import FoundImage, Unseen
-from winter_sync.catalog.found import DETAILS, found_of
+from winter_sync.catalog.found import DETAILS, FACTS, found_of
 from winter_sync.catalog.records import Scope
 from winter_sync.catalog.scopes import Condition, in_scope, listed_ever
 from winter_sync.catalog.values import format_instant
@@ -73,9 +73,9 @@ class Coverage:
         return found
 
     _HERE = """
-    SELECT p.rowid, f.id, p.sha256, p.mtime_ns FROM json_each(:facts) g
+    SELECT p.id, f.id, p.sha256, p.mtime_ns FROM json_each(:facts) g
     CROSS JOIN facts f ON f.id = g.value
-    CROSS JOIN products p ON p.instrument = f.instrument AND p.savepath = f.savepath
+    CROSS JOIN products p ON p.id = f.product
     WHERE p.sha256 = f.sha256 AND p.damage IS NULL AND {condition}
     """
 
@@ -104,9 +104,8 @@ class Coverage:
         WHEN f.id IS NULL THEN 'unread'
         WHEN NOT EXISTS (SELECT 1 FROM footprints n WHERE n.facts = f.id) THEN 'without_footprint'
       END AS why, count(*) AS products
-    FROM json_each(:numbers) g CROSS JOIN products p ON p.rowid = g.value
-    LEFT JOIN facts f
-      ON f.instrument = p.instrument AND f.savepath = p.savepath AND f.sha256 = p.sha256
+    FROM json_each(:numbers) g CROSS JOIN products p ON p.id = g.value
+    LEFT JOIN {facts}
     WHERE p.image_type IN ({images}) AND (p.sha256 IS NOT NULL OR p.withdrawn_at IS NULL)
       AND {condition}
     GROUP BY why
@@ -121,7 +120,10 @@ class Coverage:
         numbers = products_in(self._connection, area_of(Cone(*position, radius)))
         condition = _part(images)
         sql = self._UNSEEN.format(
-            not_kept=_words(NOT_KEPT), images=_words(_IMAGES), condition=condition.sql
+            not_kept=_words(NOT_KEPT),
+            images=_words(_IMAGES),
+            facts=FACTS,
+            condition=condition.sql,
         )
         values = {"numbers": json.dumps(list(numbers)), **condition.values}
         rows = self._connection.rows(sql, values)

@@ -14,6 +14,12 @@ from winter_sync.catalog import (
     schema_views,
     schema_withdrawals,
 )
+
+# Migrations are in the order in which their modules are imported.
+# isort: split
+from winter_sync.catalog import schema_numbers
+
+# isort: split
 from winter_sync.catalog.migration import migrations
 from winter_sync.catalog.schema_views import are_views_current, drop_views, make_views
 from winter_sync.core import StorageError
@@ -36,6 +42,7 @@ EDITIONS = (
     schema_too,
     schema_views,
     schema_withdrawals,
+    schema_numbers,
 )
 """The modules whose migrations make the catalog what it is, in this order."""
 

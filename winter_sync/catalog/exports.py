@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from winter_sync.catalog.found import FILTER, LISTING, state_of
+from winter_sync.catalog.identities import PATH, PRODUCT
 from winter_sync.catalog.rows import path_of, product_of
 from winter_sync.catalog.scopes import parameters
 from winter_sync.catalog.search_records import UserState
@@ -24,11 +25,10 @@ _CHUNK = 500
 _FACTS = tuple(
     field.name for field in fields(Facts) if field.name not in {"footprints", "started_at"}
 )
-_SAME = "{0}.instrument = p.instrument AND {0}.savepath = p.savepath"
-_FACTS_OF_CONTENT = f"facts f ON {_SAME.format('f')} AND f.sha256 = v.sha256"
-_NOW = f"LEFT JOIN revisions v ON {_SAME.format('v')} AND v.revision = p.revision"
+_FACTS_OF_CONTENT = "facts f ON f.product = p.id AND f.sha256 = v.sha256"
+_NOW = "LEFT JOIN revisions v ON v.product = p.id AND v.revision = p.revision"
 _THEN = (
-    f"JOIN revisions v ON {_SAME.format('v')} AND v.published_at <= :as_of"
+    "JOIN revisions v ON v.product = p.id AND v.published_at <= :as_of"
     " AND (v.replaced_at IS NULL OR v.replaced_at > :as_of)"
 )
 
@@ -65,7 +65,7 @@ class Exports:
 
 
 _SELECT = f"""
-SELECT p.instrument, p.savepath, p.image_type, p.night, p.state, p.withdrawn_at, p.damage, p.path,
+SELECT {PRODUCT}, p.state, p.withdrawn_at, p.damage, {PATH},
   v.size, v.sha256, v.revision, v.published_at, v.replaced_at, v.kept,
   l.target AS listed_target, l.ra AS listed_ra, l.dec AS listed_dec, l.fieldid, l.lastmodified,
   l.pipeversion, {{FILTER}} AS filter_name, f.started_at, {", ".join(f"f.{c}" for c in _FACTS)},
@@ -73,9 +73,9 @@ SELECT p.instrument, p.savepath, p.image_type, p.night, p.state, p.withdrawn_at,
       s.extension, s.ra1, s.dec1, s.ra2, s.dec2, s.ra3, s.dec3, s.ra4, s.dec4))
     FROM footprints s WHERE s.facts = f.id) AS footprints,
   coalesce(
-    (SELECT group_concat(o.program, ' ') FROM listings o WHERE {_SAME.format("o")}
+    (SELECT group_concat(o.program, ' ') FROM listings o WHERE o.product = p.id
       AND o.withdrawn_at IS NULL), l.program) AS programs
-FROM json_each(:numbers) g CROSS JOIN products p ON p.rowid = g.value
+FROM json_each(:numbers) g CROSS JOIN products p ON p.id = g.value
 {{revision}} LEFT JOIN {_FACTS_OF_CONTENT} LEFT JOIN {LISTING}
 ORDER BY g.key
 """.replace("{FILTER}", FILTER)  # noqa: S608 - our own texts

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from winter_sync.catalog.identities import ALL_OF_PRODUCT, NUMBER
 from winter_sync.catalog.rows import held_of
 from winter_sync.catalog.values import format_instant, identity_values
 from winter_sync.core import Facts as ImageFacts
@@ -22,7 +23,7 @@ _COLUMNS = tuple(
 _CORNERS = 4
 _BEYOND = "99999999"
 """Sorts after every night."""
-_SAME_CONTENT = "instrument = :instrument AND savepath = :savepath AND sha256 = :sha256"
+_SAME_CONTENT = f"id = {NUMBER} AND sha256 = :sha256"
 
 
 class Facts:
@@ -31,20 +32,19 @@ class Facts:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    _DUE = """
-    SELECT p.* FROM products p INDEXED BY products_facts_due
+    _DUE = f"""
+    SELECT {ALL_OF_PRODUCT} FROM products p INDEXED BY products_facts_due
     WHERE p.facts_due AND p.state = 'published' AND p.damage IS NULL AND p.claimed_by IS NULL
-      AND p.night <= :night
-      AND (p.night < :night OR (p.instrument, p.savepath) > (:instrument, :savepath))
-    ORDER BY p.night DESC, p.instrument, p.savepath LIMIT :limit
-    """
+      AND p.night <= :night AND (p.night < :night OR p.id > {NUMBER})
+    ORDER BY p.night DESC, p.id LIMIT :limit
+    """  # noqa: S608 - our own texts
 
     def due(self, limit: int, after: Product | None = None) -> list[Held]:
         """Return products whose facts were not read yet, the newest night first.
 
         With `after`, those that follow it: what cannot be read now keeps no other from its turn.
         """
-        place = {"night": _BEYOND, "instrument": "", "savepath": ""}
+        place = dict.fromkeys(("instrument", "source", "filename"), "") | {"night": _BEYOND}
         if after is not None:
             place = {"night": after.night.name, **identity_values(after)}
         return self._connection.read(held_of, self._DUE, {**place, "limit": limit})
@@ -61,8 +61,8 @@ class Facts:
 
     _READ = f"UPDATE products SET facts_due = 0 WHERE {_SAME_CONTENT}"  # noqa: S608 - our own condition
     _INSERT = f"""
-    INSERT INTO facts (instrument, savepath, sha256, started_at, {", ".join(_COLUMNS)})
-    VALUES (:instrument, :savepath, :sha256, :started_at, {", ".join(f":{c}" for c in _COLUMNS)})
+    INSERT INTO facts (product, sha256, started_at, {", ".join(_COLUMNS)})
+    VALUES ({NUMBER}, :sha256, :started_at, {", ".join(f":{c}" for c in _COLUMNS)})
     """  # noqa: S608 - our own columns
 
     def record(self, read: Iterable[tuple[Held, ImageFacts]]) -> int:
@@ -88,7 +88,7 @@ class Facts:
         self._add_footprints(number, facts.footprints)
         return number
 
-    _OF_PRODUCT = "SELECT id FROM facts WHERE instrument = :instrument AND savepath = :savepath"
+    _OF_PRODUCT = f"SELECT id FROM facts WHERE product = {NUMBER}"  # noqa: S608 - our own texts
     _OF_FACTS = f"SELECT id FROM footprints WHERE facts IN ({_OF_PRODUCT})"  # noqa: S608 - our own
     _ALERTS = f"SELECT id FROM alerts WHERE facts IN ({_OF_PRODUCT})"  # noqa: S608 - as above
     _FORGET = (
@@ -96,7 +96,7 @@ class Facts:
         f"DELETE FROM alerts WHERE facts IN ({_OF_PRODUCT})",  # noqa: S608 - as above
         f"DELETE FROM footprint_index WHERE id IN ({_OF_FACTS})",  # noqa: S608 - our own condition
         f"DELETE FROM footprints WHERE facts IN ({_OF_PRODUCT})",  # noqa: S608 - as above
-        "DELETE FROM facts WHERE instrument = :instrument AND savepath = :savepath",
+        f"DELETE FROM facts WHERE product = {NUMBER}",  # noqa: S608 - as above
     )
 
     def _forget(self, content: dict[str, str]) -> None:

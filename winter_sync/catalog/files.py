@@ -5,6 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog.connection import chunks
+from winter_sync.catalog.identities import (
+    ALL_OF_PRODUCT,
+    AT_PATHS,
+    NUMBER_AT,
+    PATH,
+    PRODUCT,
+    paths_of,
+    place_of,
+)
 from winter_sync.catalog.programs import held_in
 from winter_sync.catalog.rows import damaged_of, held_of, night_of
 from winter_sync.catalog.scopes import in_scope, parameters
@@ -17,9 +26,9 @@ if TYPE_CHECKING:
     from winter_sync.catalog.records import Damaged, Held, Scope
     from winter_sync.core import Night
 
-_FILE = """
-p.instrument, p.savepath, p.image_type, p.night, p.path, p.size, p.sha256, p.mtime_ns,
-  p.published_at, p.checked_at, p.damage, p.withdrawn_at
+_FILE = f"""
+{PRODUCT}, {PATH}, p.size, p.sha256, p.mtime_ns, p.published_at, p.checked_at, p.damage,
+  p.withdrawn_at
 """
 _IS_DAMAGED = "p.damage IS NOT NULL AND (p.state = 'published' OR p.withdrawn_at IS NULL)"
 
@@ -44,7 +53,7 @@ class Files:
 
     _HELD_OF_NIGHT = f"""
     SELECT {_FILE} FROM products p
-    WHERE p.night = :night AND p.state = 'published' AND {{condition}} ORDER BY p.path
+    WHERE p.night = :night AND p.state = 'published' AND {{condition}} ORDER BY path
     """  # noqa: S608 - our own conditions
 
     def held(self, scope: Scope, night: Night) -> list[Held]:
@@ -56,7 +65,7 @@ class Files:
     _EARLIER = f"""
     SELECT {_FILE} FROM products p
     WHERE p.night = :night AND p.state IN ('wanted', 'missing') AND p.sha256 IS NOT NULL
-      AND p.damage IS NOT 'changed' AND {{condition}} ORDER BY p.path
+      AND p.damage IS NOT 'changed' AND {{condition}} ORDER BY path
     """  # noqa: S608 - our own conditions
 
     def earlier(self, scope: Scope, night: Night) -> list[Held]:
@@ -71,8 +80,8 @@ class Files:
     _TO_CHECK = f"""
     SELECT {_FILE} FROM products p INDEXED BY products_checked
     WHERE p.state = 'published' AND p.checked_at < :before
-      AND (p.checked_at, p.path) > (:checked_at, :path) AND {{condition}}
-    ORDER BY p.checked_at, p.path LIMIT :limit
+      AND (p.checked_at, p.id) > (:checked_at, coalesce({NUMBER_AT}, 0)) AND {{condition}}
+    ORDER BY p.checked_at, p.id LIMIT :limit
     """  # noqa: S608 - our own conditions
 
     def to_check(self, scope: Scope, before: str, after: tuple[str, str], limit: int) -> list[Held]:
@@ -81,7 +90,7 @@ class Files:
         `after` is (`checked_at`, `path`) of the last product of the page before; ("", "") begins.
         """
         condition = held_in(self._connection, scope)
-        page = {"before": before, "checked_at": after[0], "path": after[1], "limit": limit}
+        page = {"before": before, "checked_at": after[0], "limit": limit, **place_of(after[1])}
         sql = self._TO_CHECK.format(condition=condition.sql)
         return self._connection.read(held_of, sql, {**condition.values, **page})
 
@@ -100,11 +109,10 @@ class Files:
         return row
 
     _DAMAGED = f"""
-    SELECT p.*, (SELECT group_concat(program, ' ') FROM listings o
-       WHERE o.instrument = p.instrument AND o.savepath = p.savepath AND o.withdrawn_at IS NULL)
-       AS programs
+    SELECT {ALL_OF_PRODUCT}, (SELECT group_concat(program, ' ') FROM listings o
+       WHERE o.product = p.id AND o.withdrawn_at IS NULL) AS programs
     FROM products p INDEXED BY products_damaged
-    WHERE {_IS_DAMAGED} AND {{condition}} ORDER BY p.night DESC, p.path LIMIT :limit
+    WHERE {_IS_DAMAGED} AND {{condition}} ORDER BY p.night DESC, path LIMIT :limit
     """  # noqa: S608 - our own conditions
 
     def damaged(self, scope: Scope, limit: int) -> list[Damaged]:
@@ -126,11 +134,15 @@ class Files:
         )
         return dict.fromkeys(Damage, 0) | {Damage(row["damage"]): row["files"] for row in rows}
 
+    _AT_PATHS = f"SELECT {PATH} FROM {AT_PATHS}"  # noqa: S608 - our own texts
+
     def known_paths(self, paths: Sequence[str]) -> set[str]:
         """Return which of these paths, relative to the root, are those of products."""
-        return self._among(
-            "SELECT path FROM products WHERE path COLLATE NOCASE IN ({paths})", paths
-        )
+        found: set[str] = set()
+        for chunk in chunks(paths):
+            rows = self._connection.rows(self._AT_PATHS, {"paths": paths_of(chunk)})
+            found |= {row["path"] for row in rows}
+        return found
 
     _KEPT = """
     SELECT path FROM kept_files WHERE path IN ({paths})
@@ -140,11 +152,9 @@ class Files:
 
     def known_kept(self, paths: Sequence[str]) -> set[str]:
         """Return which of these paths are files that were kept aside, as far as is recorded."""
-        return self._among(self._KEPT, paths)
-
-    def _among(self, sql: str, paths: Sequence[str]) -> set[str]:
         found: set[str] = set()
         for chunk in chunks(paths):
             names, values = parameters("path", chunk)
-            found |= {row["path"] for row in self._connection.rows(sql.format(paths=names), values)}
+            rows = self._connection.rows(self._KEPT.format(paths=names), values)
+            found |= {row["path"] for row in rows}
         return found

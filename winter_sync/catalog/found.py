@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from winter_sync.catalog.identities import PATH, PRODUCT, path_sql
 from winter_sync.catalog.rows import path_of, product_of
 from winter_sync.catalog.search_records import FoundProduct, UserState
 from winter_sync.core import (
@@ -20,11 +21,11 @@ from winter_sync.core import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FACTS = "facts f ON f.instrument = p.instrument AND f.savepath = p.savepath AND f.sha256 = p.sha256"
+FACTS = "facts f ON f.product = p.id AND f.sha256 = p.sha256"
 """The facts of the file that is here; not of one that was replaced."""
 LISTING = """
-listings l ON l.rowid = (
-  SELECT o.rowid FROM listings o WHERE o.instrument = p.instrument AND o.savepath = p.savepath
+listings l ON l.product = p.id AND l.program = (
+  SELECT o.program FROM listings o WHERE o.product = p.id
   ORDER BY o.program NOT IN ({programs}), o.withdrawn_at IS NOT NULL, o.program LIMIT 1)
 """
 """One listing of each product: of a program that is asked for, otherwise of one that lists it."""
@@ -50,17 +51,16 @@ FILTER = (
 """The name of the filter, as `winter_sync.core.filter_name` has it."""
 
 DETAILS = f"""
-SELECT p.instrument, p.savepath, p.image_type, p.night, p.state, p.withdrawn_at, p.damage, p.path,
+SELECT {PRODUCT}, p.state, p.withdrawn_at, p.damage, {PATH},
   p.size, p.sha256, p.published_at, f.started_at, {FILTER} AS filter, f.exposure_time, f.seeing,
   f.limiting_magnitude, coalesce(l.target, f.target) AS target,
   coalesce(l.ra, f.ra) AS ra, coalesce(l.dec, f.dec) AS dec,
   coalesce(
-    (SELECT group_concat(o.program, ' ') FROM listings o WHERE o.instrument = p.instrument
-      AND o.savepath = p.savepath AND o.withdrawn_at IS NULL), l.program) AS programs,
-  (SELECT n.path FROM successors s
-    JOIN products n ON n.instrument = s.instrument AND n.savepath = s.successor
-    WHERE s.instrument = p.instrument AND s.savepath = p.savepath) AS successor
-FROM json_each(:numbers) g CROSS JOIN products p ON p.rowid = g.value
+    (SELECT group_concat(o.program, ' ') FROM listings o WHERE o.product = p.id
+      AND o.withdrawn_at IS NULL), l.program) AS programs,
+  (SELECT {path_sql("n")} FROM successors s JOIN products n ON n.id = s.successor
+    WHERE s.product = p.id) AS successor
+FROM json_each(:numbers) g CROSS JOIN products p ON p.id = g.value
 LEFT JOIN {FACTS} LEFT JOIN {LISTING}
 ORDER BY g.key
 """  # noqa: S608 - our own texts

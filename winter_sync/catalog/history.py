@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from winter_sync.catalog.outbox import event_of
+from winter_sync.catalog.identities import (
+    IDENTITY,
+    NUMBER,
+    PATH,
+    PRODUCT,
+    identity_of,
+    path_sql,
+    split_path,
+)
+from winter_sync.catalog.outbox import EVENT, event_of
 from winter_sync.catalog.records import KeptRevision, ProductHistory, Revision
 from winter_sync.catalog.rows import path_of, product_of
 from winter_sync.catalog.values import identity_values
@@ -25,20 +34,20 @@ class History:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    _KEPT = """
-    SELECT instrument, savepath, revision, kept, size, sha256, replaced_at
-    FROM revisions INDEXED BY revisions_kept WHERE kept IS NOT NULL
-    """
+    _KEPT = f"""
+    SELECT {IDENTITY}, v.revision, v.kept, v.size, v.sha256, v.replaced_at
+    FROM revisions v INDEXED BY revisions_kept CROSS JOIN products p ON p.id = v.product
+    WHERE v.kept IS NOT NULL
+    """  # noqa: S608 - our own texts
 
     def kept(self) -> list[KeptRevision]:
         """Return the older revisions that are kept, of all products."""
         return self._connection.read(_kept_of, self._KEPT)
 
-    _FORGET_KEPT = """
+    _FORGET_KEPT = f"""
     UPDATE revisions SET kept = NULL, removed_at = :removed_at
-    WHERE instrument = :instrument AND savepath = :savepath AND revision = :revision
-      AND kept = :kept
-    """
+    WHERE product = {NUMBER} AND revision = :revision AND kept = :kept
+    """  # noqa: S608 - our own texts
     _FORGET_FILE = """
     DELETE FROM kept_files WHERE path = :kept
       AND NOT EXISTS (SELECT 1 FROM revisions WHERE kept = :kept)
@@ -53,8 +62,7 @@ class History:
         with self._connection.writing():
             now = self._connection.now()
             values = {
-                "instrument": revision.instrument.value,
-                "savepath": revision.savepath,
+                **identity_of(revision.instrument, revision.savepath),
                 "revision": revision.revision,
                 "kept": revision.kept,
                 "removed_at": now if removed else None,
@@ -63,45 +71,48 @@ class History:
             if removed:
                 self._connection.execute(self._FORGET_FILE, values)
 
-    _FIND = """
-    SELECT instrument, savepath, image_type, night FROM products WHERE path = :name COLLATE NOCASE
-    UNION SELECT p.instrument, p.savepath, p.image_type, p.night
-      FROM revisions r JOIN products p USING (instrument, savepath) WHERE r.kept = :name
-    UNION SELECT instrument, savepath, image_type, night FROM products
-      WHERE instrument IN ('winter', 'spring') AND savepath = :name
+    _FIND = f"""
+    SELECT {PRODUCT} FROM products p WHERE id IN (
+      SELECT q.id FROM directories e CROSS JOIN products q ON q.directory = e.id
+        AND q.filename = :filename COLLATE NOCASE
+        WHERE e.place = :directory COLLATE NOCASE
+      UNION SELECT product FROM revisions WHERE kept = :name
+      UNION SELECT q.id FROM directories e CROSS JOIN products q ON q.directory = e.id
+        AND q.filename = :filename COLLATE NOCASE AND q.filename = :filename
+        WHERE e.source = :directory)
     ORDER BY instrument, savepath LIMIT :most
-    """
-    _FIND_BY_FILENAME = """
-    SELECT instrument, savepath, image_type, night FROM products WHERE filename = :name
+    """  # noqa: S608 - our own texts
+    _FIND_BY_FILENAME = f"""
+    SELECT {PRODUCT} FROM products p WHERE filename = :name
     ORDER BY instrument, savepath LIMIT :most
-    """
+    """  # noqa: S608 - our own texts
 
     def find(self, name: str) -> list[Product]:
         """Return the products of a path below the root, a savepath, a kept file or a file name."""
-        values = {"name": name, "most": _MOST}
+        directory, filename = split_path(name)
+        values = {"name": name, "directory": directory, "filename": filename, "most": _MOST}
         found = self._connection.read(product_of, self._FIND, values)
         if found or "/" in name:
             return found
         return self._connection.read(product_of, self._FIND_BY_FILENAME, values)
 
-    _PRODUCT = """
-    SELECT p.state, p.withdrawn_at, p.path, p.damage, n.path AS successor, w.kept AS set_aside,
-      w.done_at IS NOT NULL AND p.withdrawn_at IS NOT NULL AS is_set_aside
+    _PRODUCT = f"""
+    SELECT p.state, p.withdrawn_at, {PATH}, p.damage, {path_sql("n")} AS successor,
+      w.kept AS set_aside, w.done_at IS NOT NULL AND p.withdrawn_at IS NOT NULL AS is_set_aside
     FROM products p
-    LEFT JOIN withdrawn_files w ON w.instrument = p.instrument AND w.savepath = p.savepath
-    LEFT JOIN successors s ON s.instrument = p.instrument AND s.savepath = p.savepath
-    LEFT JOIN products n ON n.instrument = s.instrument AND n.savepath = s.successor
-    WHERE p.instrument = :instrument AND p.savepath = :savepath
-    """
-    _REVISIONS = """
+    LEFT JOIN withdrawn_files w ON w.product = p.id
+    LEFT JOIN successors s ON s.product = p.id
+    LEFT JOIN products n ON n.id = s.successor
+    WHERE p.id = {NUMBER}
+    """  # noqa: S608 - our own texts
+    _REVISIONS = f"""
     SELECT revision, published_at, replaced_at, confirmed_at, removed_at, lastmodified, pipeversion,
       size, sha256, kept
-    FROM revisions WHERE instrument = :instrument AND savepath = :savepath ORDER BY revision DESC
-    """
-    _EVENTS = """
-    SELECT id, at, kind, instrument, image_type, night, savepath, path, details FROM events
-    WHERE savepath = :savepath AND instrument = :instrument
-      AND kind NOT IN ('downloaded', 'replaced') ORDER BY id DESC LIMIT :most
+    FROM revisions WHERE product = {NUMBER} ORDER BY revision DESC
+    """  # noqa: S608 - our own texts
+    _EVENTS = f"""
+    SELECT {EVENT} WHERE e.product = {NUMBER}
+      AND e.kind NOT IN ('downloaded', 'replaced') ORDER BY e.id DESC LIMIT :most
     """
 
     def of(self, product: Product) -> ProductHistory:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
+from winter_sync.catalog.identities import IDENTIFIED, IDENTITY, NUMBER, PRODUCT, identities_of
 from winter_sync.catalog.outbox import Outbox
 from winter_sync.catalog.polls import add_poll, next_poll
 from winter_sync.catalog.rechecks import Rechecks
@@ -49,11 +50,11 @@ class Listings:
         self._renames = Renames(connection, self._outbox)
         self._withdrawals = Withdrawals(connection, self._outbox)
 
-    _KNOWN = """
-    SELECT rowid AS number, instrument, savepath, image_type, night, state, withdrawn_at,
-      settled_lastmodified, settled_pipeversion
-    FROM products WHERE instrument = :instrument AND savepath IN ({savepaths})
-    """
+    _KNOWN = f"""
+    SELECT p.id AS number, {PRODUCT}, p.state, p.withdrawn_at,
+      p.settled_lastmodified, p.settled_pipeversion
+    FROM {IDENTIFIED}
+    """  # noqa: S608 - our own texts
 
     def known(self, identities: Iterable[tuple[Instrument, str]]) -> list[KnownProduct]:
         """Return what is known of these products; nothing of those that were never listed."""
@@ -65,13 +66,13 @@ class Listings:
     OR p.settled_lastmodified IS l.lastmodified AND p.settled_pipeversion IS l.pipeversion
     """
     _ROWS = f"""
-    SELECT p.rowid, (l.nightdate BETWEEN :start AND :end) * {COVERED}
+    SELECT p.id, (l.nightdate BETWEEN :start AND :end) * {COVERED}
         + (l.nightdate >= :first AND l.nightdate < :end AND l.nightdate <= :today) * {EXPECTED},
       CASE WHEN p.withdrawn_at IS NULL AND l.missed_in IS NULL THEN l.fingerprint END,
       CASE WHEN {_IS_SETTLED} THEN NULL ELSE json_array(
         p.settled_lastmodified, p.settled_pipeversion, l.lastmodified, l.pipeversion) END
-    FROM listings l INDEXED BY listings_of_window CROSS JOIN products p USING (instrument, savepath)
-    WHERE l.program = :program AND l.instrument = :instrument AND p.image_type = :image_type
+    FROM listings l INDEXED BY listings_of_window CROSS JOIN products p ON p.id = l.product
+    WHERE l.program = :program AND p.instrument = :instrument AND p.image_type = :image_type
       AND l.region = :region AND l.withdrawn_at IS NULL
       AND l.nightdate BETWEEN :earliest AND :latest
     """  # noqa: S608 - our own texts
@@ -102,10 +103,9 @@ class Listings:
         rows = self._connection.tuples(self._ROWS, values)
         return KnownRows(fingerprint_salt(subject, reader), _trusted(rows))
 
-    _OF_NUMBERS = """
-    SELECT instrument, savepath, image_type, night FROM products
-    WHERE rowid IN (SELECT value FROM json_each(:numbers))
-    """
+    _OF_NUMBERS = f"""
+    SELECT {PRODUCT} FROM products p WHERE p.id IN (SELECT value FROM json_each(:numbers))
+    """  # noqa: S608 - our own texts
 
     def products(self, numbers: Sequence[int]) -> list[Product]:
         """Return the products of these numbers in the catalog."""
@@ -113,37 +113,36 @@ class Listings:
             return []
         return self._connection.read(product_of, self._OF_NUMBERS, {"numbers": json.dumps(numbers)})
 
-    _LISTED = """
-    SELECT p.instrument, p.savepath, p.image_type, p.night, l.program, l.progname, l.nightdate,
-      l.target, l.ra, l.dec, l.fid, l.utctime, l.fieldid, l.lastmodified, l.pipeversion, l.extra,
-      l.fingerprint
-    FROM listings l JOIN products p USING (instrument, savepath)
-    WHERE l.program = :program AND p.rowid IN (SELECT value FROM json_each(:numbers))
-    """
+    _LISTED = f"""
+    SELECT {PRODUCT}, l.program, l.progname, l.nightdate, l.target, l.ra, l.dec, l.fid, l.utctime,
+      l.fieldid, l.lastmodified, l.pipeversion, l.extra, l.fingerprint
+    FROM json_each(:numbers) g CROSS JOIN products p ON p.id = g.value
+    CROSS JOIN listings l ON l.product = p.id AND l.program = :program
+    """  # noqa: S608 - our own texts
 
     def rows(self, program: str, numbers: Sequence[int]) -> list[Row]:
         """Return the rows by which a program lists the products of these numbers."""
         values = {"program": program, "numbers": json.dumps(numbers)}
         return self._connection.read(listed_row_of, self._LISTED, values)
 
-    _SPAN = """
-    SELECT min(nightdate) AS first, max(nightdate) AS last FROM listings
-    WHERE program = :program AND instrument = :instrument
-      AND savepath IN (SELECT value FROM json_each(:savepaths))
-    """
+    _SPAN = f"""
+    SELECT min(l.nightdate) AS first, max(l.nightdate) AS last FROM {IDENTIFIED}
+    CROSS JOIN listings l ON l.product = p.id AND l.program = :program
+    """  # noqa: S608 - our own texts
 
     def span(self, subject: Subject, products: Iterable[Product]) -> tuple[date, date] | None:
         """Return the first and the last date of products that a subject lists; None without any."""
-        savepaths = json.dumps([product.savepath for product in products])
-        row = self._connection.row(self._SPAN, {**subject_values(subject), "savepaths": savepaths})
+        identities = identities_of(product.identity for product in products)
+        values = {"program": subject.program, "identities": identities}
+        row = self._connection.row(self._SPAN, values)
         if row is None or row["first"] is None:
             return None
         return date.fromisoformat(row["first"]), date.fromisoformat(row["last"])
 
-    _PROGRAMS = """
-    SELECT instrument, savepath, program FROM listings
-    WHERE instrument = :instrument AND savepath IN ({savepaths}) AND withdrawn_at IS NULL
-    """
+    _PROGRAMS = f"""
+    SELECT {IDENTITY}, l.program FROM {IDENTIFIED}
+    CROSS JOIN listings l ON l.product = p.id WHERE l.withdrawn_at IS NULL
+    """  # noqa: S608 - our own texts
 
     def programs(
         self, identities: Iterable[tuple[Instrument, str]]
@@ -217,21 +216,27 @@ class Listings:
             corrected=corrected,
         )
 
+    _ENTER_DIRECTORY = """
+    INSERT INTO directories (source, place) VALUES (:source, :place) ON CONFLICT DO NOTHING
+    """
     _ENTER = """
-    INSERT INTO products (instrument, savepath, image_type, night, filename, path, state,
+    INSERT INTO products (instrument, directory, filename, image_type, night, state,
       first_listed)
-    VALUES (:instrument, :savepath, :image_type, :night, :filename, :path, 'wanted', :now)
+    SELECT :instrument, d.id, :filename, :image_type, :night, 'wanted', :now
+    FROM directories d WHERE d.source = :source AND d.place = :place
     ON CONFLICT DO NOTHING
     """
 
     def _enter(self, listed: Sequence[tuple[Row, str]], now: str) -> None:
-        records = (product_values(row.product, path, now) for row, path in listed)
+        records = [product_values(row.product, path, now) for row, path in listed]
+        directories = {(record["source"], record["place"]) for record in records}
+        self._connection.execute_many(
+            self._ENTER_DIRECTORY,
+            ({"source": source, "place": place} for source, place in sorted(directories)),
+        )
         self._connection.execute_many(self._ENTER, records)
 
-    _PRESENT = """
-    SELECT instrument, savepath FROM products
-    WHERE instrument = :instrument AND savepath IN ({savepaths})
-    """
+    _PRESENT = f"SELECT {IDENTITY} FROM {IDENTIFIED}"  # noqa: S608 - our own texts
 
     def _split(self, rows: Sequence[Row]) -> tuple[list[Row], list[Product]]:
         """Return the rows whose products are in the catalog, and the products that are not."""
@@ -243,29 +248,25 @@ class Listings:
         left_out = [row.product for row in rows if row.product.identity not in present]
         return [row for row in rows if row.product.identity in present], left_out
 
-    _WITHDRAWN = """
-    SELECT instrument, savepath, image_type, night FROM products
-    WHERE instrument = :instrument AND savepath IN ({savepaths}) AND withdrawn_at IS NOT NULL
-    """
-    _RETURN = """
+    _WITHDRAWN = f"""
+    SELECT {PRODUCT} FROM {IDENTIFIED} WHERE p.withdrawn_at IS NOT NULL
+    """  # noqa: S608 - our own texts
+    _RETURN = f"""
     UPDATE products SET withdrawn_at = NULL,
       state = CASE WHEN EXISTS (SELECT 1 FROM withdrawn_files w
-        WHERE w.instrument = products.instrument AND w.savepath = products.savepath
-        AND w.done_at IS NOT NULL) THEN 'published' ELSE state END
-    WHERE instrument = :instrument AND savepath = :savepath
-    """
+        WHERE w.product = products.id AND w.done_at IS NOT NULL) THEN 'published' ELSE state END
+    WHERE id = {NUMBER}
+    """  # noqa: S608 - our own texts
     _IS_CORRECTED = """
     listings.withdrawn_at IS NULL AND (listings.target IS NOT excluded.target
       OR listings.progname IS NOT excluded.progname)
     """
     _LIST = f"""
-    INSERT INTO listings (program, instrument, savepath, region, target, nightdate, ra, dec, fid,
-      utctime, fieldid, lastmodified, pipeversion, extra, progname, first_listed, listed_at,
-      fingerprint)
-    VALUES (:program, :instrument, :savepath, :region, :target, :nightdate, :ra, :dec, :fid,
-      :utctime, :fieldid, :lastmodified, :pipeversion, :extra, :progname, :now, :listed_at,
-      :fingerprint)
-    ON CONFLICT (program, instrument, savepath) DO UPDATE SET region = excluded.region,
+    INSERT INTO listings (product, program, region, target, nightdate, ra, dec, fid, utctime,
+      fieldid, lastmodified, pipeversion, extra, progname, first_listed, listed_at, fingerprint)
+    VALUES ({NUMBER}, :program, :region, :target, :nightdate, :ra, :dec, :fid, :utctime,
+      :fieldid, :lastmodified, :pipeversion, :extra, :progname, :now, :listed_at, :fingerprint)
+    ON CONFLICT (product, program) DO UPDATE SET region = excluded.region,
       target = excluded.target, nightdate = excluded.nightdate, ra = excluded.ra,
       dec = excluded.dec, fid = excluded.fid, utctime = excluded.utctime,
       fieldid = excluded.fieldid, lastmodified = excluded.lastmodified,
@@ -278,14 +279,14 @@ class Listings:
       corrected_in = CASE WHEN {_IS_CORRECTED} THEN :poll ELSE listings.corrected_in END
     """  # noqa: S608 - our own condition
 
-    _LISTED_AS_BEFORE = """
+    _LISTED_AS_BEFORE = f"""
     UPDATE listings SET missed_in = NULL, listed_at = :listed_at, fingerprint = :fingerprint
-    WHERE program = :program AND instrument = :instrument AND savepath = :savepath
+    WHERE product = {NUMBER} AND program = :program
       AND withdrawn_at IS NULL AND region = :region AND target IS :target
       AND nightdate IS :nightdate AND ra IS :ra AND dec IS :dec AND fid IS :fid
       AND utctime IS :utctime AND fieldid IS :fieldid AND lastmodified IS :lastmodified
       AND pipeversion IS :pipeversion AND extra IS :extra AND progname IS :progname
-    """
+    """  # noqa: S608 - our own texts
 
     def _list(self, rows: Sequence[Row], query: Query, now: str) -> int:
         """Record that these products are listed, under the program that was asked for.
@@ -308,11 +309,11 @@ class Listings:
             self._tell_of_correction(row)
         return len(corrected)
 
-    _CORRECTED = """
-    SELECT p.instrument, p.savepath, p.image_type, p.night, l.target_was, l.target,
+    _CORRECTED = f"""
+    SELECT {PRODUCT}, l.target_was, l.target,
       coalesce(l.progname_was, l.program) AS program_was, coalesce(l.progname, l.program) AS program
-    FROM listings l JOIN products p USING (instrument, savepath) WHERE l.corrected_in = :poll
-    """
+    FROM listings l JOIN products p ON p.id = l.product WHERE l.corrected_in = :poll
+    """  # noqa: S608 - our own texts
 
     def _tell_of_correction(self, row: dict[str, Any]) -> None:
         """Record the event that a product's target or program was corrected."""
@@ -338,11 +339,11 @@ class Listings:
             self._outbox.append_product(EventKind.RETURNED, product)
 
     _MISS = """
-    UPDATE listings SET missed_in = :poll WHERE program = :program AND missed_in IS NULL
-      AND (instrument, savepath) IN (SELECT instrument, savepath FROM products WHERE {products})
+    UPDATE listings SET missed_in = :poll
+    WHERE program = :program AND missed_in IS NULL AND product {products}
     """
-    _MISS_NUMBERS = _MISS.format(products="rowid IN (SELECT value FROM json_each(:numbers))")
-    _MISS_PRODUCT = _MISS.format(products="instrument = :instrument AND savepath = :savepath")
+    _MISS_NUMBERS = _MISS.format(products="IN (SELECT value FROM json_each(:numbers))")
+    _MISS_PRODUCT = _MISS.format(products=f"= {NUMBER}")
 
     def _miss(self, subject: Subject, numbers: Sequence[int], withdrawn: Sequence[Product]) -> None:
         """Record that this poll does not list products that its subject has listed until now."""
@@ -353,12 +354,12 @@ class Listings:
         of_products = ({**values, **identity_values(product)} for product in withdrawn)
         self._connection.execute_many(self._MISS_PRODUCT, of_products)
 
-    _WANT = """
+    _WANT = f"""
     UPDATE products SET state = 'wanted', attempts = 0, not_before = '', last_error = NULL,
       recheck = CASE WHEN sha256 IS NULL OR damage IS NOT NULL THEN NULL ELSE 'held' END,
       refetch = CASE WHEN sha256 IS NULL OR damage IS NOT NULL THEN '' ELSE 'marks' END
-    WHERE instrument = :instrument AND savepath = :savepath
-    """
+    WHERE id = {NUMBER}
+    """  # noqa: S608 - our own texts
 
     def _want(self, rows: Sequence[Row]) -> None:
         self._connection.execute_many(self._WANT, (identity_values(row.product) for row in rows))

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from winter_sync.catalog.found import state_of
+from winter_sync.catalog.identities import PATH, PRODUCT
 from winter_sync.catalog.night_records import (
     OF_NIGHT,
     KindOfNight,
@@ -52,8 +53,7 @@ class Nights:
         AS withdrawn_here,
       coalesce(sum(CASE WHEN p.state = 'published' AND p.damage IS NULL
         AND l.withdrawn_at IS NOT NULL THEN p.size END), 0) AS withdrawn_size
-    FROM products p CROSS JOIN listings l ON l.program IN ({programs})
-      AND l.instrument = p.instrument AND l.savepath = p.savepath
+    FROM products p CROSS JOIN listings l ON l.product = p.id AND l.program IN ({programs})
     WHERE p.night = :night
     GROUP BY l.program, p.instrument, p.image_type ORDER BY l.program, p.instrument, p.image_type
     """
@@ -107,7 +107,7 @@ class Nights:
 
     _HELD = """
     SELECT count(*) AS held FROM products p CROSS JOIN held_withdrawals h
-      ON h.program = :program AND h.instrument = p.instrument AND h.savepath = p.savepath
+      ON h.program = :program AND h.product = p.id
     WHERE p.night = :night
     """
 
@@ -115,17 +115,15 @@ class Nights:
         (row,) = self._connection.rows(self._HELD, values_of(which))
         return int(row["held"])
 
-    _FILES = """
-    SELECT p.instrument, p.savepath, p.image_type, p.night, p.path, p.state, p.damage, p.size,
+    _FILES = f"""
+    SELECT {PRODUCT}, {PATH}, p.state, p.damage, p.size,
       p.sha256, p.revision, coalesce(v.published_at, p.published_at) AS published_at,
       l.target, l.withdrawn_at
-    FROM products p CROSS JOIN listings l ON l.program = :program
-      AND l.instrument = p.instrument AND l.savepath = p.savepath
-    LEFT JOIN revisions v ON v.instrument = p.instrument AND v.savepath = p.savepath
-      AND v.revision = p.revision
+    FROM products p CROSS JOIN listings l ON l.product = p.id AND l.program = :program
+    LEFT JOIN revisions v ON v.product = p.id AND v.revision = p.revision
     WHERE p.night = :night AND (l.withdrawn_at IS NULL OR p.sha256 IS NOT NULL)
-    ORDER BY p.path
-    """
+    ORDER BY path
+    """  # noqa: S608 - our own texts
 
     def files(self, which: NightOf) -> list[NightFile]:
         """Return all products that a program lists of a night, and those withdrawn and kept."""

@@ -8,17 +8,24 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from winter_sync.catalog.event_bound import EventBound
+from winter_sync.catalog.identities import NUMBER, PATH, PRODUCT
 from winter_sync.catalog.values import identity_values
 from winter_sync.core import EventKind, OutboxEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from winter_sync.catalog.connection import Connection
     from winter_sync.core import EventValue, Product, Subject
 
 _COLUMNS = ("instrument", "image_type", "night", "savepath", "path")
-"""The fields that are columns of their own; all others are in `details`."""
+"""The fields that come first; all others are in `details`."""
+
+EVENT = f"""
+e.id, e.at, e.kind, {PRODUCT}, {PATH}, e.details
+FROM events e LEFT JOIN products p ON p.id = e.product
+"""
+"""What is read of events, and from where."""
 
 _EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 """A catalog that begins numbers its events from the milliseconds since then."""
@@ -54,52 +61,50 @@ class Outbox:
             )
 
     _APPEND = """
-    INSERT INTO events (at, kind, instrument, image_type, night, savepath, path, details)
-    VALUES (:at, :kind, :instrument, :image_type, :night, :savepath, :path, :details)
+    INSERT INTO events (at, kind, product, details) VALUES (:at, :kind, :product, :details)
     """
 
     def append(self, kind: EventKind, **fields: EventValue) -> None:
         """Record an event inside the open transaction: both are durable, or neither."""
-        columns = {name: fields.pop(name, None) for name in _COLUMNS}
+        self._append(kind, None, fields)
+
+    def _append(
+        self, kind: EventKind, product: int | None, fields: Mapping[str, EventValue]
+    ) -> None:
         details = {name: value for name, value in fields.items() if value is not None}
         self._connection.execute(
             self._APPEND,
             {
                 "at": self._connection.now(),
                 "kind": kind.value,
-                **columns,
+                "product": product,
                 "details": json.dumps(details, separators=(",", ":")),
             },
         )
 
-    _LISTINGS = """
-    SELECT program, target FROM listings
-    WHERE instrument = :instrument AND savepath = :savepath
-    ORDER BY withdrawn_at IS NOT NULL, withdrawn_at DESC, program
-    """
-    _PLACE = "SELECT path FROM products WHERE instrument = :instrument AND savepath = :savepath"
+    _ABOUT = f"""
+    SELECT p.id, {PATH}, l.program, l.target FROM products p
+    LEFT JOIN listings l ON l.product = p.id WHERE p.id = {NUMBER}
+    ORDER BY l.withdrawn_at IS NOT NULL, l.withdrawn_at DESC, l.program
+    """  # noqa: S608 - our own texts
 
     def append_product(self, kind: EventKind, product: Product, **fields: EventValue) -> None:
         """Record an event about a product, with the programs that list it, or did, and its target.
 
-        `path` is where it is or would be, relative to the root. One beyond the bound is counted.
+        `path` is where it is or would be, relative to the root; it need not be given. One beyond
+        the bound is counted.
         """
         if self._bound is not None and not self._bound.admits(kind, product):
             return
-        identity = identity_values(product)
-        listings = self._connection.rows(self._LISTINGS, identity)
+        listings = self._connection.rows(self._ABOUT, identity_values(product))
         latest: dict[str, Any] = listings[0] if listings else {}
+        if latest and fields.get("path") == latest["path"]:
+            del fields["path"]
         about: dict[str, EventValue] = {
-            **identity,
-            "image_type": product.image_type.value,
-            "night": product.night.name,
-            "programs": sorted({row["program"] for row in listings}),
+            "programs": sorted({row["program"] for row in listings} - {None}),
             "target": latest.get("target"),
         }
-        if "path" not in fields:
-            place = self._connection.row(self._PLACE, identity)
-            about["path"] = place["path"] if place else None
-        self.append(kind, **{**about, **fields})
+        self._append(kind, latest.get("id"), {**about, **fields})
 
     _STATE = "SELECT state AS known FROM event_states WHERE subject = :subject"
     _SET_STATE = """
@@ -135,19 +140,13 @@ class Outbox:
         found = self._connection.row(self._STATE, {"subject": subject})
         return str(found["known"]) if found else usual
 
-    _SINCE = """
-    SELECT id, at, kind, instrument, image_type, night, savepath, path, details FROM events
-    WHERE id > :number ORDER BY id LIMIT :limit
-    """
+    _SINCE = f"SELECT {EVENT} WHERE e.id > :number ORDER BY e.id LIMIT :limit"
 
     def since(self, number: int, limit: int) -> list[OutboxEvent]:
         """Return the first events after a number, in their order, at most this many."""
         return self._connection.read(event_of, self._SINCE, {"number": number, "limit": limit})
 
-    _BEFORE = """
-    SELECT id, at, kind, instrument, image_type, night, savepath, path, details FROM events
-    WHERE id < :number ORDER BY id DESC LIMIT :limit
-    """
+    _BEFORE = f"SELECT {EVENT} WHERE e.id < :number ORDER BY e.id DESC LIMIT :limit"
 
     def before(self, number: int, limit: int) -> list[OutboxEvent]:
         """Return the last events before a number, the newest first, at most this many."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from winter_sync.catalog.identities import ALL_OF_PRODUCT, NUMBER, identity_of
 from winter_sync.catalog.outbox import Outbox
 from winter_sync.catalog.rechecks import Rechecks
 from winter_sync.catalog.records import Refetched
@@ -19,7 +20,6 @@ from winter_sync.core import (
     Adopted,
     EventKind,
     Failed,
-    Marks,
     Missing,
     Published,
     Refetch,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from winter_sync.catalog.connection import Connection
     from winter_sync.core import Evidence, Outcome, Product, Share
 
-_IDENTITY = "instrument = :instrument AND savepath = :savepath"
+_IDENTITY = f"id = {NUMBER}"
 
 
 class Outcomes:
@@ -83,8 +83,8 @@ class Outcomes:
         """
         with self._connection.writing():
             row = self._connection.row(
-                f"SELECT * FROM products WHERE {_IDENTITY}",  # noqa: S608 - our own condition
-                {"instrument": evidence.instrument, "savepath": evidence.savepath},
+                f"SELECT {ALL_OF_PRODUCT} FROM products p WHERE {_IDENTITY}",  # noqa: S608 - our own condition
+                identity_of(evidence.instrument, evidence.savepath),
             )
             if row is None or (row["state"] == "published" and row["sha256"] == evidence.sha256):
                 return False
@@ -94,7 +94,7 @@ class Outcomes:
             return True
 
     _CONTENT = f"""
-    SELECT state, revision, sha256, recheck, refetch, settled_lastmodified, settled_pipeversion
+    SELECT id, state, revision, sha256, recheck, refetch, settled_lastmodified, settled_pipeversion
     FROM products WHERE {_IDENTITY}
     """  # noqa: S608 - our own condition
 
@@ -104,11 +104,10 @@ class Outcomes:
     _COUNT_EARLIER = f"""
     UPDATE products SET revision = :earlier WHERE {_IDENTITY} AND revision = 0
     """  # noqa: S608 - our own condition
-    _ADD_EARLIER = """
-    INSERT INTO revisions (instrument, savepath, revision, path, size, sha256, published_at,
-      replaced_at, kept)
-    VALUES (:instrument, :savepath, :revision, :path, :size, :sha256, :now, :now, :kept)
-    """
+    _ADD_EARLIER = f"""
+    INSERT INTO revisions (product, revision, size, sha256, published_at, replaced_at, kept)
+    VALUES ({NUMBER}, :revision, :size, :sha256, :now, :now, :kept)
+    """  # noqa: S608 - our own texts
 
     def _adopt(self, adopted: Adopted) -> None:
         """Record a file that was here before the catalog knew it, and its older revisions."""
@@ -121,7 +120,6 @@ class Outcomes:
             values = {
                 **identity,
                 "revision": number,
-                "path": evidence.path,
                 "size": earlier.size,
                 "sha256": earlier.sha256,
                 "kept": earlier.path,
@@ -142,9 +140,9 @@ class Outcomes:
         is_new = held["sha256"] != evidence.sha256
         revision = held["revision"] + int(is_new)
         if is_new:
-            self._add_revision(evidence, revision, is_from_archive=not evidence.adopted)
+            self._add_revision(held["id"], evidence, revision)
         elif not evidence.adopted:
-            self._confirm_revision(product, revision)
+            self._confirm_revision(held["id"], revision)
         settled = settled_marks_of(held).united(evidence.marks)
         now = self._connection.now()
         unmoved = untouched and not is_new
@@ -154,7 +152,7 @@ class Outcomes:
             **settled_mark_values(settled),
             "recheck": None if is_new or held["recheck"] is None else "same",
         }
-        self._end_lease(product, columns)
+        self._end_lease(held["id"], columns)
         if is_new:
             self._tell_of_content(product, evidence, revision, held["sha256"])
         if is_new and held["recheck"] is not None:
@@ -181,27 +179,24 @@ class Outcomes:
             kept=evidence.kept,
         )
 
-    _REPLACE_REVISION = f"""
+    _REPLACE_REVISION = """
     UPDATE revisions SET replaced_at = :now, kept = :kept
-    WHERE {_IDENTITY} AND revision = :revision - 1
-    """  # noqa: S608 - our own condition
-    _ADD_REVISION = """
-    INSERT INTO revisions (instrument, savepath, revision, path, size, sha256, published_at,
-      confirmed_at, lastmodified, pipeversion)
-    VALUES (:instrument, :savepath, :revision, :path, :size, :sha256, :now, :confirmed,
-      :lastmodified, :pipeversion)
+    WHERE product = :product AND revision = :revision - 1
     """
-    _CONFIRM_REVISION = f"""
-    UPDATE revisions SET confirmed_at = :now WHERE {_IDENTITY} AND revision = :revision
-    """  # noqa: S608 - our own condition
+    _ADD_REVISION = """
+    INSERT INTO revisions (product, revision, size, sha256, published_at, confirmed_at,
+      lastmodified, pipeversion)
+    VALUES (:product, :revision, :size, :sha256, :now, :confirmed, :lastmodified, :pipeversion)
+    """
+    _CONFIRM_REVISION = """
+    UPDATE revisions SET confirmed_at = :now WHERE product = :product AND revision = :revision
+    """
 
-    def _add_revision(self, evidence: Evidence, revision: int, *, is_from_archive: bool) -> None:
-        now = self._connection.now()
+    def _add_revision(self, number: int, evidence: Evidence, revision: int) -> None:
+        now, is_from_archive = self._connection.now(), not evidence.adopted
         values = {
-            "instrument": evidence.instrument.value,
-            "savepath": evidence.savepath,
+            "product": number,
             "revision": revision,
-            "path": evidence.path,
             "size": evidence.size,
             "sha256": evidence.sha256,
             "kept": evidence.kept if evidence.kept_is_revision else None,
@@ -214,19 +209,15 @@ class Outcomes:
             self._connection.execute(self._REPLACE_REVISION, values)
         self._connection.execute(self._ADD_REVISION, values)
 
-    def _confirm_revision(self, product: Product, revision: int) -> None:
+    def _confirm_revision(self, number: int, revision: int) -> None:
         """Record that the archive still has this revision."""
-        values = {
-            **identity_values(product),
-            "revision": revision,
-            "now": self._connection.now(),
-        }
+        values = {"product": number, "revision": revision, "now": self._connection.now()}
         self._connection.execute(self._CONFIRM_REVISION, values)
 
-    _KEEP = """
-    INSERT INTO kept_files (path, instrument, savepath, kept_at)
-    VALUES (:path, :instrument, :savepath, :now) ON CONFLICT DO NOTHING
-    """
+    _KEEP = f"""
+    INSERT INTO kept_files (path, product, kept_at)
+    VALUES (:path, {NUMBER}, :now) ON CONFLICT DO NOTHING
+    """  # noqa: S608 - our own texts
 
     def _record_kept(self, product: Product, path: str) -> None:
         """Record a file that was moved aside."""
@@ -236,23 +227,25 @@ class Outcomes:
     def _postpone(self, outcome: Missing | Failed, attempts: int, not_before: str) -> None:
         """Record that a product did not arrive, and when it is fetched again."""
         candidate = outcome.candidate
+        known = self._content(candidate.product)
+        if known is None:
+            return
         columns = {"attempts": attempts, "not_before": not_before, "recheck": None}
         if candidate.refetch.keeps_state:
             # Only a comparison did not come about: what is here is as good as before.
-            self._end_lease(candidate.product, columns)
+            self._end_lease(known["id"], columns)
             return
         match outcome:
             case Missing():
-                known = self._content(candidate.product)
-                settled = (settled_marks_of(known) if known else Marks()).united(candidate.marks)
+                settled = settled_marks_of(known).united(candidate.marks)
                 columns |= {"state": State.MISSING.value, "last_error": None}
                 columns |= settled_mark_values(settled)
-                self._end_lease(candidate.product, columns)
-                if known and known["state"] != State.MISSING:
+                self._end_lease(known["id"], columns)
+                if known["state"] != State.MISSING:
                     self._outbox.append_product(EventKind.MISSING, candidate.product)
             case Failed():
                 columns |= {"state": State.WANTED.value, "last_error": outcome.reason}
-                self._end_lease(candidate.product, columns)
+                self._end_lease(known["id"], columns)
                 self._record_refusal(candidate.product, outcome.sha256)
 
     _RECORD_REFUSAL = f"""
@@ -266,9 +259,9 @@ class Outcomes:
             values = {"sha256": sha256, "now": self._connection.now(), **identity_values(product)}
             self._connection.execute(self._RECORD_REFUSAL, values)
 
-    def _end_lease(self, product: Product, columns: dict[str, Any]) -> None:
+    def _end_lease(self, number: int, columns: dict[str, Any]) -> None:
         """Set columns of a product, and end its lease."""
-        self._connection.update_product(product.identity, {**columns, "claimed_by": None})
+        self._connection.update_product(number, {**columns, "claimed_by": None})
 
 
 def _refused(outcome: Missing | Failed) -> Sequence[Refetched]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from winter_sync.catalog.identities import ALL_OF_PRODUCT, NUMBER
 from winter_sync.catalog.rows import candidate_of, share_of, waiting_of
 from winter_sync.catalog.scopes import in_scope, listed_now, parameters, within
 from winter_sync.catalog.values import identity_values
@@ -34,13 +35,13 @@ class Queue:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    _CANDIDATES = """
+    _CANDIDATES = f"""
     WITH chosen AS MATERIALIZED (
-      SELECT p.* FROM products p INDEXED BY {index}
-      WHERE {queued} AND p.refetch = :refetch AND p.claimed_by IS NULL
+      SELECT {ALL_OF_PRODUCT} FROM products p INDEXED BY {{index}}
+      WHERE {{queued}} AND p.refetch = :refetch AND p.claimed_by IS NULL
         AND (p.not_before <= :now OR p.not_before > :too_far) AND p.recheck IS NOT 'held'
-        AND {condition}
-      ORDER BY p.attempts, p.night DESC, instr(:order, p.image_type), p.savepath LIMIT :limit
+        AND {{condition}}
+      ORDER BY p.attempts, p.night DESC, instr(:order, p.image_type), savepath LIMIT :limit
     ), usual AS MATERIALIZED (
       SELECT instrument, image_type, (
         SELECT avg(size) FROM (
@@ -53,14 +54,13 @@ class Queue:
       group_concat(l.pipeversion, char(10)) AS pipeversion,
       CASE WHEN c.refused_at <= :long_ago OR c.refused_at > :too_far THEN c.refused_sha256 END
         AS refused_long_ago,
-      (SELECT min(program) FROM listings o
-       WHERE o.instrument = c.instrument AND o.savepath = c.savepath AND o.withdrawn_at IS NULL
-         AND o.program IN ({programs})) AS program
+      (SELECT min(program) FROM listings o WHERE o.product = c.id AND o.withdrawn_at IS NULL
+         AND o.program IN ({{programs}})) AS program
     FROM chosen c JOIN usual USING (instrument, image_type) CROSS JOIN listings l
-    WHERE l.instrument = c.instrument AND l.savepath = c.savepath AND l.withdrawn_at IS NULL
-    GROUP BY c.instrument, c.savepath
+    WHERE l.product = c.id AND l.withdrawn_at IS NULL
+    GROUP BY c.id
     ORDER BY c.attempts, c.night DESC, instr(:order, c.image_type), c.savepath
-    """
+    """  # noqa: S608 - our own texts
 
     def candidates(
         self,
@@ -170,11 +170,10 @@ class Queue:
         sql = self._WAITING.format(condition=condition.sql)
         return self._connection.read(waiting_of, sql, {**condition.values, **self._times()})
 
-    _CLAIM = """
-    UPDATE products SET claimed_by = :session
-    WHERE instrument = :instrument AND savepath = :savepath
+    _CLAIM = f"""
+    UPDATE products SET claimed_by = :session WHERE id = {NUMBER}
       AND claimed_by IS NULL AND (state IN ('wanted', 'missing') OR refetch != '')
-    """
+    """  # noqa: S608 - our own texts
 
     def claim(self, candidates: Sequence[Candidate], session: str) -> tuple[Candidate, ...]:
         """Lease products to a session; return those that no other process took meanwhile."""
@@ -187,9 +186,7 @@ class Queue:
                 )
             )
 
-    _RELEASE = """
-    UPDATE products SET claimed_by = NULL WHERE instrument = :instrument AND savepath = :savepath
-    """
+    _RELEASE = f"UPDATE products SET claimed_by = NULL WHERE id = {NUMBER}"  # noqa: S608 - our own texts
 
     def release(self, candidates: Iterable[Candidate]) -> None:
         """Release products unchanged: nothing was learnt about them."""

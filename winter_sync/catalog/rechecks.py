@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from winter_sync.catalog.identities import savepath_sql
 from winter_sync.catalog.records import Refetched
 from winter_sync.catalog.refetches import Refetches
 from winter_sync.catalog.rows import settled_marks_of
 from winter_sync.catalog.values import group_values, settled_mark_values
 from winter_sync.core import (
     REFETCH_SAMPLE,
-    Instrument,
     Refetch,
     Share,
     State,
@@ -62,8 +62,9 @@ class Rechecks:
     FROM products WHERE {_OF_GROUP} AND recheck IS NOT NULL AND withdrawn_at IS NULL
     """  # noqa: S608 - our own condition
     _HELD_BACK = f"""
-    SELECT instrument, savepath, published_at, settled_lastmodified, settled_pipeversion
-    FROM products WHERE {_OF_GROUP} AND recheck = 'held' AND withdrawn_at IS NULL ORDER BY savepath
+    SELECT id, published_at, settled_lastmodified, settled_pipeversion
+    FROM products p WHERE {_OF_GROUP} AND recheck = 'held' AND withdrawn_at IS NULL
+    ORDER BY {savepath_sql()}
     """  # noqa: S608 - our own condition
 
     def _proceed(self, group: dict[str, str], product: Product) -> Share | None:
@@ -84,9 +85,7 @@ class Rechecks:
             return None
         return Share(product.night, product.instrument, product.image_type, len(held))
 
-    _ADD_TO_SAMPLE = """
-    UPDATE products SET recheck = 'sample' WHERE instrument = :instrument AND savepath = :savepath
-    """
+    _ADD_TO_SAMPLE = "UPDATE products SET recheck = 'sample' WHERE id = :id"
 
     def _add_to_sample(self, chosen: Iterable[dict[str, Any]]) -> None:
         self._connection.execute_many(self._ADD_TO_SAMPLE, chosen)
@@ -95,20 +94,17 @@ class Rechecks:
     SELECT group_concat(lastmodified, char(10)) AS lastmodified,
       group_concat(pipeversion, char(10)) AS pipeversion
     FROM listings
-    WHERE instrument = :instrument AND savepath = :savepath AND withdrawn_at IS NULL
+    WHERE product = :id AND withdrawn_at IS NULL
     """
 
     def _mark_unchanged(self, row: dict[str, Any]) -> None:
         """Take a product as unchanged under the marks that it is listed with now."""
-        identity = Instrument(row["instrument"]), row["savepath"]
-        (listed,) = self._connection.rows(
-            self._LISTED_MARKS, {"instrument": identity[0], "savepath": identity[1]}
-        )
+        (listed,) = self._connection.rows(self._LISTED_MARKS, {"id": row["id"]})
         settled = settled_marks_of(row).united(
             parse_marks(listed["lastmodified"], listed["pipeversion"])
         )
         self._connection.update_product(
-            identity,
+            row["id"],
             {
                 "state": State.PUBLISHED.value,
                 "recheck": None,

@@ -69,7 +69,7 @@ class Refetches:
     _ASK = f"""
     UPDATE products AS p SET refetch = 'asked', attempts = 0, not_before = ''
     WHERE {_COMPARABLE} AND EXISTS (
-      SELECT 1 FROM revisions r WHERE r.instrument = p.instrument AND r.savepath = p.savepath
+      SELECT 1 FROM revisions r WHERE r.product = p.id
       AND r.revision = p.revision AND coalesce(r.confirmed_at, '') <= :before) AND {{condition}}
     """  # noqa: S608 - our own conditions
     _ASK_NOW = """
@@ -113,16 +113,15 @@ class Refetches:
         return int(row["products"]) if row else 0
 
     _LEAST_RECENT = f"""
-    SELECT p.instrument, p.savepath, p.size
+    SELECT p.id, p.size
     FROM revisions r INDEXED BY revisions_confirmed
-    CROSS JOIN products p USING (instrument, savepath)
+    CROSS JOIN products p ON p.id = r.product
     WHERE r.replaced_at IS NULL AND r.revision = p.revision
       AND coalesce(r.confirmed_at, '') <= :before AND {_COMPARABLE} AND {{condition}}
     ORDER BY r.confirmed_at LIMIT :limit
     """  # noqa: S608 - our own conditions
     _ASK_ONE = """
-    UPDATE products SET refetch = 'spare', attempts = 0, not_before = ''
-    WHERE instrument = :instrument AND savepath = :savepath
+    UPDATE products SET refetch = 'spare', attempts = 0, not_before = '' WHERE id = :id
     """
 
     def ask_least_recent(self, scope: Scope, size: int, *, unconfirmed_for: timedelta) -> int:

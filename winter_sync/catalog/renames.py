@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from winter_sync.catalog.found import FACTS
+from winter_sync.catalog.identities import IDENTIFIED, NUMBER, PATH, PRODUCT, identities_of
 from winter_sync.catalog.outbox import Outbox
 from winter_sync.catalog.rows import product_of
 from winter_sync.catalog.values import identity_values
@@ -21,30 +22,25 @@ _LATE = timedelta(days=2)
 """So long after a product vanished its successor may appear."""
 _LAST_POLL = """
 SELECT q.at FROM polls q INDEXED BY polls_latest
-WHERE q.program = o.program AND q.instrument = o.instrument AND q.image_type = p.image_type
+WHERE q.program = o.program AND q.instrument = p.instrument AND q.image_type = p.image_type
   AND q.region = o.region AND q.id < coalesce(o.missed_in, 1 << 62)
   AND (q.error IS NULL OR q.listed) AND q.start <= date(o.nightdate, '+1 day')
   AND (q."end" IS NULL OR q."end" >= date(o.nightdate, '-1 day'))
 ORDER BY q.id DESC LIMIT 1
 """
 """When the last poll was that a listing was in, as `Listings.record_poll` has it."""
-_LAST_LISTED = f"""
+_LAST_LISTED = f"""(
 SELECT max(coalesce(nullif(max(coalesce(({_LAST_POLL}), ''), coalesce(o.listed_at, '')), ''), '~'))
-FROM listings o WHERE o.instrument = p.instrument AND o.savepath = p.savepath
+FROM listings o WHERE o.product = p.id)
 """  # noqa: S608 - our own texts
 """After every time where nobody knows it: what may have been listed all along has no successor."""
-_NAMED = """
-SELECT p.instrument, p.savepath, p.image_type, p.night, p.first_listed,
-  {last_listed} AS last_listed, l.target, l.fid, f.exposure_time, f.coadds, f.dithers
-FROM products p
-JOIN listings l ON l.instrument = p.instrument AND l.savepath = p.savepath
-  AND l.program = :program
-LEFT JOIN facts f ON f.instrument = p.instrument AND f.savepath = p.savepath
-  AND f.sha256 = p.sha256
-"""
-_GONE = _NAMED.format(last_listed=f"({_LAST_LISTED})")
-_HERE = _NAMED.format(last_listed="'~'")
-"""When those were last listed that still are does not matter."""
+_NAMED = f"""
+SELECT {PRODUCT}, p.first_listed, {{last_listed}} AS last_listed,
+  l.target, l.fid, f.exposure_time, f.coadds, f.dithers
+FROM {{products}}
+JOIN listings l ON l.product = p.id AND l.program = :program
+LEFT JOIN {FACTS}
+"""  # noqa: S608 - our own texts
 
 
 class Renames:
@@ -55,24 +51,23 @@ class Renames:
         self._outbox = outbox or Outbox(connection)
 
     _VANISHED = f"""
-    {_GONE} WHERE p.instrument = :instrument AND p.image_type = :image_type
-      AND p.savepath IN (SELECT value FROM json_each(:savepaths))
-    """  # noqa: S608 - our own texts
+    {_NAMED.format(last_listed=_LAST_LISTED, products=IDENTIFIED)}
+    WHERE p.instrument = :instrument AND p.image_type = :image_type
+    """
 
     def find(self, subject: Subject, vanished: Sequence[Product]) -> dict[Product, Product]:
         """Return the successors of products that vanish now, inside the open transaction."""
         if not vanished or subject.image_type not in COMBINED:
             return {}
-        savepaths = json.dumps([product.savepath for product in vanished])
-        values = {**_subject(subject), "savepaths": savepaths}
+        identities = identities_of(product.identity for product in vanished)
+        values = {**_subject(subject), "identities": identities}
         olds = self._connection.read(_named_of, self._VANISHED, values)
         return self._successors(subject, olds)
 
     _VANISHED_LATELY = f"""
-    {_GONE}
+    {_NAMED.format(last_listed=_LAST_LISTED, products="products p")}
     WHERE p.withdrawn_at >= :since AND p.instrument = :instrument AND p.image_type = :image_type
-      AND NOT EXISTS (SELECT 1 FROM successors s
-        WHERE s.instrument = p.instrument AND s.savepath = p.savepath)
+      AND NOT EXISTS (SELECT 1 FROM successors s WHERE s.product = p.id)
     """  # noqa: S608 - our own texts
 
     def find_late(self, subject: Subject) -> dict[Product, Product]:
@@ -92,7 +87,7 @@ class Renames:
         return successors(olds, (new for new in listed if new.product not in gone))
 
     _LISTED = f"""
-    {_HERE}
+    {_NAMED.format(last_listed="'~'", products="products p")}
     WHERE p.night = :night AND p.instrument = :instrument AND p.image_type = :image_type
       AND l.withdrawn_at IS NULL
     """
@@ -101,45 +96,41 @@ class Renames:
         values = {**_subject(subject), "night": night.name}
         return self._connection.read(_named_of, self._LISTED, values)
 
-    _LINK = """
-    INSERT INTO successors (instrument, savepath, successor, linked_at)
-    SELECT :instrument, :savepath, :successor, :now
-    WHERE NOT EXISTS (SELECT 1 FROM successors
-      WHERE instrument = :instrument AND successor = :successor)
+    _LINK = f"""
+    INSERT INTO successors (product, successor, linked_at)
+    SELECT {NUMBER}, :successor, :now
+    WHERE NOT EXISTS (SELECT 1 FROM successors WHERE successor = :successor)
     ON CONFLICT DO NOTHING
-    """
-    _PLACE = "SELECT path FROM products WHERE instrument = :instrument AND savepath = :savepath"
+    """  # noqa: S608 - our own texts
+    _PLACE = f"SELECT p.id, {PATH} FROM products p WHERE p.id = {NUMBER}"  # noqa: S608 - our own texts
 
     def link(self, found: Mapping[Product, Product]) -> None:
         """Record successors of withdrawn products, and the events."""
         for old, new in found.items():
+            place = self._connection.row(self._PLACE, identity_values(new))
             values = {
                 **identity_values(old),
-                "successor": new.savepath,
+                "successor": place["id"] if place else None,
                 "now": self._connection.now(),
             }
-            if self._connection.execute(self._LINK, values):
-                place = self._connection.row(self._PLACE, identity_values(new))
+            if place and self._connection.execute(self._LINK, values):
                 self._outbox.append_product(
                     EventKind.RENAMED,
                     old,
                     successor=new.savepath,
-                    successor_path=place["path"] if place else None,
+                    successor_path=place["path"],
                 )
 
-    _FORGET = """
-    DELETE FROM successors WHERE instrument = :instrument AND savepath = :savepath
-    """
+    _FORGET = f"DELETE FROM successors WHERE product = {NUMBER}"  # noqa: S608 - our own texts
 
     def forget(self, product: Product) -> None:
         """Forget the successor of a product that is listed again."""
         self._connection.execute(self._FORGET, identity_values(product))
 
-    _SUCCESSOR = """
-    SELECT p.instrument, p.savepath, p.image_type, p.night FROM successors s
-    JOIN products p ON p.instrument = s.instrument AND p.savepath = s.successor
-    WHERE s.instrument = :instrument AND s.savepath = :savepath
-    """
+    _SUCCESSOR = f"""
+    SELECT {PRODUCT} FROM successors s JOIN products p ON p.id = s.successor
+    WHERE s.product = {NUMBER}
+    """  # noqa: S608 - our own texts
 
     def successor(self, product: Product) -> Product | None:
         """Return what a withdrawn product was renamed to; None if that is not known."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog.found import FACTS, FILTER
+from winter_sync.catalog.identities import PATH
 from winter_sync.catalog.migration import migrations, run_script
 from winter_sync.core import FILTER_NAMES, NO_SURVEY_FIELD, NOT_KEPT
 
@@ -46,7 +47,7 @@ _STARTED = f"""
 """
 """As `winter_sync.core.exposure_time` has it where no header was read: the listing's is wrong."""
 
-_OF_PRODUCT = "{0}.instrument = p.instrument AND {0}.savepath = p.savepath"
+_OF_PRODUCT = "{0}.product = p.id"
 _PROGRAMS = f"""
   (SELECT group_concat(o.program, ' ') FROM (SELECT program FROM listings o
     WHERE {_OF_PRODUCT.format("o")} ORDER BY program) o)
@@ -91,7 +92,7 @@ GROUP BY p.night, p.instrument, p.image_type, l.program ORDER BY p.night DESC
 _PRODUCTS_LISTED = f"""
 SELECT {_PRODUCT}, {_STATE} AS state, {_TARGET}, {FILTER} AS filter, {_STARTED} AS started_utc,
   {_PROGRAMS} AS programs, l.ra, l.dec, nullif(l.fieldid, {NO_SURVEY_FIELD}) AS field,
-  {_IS_HERE} AS is_here, p.path, p.size AS bytes, p.published_at AS downloaded_utc,
+  {_IS_HERE} AS is_here, {PATH}, p.size AS bytes, p.published_at AS downloaded_utc,
   p.withdrawn_at AS withdrawn_utc, p.first_listed AS first_listed_utc,
   l.pipeversion AS pipeline_version, l.lastmodified AS last_modified
 FROM products p JOIN {_FIRST_LISTING} LEFT JOIN {FACTS} WHERE 1
@@ -100,7 +101,7 @@ FROM products p JOIN {_FIRST_LISTING} LEFT JOIN {FACTS} WHERE 1
 _DOWNLOADS = f"""
 SELECT p.published_at AS downloaded_utc, {_PRODUCT}, {_STATE} AS state, {_TARGET},
   {FILTER} AS filter,
-  {_STARTED} AS started_utc, {_PROGRAMS} AS programs, {_IS_HERE} AS is_here, p.path,
+  {_STARTED} AS started_utc, {_PROGRAMS} AS programs, {_IS_HERE} AS is_here, {PATH},
   p.size AS bytes, p.sha256, p.revision
 FROM products p JOIN {_FIRST_LISTING} LEFT JOIN {FACTS}
 WHERE p.published_at IS NOT NULL
@@ -109,7 +110,7 @@ WHERE p.published_at IS NOT NULL
 _MISSING_COLUMNS = f"""
 SELECT {_PRODUCT}, {{state}} AS state, {_TARGET}, {_PROGRAMS} AS programs, p.attempts AS tries,
   {{why}} AS why, nullif(p.not_before, '') AS next_try_utc, p.first_listed AS first_listed_utc,
-  p.path
+  {PATH}
 """
 _WHY = """
   coalesce(p.last_error, CASE p.state WHEN 'missing' THEN 'the archive has no file of it now' END)
@@ -130,7 +131,7 @@ _WHAT_CHANGED = f"""
 SELECT v.replaced_at AS replaced_utc, {_PRODUCT}, {_TARGET}, v.revision AS old_revision,
   v.size AS old_bytes, n.size AS new_bytes, v.sha256 AS old_sha256, n.sha256 AS new_sha256,
   v.pipeversion AS old_pipeline_version, n.pipeversion AS new_pipeline_version,
-  v.published_at AS old_downloaded_utc, v.kept AS old_kept_as, p.path
+  v.published_at AS old_downloaded_utc, v.kept AS old_kept_as, {PATH}
 FROM revisions v JOIN products p ON {_OF_PRODUCT.format("v")} JOIN {_FIRST_LISTING}
 LEFT JOIN revisions n ON {_OF_PRODUCT.format("n")} AND n.revision = v.revision + 1
 LEFT JOIN {FACTS} WHERE v.replaced_at IS NOT NULL
@@ -141,7 +142,7 @@ SELECT {_PRODUCT}, {_STATE} AS state, f.target COLLATE NOCASE AS target, f.filte
   f.started_at AS started_utc, f.mjd, f.exposure_time AS exposure_seconds, f.coadds,
   f.limiting_magnitude, f.seeing AS seeing_arcsec, f.zero_point, f.airmass, f.background, f.board,
   f.dither, f.dithers, f.ra, f.dec, f.astrometric_error AS astrometric_error_arcsec,
-  f.pixel_scale AS pixel_scale_arcsec, f.width, f.height, f.note, p.path, p.size AS bytes
+  f.pixel_scale AS pixel_scale_arcsec, f.width, f.height, f.note, {PATH}, p.size AS bytes
 FROM products p JOIN {FACTS}
 WHERE p.image_type != 'avro' AND {_IS_HERE}
 """  # noqa: S608 - our own texts
@@ -165,7 +166,7 @@ SELECT a.objectid AS object, a.candid AS candidate, p.night, p.instrument AS cam
   CASE a.isdiffpos WHEN 1 THEN 'brighter' WHEN 0 THEN 'fainter' END AS than_reference,
   a.rb AS real_bogus, a.scorr AS significance, a.fwhm AS fwhm_pixels,
   a.ndethist AS detections_so_far, a.ssnamenr AS solar_system_object,
-  a.progname AS program, p.path
+  a.progname AS program, {PATH}
 FROM products p JOIN {FACTS} JOIN alerts a ON a.facts = f.id
 """  # noqa: S608 - our own texts
 

@@ -106,11 +106,7 @@ ALTER TABLE listings ADD COLUMN listed_at TEXT;
 UPDATE listings SET listed_at = last_listed, missed_in = 0
     WHERE withdrawn_at IS NOT NULL OR (program, instrument, savepath) IN
       (SELECT program, instrument, savepath FROM held_withdrawals);
-ALTER TABLE listings DROP COLUMN last_listed;
-ALTER TABLE products DROP COLUMN last_listed;
-DROP INDEX listings_by_date;
-CREATE INDEX listings_of_window ON listings (program, instrument, region, nightdate)
-    WHERE withdrawn_at IS NULL
+DROP INDEX listings_by_date
 """
 
 
@@ -122,6 +118,7 @@ def keep_last_listed_by_poll(db: Database) -> None:
     where several rows were one listing. `missed_in` is the number of the first poll since then
     whose answer lacked the product although it was asked for its date; NULL while each lists it.
     So a product was last listed by the last poll of its subject that was asked for its date, before
-    the one that missed it. `listed_at` is when it was listed by one that was not.
+    the one that missed it. `listed_at` is when it was listed by one that was not. The columns and
+    the index that this makes useless go with `number_products`, which makes the tables anew.
     """
     run_script(db, _FINGERPRINTS)

@@ -5,10 +5,10 @@ Only our own conditions and names of parameters are put into statements.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from winter_sync.catalog.identities import IDENTIFIED, identities_of
 from winter_sync.catalog.values import subject_values
 
 if TYPE_CHECKING:
@@ -76,9 +76,8 @@ def _parts(scope: Scope) -> Iterator[Condition]:
 def _among(identities: Sequence[tuple[Instrument, str]]) -> Condition:
     """Return the condition that a product is one of these."""
     return Condition(
-        "(p.instrument, p.savepath) IN (SELECT i.value ->> 0, i.value ->> 1"
-        " FROM json_each(:identities) i)",
-        {"identities": json.dumps([[str(camera), savepath] for camera, savepath in identities])},
+        f"p.id IN (SELECT p.id FROM {IDENTIFIED})",  # noqa: S608 - see the top
+        {"identities": identities_of(identities)},
     )
 
 
@@ -91,8 +90,7 @@ def _listed_by_subjects(scope: Scope) -> Condition:
         values |= named
     return Condition(
         "+EXISTS (SELECT 1 FROM listings b"  # noqa: S608 - see the top
-        " WHERE b.instrument = p.instrument AND b.savepath = p.savepath"
-        " AND (b.program, b.instrument, p.image_type, b.region) IN"
+        " WHERE b.product = p.id AND (b.program, p.instrument, p.image_type, b.region) IN"
         f" (VALUES {', '.join(rows)}))",
         values,
     )
@@ -114,6 +112,6 @@ def _listed(programs: Sequence[str], when: str) -> Condition:
     names, values = parameters("program", programs)
     return Condition(
         f"+EXISTS (SELECT 1 FROM listings l WHERE l.program IN ({names})"  # noqa: S608 - see the top
-        f" AND l.instrument = p.instrument AND l.savepath = p.savepath{when})",
+        f" AND l.product = p.id{when})",
         values,
     )

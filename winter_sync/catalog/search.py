@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from winter_sync.catalog.areas import products_in
 from winter_sync.catalog.found import DETAILS, found_of
+from winter_sync.catalog.identities import IDENTIFIED, savepath_sql
+from winter_sync.catalog.programs import programs_listed
 from winter_sync.catalog.scopes import EVERYTHING, Condition, parameters
 from winter_sync.catalog.search_conditions import conditions, lists_target
 from winter_sync.catalog.values import format_instant
@@ -45,7 +47,7 @@ class Searches:
         return list(self._found(numbers, programs))
 
     _LATEST = """
-    SELECT p.rowid FROM products p INDEXED BY products_by_publication
+    SELECT p.id FROM products p INDEXED BY products_by_publication
     WHERE p.published_at IS NOT NULL ORDER BY p.published_at DESC LIMIT :limit
     """
 
@@ -66,12 +68,12 @@ class Searches:
             condition &= part
         order = "DESC" if search.newest_first else ""
         sql = (
-            f"SELECT p.rowid FROM {source} WHERE {condition.sql}"  # noqa: S608 - our own conditions
-            f" ORDER BY p.night {order}, {_TIME_OF_NAME} {order}, p.savepath {order}"
+            f"SELECT p.id, {savepath_sql()} AS savepath FROM {source} WHERE {condition.sql}"  # noqa: S608 - our own conditions
+            f" ORDER BY p.night {order}, {_TIME_OF_NAME} {order}, savepath {order}"
             f" LIMIT {-1 if search.limit is None else int(search.limit)}"
         )
         found = self._connection.tuples(sql, condition.values)
-        return array("q", (number for (number,) in found))
+        return array("q", (number for number, _ in found))
 
     def _chosen(self, search: Search) -> set[int] | None:
         """Return the row numbers of products at the targets and in the areas; None without any."""
@@ -96,10 +98,7 @@ class Searches:
             chunk = {"numbers": json.dumps(list(numbers[at : at + _CHUNK]))}
             yield from self._connection.read(found_of, sql, chunk | values)
 
-    _NUMBERS = """
-    SELECT rowid AS number FROM products
-    WHERE instrument = :instrument AND savepath IN ({savepaths})
-    """
+    _NUMBERS = f"SELECT p.id AS number FROM {IDENTIFIED}"  # noqa: S608 - our own texts
 
     def products(self, identities: Iterable[tuple[Instrument, str]]) -> list[FoundProduct]:
         """Return these products, as far as they are known, in the order of their exposures."""
@@ -120,19 +119,18 @@ class Searches:
 
     def programs(self) -> list[str]:
         """Return all programs that ever listed a product."""
-        return self._distinct("program")
+        return programs_listed(self._connection)
+
+    _NEXT = """
+    SELECT target FROM listings WHERE target COLLATE NOCASE > {last}
+    ORDER BY target COLLATE NOCASE LIMIT 1
+    """
 
     def targets(self) -> list[str]:
-        """Return all listed names of targets."""
-        return self._distinct("target COLLATE NOCASE")
-
-    _NEXT = "SELECT {name} FROM listings WHERE {name} > {last} ORDER BY {name} LIMIT 1"
-
-    def _distinct(self, column: str) -> list[str]:
-        """Return the different values of an indexed column, reading one row of each."""
-        first, following = (self._NEXT.format(name=column, last=last) for last in ("''", "last"))
+        """Return all listed names of targets, reading one listing of each."""
+        first, following = (self._NEXT.format(last=last) for last in ("''", "last"))
         rows = self._connection.tuples(
-            f"WITH RECURSIVE known(last) AS (SELECT ({first}) UNION ALL"  # noqa: S608 - our own columns
+            f"WITH RECURSIVE known(last) AS (SELECT ({first}) UNION ALL"  # noqa: S608 - our own texts
             f" SELECT ({following}) FROM known WHERE last IS NOT NULL)"
             " SELECT last FROM known WHERE last IS NOT NULL"
         )
@@ -178,7 +176,7 @@ def _source(search: Search, chosen: set[int] | None) -> tuple[str, Condition]:
     """Return what to read products from, the smallest that holds all answers, and on what terms."""
     if chosen is not None:
         numbers = json.dumps(sorted(chosen))
-        source = "json_each(:numbers) g CROSS JOIN products p ON p.rowid = g.value"
+        source = "json_each(:numbers) g CROSS JOIN products p ON p.id = g.value"
         return source, Condition("1", {"numbers": numbers})
     if search.downloaded_since is not None and not search.nights:
         since = format_instant(search.downloaded_since)

@@ -60,11 +60,7 @@ def _filtered(filters: Sequence[str], programs: Sequence[str]) -> Condition:
     return Condition(f"lower(({shown})) IN ({names})", values | asked_values)
 
 
-_LISTS_TARGET = """
-SELECT p.rowid FROM {table} l
-JOIN products p ON p.instrument = l.instrument AND p.savepath = l.savepath
-WHERE l.target {condition}
-"""
+_LISTS_TARGET = "SELECT product FROM {table} WHERE target {condition}"
 
 
 def lists_target(name: str) -> Condition:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from winter_sync.catalog.identities import NUMBER, PATH, PRODUCT, path_sql
 from winter_sync.catalog.outbox import Outbox
 from winter_sync.catalog.records import FileSetAside
 from winter_sync.catalog.rows import held_of, path_of, product_of
@@ -14,12 +15,13 @@ if TYPE_CHECKING:
     from winter_sync.catalog.connection import Connection
     from winter_sync.catalog.records import Held
 
-_OF_PRODUCT = "instrument = :instrument AND savepath = :savepath"
-_JOINED = """
-SELECT p.instrument, p.savepath, p.image_type, p.night, p.path, p.state, p.damage, p.withdrawn_at,
+_OF_PRODUCT = f"product = {NUMBER}"
+_IS_PRODUCT = f"id = {NUMBER}"
+_JOINED = f"""
+SELECT {PRODUCT}, {PATH}, p.state, p.damage, p.withdrawn_at,
   w.kept, w.size, w.sha256, w.done_at
-FROM withdrawn_files w JOIN products p USING (instrument, savepath)
-"""
+FROM withdrawn_files w JOIN products p ON p.id = w.product
+"""  # noqa: S608 - our own texts
 
 
 class SetAside:
@@ -33,16 +35,15 @@ class SetAside:
         self._connection = connection
         self._outbox = Outbox(connection)
 
-    _CANDIDATES = """
-    SELECT p.instrument, p.savepath, p.image_type, p.night, p.path, p.size, p.sha256, p.mtime_ns,
+    _CANDIDATES = f"""
+    SELECT {PRODUCT}, {PATH}, p.size, p.sha256, p.mtime_ns,
       p.published_at, p.checked_at, p.damage, p.withdrawn_at
     FROM products p INDEXED BY products_withdrawn
     WHERE p.withdrawn_at IS NOT NULL AND p.sha256 IS NOT NULL AND p.damage IS NULL
-      AND p.claimed_by IS NULL AND p.path > :after
-      AND NOT EXISTS (SELECT 1 FROM withdrawn_files w
-        WHERE w.instrument = p.instrument AND w.savepath = p.savepath)
-    ORDER BY p.path LIMIT :limit
-    """
+      AND p.claimed_by IS NULL AND {path_sql()} > :after
+      AND NOT EXISTS (SELECT 1 FROM withdrawn_files w WHERE w.product = p.id)
+    ORDER BY path LIMIT :limit
+    """  # noqa: S608 - our own texts
 
     def candidates(self, after: str, limit: int) -> list[Held]:
         """Return withdrawn products whose files are in the tree, whose paths follow this one.
@@ -51,13 +52,12 @@ class SetAside:
         """
         return self._connection.read(held_of, self._CANDIDATES, {"after": after, "limit": limit})
 
-    _BEGIN = """
-    INSERT INTO withdrawn_files (instrument, savepath, kept, size, sha256, begun_at)
-    SELECT instrument, savepath, :kept, size, sha256, :now FROM products
-    WHERE instrument = :instrument AND savepath = :savepath AND withdrawn_at IS NOT NULL
-      AND sha256 IS NOT NULL AND claimed_by IS NULL
+    _BEGIN = f"""
+    INSERT INTO withdrawn_files (product, kept, size, sha256, begun_at)
+    SELECT id, :kept, size, sha256, :now FROM products
+    WHERE {_IS_PRODUCT} AND withdrawn_at IS NOT NULL AND sha256 IS NOT NULL AND claimed_by IS NULL
     ON CONFLICT DO NOTHING
-    """
+    """  # noqa: S608 - our own texts
 
     def begin(self, held: Held, kept: str | None) -> bool:
         """Record where a file is about to be moved, relative to the root, or None if it is deleted.
@@ -88,7 +88,7 @@ class SetAside:
     _REMOVED = f"""
     UPDATE products SET state = 'wanted', attempts = 0, not_before = '', last_error = NULL,
       recheck = NULL, refetch = '', damage = 'missing', damage_reason = :reason
-    WHERE {_OF_PRODUCT} AND withdrawn_at IS NOT NULL
+    WHERE {_IS_PRODUCT} AND withdrawn_at IS NOT NULL
     """  # noqa: S608 - our own condition
 
     def finish(self, file: FileSetAside) -> None:
@@ -114,7 +114,7 @@ class SetAside:
     _RESTORED = f"""
     UPDATE products SET state = 'published', attempts = 0, not_before = '', last_error = NULL,
       damage = NULL, damage_reason = NULL, mtime_ns = :mtime_ns, checked_at = :now
-    WHERE {_OF_PRODUCT} AND sha256 = :sha256 AND claimed_by IS NULL
+    WHERE {_IS_PRODUCT} AND sha256 = :sha256 AND claimed_by IS NULL
       AND (state != 'published' OR damage IS NOT NULL)
     """  # noqa: S608 - our own condition
 
@@ -133,12 +133,12 @@ class SetAside:
     _WANTED = f"""
     UPDATE products SET state = 'wanted', attempts = 0, not_before = '', last_error = NULL,
       recheck = NULL, refetch = ''
-    WHERE {_OF_PRODUCT} AND state = 'published' AND damage IS NOT NULL
+    WHERE {_IS_PRODUCT} AND state = 'published' AND damage IS NOT NULL
     """  # noqa: S608 - our own condition
-    _KEEP = """
-    INSERT INTO kept_files (path, instrument, savepath, kept_at)
-    VALUES (:kept, :instrument, :savepath, :now) ON CONFLICT DO NOTHING
-    """
+    _KEEP = f"""
+    INSERT INTO kept_files (path, product, kept_at)
+    VALUES (:kept, {NUMBER}, :now) ON CONFLICT DO NOTHING
+    """  # noqa: S608 - our own texts
 
     def want(self, file: FileSetAside) -> None:
         """Want a product again that is listed again and whose file cannot be brought back.

@@ -77,7 +77,7 @@ class ToOQueue:
     SELECT l.target, l.ra, l.dec, p.night,
       p.state = 'published' AND p.damage IS NULL AS is_here
     FROM products p CROSS JOIN listings l
-      ON l.instrument = p.instrument AND l.savepath = p.savepath AND l.program = :program
+      ON l.product = p.id AND l.program = :program
     WHERE p.night BETWEEN :first AND :last AND l.withdrawn_at IS NULL
     """
 

@@ -6,6 +6,7 @@ import json
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
+from winter_sync.catalog.identities import identity_of, split_path
 from winter_sync.core import (
     Cone,
     Damage,
@@ -60,8 +61,8 @@ def plain(value: object) -> object:
 
 
 def identity_values(product: Product) -> dict[str, str]:
-    """Return the values of a product's primary key."""
-    return {"instrument": product.instrument.value, "savepath": product.savepath}
+    """Return the values by which a statement finds a product."""
+    return identity_of(product.instrument, product.savepath)
 
 
 def group_values(product: Product) -> dict[str, str]:
@@ -78,8 +79,7 @@ def product_values(product: Product, path: str, now: str) -> dict[str, str]:
     return {
         **identity_values(product),
         **group_values(product),
-        "filename": product.filename,
-        "path": path,
+        "place": split_path(path)[0],
         "now": now,
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from winter_sync.catalog.identities import ALL_OF_PRODUCT
 from winter_sync.catalog.programs import unless_all
 from winter_sync.catalog.records import ProgramSummary, QueueCount
 from winter_sync.catalog.rows import night_count_of, night_of, queue_count_of, trouble_of
@@ -92,8 +93,8 @@ class Views:
         return night_of(row["night"]) if row["night"] else None
 
     _TROUBLES = f"""
-    SELECT * FROM products p WHERE {_QUEUED} AND p.attempts > 0 AND {{condition}}
-    ORDER BY p.night DESC, p.instrument, p.savepath LIMIT :limit
+    SELECT {ALL_OF_PRODUCT} FROM products p WHERE {_QUEUED} AND p.attempts > 0 AND {{condition}}
+    ORDER BY p.night DESC, p.instrument, savepath LIMIT :limit
     """  # noqa: S608 - our own conditions
 
     def troubles(self, scope: Scope, limit: int) -> list[Trouble]:
@@ -198,20 +199,20 @@ class Views:
     """
     _LISTED_OF_NIGHT = """
     SELECT l.program, count(*) AS products
-    FROM products p CROSS JOIN listings l USING (instrument, savepath)
+    FROM products p CROSS JOIN listings l ON l.product = p.id
     WHERE p.night = :night AND l.withdrawn_at IS NULL AND l.program IN ({programs})
     GROUP BY l.program
     """
     _QUEUED_BY_PROGRAM = f"""
     SELECT l.program, {_QUEUE_COUNTS} FROM products p INDEXED BY products_queue
-    CROSS JOIN listings l USING (instrument, savepath)
+    CROSS JOIN listings l ON l.product = p.id
     WHERE {_QUEUED} AND (:night IS NULL OR p.night = :night)
       AND l.withdrawn_at IS NULL AND l.program IN ({{programs}})
     GROUP BY l.program
     """  # noqa: S608 - our own conditions
     _DAMAGED_BY_PROGRAM = """
     SELECT l.program, count(*) AS products FROM products p INDEXED BY products_damaged
-    CROSS JOIN listings l USING (instrument, savepath)
+    CROSS JOIN listings l ON l.product = p.id
     WHERE p.damage IS NOT NULL AND p.state = 'published' AND (:night IS NULL OR p.night = :night)
       AND l.withdrawn_at IS NULL AND l.program IN ({programs})
     GROUP BY l.program

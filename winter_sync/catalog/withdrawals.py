@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from winter_sync.catalog.identities import NUMBER, identity_of, savepath_sql
 from winter_sync.catalog.outbox import Outbox
 from winter_sync.catalog.renames import Renames
 from winter_sync.catalog.values import identity_values, region_name, subject_values
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
     from winter_sync.catalog.connection import Connection
     from winter_sync.core import Expectation, Product, Row
 
-_OF_SUBJECT = "program = :program AND instrument = :instrument AND image_type = :image_type"
-_OF_PRODUCT = "program = :program AND instrument = :instrument AND savepath = :savepath"
+_OF_PRODUCT = f"program = :program AND product = {NUMBER}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +99,10 @@ class Withdrawals:
         return held, len(new)
 
     _RECENT = """
-    SELECT count(*) AS products FROM products p JOIN listings l USING (instrument, savepath)
+    SELECT count(*) AS products FROM products p JOIN listings l ON l.product = p.id
     WHERE p.withdrawn_at >= :since AND l.program = :program AND p.instrument = :instrument
       AND p.image_type = :image_type AND NOT EXISTS
-        (SELECT 1 FROM successors s WHERE s.instrument = p.instrument AND s.savepath = p.savepath)
+        (SELECT 1 FROM successors s WHERE s.product = p.id)
     """
 
     def _recent(self, subject: Subject) -> int:
@@ -112,7 +112,9 @@ class Withdrawals:
         return int(row["products"]) if row else 0
 
     _KNOWN = f"""
-    SELECT savepath, region, held_at, answers FROM held_withdrawals WHERE {_OF_SUBJECT}
+    SELECT {savepath_sql()} AS savepath, h.region, h.held_at, h.answers
+    FROM held_withdrawals h CROSS JOIN products p ON p.id = h.product
+    WHERE h.program = :program AND p.instrument = :instrument AND p.image_type = :image_type
     """  # noqa: S608 - our own condition
 
     def _known(self, subject: Subject) -> dict[str, dict[str, Any]]:
@@ -126,12 +128,11 @@ class Withdrawals:
         since = datetime.fromisoformat(row["held_at"])
         return is_confirmed(since, row["answers"] + 1, self._connection.clock())
 
-    _HOLD = """
-    INSERT INTO held_withdrawals
-      (program, instrument, savepath, image_type, region, expected, held_at, answers)
-    VALUES (:program, :instrument, :savepath, :image_type, :region, :expected, :now, 1)
+    _HOLD = f"""
+    INSERT INTO held_withdrawals (program, product, region, expected, held_at, answers)
+    VALUES (:program, {NUMBER}, :region, :expected, :now, 1)
     ON CONFLICT DO UPDATE SET answers = answers + 1, held_at = min(held_at, excluded.held_at)
-    """
+    """  # noqa: S608 - our own texts
 
     def _hold(self, subject: Subject, product: Product, expected: int) -> None:
         values = {
@@ -158,12 +159,11 @@ class Withdrawals:
 
     _UNLIST = f"UPDATE listings SET withdrawn_at = :now WHERE {_OF_PRODUCT}"  # noqa: S608 - our own condition
     _END_HOLD = f"DELETE FROM held_withdrawals WHERE {_OF_PRODUCT}"  # noqa: S608 - our own condition
-    _WITHDRAW = """
-    UPDATE products SET withdrawn_at = :now WHERE instrument = :instrument AND savepath = :savepath
+    _WITHDRAW = f"""
+    UPDATE products SET withdrawn_at = :now WHERE id = {NUMBER}
       AND withdrawn_at IS NULL AND NOT EXISTS (SELECT 1 FROM listings l
-        WHERE l.instrument = products.instrument AND l.savepath = products.savepath
-        AND l.withdrawn_at IS NULL)
-    """
+        WHERE l.product = products.id AND l.withdrawn_at IS NULL)
+    """  # noqa: S608 - our own texts
 
     def _withdraw(self, program: str, product: Product, *, moved: bool = False) -> None:
         """Take a product off a program's list; it is withdrawn when no other program lists it.
@@ -185,10 +185,9 @@ class Withdrawals:
                 program=listed["program"] if listed else None,
             )
 
-    _LISTED_BY = """
-    SELECT min(program) AS program FROM listings
-    WHERE instrument = :instrument AND savepath = :savepath AND withdrawn_at IS NULL
-    """
+    _LISTED_BY = f"""
+    SELECT min(program) AS program FROM listings WHERE product = {NUMBER} AND withdrawn_at IS NULL
+    """  # noqa: S608 - our own texts
 
     def move(self, program: str, products: Iterable[Product]) -> None:
         """Take products off the list of a program that another program was found to list."""
@@ -212,7 +211,7 @@ class Withdrawals:
         regions = {row["region"] for savepath, row in known.items() if savepath in listed}
         cleared = [path for path, row in known.items() if row["region"] in regions]
         for savepath in cleared:
-            values = {**subject_values(subject), "savepath": savepath}
+            values = {"program": subject.program, **identity_of(subject.instrument, savepath)}
             self._connection.execute(self._END_HOLD, values)
         if cleared:
             self._outbox.append(
@@ -227,10 +226,11 @@ class Withdrawals:
     # --- what is held ----------------------------------------------------------------------------
 
     _HELD = """
-    SELECT program, instrument, image_type, count(*) AS products, max(expected) AS expected,
-      min(held_at) AS held_at, min(answers) AS answers
-    FROM held_withdrawals GROUP BY program, instrument, image_type
-    ORDER BY program, instrument, image_type
+    SELECT h.program, p.instrument, p.image_type, count(*) AS products,
+      max(h.expected) AS expected, min(h.held_at) AS held_at, min(h.answers) AS answers
+    FROM held_withdrawals h JOIN products p ON p.id = h.product
+    GROUP BY h.program, p.instrument, p.image_type
+    ORDER BY h.program, p.instrument, p.image_type
     """
 
     def held(self) -> list[HeldWithdrawal]:
