@@ -101,6 +101,7 @@ from .file_events import (
 )
 from .filesystem import (
     NO_HARD_LINKS,
+    begin_writing,
     free_space,
     has_name,
     is_directory,
@@ -203,7 +204,7 @@ from .sphere import (
     separation,
     unit_vector,
 )
-from .storage_errors import NO_SPACE, storage_errors_explained
+from .storage_errors import NO_SPACE, storage_error_of, storage_errors_explained
 from .too import ListedForToO, ToOProgress, ToORequest, ToOStage, is_awaited, progress_of
 from .traits import DIRECTORIES, FETCH_ORDER, NOT_KEPT, SUFFIXES, FileFormat, ImageType, Instrument
 from .units import parse_duration, show_duration, show_instant, show_size
@@ -394,6 +395,7 @@ __all__ = [
     "WithdrawalRule",
     "WithdrawnFilesChanged",
     "area_of",
+    "begin_writing",
     "box_of_cap",
     "choose_proxy",
     "closing_descriptor",
@@ -449,6 +451,7 @@ __all__ = [
     "show_duration",
     "show_instant",
     "show_size",
+    "storage_error_of",
     "storage_errors_explained",
     "successors",
     "sync_directory",

@@ -8,6 +8,7 @@ import hashlib
 import os
 import stat
 from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING
 
 from winter_sync.core.errors import StorageError
@@ -16,12 +17,15 @@ from winter_sync.core.permissions import REACHABLE, share_with_group
 from winter_sync.core.storage_errors import NO_LOCKS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 NO_HARD_LINKS = frozenset(
     {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV, errno.EACCES}
 )
 """What a file system says that has none, or none more for this file, or not for us."""
+_BEGIN_WRITING = 2
+"""SYNC_FILE_RANGE_WRITE of Linux."""
 _NO_DIRECTORY_SYNC = frozenset({errno.EINVAL, errno.EBADF, errno.EOPNOTSUPP, errno.ENOSYS})
 """What file systems say that cannot sync a directory: FUSE, CIFS and NFS differ (fsync(2))."""
 
@@ -174,6 +178,31 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
     written = os.write(descriptor, data)
     while written < len(data):
         written += os.write(descriptor, memoryview(data)[written:])
+
+
+def begin_writing(descriptor: int) -> None:
+    """Have the system begin to write a file to the disk, and do not wait for it.
+
+    When many files are begun before the first of them is synced, a file system commits them
+    together, instead of once for each. Does nothing where the system has no call for it, or the
+    file system none: what matters is the sync.
+    """
+    call = _sync_file_range()
+    if call is not None:
+        call(descriptor, 0, 0, _BEGIN_WRITING)
+
+
+@cache
+def _sync_file_range() -> Callable[[int, int, int, int], int] | None:
+    """Return sync_file_range(2), which Python does not have; None where the C library has none."""
+    import ctypes  # noqa: PLC0415 - only where something is published
+
+    try:
+        call = ctypes.CDLL(None).sync_file_range
+    except (AttributeError, OSError):
+        return None
+    call.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
+    return call
 
 
 def sync_directory(directory: Path | int) -> bool:

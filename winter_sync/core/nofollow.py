@@ -11,12 +11,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Self
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from typing import Self
 
 _REGULAR = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _DIRECTORY = os.O_DIRECTORY | os.O_CLOEXEC
@@ -262,10 +259,16 @@ def path_parts(path: str) -> tuple[str, ...]:
     return pure.parts
 
 
-@contextmanager
-def closing_descriptor(descriptor: int) -> Iterator[int]:
+class closing_descriptor:  # noqa: N801 - used as the function that it stands for
     """Close a descriptor at the end."""
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+
+    __slots__ = ("_descriptor",)
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def __enter__(self) -> int:
+        return self._descriptor
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)

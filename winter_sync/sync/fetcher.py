@@ -6,6 +6,7 @@ Touches the network and the tree and never the catalog; whoever called commits t
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -172,31 +173,37 @@ class Fetcher:
         )
 
     async def _fetch(self, batch: Batch) -> Fetched:
-        loop = asyncio.get_running_loop()
-
-        def report(outcome: Outcome) -> None:
-            loop.call_soon_threadsafe(self._emit, ProductFinished(self._redacted(outcome)))
-
+        finished = deque[Outcome]()
         receiver = Receiver(
             batch,
             self._session,
             keep=self._keep,
-            on_outcome=report,
+            on_outcome=finished.append,
             limits=self._limits,
             redact=self._api.redacted,
         )
         with receiver:
-            fetched = await self._fetch_into(receiver, batch)
+            try:
+                fetched = await self._fetch_into(receiver, batch, finished)
+            finally:
+                self._report(finished)
         for event in self._session.tree.take_events():
             self._emit(event)
         outcomes = tuple(self._redacted(outcome) for outcome in fetched.outcomes)
         trouble = self._api.redacted(fetched.trouble) if fetched.trouble else None
         return replace(fetched, outcomes=outcomes, trouble=trouble)
 
-    async def _fetch_into(self, receiver: Receiver, batch: Batch) -> Fetched:
+    def _report(self, finished: deque[Outcome]) -> None:
+        """Emit the outcomes that a thread has left there."""
+        while finished:
+            self._emit(ProductFinished(self._redacted(finished.popleft())))
+
+    async def _fetch_into(
+        self, receiver: Receiver, batch: Batch, finished: deque[Outcome]
+    ) -> Fetched:
         try:
             async with self._api.download(batch) as download:
-                broken = await self._feed(batch, download, receiver)
+                broken = await self._feed(batch, download, receiver, finished)
                 timing = _timing(batch, receiver.outcomes, download)
         except BadAnswerError as bad:
             return _in_vain(receiver, bad.message, bad.cause)
@@ -209,19 +216,24 @@ class Fetcher:
         return replace(outcome, reason=self._api.redacted(outcome.reason))
 
     async def _feed(
-        self, batch: Batch, download: Download, receiver: Receiver
+        self, batch: Batch, download: Download, receiver: Receiver, finished: deque[Outcome]
     ) -> TransientError | DamagedError | None:
         """Feed a download to its receiver; return what broke it, if something did.
 
         While a thread works on one block, the next is being received.
         """
+
+        async def take(block: bytes) -> None:
+            await run_in_thread(self._threads, receiver.feed, block)
+            self._report(finished)
+
         work: asyncio.Task[None] | None = None
         try:
             try:
                 async for block in download.blocks():
                     if work is not None:
                         await work
-                    work = asyncio.create_task(run_in_thread(self._threads, receiver.feed, block))
+                    work = asyncio.create_task(take(block))
                     self._emit(Received(batch, len(block)))
             finally:
                 if work is not None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import replace
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Self
 
@@ -25,11 +26,12 @@ from winter_sync.core import (
     Outcome,
     Product,
     Published,
+    StorageError,
     Unchanged,
     storage_errors_explained,
 )
 from winter_sync.formats import Limits, MemberEnd, MemberStart, Output, ZipReader, check_file
-from winter_sync.tree import Part, Reservation, Session
+from winter_sync.tree import Part, Publication, Reservation, Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +48,10 @@ _LARGE = 256 * 1024**2
 """... and this in any case: five times the largest product that the archive has."""
 _PACKING = 64 * 1024**2
 """What an archive may hold besides data: headers, directory, and data that deflate poorly."""
+_MOST_TOGETHER = 64
+"""Files published together: each is open until then. With more, each costs hardly any less."""
+_SIZE_TOGETHER = 8 * 1024**2
+"""Bytes of files published together: what is larger costs little beside its own writing."""
 _NIGHT = re.compile(r"\d{8}", re.ASCII)
 
 
@@ -98,16 +104,20 @@ class Receiver:
         self._unzipper = ZipReader(budget(batch, limits))
         self._current: Candidate | None = None
         self._part: Part | None = None
+        self._ready: dict[str, _Checked] = {}
+        """What was checked and is not published yet, by the name of its file."""
+        self._ready_size = 0
         self._reserve = Reservation(session.tree.space, batch.expected_size)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        try:
+        with ExitStack() as stack:
+            stack.callback(self._reserve.end)
+            for each in self._ready.values():  # only where `feed` was interrupted
+                stack.callback(each.part.discard)
             self._drop_part()
-        finally:
-            self._reserve.end()
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
@@ -117,6 +127,8 @@ class Receiver:
     def feed(self, block: bytes) -> None:
         """Take the next bytes of the archive, publishing every member that they complete.
 
+        Small ones are published together, when no more of them are in these bytes or they are many.
+
         Raises
         ------
         DamagedError
@@ -124,8 +136,18 @@ class Receiver:
         StorageError
             If the disk cannot take it.
         """
-        for output in self._unzipper.feed(block):
-            self._take(output)
+        try:
+            for output in self._unzipper.feed(block):
+                self._take(output)
+        except DamagedError:
+            self._publish_ready()
+            raise
+        except StorageError:
+            self._drop_part()  # on a full disk this makes room for what arrived before
+            with suppress(StorageError):
+                self._publish_ready()
+            raise
+        self._publish_ready()
 
     def finish(self) -> None:
         """End the answer.
@@ -193,19 +215,26 @@ class Receiver:
         if candidate is None or contradicts(folders, candidate.product):
             return None
         is_open = isinstance(self._outcomes.get(filename), Failed | None)
+        is_open = is_open and filename not in self._ready
         return candidate if is_open and self._tries[filename] < _TRIES else None
 
     def _end(self, member: MemberEnd) -> None:
         candidate, part = self._current, self._part
         if candidate is None or part is None:
             return
-        try:
-            outcome = self._outcome(candidate, part, member)
-        finally:
+        checked = self._check(candidate, part, member)
+        if isinstance(checked, Failed):
+            self._publish_ready()  # outcomes are told in the order of arrival
             self._drop_part()
-        self._record(candidate, outcome)
+            self._record(candidate, checked)
+            return
+        self._ready[candidate.product.filename] = checked
+        self._part = self._current = None
+        self._ready_size += part.size
+        if len(self._ready) >= _MOST_TOGETHER or self._ready_size >= _SIZE_TOGETHER:
+            self._publish_ready()
 
-    def _outcome(self, candidate: Candidate, part: Part, member: MemberEnd) -> Outcome:
+    def _check(self, candidate: Candidate, part: Part, member: MemberEnd) -> Failed | _Checked:
         if member.fault is not None:
             reason = f"it arrived damaged: {member.fault}"
             return Failed(candidate, reason, blamed=True, cause=Cause.DAMAGED)
@@ -220,21 +249,40 @@ class Receiver:
                 cause=refused.cause,
                 refused=True,
             )
-        evidence = evidence_of(candidate, part)
-        for held in self._session.tree.make_durable([evidence]):
-            return Unchanged(candidate, held)
-        return Published(candidate, self._publish(part, evidence, candidate), note)
+        return _Checked(candidate, part, evidence_of(candidate, part), note)
 
-    def _publish(self, part: Part, evidence: Evidence, candidate: Candidate) -> Evidence:
-        """Publish; keep a file that the catalog does not know: a person put it there."""
-        ours = candidate.published_sha256
-        is_other = ours is not None and not self._session.tree.has_content(candidate.path, ours)
-        return self._session.publish(
-            part,
-            replace(evidence, kept_is_revision=not is_other),
-            batch=self._batch.identifier,
-            keep=self._keep or ours is None or is_other,
-        )
+    def _publish_ready(self) -> None:
+        """Publish what was checked, but for what the tree holds already, byte for byte."""
+        ready, self._ready, self._ready_size = tuple(self._ready.values()), {}, 0
+        if not ready:
+            return
+        with ExitStack() as stack:
+            for each in ready:
+                stack.callback(each.part.discard)
+            found = self._session.tree.make_durable([each.evidence for each in ready])
+            held = {evidence.path: evidence for evidence in found}
+            published = self._session.publish_all(
+                [self._publication(each) for each in ready if each.evidence.path not in held],
+                batch=self._batch.identifier,
+            )
+        put = {evidence.path: evidence for evidence in published}
+        for candidate, note in ((each.candidate, each.note) for each in ready):
+            path = candidate.path
+            outcome = (
+                Published(candidate, put[path], note)
+                if path in put
+                else Unchanged(candidate, held[path])
+            )
+            self._record(candidate, outcome)
+
+    def _publication(self, each: _Checked) -> Publication:
+        """Return what to publish; keep a file that the catalog does not know: a person's."""
+        ours = each.candidate.published_sha256
+        if ours is None:
+            return Publication(each.part, each.evidence, keep=True)
+        is_other = not self._session.tree.has_content(each.candidate.path, ours)
+        evidence = replace(each.evidence, kept_is_revision=not is_other)
+        return Publication(each.part, evidence, keep=self._keep or is_other)
 
     def _record(self, candidate: Candidate, outcome: Outcome) -> None:
         name = candidate.product.filename
@@ -247,6 +295,16 @@ class Receiver:
         part, self._part, self._current = self._part, None, None
         if part is not None:
             part.discard()
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """A complete member that may be published, and what is odd about it."""
+
+    candidate: Candidate
+    part: Part
+    evidence: Evidence
+    note: str | None
 
 
 def largest(candidate: Candidate) -> int:

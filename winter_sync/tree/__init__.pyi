@@ -2,7 +2,7 @@ from .file_system_probe import probe_file_system
 from .identity import lost_mirror, refuse_other_root, refuse_other_writers
 from .known_roots import KnownRoots, known_roots_path
 from .manifests import MANIFESTS, ManifestFiles
-from .publishing import Session
+from .publishing import Publication, Session
 from .recorded_sums import RecordedSums
 from .revisions import REVISIONS
 from .staging import Part, Reservation
@@ -18,6 +18,7 @@ __all__ = [
     "KnownRoots",
     "ManifestFiles",
     "Part",
+    "Publication",
     "RecordedSums",
     "Reservation",
     "Session",

@@ -7,7 +7,7 @@ import os
 import stat
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from winter_sync.core import (
     STATE_DIR,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _OBSTACLES = frozenset({errno.ENOTDIR, errno.EISDIR, errno.EXDEV, errno.ELOOP, errno.ENAMETOOLONG})
 """What the system says where something blocks one path, and others are free."""
+_NO_NAMES = frozenset({"", ".", ".."})
 
 
 class Directories:
@@ -150,6 +151,10 @@ class Directories:
             descriptor = below
         return descriptor
 
+    def opened(self) -> OpenDirectories:
+        """Return directories that are each made and opened once, for a group of files."""
+        return OpenDirectories(self)
+
     def _make_below(self, above: int, where: PurePosixPath) -> int:
         ours = where.parts[0] == STATE_DIR
         follow = self._follow_links and not ours
@@ -165,6 +170,48 @@ class Directories:
             raise
         self._durable.add(where)
         return made
+
+
+class OpenDirectories:
+    """Directories of one tree, made durably and opened when first needed. For one thread.
+
+    Use as a context manager, for a moment: what is open stays the same directory, whatever
+    becomes of its name.
+    """
+
+    def __init__(self, directories: Directories) -> None:
+        self._directories = directories
+        self._open: dict[str, int] = {}
+
+    def of(self, path: str) -> tuple[int, str]:
+        """Return the descriptor of the directory that a file of the catalog is in, and its name.
+
+        Raises
+        ------
+        StorageError
+            If no product can be there, or the directory cannot be made.
+        """
+        above, _, name = path.rpartition("/")
+        if above not in self._open or name in _NO_NAMES or "\0" in name:
+            place = self._directories.place(path)
+            above, name = str(place.parent.relative_to(self._directories.root)), place.name
+            if above not in self._open:
+                with storage_errors_explained(place):
+                    self._open[above] = self._directories.make(PurePosixPath(above))
+        return self._open[above], name
+
+    def sync(self) -> None:
+        """Make the names in all of them durable."""
+        for above, descriptor in self._open.items():
+            with storage_errors_explained(self._directories.root / above):
+                sync_directory(descriptor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self._open:
+            os.close(self._open.popitem()[1])
 
 
 def mode_of(name: str, directory: int) -> int:

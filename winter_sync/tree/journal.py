@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from winter_sync.core import (
@@ -15,15 +15,20 @@ from winter_sync.core import (
     open_own_file,
     path_parts,
     read_own_file,
+    storage_errors_explained,
     sync_directory,
     write_all,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 _SUFFIX = ".published"
 _LONGEST = 64 * 1024 * 1024
+_FIELDS = tuple(field.name for field in fields(Evidence))
+_MARKS = tuple(field.name for field in fields(Marks))
+_ENCODE = json.JSONEncoder().encode
 
 
 def journal_of(session: Path, batch: str) -> Path:
@@ -42,20 +47,30 @@ def journals_in(session: int) -> list[str]:
         return []
 
 
-def append(evidence: Evidence, journal: Path, session: int) -> None:
+def append(records: Iterable[Evidence], journal: Path, session: int) -> None:
     """Write down what is about to happen, durably.
 
-    The record begins on a new line, in case a full disk cut the last one short. `session` is the
-    descriptor of the directory that the journal is in.
+    The first record begins on a new line, in case a full disk cut the last one short. `session` is
+    the descriptor of the directory that the journal is in.
     """
-    record = f"\n{json.dumps(asdict(evidence))}\n".encode()
+    lines = "\n".join(map(_line, records))
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-    with closing_descriptor(open_own_file(journal, flags, session)) as file:
+    with (
+        storage_errors_explained(journal),
+        closing_descriptor(open_own_file(journal, flags, session)) as file,
+    ):
         is_new = os.fstat(file).st_size == 0
-        write_all(file, record)
+        write_all(file, f"\n{lines}\n".encode())
         os.fsync(file)
-    if is_new:
-        sync_directory(session)
+        if is_new:
+            sync_directory(session)
+
+
+def _line(evidence: Evidence) -> str:
+    """Return a record: the fields of the evidence, in JSON."""
+    fields = {name: getattr(evidence, name) for name in _FIELDS}
+    marks = {name: getattr(evidence.marks, name) for name in _MARKS}
+    return _ENCODE({**fields, "marks": marks})
 
 
 def read(journal: Path, session: int) -> list[Evidence]:
@@ -71,10 +86,10 @@ def read(journal: Path, session: int) -> list[Evidence]:
 def _evidence_in(line: str) -> Evidence | None:
     """Read a line of a journal; None if no version has written it."""
     try:
-        fields = json.loads(line)
-        fields["instrument"] = Instrument(fields["instrument"])
-        fields["marks"] = Marks(**fields["marks"])
-        evidence = Evidence(**fields)
+        found = json.loads(line)
+        found["instrument"] = Instrument(found["instrument"])
+        found["marks"] = Marks(**found["marks"])
+        evidence = Evidence(**found)
         path_parts(evidence.path)
         path_parts(evidence.kept or evidence.path)
     except (ValueError, TypeError, KeyError, RecursionError, AttributeError):

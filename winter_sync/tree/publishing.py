@@ -4,26 +4,41 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import count
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from winter_sync.core import (
-    NO_HARD_LINKS,
-    closing_descriptor,
-    storage_errors_explained,
-    sync_directory,
-)
+from winter_sync.core import NO_HARD_LINKS, StorageError, storage_errors_explained
 from winter_sync.tree import journal
 from winter_sync.tree.directories import mode_of
 from winter_sync.tree.staging import Part
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from winter_sync.core import Evidence
+    from winter_sync.tree.directories import OpenDirectories
     from winter_sync.tree.tree import Tree
+
+    _Placed = tuple[Evidence, Part, int, str]
+    """What is journalled, the part, the descriptor of its directory to be, and its name there."""
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A part that was checked, and what it is and where it goes.
+
+    `keep` says whether a file that is there already is kept as an older revision. One that the
+    catalog does not know of is a person's: always keep it.
+    """
+
+    part: Part
+    evidence: Evidence
+    keep: bool
 
 
 class Session:
@@ -80,41 +95,74 @@ class Session:
             raise
 
     def publish(self, part: Part, evidence: Evidence, *, batch: str, keep: bool) -> Evidence:
-        """Put a part into the tree under its final name, durably.
+        """Put one part into the tree; see `publish_all`."""
+        (published,) = self.publish_all([Publication(part, evidence, keep)], batch=batch)
+        return published
+
+    def publish_all(
+        self, publications: Sequence[Publication], *, batch: str
+    ) -> tuple[Evidence, ...]:
+        """Put parts into the tree under their final names, durably.
+
+        They share what makes them durable: all contents are synced, then one record of all, then
+        each gets its name, and at last each directory is synced once. Where one fails, those before
+        it are published and the error is raised: `recover_evidence` returns them.
 
         Parameters
         ----------
-        part
-            A part that was checked.
-        evidence
-            What it is and where it goes; journalled before the rename.
+        publications
+            Parts that were checked, of different paths.
         batch
-            The batch under whose name it is journalled, until `forget_journal`.
-        keep
-            Whether a file that is there already is kept as an older revision. One that the
-            catalog does not know of is a person's: always keep it.
+            The batch under whose name they are journalled, until `forget_journal`.
 
         Returns
         -------
-        Evidence
-            With `kept` and `mtime_ns` filled in.
+        tuple of Evidence
+            In their order, with `kept` and `mtime_ns` filled in.
         """
-        target = self.tree.directories.place(evidence.path)
-        parent = PurePosixPath(evidence.path).parent
-        with (
-            storage_errors_explained(target),
-            closing_descriptor(self.tree.directories.make(parent)) as directory,
-        ):
-            self.tree.share_with_group(part, directory, target.parent)
-            part.sync()
-            if keep and mode_of(target.name, directory):
-                kept = self.tree.revisions.keep(evidence.path, directory, self.stage)
-                evidence = replace(evidence, kept=kept)
-            journal.append(evidence, self._journal(batch), self._descriptor)
-            part.rename(target.name, directory)
-            sync_directory(directory)
+        failures = list[StorageError]()
+        with self.tree.directories.opened() as directories:
+            begun = _until_one_fails(
+                (self._begin(each, directories, len(publications)) for each in publications),
+                failures,
+            )
+            whole = _until_one_fails((self._finish(*each) for each in begun), failures)
+            if whole:
+                records = [record for record, *_ in whole]
+                journal.append(records, self._journal(batch), self._descriptor)
+            for record, part, directory, name in whole:
+                with storage_errors_explained(self.tree.root / record.path):
+                    part.rename(name, directory)
+            directories.sync()
+            if failures:
+                raise failures[0]
             # Looked up under the final name: a file system may round times when it writes them.
-            return replace(evidence, mtime_ns=mtime_ns(target.name, directory))
+            return tuple(
+                replace(record, mtime_ns=mtime_ns(name, directory))
+                for record, _, directory, name in whole
+            )
+
+    def _begin(
+        self, each: Publication, directories: OpenDirectories, count: int
+    ) -> tuple[Publication, int, str]:
+        """Begin to write the content of one of several parts to the disk; return where it goes."""
+        directory, name = directories.of(each.evidence.path)
+        with storage_errors_explained(self.tree.root / each.evidence.path):
+            self.tree.share_with_group(each.part, directory, each.evidence.path)
+            if count > 1:
+                each.part.begin_writing()
+        return each, directory, name
+
+    def _finish(self, each: Publication, directory: int, name: str) -> _Placed:
+        """Make the content of a part durable, and keep a file that has its name already."""
+        each.part.sync()
+        if not each.keep:
+            return each.evidence, each.part, directory, name
+        with storage_errors_explained(self.tree.root / each.evidence.path):
+            if not mode_of(name, directory):
+                return each.evidence, each.part, directory, name
+            kept = self.tree.revisions.keep(each.evidence.path, directory, self.stage)
+        return replace(each.evidence, kept=kept), each.part, directory, name
 
     def recover_evidence(self, batch: str) -> list[Evidence]:
         """Return what a batch has put into the tree so far, made durable."""
@@ -130,6 +178,16 @@ class Session:
 
     def _journal(self, batch: str) -> Path:
         return journal.journal_of(self._directory, batch)
+
+
+def _until_one_fails(steps: Iterator[T], failures: list[StorageError]) -> list[T]:
+    """Return what was done until one failed, whose error is added: those before it can go on."""
+    done = list[T]()
+    try:
+        done.extend(steps)
+    except StorageError as failed:
+        failures.append(failed)
+    return done
 
 
 def mtime_ns(name: str, directory: int) -> int | None:

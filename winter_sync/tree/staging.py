@@ -8,7 +8,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
-from winter_sync.core import open_regular, storage_errors_explained, write_all
+from winter_sync.core import begin_writing, open_regular, storage_errors_explained, write_all
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,7 @@ class Part:
         self._within = within
         self.size = 0
         self._digest = hashlib.sha256()
-        self._is_synced = False
+        self._is_synced = self._is_published = False
         self._linked: os.stat_result | None = None
         if linked:
             self._descriptor = open_regular(self._name, within=within)
@@ -86,6 +86,11 @@ class Part:
             write_all(self._descriptor, data)
         self.size += len(data)
 
+    def begin_writing(self) -> None:
+        """Have the system begin to write it to the disk, and do not wait; `sync` does."""
+        if not self._is_synced:
+            begin_writing(self._descriptor)
+
     def sync(self) -> None:
         """Make the file durable, unless it is already."""
         if not self._is_synced:
@@ -100,6 +105,7 @@ class Part:
     def rename(self, name: str, directory: int) -> None:
         """Move it to its final name in a directory, known by its descriptor."""
         os.rename(self._name, name, src_dir_fd=self._within, dst_dir_fd=directory)
+        self._is_published = True
 
     def close(self) -> None:
         """Close the file; safe to repeat."""
@@ -111,6 +117,8 @@ class Part:
     def discard(self) -> None:
         """Remove the file, if it was not published."""
         self.close()
+        if self._is_published:
+            return
         with storage_errors_explained(self.path), suppress(FileNotFoundError):
             os.unlink(self._name, dir_fd=self._within)
 

@@ -137,30 +137,22 @@ class Tree:
 
         It does not have what cannot be read.
         """
-        try:
-            with TreeFiles(self.root, follow_links=self.follow_links) as files:
-                has_size = files.lstat(evidence.path).st_size == evidence.size
-        except (OSError, ValueError):
-            return False
-        return has_size and self.has_content(evidence.path, evidence.sha256)
+        with TreeFiles(self.root, follow_links=self.follow_links) as files:
+            return _holds(files, evidence)
 
     def has_content(self, path: str, sha256: str) -> bool:
         """Return whether a regular file is there, no link, and has this digest."""
-        try:
-            with (
-                TreeFiles(self.root, follow_links=self.follow_links) as files,
-                closing_descriptor(files.open(path)) as file,
-            ):
-                return sha256_of_descriptor(file) == sha256
-        except (OSError, ValueError):
-            return False
+        with TreeFiles(self.root, follow_links=self.follow_links) as files:
+            return _has_content(files, path, sha256)
 
     def make_durable(self, evidence: Iterable[Evidence]) -> list[Evidence]:
         """Return the evidence that holds, once the files that it is of are durable.
 
         Its `mtime_ns` is that of the file as it is now.
         """
-        return [self.make_file_durable(found) for found in evidence if self.holds(found)]
+        with TreeFiles(self.root, follow_links=self.follow_links) as files:
+            held = [found for found in evidence if _holds(files, found)]
+        return [self.make_file_durable(found) for found in held]
 
     def make_file_durable(self, evidence: Evidence) -> Evidence:
         """Make a file durable whose content was read just now; return as `make_durable` does."""
@@ -175,10 +167,11 @@ class Tree:
             sync_directory(directory)
             return replace(evidence, mtime_ns=mtime_ns(path.name, directory))
 
-    def share_with_group(self, part: Part, directory: int, where: Path) -> None:
+    def share_with_group(self, part: Part, directory: int, path: str) -> None:
         """Set the group of a part to that of its directory, if that one passes on its group.
 
         Staged elsewhere, it did not get that when it was made. Where that is refused it stays ours.
+        `path` is its path of the catalog.
         """
         try:
             if share_with_group(part.descriptor, directory):
@@ -187,4 +180,20 @@ class Tree:
             group = os.fstat(directory).st_gid
             if group not in self._groups_refused:
                 self._groups_refused.add(group)
-                self._events.append(GroupNotGiven(str(where), group))
+                self._events.append(GroupNotGiven(str((self.root / path).parent), group))
+
+
+def _holds(files: TreeFiles, evidence: Evidence) -> bool:
+    try:
+        has_size = files.lstat(evidence.path).st_size == evidence.size
+    except (OSError, ValueError):
+        return False
+    return has_size and _has_content(files, evidence.path, evidence.sha256)
+
+
+def _has_content(files: TreeFiles, path: str, sha256: str) -> bool:
+    try:
+        with closing_descriptor(files.open(path)) as file:
+            return sha256_of_descriptor(file) == sha256
+    except (OSError, ValueError):
+        return False
