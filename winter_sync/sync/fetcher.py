@@ -24,6 +24,7 @@ from winter_sync.core import (
     Published,
     Received,
     TransientError,
+    TreeFiles,
     Unchanged,
     run_in_thread,
 )
@@ -149,23 +150,26 @@ class Fetcher:
         """Return the outcomes of products that need not be requested."""
         blocked = self._blocked(batch)
         without = {outcome.candidate for outcome in blocked}
-        unknown = (
+        unknown = [
             candidate
             for candidate in batch.candidates
             if candidate not in without and candidate.published_sha256 is None
-        )
+        ]
         tree = self._session.tree
+        with TreeFiles(tree.root, follow_links=tree.follow_links) as files:
+            present = [candidate for candidate in unknown if _may_be_present(files, candidate)]
         found = (
             find_present(tree, candidate, self._api.redacted, self._recorded)
-            for candidate in unknown
+            for candidate in present
         )
         adopted = (each for each in found if isinstance(each, Adopted))
         return (*blocked, *(made_durable(tree, each) for each in adopted))
 
     def _blocked(self, batch: Batch) -> tuple[Failed, ...]:
         """Return the failures of products whose place in the tree is obstructed."""
-        obstacle = self._session.tree.directories.obstacle
-        found = ((candidate, obstacle(candidate.path)) for candidate in batch.candidates)
+        paths = [candidate.path for candidate in batch.candidates]
+        obstacles = self._session.tree.directories.obstacles(paths)
+        found = zip(batch.candidates, obstacles, strict=True)
         return tuple(
             Failed(candidate, f"{why.message}. {why.remedy}", blamed=True, cause=why.cause)
             for candidate, why in found
@@ -251,6 +255,17 @@ def _timing(batch: Batch, outcomes: Sequence[Outcome], download: Download) -> Ti
         return None
     size = sum(outcome.evidence.size for outcome in whole)
     return Timing(size, download.waited, download.receiving)
+
+
+def _may_be_present(files: TreeFiles, candidate: Candidate) -> bool:
+    """Return whether anything may be at a product's place: mostly nothing is."""
+    try:
+        files.lstat(candidate.path)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _judge(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Self
 
@@ -23,6 +24,8 @@ from winter_sync.core import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from winter_sync.tree.root import Root
 
 _OBSTACLES = frozenset({errno.ENOTDIR, errno.EISDIR, errno.EXDEV, errno.ELOOP, errno.ENAMETOOLONG})
@@ -93,38 +96,68 @@ class Directories:
             return take_lock(self._root.own_directory / name, own)
 
     def obstacle(self, path: str) -> StorageError | None:
-        """Return the error of what blocks a file's path, before it is downloaded; None if nothing.
+        """Return the error of what blocks a file's path; see `obstacles`."""
+        (found,) = self.obstacles([path])
+        return found
+
+    def obstacles(self, paths: Iterable[str]) -> Iterator[StorageError | None]:
+        """Yield the error of what blocks the path of each file to download; None if nothing does.
 
         That is a fault of this one path, which says nothing of others: a file where a directory
-        should be or the other way round, a link, or another file system.
+        should be or the other way round, a link, or another file system. Paths of one directory
+        that follow each other cost one way to it.
         """
+        for directory, group in groupby(paths, key=lambda path: path.rpartition("/")[0]):
+            with ExitStack() as stack:
+                way = self._way_to(directory, stack)
+                for path in group:
+                    yield self._obstacle(path, way)
+
+    def _way_to(self, directory: str, stack: ExitStack) -> int | OSError | None:
+        """Return the descriptor of a directory, open until the stack is left.
+
+        None if there is no such directory yet; the error of what blocks the way to it.
+        """
+        try:
+            descriptor = self._walk_to(self.place(f"{directory}/x" if directory else "x").parent)
+        except OSError as blocked:
+            return blocked
+        if descriptor is not None:
+            stack.callback(os.close, descriptor)
+        return descriptor
+
+    def _obstacle(self, path: str, way: int | OSError | None) -> StorageError | None:
         place = self.place(path)
         try:
             with storage_errors_explained(place):
-                self._walk_to(place)
+                if isinstance(way, OSError):
+                    raise way
+                if way is not None and stat.S_ISDIR(mode_of(place.name, way)):
+                    raise system_error(errno.EISDIR, place)
         except StorageError as refused:
             if refused.errno in _OBSTACLES:
                 return refused
         return None
 
-    def _walk_to(self, place: Path) -> None:
-        """Raise the error of whatever blocks the way to a place."""
+    def _walk_to(self, directory: Path) -> int | None:
+        """Open a directory of the tree; None if there is none; raise what blocks the way."""
         descriptor, where = open_root_directory(self._root.path, look=True), self._root.path
         try:
             device = os.fstat(descriptor).st_dev
-            for part in place.parent.relative_to(self._root.path).parts:
+            for part in directory.relative_to(self._root.path).parts:
                 where /= part
                 below = self._open_next(descriptor, where)
                 if below is None:
-                    return
+                    os.close(descriptor)
+                    return None
                 os.close(descriptor)
                 descriptor = below
                 if os.fstat(descriptor).st_dev != device:
-                    raise system_error(errno.EXDEV, where)
-            if stat.S_ISDIR(mode_of(place.name, descriptor)):
-                raise system_error(errno.EISDIR, place)
-        finally:
+                    raise system_error(errno.EXDEV, where)  # noqa: TRY301 - closed as any other
+        except BaseException:
             os.close(descriptor)
+            raise
+        return descriptor
 
     def _open_next(self, above: int, where: Path) -> int | None:
         """Open the next directory on the way; None if there is none yet."""
