@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.catalogs import ALL, DIFF, OTHER, STACK, TODAY, candidates, poll, subject
-from support.makers import NIGHT, product
+from support.makers import NIGHT, evidence, product
 
 from winter_sync.catalog.catalog import Catalog
+from winter_sync.core.downloads import Published
 from winter_sync.core.queries import Query, Subject
 from winter_sync.core.traits import ImageType, Instrument
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
     from winter_sync.catalog.records import Scope
     from winter_sync.core.products import Product
+
+MOST_STATEMENTS = 6
+"""Of a product that is committed, those of triggers left out."""
 
 
 def steps(catalog: Catalog, work: Any) -> int:  # noqa: ANN401 - any call without arguments
@@ -103,3 +107,21 @@ def test_a_poll_costs_by_its_rows_only(tmp_path: Path, clock: Clock) -> None:
 
             costs.append(steps(catalog, work))
     assert costs[1] <= 2 * costs[0]
+
+
+def test_a_batch_is_committed_in_few_statements(tmp_path: Path, clock: Clock) -> None:
+    """However large it is: a fixed number for each product, and one transaction for all."""
+    counts = []
+    for size in (50, 200):
+        with closing(Catalog(tmp_path / f"{size}.sqlite3", clock)) as catalog:
+            poll(catalog, map(product, range(size)))
+            taken = catalog.queue.claim(candidates(catalog, limit=size), "session")
+            outcomes = [Published(each, evidence(each.product, b"content")) for each in taken]
+            statements = list[str]()
+            catalog.connection.sqlite.set_trace_callback(statements.append)
+            catalog.outcomes.commit(outcomes, lambda *_: timedelta(0))
+            catalog.connection.sqlite.set_trace_callback(None)
+            ours = [text for text in statements if not text.startswith("--")]  # not of triggers
+            assert sum(text.startswith("COMMIT") for text in ours) == 1
+            counts.append(len(ours))
+    assert (counts[1] - counts[0]) / 150 <= MOST_STATEMENTS

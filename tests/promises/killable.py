@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from winter_sync.config.settings import Settings
 
 Step = tuple[Any, str]
-SYNCING = (directories, journal, publishing, revisions, root, sessions, tree)
+SYNCING = (directories, journal, revisions, root, sessions, tree)
 """The modules that sync directories."""
 
 # EXT4_IOC_SHUTDOWN and EXT4_GOING_FLAGS_NOLOGFLUSH of Linux, fs/ext4/ext4.h: from now on the file
@@ -77,7 +77,8 @@ STEPS: dict[str, Step] = {
     "write": (staging.Part, "write"),
     "seal": (staging.Part, "sync"),
     "directory": (directories.Directories, "make"),
-    "publish": (publishing.Session, "publish"),
+    "publish": (publishing.Session, "publish_all"),
+    "rename": (staging.Part, "rename"),
     "keep": (revisions.Revisions, "keep"),
     "journal": (journal, "append"),
     "sync directory": (SYNCING, "sync_directory"),

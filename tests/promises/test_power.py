@@ -21,7 +21,16 @@ if TYPE_CHECKING:
 
     from promises.kills import ArchiveProcess, KillableMirrors
 
-STEPS = ("claim", "seal", "journal", "publish", "sync directory", "commit", "forget journal")
+STEPS = (
+    "claim",
+    "seal",
+    "journal",
+    "rename",
+    "publish",
+    "sync directory",
+    "commit",
+    "forget journal",
+)
 INSTANTS = 60
 INSTANTS_IN_SHORT = 3
 

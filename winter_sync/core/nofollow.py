@@ -193,6 +193,8 @@ class TreeFiles:
         self._root = root
         self._follow = follow_links
         self._parent: tuple[str, ...] | None = None
+        self._absent: FileNotFoundError | None = None
+        """Where the directory looked into last is not there."""
         self._descriptor = -1
 
     def lstat(self, path: str) -> os.stat_result:
@@ -217,8 +219,13 @@ class TreeFiles:
         *parents, name = path_parts(path)
         if self._parent != tuple(parents):
             self.close()
-            self._descriptor = self._walk(parents)
+            try:
+                self._descriptor = self._walk(parents)
+            except FileNotFoundError as absent:
+                self._absent = absent
             self._parent = tuple(parents)
+        if self._absent is not None:
+            raise self._absent
         return name
 
     def _walk(self, parents: list[str]) -> int:
@@ -234,7 +241,8 @@ class TreeFiles:
 
     def close(self) -> None:
         """Close what is open; safe to repeat."""
-        descriptor, self._descriptor, self._parent = self._descriptor, -1, None
+        descriptor, self._descriptor = self._descriptor, -1
+        self._parent = self._absent = None
         if descriptor >= 0:
             os.close(descriptor)
 

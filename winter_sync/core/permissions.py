@@ -42,9 +42,10 @@ def share_with_group(new: int, directory: int, access: int = READABLE) -> bool:
     OSError
         If we are not in that group, or the file system has no groups or modes.
     """
-    above, found = os.fstat(directory), os.fstat(new)
+    above = os.fstat(directory)
     if not above.st_mode & stat.S_ISGID:
         return False
+    found = os.fstat(new)
     mode = stat.S_IMODE(found.st_mode)
     wanted = mode | (above.st_mode & access)
     if found.st_gid != above.st_gid:

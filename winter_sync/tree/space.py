@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _RECORD = "promised"
 """The name that every version of winter-sync reads."""
+_PARTS = 64
+"""What is announced may exceed what is reserved by one part in so many: many files are small."""
 _DIGITS = 20
 """Of a record, so that it is written and read in one piece."""
 
@@ -53,7 +55,7 @@ class Space:
         self._sessions = sessions
         self._min_free = min_free
         self._free_space = free_space
-        self._reserved = 0
+        self._reserved = self._announced = 0
         self._records: dict[Path, int] = {}
         self._guard = threading.Lock()
 
@@ -115,7 +117,11 @@ class Space:
         )
 
     def _change(self, by: int) -> None:
+        """Change what is reserved; others learn at once of more, and of a little less later."""
         self._reserved += by
+        if 0 <= self._announced - self._reserved <= self._announced // _PARTS:
+            return
+        self._announced = self._reserved
         for descriptor in self._records.values():
             # A disk that is full or failing is found by what is written for its own sake.
             with suppress(OSError):
