@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import replace
 from datetime import date, timedelta
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from winter_sync.catalog.records import Scope
     from winter_sync.core.products import Product
 
-MOST_STATEMENTS = 6
+MOST_STATEMENTS = 5
 """Of a product that is committed, those of triggers left out."""
 
 
@@ -121,7 +122,7 @@ def test_a_batch_is_committed_in_few_statements(tmp_path: Path, clock: Clock) ->
             catalog.connection.sqlite.set_trace_callback(statements.append)
             catalog.outcomes.commit(outcomes, lambda *_: timedelta(0))
             catalog.connection.sqlite.set_trace_callback(None)
-            ours = [text for text in statements if not text.startswith("--")]  # not of triggers
+            ours = [text for text, _ in groupby(statements)]  # a trigger repeats what fired it
             assert sum(text.startswith("COMMIT") for text in ours) == 1
             counts.append(len(ours))
     assert (counts[1] - counts[0]) / 150 <= MOST_STATEMENTS

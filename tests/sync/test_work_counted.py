@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from support.makers import batch, candidate, fits, product, zipped
@@ -14,6 +13,8 @@ from winter_sync.sync.receiver import Receiver
 from winter_sync.tree.tree import Tree
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pytest
 
 FILES = 256
