@@ -204,7 +204,7 @@ from .sphere import (
     separation,
     unit_vector,
 )
-from .storage_errors import NO_SPACE, storage_error_of, storage_errors_explained
+from .storage_errors import NO_SPACE, storage_errors_explained
 from .too import ListedForToO, ToOProgress, ToORequest, ToOStage, is_awaited, progress_of
 from .traits import DIRECTORIES, FETCH_ORDER, NOT_KEPT, SUFFIXES, FileFormat, ImageType, Instrument
 from .units import parse_duration, show_duration, show_instant, show_size
@@ -451,7 +451,6 @@ __all__ = [
     "show_duration",
     "show_instant",
     "show_size",
-    "storage_error_of",
     "storage_errors_explained",
     "successors",
     "sync_directory",
