@@ -1,10 +1,10 @@
-"""Find where the CPU goes: of a GB of exposures, of small files, of a poll of known rows.
+"""Find where the CPU goes: of a GB of exposures, of small files, of polls of new and known rows.
 
 A sync runs in a process of its own with a profiler in every thread, whose clock is the thread's
 CPU. The profiler takes time itself, more of functions that call many; so these are shares, for an
 order of magnitude. What C functions take is counted under what they do, Python's under the package.
 
-    python -m benchmarks.profiles OUTPUT sync|poll   (the process, settings in the environment)
+    python -m benchmarks.profiles OUTPUT WHAT   (the process: sync, poll)
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _KINDS = {
 
 
 def measure(run: Run) -> Iterator[Measurement]:
-    """Profile the three paths."""
+    """Profile each path."""
     if run.quick:
         large = Products(2, [pack(run.directory / "large", fits_file(1_000_000))])
     else:
@@ -57,11 +57,14 @@ def measure(run: Run) -> Iterator[Measurement]:
     small = Products(run.choose(3000, 20), [pack(run.directory / "small", fits_file(6000))])
     yield from _profile(run, "small files", small, "sync")
     rows = Products(run.choose(10_000, 20))
+    yield from _profile(run, "a poll of new rows", rows, "first poll")
     yield from _profile(run, "a poll of known rows", rows, "poll")
 
 
 def _profile(run: Run, name: str, listed: Products, what: str) -> Iterator[Measurement]:
     root, output = run.directory / "mirror", run.directory / "profile"
+    with serve(run, Products(1, image_type="raw")) as archive:
+        poll_apart(archive.settings(root, "raw"))  # makes the catalog
     with serve(run, listed) as archive:
         settings = archive.settings(root, listed.image_type)
         if what == "poll":
