@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import pytest
 from rich.console import Console
 from support.command import USER, nobody
 from support.rig import Rig
+from support.wires import listening
 
 from winter_sync.cli.checks.examination import examine, show, worst
 from winter_sync.cli.checks.findings import Finding
@@ -353,3 +355,22 @@ async def test_a_command_of_a_sink_is_found_and_not_run(rig: Rig) -> None:
     said = [(each.mark, each.message) async for each in check_sinks(settings, None)]
     assert said[1] == ("ok", f"mine: {mine} exists and may be executed; it was not run")
     assert not (rig.root / "ran").exists()
+
+
+async def test_a_webhook_of_a_sink_is_connected_to_and_nothing_posted(rig: Rig) -> None:
+    """It says so, and neither the path nor the query of the address, which may be secrets."""
+    received = bytearray()
+
+    async def listen(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        received.extend(await reader.read())
+
+    async with listening(listen) as port:
+        sink = SinkSettings(name="chat", url=f"http://127.0.0.1:{port}/token?secret")
+        settings = made(rig).model_copy(update={"sinks": [sink]})
+        (found,) = [each async for each in check_sinks(settings, None)]
+    assert (found.mark, found.message) == (
+        "ok",
+        f"chat: http://127.0.0.1:{port} accepts connections; nothing was posted; events are not "
+        "signed (no secret is set)",
+    )
+    assert not received
