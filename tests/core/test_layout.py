@@ -32,7 +32,7 @@ def product(savepath: str, image_type: ImageType = ImageType.STACK, night: str =
 
 def path(savepath: str, pattern: str = DEFAULT_LAYOUT) -> str:
     """Return the path of a stack of this savepath."""
-    return str(Layout(pattern).path(product(savepath)))
+    return Layout(pattern).path(product(savepath))
 
 
 # --- what the archive may say ---------------------------------------------------------------------
@@ -56,10 +56,10 @@ products = st.builds(
 def test_a_path_stays_below_the_root_or_is_refused(one: Product, pattern: str) -> None:
     """Every product is refused, or has a path of ordinary names that ends in its own name."""
     try:
-        found = Layout(pattern).path(one)
+        text = Layout(pattern).path(one)
     except DamagedError:
         return
-    text = str(found)
+    found = PurePosixPath(text)
     assert found.name == one.filename
     assert text.split("/") == list(found.parts)
     assert not found.is_absolute()
@@ -104,7 +104,7 @@ def test_directories_below_the_night_tell_products_apart(
 def test_the_default_is_what_the_pipeline_reads(savepath: str, image_type: ImageType) -> None:
     """Below the archive's root, a product keeps its very path."""
     found = Layout().path(product(savepath, image_type))
-    assert str(found) == savepath[savepath.index("winter/") :]
+    assert found == savepath[savepath.index("winter/") :]
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_an_unsafe_savepath_is_refused_with_its_reason(savepath: str, why: str) 
 def test_the_longest_name_and_path_are_allowed() -> None:
     """255 bytes of a name and 1024 of a path are taken, one more is not."""
     name = "n" * 255
-    assert Layout().path(product(f"/{NIGHT}/a/{name}")).name == name
+    assert Layout().path(product(f"/{NIGHT}/a/{name}")).endswith(f"/{name}")
     deep = f"/{NIGHT}/" + "abc/" * 251
     assert len(path(deep + "XXXX")) == 1024
     with pytest.raises(DamagedError):

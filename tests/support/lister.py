@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from winter_sync.core import Event
     from winter_sync.core.products import Product
+    from winter_sync.core.withdrawals import WithdrawalRule
 
 STACKS = Subject(PROGRAM, Instrument.WINTER, ImageType.STACK)
 SECRET = "swordfish"
@@ -195,7 +196,7 @@ class PollRig:
     def __post_init__(self) -> None:
         self.windows = FailedWindows(self.clock)
 
-    def recorder(self) -> ListingRecorder:
+    def recorder(self, withdrawal_rule: WithdrawalRule | None = None) -> ListingRecorder:
         """Return what records answers."""
         return ListingRecorder(
             api=self.api,
@@ -204,6 +205,7 @@ class PollRig:
             layout=Layout(),
             emit=self.events.append,
             time=self.time,
+            withdrawal_rule=withdrawal_rule,
         )
 
     def window_poll(

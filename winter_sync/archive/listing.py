@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from sys import intern
 from types import MappingProxyType
 from typing import Any
 
@@ -38,6 +39,9 @@ _LONGEST_TEXT = 500
 """Characters of a name, a date or a mark: tables are as wide as the longest."""
 _SHOWN = 200
 _BEYOND_SQL = 2**63
+_EXACT = 2**53
+"""Below this a floating-point number is as good as a whole one."""
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 _LONGEST_SAVEPATH = 4096
 """As long as a path can be on the archive's own machine; each is sent back to ask for its file."""
 _FOUND = re.compile(r"\bfound\s+(\d{1,9})\b", re.IGNORECASE | re.ASCII)
@@ -288,55 +292,71 @@ def _row(raw: object, query: Query, fingerprint: int | None) -> Row:
     if not isinstance(raw, Mapping):
         raise _MalformedRowError(f"it is {_in_json(raw)}, not a row")
     ra, dec = position_on_sky(_number(raw, "ra"), _number(raw, "dec"))
+    nightdate = _shared_text(raw, "nightdate")
     return Row(
-        product=_product(raw, query),
-        program=_text(raw, "progname") or query.subject.program,
-        nightdate=_text(raw, "nightdate"),
-        target=_text(raw, "targname"),
+        product=_product(raw, query, nightdate),
+        program=_shared_text(raw, "progname") or query.subject.program,
+        nightdate=nightdate,
+        target=_shared_text(raw, "targname"),
         ra=ra,
         dec=dec,
         fid=_whole(raw, "fid"),
         utctime=_text(raw, "utctime"),
         fieldid=_whole(raw, "fieldid"),
         lastmodified=_text(raw, "lastmodified"),
-        pipeversion=_text(raw, "pipeversion"),
-        extra=MappingProxyType(_extra(raw, query)),
+        pipeversion=_shared_text(raw, "pipeversion"),
+        extra=_extra(raw, query),
         fingerprint=fingerprint,
     )
 
 
-def _product(raw: Mapping[str, Any], query: Query) -> Product:
+def _product(raw: Mapping[str, Any], query: Query, nightdate: str | None) -> Product:
     savepath = raw.get("savepath")
-    if not isinstance(savepath, str) or not savepath.rpartition("/")[2]:
+    if not isinstance(savepath, str) or not savepath or savepath.endswith("/"):
         raise _MalformedRowError(f"its savepath is {str(savepath)[:_SHOWN]!r}")
     if len(savepath) > _LONGEST_SAVEPATH:
         raise _MalformedRowError(f"its savepath is longer than {_LONGEST_SAVEPATH} characters")
-    if valid_unicode(savepath) != savepath:
+    if not savepath.isascii() and valid_unicode(savepath) != savepath:
         raise _MalformedRowError(f"its savepath is no Unicode text: {savepath[:_SHOWN]!r}")
-    night = night_of(savepath, _text(raw, "nightdate"))
+    night = night_of(savepath, nightdate)
     if night is None:
         raise _MalformedRowError(f"nothing shows the night of {savepath[:_SHOWN]!r}")
     return Product(query.subject.instrument, savepath, query.subject.image_type, night)
 
 
-def _extra(raw: Mapping[str, Any], query: Query) -> dict[str, Any]:
+def _extra(raw: Mapping[str, Any], query: Query) -> Mapping[str, Any]:
     """Keep the columns we do not know, and a type that contradicts the query."""
-    unsaid = (None, query.subject.image_type.value)
-    return {
-        column: value
-        for column, value in raw.items()
-        if column not in _COLUMNS or (column == "image_type" and value not in unsaid)
-    }
+    image_type = raw.get("image_type")
+    is_as_asked = image_type is None or image_type == query.subject.image_type
+    if is_as_asked and raw.keys() <= _COLUMNS:
+        return _NOTHING
+    return MappingProxyType(
+        {
+            column: value
+            for column, value in raw.items()
+            if column not in _COLUMNS or (column == "image_type" and not is_as_asked)
+        }
+    )
 
 
 def _text(raw: Mapping[str, Any], column: str) -> str | None:
     value = raw.get(column)
+    if type(value) is str and value.isascii() and len(value) <= _LONGEST_TEXT:
+        return value
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     return valid_unicode(str(value)[:_LONGEST_TEXT])
 
 
+def _shared_text(raw: Mapping[str, Any], column: str) -> str | None:
+    """Return a text that many rows have, and that is kept once."""
+    text = _text(raw, column)
+    return None if text is None else intern(text)
+
+
 def _number(raw: Mapping[str, Any], column: str) -> float | None:
+    if type(value := raw.get(column)) is float and math.isfinite(value):
+        return value
     try:
         value = float(raw[column])
     except (KeyError, TypeError, ValueError, OverflowError):
@@ -345,6 +365,8 @@ def _number(raw: Mapping[str, Any], column: str) -> float | None:
 
 
 def _whole(raw: Mapping[str, Any], column: str) -> int | None:
+    if type(whole := raw.get(column)) is int and abs(whole) < _EXACT:
+        return whole
     value = _number(raw, column)
     return int(value) if value is not None and abs(value) < _BEYOND_SQL else None
 

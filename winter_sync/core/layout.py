@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 import string
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from winter_sync.core.errors import DamagedError, UsageError
@@ -19,6 +19,8 @@ CATALOG = "catalog.sqlite3"
 
 _LONGEST_NAME = 255
 _LONGEST_PATH = 1024
+_PLAIN = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*", re.ASCII)
+"""Nearly every path, which needs no closer look."""
 _SHOWN = 60
 _SAMPLE = {
     "instrument": "winter",
@@ -49,7 +51,7 @@ class Layout:
         self.pattern = pattern
         self._without_subdir = "/".join(part for part in pattern.split("/") if part != "{subdir}")
 
-    def path(self, product: Product) -> PurePosixPath:
+    def path(self, product: Product) -> str:
         """Return the path of a product, relative to the root.
 
         Raises
@@ -70,7 +72,7 @@ class Layout:
         )
         if (fault := _fault(path)) is not None:
             raise _unsafe(fault)
-        return PurePosixPath(path)
+        return path
 
 
 def subdir(product: Product) -> str | None:
@@ -109,6 +111,8 @@ def _check_pattern(pattern: str) -> None:
 
 def _fault(path: str) -> str | None:
     """Return what makes a path unsafe; None if nothing does."""
+    if _PLAIN.fullmatch(path) and len(path) <= _LONGEST_NAME:
+        return None
     for part in path.split("/"):
         if not part:
             return "a part of it is empty"

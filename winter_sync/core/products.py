@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -154,9 +155,8 @@ def night_of(savepath: str, nightdate: str | None = None) -> Night | None:
     The order is winter-api.md's ("Nights and times"). None when nothing shows it.
     """
     directory, _, filename = savepath.rpartition("/")
-    for part in reversed(directory.split("/")):
-        if (night := _night(part)) is not None:
-            return night
+    if (night := _night_of_directory(directory)) is not None:
+        return night
     try:
         if (instant := exposure_time(filename)) is not None:
             return Night.at(instant)
@@ -164,6 +164,13 @@ def night_of(savepath: str, nightdate: str | None = None) -> Night | None:
         return night.plus(-1) if night is not None else None
     except OverflowError:  # nothing is before the first day of the year 1
         return None
+
+
+@lru_cache(256)
+def _night_of_directory(directory: str) -> Night | None:
+    """Return the night that is named last; there are few directories, with many products each."""
+    nights = map(_night, reversed(directory.split("/")))
+    return next((night for night in nights if night is not None), None)
 
 
 def _night(text: str) -> Night | None:

@@ -74,8 +74,11 @@ def compare(
 
 def one_row_each(rows: Iterable[Row]) -> list[Row]:
     """Return one row for each product, in an order of their own, with the marks of all its rows."""
+    listed = list(rows)
+    if len({row.product.identity for row in listed}) == len(listed):
+        return listed
     by_product: dict[tuple[Instrument, str], list[Row]] = {}
-    for row in rows:
+    for row in listed:
         by_product.setdefault(row.product.identity, []).append(row)
     return [alike[0] if len(alike) == 1 else _merged(alike) for alike in by_product.values()]
 

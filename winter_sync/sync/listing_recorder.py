@@ -64,6 +64,11 @@ class WantedRows:
     expected: int = 0
     """How many products the answer to that had to list."""
 
+    @property
+    def has_all(self) -> bool:
+        """Whether all rows are recorded."""
+        return self.nights is None and self.unlisted is None
+
     def includes(self, row: Row, known: Collection[tuple[Instrument, str]]) -> bool:
         """Return whether to record a row."""
         if self.unlisted is not None:
@@ -359,7 +364,7 @@ class ListingRecorder:
         for row in rows:
             try:
                 _refuse_unknown_format(row.product, self._api.redacted)
-                placed.append((row, str(self._layout.path(row.product))))
+                placed.append((row, self._layout.path(row.product)))
             except DamagedError as fault:
                 refused += 1
                 if refused <= MOST_TOLD:
@@ -411,6 +416,8 @@ def _comparison(
 ) -> Comparison:
     """Return what an answer means for what is known, less the rows that are not wanted."""
     comparison = compare(listing.rows, known, vanished)
+    if wanted.has_all:
+        return comparison
     identities = {product.product.identity for product in known}
     return comparison.only(lambda row: wanted.includes(row, identities))
 
