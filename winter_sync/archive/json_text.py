@@ -135,16 +135,26 @@ class JsonText:
                     return value
             yield from self.more()
 
-    def elements(self) -> Iterator[tuple[Any, str]]:
+    def elements(self, is_known: Callable[[str], bool]) -> Iterator[tuple[Any, str]]:
         """Read the elements of a list that are complete, each with its text.
 
         `is_list_over` says afterwards whether the list ends with them.
+
+        Parameters
+        ----------
+        is_known
+            Whether a text is an object that is known. Most of those are passed over: the text up to
+            the first brace is all of an object if it is the text of one, whatever was expected.
         """
         text, at, scan = self._text, self._at, self._scan
-        starts, between, length = text.startswith, "no comma yet", 0
+        find, starts, between, length = text.find, text.startswith, "no comma yet", 0
         self.is_list_over = False
         try:
             while True:
+                end = find("}", at) + 1
+                if starts(between, end) and is_known(text[at:end]):
+                    at = end + length
+                    continue
                 try:
                     value, end = scan(text, at)
                 except (ValueError, StopIteration):

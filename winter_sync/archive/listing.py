@@ -118,6 +118,11 @@ class RowsRead:
         self._reasons: list[str] = []
         self._refused: list[str | None] = []
 
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._rows) + len(self._refused)
+
     def add(self, number: int, raw: object, fingerprint: int | None = None) -> None:
         """Understand the row of this number, and keep what it is.
 
@@ -126,7 +131,7 @@ class RowsRead:
         BadAnswerError
             If there are more than `MOST_ROWS`.
         """
-        if len(self._rows) + len(self._refused) >= MOST_ROWS:
+        if self.count >= MOST_ROWS:
             raise _too_many_rows()
         try:
             self._rows.append(_row(raw, self._query, fingerprint))
@@ -153,7 +158,7 @@ class RowsRead:
             tuple(self._reasons),
             untold=len(self._refused) - len(self._reasons),
             found=_found(said),
-            received=len(self._rows) + len(self._refused) + times_seen,
+            received=self.count + times_seen,
             distinct=_count_distinct(self._rows, malformed_paths, nameless, seen),
             malformed=malformed_paths,
             nameless=nameless,

@@ -47,6 +47,7 @@ class ListingReader:
         self._known = KnownRows() if known is None else known
         self._size = 0
         self._said: object = None
+        self._last = ("", 0)
         self._table: object = None
         self._begin_rows()
         self._text = JsonText()
@@ -86,7 +87,7 @@ class ListingReader:
         """Begin the list of rows; of two in one object the last counts, as in `json.loads`."""
         self._has_list, self._rows = True, RowsRead(self._query)
         self._seen = bytearray(len(self._known))
-        self._number = self._times_seen = 0
+        self._times_seen = 0
 
     def _answer(self) -> Generator[None, None, None]:
         """Read the answer; yield where more of it must arrive first."""
@@ -145,14 +146,31 @@ class ListingReader:
 
     def _read_rows(self) -> bool:
         """Read all rows that are here; return whether the list ends with them."""
-        salt, places, seen, rows = self._known.salt, self._known.places, self._seen, self._rows
-        for value, raw in self._text.elements():
-            self._number += 1
-            known = fingerprint(raw, salt)
-            place = places.get(known)
-            if place is None:
-                rows.add(self._number, value, known)
-            else:
-                seen[place] = 1
-                self._times_seen += 1
+        is_known = self._is_known if self._known.places else _is_never_known
+        for value, raw in self._text.elements(is_known):
+            if not is_known(raw):
+                self._rows.add(self._number(), value, self._fingerprint(raw))
         return self._text.is_list_over
+
+    def _is_known(self, raw: str) -> bool:
+        """Return whether this is the text of a known row, and count it if it is."""
+        place = self._known.places.get(self._fingerprint(raw))
+        if place is None:
+            return False
+        self._seen[place] = 1
+        self._times_seen += 1
+        return True
+
+    def _fingerprint(self, raw: str) -> int:
+        """Return the fingerprint of a text; the same may be asked for several times in a row."""
+        if raw != self._last[0]:
+            self._last = raw, fingerprint(raw, self._known.salt)
+        return self._last[1]
+
+    def _number(self) -> int:
+        """Return the number of the row that is read now, from 1."""
+        return self._times_seen + self._rows.count + 1
+
+
+def _is_never_known(_: str) -> bool:
+    return False

@@ -40,7 +40,8 @@ def fingerprint_salt(subject: Subject, reader: str) -> bytes:
 
 def fingerprint(text: str, salt: bytes) -> int:
     """Return the fingerprint of a row's text: a signed number of 64 bits."""
-    digest = blake2b(text.encode(errors="surrogatepass"), digest_size=8, salt=salt).digest()
+    content = text.encode() if text.isascii() else text.encode(errors="surrogatepass")
+    digest = blake2b(content, digest_size=8, salt=salt).digest()
     return int.from_bytes(digest, "big", signed=True)
 
 
