@@ -46,6 +46,19 @@ HEAVY = {
     *("aiohttp", "asyncio", "astropy", "fastavro", "numpy", "pydantic", "rich", "sqlite3"),
     *("sqlite_utils", "structlog"),
 }
+NEVER_NEEDED = {
+    *("aiohttp.web", "apscheduler", "astropy", "fastavro", "jinja2", "numpy", "prometheus_client"),
+    *("pygments", "rich.traceback", "sqlite_utils", "winter_sync.simulator", "winter_sync.web"),
+}
+"""What has nothing to do with a sync or a status."""
+NOT_FOR_A_STATUS = {
+    "aiohttp",
+    "attr",
+    "isal",
+    "rich.console",
+    "tenacity",
+    "winter_sync.core.events",
+}
 QUICK_SECONDS = 0.2
 BACKFILL = ("backfill", "--from", "20251023", "--to", "20251023")
 
@@ -84,24 +97,42 @@ def assert_no_secret(home: Path, text: str) -> None:
 # --- help ------------------------------------------------------------------------------------
 
 
-def test_help_is_light() -> None:
-    """`--help` needs none of the heavy libraries."""
+def modules_of(*arguments: str | Path, home: Path) -> set[str]:
+    """Return the names of all modules that a command has imported when it ends."""
     code = (
-        "import sys; sys.argv = ['winter-sync', '--help']\n"
+        "import sys\n"
         "from winter_sync.cli.app import main\n"
         "try: main()\n"
-        "finally: print(*sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
+        "finally: print(*sys.modules, file=sys.stderr)"
     )
     ended = subprocess.run(  # noqa: S603 - our own code
-        [sys.executable, "-c", code],
-        env=environment_of(Path.home()),
+        [sys.executable, "-c", code, *map(str, arguments)],
+        env=environment_of(home),
+        cwd=home,
         capture_output=True,
         text=True,
         check=True,
     )
-    loaded = set(ended.stderr.split())
+    return set(ended.stderr.splitlines()[-1].split())
+
+
+def test_help_is_light(tmp_path: Path) -> None:
+    """`--help` needs none of the heavy libraries."""
+    loaded = modules_of("--help", home=tmp_path)
     assert "typer" in loaded
     assert not loaded & HEAVY
+
+
+def test_a_command_imports_only_what_it_needs(archive: Simulator, tmp_path: Path) -> None:
+    """Imports are most of the CPU of a command that finds nothing to do."""
+    config = settings_of(archive, tmp_path)
+    run("--config", config, "sync", home=tmp_path)
+    status = modules_of("--config", config, "status", "--json", home=tmp_path)
+    sync = modules_of("--config", config, "sync", home=tmp_path)
+    assert not sync & NEVER_NEEDED
+    assert not status & (NEVER_NEEDED | NOT_FOR_A_STATUS)
+    for loaded, most in ((status, 150), (sync, 265)):
+        assert len({name for name in loaded if name.startswith("winter_sync.")}) <= most
 
 
 def test_help_is_quick(tmp_path: Path) -> None:

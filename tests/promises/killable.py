@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import gc
 import io
 import itertools
 import json
@@ -262,6 +263,9 @@ def give_birth(order: dict[str, Any]) -> int:
 
 def main() -> None:
     """Serve orders until standard input ends."""
+    # What is not collected is not written to, and stays shared with the children.
+    gc.collect()
+    gc.freeze()
     for line in sys.stdin:
         child = give_birth(json.loads(line))
         _, status = os.waitpid(child, 0)

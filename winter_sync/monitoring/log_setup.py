@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, TextIO, cast
 from winter_sync.core import escape_unprintable, without
 
 # structlog draws tracebacks with them, which we write plainly.
-with without("rich.pretty", "rich.traceback", "better_exceptions"):
+with without("rich.console", "rich.pretty", "rich.traceback", "better_exceptions"):
     import structlog
 
 if TYPE_CHECKING:

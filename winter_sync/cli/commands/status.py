@@ -34,7 +34,6 @@ def status(context: typer.Context, *, night: NightOf = None, as_json: AsJson = F
 
     The first line says whether all that is listed of the last night is here.
     """
-    from winter_sync.cli.views.status import show
     from winter_sync.monitoring import status_as_json
 
     settings, _ = prepare(context.obj, secrets=False)
@@ -45,6 +44,8 @@ def status(context: typer.Context, *, night: NightOf = None, as_json: AsJson = F
     if as_json:
         say(status_as_json(found))
     else:
+        from winter_sync.cli.views.status import show
+
         show(console(), found)
 
 
