@@ -34,7 +34,17 @@ async def test_every_link_leads_somewhere(mirrored: tuple[PageContext, datetime]
 
 @pytest.mark.parametrize(
     "path",
-    ["/nowhere", "/static/../site.py", "/static/none.css", "/night/20200101", "/night/x"],
+    [
+        "/nowhere",
+        "/static/../site.py",
+        "/static/none.css",
+        "/product/no/such.fits",
+        "/target?name=none",
+        "/target",
+        "/live/x",
+        "/night/20200101",
+        "/night/x",
+    ],
 )
 async def test_what_is_not_there_is_a_page_that_says_so(
     mirrored: tuple[PageContext, datetime], path: str

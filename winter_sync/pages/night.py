@@ -29,9 +29,75 @@ _PRODUCTS = 100
 _POINTS = 1000
 _CAMERAS = list(Instrument)
 _TYPES = list(ImageType)
+_ALWAYS_SHOWN = frozenset({"here", "listed"})
+_COLUMNS = ("here", "listed", "pending", "failing", "missing", "damaged", "not kept", "withdrawn")
 _OF_CAMERA = (ImageType.EXPOSURE, ImageType.RAW)
 _MEASURED = (ImageType.STACK, ImageType.SCIENCE, ImageType.RAW, ImageType.EXPOSURE)
 """Of these the first that the night has measures of is plotted."""
+
+
+@dataclass(frozen=True, slots=True)
+class KindRow:
+    """How many products of one kind a program lists of a night, as a line of a table.
+
+    Parameters
+    ----------
+    program, kind
+        Which program, and which camera and type.
+    numbers
+        Those in the columns that all kinds have, and in the other columns.
+    """
+
+    program: str
+    kind: str
+    numbers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KindTable:
+    """The products of a night by program, camera and type; a column that would be empty is not."""
+
+    columns: tuple[str, ...]
+    rows: tuple[KindRow, ...]
+
+
+def kind_table(kinds: Iterable[KindOfNight]) -> KindTable:
+    """Return the table of the kinds of a night, types in the order of the pipeline."""
+    lines = [(kind, _numbers(kind)) for kind in sorted(kinds, key=_place)]
+    columns = tuple(
+        column
+        for column in _COLUMNS
+        if column in _ALWAYS_SHOWN or any(numbers[column] for _, numbers in lines)
+    )
+    rows = tuple(
+        KindRow(
+            kind.program,
+            f"{kind.count.instrument} {kind.count.image_type}",
+            tuple(numbers[column] for column in columns),
+        )
+        for kind, numbers in lines
+    )
+    return KindTable(columns, rows)
+
+
+def _numbers(kind: KindOfNight) -> dict[str, int]:
+    numbers = Numbers.of([kind.count])
+    return {
+        "here": numbers.here,
+        "listed": numbers.listed,
+        "pending": numbers.pending,
+        "failing": kind.failing,
+        "missing": numbers.missing,
+        "damaged": numbers.damaged,
+        "not kept": numbers.not_kept,
+        "withdrawn": kind.count.withdrawn,
+    }
+
+
+def _place(kind: KindOfNight) -> tuple[str, int, int]:
+    """Return where a kind stands."""
+    count = kind.count
+    return kind.program, _CAMERAS.index(count.instrument), _TYPES.index(count.image_type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +135,7 @@ class NightPage:
     newer: Night | None
     said: str
     is_all_here: bool
-    kinds: Sequence[KindOfNight]
+    kinds: KindTable
     settled: Sequence[SettledNight]
     visits: Sequence[Visit]
     plots: tuple[Plot, ...]
@@ -115,7 +181,7 @@ def read_night_page(
             newer=catalog.views.night_after(night),
             said=said_of_numbers(numbers, queue, now, may_say_all=is_all_here),
             is_all_here=is_all_here,
-            kinds=sorted(catalog.nights.kinds(night, programs), key=_place),
+            kinds=kind_table(catalog.nights.kinds(night, programs)),
             settled=[each for each in catalog.nights.settled(programs) if each.night == night],
             visits=_visits(catalog, night),
             plots=plots_of(measured),
@@ -127,12 +193,6 @@ def read_night_page(
             products=catalog.searches.found(found[part.begin : part.end]),
             part=part,
         )
-
-
-def _place(kind: KindOfNight) -> tuple[str, int, int]:
-    """Return where a kind stands: types in the order of the pipeline."""
-    count = kind.count
-    return kind.program, _CAMERAS.index(count.instrument), _TYPES.index(count.image_type)
 
 
 def _asked_type(query: Mapping[str, str]) -> ImageType | None:

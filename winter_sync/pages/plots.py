@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 720, 280
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 14, 44
 _MOST_TICKS = 7
-_SHAPES = ("circle", "square", "triangle", "diamond")
+_SHAPES = ("circle", "square", "triangle", "diamond", "point-down", "cross")
+_STYLES = 4
+"""Colours: with the shapes, twelve series look different, and six do without colours."""
 _STEPS = (
     *(timedelta(minutes=minutes) for minutes in (1, 5, 10, 30)),
     *(timedelta(hours=hours) for hours in (1, 2, 3, 6, 12)),
@@ -132,7 +134,7 @@ def make_plot(
     values = _Scale.of(_reaches(drawn), *ends, least=0.2)
     names = sorted({point.series for point in drawn})
     series = tuple(
-        Series(each, _SHAPES[number % len(_SHAPES)], number % len(_SHAPES) + 1)
+        Series(each, _SHAPES[number % len(_SHAPES)], number % _STYLES + 1)
         for number, each in enumerate(names)
     )
     styles = {each.name: each for each in series}

@@ -16,32 +16,32 @@ if TYPE_CHECKING:
     from winter_sync.pages.context import PageContext
 
 FACTS = {
-    "started_at": ("Start of the exposure", "UTC"),
-    "filter": ("Filter", ""),
-    "exposure_time": ("Exposure time", "s"),
-    "coadds": ("Exposures added up", ""),
-    "dither": ("Dither", ""),
-    "dithers": ("Dithers of the set", ""),
-    "board": ("Detector board", ""),
-    "target": ("Target", ""),
-    "target_ra": ("Right ascension of the target", "deg"),
-    "target_dec": ("Declination of the target", "deg"),
-    "ra": ("Right ascension of the centre", "deg"),
-    "dec": ("Declination of the centre", "deg"),
-    "airmass": ("Airmass", ""),
-    "zero_point": ("Zero point", "mag AB"),
-    "zero_point_error": ("Its uncertainty", "mag"),
-    "limiting_magnitude": ("Limiting magnitude (5 sigma)", "mag AB"),
-    "seeing": ("Seeing", "arcsec"),
-    "astrometric_error": ("Astrometric error", "arcsec"),
-    "pixel_scale": ("Pixel scale", "arcsec/pixel"),
-    "width": ("Width", "pixels"),
-    "height": ("Height", "pixels"),
-    "background": ("Median of the image", "counts"),
-    "mjd": ("Modified Julian date", "d"),
-    "note": ("Not read", ""),
+    "started_at": ("Start of the exposure", "UTC", 0),
+    "filter": ("Filter", "", 0),
+    "exposure_time": ("Exposure time", "s", 1),
+    "coadds": ("Exposures added up", "", 0),
+    "dither": ("Dither", "", 0),
+    "dithers": ("Dithers of the set", "", 0),
+    "board": ("Detector board", "", 0),
+    "target": ("Target", "", 0),
+    "target_ra": ("Right ascension of the target", "deg", 6),
+    "target_dec": ("Declination of the target", "deg", 6),
+    "ra": ("Right ascension of the centre", "deg", 6),
+    "dec": ("Declination of the centre", "deg", 6),
+    "airmass": ("Airmass", "", 3),
+    "zero_point": ("Zero point", "mag AB", 3),
+    "zero_point_error": ("Its uncertainty", "mag", 3),
+    "limiting_magnitude": ("Limiting magnitude (5 sigma)", "mag AB", 2),
+    "seeing": ("Seeing", "arcsec", 2),
+    "astrometric_error": ("Astrometric error", "arcsec", 3),
+    "pixel_scale": ("Pixel scale", "arcsec/pixel", 4),
+    "width": ("Width", "pixels", 0),
+    "height": ("Height", "pixels", 0),
+    "background": ("Median of the image", "counts", 1),
+    "mjd": ("Modified Julian date", "d", 6),
+    "note": ("Not read", "", 0),
 }
-"""The name and the unit of each fact, by its field."""
+"""The name and the unit of each fact, and its digits after the point, by its field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,5 +157,8 @@ def _is_whole(found: FoundProduct, history: ProductHistory) -> bool:
 
 
 def _facts(facts: Facts) -> tuple[Fact, ...]:
-    values = ((name, getattr(facts, field), unit) for field, (name, unit) in FACTS.items())
-    return tuple(Fact(name, value, unit) for name, value, unit in values if value is not None)
+    return tuple(
+        Fact(name, f"{value:.{digits}f}" if isinstance(value, float) else value, unit)
+        for field, (name, unit, digits) in FACTS.items()
+        if (value := getattr(facts, field)) is not None
+    )

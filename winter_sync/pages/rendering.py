@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from winter_sync.core import escape_unprintable, show_size
 from winter_sync.pages import links
+from winter_sync.pages.static_files import static_link
 
 if TYPE_CHECKING:
     from winter_sync.core import Night
@@ -58,6 +59,7 @@ def _environment() -> Environment:
         product_link=links.product_link,
         file_link=links.file_link,
         with_query=links.with_query,
+        static_link=static_link,
     )
     environment.filters.update(
         size=show_size,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from winter_sync.core import Numbers, instant_of_jd
+from winter_sync.core import instant_of_jd
 from winter_sync.pages import links
 from winter_sync.pages.home import read_home
 from winter_sync.pages.night import read_night_page
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from winter_sync.catalog import Catalog, NightCount
+    from winter_sync.catalog import Catalog
     from winter_sync.pages.context import PageContext
     from winter_sync.web import FileContent, PageRequest
 
@@ -104,11 +104,7 @@ def _show_nights(asked: Asked) -> Shown:
 def _show_night(asked: Asked) -> Shown:
     night = parse_night(asked.rest)
     page = read_night_page(asked.catalog, asked.context, night, asked.query, asked.now)
-    return Shown(render("night.html", context=asked.context, page=page, numbers_of=_numbers_of))
-
-
-def _numbers_of(count: NightCount) -> Numbers:
-    return Numbers.of([count])
+    return Shown(render("night.html", context=asked.context, page=page))
 
 
 def _show_target(asked: Asked) -> Shown:

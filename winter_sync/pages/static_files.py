@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cache
 from importlib.resources import files
 
@@ -13,7 +14,8 @@ _TYPES = {
     "live.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }
-_KEEP_SECONDS = 300
+_KEEP_SECONDS = 7 * 24 * 3600
+"""For so long, because the address of a file changes with its content."""
 
 
 def static_file(path: str) -> Document | None:
@@ -21,6 +23,12 @@ def static_file(path: str) -> Document | None:
     name = path.removeprefix(STATIC)
     kind = _TYPES.get(name) if path != name else None
     return None if kind is None else Document(_content(name), kind, keep_seconds=_KEEP_SECONDS)
+
+
+@cache
+def static_link(name: str) -> str:
+    """Return the address of a file; another one when its content is another."""
+    return f"{STATIC}{name}?v={hashlib.sha256(_content(name)).hexdigest()[:12]}"
 
 
 @cache
