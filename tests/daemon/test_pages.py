@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from winter_sync.core import Reloading
+from daemon.scenarios import EventWaiter, Slow
+
+from winter_sync.core import BatchEnded, Received, Reloading
 from winter_sync.core.errors import StorageError
+from winter_sync.web import Document, PageRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,3 +42,32 @@ def test_pages_are_there_or_say_why_not(run_scenario: Callable[..., None]) -> No
         assert len(rig.emitted(Reloading)) > 5
 
     run_scenario(scenario)
+
+
+def test_downloads_under_way_are_on_the_page(run_scenario: Callable[..., None]) -> None:
+    """The first page shows them while they last; before the mirror is open it says why not."""
+    slow = Slow()
+
+    async def scenario(rig: DaemonRig) -> None:
+        waiter = EventWaiter(rig)
+        service = rig.service()
+        site = service.pages.sources.site
+        first = await site.answer(PageRequest("/", {}))
+        assert isinstance(first, Document)
+        assert first.status == HTTPStatus.SERVICE_UNAVAILABLE
+        assert b"it is beginning" in first.body
+        async with rig.running() as running:
+            site = running.pages.sources.site
+            await waiter.wait_for(Received)
+            during = await site.answer(PageRequest("/", {}))
+            slow.go_on.set()
+            await waiter.wait_for(BatchEnded)
+            await asyncio.sleep(600)
+            after = await site.answer(PageRequest("/", {}))
+        assert isinstance(during, Document)
+        assert isinstance(after, Document)
+        assert b"Downloads that are under way" in during.body
+        assert b"Nothing is being downloaded." in after.body
+        assert b"The archive last answered" in after.body
+
+    run_scenario(scenario, faults=slow)

@@ -16,12 +16,15 @@ from winter_sync.catalog.identities import (
 from winter_sync.catalog.outbox import EVENT, event_of
 from winter_sync.catalog.records import KeptRevision, ProductHistory, Revision
 from winter_sync.catalog.rows import path_of, product_of
+from winter_sync.catalog.scopes import parameters
 from winter_sync.catalog.values import identity_values
 from winter_sync.core import Damage, Instrument, State
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from winter_sync.catalog.connection import Connection
-    from winter_sync.core import Product
+    from winter_sync.core import Night, Product
 
 _MOST = 20
 """Products that one name may mean; more are not told apart."""
@@ -95,6 +98,17 @@ class History:
         if found or "/" in name:
             return found
         return self._connection.read(product_of, self._FIND_BY_FILENAME, values)
+
+    _FIND_IN_NIGHTS = f"""
+    SELECT {PRODUCT} FROM products p WHERE p.night IN ({{nights}}) AND p.filename = :name
+    ORDER BY instrument, savepath LIMIT :most
+    """  # noqa: S608 - our own texts
+
+    def find_in_nights(self, filename: str, nights: Sequence[Night]) -> list[Product]:
+        """Return the products of some nights that have a file name: quicker than `find`."""
+        names, values = parameters("night", [night.name for night in nights])
+        sql = self._FIND_IN_NIGHTS.format(nights=names)
+        return self._connection.read(product_of, sql, {**values, "name": filename, "most": _MOST})
 
     _PRODUCT = f"""
     SELECT p.state, p.withdrawn_at, {PATH}, p.damage, {path_sql("n")} AS successor,

@@ -222,6 +222,8 @@ class Views:
         self, programs: Sequence[str], night: Night | None = None
     ) -> list[QueueCount]:
         """Count what each of these programs lists, of all nights or of one, in the given order."""
+        if not programs:
+            return []
         names, values = parameters("program", programs)
         bound = {**values, "night": night.name if night else None}
 

@@ -241,11 +241,12 @@ def state_of_last_night(
     """
     night = last_night(now)
     scope = Scope(programs=tuple(programs), first_night=night, last_night=night)
-    return _night_state(
+    kinds = catalog.nights.kinds(night, programs)
+    return NightState(
         night,
         Numbers.of(catalog.views.night_counts(scope)),
         catalog.polls.states(subjects, night),
-        catalog.views.program_counts(programs, night),
+        frozenset(kind.program for kind in kinds if _is_listed([kind.count])),
     )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog import Scope
-from winter_sync.core import WinterSyncError, end_of, free_space, show_instant
+from winter_sync.core import Numbers, WinterSyncError, end_of, free_space, show_instant
 from winter_sync.monitoring import NightState, read_sinks, state_of_last_night
 from winter_sync.pages.calendar import make_calendars
 from winter_sync.pages.problems import Condition, find_problems
@@ -16,7 +16,7 @@ from winter_sync.pages.words import said_of_archive, said_of_last_polls, said_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from winter_sync.catalog import Catalog, FoundProduct
+    from winter_sync.catalog import Catalog, FoundProduct, NightCount
     from winter_sync.core import Night
     from winter_sync.pages.calendar import Calendar
     from winter_sync.pages.context import PageContext
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _NIGHTS = 21
 _ARRIVALS = 12
-_TROUBLES_READ = 500
+_TROUBLES_READ = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,10 @@ def read_home(catalog: Catalog, context: PageContext, now: datetime) -> HomePage
     disk = _disk(context)
     with catalog.snapshot():
         last = state_of_last_night(catalog, programs, context.subjects, now)
+        nights = catalog.views.nights(_NIGHTS)
+        counts = read_counts(catalog, programs, nights)
+        condition = _condition(catalog, context, last, disk, now)
+        missing = Numbers.of(counts).missing
         return HomePage(
             now=now,
             archive=_archive(catalog, context, last, now),
@@ -106,10 +110,10 @@ def read_home(catalog: Catalog, context: PageContext, now: datetime) -> HomePage
             is_listed=last.numbers.listed + last.numbers.not_kept > 0,
             is_all_here=last.is_all_here,
             note=_note(last, now),
-            calendars=read_calendars(catalog, programs, catalog.views.nights(_NIGHTS)),
+            calendars=make_calendars(nights, counts),
             transfers=context.transfers if context.has_daemon else None,
             arrivals=catalog.searches.latest(_ARRIVALS),
-            problems=find_problems(_condition(catalog, context, last, disk, now)),
+            problems=find_problems(replace(condition, missing=missing)),
             disk=disk,
         )
 
@@ -118,10 +122,17 @@ def read_calendars(
     catalog: Catalog, programs: Sequence[str], nights: Sequence[Night]
 ) -> tuple[Calendar, ...]:
     """Read what of these nights is here, the newest of them first."""
+    return make_calendars(nights, read_counts(catalog, programs, nights))
+
+
+def read_counts(
+    catalog: Catalog, programs: Sequence[str], nights: Sequence[Night]
+) -> list[NightCount]:
+    """Count the products of these nights, the newest of them first."""
     if not nights:
-        return ()
+        return []
     scope = Scope(tuple(programs), first_night=nights[-1], last_night=nights[0])
-    return make_calendars(nights, catalog.views.night_counts(scope))
+    return catalog.views.night_counts(scope)
 
 
 def _disk(context: PageContext) -> Disk | None:
@@ -140,7 +151,8 @@ def _archive(catalog: Catalog, context: PageContext, last: NightState, now: date
 
 
 def _last_night(catalog: Catalog, programs: Sequence[str], last: NightState, now: datetime) -> str:
-    queue = catalog.views.queue_count(programs, last.night)
+    lacks = last.numbers.pending or last.numbers.missing
+    queue = catalog.views.queue_count(programs, last.night) if lacks else None
     return said_of_numbers(last.numbers, queue, now, may_say_all=last.is_all_here)
 
 
@@ -161,7 +173,6 @@ def _condition(
         now=now,
         daemon=context.troubles,
         states=tuple(last.states),
-        queue=catalog.views.queue_count(programs),
         failed=tuple(catalog.views.troubles(scope, _TROUBLES_READ)),
         damaged=tuple(catalog.files.damaged(scope, _TROUBLES_READ)),
         held=tuple(each for each in held if each.subject.program in programs),

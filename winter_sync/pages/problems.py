@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import TypeVar
 
-    from winter_sync.catalog import Damaged, PollState, QueueCount, Trouble
+    from winter_sync.catalog import Damaged, PollState, Trouble
     from winter_sync.core import HeldWithdrawal
     from winter_sync.monitoring import SinkState
 
@@ -55,8 +55,8 @@ class Condition:
         What is stuck in the daemon.
     states
         How the polls of all that is mirrored went.
-    queue
-        What is not here.
+    missing
+        How many products of the last nights are listed and missing on the server.
     failed
         Products that failed or are missing.
     damaged
@@ -72,7 +72,7 @@ class Condition:
     now: datetime
     daemon: tuple[str, ...] = ()
     states: tuple[PollState, ...] = ()
-    queue: QueueCount | None = None
+    missing: int = 0
     failed: tuple[Trouble, ...] = ()
     damaged: tuple[Damaged, ...] = ()
     held: tuple[HeldWithdrawal, ...] = ()
@@ -161,13 +161,11 @@ def _failed(condition: Condition) -> Iterator[Problem]:
 
 
 def _missing(condition: Condition) -> Iterator[Problem]:
-    queue = condition.queue
-    if queue is not None and queue.missing:
-        plural = "" if queue.missing == 1 else "s"
+    if condition.missing:
+        plural = "" if condition.missing == 1 else "s"
         yield Problem(
-            f"{queue.missing} listed product{plural} missing on the server",
-            f"They are requested periodically, next {when(queue.asked_at, condition.now)}; nothing "
-            "needs to be done.",
+            f"{condition.missing} listed product{plural} of the nights below missing on the server",
+            "They are requested periodically; nothing needs to be done.",
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.core import Night, UsageError
+from winter_sync.core import Night, UsageError, exposure_time
 from winter_sync.pages.links import night_link, product_link
 from winter_sync.pages.paging import part_asked
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from winter_sync.catalog import Catalog
+    from winter_sync.core import Product
     from winter_sync.pages.paging import Part
 
 _TARGETS = 200
@@ -63,8 +64,19 @@ def _one_thing(catalog: Catalog, sought: str) -> str | None:
             return night_link(Night(digits))
         except ValueError as wrong:
             raise UsageError(str(wrong)) from None
-    if sought:
-        products = catalog.history.find(sought)
-        if len(products) == 1:
-            return product_link(catalog.history.of(products[0]).path)
-    return None
+    products = _files(catalog, sought)
+    return product_link(catalog.history.of(products[0]).path) if len(products) == 1 else None
+
+
+def _files(catalog: Catalog, sought: str) -> list[Product]:
+    """Return the products of a path, or of a file name that says its time.
+
+    Other names would have to be compared with those of all products.
+    """
+    if "/" in sought:
+        return catalog.history.find(sought)
+    at = exposure_time(sought)
+    if at is None:
+        return []
+    night = Night.at(at)
+    return catalog.history.find_in_nights(sought, [night.plus(-1), night, night.plus(1)])

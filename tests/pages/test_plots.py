@@ -1,0 +1,53 @@
+"""Plots: every point is drawn where it belongs, and told apart, whatever the numbers."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from winter_sync.pages.plots import Point, make_plot
+
+POINTS = st.lists(
+    st.builds(
+        Point,
+        at=st.datetimes(datetime(2023, 1, 1), datetime(2033, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 - the zone is given beside it
+        value=st.floats(-50, 50) | st.just(math.nan) | st.just(math.inf),
+        series=st.sampled_from(["Y", "J", "Hs", "u", "g", "r", "i", "z", "dark", "?", "a", "b"]),
+        error=st.none() | st.floats(allow_nan=False),
+    ),
+    max_size=12,
+)
+
+
+@given(points=POINTS, upside_down=st.booleans())
+def test_points_and_ticks_are_inside_and_in_order(
+    points: list[Point], *, upside_down: bool
+) -> None:
+    """Later is to the right; larger is up, or down for magnitudes; series look different."""
+    plot = make_plot("p", "Depth", "mag", points, upside_down=upside_down)
+    finite = [point for point in points if math.isfinite(point.value)]
+    if plot is None:
+        assert not finite
+        return
+    assert [mark.point for mark in plot.marks] == finite
+    for mark in plot.marks:
+        assert plot.left <= mark.x <= plot.right
+        assert plot.top <= mark.y <= plot.bottom
+        for end in mark.bar or ():
+            assert plot.top <= end <= plot.bottom
+    for one in plot.marks:
+        for other in plot.marks:
+            if one.point.at <= other.point.at:
+                assert one.x <= other.x
+            if one.point.value <= other.point.value:
+                assert (one.y <= other.y) if upside_down else (one.y >= other.y)
+    assert 1 <= len(plot.y_ticks) <= 8
+    assert 1 <= len(plot.x_ticks) <= 8
+    assert all(plot.left <= tick.place <= plot.right for tick in plot.x_ticks)
+    assert all(plot.top <= tick.place <= plot.bottom for tick in plot.y_ticks)
+    looks = [(series.shape, series.style) for series in plot.series]
+    assert len(looks) == len(set(looks))
+    assert f"{len(finite)} point" in plot.summary
