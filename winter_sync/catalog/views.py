@@ -17,7 +17,7 @@ from winter_sync.catalog.scopes import (
     parameters,
     within,
 )
-from winter_sync.core import NOT_KEPT
+from winter_sync.core import NOT_KEPT, Refetch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -67,6 +67,19 @@ class Views:
         condition = in_scope(scope) & unless_all(self._connection, listed_ever, scope.programs)
         sql = self._NIGHT_COUNTS.format(condition=condition.sql)
         return self._connection.read(night_count_of, sql, condition.values)
+
+    _FAILED = f"""
+    SELECT p.* FROM products p INDEXED BY products_queue
+    WHERE {_QUEUED} AND p.state = 'wanted' AND p.attempts > 0
+      AND p.refetch IN ({", ".join(f"'{reason}'" for reason in Refetch)}) AND {{condition}}
+    ORDER BY p.refetch, p.attempts, p.night DESC LIMIT :limit
+    """  # noqa: S608 - our own conditions
+
+    def failed(self, scope: Scope, limit: int) -> list[Trouble]:
+        """Return products that failed to download, the fewest attempts first: from the queue."""
+        condition = within(scope)
+        sql = self._FAILED.format(condition=condition.sql)
+        return self._connection.read(trouble_of, sql, {**condition.values, "limit": limit})
 
     _NIGHTS_BEFORE = """
     WITH RECURSIVE known(last) AS (

@@ -10,7 +10,7 @@ from winter_sync.catalog import Scope
 from winter_sync.core import Numbers, WinterSyncError, end_of, free_space, show_instant
 from winter_sync.monitoring import NightState, read_sinks, state_of_last_night
 from winter_sync.pages.calendar import make_calendars
-from winter_sync.pages.problems import Condition, find_problems
+from winter_sync.pages.problems import MOST_READ, Condition, find_problems
 from winter_sync.pages.words import said_of_archive, said_of_last_polls, said_of_numbers
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 _NIGHTS = 21
 _ARRIVALS = 12
-_TROUBLES_READ = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +172,8 @@ def _condition(
         now=now,
         daemon=context.troubles,
         states=tuple(last.states),
-        failed=tuple(catalog.views.troubles(scope, _TROUBLES_READ)),
-        damaged=tuple(catalog.files.damaged(scope, _TROUBLES_READ)),
+        failed=tuple(catalog.views.failed(scope, MOST_READ)),
+        damaged=tuple(catalog.files.damaged(scope, MOST_READ)),
         held=tuple(each for each in held if each.subject.program in programs),
         sinks=read_sinks(catalog, context.sinks),
         free=disk.free if disk else None,

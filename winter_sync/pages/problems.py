@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from winter_sync.core import Damage, State, show_instant, show_size
+from winter_sync.core import Damage, show_instant, show_size
 from winter_sync.monitoring import ArchiveState, by_program, failing, never_answered, when
 from winter_sync.pages.words import full_instant
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     K = TypeVar("K", bound=Hashable)
 
 _NAMED = 3
+MOST_READ = 200
+"""Products that are read of each kind of problem; if there are more, "at least" so many are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +60,9 @@ class Condition:
     missing
         How many products of the last nights are listed and missing on the server.
     failed
-        Products that failed or are missing.
+        Products that failed to download, at most `MOST_READ`.
     damaged
-        Products whose file is missing here or changed.
+        Products whose file is missing here or changed, as many at most.
     held
         What vanished from listings at once.
     sinks
@@ -143,18 +145,17 @@ def _damaged(condition: Condition) -> Iterator[Problem]:
         these = [file for file in condition.damaged if file.damage is damage]
         if these:
             yield Problem(
-                f"{_count(these, 'file')} {what} after the download",
+                f"{_count(these, condition.damaged, 'file')} {what} after the download",
                 "Run `winter-sync verify --repair` to download again what the archive still has.",
                 tuple(file.path for file in these[:_NAMED]),
             )
 
 
 def _failed(condition: Condition) -> Iterator[Problem]:
-    failed = [trouble for trouble in condition.failed if trouble.state is not State.MISSING]
-    for reason, alike in _grouped(failed, lambda trouble: trouble.last_error).items():
+    for reason, alike in _grouped(condition.failed, lambda trouble: trouble.last_error).items():
         soonest = when(min(trouble.not_before for trouble in alike), condition.now)
         yield Problem(
-            f"{_count(alike, 'product')} could not be downloaded: {reason}",
+            f"{_count(alike, condition.failed, 'product')} could not be downloaded: {reason}",
             f"They will be retried, next {soonest}; nothing needs to be done.",
             tuple(trouble.product.filename for trouble in alike[:_NAMED]),
         )
@@ -196,8 +197,9 @@ def _sinks(condition: Condition) -> Iterator[Problem]:
             )
 
 
-def _count(things: Sequence[object], word: str) -> str:
-    return f"{len(things)} {word}{'' if len(things) == 1 else 's'}"
+def _count(things: Sequence[object], of: Sequence[object], word: str) -> str:
+    at_least = "At least " if len(of) >= MOST_READ else ""
+    return f"{at_least}{len(things)} {word}{'' if len(things) == 1 else 's'}"
 
 
 def _grouped(things: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
