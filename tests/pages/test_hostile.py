@@ -25,6 +25,8 @@ from winter_sync.core.traits import ImageType, Instrument
 
 SIGN = "x-hostile"
 RIGHT_TO_LEFT = "\u202e"
+NO_SLASHES = dict.fromkeys(map(ord, "/\\"))
+"""A name with one is refused before it comes to any page."""
 TRAPS = st.sampled_from(
     [
         f"<{SIGN}>",
@@ -66,14 +68,15 @@ def test_what_the_archive_wrote_is_text(
 def fill(root: Path, *, target: str, name: str, reason: str, version: str) -> list[str]:
     """Make a mirror with these texts wherever it holds any; return the paths of its products."""
     odd = replace(
-        product(1), savepath=f"/data/loki/data/winter/{NIGHT}/final/{name.replace('/', '')}.fits"
+        product(1),
+        savepath=f"/data/loki/data/winter/{NIGHT}/final/{name.translate(NO_SLASHES)}.fits",
     )
     with made_by_hand(root) as catalog:
         listed = []
         paths = []
         for number, one in enumerate((product(0), odd, product(2))):
             listing = at(one, 150.0, 17.0, target + RIGHT_TO_LEFT)
-            path = f"winter/{NIGHT}/final/{number}{one.filename}"
+            path = f"winter/{NIGHT}/{number}/{one.filename}"
             listed.append((replace(listing, pipeversion=version, lastmodified=version), path))
             paths.append(path)
         asked = query(Subject(PROGRAM, Instrument.WINTER, ImageType.STACK))

@@ -69,7 +69,7 @@ class Views:
         return self._connection.read(night_count_of, sql, condition.values)
 
     _FAILED = f"""
-    SELECT p.* FROM products p INDEXED BY products_queue
+    SELECT {ALL_OF_PRODUCT} FROM products p INDEXED BY products_queue
     WHERE {_QUEUED} AND p.state = 'wanted' AND p.attempts > 0
       AND p.refetch IN ({", ".join(f"'{reason}'" for reason in Refetch)}) AND {{condition}}
     ORDER BY p.refetch, p.attempts, p.night DESC LIMIT :limit
