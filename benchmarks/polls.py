@@ -14,12 +14,15 @@ import sys
 import time
 import urllib.request
 from contextlib import closing
+from datetime import UTC, datetime
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.archive import PROGRAM, Archive, Products, serve
 from benchmarks.measuring import Goal, Measurement, Run, ratios
 from benchmarks.polling import poll_apart
+from winter_sync.catalog import Catalog
+from winter_sync.core import CATALOG, STATE_DIR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,9 +59,9 @@ def measure(run: Run) -> Iterator[Measurement]:
 
 
 def measure_first(run: Run) -> Iterator[Measurement]:
-    """Poll new rows into an empty catalog."""
+    """Poll new rows into an empty catalog, beside the least that SQLite can do with them."""
     rows = run.choose(100_000, 200)
-    costs, theirs = [], []
+    costs, plain, same = [], [], []
     with serve(run, Products(rows, nights=-(-rows // 20_000))) as archive:
         listed: list[dict[str, Any]] = json.loads(_answer(archive))["body"]
         for _ in range(run.choose(3, 1)):
@@ -66,11 +69,14 @@ def measure_first(run: Run) -> Iterator[Measurement]:
             cost, (poll,) = poll_apart(archive.settings(root), sweep=True)
             assert poll["new"] == rows, poll
             costs.append(poll["cpu"])
-            theirs.append(_insert(listed, run.directory / "plain.sqlite3"))
-            run.log(f"{poll}, executemany {theirs[-1]:.2f} s, peak {cost.peak / 1e6:.0f} MB")
+            plain.append(_insert(listed, run.directory / "plain.sqlite3"))
+            same.append(_insert_again(root, run.directory / "again.sqlite3"))
+            run.log(f"{poll}, {plain[-1]:.2f} s, {same[-1]:.2f} s, peak {cost.peak / 1e6:.0f} MB")
             shutil.rmtree(root)
-    how = f"{rows:,} rows; {median(costs):.2f} s beside {median(theirs):.2f} s"
-    yield Measurement("CPU, times `executemany`", ratios(costs, theirs), "", FIRST, how)
+    for name, theirs in (("the program's tables", same), ("one plain table", plain)):
+        how = f"{rows:,} rows; {median(costs):.2f} s beside {median(theirs):.2f} s"
+        what = f"CPU, times `executemany` into {name}"
+        yield Measurement(what, ratios(costs, theirs), "", FIRST, how)
 
 
 def _known(run: Run, archive: Archive, root: Path, times: int) -> list[dict[str, Any]]:
@@ -120,6 +126,26 @@ def _insert(rows: list[dict[str, Any]], path: Path) -> float:
             database.executemany(f"INSERT INTO listing VALUES ({marks})", values)  # noqa: S608
         cpu = time.process_time() - began
     path.unlink()
+    return cpu
+
+
+def _insert_again(root: Path, path: Path) -> float:
+    """Return the CPU of writing what a poll wrote once more, to the same tables and indexes."""
+    with closing(Catalog(path, lambda: datetime.now(UTC))), closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA synchronous=FULL")
+        db.execute("ATTACH ? AS made", [str(root / STATE_DIR / CATALOG)])
+        tables = {
+            table: db.execute(f"SELECT * FROM made.{table}").fetchall()  # noqa: S608
+            for table in ("directories", "products", "listings")
+        }
+        began = time.process_time()
+        with db:
+            for table, found in tables.items():
+                marks = ", ".join("?" * len(found[0]))
+                db.executemany(f"INSERT INTO main.{table} VALUES ({marks})", found)  # noqa: S608
+        cpu = time.process_time() - began
+    for left in path.parent.glob(f"{path.name}*"):
+        left.unlink()
     return cpu
 
 
