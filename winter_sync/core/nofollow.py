@@ -17,6 +17,7 @@ from typing import Self
 
 _REGULAR = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _DIRECTORY = os.O_DIRECTORY | os.O_CLOEXEC
+_NO_NAMES = frozenset({"", ".", ".."})
 _LOOK: int = getattr(os, "O_PATH", os.O_RDONLY)
 """On Linux a directory that can be entered and not listed can be passed through."""
 _KINDS = (
@@ -192,7 +193,7 @@ class TreeFiles:
     def __init__(self, root: Path, *, follow_links: bool = False) -> None:
         self._root = root
         self._follow = follow_links
-        self._parent: tuple[str, ...] | None = None
+        self._parent: str | None = None
         self._absent: FileNotFoundError | None = None
         """Where the directory looked into last is not there."""
         self._descriptor = -1
@@ -216,16 +217,17 @@ class TreeFiles:
         return os.open(name, os.O_RDONLY | _REGULAR, dir_fd=self._descriptor)
 
     def _enter(self, path: str) -> str:
-        *parents, name = path_parts(path)
-        if self._parent != tuple(parents):
+        above, _, name = path.rpartition("/")
+        if above != self._parent or name in _NO_NAMES or "\0" in name:
+            *parents, name = path_parts(path)
             self.close()
             try:
                 self._descriptor = self._walk(parents)
             except FileNotFoundError as absent:
                 self._absent = absent
-            self._parent = tuple(parents)
+            self._parent = "/".join(parents)
         if self._absent is not None:
-            raise self._absent
+            raise self._absent.with_traceback(None)
         return name
 
     def _walk(self, parents: list[str]) -> int:

@@ -63,7 +63,7 @@ class Session:
 
     def stage(self) -> Part:
         """Open an empty part."""
-        path = self._directory / f"{next(self._numbers)}.part"
+        path = f"{self._directory}/{next(self._numbers)}.part"
         with storage_errors_explained(path):
             return Part(path, self._descriptor)
 
@@ -131,7 +131,7 @@ class Session:
                 records = [record for record, *_ in whole]
                 journal.append(records, self._journal(batch), self._descriptor)
             for record, part, directory, name in whole:
-                with storage_errors_explained(self.tree.root / record.path):
+                with storage_errors_explained(f"{self.tree.root}/{record.path}"):
                     part.rename(name, directory)
             directories.sync()
             if failures:
@@ -147,7 +147,7 @@ class Session:
     ) -> tuple[Publication, int, str]:
         """Begin to write the content of one of several parts to the disk; return where it goes."""
         directory, name = directories.of(each.evidence.path)
-        with storage_errors_explained(self.tree.root / each.evidence.path):
+        with storage_errors_explained(f"{self.tree.root}/{each.evidence.path}"):
             self.tree.share_with_group(each.part, directory, each.evidence.path)
             if count > 1:
                 each.part.begin_writing()
@@ -158,7 +158,7 @@ class Session:
         each.part.sync()
         if not each.keep:
             return each.evidence, each.part, directory, name
-        with storage_errors_explained(self.tree.root / each.evidence.path):
+        with storage_errors_explained(f"{self.tree.root}/{each.evidence.path}"):
             if not mode_of(name, directory):
                 return each.evidence, each.part, directory, name
             kept = self.tree.revisions.keep(each.evidence.path, directory, self.stage)
