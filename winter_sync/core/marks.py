@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class Marks:
 
 _MARKS_KEPT = 16
 """So many different values of one mark are remembered: more than rows of one product have."""
+_PARSED_KEPT = 256
+"""Marks whose meaning is kept: all products of an exposure have the same, and are read together."""
 
 
 def _lines(values: str | None) -> list[str]:
@@ -67,6 +70,7 @@ def marks_of_row(row: Row) -> Marks:
     return parse_marks(row.lastmodified, row.pipeversion)
 
 
+@lru_cache(_PARSED_KEPT)
 def parse_marks(lastmodified: str | None, pipeversion: str | None) -> Marks:
     """Return marks by their meaning; each text may hold several values, one a line."""
     return Marks(

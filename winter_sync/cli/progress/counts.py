@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import astuple, dataclass
-from operator import add, sub
+from dataclasses import dataclass, fields
+from operator import add, attrgetter, sub
 from typing import TYPE_CHECKING
 
 from winter_sync.core import ImageType, Instrument, Night, State
@@ -50,11 +50,15 @@ class Counts:
 
     def __add__(self, other: Counts) -> Counts:
         """Return the sum of the two."""
-        return Counts(*map(add, astuple(self), astuple(other)))
+        return Counts(*map(add, _NUMBERS(self), _NUMBERS(other)))
 
     def __sub__(self, other: Counts) -> Counts:
         """Return what was added since the other."""
-        return Counts(*map(sub, astuple(self), astuple(other)))
+        return Counts(*map(sub, _NUMBERS(self), _NUMBERS(other)))
+
+
+_NUMBERS = attrgetter(*(field.name for field in fields(Counts)))
+"""All of them in order; `astuple` copies each, at every product."""
 
 
 @dataclass(frozen=True, slots=True)
