@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from winter_sync.catalog.records import Scope
     from winter_sync.core.products import Product
 
-MOST_STATEMENTS = 5
+MOST_STATEMENTS = 4.1
 """Of a product that is committed, those of triggers left out."""
 
 

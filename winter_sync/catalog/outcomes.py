@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from winter_sync.catalog.identities import ALL_OF_PRODUCT, NUMBER, identity_of
+from winter_sync.catalog.identities import (
+    ALL_OF_PRODUCT,
+    IDENTIFIED,
+    IDENTITY,
+    NUMBER,
+    identity_of,
+)
 from winter_sync.catalog.outbox import Outbox
 from winter_sync.catalog.rechecks import Rechecks
 from winter_sync.catalog.records import Refetched
@@ -20,6 +26,7 @@ from winter_sync.core import (
     Adopted,
     EventKind,
     Failed,
+    Instrument,
     Missing,
     Published,
     Refetch,
@@ -28,7 +35,7 @@ from winter_sync.core import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import timedelta
 
     from winter_sync.catalog.connection import Connection
@@ -60,18 +67,20 @@ class Outcomes:
         """
         with self._connection.writing():
             refetched = list[Refetched]()
+            contents = self._contents(outcome.candidate.product for outcome in outcomes)
             for outcome in outcomes:
+                held = contents.get(outcome.candidate.product.identity)
                 match outcome:
                     case Published(candidate, evidence):
-                        refetched += self._hold(candidate.product, evidence)
+                        refetched += self._hold(candidate.product, held, evidence)
                     case Unchanged(candidate, evidence):
-                        refetched += self._hold(candidate.product, evidence, untouched=True)
+                        refetched += self._hold(candidate.product, held, evidence, untouched=True)
                     case Adopted():
                         self._adopt(outcome)
                     case Missing(candidate) | Failed(candidate):
                         attempts = candidate.attempts + 1
                         not_before = self._connection.at(when_again(attempts, outcome))
-                        self._postpone(outcome, attempts, not_before)
+                        self._postpone(outcome, held, attempts, not_before)
                         refetched += _refused(outcome)
             self._refetches.count(refetched)
             return self._rechecks.proceed(outcome.candidate.product for outcome in outcomes)
@@ -89,17 +98,28 @@ class Outcomes:
             if row is None or (row["state"] == "published" and row["sha256"] == evidence.sha256):
                 return False
             product = product_of(row)
-            self._refetches.count(self._hold(product, evidence))
+            self._refetches.count(self._hold(product, self._content(product), evidence))
             self._rechecks.proceed([product])
             return True
 
     _CONTENT = f"""
-    SELECT id, state, revision, sha256, recheck, refetch, settled_lastmodified, settled_pipeversion
-    FROM products WHERE {_IDENTITY}
-    """  # noqa: S608 - our own condition
+    SELECT {IDENTITY}, p.id, p.state, p.revision, p.sha256, p.recheck, p.refetch,
+      p.settled_lastmodified, p.settled_pipeversion
+    FROM {IDENTIFIED}
+    """  # noqa: S608 - our own texts
 
     def _content(self, product: Product) -> dict[str, Any] | None:
-        return self._connection.row(self._CONTENT, identity_values(product))
+        return self._contents([product]).get(product.identity)
+
+    def _contents(
+        self, products: Iterable[Product]
+    ) -> dict[tuple[Instrument, str], dict[str, Any]]:
+        """Return what is known of the content of products, by what identifies them."""
+        identities = (product.identity for product in products)
+        return {
+            (Instrument(row["instrument"]), row["savepath"]): row
+            for row in self._connection.rows_about(self._CONTENT, identities)
+        }
 
     _COUNT_EARLIER = f"""
     UPDATE products SET revision = :earlier WHERE {_IDENTITY} AND revision = 0
@@ -115,7 +135,7 @@ class Outcomes:
         identity = {**identity_values(product), "now": self._connection.now()}
         counted = {**identity, "earlier": len(adopted.earlier)}
         is_new = bool(self._connection.execute(self._COUNT_EARLIER, counted))
-        self._hold(product, evidence)
+        self._hold(product, self._content(product), evidence)
         for number, earlier in enumerate(adopted.earlier if is_new else (), start=1):
             values = {
                 **identity,
@@ -128,13 +148,20 @@ class Outcomes:
             self._record_kept(product, earlier.path)
 
     def _hold(
-        self, product: Product, evidence: Evidence, *, untouched: bool = False
+        self,
+        product: Product,
+        held: dict[str, Any] | None,
+        evidence: Evidence,
+        *,
+        untouched: bool = False,
     ) -> Sequence[Refetched]:
         """Record that the tree holds this content of a product; return whether it was a re-fetch.
 
-        `untouched` says that the tree held it before, so that nothing was put there.
+        `held` is what is known of its content. `untouched` says that the tree held this one before,
+        so that nothing was put there.
         """
-        held = self._content(product)
+        if held is not None and held["recheck"] is not None:
+            held = self._content(product)  # another product may have ended the recheck meanwhile
         if held is None:
             return ()
         is_new = held["sha256"] != evidence.sha256
@@ -224,10 +251,15 @@ class Outcomes:
         values = {"path": path, **identity_values(product), "now": self._connection.now()}
         self._connection.execute(self._KEEP, values)
 
-    def _postpone(self, outcome: Missing | Failed, attempts: int, not_before: str) -> None:
+    def _postpone(
+        self,
+        outcome: Missing | Failed,
+        known: dict[str, Any] | None,
+        attempts: int,
+        not_before: str,
+    ) -> None:
         """Record that a product did not arrive, and when it is fetched again."""
         candidate = outcome.candidate
-        known = self._content(candidate.product)
         if known is None:
             return
         columns = {"attempts": attempts, "not_before": not_before, "recheck": None}
