@@ -53,7 +53,7 @@ class Report:
     """What is here and was not fetched again, though its marks changed: today's budget is used."""
     size: int = 0
     """Bytes published."""
-    asked: tuple[date, date] | None = None
+    asked: tuple[date, date] | None = field(default=None, compare=False)
     """The first and the last date that was asked for; `date.max` for up to now."""
     here: int = 0
     """How many products of the programs are here, where the archive listed nothing now."""

@@ -26,7 +26,7 @@ class PollResult:
     listed: int = 0
     new: int = 0
     changed: int = 0
-    asked: tuple[date, date] | None = None
+    asked: tuple[date, date] | None = field(default=None, compare=False)
     """The first and the last date that was asked for; `date.max` for up to now."""
     not_asked: str | None = None
     """Why no query was sent, if none was."""
