@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
-from delivery.conftest import Place
+from delivery.conftest import Place, until
 from delivery.test_webhooks import TAKEN, Receiver
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -115,3 +116,28 @@ async def test_the_daemon_removes_old_events_every_hour(place: Place) -> None:
     async with place.deliverer(time=replace(place.time, sleep=sleep)) as deliverer:
         await deliverer.run()
     assert found == [(3600.0, 3), (3600.0, 3), (3600.0, 0)]
+
+
+async def test_sinks_that_have_all_events_cost_one_look_together(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While nothing happens, the catalog is asked once for all sinks; what happens then arrives."""
+    look_every = "winter_sync.delivery.deliverer._LOOK_EVERY"
+    monkeypatch.setattr(look_every, timedelta(milliseconds=2))
+    receiver = Receiver(TAKEN)
+    statements: list[str] = []
+    async with listening(receiver.answer) as port:
+        to = Webhook(f"http://127.0.0.1:{port}/")
+        sinks = [EventSink(name, to) for name in ("one", "two", "three")]
+        async with place.deliverer(*sinks) as running:
+            await running._catalog(
+                lambda catalog: catalog.connection.sqlite.set_trace_callback(statements.append)
+            )
+            delivering = asyncio.create_task(running.run())
+            await until(lambda: len(statements) > 60)
+            begun = [text for text in statements if "FROM event_sinks WHERE name" in text]
+            await place.record()
+            await until(lambda: len(receiver.requests) == len(sinks))
+            running.close()
+            await delivering
+    assert len(begun) <= 3 * len(sinks)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from winter_sync.catalog import EventSinks
+from winter_sync.catalog import EventSinks, Outbox
 from winter_sync.core import DeliveryFailed, EventsLost, StorageError
 from winter_sync.delivery.delivery import SinkDelivery
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from winter_sync.delivery.sinks import EventSink
 
 _LOOK_EVERY = timedelta(seconds=5)
+"""How soon events are noticed, whichever process records them."""
 _PRUNE_EVERY = timedelta(hours=1)
 _AT_THE_END = timedelta(minutes=1)
 """How long a run that ends goes on beginning calls."""
@@ -65,6 +66,9 @@ class Deliverer:
         self._emit = emit
         self._time = time
         self._closed = asyncio.Event()
+        self._added = asyncio.Condition()
+        self._newest = 0
+        """The number of the newest event that was noticed."""
         self._deliveries = [
             SinkDelivery(
                 sink,
@@ -100,6 +104,8 @@ class Deliverer:
         async with asyncio.TaskGroup() as group:
             for delivery in self._deliveries:
                 group.create_task(self._deliver_repeatedly(delivery))
+            if self._deliveries:
+                group.create_task(self._watch())
             group.create_task(self._prune_repeatedly())
 
     def close(self) -> None:
@@ -120,10 +126,29 @@ class Deliverer:
 
     async def _deliver_repeatedly(self, delivery: SinkDelivery) -> None:
         while not self._closed.is_set():
-            wait: timedelta | None = None
+            newest, wait = self._newest, None
             with suppress(BlockingIOError):
                 wait = await delivery.deliver(self._closed.is_set)
-            await self._pause(wait or _LOOK_EVERY)
+            if delivery.has_all:
+                await self._wait_for_more(newest)
+            else:
+                await self._pause(wait or _LOOK_EVERY)
+
+    async def _watch(self) -> None:
+        """Look for new events, once for all sinks: most of the time there are none."""
+        while not self._closed.is_set():
+            newest = await self._catalog.outbox(Outbox.newest)
+            async with self._added:
+                self._newest = newest
+                self._added.notify_all()
+            await self._pause(_LOOK_EVERY)
+        async with self._added:
+            self._added.notify_all()
+
+    async def _wait_for_more(self, newest: int) -> None:
+        """Return when there are newer events than that one, or when closed."""
+        async with self._added:
+            await self._added.wait_for(lambda: self._newest != newest or self._closed.is_set())
 
     async def _deliver_once(self, delivery: SinkDelivery, until: float) -> None:
         def is_over() -> bool:

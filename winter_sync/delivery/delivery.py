@@ -65,6 +65,8 @@ class SinkDelivery:
         self._lock = lock
         self._emit = emit
         self._time = time
+        self.has_all = False
+        """Whether the sink had all events when something was delivered last."""
 
     @property
     def name(self) -> str:
@@ -91,10 +93,12 @@ class SinkDelivery:
             If the catalog cannot be read or written.
         """
         is_more = True
+        self.has_all = False
         while is_more and not is_over():
             progress = await self._progress()
             events = await self._catalog.outbox(Outbox.since, progress.cursor, WINDOW)
             if not events:
+                self.has_all = True
                 return None
             try:
                 with _locked(self._lock):
