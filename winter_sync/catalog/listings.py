@@ -6,8 +6,9 @@ import json
 from collections import defaultdict
 from dataclasses import replace
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from winter_sync.catalog.connection import chunks
 from winter_sync.catalog.identities import IDENTIFIED, IDENTITY, NUMBER, PRODUCT, identities_of
 from winter_sync.catalog.outbox import Outbox
 from winter_sync.catalog.polls import add_poll, next_poll
@@ -38,6 +39,16 @@ if TYPE_CHECKING:
     from winter_sync.catalog.connection import Connection
     from winter_sync.catalog.records import Poll
     from winter_sync.core import Expectation, KnownProduct, Product, Query, Row, Subject
+
+
+class _Entered(NamedTuple):
+    """A row whose product is in the catalog."""
+
+    row: Row
+    number: int
+    is_new: bool
+    """Whether the product was entered just now."""
+    was_withdrawn: bool
 
 
 class Listings:
@@ -189,9 +200,9 @@ class Listings:
         with self._connection.writing(), self._outbox.bounded(subject):
             now = self._connection.now()
             self._miss(subject, missed, withdrawn)
-            self._enter(listed, now)
-            rows, left_out = self._split([row for row, _ in listed])
-            corrected = self._list(rows, poll.query, now)
+            entered, left_out = self._enter(listed, now)
+            rows = [each.row for each in entered]
+            corrected = self._list(entered, poll.query, now)
             cleared = self._withdrawals.clear(poll.query.subject, rows)
             self._want(wanted)
             if subject.program != poll.query.subject.program:
@@ -227,7 +238,16 @@ class Listings:
     ON CONFLICT DO NOTHING
     """
 
-    def _enter(self, listed: Sequence[tuple[Row, str]], now: str) -> None:
+    _NEWEST = "SELECT coalesce(max(id), 0) AS number FROM products"
+    _NUMBERS = f"""
+    SELECT g.key, p.id, p.withdrawn_at IS NOT NULL FROM {IDENTIFIED}
+    """  # noqa: S608 - our own texts
+
+    def _enter(
+        self, listed: Sequence[tuple[Row, str]], now: str
+    ) -> tuple[list[_Entered], list[Product]]:
+        """Enter the products of rows; return those that are in the catalog, and all others."""
+        (newest,) = self._connection.rows(self._NEWEST)
         records = [product_values(row.product, path, now) for row, path in listed]
         directories = {(record["source"], record["place"]) for record in records}
         self._connection.execute_many(
@@ -235,28 +255,31 @@ class Listings:
             ({"source": source, "place": place} for source, place in sorted(directories)),
         )
         self._connection.execute_many(self._ENTER, records)
+        rows = [row for row, _ in listed]
+        entered: list[_Entered] = []
+        left_out: list[Product] = []
+        for chunk in chunks(rows):
+            identities = identities_of(row.product.identity for row in chunk)
+            found = {
+                key: (number, bool(withdrawn))
+                for key, number, withdrawn in self._connection.tuples(
+                    self._NUMBERS, {"identities": identities}
+                )
+            }
+            for key, row in enumerate(chunk):
+                if key in found:
+                    number, withdrawn = found[key]
+                    entered.append(_Entered(row, number, number > newest["number"], withdrawn))
+                else:
+                    left_out.append(row.product)
+        return entered, left_out
 
-    _PRESENT = f"SELECT {IDENTITY} FROM {IDENTIFIED}"  # noqa: S608 - our own texts
-
-    def _split(self, rows: Sequence[Row]) -> tuple[list[Row], list[Product]]:
-        """Return the rows whose products are in the catalog, and the products that are not."""
-        identities = (row.product.identity for row in rows)
-        present = {
-            (Instrument(found["instrument"]), found["savepath"])
-            for found in self._connection.rows_about(self._PRESENT, identities)
-        }
-        left_out = [row.product for row in rows if row.product.identity not in present]
-        return [row for row in rows if row.product.identity in present], left_out
-
-    _WITHDRAWN = f"""
-    SELECT {PRODUCT} FROM {IDENTIFIED} WHERE p.withdrawn_at IS NOT NULL
-    """  # noqa: S608 - our own texts
-    _RETURN = f"""
+    _RETURN = """
     UPDATE products SET withdrawn_at = NULL,
       state = CASE WHEN EXISTS (SELECT 1 FROM withdrawn_files w
         WHERE w.product = products.id AND w.done_at IS NOT NULL) THEN 'published' ELSE state END
-    WHERE id = {NUMBER}
-    """  # noqa: S608 - our own texts
+    WHERE id = :number
+    """
     _IS_CORRECTED = """
     listings.withdrawn_at IS NULL AND (listings.target IS NOT excluded.target
       OR listings.progname IS NOT excluded.progname)
@@ -264,7 +287,7 @@ class Listings:
     _LIST = f"""
     INSERT INTO listings (product, program, region, target, nightdate, ra, dec, fid, utctime,
       fieldid, lastmodified, pipeversion, extra, progname, first_listed, listed_at, fingerprint)
-    VALUES ({NUMBER}, :program, :region, :target, :nightdate, :ra, :dec, :fid, :utctime,
+    VALUES (:number, :program, :region, :target, :nightdate, :ra, :dec, :fid, :utctime,
       :fieldid, :lastmodified, :pipeversion, :extra, :progname, :now, :listed_at, :fingerprint)
     ON CONFLICT (product, program) DO UPDATE SET region = excluded.region,
       target = excluded.target, nightdate = excluded.nightdate, ra = excluded.ra,
@@ -279,16 +302,16 @@ class Listings:
       corrected_in = CASE WHEN {_IS_CORRECTED} THEN :poll ELSE listings.corrected_in END
     """  # noqa: S608 - our own condition
 
-    _LISTED_AS_BEFORE = f"""
+    _LISTED_AS_BEFORE = """
     UPDATE listings SET missed_in = NULL, listed_at = :listed_at, fingerprint = :fingerprint
-    WHERE product = {NUMBER} AND program = :program
+    WHERE product = :number AND program = :program
       AND withdrawn_at IS NULL AND region = :region AND target IS :target
       AND nightdate IS :nightdate AND ra IS :ra AND dec IS :dec AND fid IS :fid
       AND utctime IS :utctime AND fieldid IS :fieldid AND lastmodified IS :lastmodified
       AND pipeversion IS :pipeversion AND extra IS :extra AND progname IS :progname
-    """  # noqa: S608 - our own texts
+    """
 
-    def _list(self, rows: Sequence[Row], query: Query, now: str) -> int:
+    def _list(self, entered: Sequence[_Entered], query: Query, now: str) -> int:
         """Record that these products are listed, under the program that was asked for.
 
         It is that program's key which can fetch them, whatever `progname` a row has. Return how
@@ -296,14 +319,17 @@ class Listings:
         costs anything.
         """
         poll = next_poll(self._connection)
-        records = ({**listing_values(row, query, now), "poll": poll} for row in rows)
+        values_of = listing_values(query, now)
+        records = (
+            (each, {**values_of(each.row), "number": each.number, "poll": poll}) for each in entered
+        )
         changed = (
             record
-            for record in records
-            if not self._connection.execute(self._LISTED_AS_BEFORE, record)
+            for each, record in records
+            if each.is_new or not self._connection.execute(self._LISTED_AS_BEFORE, record)
         )
         self._connection.execute_many(self._LIST, changed)
-        self._return([row.product for row in rows])
+        self._return([each for each in entered if each.was_withdrawn])
         corrected = self._connection.rows(self._CORRECTED, {"poll": poll})
         for row in corrected:
             self._tell_of_correction(row)
@@ -325,16 +351,14 @@ class Listings:
         }
         self._outbox.append_product(EventKind.CORRECTED, product_of(row), **changed)
 
-    def _return(self, products: Sequence[Product]) -> None:
-        """Record which of these listed products had been withdrawn.
+    def _return(self, returned: Sequence[_Entered]) -> None:
+        """Record that listed products, which had been withdrawn, are back.
 
         One whose file was set aside is not fetched before it is tried to bring the file back.
         """
-        rows = self._connection.rows_about(
-            self._WITHDRAWN, (product.identity for product in products)
-        )
-        for product in self._connection.converted(product_of, rows):
-            self._connection.execute(self._RETURN, identity_values(product))
+        for each in returned:
+            self._connection.execute(self._RETURN, {"number": each.number})
+            product = each.row.product
             self._renames.forget(product)
             self._outbox.append_product(EventKind.RETURNED, product)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from winter_sync.catalog.identities import identity_of, split_path
@@ -27,6 +27,8 @@ from winter_sync.core import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from winter_sync.catalog.records import (
         Check,
         Held,
@@ -94,39 +96,39 @@ def subject_values(subject: Subject) -> dict[str, str]:
     }
 
 
-def listing_values(row: Row, query: Query, now: str) -> dict[str, object]:
-    """Return the values to record a listing with."""
-    program, nightdate, extra = query.subject.program, date_text(row.nightdate), dict(row.extra)
-    if row.nightdate and nightdate is None:
-        extra["nightdate"] = row.nightdate
-    return {
-        "program": program,
-        **identity_values(row.product),
-        "region": region_name(query.subject.region),
-        "target": row.target,
-        "nightdate": nightdate,
-        "ra": row.ra,
-        "dec": row.dec,
-        "fid": row.fid,
-        "utctime": row.utctime,
-        "fieldid": row.fieldid,
-        "lastmodified": row.lastmodified,
-        "pipeversion": row.pipeversion,
-        "extra": json.dumps(extra, default=str) if extra else None,
-        "progname": row.program if row.program != program else None,
-        "now": now,
-        "fingerprint": row.fingerprint,
-        "listed_at": None if _is_asked_for(nightdate, query) else now,
-    }
+def listing_values(query: Query, now: str) -> Callable[[Row], dict[str, object]]:
+    """Return what returns the values to record a row of a query's answer with."""
+    program, region = query.subject.program, region_name(query.subject.region)
+    day = timedelta(days=1)
+    first, last = query.start - day, min(query.end or date.max, date.max - day) + day
+    earliest, latest = first.isoformat(), last.isoformat()
 
+    def values(row: Row) -> dict[str, object]:
+        nightdate, extra = date_text(row.nightdate), row.extra
+        if row.nightdate and nightdate is None:
+            extra = {**extra, "nightdate": row.nightdate}
+        # One date more at each end: that dates filter `nightdate` is inferred.
+        is_asked_for = nightdate is not None and earliest <= nightdate <= latest
+        return {
+            "program": program,
+            "region": region,
+            "target": row.target,
+            "nightdate": nightdate,
+            "ra": row.ra,
+            "dec": row.dec,
+            "fid": row.fid,
+            "utctime": row.utctime,
+            "fieldid": row.fieldid,
+            "lastmodified": row.lastmodified,
+            "pipeversion": row.pipeversion,
+            "extra": json.dumps(dict(extra), default=str) if extra else None,
+            "progname": row.program if row.program != program else None,
+            "now": now,
+            "fingerprint": row.fingerprint,
+            "listed_at": None if is_asked_for else now,
+        }
 
-def _is_asked_for(nightdate: str | None, query: Query) -> bool:
-    """Return whether a query covers a date; one more at each end, as its filter is inferred."""
-    if nightdate is None:
-        return False
-    day = date.fromisoformat(nightdate).toordinal()
-    end = day if query.end is None else query.end.toordinal() + 1
-    return query.start.toordinal() - 1 <= day <= end
+    return values
 
 
 def held_values(evidence: Evidence, revision: int, now: str) -> dict[str, Any]:

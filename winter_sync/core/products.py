@@ -125,6 +125,7 @@ class Row:
     fingerprint: int | None = field(default=None, compare=False, repr=False)
 
 
+@lru_cache(4096)
 def date_text(nightdate: str | None) -> str | None:
     """Return a date as text that sorts as dates do, however it was listed; None if invalid."""
     digits = (nightdate or "").strip()[:10].replace("-", "")[:8]
