@@ -400,7 +400,7 @@ async def test_an_answer_with_too_many_rows_is_asked_for_in_parts(row: str) -> N
         return web.Response(body=body)
 
     async with answering(answer) as url, Client(url) as client:
-        with pytest.raises(BadAnswerError, match="lists more than 40000 rows at once"):
+        with pytest.raises(BadAnswerError, match=f"lists more than {MOST_ROWS} rows at once"):
             await client.api.query(QUERY)
 
 

@@ -196,7 +196,9 @@ class PollRig:
     def __post_init__(self) -> None:
         self.windows = FailedWindows(self.clock)
 
-    def recorder(self, withdrawal_rule: WithdrawalRule | None = None) -> ListingRecorder:
+    def recorder(
+        self, withdrawal_rule: WithdrawalRule | None = None, most_known: int = 1000
+    ) -> ListingRecorder:
         """Return what records answers."""
         return ListingRecorder(
             api=self.api,
@@ -206,15 +208,19 @@ class PollRig:
             emit=self.events.append,
             time=self.time,
             withdrawal_rule=withdrawal_rule,
+            most_known=most_known,
         )
 
     def window_poll(
-        self, wanted: WantedRows | None = None, result: PollResult | None = None
+        self,
+        wanted: WantedRows | None = None,
+        result: PollResult | None = None,
+        recorder: ListingRecorder | None = None,
     ) -> WindowPoll:
         """Return a poll of windows; what failed is remembered from one to the next."""
         return WindowPoll(
             api=self.api,
-            recorder=self.recorder(),
+            recorder=recorder or self.recorder(),
             windows=self.windows,
             emit=self.events.append,
             wanted=wanted or WantedRows(),

@@ -213,6 +213,19 @@ async def test_an_answer_in_full_ends_the_blame_of_a_window(polling: PollRig) ->
     assert polling.lister.asked[:1] == asked((1, 6))
 
 
+async def test_a_window_of_which_much_is_known_is_asked_for_by_halves(polling: PollRig) -> None:
+    """What is known of a window is held in memory while it is read: too much is never asked for."""
+    polling.lister.add(ONE, TWO, THREE)
+    await polling.window_poll().ask_all([WINDOW])
+    polling.lister.asked.clear()
+    poll = polling.window_poll(recorder=polling.recorder(most_known=2))
+    await poll.ask_all([WINDOW])
+    assert polling.lister.asked
+    assert not set(polling.lister.asked) & set(asked((0, 7), (3, 7)))
+    assert (poll.result.new, await polling.withdrawn()) == (0, set())
+    assert not polling.emitted(WindowHalved)
+
+
 async def test_a_window_of_which_a_part_fails_is_not_blamed(polling: PollRig) -> None:
     """It is not its length: next time it is asked for at once."""
     polling.lister.answer = failing((0, 7), (0, 4), (0, 2))

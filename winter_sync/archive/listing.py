@@ -30,8 +30,8 @@ _COLUMNS = frozenset(
 )  # fmt: skip
 READER = f"winter-sync/{__version__}"
 """What reads rows: another version may understand the same row otherwise."""
-MOST_ROWS = 40_000
-"""In one answer, known ones aside: understood and compared, a row takes some 3 kB. A window with
+MOST_ROWS = 30_000
+"""In one answer, known ones aside: understood and compared, a row takes some 1.5 kB. A window with
 more is halved."""
 MOST_TOLD = 20
 """This many of the rows that cannot be used are reported each; the others are counted."""

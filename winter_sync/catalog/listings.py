@@ -114,6 +114,26 @@ class Listings:
         rows = self._connection.tuples(self._ROWS, values)
         return KnownRows(fingerprint_salt(subject, reader), _trusted(rows))
 
+    _IN_WINDOW = """
+    FROM listings l INDEXED BY listings_of_window {products}
+    WHERE l.program = :program AND l.region = :region AND l.withdrawn_at IS NULL
+      AND l.nightdate BETWEEN :earliest AND :latest LIMIT 1 OFFSET :most
+    """
+    _OF_TYPE = """
+    CROSS JOIN products p ON p.id = l.product
+      AND p.instrument = :instrument AND p.image_type = :image_type
+    """
+    _LISTS_MORE = f"""
+    SELECT EXISTS (SELECT 1 {_IN_WINDOW.format(products="")})
+      AND EXISTS (SELECT 1 {_IN_WINDOW.format(products=_OF_TYPE)}) AS does
+    """
+
+    def lists_more_than(self, most: int, query: Query, today: date) -> bool:
+        """Return whether a query, asked before, listed more than so many products."""
+        values = {**subject_values(query.subject), **_dates(query, today), "most": most}
+        (row,) = self._connection.rows(self._LISTS_MORE, values)
+        return bool(row["does"])
+
     _OF_NUMBERS = f"""
     SELECT {PRODUCT} FROM products p WHERE p.id IN (SELECT value FROM json_each(:numbers))
     """  # noqa: S608 - our own texts

@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from winter_sync.sync.windows import Nights
 
 _SHOWN = 100
+_MOST_KNOWN = 100_000
+"""Rows of one window: to know one again takes some 300 bytes while the window is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,8 @@ class ListingRecorder:
         A monotonic clock.
     withdrawal_rule
         How many products may vanish at once and be believed to be withdrawn.
+    most_known
+        Of how many known rows a window is asked for at once.
     """
 
     def __init__(  # noqa: PLR0913 - all by name
@@ -159,7 +163,9 @@ class ListingRecorder:
         emit: Sink,
         time: Time,
         withdrawal_rule: WithdrawalRule | None = None,
+        most_known: int = _MOST_KNOWN,
     ) -> None:
+        self._most_known = most_known
         self._withdrawal_rule = withdrawal_rule or WithdrawalRule()
         self._api = api
         self._catalog = catalog
@@ -197,6 +203,14 @@ class ListingRecorder:
         """
         known = KnownRows() if wanted.unlisted else await self._known_rows(query)
         return await ask(self._api, self._catalog, query, known, once=once)
+
+    async def lists_too_much(self, query: Query, wanted: WantedRows) -> bool:
+        """Return whether so much is known of a window that it is better asked for by halves."""
+        if wanted.unlisted is not None:
+            return False
+        return await self._catalog.listings(
+            Listings.lists_more_than, self._most_known, query, self._api.today
+        )
 
     async def savepaths(self, listing: Listing) -> set[str]:
         """Return the savepaths of all that an answer lists."""

@@ -144,7 +144,10 @@ class WindowPoll:
         halves = split_in_half(query, today)
         if self._is_over:
             return
-        if halves is not None and self._windows.is_too_long(query, today):
+        if halves is not None and (
+            self._windows.is_too_long(query, today)
+            or await self._recorder.lists_too_much(query, self._wanted)
+        ):
             await self._ask_parts(halves)
             return
         try:
