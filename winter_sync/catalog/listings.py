@@ -85,10 +85,12 @@ class Listings:
     FROM listings l INDEXED BY listings_of_window CROSS JOIN products p ON p.id = l.product
     WHERE l.program = :program AND p.instrument = :instrument AND p.image_type = :image_type
       AND l.region = :region AND l.withdrawn_at IS NULL
-      AND l.nightdate BETWEEN :earliest AND :latest
+      AND l.nightdate BETWEEN :earliest AND :latest LIMIT :most
     """  # noqa: S608 - our own texts
 
-    def known_rows(self, query: Query, today: date, reader: str) -> KnownRows:
+    def known_rows(
+        self, query: Query, today: date, reader: str, most: int | None = None
+    ) -> KnownRows:
         """Return what a query, asked before, listed: what it may list as before, and what it must.
 
         It must list what is well inside its dates, because how the server treats the ends is
@@ -104,35 +106,18 @@ class Listings:
             The server's date.
         reader
             Who reads its rows, as `fingerprint_salt` has it.
+        most
+            So many products at most; all if None.
         """
         subject = query.subject
         values = {
             **subject_values(subject),
             **_dates(query, today),
             "reprocessed": subject.image_type.traits.may_be_reprocessed,
+            "most": -1 if most is None else most,
         }
         rows = self._connection.tuples(self._ROWS, values)
         return KnownRows(fingerprint_salt(subject, reader), _trusted(rows))
-
-    _IN_WINDOW = """
-    FROM listings l INDEXED BY listings_of_window {products}
-    WHERE l.program = :program AND l.region = :region AND l.withdrawn_at IS NULL
-      AND l.nightdate BETWEEN :earliest AND :latest LIMIT 1 OFFSET :most
-    """
-    _OF_TYPE = """
-    CROSS JOIN products p ON p.id = l.product
-      AND p.instrument = :instrument AND p.image_type = :image_type
-    """
-    _LISTS_MORE = f"""
-    SELECT EXISTS (SELECT 1 {_IN_WINDOW.format(products="")})
-      AND EXISTS (SELECT 1 {_IN_WINDOW.format(products=_OF_TYPE)}) AS does
-    """
-
-    def lists_more_than(self, most: int, query: Query, today: date) -> bool:
-        """Return whether a query, asked before, listed more than so many products."""
-        values = {**subject_values(query.subject), **_dates(query, today), "most": most}
-        (row,) = self._connection.rows(self._LISTS_MORE, values)
-        return bool(row["does"])
 
     _OF_NUMBERS = f"""
     SELECT {PRODUCT} FROM products p WHERE p.id IN (SELECT value FROM json_each(:numbers))

@@ -193,32 +193,32 @@ class ListingRecorder:
         poll = Poll(query, sweep=False, error=reason)
         await self._catalog.listings(Listings.record_poll, poll)
 
-    async def ask(self, query: Query, wanted: WantedRows, *, once: bool) -> Listing:
+    async def ask(
+        self, query: Query, wanted: WantedRows, *, once: bool, has_halves: bool
+    ) -> Listing | None:
         """Ask for a listing; what is listed as before of all that is wanted is not understood.
+
+        Return None, without asking, if so much is known that the halves are better asked for.
 
         Raises
         ------
         WinterSyncError
             Split by remedy, as everywhere.
         """
-        known = KnownRows() if wanted.unlisted else await self._known_rows(query)
+        most = self._most_known + 1 if has_halves else None
+        known = KnownRows() if wanted.unlisted else await self._known_rows(query, most)
+        if len(known) == most:
+            return None
         return await ask(self._api, self._catalog, query, known, once=once)
-
-    async def lists_too_much(self, query: Query, wanted: WantedRows) -> bool:
-        """Return whether so much is known of a window that it is better asked for by halves."""
-        if wanted.unlisted is not None:
-            return False
-        return await self._catalog.listings(
-            Listings.lists_more_than, self._most_known, query, self._api.today
-        )
 
     async def savepaths(self, listing: Listing) -> set[str]:
         """Return the savepaths of all that an answer lists."""
         return await savepaths_of(self._catalog, listing)
 
-    async def _known_rows(self, query: Query) -> KnownRows:
+    async def _known_rows(self, query: Query, most: int | None = None) -> KnownRows:
+        reader = f"{READER} {self._layout.pattern}"
         return await self._catalog.listings(
-            Listings.known_rows, query, self._api.today, f"{READER} {self._layout.pattern}"
+            Listings.known_rows, query, self._api.today, reader, most
         )
 
     async def record(  # noqa: PLR0913 - all by name

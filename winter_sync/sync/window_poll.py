@@ -17,6 +17,7 @@ from winter_sync.core import (
     Query,
     RejectedQueryError,
     Sink,
+    StorageError,
     TransientError,
     WindowHalved,
     WinterSyncError,
@@ -144,23 +145,27 @@ class WindowPoll:
         halves = split_in_half(query, today)
         if self._is_over:
             return
-        if halves is not None and (
-            self._windows.is_too_long(query, today)
-            or await self._recorder.lists_too_much(query, self._wanted)
-        ):
+        if halves is not None and self._windows.is_too_long(query, today):
             await self._ask_parts(halves)
             return
         try:
-            listing = await self._recorder.ask(query, self._wanted, once=self._may_be_unserved)
+            listing = await self._recorder.ask(
+                query, self._wanted, once=self._may_be_unserved, has_halves=halves is not None
+            )
         except (TransientError, BadAnswerError) as error:
             if self._may_be_unserved and not isinstance(error, CircuitOpenError):
                 await self._give_up(query, error)
             else:
                 await self._ask_less(query, halves, error)
             return
+        except StorageError:
+            raise  # it is the catalog that fails
         except WinterSyncError as error:
             await self._recorder.record_failure(query, error)
             raise
+        if listing is None:
+            await self._ask_parts(halves or ())
+            return
         self._windows.server_in_doubt, self._answered = False, True
         self._may_be_unserved = False
         if listing.is_cut:
