@@ -49,6 +49,8 @@ class HomePage:
         The last night, by the calendar.
     last_night
         How much of it is here.
+    tonight
+        How much of the night after it is here; empty if nothing is listed of that yet.
     latest
         The newest night that has products, where the last night has none; None otherwise.
     is_listed
@@ -73,6 +75,7 @@ class HomePage:
     archive: str
     night: Night
     last_night: str
+    tonight: str
     latest: Night | None
     is_listed: bool
     is_all_here: bool
@@ -105,6 +108,7 @@ def read_home(catalog: Catalog, context: PageContext, now: datetime) -> HomePage
             archive=_archive(catalog, context, last, now),
             night=last.night,
             last_night=_last_night(catalog, programs, last, now),
+            tonight=_tonight(last.night.plus(1), counts, now),
             latest=None if last.numbers.listed else next(iter(catalog.views.nights(1)), None),
             is_listed=last.numbers.listed + last.numbers.not_kept > 0,
             is_all_here=last.is_all_here,
@@ -153,6 +157,11 @@ def _last_night(catalog: Catalog, programs: Sequence[str], last: NightState, now
     lacks = last.numbers.pending or last.numbers.missing
     queue = catalog.views.queue_count(programs, last.night) if lacks else None
     return said_of_numbers(last.numbers, queue, now, may_say_all=last.is_all_here)
+
+
+def _tonight(night: Night, counts: Sequence[NightCount], now: datetime) -> str:
+    numbers = Numbers.of(count for count in counts if count.night == night)
+    return said_of_numbers(numbers, None, now, may_say_all=False) if numbers.listed else ""
 
 
 def _note(last: NightState, now: datetime) -> str:

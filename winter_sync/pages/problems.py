@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     K = TypeVar("K", bound=Hashable)
 
 _NAMED = 3
+_REASONS_SHOWN = 5
+_NUMBERS = re.compile(r"\b[0-9a-f]*\d[0-9a-f]*\b")
 MOST_READ = 200
 """Products that are read of each kind of problem; if there are more, "at least" so many are."""
 
@@ -38,11 +41,14 @@ class Problem:
         What to do: commands stand in backticks.
     examples
         Paths of the first few products that it is about.
+    mends_itself
+        Whether nothing needs to be done about it.
     """
 
     said: str
     remedy: str
     examples: tuple[str, ...] = ()
+    mends_itself: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +90,10 @@ class Condition:
 
 
 def find_problems(condition: Condition) -> tuple[Problem, ...]:
-    """Return what is wrong, the gravest first."""
-    parts = (_daemon, _disk, _archive, _damaged, _failed, _missing, _held, _sinks)
-    return tuple(problem for part in parts for problem in part(condition))
+    """Return what is wrong, the gravest first, and last what mends itself."""
+    parts = (_daemon, _disk, _archive, _damaged, _held, _sinks, _failed, _missing)
+    found = [problem for part in parts for problem in part(condition)]
+    return tuple(sorted(found, key=lambda problem: problem.mends_itself))
 
 
 def _daemon(condition: Condition) -> Iterator[Problem]:
@@ -119,6 +126,7 @@ def _archive(condition: Condition) -> Iterator[Problem]:
         yield Problem(
             f"Never polled yet: {program} {_kinds(states)}",
             "A running daemon does it next; otherwise run `winter-sync sync`.",
+            mends_itself=True,
         )
 
 
@@ -152,13 +160,30 @@ def _damaged(condition: Condition) -> Iterator[Problem]:
 
 
 def _failed(condition: Condition) -> Iterator[Problem]:
-    for reason, alike in _grouped(condition.failed, lambda trouble: trouble.last_error).items():
+    groups = _grouped(condition.failed, lambda trouble: _kind_of(trouble.last_error))
+    commonest = sorted(groups.values(), key=len, reverse=True)
+    for alike in commonest[:_REASONS_SHOWN]:
         soonest = when(min(trouble.not_before for trouble in alike), condition.now)
+        several = ", and the like" if len({trouble.last_error for trouble in alike}) > 1 else ""
         yield Problem(
-            f"{_count(alike, condition.failed, 'product')} could not be downloaded: {reason}",
-            f"They will be retried, next {soonest}; nothing needs to be done.",
+            f"{_count(alike, condition.failed, 'product')} could not be downloaded: "
+            f"{alike[0].last_error}{several}",
+            f"To be retried, next {soonest}; nothing needs to be done.",
             tuple(trouble.product.filename for trouble in alike[:_NAMED]),
+            mends_itself=True,
         )
+    if rarer := [trouble for alike in commonest[_REASONS_SHOWN:] for trouble in alike]:
+        yield Problem(
+            f"{_count(rarer, condition.failed, 'product')} could not be downloaded for other "
+            "reasons",
+            "`winter-sync status` and the log name them.",
+            mends_itself=True,
+        )
+
+
+def _kind_of(reason: str | None) -> str:
+    """Return a reason without its numbers and sums, which differ from product to product."""
+    return _NUMBERS.sub("#", reason or "")
 
 
 def _missing(condition: Condition) -> Iterator[Problem]:
@@ -167,6 +192,7 @@ def _missing(condition: Condition) -> Iterator[Problem]:
         yield Problem(
             f"{condition.missing} listed product{plural} of the nights below missing on the server",
             "They are requested periodically; nothing needs to be done.",
+            mends_itself=True,
         )
 
 
