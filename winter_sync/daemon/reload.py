@@ -12,7 +12,7 @@ from winter_sync.core import (
     storage_errors_explained,
 )
 from winter_sync.daemon.lock import check_root_is_free
-from winter_sync.web import Access, refuse_unprotected, serving
+from winter_sync.web import Access, refuse_unprotected, try_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from winter_sync.config import Settings
     from winter_sync.daemon.configuration import Configuration
     from winter_sync.daemon.systemd import SystemdNotifier
-    from winter_sync.web import Sources
 
 
 class Reloader:
@@ -34,8 +33,6 @@ class Reloader:
         What is in force at first.
     load
         Reads the settings and checks them.
-    sources
-        Returns what the pages show, to try a new address with.
     emit
         Receives the events.
     notifier
@@ -44,19 +41,17 @@ class Reloader:
         Returns the current UTC time.
     """
 
-    def __init__(  # noqa: PLR0913 - all by name
+    def __init__(
         self,
         configuration: Configuration,
         load: Callable[[], Configuration],
         *,
-        sources: Callable[[], Sources],
         emit: Sink,
         notifier: SystemdNotifier,
         clock: Callable[[], datetime],
     ) -> None:
         self.configuration = configuration
         self._load = load
-        self._sources = sources
         self._emit = emit
         self._notifier = notifier
         self._clock = clock
@@ -95,5 +90,4 @@ class Reloader:
         listen = new.settings.http.listen
         await refuse_unprotected(listen, new.access)
         if listen != self.settings.http.listen:
-            async with serving(listen, self._sources(), access=lambda: new.access):
-                pass
+            await try_address(listen, new.access)

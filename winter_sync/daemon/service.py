@@ -66,7 +66,6 @@ class Service:
         self._reloader = Reloader(
             load(),
             load,
-            sources=lambda: self.pages.sources,
             emit=self._emit,
             notifier=notifier,
             clock=time.clock,

@@ -44,9 +44,8 @@ class Changes:
         self._state = state
         self._monotonic = monotonic
         self._sleep = sleep
-        self._listeners: set[asyncio.Event] = set()
+        self._listeners: set[_Listener] = set()
         self._looking: asyncio.Task[None] | None = None
-        self._ended = asyncio.Event()
 
     @property
     def listeners(self) -> int:
@@ -60,26 +59,29 @@ class Changes:
 
     async def events(self) -> AsyncGenerator[bytes, None]:
         """Yield an event for each change, and signs of life, until this ends or has lasted long."""
-        changed = asyncio.Event()
-        self._listeners.add(changed)
+        listener = _Listener()
+        self._listeners.add(listener)
         self._begin()
         until = self._monotonic() + LONGEST_SECONDS
         number = 0
         try:
             yield _RETRY
-            while not self._ended.is_set() and self._monotonic() < until:
+            while self._monotonic() < until:
                 number += 1
-                yield _event(number) if await _is_set(changed) else _SIGN_OF_LIFE
+                found = await listener.wait()
+                if listener.is_over:
+                    return
+                yield _event(number) if found else _SIGN_OF_LIFE
         finally:
-            self._listeners.discard(changed)
+            self._listeners.discard(listener)
 
     def end(self) -> None:
-        """End all that listen."""
-        self._ended.set()
-        for changed in self._listeners:
-            changed.set()
-        if self._looking is not None:
-            self._looking.cancel()
+        """End all that listen; others may begin to."""
+        for listener in self._listeners:
+            listener.end()
+        looking, self._looking = self._looking, None
+        if looking is not None:
+            looking.cancel()
 
     def _begin(self) -> None:
         if self._looking is None or self._looking.done():
@@ -93,20 +95,32 @@ class Changes:
             found = await self._state()
             if found != known:
                 known = found
-                for changed in self._listeners:
-                    changed.set()
+                for listener in self._listeners:
+                    listener.changed.set()
 
 
 def _event(number: int) -> bytes:
     return f"event: change\ndata: {number}\n\n".encode()
 
 
-async def _is_set(changed: asyncio.Event) -> bool:
-    """Wait for a change; return False if none comes for a while."""
-    try:
-        async with asyncio.timeout(_KEEP_ALIVE_EVERY):
-            await changed.wait()
-    except TimeoutError:
-        return False
-    changed.clear()
-    return True
+class _Listener:
+    """One browser that is told of changes."""
+
+    def __init__(self) -> None:
+        self.changed = asyncio.Event()
+        self.is_over = False
+
+    def end(self) -> None:
+        """Tell it nothing more."""
+        self.is_over = True
+        self.changed.set()
+
+    async def wait(self) -> bool:
+        """Wait for a change, or the end; return False if none comes for a while."""
+        try:
+            async with asyncio.timeout(_KEEP_ALIVE_EVERY):
+                await self.changed.wait()
+        except TimeoutError:
+            return False
+        self.changed.clear()
+        return True

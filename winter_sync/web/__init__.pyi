@@ -1,7 +1,7 @@
 from .access import Access, refuse_unprotected
 from .addresses import open_addresses
 from .pages import Sources
-from .server import serving
+from .server import serving, try_address
 from .shared_answer import SharedAnswer
 from .site import Answer, Document, EventStream, FileContent, PageRequest
 
@@ -17,4 +17,5 @@ __all__ = [
     "open_addresses",
     "refuse_unprotected",
     "serving",
+    "try_address",
 ]

@@ -94,6 +94,22 @@ async def serving(
         yield address_text(listeners[0].getsockname())
 
 
+async def try_address(listen: str, access: Access) -> None:
+    """Make sure that pages could be served at an address, without serving any.
+
+    Raises
+    ------
+    UsageError
+        As `serving` does.
+    """
+    listeners = await listening_sockets(listen)
+    try:
+        refuse_addresses(listen, access, reachable(listeners))
+    finally:
+        for listener in listeners:
+            listener.close()
+
+
 async def _listen(connections: Connections, listener: socket.socket) -> asyncio.Server:
     loop = asyncio.get_running_loop()
     server = await loop.create_server(connections.accept, sock=listener, backlog=_ACCEPTED_AT_ONCE)
