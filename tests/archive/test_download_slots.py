@@ -75,14 +75,18 @@ class Server:
     def __init__(self) -> None:
         self.answers: list[int] = []
         """The statuses of the next downloads; 200 from then on."""
+        self.paths: list[str] = []
+        self.asked_for_download = asyncio.Event()
         self.speaks = asyncio.Event()
         self.speaks.set()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer."""
+        self.paths.append(request.path)
         if request.path == "/ping":
             return web.json_response({})
         status = self.answers.pop(0) if self.answers else 200
+        self.asked_for_download.set()
         await self.speaks.wait()
         return web.Response(status=status, body=b"PK")
 
@@ -147,7 +151,9 @@ async def test_an_answer_that_is_wrong_says_nothing_about_how_much_is_too_much()
         assert api.slots.is_free
 
 
-def client(url: str, events: list[Event], first_byte: float = 600.0) -> ArchiveClient:
+def client(
+    url: str, events: list[Event], *, first_byte: float = 600.0, connections: int = 4
+) -> ArchiveClient:
     """Return a client whose waits between requests take no time."""
 
     async def sleep(_: float) -> None:
@@ -157,7 +163,23 @@ def client(url: str, events: list[Event], first_byte: float = 600.0) -> ArchiveC
         url,
         Credentials("someone", "swordfish", {PROGRAM: "key"}),
         interval=0,
+        connections=connections,
         timeouts=Timeouts(first_byte=first_byte),
         time=Time(sleep=sleep),
         emit=events.append,
     )
+
+
+async def test_a_server_that_began_to_fail_is_left_alone_by_who_waited_for_a_slot() -> None:
+    """What was allowed before it waited is asked of the circuit breaker again."""
+    server, events = Server(), list[Event]()
+    server.speaks.clear()
+    async with serving(server) as url, client(url, events, connections=1) as api:
+        running = asyncio.create_task(fetch(api))
+        await server.asked_for_download.wait()
+        waiting = asyncio.create_task(fetch(api))
+        await asyncio.sleep(0)
+        api.server.circuit_breaker.record_failure(TransientError("busy", retry_after=5.0))
+        server.speaks.set()
+        await asyncio.gather(running, waiting)
+    assert server.paths == ["/images/download_list", "/ping", "/images/download_list"]

@@ -19,6 +19,7 @@ from winter_sync.sync.engine import Mirror
 from winter_sync.sync.fetcher import Fetcher
 from winter_sync.sync.quick_check import QuickCheck
 from winter_sync.sync.retention import KeepLimits, Retention
+from winter_sync.sync.transfer_record import TransferRecord
 from winter_sync.tree.tree import Tree
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ class DownloadRig:
     threads: ThreadPoolExecutor
     limits: Limits = field(default_factory=Limits)
     keep: bool = True
+    record: TransferRecord = field(default_factory=lambda: TransferRecord(None, ""))
+    """Where it is kept how downloads went."""
 
     @property
     def lister(self) -> Lister:
@@ -101,6 +104,7 @@ class DownloadRig:
             threads=self.threads,
             emit=self.events.append,
             time=self.polling.time,
+            record=self.record,
         )
 
     def mirror(self, *selections: Selection, connections: int = 2) -> Mirror:

@@ -36,9 +36,11 @@ from winter_sync.core.errors import (
 )
 from winter_sync.sync.batching import choose_batch
 from winter_sync.sync.results import BatchResult, Served
+from winter_sync.sync.transfer_record import TransferRecord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from support.download_rig import DownloadRig
 
@@ -182,6 +184,25 @@ async def test_what_fits_nowhere_waits_for_what_is_under_way(
     assert [each.product for each in result.batch.candidates] == [FIRST]
     assert waited == [None] * busy
     assert len(none.offered) == 1
+
+
+async def test_how_a_download_went_is_known_to_the_next_process(
+    downloads: DownloadRig, tmp_path: Path
+) -> None:
+    """One that arrived complete with its bytes, and one that did not begin; no other."""
+    downloads.record = TransferRecord(tmp_path, "http://archive.example.org")
+    await downloads.want(*PRODUCTS)
+    downloads.send(503)
+    await downloads.downloader().download_batch(ALL, Choice(0, 1))
+    downloads.send(Sent(packed(FIRST)))
+    await downloads.downloader().download_batch(ALL, Choice(0, 1))
+    await downloads.want(*PRODUCTS, product(2))
+    downloads.send_all()
+    await downloads.downloader().download_batch(ALL, Choice(0))
+    failed, arrived = downloads.record.read()
+    assert (failed.products, failed.waited) == (2, None)
+    assert (arrived.products, arrived.size) == (1, len(CONTENT))
+    assert arrived.waited is not None
 
 
 async def test_behind_many_that_do_not_fit_one_may(downloads: DownloadRig) -> None:

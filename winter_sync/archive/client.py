@@ -289,9 +289,24 @@ class ArchiveClient:
             beginning.response.close()
             slot.release()
 
+    async def _slot(self) -> Slot:
+        """Take a slot; the server may have begun to fail while there was none.
+
+        Raises
+        ------
+        CircuitOpenError
+            If it does not respond for longer than the patience.
+        """
+        while True:
+            slot = await self.slots.take()
+            if not self.server.is_held:
+                return slot
+            slot.release()
+            await self.server.circuit_breaker.wait_until_allowed()
+
     async def _begin_download(self, batch: Batch) -> tuple[Beginning, Slot]:
         """Ask once for the zip of a batch, in a slot that the caller releases."""
-        slot = await self.slots.take()
+        slot = await self._slot()
         try:
             return await self._requests.begin_download(batch), slot
         except BaseException as error:

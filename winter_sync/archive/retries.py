@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
 from winter_sync.archive.responses import is_worth_retrying
-from winter_sync.core import FAILED_REQUEST, Retrying, TransientError, WinterSyncError
+from winter_sync.core import (
+    FAILED_REQUEST,
+    CircuitOpenError,
+    Retrying,
+    TransientError,
+    WinterSyncError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -80,6 +86,8 @@ class Retries:
         await self._circuit_breaker.wait_until_allowed()
         try:
             answer = await call(*args, **kwargs)
+        except CircuitOpenError:
+            raise  # nothing was asked
         except TransientError as failure:
             self._circuit_breaker.record_failure(failure)
             raise

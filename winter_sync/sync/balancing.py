@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _LEAST_WORK = 3
 """Times the fixed cost: less is not divided among connections, as requests would rule."""
+_MOST_PARTS = 4
 _HALVINGS = 40
 _ROUNDING = 1e-6
 """What lacks no more of a product fits."""
@@ -83,7 +84,7 @@ def parts_of(share: int, group: Group, spread: float, costs: Costs) -> int:
     requests: what comes later can make up for it then. But none is so small that requests rule.
     """
     work = costs.byte * group.size * share
-    wanted = min(round(1 + 2 * spread), int(work / (_LEAST_WORK * costs.request)))
+    wanted = min(round(1 + 2 * spread), _MOST_PARTS, int(work / (_LEAST_WORK * costs.request)))
     return max(math.ceil(share / group.most), wanted, 1)
 
 

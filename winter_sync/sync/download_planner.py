@@ -114,9 +114,9 @@ class DownloadPlanner:
     def _waits(self) -> tuple[float, ...]:
         """Return in how many seconds each connection can begin, the one that asks first."""
         now = self._time.monotonic()
-        busy = [each.left(now) for each in self._under_way.values()]
-        free = max(self._allowed() - len(busy), 1)
         spacing = max(self._next_start - now, 0.0)
+        busy = [max(each.left(now), spacing) for each in self._under_way.values()]
+        free = max(self._allowed() - len(busy), 1)
         return (*(spacing + self._limits.interval * place for place in range(free)), *busy)
 
     @contextmanager
@@ -158,14 +158,12 @@ def remembered(transfers: Sequence[Transfer], now: float) -> tuple[Transfer, ...
 
     What is said to have ended later than now says nothing: the clock was wrong.
     """
-    went = [each for each in transfers if each.waited is not None]
-    failed = [each for each in transfers if each.waited is None]
-    kept = [
-        *_last(went, KEPT, now, FORGOTTEN_AFTER),
-        *_last(failed, KEPT_FAILURES, now, FAILURES_FORGOTTEN_AFTER),
-    ]
-    return tuple(sorted(kept, key=lambda each: each.at))
-
-
-def _last(transfers: Sequence[Transfer], most: int, now: float, age: float) -> Sequence[Transfer]:
-    return [each for each in transfers if 0 <= now - each.at < age][-most:]
+    left = {True: KEPT, False: KEPT_FAILURES}
+    age = {True: FORGOTTEN_AFTER, False: FAILURES_FORGOTTEN_AFTER}
+    kept: list[Transfer] = []
+    for each in reversed(transfers):
+        arrived = each.waited is not None
+        if left[arrived] and 0 <= now - each.at < age[arrived]:
+            left[arrived] -= 1
+            kept.append(each)
+    return tuple(reversed(kept))

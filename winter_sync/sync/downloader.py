@@ -235,12 +235,15 @@ class Downloader:
         return result_of(batch, fetched)
 
     async def _learn(self, batch: Batch, fetched: Fetched) -> None:
-        """Learn from how long a download took; keep that for the next process."""
+        """Learn from how long a download took, if all of it arrived."""
         timing = fetched.timing
         if timing is not None:
             products = len(batch.candidates)
             self._planner.arrived(products, timing.size, timing.waited, timing.receiving)
-            await run_in_thread(self._threads, self._record.write, self._planner.transfers)
+            await self._keep_transfers()
+
+    async def _keep_transfers(self) -> None:
+        await run_in_thread(self._threads, self._record.write, self._planner.transfers)
 
     async def _fetch_or_fail(self, batch: Batch) -> Fetched:
         """Fetch a batch; if it does not begin though the server is well, its products have failed.
@@ -262,6 +265,7 @@ class Downloader:
         except TransientError as broken:
             await self._api.probe()
             self._planner.failed(batch)
+            await self._keep_transfers()
             return self._failed(batch, broken)
         except CredentialsRefusedError as refused:
             await self._check_credentials(batch.program, refused)
