@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from winter_sync.core import Batch, Time
+    from winter_sync.sync.server_model import ServerModel
 
 KEPT = 32
 """How many of the last downloads are learnt from."""
@@ -51,11 +52,13 @@ class ClientLimits:
 
 @dataclass(slots=True)
 class _UnderWay:
-    began: float
-    ends: float
+    starts: float
+    size: int
 
-    def left(self, now: float) -> float:
-        return max(self.ends - now, _OVERDUE * (now - self.began))
+    def left(self, now: float, model: ServerModel) -> float:
+        """Return for how many seconds it goes on, by what is known of the server by now."""
+        taken = now - self.starts
+        return max(model.seconds(self.size) - taken, _OVERDUE * taken)
 
 
 class DownloadPlanner:
@@ -115,7 +118,8 @@ class DownloadPlanner:
         """Return in how many seconds each connection can begin, the one that asks first."""
         now = self._time.monotonic()
         spacing = max(self._next_start - now, 0.0)
-        busy = [max(each.left(now), spacing) for each in self._under_way.values()]
+        lefts = (each.left(now, self._model) for each in self._under_way.values())
+        busy = [max(left, spacing) for left in lefts]
         free = max(self._allowed() - len(busy), 1)
         return (*(spacing + self._limits.interval * place for place in range(free)), *busy)
 
@@ -125,8 +129,7 @@ class DownloadPlanner:
         now = self._time.monotonic()
         starts = max(self._next_start, now)
         self._next_start = starts + self._limits.interval
-        ends = starts + self._model.seconds(batch.expected_size)
-        self._under_way[batch.identifier] = _UnderWay(now, ends)
+        self._under_way[batch.identifier] = _UnderWay(starts, batch.expected_size)
         try:
             yield
         finally:
