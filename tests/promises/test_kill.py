@@ -86,7 +86,7 @@ def test_killed_in_a_recovery(  # noqa: PLR0917 - fixtures
 def test_killed_after_a_salvage(tmp_path: Path, moment: str) -> None:
     """Products of an interrupted download stay, and the others are under no lease."""
     with (
-        ArchiveProcess(faults="end-between:x1@download") as broken,
+        ArchiveProcess(faults="end-between:x1@raw") as broken,
         KillableMirrors(broken.url) as mirrors,
     ):
         root, truth = tmp_path / "winter", broken.truth()
