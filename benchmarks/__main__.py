@@ -28,7 +28,7 @@ def main() -> int:
     """Measure; return 1 if a row failed."""
     options = _options()
     if options.alone is not None:
-        measure_here(options.rows[0], options.alone, quick=options.quick)
+        measure_here(options.rows[0], options.alone, quick=options.quick, products=options.products)
         return 0
     if options.list:
         for row in ROWS:
@@ -44,7 +44,9 @@ def _measure(options: argparse.Namespace) -> int:
     results = []
     for row in named(options.rows):
         print(f"{row.name}: {row.title}", file=sys.stderr, flush=True)
-        results.append(measure_apart(row, options.directory, quick=options.quick))
+        results.append(
+            measure_apart(row, options.directory, quick=options.quick, products=options.products)
+        )
     found = {
         "machine": {**describe_machine(options.directory), "shared_core": server == client},
         "quick": options.quick,
@@ -76,7 +78,12 @@ def _options() -> argparse.Namespace:
         "--directory",
         type=Path,
         default=Path(tempfile.gettempdir()),
-        help="where files are made, on the disk to measure; needs some 10 GB",
+        help="where files are made, on the disk to measure; needs 40 GB",
+    )
+    parser.add_argument(
+        "--products",
+        type=int,
+        help="of the largest catalog (20 million, or 5 if the disk is small)",
     )
     parser.add_argument("--alone", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()

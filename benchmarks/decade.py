@@ -48,7 +48,7 @@ _SETS_A_NIGHT = 41
 _TEMPLATE = 1_000_000
 _QUIET = 30
 """Nights between the last one made and those that are polled: nothing made is taken for missing."""
-_ROOM = 3_000
+_ROOM = 2_000
 """Bytes of disk for each product while the catalog is made, sorting its indexes included."""
 _SYNC = winter_sync("--log-level", "error", "sync")
 _SHIFTED_TABLES = ("directories", "products", "listings", "revisions", "facts", "footprints")
@@ -215,7 +215,8 @@ def _sample(db: sqlite3.Connection, table: str, column: str) -> object:
 def measure(run: Run) -> Iterator[Measurement]:
     """Make the mirror, as large as the disk has room for, and ask of it what people ask."""
     room = shutil.disk_usage(run.directory).free // _ROOM
-    products = run.choose(PRODUCTS if room > PRODUCTS else 5_000_000, 3000)
+    chosen = run.choose(PRODUCTS if room > PRODUCTS else 5_000_000, 3000)
+    products = run.products or chosen
     root, began = run.directory / "mirror", time.process_time()
     run.log(f"making {products:,} products")
     make(root, products)

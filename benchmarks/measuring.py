@@ -92,12 +92,15 @@ class Run:
     server_cores, client_cores
         Where the server runs, and where what is measured runs; the same cores only on a machine
         that has one. The process of a row, and what it starts, is on the client's cores already.
+    products
+        How many products the largest catalog has, instead of what the row would choose.
     """
 
     directory: Path
     quick: bool
     server_cores: frozenset[int]
     client_cores: frozenset[int]
+    products: int | None = None
 
     def choose(self, full: T, quick: T) -> T:
         """Return the size of a case: of the full form, or of the quick one."""

@@ -46,13 +46,14 @@ def cores() -> tuple[frozenset[int], frozenset[int]]:
     return frozenset({first}), frozenset(others or [first])
 
 
-def measure_apart(row: Row, place: Path, *, quick: bool) -> Result:
+def measure_apart(row: Row, place: Path, *, quick: bool, products: int | None = None) -> Result:
     """Measure a row in a process of its own, and return what it came to, whatever that is."""
     began, moment = time.perf_counter(), describe_moment()
     with tempfile.TemporaryDirectory(prefix="winter-sync-benchmark-", dir=place) as name:
         figures, errors = Path(name, "figures"), Path(name, "errors")
         command = [sys.executable, "-m", "benchmarks", row.function, "--alone", str(figures)]
         command += ["--quick"] if quick else []
+        command += ["--products", str(products)] if products else []
         # A program that people start is compiled already.
         environment = {**os.environ}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -74,13 +75,13 @@ def measure_apart(row: Row, place: Path, *, quick: bool) -> Result:
     return Result(row, measurements, time.perf_counter() - began, error, moment)
 
 
-def measure_here(function: str, figures: Path, *, quick: bool) -> None:
+def measure_here(function: str, figures: Path, *, quick: bool, products: int | None = None) -> None:
     """Measure a row in this process, by its function; its figures are kept one by one."""
     server, client = cores()
     os.sched_setaffinity(0, client)
     directory = figures.with_name("files")
     directory.mkdir()
-    for measurement in measure(function, Run(directory, quick, server, client)):
+    for measurement in measure(function, Run(directory, quick, server, client, products)):
         # Goals are about the full form.
         keep(figures, replace(measurement, goal=None) if quick else measurement)
 
