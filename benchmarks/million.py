@@ -452,16 +452,18 @@ def _fill(db: sqlite3.Connection, products: int, seed: int) -> int:
     ):
         db.execute(f"PRAGMA {pragma}")
     db.execute("BEGIN")
-    indexes = db.execute(
-        "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+    # What looks for a product of the same name reads all of them without its index.
+    later = db.execute(
+        "SELECT type, name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+        " OR type = 'trigger' AND sql LIKE '%BEFORE INSERT ON products%'"
     ).fetchall()
-    for name, _ in indexes:
-        db.execute(f"DROP INDEX {name}")
+    for kind, name, _ in later:
+        db.execute(f"DROP {kind} {name}")
     writer = Writer(db, products)
     random = Random(seed)
     writer.write(sets(random))
     _write_polls(db)
-    for _, sql in indexes:
+    for _, _, sql in later:
         db.execute(sql)
     db.execute("COMMIT")
     db.execute("PRAGMA journal_mode=WAL")
