@@ -138,6 +138,13 @@ def test_a_spacing_of_requests_is_reckoned_with() -> None:
     assert max(ends) - min(ends) <= 1.5
 
 
+def test_the_stacks_of_a_small_night_travel_together() -> None:
+    """Of a server that is not known either: little is asked for in one request."""
+    run = DrivenDownloads(Zipping(), sizes_of(listed := products({ImageType.STACK: 5})))
+    run.run((0.0, listed))
+    assert len(run.asked) == 1
+
+
 def test_small_files_travel_by_the_hundred() -> None:
     """10,000 files of 6 kB need less than a request for each 100."""
     listed = products({ImageType.STACK: 2000})

@@ -88,7 +88,7 @@ class ServerModel:
 
 
 GUESS = ServerModel(
-    fixed=0.5, zipping=1 / 100e6, receiving=1 / 20e6, spread=0.5, largest=_LARGEST_UNTRIED
+    fixed=0.5, zipping=1 / 100e6, receiving=1 / 25e6, spread=0.5, largest=_LARGEST_UNTRIED
 )
 """Of a server of which nothing is known."""
 
