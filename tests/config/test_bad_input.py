@@ -438,3 +438,22 @@ def test_each_fault_of_the_settings_has_a_line_of_its_own(tmp_path: Path) -> Non
     assert [line for line in lines if line.startswith("  api.request_interval: ")]
     assert [line for line in lines if line.startswith("  mirror.min_free: ")]
     assert "\\n" not in said.err
+
+
+@pytest.mark.parametrize("command", ["sync", "run", "check"])
+def test_all_that_is_missing_is_said_at_once(command: str, tmp_path: Path) -> None:
+    """Without any settings, root, program, user and password are all named, each with a remedy."""
+    with served() as archive:
+        said = run(command, home=tmp_path, environment={"WINTER_SYNC_API__BASE_URL": archive.url})
+    assert said.code == USAGE
+    for fault, line, variable in (
+        ("no directory for the mirror is set", 'root = "', "WINTER_SYNC_MIRROR__ROOT"),
+        ("no program is set", "[[programs]]", "WINTER_API_PROGRAM"),
+        ("no user name is set", 'user = "', "WINTER_API_USER"),
+        ("no password is set", 'password_file = "', "WINTER_API_PASSWORD"),
+    ):
+        text = said.out + said.err
+        assert text.count(fault) == 1
+        after = text[text.index(fault) :]
+        assert line in after
+        assert variable in after

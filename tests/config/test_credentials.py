@@ -8,7 +8,7 @@ import pytest
 from support.bare import leave_bare, whole_text
 from support.command import KEYS, OTHER_PROGRAM, PASSWORD, PROGRAM, USER, leaked
 
-from winter_sync.config.credentials import read_credentials
+from winter_sync.config.readiness import read_credentials
 from winter_sync.config.settings import Settings, load_settings
 from winter_sync.core.errors import UsageError
 
@@ -107,7 +107,7 @@ def test_all_that_is_missing_is_reported_at_once() -> None:
         "no user name is set",
         "no password is set",
         f"no API key of program {PROGRAM} is set",
-        "api.password_file",
+        'password_file = "FILE" under [api]',
         "WINTER_API_USER",
         f"winter_api_key_{OTHER_PROGRAM}",
     ):

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from support.bare import leave_bare, whole_text, write
 
-from winter_sync.config.credentials import read_credentials, secret_files
+from winter_sync.config.credentials import secret_files
 from winter_sync.config.files import holds_secret
+from winter_sync.config.readiness import read_credentials
 from winter_sync.config.settings import load_settings
 from winter_sync.core.errors import UsageError
 

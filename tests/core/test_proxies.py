@@ -17,7 +17,7 @@ from support.command import PASSWORD, USER, leaked, run, served, settings_file
 from support.wires import ProxyServer, listening
 
 from winter_sync.cli.checks.examination import examine
-from winter_sync.config.credentials import read_credentials
+from winter_sync.config.readiness import read_credentials
 from winter_sync.config.settings import load_settings
 from winter_sync.core.errors import ExitCode, UsageError
 from winter_sync.core.proxies import Proxy, choose_proxy, parse_proxy

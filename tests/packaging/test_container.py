@@ -23,8 +23,8 @@ from support.command import CHECKOUT, nobody
 
 import winter_sync
 from winter_sync.cli.app import app
-from winter_sync.config.credentials import read_credentials
 from winter_sync.config.files import FILE
+from winter_sync.config.readiness import read_credentials
 from winter_sync.config.sections import EXAMPLE, DaemonSettings, HttpSettings
 from winter_sync.config.settings import load_settings
 from winter_sync.core.units import parse_duration

@@ -12,8 +12,8 @@ import pytest
 from pydantic import ByteSize, TypeAdapter
 from support.command import CHECKOUT
 
-from winter_sync.config.credentials import read_credentials
 from winter_sync.config.files import FILE
+from winter_sync.config.readiness import read_credentials
 from winter_sync.config.sections import EXAMPLE, DaemonSettings
 from winter_sync.config.settings import load_settings
 from winter_sync.core.errors import ExitCode

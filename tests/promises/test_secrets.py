@@ -18,7 +18,7 @@ from support.faulty_rig import PROGRAM, TYPES, FaultyRig
 from support.rig import path_of
 
 from winter_sync.catalog.thread import CatalogThread
-from winter_sync.config.credentials import read_credentials
+from winter_sync.config.readiness import read_credentials
 from winter_sync.core.layout import CATALOG, STATE_DIR
 from winter_sync.core.redaction import redactor
 from winter_sync.monitoring.event_log import log_events

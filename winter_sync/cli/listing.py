@@ -142,7 +142,7 @@ class Listing:
     def _remote_rows(self) -> Iterable[Row]:
         from winter_sync.cli.remote_listing import RemoteListing
 
-        settings, _ = prepare(self._options)
+        settings, _ = prepare(self._options, mirror=False)
         remote = RemoteListing(self._options, settings, self._root, self._request.question)
         return run_until_interrupted(remote.rows())
 

@@ -72,7 +72,7 @@ def run_until_interrupted(work: Coroutine[Any, Any, T]) -> T:
 
 
 def prepare(
-    options: CommonOptions, *, secrets: bool = True, drawing: bool = False
+    options: CommonOptions, *, secrets: bool = True, mirror: bool = True, drawing: bool = False
 ) -> tuple[Settings, FilteringBoundLogger]:
     """Read the settings, and set logging up so that none of their secrets is ever written.
 
@@ -82,21 +82,24 @@ def prepare(
         The options before the command.
     secrets
         Whether the command needs the credentials.
+    mirror
+        Whether a command that needs the credentials needs a root and programs as well.
     drawing
         Whether the command draws its progress on a terminal.
 
     Raises
     ------
     UsageError
-        If the settings are wrong or a secret is missing.
+        If the settings are wrong, or anything needed is missing: all of it is named.
     """
     from winter_sync.cli.core_dumps import forbid_core_dumps
-    from winter_sync.config import load_settings, read_credentials
+    from winter_sync.config import load_settings, read_credentials, require_ready
     from winter_sync.core import redactor
 
     forbid_core_dumps()
     settings = load_settings(options.config)
-    redact = redactor(read_credentials(settings) if secrets else None)
+    read = require_ready if mirror else read_credentials
+    redact = redactor(read(settings) if secrets else None)
     level = options.log_level or ("warning" if drawing and _is_drawn() else "info")
     return settings, set_up_logging(level, form_of(options), redact)
 

@@ -1,9 +1,10 @@
 from .choice import Choice
-from .credentials import read_credentials, read_page_token, secret_files
+from .credentials import collect_credentials, read_page_token, secret_files
 from .files import find_file, holds_secret
 from .messages import nearest
 from .mirror_root import check_root
 from .permissions import exposure_of
+from .readiness import read_credentials, require_mirror, require_ready
 from .sections import SinkSettings
 from .settings import Settings, load_settings
 
@@ -12,6 +13,7 @@ __all__ = [
     "Settings",
     "SinkSettings",
     "check_root",
+    "collect_credentials",
     "exposure_of",
     "find_file",
     "holds_secret",
@@ -19,5 +21,7 @@ __all__ = [
     "nearest",
     "read_credentials",
     "read_page_token",
+    "require_mirror",
+    "require_ready",
     "secret_files",
 ]

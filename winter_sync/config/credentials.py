@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from winter_sync.config.sections import EXAMPLE
 from winter_sync.core import Credentials, UsageError, read_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from pydantic import SecretStr
 
@@ -26,7 +25,7 @@ _SHORTEST_TOKEN = 16
 _SECRET_DIRECTORY = Path("/run/secrets")
 
 
-def read_credentials(settings: Settings) -> Credentials:
+def collect_credentials(settings: Settings) -> tuple[Credentials, list[UsageError]]:
     """Collect the secrets from the settings, secret files and the usual environment variables.
 
     Each is taken from the first of: the settings themselves, the file that they name,
@@ -34,37 +33,29 @@ def read_credentials(settings: Settings) -> Credentials:
     `WINTER_API_KEY` belongs to `WINTER_API_PROGRAM`, or to the only program there is. The secret of
     a webhook may be missing: then nothing that is posted to it is signed.
 
-    Raises
-    ------
-    UsageError
-        If any are missing or their files cannot be read; all of them are named.
+    Returns
+    -------
+    Credentials
+        The secrets; those that are missing are empty.
+    list of UsageError
+        A fault for each that is missing or whose file cannot be read.
     """
-    found: list[str] = []
     faults: list[UsageError] = []
-    for secret in _secrets(settings):
+
+    def tried(find: Callable[[], str | None]) -> str | None:
         try:
-            found.append(secret.find())
+            return find()
         except UsageError as fault:
             faults.append(fault)
-    sinks: dict[str, str] = {}
-    for name, secret in _sink_secrets(settings):
-        try:
-            if (given := secret.find_optional()) is not None:
-                sinks[name] = given
-        except UsageError as fault:
-            faults.append(fault)
-    token: str | None = None
-    try:
-        token = read_page_token(settings.http.token_file)
-    except UsageError as fault:
-        faults.append(fault)
-    if faults:
-        raise _together(faults)
-    user, password, *keys = found
+            return None
+
+    user, password, *keys = (tried(secret.find) or "" for secret in _secrets(settings))
+    found = {name: tried(secret.find_optional) for name, secret in _sink_secrets(settings)}
+    sinks = {name: secret for name, secret in found.items() if secret is not None}
+    token = tried(lambda: read_page_token(settings.http.token_file))
     names = [program.name for program in settings.programs]
-    return Credentials(
-        user, password, dict(zip(names, keys, strict=True)), _proxy(settings), sinks, token
-    )
+    by_name = dict(zip(names, keys, strict=True))
+    return Credentials(user, password, by_name, _proxy(settings), sinks, token), faults
 
 
 def read_page_token(file: Path | None) -> str | None:
@@ -79,7 +70,7 @@ def read_page_token(file: Path | None) -> str | None:
     """
     token = _Secret(
         "token of the pages",
-        "http.token_file",
+        'token_file = "FILE" under [http]',
         None,
         file,
         None,
@@ -118,23 +109,20 @@ def _proxy(settings: Settings) -> tuple[str, ...]:
     return () if proxy is None else proxy.secrets
 
 
-def _together(faults: list[UsageError]) -> UsageError:
-    if len(faults) == 1:
-        return faults[0]
-    lines = [f"{fault.message}. {fault.remedy}" for fault in faults]
-    return UsageError(
-        "credentials are missing:\n  " + "\n  ".join(lines),
-        remedy=f"{EXAMPLE} shows all the places where a secret may be.",
-    )
-
-
 def _secrets(settings: Settings) -> Iterator[_Secret]:
     """Yield the user name, the password and the key of each program, in this order."""
     api, programs = settings.api, settings.programs
-    yield _Secret("user name", "api.user", api.user, None, "WINTER_API_USER", "winter_api_user")
+    yield _Secret(
+        "user name",
+        'user = "you@example.org" under [api]',
+        api.user,
+        None,
+        "WINTER_API_USER",
+        "winter_api_user",
+    )
     yield _Secret(
         "password",
-        "api.password_file",
+        'password_file = "FILE" under [api]',
         api.password,
         api.password_file,
         "WINTER_API_PASSWORD",
@@ -145,7 +133,7 @@ def _secrets(settings: Settings) -> Iterator[_Secret]:
         ours = os.environ.get("WINTER_API_PROGRAM") or only
         yield _Secret(
             f"API key of program {program.name}",
-            "api_key_file of the program",
+            f'api_key_file = "FILE" below name = "{program.name}"',
             program.api_key,
             program.api_key_file,
             "WINTER_API_KEY" if program.name == ours else None,
@@ -161,7 +149,7 @@ def _sink_secrets(settings: Settings) -> Iterator[tuple[str, _Secret]]:
                 sink.name,
                 _Secret(
                     f"secret of sink {sink.name}",
-                    "secret_file of the sink",
+                    f'secret_file = "FILE" below name = "{sink.name}"',
                     sink.secret,
                     sink.secret_file,
                     f"WINTER_SINK_SECRET_{sink.name.upper().replace('-', '_')}",
@@ -175,7 +163,8 @@ class _Secret:
     """A secret and the places where it can be, in their order."""
 
     what: str
-    setting: str
+    line: str
+    """What sets it in the settings file."""
     value: SecretStr | None = field(repr=False)
     file: Path | None
     variable: str | None
@@ -221,11 +210,11 @@ class _Secret:
         return next((file for file in files if os.path.lexists(file)), None)
 
     def _missing(self) -> UsageError:
-        places = f"{self.setting}, {self.variable}" if self.variable else self.setting
+        variable = f"set {self.variable}, or " if self.variable else ""
         return UsageError(
             f"no {self.what} is set",
-            remedy=f"Give it as {places}, or as a file {self.credential} in "
-            f"$CREDENTIALS_DIRECTORY or {_SECRET_DIRECTORY}.",
+            remedy=f"Write {self.line}, {'' if variable else 'or '}{variable}make a file "
+            f"{self.credential} in $CREDENTIALS_DIRECTORY or {_SECRET_DIRECTORY}.",
         )
 
 

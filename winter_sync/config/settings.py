@@ -23,7 +23,6 @@ from winter_sync.config.environment import (
 from winter_sync.config.files import find_file, read_toml
 from winter_sync.config.messages import explain
 from winter_sync.config.sections import (
-    EXAMPLE,
     ApiSettings,
     DaemonSettings,
     EventsSettings,
@@ -130,8 +129,8 @@ class Settings(BaseSettings):
         if self.mirror.root is None:
             raise UsageError(
                 "no directory for the mirror is set",
-                remedy=f"Set root under [mirror] in the settings file (see {EXAMPLE}), "
-                "or WINTER_SYNC_MIRROR__ROOT.",
+                remedy='Write root = "/data/winter" under [mirror], or set '
+                "WINTER_SYNC_MIRROR__ROOT.",
             )
         return self.mirror.root
 
@@ -175,8 +174,8 @@ class Settings(BaseSettings):
         if not self.programs:
             raise UsageError(
                 "no program is set, so there is nothing to mirror",
-                remedy=f"Add a [[programs]] table (see {EXAMPLE}), or set WINTER_API_PROGRAM "
-                "and WINTER_API_KEY.",
+                remedy='Write [[programs]] and below it name = "2024A000", or set '
+                "WINTER_API_PROGRAM and WINTER_API_KEY.",
             )
         return tuple(program.selection for program in self.programs)
 

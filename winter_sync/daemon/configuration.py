@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.config import check_root, read_credentials
+from winter_sync.config import check_root, require_ready
 from winter_sync.web import Access
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Configuration:
         UsageError, StorageError
             If it cannot, with what is wrong.
         """
-        credentials = read_credentials(settings)
+        credentials = require_ready(settings)
         check_root(settings.root)
-        _ = settings.selections, settings.layout, settings.proxy
+        _ = settings.layout, settings.proxy
         return cls(settings, credentials)

@@ -12,7 +12,7 @@ from winter_sync.cli.checks.archive import check_archive
 from winter_sync.cli.checks.findings import Finding, failed
 from winter_sync.cli.checks.machine import check_machine
 from winter_sync.cli.checks.sinks import check_sinks
-from winter_sync.config import read_credentials
+from winter_sync.config import collect_credentials
 from winter_sync.core import (
     REAL_TIME,
     Credentials,
@@ -66,11 +66,10 @@ async def examine(
     """
     async for finding in check_machine(settings, settings_file):
         yield finding
-    credentials = None
-    try:
-        credentials = read_credentials(settings)
-    except UsageError as missing:
-        yield failed("secrets", missing)
+    collected, faults = collect_credentials(settings)
+    for fault in faults:
+        yield failed("secrets", fault)
+    credentials = None if faults else collected
     async for finding in check_sinks(settings, credentials):
         yield finding
     proxy = _proxy(settings)

@@ -46,8 +46,9 @@ if TYPE_CHECKING:
 
 async def check_machine(settings: Settings, settings_file: Path | None) -> AsyncIterator[Finding]:
     """Check all that needs no archive, yielding each finding as it is made."""
-    yield found("settings", lambda: _programs(settings))
-    for finding in _cones(settings):
+    programs = found("settings", lambda: _programs(settings))
+    yield programs
+    for finding in _cones(settings) if programs.is_ok else ():
         yield finding
     for finding in _permissions(settings, settings_file):
         yield finding
@@ -58,7 +59,8 @@ async def check_machine(settings: Settings, settings_file: Path | None) -> Async
     if disk.is_ok:
         for finding in _file_system(settings.root):
             yield finding
-    yield found("mirror", lambda: _mirror(settings))
+    if settings.mirror.root is not None:
+        yield found("mirror", lambda: _mirror(settings))
 
 
 def _programs(settings: Settings) -> str:

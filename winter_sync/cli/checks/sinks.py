@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -12,7 +13,6 @@ from winter_sync.cli.checks.findings import Finding
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
     from winter_sync.config import Settings, SinkSettings
     from winter_sync.core import Credentials
@@ -32,7 +32,7 @@ async def check_sinks(
     """
     for sink in settings.sinks:
         if sink.url is None:
-            yield _check_command(sink, settings.root)
+            yield _check_command(sink, settings.mirror.root or Path())
         else:
             is_signed = credentials is not None and sink.name in credentials.sinks
             yield await _check_webhook(sink, is_signed=is_signed)

@@ -34,9 +34,11 @@ def status(context: typer.Context, *, night: NightOf = None, as_json: AsJson = F
 
     The first line says whether all that is listed of the last night is here.
     """
+    from winter_sync.config import require_mirror
     from winter_sync.monitoring import status_as_json
 
     settings, _ = prepare(context.obj, secrets=False)
+    require_mirror(settings)
     if night is not None:
         _show_night(settings, night, as_json=as_json)
         return
