@@ -149,7 +149,7 @@ def test_a_backfill_that_nobody_watches_writes_lines(tmp_path: Path) -> None:
     """Piped, it says one line, and the log has the polls and each night that became complete."""
     with served() as archive:
         settings = settings_of(archive, tmp_path)
-        said = run("--config", settings, *BACKFILL, home=tmp_path)
+        said = run("--config", settings, "--log-format", "json", *BACKFILL, home=tmp_path)
         number = len(listed(archive))
     assert said.code == ExitCode.DONE
     assert len(said.out.splitlines()) == 1

@@ -32,6 +32,9 @@ PRODUCTS = 10
 NO_DIRECTORY_SYNC = [errno.EINVAL, errno.EBADF, errno.EOPNOTSUPP, errno.ENOSYS]
 
 
+AS_JSON = ("--log-format", "json")
+
+
 @pytest.fixture(scope="module")
 def archive() -> Iterator[Simulator]:
     """Serve an archive to all tests."""
@@ -93,7 +96,7 @@ def test_a_file_system_that_cannot_sync_directories_is_used(
     """Everything is mirrored; one line of the log and a warning of `check` tell of it."""
     environment = lacking(tmp_path, fsyncdir=code)
     checked = run("--config", settings, "check", home=tmp_path, environment=environment)
-    synced = run("--config", settings, "sync", home=tmp_path, environment=environment)
+    synced = run("--config", settings, "sync", *AS_JSON, home=tmp_path, environment=environment)
     assert (checked.code, synced.code) == (ExitCode.DONE, ExitCode.DONE)
     (found,) = findings(checked)
     assert found.startswith("warn file system directories cannot be synced")
