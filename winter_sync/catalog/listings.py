@@ -243,6 +243,17 @@ class Listings:
     ON CONFLICT DO NOTHING
     """
 
+    def _products_of(self, listed: Iterable[tuple[Row, str]], now: str) -> Iterator[dict[str, str]]:
+        """Yield the values to enter products with, their directories being entered before."""
+        entered = set[tuple[str, str]]()
+        for row, path in listed:
+            values = product_values(row.product, path, now)
+            directory = values["source"], values["place"]
+            if directory not in entered:
+                self._connection.execute(self._ENTER_DIRECTORY, values)
+                entered.add(directory)
+            yield values
+
     _NEWEST = "SELECT coalesce(max(id), 0) AS number FROM products"
     _NUMBERS = f"""
     SELECT g.key, p.id, p.withdrawn_at IS NOT NULL FROM {IDENTIFIED}
@@ -253,13 +264,7 @@ class Listings:
     ) -> tuple[list[_Entered], list[Product]]:
         """Enter the products of rows; return those that are in the catalog, and all others."""
         (newest,) = self._connection.rows(self._NEWEST)
-        records = [product_values(row.product, path, now) for row, path in listed]
-        directories = {(record["source"], record["place"]) for record in records}
-        self._connection.execute_many(
-            self._ENTER_DIRECTORY,
-            ({"source": source, "place": place} for source, place in sorted(directories)),
-        )
-        self._connection.execute_many(self._ENTER, records)
+        self._connection.execute_many(self._ENTER, self._products_of(listed, now))
         rows = [row for row, _ in listed]
         entered: list[_Entered] = []
         left_out: list[Product] = []

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from winter_sync.sync.windows import Nights
 
 _SHOWN = 100
-_MOST_KNOWN = 100_000
+_MOST_KNOWN = 50_000
 """Rows of one window: to know one again takes some 300 bytes while the window is read."""
 
 
