@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from winter_sync.catalog.catalog import Catalog
-from winter_sync.catalog.values import format_instant
+from winter_sync.catalog.values import format_instant, milliseconds
 from winter_sync.core import CATALOG
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.core.products import Night
@@ -357,13 +357,13 @@ def _product(image: Image, number: int, state: str, directory: int) -> dict[str,
         "night": image.of.night.name,
         "filename": image.filename,
         "state": state,
-        "first_listed": listed,
+        "listed_ms": milliseconds(listed),
         "withdrawn_at": listed if number % 101 == 0 else None,
         "attempts": 0 if is_here else 1,
         "size": image.image_type.traits.typical_size if is_here else None,
-        "sha256": f"{number:064x}" if is_here else None,
-        "published_at": listed if is_here else None,
-        "checked_at": listed if is_here else "",
+        "digest": number.to_bytes(32, "big") if is_here else None,
+        "published_ms": milliseconds(listed) if is_here else None,
+        "checked_ms": milliseconds(listed) if is_here else 0,
         "mtime_ns": number if is_here else None,
         "damage": "missing" if is_here and number % 1009 == 0 else None,
         "facts_due": 0,
@@ -389,7 +389,7 @@ def _listings(image: Image, number: int) -> Iterator[dict[str, object]]:
             "fieldid": 999_999_999,
             "lastmodified": listed,
             "pipeversion": "1.2.4",
-            "first_listed": listed,
+            "listed_ms": milliseconds(listed),
         }
 
 
@@ -402,7 +402,7 @@ def _facts(image: Image, number: int, ras: Corners, decs: Corners) -> dict[str, 
     depth = DEPTHS[of.filter] + (number % 100) / 100.0
     return {
         "product": number + 1,
-        "sha256": f"{number:064x}",
+        "digest": number.to_bytes(32, "big"),
         "started_at": format_instant(image.started),
         "mjd": image.started.timestamp() / 86400.0 + 40587.0,
         "filter": of.filter if has_header else None,

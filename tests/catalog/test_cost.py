@@ -68,7 +68,7 @@ def test_the_queue_does_not_cost_more_in_a_large_catalog(
             )
             if published:
                 catalog.connection.db.execute(
-                    "UPDATE products SET state = 'published', size = 1, published_at = ''"
+                    "UPDATE products SET state = 'published', size = 1, published_ms = 0"
                     " WHERE filename NOT LIKE '%00-000_stack.fits'"
                 )
             costs.append(steps(catalog, lambda one=catalog: candidates(one, scope, 10)))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from winter_sync.core.products import Product
 
 ALL = Scope((PROGRAM,))
-EVER = "9999"
+EVER = "9999-01-01T00:00:00+00:00"
 STACKS = Subject(PROGRAM, Instrument.WINTER, ImageType.STACK)
 
 

@@ -154,7 +154,7 @@ def test_every_column_of_a_listing_follows(catalog: Catalog, clock: Clock, colum
             new.listings.record_poll(Poll(query(), sweep=False), listed=[(listed, path_of(STACK))])
             (expected,) = rows(new, "listings")
         (found,) = rows(catalog, "listings")
-        ours = {"first_listed", "target_was", "progname_was", "corrected_in"}
+        ours = {"first_listed", "listed_ms", "target_was", "progname_was", "corrected_in"}
         assert {name: found[name] for name in found.keys() - ours} == {
             name: expected[name] for name in expected.keys() - ours
         }

@@ -126,8 +126,8 @@ ODD_EVENTS = {
     "details that are not flat": """details = '{"a": {"b": 1}}'""",
     "details of bytes": "details = x'00ff'",
     "details that are deep": f"details = '{'[' * 100_000}'",
-    "a time that is none": "at = 'yesterday'",
-    "a time without a zone": "at = '2024-02-01T00:00:00'",
+    "a time that is none": "at_ms = 'yesterday'",
+    "a time without a zone": "at_ms = '2024-02-01T00:00:00'",
     "a kind of bytes": "kind = x'00ff'",
 }
 

@@ -234,7 +234,7 @@ WRITER = """
 import os, sqlite3, sys
 catalog = sqlite3.connect(sys.argv[1])
 catalog.execute("PRAGMA journal_mode=WAL")
-catalog.execute("UPDATE products SET first_listed = 'z'")
+catalog.execute("UPDATE products SET listed_ms = 1")
 catalog.commit()
 os._exit(9)
 """

@@ -190,9 +190,11 @@ class Expected:
             if not database.execute("SELECT 1 FROM sqlite_master WHERE name='events'").fetchone():
                 assert was_killed
                 return
-            revisions = database.execute(f"{in_words('revisions')} ORDER BY revision").fetchall()
+            revisions = database.execute(
+                f"SELECT * FROM ({in_words('revisions')}) ORDER BY revision"  # noqa: S608 - our own words
+            ).fetchall()
             products = database.execute(in_words("products")).fetchall()
-            events = [_told(row) for row in database.execute(f"{in_words('events')} ORDER BY t.id")]
+            events = [_told(row) for row in database.execute(f"{in_words('events')} ORDER BY e.id")]
         new = events[len(self.read) :]
         assert events[: len(self.read)] == self.read, "events were changed"
         assert [event.number for event in events] == sorted({event.number for event in events})
@@ -439,9 +441,13 @@ def _events_of(contents: Iterable[str]) -> list[tuple[str, int, str]]:
     ]
 
 
+_OF_CONTENT = ("size", "sha256", "revision")
+
+
 def _told(row: sqlite3.Row) -> Told:
     details = json.loads(row["details"])
-    about = {"path": row["path"], **details}
+    content = {} if row["revision"] is None else {name: row[name] for name in _OF_CONTENT}
+    about = {"path": row["path"], **content, **details}
     at = datetime.fromisoformat(row["at"])
     return Told(row["id"], at, row["kind"], row["savepath"], row["night"], about)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from winter_sync.catalog.identities import path_sql, savepath_sql, split_path
+from winter_sync.catalog.identities import HAS_NO_REVISION, path_sql, savepath_sql, split_path
+from winter_sync.catalog.outbox import EVENT
 
 if TYPE_CHECKING:
     import sqlite3
@@ -16,6 +17,18 @@ _OF_PRODUCTS = frozenset(
         *("withdrawn_files", "kept_files"),
     }
 )
+_CONFIRMED = "nullif(coalesce(p.confirmed_at, p.published_at), '') AS confirmed_at"
+_REVISIONS = f"""
+SELECT {_WORDS}, v.product, v.revision, v.size, v.sha256, v.published_at, v.replaced_at, v.kept,
+  v.lastmodified, v.pipeversion, v.removed_at,
+  iif(v.revision = p.revision AND p.sha256 IS NOT NULL,
+    {_CONFIRMED.removesuffix(" AS confirmed_at")}, v.confirmed_at) AS confirmed_at
+FROM revisions v JOIN products p ON p.id = v.product
+UNION ALL
+SELECT {_WORDS}, p.id, p.revision, p.size, p.sha256, p.published_at, NULL, NULL,
+  p.settled_lastmodified, p.settled_pipeversion, NULL, {_CONFIRMED}
+FROM products p WHERE {HAS_NO_REVISION}
+"""  # noqa: S608 - our own names
 
 
 def in_words(table: str) -> str:
@@ -26,6 +39,10 @@ def in_words(table: str) -> str:
         words = f"{_WORDS}, {savepath_sql('n')} AS successor, t.linked_at"
         joined = "JOIN products p ON p.id = t.product JOIN products n ON n.id = t.successor"
         return f"SELECT {words} FROM successors t {joined}"  # noqa: S608 - our own names
+    if table == "revisions":
+        return _REVISIONS
+    if table == "events":
+        return f"SELECT {EVENT}"
     if table in _OF_PRODUCTS:
         return f"SELECT {_WORDS}, t.* FROM {table} t LEFT JOIN products p ON p.id = t.product"  # noqa: S608 - our own names
     return f"SELECT * FROM {table}"  # noqa: S608 - our own names

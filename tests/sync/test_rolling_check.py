@@ -117,7 +117,7 @@ async def test_what_is_to_be_read_again_is_read_whatever_its_path(downloads: Dow
     (downloads.tree.root / path_of(ONE)).rename(downloads.tree.root / "20240130.fits")
     with closing(sqlite3.connect(downloads.polling.path)) as catalog, catalog:
         set_path(catalog, "20240130.fits")
-        catalog.execute("UPDATE products SET checked_at = ''")
+        catalog.execute("UPDATE products SET checked_ms = 0")
     await Rolling(downloads).run(1)
     assert downloads.emitted(FileChecked) == [FileChecked(len(CONTENT))]
 

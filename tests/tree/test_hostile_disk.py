@@ -456,7 +456,7 @@ ROWS = {
     "size": "size = 'large'",
     "negative size": "size = -1",
     "no size": "size = NULL",
-    "digest": "sha256 = x'00'",
+    "digest": "digest = 5",
     "damage": "damage = 'eaten'",
     "text that is no text": "place = CAST(x'ff41' AS TEXT)",
 }

@@ -35,7 +35,7 @@ class Checks:
 
     _RECORD = f"""
     UPDATE products SET damage = :damage, damage_reason = :reason,
-      mtime_ns = coalesce(:mtime_ns, mtime_ns), checked_at = :now WHERE {_SAME_FILE}
+      mtime_ns = coalesce(:mtime_ns, mtime_ns), checked_ms = :now WHERE {_SAME_FILE}
     """  # noqa: S608 - our own condition
 
     def record(self, checks: Iterable[Check]) -> list[Check]:
@@ -73,7 +73,7 @@ class Checks:
         return self._apply(self._RECORD_EARLIER, checks)
 
     def _apply(self, sql: str, checks: Iterable[Check]) -> list[Check]:
-        now = self._connection.now()
+        now = self._connection.now_ms()
         with self._connection.writing():
             return [
                 check
@@ -81,12 +81,12 @@ class Checks:
                 if self._connection.execute(sql, {**check_values(check), "now": now})
             ]
 
-    _POSTPONE = f"UPDATE products SET checked_at = :now WHERE {_SAME_FILE}"  # noqa: S608 - our own condition
+    _POSTPONE = f"UPDATE products SET checked_ms = :now WHERE {_SAME_FILE}"  # noqa: S608 - our own condition
 
     def postpone(self, held: Held) -> None:
         """Record that a file could not be read: it is retried when all others were."""
         with self._connection.writing():
-            now = self._connection.now()
+            now = self._connection.now_ms()
             self._connection.execute(self._POSTPONE, {**guard_values(held), "now": now})
 
     _WANT_DAMAGED = """
@@ -104,7 +104,7 @@ class Checks:
         return self._update(self._WANT_DAMAGED, scope)
 
     _CHECK_DAMAGED_AGAIN = """
-    UPDATE products AS p SET checked_at = ''
+    UPDATE products AS p SET checked_ms = 0
     WHERE p.damage IS NOT NULL AND p.state = 'published' AND {condition}
     """
 

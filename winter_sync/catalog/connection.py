@@ -18,7 +18,7 @@ from winter_sync.catalog.errors import explained, is_busy, rows_explained
 from winter_sync.catalog.identities import identities_of
 from winter_sync.catalog.readonly import Reader, connect, refuse_irregular
 from winter_sync.catalog.rows import check_row
-from winter_sync.catalog.values import format_instant, plain
+from winter_sync.catalog.values import format_instant, milliseconds, plain
 from winter_sync.core import BUSY_CATALOG, StorageError
 from winter_sync.core import storage_errors_explained as explained_files
 
@@ -262,6 +262,10 @@ class Connection:
     def now(self) -> str:
         """Return the current time as the catalog writes it."""
         return format_instant(self.clock())
+
+    def now_ms(self) -> int:
+        """Return the current time as the catalog packs it."""
+        return milliseconds(self.clock())
 
     def at(self, offset: timedelta) -> str:
         """Return the time this much after now (before, if negative), as the catalog writes it."""

@@ -76,7 +76,7 @@ class Coverage:
     SELECT p.id, f.id, p.sha256, p.mtime_ns FROM json_each(:facts) g
     CROSS JOIN facts f ON f.id = g.value
     CROSS JOIN products p ON p.id = f.product
-    WHERE p.sha256 = f.sha256 AND p.damage IS NULL AND {condition}
+    WHERE p.digest = f.digest AND p.damage IS NULL AND {condition}
     """
 
     def _products(self, facts: list[int], images: Images) -> Iterator[tuple[int, Any, str, Any]]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from winter_sync.catalog.found import FILTER, LISTING, state_of
-from winter_sync.catalog.identities import PATH, PRODUCT
+from winter_sync.catalog.identities import HAS_NO_REVISION, PATH, PRODUCT
 from winter_sync.catalog.rows import path_of, product_of
 from winter_sync.catalog.scopes import parameters
 from winter_sync.catalog.search_records import UserState
@@ -25,12 +25,14 @@ _CHUNK = 500
 _FACTS = tuple(
     field.name for field in fields(Facts) if field.name not in {"footprints", "started_at"}
 )
-_FACTS_OF_CONTENT = "facts f ON f.product = p.id AND f.sha256 = v.sha256"
-_NOW = "LEFT JOIN revisions v ON v.product = p.id AND v.revision = p.revision"
-_THEN = (
-    "JOIN revisions v ON v.product = p.id AND v.published_at <= :as_of"
-    " AND (v.replaced_at IS NULL OR v.replaced_at > :as_of)"
-)
+_FACTS_OF_CONTENT = "facts f ON f.product = p.id AND f.sha256 = coalesce(v.sha256, p.sha256)"
+_REVISION = "LEFT JOIN revisions v ON v.product = p.id"
+_NOW = f"{_REVISION} AND v.revision = p.revision"
+_THEN = f"""{_REVISION} AND v.published_at <= :as_of
+  AND (v.replaced_at IS NULL OR v.replaced_at > :as_of)"""
+_HERE_THEN = f"""
+WHERE v.product IS NOT NULL OR {HAS_NO_REVISION} AND p.published_at <= :as_of
+"""
 
 
 class Exports:
@@ -57,7 +59,11 @@ class Exports:
         names, values = parameters("program", programs)
         if as_of is not None:
             values["as_of"] = format_instant(as_of)
-        sql = _SELECT.format(programs=names, revision=_NOW if as_of is None else _THEN)
+        sql = _SELECT.format(
+            programs=names,
+            revision=_NOW if as_of is None else _THEN,
+            condition="" if as_of is None else _HERE_THEN,
+        )
         read = _dataset_of if as_of is None else _former_dataset_of
         for at in range(0, len(numbers), _CHUNK):
             chunk = {"numbers": json.dumps(list(numbers[at : at + _CHUNK]))}
@@ -66,7 +72,9 @@ class Exports:
 
 _SELECT = f"""
 SELECT {PRODUCT}, p.state, p.withdrawn_at, p.damage, {PATH},
-  v.size, v.sha256, v.revision, v.published_at, v.replaced_at, v.kept,
+  coalesce(v.size, p.size) AS size, coalesce(v.sha256, p.sha256) AS sha256,
+  coalesce(v.revision, nullif(p.revision, 0)) AS revision,
+  coalesce(v.published_at, p.published_at) AS published_at, v.replaced_at, v.kept,
   l.target AS listed_target, l.ra AS listed_ra, l.dec AS listed_dec, l.fieldid, l.lastmodified,
   l.pipeversion, {{FILTER}} AS filter_name, f.started_at, {", ".join(f"f.{c}" for c in _FACTS)},
   (SELECT json_group_array(json_array(
@@ -76,7 +84,7 @@ SELECT {PRODUCT}, p.state, p.withdrawn_at, p.damage, {PATH},
     (SELECT group_concat(o.program, ' ') FROM listings o WHERE o.product = p.id
       AND o.withdrawn_at IS NULL), l.program) AS programs
 FROM json_each(:numbers) g CROSS JOIN products p ON p.id = g.value
-{{revision}} LEFT JOIN {_FACTS_OF_CONTENT} LEFT JOIN {LISTING}
+{{revision}} LEFT JOIN {_FACTS_OF_CONTENT} LEFT JOIN {LISTING} {{condition}}
 ORDER BY g.key
 """.replace("{FILTER}", FILTER)  # noqa: S608 - our own texts
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from winter_sync.catalog.identities import ALL_OF_PRODUCT, NUMBER
 from winter_sync.catalog.rows import held_of
-from winter_sync.catalog.values import format_instant, identity_values
+from winter_sync.catalog.values import digest_bytes, format_instant, identity_values
 from winter_sync.core import Facts as ImageFacts
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ class Facts:
 
     _READ = f"UPDATE products SET facts_due = 0 WHERE {_SAME_CONTENT}"  # noqa: S608 - our own condition
     _INSERT = f"""
-    INSERT INTO facts (product, sha256, started_at, {", ".join(_COLUMNS)})
-    VALUES ({NUMBER}, :sha256, :started_at, {", ".join(f":{c}" for c in _COLUMNS)})
+    INSERT INTO facts (product, digest, started_at, {", ".join(_COLUMNS)})
+    VALUES ({NUMBER}, :digest, :started_at, {", ".join(f":{c}" for c in _COLUMNS)})
     """  # noqa: S608 - our own columns
 
     def record(self, read: Iterable[tuple[Held, ImageFacts]]) -> int:
@@ -82,7 +82,8 @@ class Facts:
         if not self._connection.execute(self._READ, content):
             return None
         self._forget(content)
-        self._connection.execute(self._INSERT, {**content, **_values(facts)})
+        digest = digest_bytes(held.sha256)
+        self._connection.execute(self._INSERT, {**content, "digest": digest, **_values(facts)})
         (row,) = self._connection.rows("SELECT last_insert_rowid() AS id")
         number = int(row["id"])
         self._add_footprints(number, facts.footprints)

@@ -17,6 +17,7 @@ from winter_sync.catalog.identities import (
 from winter_sync.catalog.programs import held_in
 from winter_sync.catalog.rows import damaged_of, held_of, night_of
 from winter_sync.catalog.scopes import in_scope, parameters
+from winter_sync.catalog.values import milliseconds
 from winter_sync.core import Damage
 
 if TYPE_CHECKING:
@@ -79,9 +80,9 @@ class Files:
 
     _TO_CHECK = f"""
     SELECT {_FILE} FROM products p INDEXED BY products_checked
-    WHERE p.state = 'published' AND p.checked_at < :before
-      AND (p.checked_at, p.id) > (:checked_at, coalesce({NUMBER_AT}, 0)) AND {{condition}}
-    ORDER BY p.checked_at, p.id LIMIT :limit
+    WHERE p.state = 'published' AND p.checked_ms < :before
+      AND (p.checked_ms, p.id) > (:checked, coalesce({NUMBER_AT}, 0)) AND {{condition}}
+    ORDER BY p.checked_ms, p.id LIMIT :limit
     """  # noqa: S608 - our own conditions
 
     def to_check(self, scope: Scope, before: str, after: tuple[str, str], limit: int) -> list[Held]:
@@ -90,14 +91,19 @@ class Files:
         `after` is (`checked_at`, `path`) of the last product of the page before; ("", "") begins.
         """
         condition = held_in(self._connection, scope)
-        page = {"before": before, "checked_at": after[0], "limit": limit, **place_of(after[1])}
+        page = {
+            "before": milliseconds(before),
+            "checked": milliseconds(after[0]),
+            "limit": limit,
+            **place_of(after[1]),
+        }
         sql = self._TO_CHECK.format(condition=condition.sql)
         return self._connection.read(held_of, sql, {**condition.values, **page})
 
     _COUNT_HELD = """
     SELECT count(*) AS files, coalesce(sum(p.size), 0) AS size,
-      coalesce(sum(p.checked_at < :before), 0) AS left,
-      coalesce(sum(CASE WHEN p.checked_at < :before THEN p.size ELSE 0 END), 0) AS size_left
+      coalesce(sum(p.checked_ms < :before), 0) AS left,
+      coalesce(sum(CASE WHEN p.checked_ms < :before THEN p.size ELSE 0 END), 0) AS size_left
     FROM products p WHERE p.state = 'published' AND {condition}
     """
 
@@ -105,7 +111,7 @@ class Files:
         """Count `files` and their `size`, and of those last read before a time, as `..left`."""
         condition = held_in(self._connection, scope)
         sql = self._COUNT_HELD.format(condition=condition.sql)
-        (row,) = self._connection.rows(sql, {**condition.values, "before": before})
+        (row,) = self._connection.rows(sql, {**condition.values, "before": milliseconds(before)})
         return row
 
     _DAMAGED = f"""

@@ -21,7 +21,7 @@ from winter_sync.core import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FACTS = "facts f ON f.product = p.id AND f.sha256 = p.sha256"
+FACTS = "facts f ON f.product = p.id AND f.digest = p.digest"
 """The facts of the file that is here; not of one that was replaced."""
 LISTING = """
 listings l ON l.product = p.id AND l.program = (

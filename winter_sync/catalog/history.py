@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from winter_sync.catalog.identities import (
+    HAS_NO_REVISION,
     IDENTITY,
     NUMBER,
     PATH,
@@ -120,9 +121,15 @@ class History:
     WHERE p.id = {NUMBER}
     """  # noqa: S608 - our own texts
     _REVISIONS = f"""
-    SELECT revision, published_at, replaced_at, confirmed_at, removed_at, lastmodified, pipeversion,
-      size, sha256, kept
-    FROM revisions WHERE product = {NUMBER} ORDER BY revision DESC
+    SELECT v.revision, v.published_at, v.replaced_at, CASE WHEN v.revision = p.revision
+        THEN nullif(coalesce(p.confirmed_at, p.published_at), '') ELSE v.confirmed_at
+      END AS confirmed_at, v.removed_at, v.lastmodified, v.pipeversion, v.size, v.sha256, v.kept
+    FROM products p CROSS JOIN revisions v ON v.product = p.id WHERE p.id = {NUMBER}
+    UNION ALL
+    SELECT p.revision, p.published_at, NULL, nullif(coalesce(p.confirmed_at, p.published_at), ''),
+      NULL, p.settled_lastmodified, p.settled_pipeversion, p.size, p.sha256, NULL
+    FROM products p WHERE p.id = {NUMBER} AND {HAS_NO_REVISION}
+    ORDER BY 1 DESC
     """  # noqa: S608 - our own texts
     _EVENTS = f"""
     SELECT {EVENT} WHERE e.product = {NUMBER}

@@ -33,6 +33,11 @@ PRODUCT = f"{IDENTITY}, p.image_type, p.night"
 PATH = f"{path_sql()} AS path"
 ALL_OF_PRODUCT = f"p.*, {savepath_sql()} AS savepath, {PATH}"
 
+HAS_NO_REVISION = """(p.revision > 0 AND p.sha256 IS NOT NULL AND NOT EXISTS (
+  SELECT 1 FROM revisions r WHERE r.product = p.id AND r.revision = p.revision))
+"""
+"""Whether what is here of a product is recorded in `products` alone, as it is as a rule."""
+
 NUMBER = """(
 SELECT q.id FROM directories d CROSS JOIN products q ON q.directory = d.id
   AND q.filename = :filename COLLATE NOCASE AND q.filename = :filename

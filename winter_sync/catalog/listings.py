@@ -237,7 +237,7 @@ class Listings:
     """
     _ENTER = """
     INSERT INTO products (instrument, directory, filename, image_type, night, state,
-      first_listed)
+      listed_ms)
     SELECT :instrument, d.id, :filename, :image_type, :night, 'wanted', :now
     FROM directories d WHERE d.source = :source AND d.place = :place
     ON CONFLICT DO NOTHING
@@ -296,7 +296,7 @@ class Listings:
     """
     _LIST = f"""
     INSERT INTO listings (product, program, region, target, nightdate, ra, dec, fid, utctime,
-      fieldid, lastmodified, pipeversion, extra, progname, first_listed, listed_at, fingerprint)
+      fieldid, lastmodified, pipeversion, extra, progname, listed_ms, listed_at, fingerprint)
     VALUES (:number, :program, :region, :target, :nightdate, :ra, :dec, :fid, :utctime,
       :fieldid, :lastmodified, :pipeversion, :extra, :progname, :now, :listed_at, :fingerprint)
     ON CONFLICT (product, program) DO UPDATE SET region = excluded.region,

@@ -22,8 +22,12 @@ _COLUMNS = ("instrument", "image_type", "night", "savepath", "path")
 """The fields that come first; all others are in `details`."""
 
 EVENT = f"""
-e.id, e.at, e.kind, {PRODUCT}, {PATH}, e.details
+e.id, e.at, e.kind, {PRODUCT}, {PATH}, e.details, e.revision,
+  iif(v.product IS NULL, p.size, v.size) AS size,
+  iif(v.product IS NULL, p.sha256, v.sha256) AS sha256,
+  iif(v.product IS NULL, p.settled_pipeversion, v.pipeversion) AS pipeversion
 FROM events e LEFT JOIN products p ON p.id = e.product
+LEFT JOIN revisions v ON v.product = e.product AND v.revision = e.revision
 """
 """What is read of events, and from where."""
 
@@ -61,7 +65,8 @@ class Outbox:
             )
 
     _APPEND = """
-    INSERT INTO events (at, kind, product, details) VALUES (:at, :kind, :product, :details)
+    INSERT INTO events (at_ms, kind, product, revision, details)
+    VALUES (:at, :kind, :product, :revision, :details)
     """
 
     def append(self, kind: EventKind, **fields: EventValue) -> None:
@@ -69,15 +74,20 @@ class Outbox:
         self._append(kind, None, fields)
 
     def _append(
-        self, kind: EventKind, product: int | None, fields: Mapping[str, EventValue]
+        self,
+        kind: EventKind,
+        product: int | None,
+        fields: Mapping[str, EventValue],
+        revision: int | None = None,
     ) -> None:
         details = {name: value for name, value in fields.items() if value is not None}
         self._connection.execute(
             self._APPEND,
             {
-                "at": self._connection.now(),
+                "at": self._connection.now_ms(),
                 "kind": kind.value,
                 "product": product,
+                "revision": revision,
                 "details": json.dumps(details, separators=(",", ":")),
             },
         )
@@ -88,11 +98,19 @@ class Outbox:
     ORDER BY l.withdrawn_at IS NOT NULL, l.withdrawn_at DESC, l.program
     """  # noqa: S608 - our own texts
 
-    def append_product(self, kind: EventKind, product: Product, **fields: EventValue) -> None:
+    def append_product(
+        self,
+        kind: EventKind,
+        product: Product,
+        *,
+        revision: int | None = None,
+        **fields: EventValue,
+    ) -> None:
         """Record an event about a product, with the programs that list it, or did, and its target.
 
-        `path` is where it is or would be, relative to the root; it need not be given. One beyond
-        the bound is counted.
+        `path` is where it is or would be, relative to the root; it need not be given. Nor need the
+        size, digest and pipeline version of a `revision`, of which the event is. One beyond the
+        bound is counted.
         """
         if self._bound is not None and not self._bound.admits(kind, product):
             return
@@ -104,7 +122,7 @@ class Outbox:
             "programs": sorted({row["program"] for row in listings} - {None}),
             "target": latest.get("target"),
         }
-        self._append(kind, latest.get("id"), {**about, **fields})
+        self._append(kind, latest.get("id"), {**about, **fields}, revision)
 
     _STATE = "SELECT state AS known FROM event_states WHERE subject = :subject"
     _SET_STATE = """
@@ -178,7 +196,17 @@ def event_of(row: dict[str, Any]) -> OutboxEvent:
     details = json.loads(row["details"])
     if not isinstance(details, dict) or not all(map(_is_value, details.values())):
         raise TypeError("the details of an event are no flat object")
-    return OutboxEvent(row["id"], row["at"], row["kind"], {**columns, **details})
+    return OutboxEvent(
+        row["id"], row["at"], row["kind"], {**columns, **_content_of(row), **details}
+    )
+
+
+def _content_of(row: dict[str, Any]) -> dict[str, Any]:
+    """Read what an event tells of the content that it is about."""
+    if row["revision"] is None:
+        return {}
+    content = {name: row[name] for name in ("size", "sha256", "revision")}
+    return content | ({"pipeline": row["pipeversion"]} if row["pipeversion"] else {})
 
 
 def _is_value(value: object) -> bool:

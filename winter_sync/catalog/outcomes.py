@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from winter_sync.catalog.identities import (
@@ -27,6 +28,7 @@ from winter_sync.core import (
     EventKind,
     Failed,
     Instrument,
+    Marks,
     Missing,
     Published,
     Refetch,
@@ -39,8 +41,10 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from winter_sync.catalog.connection import Connection
-    from winter_sync.core import Evidence, Outcome, Product, Share
+    from winter_sync.core import Evidence, ImageType, Outcome, Product, Share
 
+_RECENT = 100
+"""About as many of the last published products of a type predict the size of the next."""
 _IDENTITY = f"id = {NUMBER}"
 
 
@@ -52,6 +56,7 @@ class Outcomes:
         self._rechecks = Rechecks(connection)
         self._outbox = Outbox(connection)
         self._refetches = Refetches(connection)
+        self._arrived: defaultdict[tuple[Instrument, ImageType], list[int]] = defaultdict(list)
 
     def commit(
         self, outcomes: Sequence[Outcome], when_again: Callable[[int, Outcome], timedelta]
@@ -65,6 +70,7 @@ class Outcomes:
         tuple of Share
             Products that need not be fetched again after all: a sample of them had not changed.
         """
+        self._arrived.clear()
         with self._connection.writing():
             refetched = list[Refetched]()
             contents = self._contents(outcome.candidate.product for outcome in outcomes)
@@ -82,6 +88,7 @@ class Outcomes:
                         not_before = self._connection.at(when_again(attempts, outcome))
                         self._postpone(outcome, held, attempts, not_before)
                         refetched += _refused(outcome)
+            self._count_sizes()
             self._refetches.count(refetched)
             return self._rechecks.proceed(outcome.candidate.product for outcome in outcomes)
 
@@ -99,12 +106,13 @@ class Outcomes:
                 return False
             product = product_of(row)
             self._refetches.count(self._hold(product, self._content(product), evidence))
+            self._count_sizes()
             self._rechecks.proceed([product])
             return True
 
     _CONTENT = f"""
     SELECT {IDENTITY}, p.id, p.state, p.revision, p.sha256, p.recheck, p.refetch,
-      p.settled_lastmodified, p.settled_pipeversion
+      p.published_ms, p.confirmed_ms, p.settled_lastmodified, p.settled_pipeversion
     FROM {IDENTIFIED}
     """  # noqa: S608 - our own texts
 
@@ -166,21 +174,20 @@ class Outcomes:
             return ()
         is_new = held["sha256"] != evidence.sha256
         revision = held["revision"] + int(is_new)
-        if is_new:
-            self._add_revision(held["id"], evidence, revision)
-        elif not evidence.adopted:
-            self._confirm_revision(held["id"], revision)
         settled = settled_marks_of(held).united(evidence.marks)
-        now = self._connection.now()
+        now = self._connection.now_ms()
         unmoved = untouched and not is_new
         values = unmoved_values(evidence, now) if unmoved else held_values(evidence, revision, now)
         columns = {
             **values,
             **settled_mark_values(settled),
+            "confirmed_ms": _confirmed_ms(held, evidence, now, is_new=is_new, unmoved=unmoved),
             "recheck": None if is_new or held["recheck"] is None else "same",
         }
         self._end_lease(held["id"], columns)
         if is_new:
+            self._add_revision(held["id"], evidence, revision, settled)
+            self._arrived[product.instrument, product.image_type].append(evidence.size)
             self._tell_of_content(product, evidence, revision, held["sha256"])
         if is_new and held["recheck"] is not None:
             self._rechecks.end(product)
@@ -188,6 +195,27 @@ class Outcomes:
             self._record_kept(product, evidence.kept)
         reason = Refetch(held["refetch"])
         return (Refetched(reason, evidence.size, 1, int(is_new)),) if reason else ()
+
+    _COUNT_SIZES = """
+    INSERT INTO usual_sizes AS u (instrument, image_type, size, products)
+    VALUES (:instrument, :image_type, :size, :products) ON CONFLICT DO UPDATE SET
+      size = u.size + (excluded.size - u.size)
+        * min(:products, :recent) / min(u.products + :products, :recent),
+      products = u.products + :products
+    """
+
+    def _count_sizes(self) -> None:
+        """Take the sizes of what arrived into the averages of their cameras and types."""
+        for (instrument, image_type), sizes in self._arrived.items():
+            values = {
+                "instrument": instrument.value,
+                "image_type": image_type.value,
+                "size": sum(sizes) / len(sizes),
+                "products": len(sizes),
+                "recent": _RECENT,
+            }
+            self._connection.execute(self._COUNT_SIZES, values)
+        self._arrived.clear()
 
     def _tell_of_content(
         self, product: Product, evidence: Evidence, revision: int, previous_sha256: str | None
@@ -197,12 +225,10 @@ class Outcomes:
         self._outbox.append_product(
             EventKind.ADOPTED if evidence.adopted else downloaded,
             product,
-            path=evidence.path,
-            size=evidence.size,
-            sha256=evidence.sha256,
             revision=revision,
+            path=evidence.path,
             previous_sha256=previous_sha256,
-            pipeline=evidence.marks.pipeversion,
+            pipeline=evidence.marks.pipeversion if evidence.adopted else None,
             kept=evidence.kept,
         )
 
@@ -211,35 +237,27 @@ class Outcomes:
     WHERE product = :product AND revision = :revision - 1
     """
     _ADD_REVISION = """
-    INSERT INTO revisions (product, revision, size, sha256, published_at, confirmed_at,
-      lastmodified, pipeversion)
-    VALUES (:product, :revision, :size, :sha256, :now, :confirmed, :lastmodified, :pipeversion)
-    """
-    _CONFIRM_REVISION = """
-    UPDATE revisions SET confirmed_at = :now WHERE product = :product AND revision = :revision
+    INSERT INTO revisions (product, revision, size, sha256, published_at, lastmodified, pipeversion)
+    VALUES (:product, :revision, :size, :sha256, :now, :lastmodified, :pipeversion)
     """
 
-    def _add_revision(self, number: int, evidence: Evidence, revision: int) -> None:
-        now, is_from_archive = self._connection.now(), not evidence.adopted
+    def _add_revision(self, number: int, evidence: Evidence, revision: int, settled: Marks) -> None:
+        """Record that a revision was replaced, and its successor if `products` does not say all."""
+        marks = Marks() if evidence.adopted else evidence.marks
         values = {
             "product": number,
             "revision": revision,
             "size": evidence.size,
             "sha256": evidence.sha256,
             "kept": evidence.kept if evidence.kept_is_revision else None,
-            "lastmodified": evidence.marks.lastmodified if is_from_archive else None,
-            "pipeversion": evidence.marks.pipeversion if is_from_archive else None,
-            "confirmed": now if is_from_archive else None,
-            "now": now,
+            "lastmodified": marks.lastmodified,
+            "pipeversion": marks.pipeversion,
+            "now": self._connection.now(),
         }
         if revision > 1:
             self._connection.execute(self._REPLACE_REVISION, values)
-        self._connection.execute(self._ADD_REVISION, values)
-
-    def _confirm_revision(self, number: int, revision: int) -> None:
-        """Record that the archive still has this revision."""
-        values = {"product": number, "revision": revision, "now": self._connection.now()}
-        self._connection.execute(self._CONFIRM_REVISION, values)
+        if marks != settled:
+            self._connection.execute(self._ADD_REVISION, values)
 
     _KEEP = f"""
     INSERT INTO kept_files (path, product, kept_at)
@@ -301,3 +319,15 @@ def _refused(outcome: Missing | Failed) -> Sequence[Refetched]:
     if isinstance(outcome, Failed) and outcome.blamed and outcome.candidate.refetch:
         return (Refetched(outcome.candidate.refetch, outcome.candidate.expected_size),)
     return ()
+
+
+def _confirmed_ms(
+    held: dict[str, Any], evidence: Evidence, now: int, *, is_new: bool, unmoved: bool
+) -> int | None:
+    """Return when the archive last sent what is here, as `products.confirmed_ms` has it."""
+    if evidence.adopted and is_new:
+        return 0
+    if evidence.adopted:
+        confirmed: int | None = held["confirmed_ms"]
+        return held["published_ms"] if confirmed is None else confirmed
+    return now if unmoved else None

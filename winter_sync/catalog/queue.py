@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from winter_sync.catalog.records import Scope, Waiting
     from winter_sync.core import Candidate, ImageType, Share
 
-_RECENT = 100
-"""How many of the last published products of a type predict the size of the next."""
 LONG_AGO = timedelta(hours=1)
 """The same content, received again after this long, is what the archive holds, not half a file."""
 _LONGEST_WAIT = timedelta(days=2)
@@ -42,21 +40,16 @@ class Queue:
         AND (p.not_before <= :now OR p.not_before > :too_far) AND p.recheck IS NOT 'held'
         AND {{condition}}
       ORDER BY p.attempts, p.night DESC, instr(:order, p.image_type), savepath LIMIT :limit
-    ), usual AS MATERIALIZED (
-      SELECT instrument, image_type, (
-        SELECT avg(size) FROM (
-          SELECT size FROM products s
-          WHERE s.instrument = kinds.instrument AND s.image_type = kinds.image_type
-            AND s.size IS NOT NULL ORDER BY s.published_at DESC LIMIT :recent)) AS usual_size
-      FROM (SELECT DISTINCT instrument, image_type FROM chosen) AS kinds
     )
-    SELECT c.*, usual_size, group_concat(l.lastmodified, char(10)) AS lastmodified,
+    SELECT c.*, u.size AS usual_size, group_concat(l.lastmodified, char(10)) AS lastmodified,
       group_concat(l.pipeversion, char(10)) AS pipeversion,
       CASE WHEN c.refused_at <= :long_ago OR c.refused_at > :too_far THEN c.refused_sha256 END
         AS refused_long_ago,
       (SELECT min(program) FROM listings o WHERE o.product = c.id AND o.withdrawn_at IS NULL
          AND o.program IN ({{programs}})) AS program
-    FROM chosen c JOIN usual USING (instrument, image_type) CROSS JOIN listings l
+    FROM chosen c
+    LEFT JOIN usual_sizes u ON u.instrument = c.instrument AND u.image_type = c.image_type
+    CROSS JOIN listings l
     WHERE l.product = c.id AND l.withdrawn_at IS NULL
     GROUP BY c.id
     ORDER BY c.attempts, c.night DESC, instr(:order, c.image_type), c.savepath
@@ -84,7 +77,6 @@ class Queue:
             "order": " ".join(order),
             "limit": limit,
             "refetch": refetch.value,
-            "recent": _RECENT,
             "long_ago": self._connection.at(-LONG_AGO),
         }
         index, queued = _place_of(refetch)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from winter_sync.catalog.records import NotCompared, Refetched, RefetchStatus
 from winter_sync.catalog.scopes import within
+from winter_sync.catalog.values import milliseconds
 from winter_sync.core import Refetch
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ _COMPARABLE = """
 p.state = 'published' AND p.refetch = '' AND p.damage IS NULL AND p.withdrawn_at IS NULL
   AND p.claimed_by IS NULL
 """
+_CONFIRMED = "coalesce(p.confirmed_ms, p.published_ms)"
+"""When the archive last sent what is here; 0 where it never did."""
 _LATELY = timedelta(days=6)
 """The last week: today and the six days before."""
 
@@ -68,9 +71,7 @@ class Refetches:
 
     _ASK = f"""
     UPDATE products AS p SET refetch = 'asked', attempts = 0, not_before = ''
-    WHERE {_COMPARABLE} AND EXISTS (
-      SELECT 1 FROM revisions r WHERE r.product = p.id
-      AND r.revision = p.revision AND coalesce(r.confirmed_at, '') <= :before) AND {{condition}}
+    WHERE {_COMPARABLE} AND {_CONFIRMED} <= :before AND {{condition}}
     """  # noqa: S608 - our own conditions
     _ASK_NOW = """
     UPDATE products AS p SET not_before = ''
@@ -90,7 +91,7 @@ class Refetches:
         is left to `verify`.
         """
         condition = within(scope)
-        before = {"before": self._connection.at(-confirmed_for)}
+        before = {"before": milliseconds(self._connection.clock() - confirmed_for)}
         with self._connection.writing():
             self._connection.execute(
                 self._ASK_NOW.format(condition=condition.sql), condition.values
@@ -113,12 +114,9 @@ class Refetches:
         return int(row["products"]) if row else 0
 
     _LEAST_RECENT = f"""
-    SELECT p.id, p.size
-    FROM revisions r INDEXED BY revisions_confirmed
-    CROSS JOIN products p ON p.id = r.product
-    WHERE r.replaced_at IS NULL AND r.revision = p.revision
-      AND coalesce(r.confirmed_at, '') <= :before AND {_COMPARABLE} AND {{condition}}
-    ORDER BY r.confirmed_at LIMIT :limit
+    SELECT p.id, p.size FROM products p INDEXED BY products_confirmed
+    WHERE {_CONFIRMED} <= :before AND {_COMPARABLE} AND {{condition}}
+    ORDER BY {_CONFIRMED} LIMIT :limit
     """  # noqa: S608 - our own conditions
     _ASK_ONE = """
     UPDATE products SET refetch = 'spare', attempts = 0, not_before = '' WHERE id = :id
@@ -131,7 +129,8 @@ class Refetches:
         `unconfirmed_for`.
         """
         condition = within(scope)
-        values = {"before": self._connection.at(-unconfirmed_for), "limit": _AT_ONCE}
+        before = milliseconds(self._connection.clock() - unconfirmed_for)
+        values = {"before": before, "limit": _AT_ONCE}
         sql = self._LEAST_RECENT.format(condition=condition.sql)
         with self._connection.writing():
             chosen, left = [], size

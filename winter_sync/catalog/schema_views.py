@@ -129,8 +129,10 @@ WHERE p.withdrawn_at IS NULL AND p.state = 'published' AND p.damage IS NOT NULL
 
 _WHAT_CHANGED = f"""
 SELECT v.replaced_at AS replaced_utc, {_PRODUCT}, {_TARGET}, v.revision AS old_revision,
-  v.size AS old_bytes, n.size AS new_bytes, v.sha256 AS old_sha256, n.sha256 AS new_sha256,
-  v.pipeversion AS old_pipeline_version, n.pipeversion AS new_pipeline_version,
+  v.size AS old_bytes, iif(n.product IS NULL, p.size, n.size) AS new_bytes,
+  v.sha256 AS old_sha256, iif(n.product IS NULL, p.sha256, n.sha256) AS new_sha256,
+  v.pipeversion AS old_pipeline_version,
+  iif(n.product IS NULL, p.settled_pipeversion, n.pipeversion) AS new_pipeline_version,
   v.published_at AS old_downloaded_utc, v.kept AS old_kept_as, {PATH}
 FROM revisions v JOIN products p ON {_OF_PRODUCT.format("v")} JOIN {_FIRST_LISTING}
 LEFT JOIN revisions n ON {_OF_PRODUCT.format("n")} AND n.revision = v.revision + 1

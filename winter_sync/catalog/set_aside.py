@@ -113,7 +113,7 @@ class SetAside:
 
     _RESTORED = f"""
     UPDATE products SET state = 'published', attempts = 0, not_before = '', last_error = NULL,
-      damage = NULL, damage_reason = NULL, mtime_ns = :mtime_ns, checked_at = :now
+      damage = NULL, damage_reason = NULL, mtime_ns = :mtime_ns, checked_ms = :checked
     WHERE {_IS_PRODUCT} AND sha256 = :sha256 AND claimed_by IS NULL
       AND (state != 'published' OR damage IS NOT NULL)
     """  # noqa: S608 - our own condition
@@ -124,7 +124,7 @@ class SetAside:
             **identity_values(file.product),
             "sha256": file.sha256,
             "mtime_ns": mtime_ns,
-            "now": self._connection.now(),
+            "checked": self._connection.now_ms(),
         }
         with self._connection.writing():
             self._connection.execute(self._RESTORED, values)

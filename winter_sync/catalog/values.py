@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from winter_sync.catalog.identities import identity_of, split_path
@@ -57,6 +58,26 @@ def format_instant(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
+@lru_cache(256)
+def milliseconds(instant: datetime | str) -> int:
+    """Return an instant, or the text of one, as the catalog packs it: 0 for an empty text."""
+    if not instant:
+        return 0
+    known = datetime.fromisoformat(instant) if isinstance(instant, str) else instant
+    return (known - _EPOCH) // timedelta(milliseconds=1)
+
+
+def digest_bytes(sha256: str) -> bytes | str:
+    """Return a digest as the catalog packs it."""
+    try:
+        return bytes.fromhex(sha256)
+    except ValueError:
+        return sha256
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
 def plain(value: object) -> object:
     """Return a word of ours as the text it is, anything else as it is."""
     return str(value) if isinstance(value, Instrument | ImageType | State | Damage) else value
@@ -76,13 +97,13 @@ def group_values(product: Product) -> dict[str, str]:
     }
 
 
-def product_values(product: Product, path: str, now: str) -> dict[str, str]:
+def product_values(product: Product, path: str, now: str) -> dict[str, Any]:
     """Return the values to enter a product with."""
     return {
         **identity_values(product),
         **group_values(product),
         "place": split_path(path)[0],
-        "now": now,
+        "now": milliseconds(now),
     }
 
 
@@ -102,6 +123,7 @@ def listing_values(query: Query, now: str) -> Callable[[Row], dict[str, object]]
     day = timedelta(days=1)
     first, last = query.start - day, min(query.end or date.max, date.max - day) + day
     earliest, latest = first.isoformat(), last.isoformat()
+    packed = milliseconds(now)
 
     def values(row: Row) -> dict[str, object]:
         nightdate, extra = date_text(row.nightdate), row.extra
@@ -123,7 +145,7 @@ def listing_values(query: Query, now: str) -> Callable[[Row], dict[str, object]]
             "pipeversion": row.pipeversion,
             "extra": json.dumps(dict(extra), default=str) if extra else None,
             "progname": row.program if row.program != program else None,
-            "now": now,
+            "now": packed,
             "fingerprint": row.fingerprint,
             "listed_at": None if is_asked_for else now,
         }
@@ -131,7 +153,7 @@ def listing_values(query: Query, now: str) -> Callable[[Row], dict[str, object]]
     return values
 
 
-def held_values(evidence: Evidence, revision: int, now: str) -> dict[str, Any]:
+def held_values(evidence: Evidence, revision: int, now: int) -> dict[str, Any]:
     """Return the columns of a product whose content is in the tree."""
     return {
         "state": State.PUBLISHED.value,
@@ -142,10 +164,10 @@ def held_values(evidence: Evidence, revision: int, now: str) -> dict[str, Any]:
         "refused_at": None,
         "revision": revision,
         "size": evidence.size,
-        "sha256": evidence.sha256,
-        "published_at": now,
+        "digest": digest_bytes(evidence.sha256),
+        "published_ms": now,
         "mtime_ns": evidence.mtime_ns,
-        "checked_at": now,
+        "checked_ms": now,
         "damage": None,
         "damage_reason": None,
         "facts_due": 1,
@@ -153,7 +175,7 @@ def held_values(evidence: Evidence, revision: int, now: str) -> dict[str, Any]:
     }
 
 
-def unmoved_values(evidence: Evidence, now: str) -> dict[str, Any]:
+def unmoved_values(evidence: Evidence, now: int) -> dict[str, Any]:
     """Return the columns of a product whose content was in the tree before, and still is.
 
     When it was published, and what its header says, stays.
@@ -162,7 +184,7 @@ def unmoved_values(evidence: Evidence, now: str) -> dict[str, Any]:
     return {
         name: value
         for name, value in values.items()
-        if name not in {"revision", "published_at", "facts_due"}
+        if name not in {"revision", "published_ms", "facts_due"}
     }
 
 
