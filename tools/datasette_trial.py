@@ -99,7 +99,8 @@ def main() -> None:
             serving(sys.argv[1], path) as address,
         ):
             look(address, path)
-            with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
+            with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True)) as db:
+                # Not read-only: SQLite cannot copy generated columns then.
                 db.execute("VACUUM INTO ?", [str(copy)])
         with serving(sys.argv[1], "--immutable", copy) as address:
             look(address, copy)

@@ -156,7 +156,8 @@ def test_the_ways_to_open_the_catalog_are_as_described(catalog: Path, tmp_path: 
         )
         assert count("mode=ro") > before
         assert count("mode=ro&immutable=1") == before
-        with closing(sqlite3.connect(f"{mirror.as_uri()}?mode=ro", uri=True)) as db:
+        with closing(sqlite3.connect(f"{mirror.as_uri()}?mode=rw", uri=True)) as db:
+            # Not read-only: SQLite cannot copy generated columns then.
             db.execute("VACUUM INTO ?", [str(copy)])
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
             _write_through(mirror)
