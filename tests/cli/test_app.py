@@ -320,6 +320,31 @@ def test_a_simulator_answers(tmp_path: Path) -> None:
     assert len(products) == 20
 
 
+def test_what_a_simulator_prints_can_be_pasted(tmp_path: Path) -> None:
+    """The last lines are all that another terminal needs to mirror its newest program."""
+    with subprocess.Popen(  # noqa: S603 - our own code
+        command("simulate", "--port", "0"),
+        env=environment_of(tmp_path),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            lines = list(iter((process.stdout or io.StringIO()).readline, "winter-sync sync\n"))
+            block = "".join(line for line in lines if line.startswith("export "))
+            path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+            pasted = subprocess.run(  # noqa: S603 - our own block
+                ["/bin/sh", "-ec", f"{block}winter-sync sync"],
+                env=environment_of(tmp_path, {"PATH": path}),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        finally:
+            process.terminate()
+    assert pasted.returncode == ExitCode.DONE, pasted.stderr
+    assert list((tmp_path / "winter-simulated").glob("winter/*/final/*.fits"))
+
+
 # --- a server that talks, a user who interrupts --------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import signal
 from typing import TYPE_CHECKING
 
@@ -65,3 +66,22 @@ def _greeting(simulator: Simulator) -> Iterator[str]:
         yield f"program {record.name} key {record.api_key}"
     nights = " ".join(night.name for night in observatory.universe.all_nights)
     yield f"nights {nights}, simulated time {observatory.clock.now().isoformat()}"
+    yield from _to_paste(simulator)
+
+
+def _to_paste(simulator: Simulator) -> Iterator[str]:
+    """Yield the lines with which a shell mirrors the program that observed last."""
+    accounts = simulator.observatory.accounts
+    program = max(accounts.programs, key=lambda record: (record.end, record.name))
+    account = next(user for user in accounts.users if user.may_read(program.name))
+    yield "\nTo mirror it, paste this into another terminal:\n"
+    for name, value in (
+        ("WINTER_SYNC_API__BASE_URL", simulator.url),
+        ("WINTER_API_USER", account.user),
+        ("WINTER_API_PASSWORD", account.password),
+        ("WINTER_API_PROGRAM", program.name),
+        ("WINTER_API_KEY", program.api_key),
+    ):
+        yield f"export {name}={shlex.quote(value)}"
+    yield 'export WINTER_SYNC_MIRROR__ROOT="$HOME/winter-simulated"'
+    yield "winter-sync sync"
