@@ -139,8 +139,12 @@ def run_on_terminal(
     columns: int = 80,
     environment: Mapping[str, str] | None = None,
     keyboard: Keyboard | None = None,
+    typed: Sequence[tuple[str, str]] = (),
 ) -> Said:
-    """Run the command on a terminal of so many columns; all that it draws is in `out`."""
+    """Run the command on a terminal of so many columns; all that it draws is in `out`.
+
+    `typed` has what to type, each once a text was drawn that was not there before.
+    """
     keyboard = keyboard or Keyboard()
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
@@ -155,7 +159,7 @@ def run_on_terminal(
     )
     os.close(theirs)
     with started:
-        drawn = b"".join(_read_all(ours))
+        drawn = b"".join(_read_and_type(ours, typed))
         keyboard.plug_into(None)
         os.close(ours)
     return Said(started.wait(), drawn.decode(), "")
@@ -171,6 +175,18 @@ def _read_all(terminal: int) -> Iterator[bytes]:
         if not piece:
             return
         yield piece
+
+
+def _read_and_type(terminal: int, typed: Sequence[tuple[str, str]]) -> Iterator[bytes]:
+    todo = list(typed)
+    unread = b""
+    for piece in _read_all(terminal):
+        yield piece
+        unread += piece
+        if todo and todo[0][0].encode() in unread:
+            prompt, text = todo.pop(0)
+            unread = unread.partition(prompt.encode())[2]
+            os.write(terminal, text.encode())
 
 
 def command(*arguments: str | Path) -> list[str]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typer._click import Command
 
 _NAMES = (
+    "init",
     "run",
     "sync",
     "backfill",

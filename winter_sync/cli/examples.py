@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 EXAMPLES = {
+    "init": (
+        "winter-sync init",
+        "winter-sync init --root /data/winter --user you@example.org --program 2024A000 --yes",
+    ),
     "run": (
         "winter-sync run",
         "winter-sync run --config /etc/winter-sync/winter-sync.toml --log-format human",

@@ -40,6 +40,12 @@ def find_file(config: Path | None = None) -> Path | None:
     return named
 
 
+def new_file(config: Path | None = None) -> Path:
+    """Return where `init` writes settings: where they are looked for first."""
+    named = config or os.environ.get(CONFIG_ENV) or _usual_places(os.environ)[0]
+    return Path(named).expanduser().absolute()
+
+
 def _usual_places(environ: Mapping[str, str]) -> tuple[Path, ...]:
     home = environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")  # noqa: PTH111 - never fails
     return Path(home, FILE), Path("/etc", FILE)

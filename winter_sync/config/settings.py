@@ -201,6 +201,21 @@ class Settings(BaseSettings):
         return PollSchedule(first("poll_every"), first("lookback_nights"), first("sweep_every"))
 
 
+def make_settings(tables: Mapping[str, Any]) -> Settings:
+    """Return the settings that these tables are, whatever the environment and files say.
+
+    Raises
+    ------
+    UsageError
+        As `load_settings` does.
+    """
+    try:
+        return Settings(**tables)
+    except ValidationError as invalid:
+        fault = explain(invalid, Settings, None)
+    raise UsageError(fault.message, remedy="Give another value.")
+
+
 def load_settings(
     config: Path | None = None, overrides: Mapping[str, Any] | None = None
 ) -> Settings:

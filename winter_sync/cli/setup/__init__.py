@@ -1,0 +1,1 @@
+"""What `init` asks, checks and writes."""

@@ -1,0 +1,184 @@
+"""What is needed for a mirror: from options and the environment, else asked for at a terminal."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import typer
+
+from winter_sync.cli.process import say
+from winter_sync.config import check_root
+from winter_sync.core import ImageType, StorageError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+_PROGRAM = r"[A-Za-z0-9]{8}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the options say; what is None or empty was not given."""
+
+    root: Path | None
+    user: str | None
+    programs: tuple[str, ...]
+    image_types: tuple[ImageType, ...]
+    base_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """All that is needed for a mirror; printing it shows no secret."""
+
+    root: Path
+    user: str
+    password: str = field(repr=False)
+    keys: dict[str, str] = field(repr=False)
+    """The key of each program, by its name."""
+    image_types: tuple[ImageType, ...] = ()
+    base_url: str | None = None
+
+
+def is_interactive() -> bool:
+    """Return whether there is somebody at a terminal to ask."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def answers_of(wanted: Wanted) -> Answers:
+    """Return what is needed: from the options, the environment, or asked for.
+
+    Raises
+    ------
+    UsageError
+        If something is missing and there is nobody to ask: all that is missing is named.
+    StorageError
+        If the root cannot be created.
+    """
+    if not is_interactive():
+        _require_all(wanted)
+    user = wanted.user or os.environ.get("WINTER_API_USER") or _ask("User (an e-mail address)")
+    password = _secret("WINTER_API_PASSWORD") or _ask_secret("Password (not shown)")
+    names = _programs(wanted) or _ask_programs()
+    keys = {name: _key(name, names) or _ask_secret(f"Key of {name} (not shown)") for name in names}
+    return Answers(_root(wanted), user, password, keys, wanted.image_types, wanted.base_url)
+
+
+def ask_types() -> tuple[ImageType, ...]:
+    """Ask which image types to mirror."""
+
+    def read(text: str) -> tuple[ImageType, ...]:
+        words = [word for word in re.split(r"[,\s]+", text) if word]
+        return tuple(dict.fromkeys(ImageType(word) for word in words))
+
+    asked = f"Types to mirror ({', '.join(ImageType)})"
+    return _ask_until(asked, read, "Write one or several of these, like stack,diff.", "stack")
+
+
+def _require_all(wanted: Wanted) -> None:
+    names = _programs(wanted)
+    missing = []
+    if wanted.root is None:
+        missing.append("--root DIR")
+    if not (wanted.user or os.environ.get("WINTER_API_USER")):
+        missing.append("--user USER, or WINTER_API_USER")
+    if not _secret("WINTER_API_PASSWORD"):
+        missing.append("WINTER_API_PASSWORD in the environment")
+    if not names:
+        missing.append("--program PROGRAM, or WINTER_API_PROGRAM")
+    missing += [
+        f"{_key_variables(name)} in the environment" for name in names if not _key(name, names)
+    ]
+    if missing:
+        raise UsageError(
+            "this is no terminal to ask at, and these are missing:\n  " + "\n  ".join(missing),
+            remedy="Give them, or run `winter-sync init` at a terminal.",
+        )
+
+
+def _programs(wanted: Wanted) -> tuple[str, ...]:
+    named = wanted.programs or tuple(filter(None, [os.environ.get("WINTER_API_PROGRAM")]))
+    for name in named:
+        _check_program(name)
+    return tuple(dict.fromkeys(named))
+
+
+def _check_program(name: str) -> None:
+    if not re.fullmatch(_PROGRAM, name, re.ASCII):
+        raise UsageError(
+            f"{name[:40]!r} is not the name of a program",
+            remedy="It has eight letters and digits, like 2024A000.",
+        )
+
+
+def _ask_programs() -> tuple[str, ...]:
+    def read(text: str) -> tuple[str, ...]:
+        names = tuple(dict.fromkeys(word for word in re.split(r"[,\s]+", text) if word))
+        for name in names:
+            _check_program(name)
+        return names
+
+    remedy = "A program has eight letters and digits, like 2024A000; several: 2024A000,2025B001."
+    return _ask_until("Programs (like 2024A000; several with commas)", read, remedy)
+
+
+def _key(name: str, names: tuple[str, ...]) -> str | None:
+    ours = os.environ.get("WINTER_API_PROGRAM") or (names[0] if len(names) == 1 else None)
+    return _secret(f"WINTER_API_KEY_{name}") or (
+        _secret("WINTER_API_KEY") if name == ours else None
+    )
+
+
+def _key_variables(name: str) -> str:
+    return f"WINTER_API_KEY_{name} (or WINTER_API_KEY, for one program)"
+
+
+def _secret(variable: str) -> str | None:
+    secret = os.environ.get(variable, "").strip()
+    if len(secret.splitlines()) > 1:
+        raise UsageError(f"{variable} has more than one line", remedy="Give it on one line.")
+    return secret or None
+
+
+def _root(wanted: Wanted) -> Path:
+    def read(text: str) -> Path:
+        root = Path(text).expanduser().absolute()
+        check_root(root)
+        return root
+
+    if wanted.root is not None:
+        return read(str(wanted.root))
+    while True:
+        try:
+            return read(_ask("Directory of the mirror (created if its parent exists)"))
+        except StorageError as wrong:
+            say(f"  {wrong.message}. {wrong.remedy}")
+
+
+def _ask(what: str, default: str | None = None) -> str:
+    given: str = typer.prompt(what, default=default)
+    return given.strip() or _ask(what, default)
+
+
+def _ask_secret(what: str) -> str:
+    given: str = typer.prompt(what, hide_input=True)
+    return given.strip() or _ask_secret(what)
+
+
+def _ask_until(
+    what: str, read: Callable[[str], tuple[T, ...]], remedy: str, default: str | None = None
+) -> tuple[T, ...]:
+    while True:
+        try:
+            if found := read(_ask(what, default)):
+                return found
+        except (UsageError, ValueError):
+            pass
+        say(f"  {remedy}")
