@@ -183,7 +183,7 @@ def _read_and_type(terminal: int, typed: Sequence[tuple[str, str]]) -> Iterator[
     for piece in _read_all(terminal):
         yield piece
         unread += piece
-        if todo and todo[0][0].encode() in unread:
+        while todo and todo[0][0].encode() in unread:
             prompt, text = todo.pop(0)
             unread = unread.partition(prompt.encode())[2]
             os.write(terminal, text.encode())

@@ -95,7 +95,7 @@ def init(  # noqa: PLR0913 - one option each
         if is_interactive() and not yes:
             typer.confirm(f"Write {file} and the secrets beside it?", default=True, abort=True)
         _write(file, answers, force=force)
-    except (typer.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt, EOFError):
         say("\nwinter-sync: interrupted; nothing was written.", sys.stderr)
         sys.exit(ExitCode.INTERRUPTED)
 

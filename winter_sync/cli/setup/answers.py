@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from dataclasses import dataclass, field
+from getpass import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -168,8 +169,8 @@ def _ask(what: str, default: str | None = None) -> str:
 
 
 def _ask_secret(what: str) -> str:
-    given: str = typer.prompt(what, hide_input=True)
-    return given.strip() or _ask_secret(what)
+    # Typer's own prompt is drawn before the echo is off: who pastes quickly would see the secret.
+    return getpass(f"{what}: ").strip() or _ask_secret(what)
 
 
 def _ask_until(
