@@ -24,6 +24,7 @@ from support.command import (
     command,
     environment_of,
     leaked,
+    nobody,
     run,
     run_on_terminal,
     served,
@@ -297,6 +298,16 @@ def test_a_check_shows_everything_and_ends_with_the_worst(
     assert f"program {OTHER_PROGRAM}" in said.out
     assert said.code == ExitCode.STORAGE
     assert not leaked(said.out + said.err)
+
+
+def test_nothing_stands_between_the_rows_of_a_check(tmp_path: Path) -> None:
+    """Retries of a server that does not answer are in the log only if they are asked for."""
+    with nobody() as url:
+        settings = settings_file(tmp_path, api={"base_url": url})
+        said = run("--config", settings, "check", home=tmp_path)
+    assert said.code == ExitCode.SERVER_FAILING
+    assert said.err == ""
+    assert "FAIL  server" in said.out
 
 
 def test_a_simulator_answers(tmp_path: Path) -> None:

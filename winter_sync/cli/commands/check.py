@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import typer
@@ -21,8 +22,10 @@ def check(context: typer.Context) -> None:
     from winter_sync.config import find_file
     from winter_sync.monitoring import log_events
 
-    settings, logger = prepare(context.obj, secrets=False)
-    file = find_file(context.obj.config)
+    # Retries would stand between the rows, which say what came of them.
+    options = replace(context.obj, log_level=context.obj.log_level or "error")
+    settings, logger = prepare(options, secrets=False)
+    file = find_file(options.config)
     screen = console()
 
     async def check_and_show() -> ExitCode:
