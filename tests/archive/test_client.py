@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import json
 import traceback
@@ -435,6 +436,7 @@ async def test_a_failure_that_is_kept_holds_nothing_of_the_answer(
         await failure(client)
         tracemalloc.start()
         kept = [await failure(client) for _ in range(4)]
+        gc.collect()
         held, _ = tracemalloc.get_traced_memory()
         tracemalloc.stop()
     assert len(kept) == 4

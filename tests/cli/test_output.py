@@ -335,7 +335,7 @@ def test_a_demo_is_made_whatever_output_is(output: Output, tmp_path: Path) -> No
 
 
 class Stops(Faults):
-    """Ends a daemon by SIGTERM at its first download."""
+    """Ends a daemon by SIGTERM at its first download; a second one would stop it at once."""
 
     def __init__(self) -> None:
         self.process: Process | None = None
@@ -345,8 +345,9 @@ class Stops(Faults):
         """Ask it to stop; it finishes the downloads under way."""
         del call
         self.started.wait()
-        if self.process is not None:
-            self.process.send_signal(signal.SIGTERM)
+        process, self.process = self.process, None
+        if process is not None:
+            process.send_signal(signal.SIGTERM)
         return None
 
 

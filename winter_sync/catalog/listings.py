@@ -79,7 +79,8 @@ class Listings:
     _ROWS = f"""
     SELECT p.id, (l.nightdate BETWEEN :start AND :end) * {COVERED}
         + (l.nightdate >= :first AND l.nightdate < :end AND l.nightdate <= :today) * {EXPECTED},
-      CASE WHEN p.withdrawn_at IS NULL AND l.missed_in IS NULL THEN l.fingerprint END,
+      CASE WHEN p.withdrawn_at IS NULL AND l.missed_in IS NULL
+        AND p.state IN ('wanted', 'published', 'missing') THEN l.fingerprint END,
       CASE WHEN {_IS_SETTLED} THEN NULL ELSE json_array(
         p.settled_lastmodified, p.settled_pipeversion, l.lastmodified, l.pipeversion) END
     FROM listings l INDEXED BY listings_of_window CROSS JOIN products p ON p.id = l.product
@@ -96,7 +97,8 @@ class Listings:
         It must list what is well inside its dates, because how the server treats the ends is
         inferred; of a query without an end, what is up to `today`, the server's date; and only what
         this very region listed last. A row means nothing new if its product is neither withdrawn
-        nor missed, and is either wanted or held with the marks that the row has.
+        nor missed, and is either wanted or held with the marks that the row has. One in a state
+        that no version writes is looked at itself, so that this is reported.
 
         Parameters
         ----------

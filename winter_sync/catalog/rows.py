@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import fields
 from datetime import MAXYEAR, MINYEAR, datetime
 from functools import lru_cache
@@ -66,6 +67,7 @@ def check_row(row: dict[str, Any]) -> None:
             raise ValueError(f"{name} is {_shown(value)}")
 
 
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 _BEYOND_COUNTING = 2**60
 """No size or number of anything is as large; what is added to it must stay a number of SQLite's."""
 
@@ -89,6 +91,10 @@ def _is_path(value: Any) -> bool:  # noqa: ANN401 - as above
 
 def _is_text(value: Any) -> bool:  # noqa: ANN401 - as above
     return type(value) is str
+
+
+def _is_digest(value: Any) -> bool:  # noqa: ANN401 - as above
+    return _DIGEST.fullmatch(value) is not None
 
 
 def _is_count(value: Any) -> bool:  # noqa: ANN401 - as above
@@ -117,6 +123,7 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "damage": _is_word(Damage),
     "refetch": _is_word(Refetch),
     "night": _is_night,
+    "sha256": _is_digest,
     **dict.fromkeys(("path", "kept"), _is_path),
     **dict.fromkeys(
         (
@@ -134,7 +141,7 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     ),
     **dict.fromkeys(
         (
-            *("savepath", "program", "programs", "sha256", "lastmodified", "pipeversion"),
+            *("savepath", "program", "programs", "lastmodified", "pipeversion"),
             *("settled_lastmodified", "settled_pipeversion", "published_at", "checked_at"),
             *("not_before", "last_error", "damage_reason", "claimed_by", "started_at", "error"),
             *("start", "end", "withdrawn_at", "retried_at", "asked_at"),
