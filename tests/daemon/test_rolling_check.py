@@ -189,7 +189,7 @@ def test_a_catalog_that_cannot_be_written_pauses_it_only(run_scenario: Callable[
             await mirrored(rig)
             with closing(sqlite3.connect(rig.root / STATE_DIR / CATALOG)) as db:
                 db.execute(
-                    "CREATE TRIGGER full BEFORE UPDATE OF checked_at ON products WHEN"
+                    "CREATE TRIGGER full BEFORE UPDATE OF checked_ms ON products WHEN"
                     " old.state = 'published' BEGIN SELECT RAISE(ABORT, 'disk full'); END"
                 )
                 await asyncio.sleep(3600 + 1200)

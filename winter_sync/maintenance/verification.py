@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 RESUMABLE = timedelta(days=30)
 """A check interrupted longer ago than this starts afresh: what it saw is too old to vouch for."""
-_EVER = "9999"
+_EVER = "9999-12-31T00:00:00+00:00"
 """Sorts after every time in the catalog."""
 
 
