@@ -247,12 +247,12 @@ def test_a_reload_while_it_begins_is_put_off(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import os, signal\n"
         "import winter_sync.daemon.configuration as configuration\n"
-        "read = configuration.read_credentials\n"
-        "def read_credentials(settings):\n"
-        "    configuration.read_credentials = read\n"
+        "check = configuration.require_ready\n"
+        "def require_ready(settings):\n"
+        "    configuration.require_ready = check\n"
         "    os.kill(os.getpid(), signal.SIGHUP)\n"
-        "    return read(settings)\n"
-        "configuration.read_credentials = read_credentials\n"
+        "    return check(settings)\n"
+        "configuration.require_ready = require_ready\n"
     )
     with served() as simulator:
         file = settings_of(simulator, tmp_path)

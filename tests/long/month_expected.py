@@ -449,7 +449,8 @@ def _told(row: sqlite3.Row) -> Told:
     content = {} if row["revision"] is None else {name: row[name] for name in _OF_CONTENT}
     about = {"path": row["path"], **content, **details}
     at = datetime.fromisoformat(row["at"])
-    return Told(row["id"], at, row["kind"], row["savepath"], row["night"], about)
+    savepath, night = (row[name] or details.get(name) for name in ("savepath", "night"))
+    return Told(row["id"], at, row["kind"], savepath, night, about)
 
 
 def _json_in(path: Path) -> Iterator[dict[str, Any]]:
