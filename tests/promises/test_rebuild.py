@@ -32,8 +32,11 @@ if TYPE_CHECKING:
 TIMES = {
     *("first_listed", "published_at", "checked_at", "replaced_at", "kept_at"),
     *("not_before", "refused_at", "created_at", "confirmed_at"),
+    *("listed_ms", "published_ms", "checked_ms", "confirmed_ms"),
 }
 """Columns that may differ afterwards."""
+NUMBERS = {"id", "product", "directory"}
+"""Given in the order in which things became known; what they stand for is compared."""
 TABLES = ("products", "listings", "revisions", "kept_files", "mirror")
 KEPT = frozenset(ImageType) - {ImageType.SCIENCE}
 
@@ -53,7 +56,7 @@ def known(rig: Rig) -> dict[str, list[dict[str, Any]]]:
     """Return what the catalog knows, less the times, and of marks only the latest."""
 
     def kept(row: sqlite3.Row) -> dict[str, Any]:
-        values = {name: row[name] for name in row.keys() if name not in TIMES}  # noqa: SIM118
+        values = {name: row[name] for name in row.keys() if name not in TIMES | NUMBERS}  # noqa: SIM118
         marks = {name: values[name] for name in values if name.startswith("settled_")}
         if "replaced_at" in row.keys():  # noqa: SIM118 - what a revision was listed with is lost
             del values["lastmodified"], values["pipeversion"]
