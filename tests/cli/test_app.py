@@ -345,7 +345,9 @@ def test_what_a_simulator_prints_can_be_pasted(tmp_path: Path) -> None:
             path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
             pasted = subprocess.run(  # noqa: S603 - our own block
                 ["/bin/sh", "-ec", f"{block}winter-sync sync"],
-                env=environment_of(tmp_path, {"PATH": path}),
+                env=environment_of(
+                    tmp_path, {"PATH": path, "WINTER_SYNC_API__REQUEST_INTERVAL": "0s"}
+                ),
                 capture_output=True,
                 text=True,
                 check=False,

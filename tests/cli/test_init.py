@@ -26,7 +26,8 @@ from winter_sync.core.errors import WinterSyncError
 if TYPE_CHECKING:
     from pathlib import Path
 
-SECRETS = {"WINTER_API_PASSWORD": PASSWORD, "WINTER_API_KEY": KEYS[PROGRAM]}
+AT_ONCE = {"WINTER_SYNC_API__REQUEST_INTERVAL": "0s"}
+SECRETS = {"WINTER_API_PASSWORD": PASSWORD, "WINTER_API_KEY": KEYS[PROGRAM], **AT_ONCE}
 OPTIONS = ("--user", USER, "--program", PROGRAM, "--root", "winter", "--type", "stack")
 
 
@@ -51,6 +52,7 @@ def test_a_newcomer_is_asked_and_gets_settings_that_work(tmp_path: Path) -> None
             "--type",
             "stack,diff",
             home=tmp_path,
+            environment=AT_ONCE,
             typed=[
                 ("User", f"{USER}\n"),
                 ("Password", f"{PASSWORD}\n"),

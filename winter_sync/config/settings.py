@@ -202,15 +202,19 @@ class Settings(BaseSettings):
 
 
 def make_settings(tables: Mapping[str, Any]) -> Settings:
-    """Return the settings that these tables are, whatever the environment and files say.
+    """Return the settings that these tables and the environment are, whatever files say.
+
+    So a proxy that the environment names is used.
 
     Raises
     ------
     UsageError
         As `load_settings` does.
     """
+    check_environment(os.environ, Settings)
     try:
-        return Settings(**tables)
+        with _reading({}):
+            return Settings(**tables)
     except ValidationError as invalid:
         fault = explain(invalid, Settings, None)
     raise UsageError(fault.message, remedy="Give another value.")
