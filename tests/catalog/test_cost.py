@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +13,13 @@ from support.catalogs import ALL, DIFF, OTHER, STACK, TODAY, candidates, poll, s
 from support.makers import NIGHT, evidence, product
 
 from winter_sync.catalog.catalog import Catalog
+from winter_sync.catalog.values import format_instant
 from winter_sync.core.downloads import Published
 from winter_sync.core.queries import Query, Subject
 from winter_sync.core.traits import ImageType, Instrument
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from support.clock import Clock
@@ -75,18 +77,58 @@ def test_the_queue_does_not_cost_more_in_a_large_catalog(
     assert costs[1] <= 2 * costs[0]
 
 
-def test_a_whole_mirror_is_counted_from_an_index_alone(catalog: Catalog) -> None:
-    """Where all programs count, neither the products themselves nor their listings are read."""
-    poll(catalog, [STACK])
-    poll(catalog, [DIFF], program=OTHER)
+def test_looking_in_vain_does_not_cost_more_the_more_waits(tmp_path: Path, clock: Clock) -> None:
+    """Of all that waits for a later time, only what is due first is read."""
+    costs = []
+    for nights in (5, 40):
+        with closing(Catalog(tmp_path / f"{nights}.sqlite3", clock)) as catalog:
+            poll(
+                catalog,
+                [product(n, night=NIGHT.plus(-d)) for d in range(nights) for n in range(100)],
+            )
+            later = clock() + timedelta(hours=1)
+            catalog.connection.db.execute(
+                "UPDATE products SET state = 'missing', attempts = id % 3, not_before = ?",
+                [format_instant(later)],
+            )
+
+            def look(one: Catalog = catalog, due: datetime = later) -> None:
+                assert candidates(one) == []
+                assert one.queue.next_retry(ALL) == due
+
+            costs.append(steps(catalog, look))
+    assert costs[1] <= costs[0] + 1
+
+
+def plans(catalog: Catalog, work: Callable[[], object], marks: str) -> list[str]:
+    """Return the steps of the one statement of some work that has these words."""
     asked: list[str] = []
     catalog.connection.sqlite.set_trace_callback(asked.append)
-    counts = catalog.views.night_counts(ALL)
+    work()
     catalog.connection.sqlite.set_trace_callback(None)
-    assert len(counts) == 2
-    (counting,) = (sql for sql in asked if "AS size" in sql)
-    plan = [step["detail"] for step in catalog.connection.rows(f"EXPLAIN QUERY PLAN {counting}")]
-    assert plan == ["SCAN p USING COVERING INDEX products_by_night", "USE TEMP B-TREE FOR ORDER BY"]
+    (statement,) = (sql for sql in asked if marks in sql)
+    return [step["detail"] for step in catalog.connection.rows(f"EXPLAIN QUERY PLAN {statement}")]
+
+
+def test_a_whole_mirror_is_counted_from_an_index_alone(catalog: Catalog) -> None:
+    """Where all programs count, neither products nor listings are read, nor a product sorted."""
+    poll(catalog, [STACK])
+    poll(catalog, [DIFF], program=OTHER)
+    assert len(catalog.views.night_counts(ALL)) == 2
+    plan = plans(catalog, lambda: catalog.views.night_counts(ALL), "AS size")
+    assert "SCAN p USING COVERING INDEX products_by_night" in plan
+    counted = plan.index("SCAN p USING COVERING INDEX products_by_night")
+    assert plan[counted + 1].startswith("SCAN (subquery")
+    assert not any(" l " in step for step in plan)
+
+
+def test_what_programs_list_is_counted_from_an_index_alone(catalog: Catalog) -> None:
+    """The listings themselves, which are long, are not read."""
+    poll(catalog, [STACK])
+    plan = plans(
+        catalog, lambda: catalog.views.program_counts(ALL.programs), "count(*) AS products FROM l"
+    )
+    assert plan == ["SEARCH listings USING COVERING INDEX listings_of_window (program=?)"]
 
 
 def test_a_poll_costs_by_its_rows_only(tmp_path: Path, clock: Clock) -> None:

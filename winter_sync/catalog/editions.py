@@ -20,6 +20,9 @@ from winter_sync.catalog import (
 from winter_sync.catalog import schema_numbers
 
 # isort: split
+from winter_sync.catalog import schema_due
+
+# isort: split
 from winter_sync.catalog.migration import migrations
 from winter_sync.catalog.schema_views import are_views_current, drop_views, make_views
 from winter_sync.core import StorageError
@@ -43,6 +46,7 @@ EDITIONS = (
     schema_views,
     schema_withdrawals,
     schema_numbers,
+    schema_due,
 )
 """The modules whose migrations make the catalog what it is, in this order."""
 

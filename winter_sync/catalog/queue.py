@@ -25,6 +25,15 @@ _LONGEST_WAIT = timedelta(days=2)
 _QUEUED = "p.state IN ('wanted', 'missing') AND p.withdrawn_at IS NULL"
 _COMPARED = "p.refetch != '' AND p.state = 'published' AND p.withdrawn_at IS NULL"
 """What counts as here, and is fetched again to compare it."""
+_ANY_DUE = f"""
+EXISTS (SELECT 1 FROM products p INDEXED BY products_due
+  WHERE {_QUEUED} AND p.refetch = :refetch AND p.not_before {{}} AND p.claimed_by IS NULL)
+"""  # noqa: S608 - our own conditions
+_UNLESS_NONE_DUE = (
+    f"CASE WHEN {_ANY_DUE.format('<= :now')} OR {_ANY_DUE.format('> :too_far')} THEN :limit"
+    " ELSE 0 END"
+)
+"""The limit of candidates: without it each idle look reads all that is not due in their order."""
 
 
 class Queue:
@@ -39,7 +48,7 @@ class Queue:
       WHERE {{queued}} AND p.refetch = :refetch AND p.claimed_by IS NULL
         AND (p.not_before <= :now OR p.not_before > :too_far) AND p.recheck IS NOT 'held'
         AND {{condition}}
-      ORDER BY p.attempts, p.night DESC, instr(:order, p.image_type), savepath LIMIT :limit
+      ORDER BY p.attempts, p.night DESC, instr(:order, p.image_type), savepath LIMIT {{most}}
     )
     SELECT c.*, u.size AS usual_size, group_concat(l.lastmodified, char(10)) AS lastmodified,
       group_concat(l.pipeversion, char(10)) AS pipeversion,
@@ -79,9 +88,9 @@ class Queue:
             "refetch": refetch.value,
             "long_ago": self._connection.at(-LONG_AGO),
         }
-        index, queued = _place_of(refetch)
+        index, queued, most = _place_of(refetch)
         sql = self._CANDIDATES.format(
-            condition=condition.sql, programs=programs, index=index, queued=queued
+            condition=condition.sql, programs=programs, index=index, queued=queued, most=most
         )
         return self._connection.read(candidate_of, sql, values)
 
@@ -110,12 +119,17 @@ class Queue:
         sql = self._WANTED.format(condition=condition.sql, reasons=names)
         return tuple(self._connection.read(share_of, sql, {**condition.values, **chosen}))
 
+    _BY_TIME = f"""
+    SELECT p.not_before FROM products p INDEXED BY products_due
+    WHERE {_QUEUED} AND p.refetch = r.value AND p.claimed_by IS NULL
+      AND p.recheck IS NOT 'held' AND {{condition}}
+    ORDER BY p.not_before
+    """  # noqa: S608 - our own conditions
     _NEXT_RETRY = f"""
     SELECT min(CASE WHEN not_before > :too_far THEN '' ELSE not_before END) AS soonest
     FROM (
-      SELECT p.not_before FROM products p
-      WHERE {_QUEUED} AND p.refetch IN ({{reasons}}) AND p.claimed_by IS NULL
-        AND p.recheck IS NOT 'held' AND {{condition}}
+      SELECT ({_BY_TIME} LIMIT 1) AS not_before FROM json_each(json_array({{reasons}})) r
+      UNION ALL SELECT ({_BY_TIME} DESC LIMIT 1) FROM json_each(json_array({{reasons}})) r
       UNION ALL SELECT p.not_before FROM products p INDEXED BY products_compared
       WHERE {_COMPARED} AND p.refetch IN ({{reasons}}) AND p.claimed_by IS NULL
         AND {{condition}})
@@ -220,8 +234,8 @@ class Queue:
         return {"now": self._connection.now(), "too_far": self._connection.at(_LONGEST_WAIT)}
 
 
-def _place_of(refetch: Refetch) -> tuple[str, str]:
-    """Return the index and the condition of the products that are fetched for a reason."""
+def _place_of(refetch: Refetch) -> tuple[str, str, str]:
+    """Return the index and condition of the products fetched for a reason, and the limit."""
     if refetch.keeps_state:
-        return "products_compared", _COMPARED
-    return "products_queue", _QUEUED
+        return "products_compared", _COMPARED, ":limit"
+    return "products_queue", _QUEUED, _UNLESS_NONE_DUE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from winter_sync.catalog.identities import ALL_OF_PRODUCT
+from winter_sync.catalog.identities import ALL_OF_PRODUCT, PRODUCT
 from winter_sync.catalog.programs import unless_all
 from winter_sync.catalog.records import ProgramSummary, QueueCount
 from winter_sync.catalog.rows import night_count_of, night_of, queue_count_of, trouble_of
@@ -49,18 +49,24 @@ class Views:
 
     _NIGHT_COUNTS = """
     SELECT night, instrument, image_type,
-      sum(state = 'published' AND damage IS NULL) AS published,
-      sum(state = 'published' AND damage IS NOT NULL AND withdrawn_at IS NULL) AS damaged,
-      sum(state = 'wanted' AND withdrawn_at IS NULL) AS wanted,
-      sum(state = 'missing' AND withdrawn_at IS NULL) AS missing,
-      sum(withdrawn_at IS NOT NULL) AS withdrawn,
-      coalesce(sum(CASE WHEN state = 'published' AND damage IS NULL THEN size END), 0) AS size,
-      sum(state = 'published' AND damage IS NULL AND withdrawn_at IS NOT NULL) AS withdrawn_here,
+      sum(n * (state = 'published' AND damage IS NULL)) AS published,
+      sum(n * (state = 'published' AND damage IS NOT NULL AND withdrawn_at IS NULL)) AS damaged,
+      sum(n * (state = 'wanted' AND withdrawn_at IS NULL)) AS wanted,
+      sum(n * (state = 'missing' AND withdrawn_at IS NULL)) AS missing,
+      sum(n * (withdrawn_at IS NOT NULL)) AS withdrawn,
+      coalesce(sum(CASE WHEN state = 'published' AND damage IS NULL THEN bytes END), 0) AS size,
+      sum(n * (state = 'published' AND damage IS NULL AND withdrawn_at IS NOT NULL))
+        AS withdrawn_here,
       coalesce(sum(CASE WHEN state = 'published' AND damage IS NULL AND withdrawn_at IS NOT NULL
-        THEN size END), 0) AS withdrawn_size
-    FROM products p WHERE {condition}
+        THEN bytes END), 0) AS withdrawn_size
+    FROM (
+      SELECT night, instrument, image_type, state, withdrawn_at, damage, count(*) AS n,
+        sum(size) AS bytes
+      FROM products p WHERE {condition}
+      GROUP BY night, instrument, image_type, state, withdrawn_at, damage)
     GROUP BY night, instrument, image_type ORDER BY night DESC, instrument, image_type
     """
+    """Groups in the order of the index first: eight sums at each product cost three times that."""
 
     def night_counts(self, scope: Scope) -> list[NightCount]:
         """Count products by night, instrument, type and state; the newest night first."""
@@ -106,13 +112,14 @@ class Views:
         return night_of(row["night"]) if row["night"] else None
 
     _TROUBLES = f"""
-    SELECT {ALL_OF_PRODUCT} FROM products p WHERE {_QUEUED} AND p.attempts > 0 AND {{condition}}
+    SELECT {PRODUCT}, p.state, p.attempts, p.not_before, p.last_error FROM products p
+    WHERE {_QUEUED} AND p.attempts > 0 AND {{condition}}
     ORDER BY p.night DESC, p.instrument, savepath LIMIT :limit
     """  # noqa: S608 - our own conditions
 
     def troubles(self, scope: Scope, limit: int) -> list[Trouble]:
         """Return products that failed or are missing, the newest night first."""
-        condition = within(scope)
+        condition = in_scope(scope) & unless_all(self._connection, listed_now, scope.programs)
         sql = self._TROUBLES.format(condition=condition.sql)
         return self._connection.read(trouble_of, sql, {**condition.values, "limit": limit})
 
@@ -220,9 +227,10 @@ class Views:
     SELECT l.program, {_QUEUE_COUNTS} FROM products p INDEXED BY products_queue
     CROSS JOIN listings l ON l.product = p.id
     WHERE {_QUEUED} AND (:night IS NULL OR p.night = :night)
-      AND l.withdrawn_at IS NULL AND l.program IN ({{programs}})
+      AND l.withdrawn_at IS NULL AND +l.program IN ({{programs}})
     GROUP BY l.program
     """  # noqa: S608 - our own conditions
+    # The sign has SQLite read a product's few listings once, instead of once for each program.
     _DAMAGED_BY_PROGRAM = """
     SELECT l.program, count(*) AS products FROM products p INDEXED BY products_damaged
     CROSS JOIN listings l ON l.product = p.id
