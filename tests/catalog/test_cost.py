@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.catalogs import ALL, DIFF, OTHER, STACK, TODAY, candidates, poll, subject
-from support.makers import NIGHT, evidence, product
+from support.makers import NIGHT, PROGRAM, evidence, product
 
 from winter_sync.catalog.catalog import Catalog
 from winter_sync.catalog.values import format_instant
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from winter_sync.catalog.records import Scope
     from winter_sync.core.products import Product
 
+MOST_STEPS = 45
+"""Of SQLite's machine, for a product of another program."""
 MOST_STATEMENTS = 4.1
 """Of a product that is committed, those of triggers left out."""
 
@@ -98,6 +100,21 @@ def test_looking_in_vain_does_not_cost_more_the_more_waits(tmp_path: Path, clock
 
             costs.append(steps(catalog, look))
     assert costs[1] <= costs[0] + 1
+
+
+def test_what_other_programs_left_waiting_is_passed_over(catalog: Catalog) -> None:
+    """By the index of what is due: neither those products nor their listings are read."""
+    left = [product(n, night=NIGHT.plus(-d)) for d in range(20) for n in range(100)]
+    poll(catalog, left, program=OTHER)
+    catalog.connection.db.execute("UPDATE products SET attempts = 1")
+    poll(catalog, [STACK])
+    mine = replace(ALL, programs=(PROGRAM,), last_night=NIGHT.plus(-1))
+
+    def look() -> None:
+        assert candidates(catalog, mine) == []
+        assert catalog.queue.next_retry(mine) is None
+
+    assert steps(catalog, look) * 1000 / len(left) <= MOST_STEPS
 
 
 def plans(catalog: Catalog, work: Callable[[], object], marks: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from winter_sync.catalog.scopes import EVERYTHING, Condition, in_scope, listed_ever
+from winter_sync.catalog.scopes import EVERYTHING, Condition, in_scope, listed_ever, parameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,6 +39,25 @@ def unless_all(
     """
     known = set(programs_listed(connection))
     return EVERYTHING if known <= set(programs) else condition(programs)
+
+
+def of_kinds(connection: Connection, programs: Sequence[str]) -> Condition:
+    """Return the condition that these programs ever listed anything of a product's night and type.
+
+    It is told from an index of products, and spares what other programs left waiting a look at its
+    listings. Nothing is asked where all programs in the catalog count.
+    """
+    return unless_all(connection, _of_kinds, programs)
+
+
+def _of_kinds(programs: Sequence[str]) -> Condition:
+    # With the sign the order stays that of the queue.
+    names, values = parameters("program", programs)
+    return Condition(
+        "(+p.night, p.instrument, p.image_type) IN (SELECT night, instrument, image_type"  # noqa: S608 - our own texts
+        f" FROM night_changes WHERE program IN ({names}))",
+        values,
+    )
 
 
 def held_in(connection: Connection, scope: Scope) -> Condition:

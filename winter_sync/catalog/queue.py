@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog.identities import ALL_OF_PRODUCT, NUMBER
+from winter_sync.catalog.programs import of_kinds
 from winter_sync.catalog.rows import candidate_of, share_of, waiting_of
 from winter_sync.catalog.scopes import in_scope, listed_now, parameters, within
 from winter_sync.catalog.values import identity_values
@@ -78,7 +79,7 @@ class Queue:
         that list a product, `program` is the first by name; its marks are those of all that do.
         Products held back until a sample of their night was fetched are left out.
         """
-        condition = within(scope)
+        condition = of_kinds(self._connection, scope.programs) & within(scope)
         programs, _ = parameters("program", scope.programs)
         values = {
             **condition.values,
@@ -142,7 +143,7 @@ class Queue:
 
         What is fetched again for other reasons than these does not count.
         """
-        condition = within(scope)
+        condition = of_kinds(self._connection, scope.programs) & within(scope)
         names, chosen = parameters("reason", tuple(reasons))
         sql = self._NEXT_RETRY.format(condition=condition.sql, reasons=names)
         row = self._connection.row(sql, {**condition.values, **chosen, **self._times()})
