@@ -79,7 +79,9 @@ class Queue:
         that list a product, `program` is the first by name; its marks are those of all that do.
         Products held back until a sample of their night was fetched are left out.
         """
-        condition = of_kinds(self._connection, scope.programs) & within(scope)
+        condition = within(scope)
+        if not refetch.keeps_state:
+            condition = of_kinds(self._connection, scope.programs) & condition
         programs, _ = parameters("program", scope.programs)
         values = {
             **condition.values,
