@@ -26,15 +26,6 @@ _LONGEST_WAIT = timedelta(days=2)
 _QUEUED = "p.state IN ('wanted', 'missing') AND p.withdrawn_at IS NULL"
 _COMPARED = "p.refetch != '' AND p.state = 'published' AND p.withdrawn_at IS NULL"
 """What counts as here, and is fetched again to compare it."""
-_ANY_DUE = f"""
-EXISTS (SELECT 1 FROM products p INDEXED BY products_due
-  WHERE {_QUEUED} AND p.refetch = :refetch AND p.not_before {{}} AND p.claimed_by IS NULL)
-"""  # noqa: S608 - our own conditions
-_UNLESS_NONE_DUE = (
-    f"CASE WHEN {_ANY_DUE.format('<= :now')} OR {_ANY_DUE.format('> :too_far')} THEN :limit"
-    " ELSE 0 END"
-)
-"""The limit of candidates: without it each idle look reads all that is not due in their order."""
 
 
 class Queue:
@@ -49,7 +40,7 @@ class Queue:
       WHERE {{queued}} AND p.refetch = :refetch AND p.claimed_by IS NULL
         AND (p.not_before <= :now OR p.not_before > :too_far) AND p.recheck IS NOT 'held'
         AND {{condition}}
-      ORDER BY p.attempts, p.night DESC, instr(:order, p.image_type), savepath LIMIT {{most}}
+      ORDER BY p.attempts, p.night DESC, instr(:order, p.image_type), savepath LIMIT :limit
     )
     SELECT c.*, u.size AS usual_size, group_concat(l.lastmodified, char(10)) AS lastmodified,
       group_concat(l.pipeversion, char(10)) AS pipeversion,
@@ -81,6 +72,8 @@ class Queue:
         """
         condition = within(scope)
         if not refetch.keeps_state:
+            if not self._is_any_due(refetch):
+                return []
             condition = of_kinds(self._connection, scope.programs) & condition
         programs, _ = parameters("program", scope.programs)
         values = {
@@ -91,11 +84,25 @@ class Queue:
             "refetch": refetch.value,
             "long_ago": self._connection.at(-LONG_AGO),
         }
-        index, queued, most = _place_of(refetch)
+        index, queued = _place_of(refetch)
         sql = self._CANDIDATES.format(
-            condition=condition.sql, programs=programs, index=index, queued=queued, most=most
+            condition=condition.sql, programs=programs, index=index, queued=queued
         )
         return self._connection.read(candidate_of, sql, values)
+
+    _DUE = f"""
+    EXISTS (SELECT 1 FROM products p INDEXED BY products_due
+      WHERE {_QUEUED} AND p.refetch = :refetch AND p.claimed_by IS NULL AND p.not_before {{}})
+    """  # noqa: S608 - our own conditions
+    _ANY_DUE = f"SELECT {_DUE.format('<= :now')} OR {_DUE.format('> :too_far')} AS due"
+
+    def _is_any_due(self, refetch: Refetch) -> bool:
+        """Return whether anything at all may be fetched now that is not here.
+
+        Candidates are not in the order of time: there all that waits for later would be read.
+        """
+        row = self._connection.row(self._ANY_DUE, {**self._times(), "refetch": refetch.value})
+        return row is not None and bool(row["due"])
 
     _WANTED = f"""
     SELECT night, instrument, image_type, count(*) AS products, sum(attempts > 0) AS failed
@@ -237,8 +244,8 @@ class Queue:
         return {"now": self._connection.now(), "too_far": self._connection.at(_LONGEST_WAIT)}
 
 
-def _place_of(refetch: Refetch) -> tuple[str, str, str]:
-    """Return the index and condition of the products fetched for a reason, and the limit."""
+def _place_of(refetch: Refetch) -> tuple[str, str]:
+    """Return the index and the condition of the products that are fetched for a reason."""
     if refetch.keeps_state:
-        return "products_compared", _COMPARED, ":limit"
-    return "products_queue", _QUEUED, _UNLESS_NONE_DUE
+        return "products_compared", _COMPARED
+    return "products_queue", _QUEUED
