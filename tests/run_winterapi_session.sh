@@ -72,14 +72,15 @@ await
 "$venv/bin/python" "$tests/winterapi_session.py"
 stop
 
-# As a user starts it; the credentials are those that it prints.
+# As a user starts it; the credentials are those that it prints, and not what the last one left.
+: >"$log"
 PYTHONPATH=$checkout "$python" -u -m winter_sync simulate >"$log" 2>&1 &
 simulator=$!
 await
 until grep -q '^nights ' "$log"; do sleep 0.1; done
 OBSERVATORY_ACCOUNTS=$("$python" -c '
 import json, sys
-lines = [line.split() for line in open(sys.argv[1])]
+lines = [line.split() for line in open(sys.argv[1]) if line != "\n"]
 (user, password), = ((line[1], line[3]) for line in lines if line[0] == "user")
 keys = {line[1]: line[3] for line in lines if line[0] == "program"}
 print(json.dumps({"user": user, "password": password, "keys": keys}))
