@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 from datetime import UTC, datetime, timedelta
@@ -9,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from rich.console import Console
-from support.rig import DownloadLog, Rig
+from support.rig import DownloadLog, Rig, path_of
 
 from winter_sync.api.history import restore_revision
 from winter_sync.catalog import CatalogThread
 from winter_sync.cli.views.history import place_of, show_history
 from winter_sync.cli.views.status import show
-from winter_sync.core import CATALOG, Polled, WithdrawalCleared, WithdrawalHeld
+from winter_sync.core import CATALOG, Polled, PollsEnded, WithdrawalCleared, WithdrawalHeld
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.filesystem import sha256_of_file
 from winter_sync.core.outbox import EventKind
@@ -390,6 +391,57 @@ async def test_files_are_moved_and_come_back(rig: Rig, tmp_path: Path) -> None:
     assert (report.published, report.left, kept_files(rig)) == (0, 0, set())
     assert (rig.files(), archive(rig).asked) == (before, asked)
     assert states(rig, *gone) == [("downloaded", True)] * 3
+
+
+class InTheMiddle(Archive):
+    """An archive that withdraws a product while it is being downloaded, and sends it afterwards."""
+
+    def __init__(self, rig: Rig) -> None:
+        super().__init__()
+        self._observatory = rig.observatory
+        self.gone: list[Product] = []
+        self._asked, self._listed = asyncio.Event(), asyncio.Event()
+        rig.listeners.append(lambda event: isinstance(event, PollsEnded) and self._listed.set())
+
+    async def before(self, call: Call) -> Answer | None:
+        """Hold queries until a download is under way."""
+        if call.path == "/images/query":
+            await self._asked.wait()
+        return await super().before(call)
+
+    async def before_zip(self, call: Call) -> Answer | None:
+        """Withdraw the first product of the first download; hold all until all is listed."""
+        if not self.gone:
+            products = self._observatory.products()
+            self.gone = [each for each in products if each.savepath == call.savepaths[0]]
+        for product in self.gone:
+            self._observatory.withdraw(product)
+        self._asked.set()
+        await self._listed.wait()
+        return await super().before_zip(call)
+
+
+class NoDownloads(Archive):
+    """An archive that fails all downloads."""
+
+    async def before_zip(self, call: Call) -> Answer | None:
+        """Fail a download."""
+        await super().before_zip(call)
+        return Answer(500)
+
+
+@pytest.mark.parametrize("policy", ["move", "delete"])
+async def test_what_is_withdrawn_while_it_is_downloaded_is_set_aside(rig: Rig, policy: str) -> None:
+    """By the same run: the file of what is being fetched again stays only until that has ended."""
+    rig.changes["mirror"] = {"on_withdrawn": policy}
+    rig.observatory.reprocess(NIGHTS[-1], ())
+    rig.simulator.faults = NoDownloads()
+    await sync(rig)
+    rig.simulator.faults = in_the_middle = InTheMiddle(rig)
+    await sync(rig, hours=2)
+    (gone,) = in_the_middle.gone
+    assert path_of(gone) not in rig.files()
+    assert states(rig, gone) == [("withdrawn", False)]
 
 
 async def test_what_was_moved_and_is_not_right_any_more_is_fetched(rig: Rig) -> None:

@@ -89,5 +89,9 @@ class Mirror:
         What they began with the files of withdrawn products is finished.
         """
         await recover(self.catalog, self.session.tree, self.threads, self.emit)
+        await self.settle_files()
+
+    async def settle_files(self) -> None:
+        """Set the files of withdrawn products aside that are not being downloaded."""
         if self.files is not None:
             await self.files.settle()

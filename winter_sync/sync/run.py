@@ -242,6 +242,8 @@ class Run:
         async with asyncio.TaskGroup() as group:
             for _ in range(self._mirror.connections):
                 group.create_task(loop.run())
+        # A file of a product that was withdrawn while it was being downloaded had to stay till now.
+        await self._mirror.settle_files()
 
     def _add_result(self, result: BatchResult, failure: WinterSyncError | None) -> None:
         self._report = self._report.with_outcomes(result.outcomes)
