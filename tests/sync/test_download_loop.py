@@ -104,8 +104,9 @@ async def test_what_the_breaker_doubts_is_asked_for_alone(downloads: DownloadRig
     await stage.loop.run()
     assert stage.breaker.is_open
     sizes = [len(paths) for paths in downloads.lister.downloads]
-    assert sizes[0] == len(PRODUCTS)
-    assert sizes[-1] == 1
+    assert all(size > 1 for size in sizes[:3])
+    assert sum(sizes[:2]) == len(PRODUCTS)
+    assert sizes[3:] == [1] * 5
     assert {served for served, _ in stage.results} == {Served.NOTHING}
     assert len(stage.opened) == 1
 

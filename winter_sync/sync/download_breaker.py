@@ -35,6 +35,7 @@ class DownloadBreaker:
     is_open: bool = False
     """Whether downloads are paused."""
     _unwell: int = 0
+    _in_a_row: int = 0
     _in_vain: list[Batch] = field(default_factory=list)
 
     def choose(
@@ -44,7 +45,7 @@ class DownloadBreaker:
 
         Nothing is chosen where nothing fits on the disk.
         """
-        if len(self._in_vain) < _IN_VAIN:
+        if self._in_a_row < _IN_VAIN:
             return choose_batch(candidates, conditions)
         room = conditions.room
         fitting = [candidate for candidate in candidates if candidate.expected_size <= room]
@@ -64,7 +65,7 @@ class DownloadBreaker:
                 self._unwell += 1
                 return self._open(enough=self._unwell >= _UNWELL)
             case Served.PRODUCTS:
-                self._unwell = 0
+                self._unwell = self._in_a_row = 0
                 self._in_vain.clear()
             case Served.NOTHING:
                 self._unwell = 0
@@ -74,7 +75,8 @@ class DownloadBreaker:
     def _record_in_vain(self, batch: Batch) -> bool:
         if _is_notorious(batch):
             return False
-        # What is asked for again and again counts once, and is kept once.
+        self._in_a_row += 1
+        # What is asked for again and again shows once what the server does, and is kept once.
         products = _products(batch)
         self._in_vain = [other for other in self._in_vain if _products(other) != products]
         self._in_vain.append(batch)
