@@ -339,7 +339,10 @@ async def test_a_disk_that_fails_ends_the_run(downloads: DownloadRig) -> None:
         return Sent(packed(STACK, DIFF))
 
     downloads.lister.send = send
-    report = await downloads.mirror(BOTH).sync()
+    mirror = downloads.mirror(BOTH)
+    # The failure ends polls, too: what they had not listed by then would be missing below.
+    await mirror.list_all()
+    report = await mirror.sync()
     (error,) = report.errors
     assert type(error) is StorageError
     assert report.left == 2
