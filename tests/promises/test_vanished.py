@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from winter_sync.core import Event
     from winter_sync.core.products import Product
 
 NIGHTS = tuple(DEMO_NIGHT.plus(days) for days in range(-3, 1))
@@ -401,7 +402,11 @@ class InTheMiddle(Archive):
         self._observatory = rig.observatory
         self.gone: list[Product] = []
         self._asked, self._listed = asyncio.Event(), asyncio.Event()
-        rig.listeners.append(lambda event: isinstance(event, PollsEnded) and self._listed.set())
+        rig.listeners.append(self._see)
+
+    def _see(self, event: Event) -> None:
+        if isinstance(event, PollsEnded):
+            self._listed.set()
 
     async def before(self, call: Call) -> Answer | None:
         """Hold queries until a download is under way."""
