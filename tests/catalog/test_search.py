@@ -72,7 +72,7 @@ def test_facts_of_a_replaced_content_are_not_shown(catalog: Catalog) -> None:
     enter(catalog, [at(one, 150.0, 17.0)])
     publish(catalog, one, Facts(seeing=1.5, filter="Y"))
     assert ask(catalog)[0].seeing == 1.5
-    catalog.connection.db.execute("UPDATE products SET digest = x'11'")
+    catalog.connection.db.execute("UPDATE products SET digest = randomblob(32)")
     assert (ask(catalog)[0].seeing, ask(catalog)[0].filter) == (None, "J")
 
 

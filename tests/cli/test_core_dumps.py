@@ -51,11 +51,12 @@ class Abort(Faults):
     async def before_zip(self, call: Call) -> Answer | None:
         """Look at it in the middle of its work, and abort it."""
         del call
-        if self.process is None:
+        process, self.process = self.process, None
+        if process is None:
             return None
-        self.limits = limits_of(self.process.pid)
-        self.read = [reading(self.process.pid, name) for name in ("environ", "maps")]
-        self.process.send_signal(signal.SIGABRT)
+        self.limits = limits_of(process.pid)
+        self.read = [reading(process.pid, name) for name in ("environ", "maps")]
+        process.send_signal(signal.SIGABRT)
         raise Reset
 
 
