@@ -6,16 +6,24 @@ import asyncio
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from daemon.scenarios import EventWaiter, Slow
+from daemon.scenarios import EventWaiter, Slow, is_mirrored
 
-from winter_sync.core import BatchEnded, Received, Reloading
+from winter_sync.core import BatchEnded, BatchStarted, Received, Reloading
 from winter_sync.core.errors import StorageError
+from winter_sync.core.traits import ImageType
 from winter_sync.web import Document, PageRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from support.daemon_rig import DaemonRig
+
+
+ALL = (ImageType.STACK, ImageType.RAW)
+
+
+def _is_downloading(rig: DaemonRig) -> bool:
+    return len(rig.emitted(BatchEnded)) < len(rig.emitted(BatchStarted))
 
 
 def test_pages_are_there_or_say_why_not(run_scenario: Callable[..., None]) -> None:
@@ -61,7 +69,8 @@ def test_downloads_under_way_are_on_the_page(run_scenario: Callable[..., None]) 
             await waiter.wait_for(Received)
             during = await site.answer(PageRequest("/", {}))
             slow.go_on.set()
-            await waiter.wait_for(BatchEnded)
+            while not is_mirrored(rig, *ALL) or _is_downloading(rig):  # noqa: ASYNC110 - as a person
+                await asyncio.sleep(10)
             await asyncio.sleep(600)
             after = await site.answer(PageRequest("/", {}))
         assert isinstance(during, Document)

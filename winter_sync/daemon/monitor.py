@@ -63,7 +63,9 @@ class Monitor:
         self._notifier = notifier
         metrics, self._summary = Metrics(time.clock), DailySummary(time.clock)
         self.watchdog = Watchdog(_stall_after(settings()), time.monotonic)
-        self.pages = DaemonPages(settings, metrics, self.watchdog.troubles, time.clock)
+        self.pages = DaemonPages(
+            settings, metrics, self.watchdog.troubles, time.clock, time.monotonic
+        )
         self.heartbeat = self._make_heartbeat(time, end)
         parts = (metrics, self._summary, self.watchdog, self.heartbeat, self.pages.transfers)
         self._sink = fan_out(emit, *(part.handle for part in parts))

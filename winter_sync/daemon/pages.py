@@ -31,6 +31,8 @@ class DaemonPages:
         Returns what is stuck, a sentence each; nothing if all is well.
     clock
         Returns the current UTC time.
+    monotonic
+        Returns a time in seconds that never goes back.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class DaemonPages:
         metrics: Metrics,
         health: Callable[[], Sequence[str]],
         clock: Callable[[], datetime],
+        monotonic: Callable[[], float],
     ) -> None:
         self.reader: CatalogThread | None = None
         """Reads the catalog, while it is open."""
@@ -46,7 +49,7 @@ class DaemonPages:
         """Why the daemon is not ready; None if it is."""
         self.transfers = Transfers(clock)
         """The downloads that are under way; it receives the events."""
-        self._site = MirrorSite(self._context, clock)
+        self._site = MirrorSite(self._context, clock, monotonic)
         self._settings = settings
         self._metrics = metrics
         self._health = health
