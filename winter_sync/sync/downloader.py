@@ -167,7 +167,7 @@ class Downloader:
                 chosen = await self._choose(scope, choose, by_hand=by_hand)
                 if not chosen:
                     return None
-                taken = await self._catalog.queue(Queue.claim, chosen, self._session.name)
+                taken = await self._take(chosen)
                 if taken:
                     batch = Batch(uuid4().hex, taken)
                     self._under_way[batch.identifier] = batch.expected_size
@@ -175,6 +175,20 @@ class Downloader:
                     stack.enter_context(self.pacing.under_way(batch))
                     stack.enter_context(self._planner.under_way(batch))
                     return batch
+
+    async def _take(self, chosen: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+        """Claim candidates; return those that nobody else had claimed.
+
+        Whoever is cancelled meanwhile gives them back: nobody would know of the claim.
+        """
+        claiming = asyncio.create_task(self._catalog.queue(Queue.claim, chosen, self._session.name))
+        try:
+            return await wait_until_done(claiming)
+        except asyncio.CancelledError:
+            if not claiming.cancelled() and claiming.exception() is None:
+                releasing = self._catalog.queue(Queue.release, claiming.result())
+                await wait_until_done(asyncio.create_task(releasing))
+            raise
 
     async def _choose(
         self, scope: Scope, choose: Choose, *, by_hand: bool
