@@ -121,12 +121,12 @@ async def test_a_new_revision_is_read_again(here: Rig) -> None:
     """What the archive makes anew has the facts of its new content."""
     await take(here)
     (old,) = {row["sha256"] for row in facts_of(here.root)[:1]}
-    query = "UPDATE products SET facts_due = 1, digest = x'11' WHERE sha256 = ?"
+    query = "UPDATE products SET facts_due = 1, digest = ? WHERE sha256 = ?"
     with closing(sqlite3.connect(here.root / STATE_DIR / CATALOG)) as db, db:
-        db.execute(query, (old,))
+        db.execute(query, (b"\x11" * 32, old))
     await take(here)
     digests = [row["sha256"] for row in facts_of(here.root)]
-    assert "11" in digests
+    assert "11" * 32 in digests
     assert old not in digests
 
 
