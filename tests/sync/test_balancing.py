@@ -55,7 +55,7 @@ def test_all_end_together(queue: list[Group], connections: int) -> None:
     product = max(COSTS.byte * group.size for group in queue)
     rounds = math.ceil(len(requests) / connections)
     last = max(ends for _, ends in requests)
-    alone = 3 * COSTS.request  # what is not worth dividing
+    alone = 6 * COSTS.request  # less than twice what a part must be worth is not divided
     best = max((work + COSTS.request * len(requests)) / connections, product)
     assert last <= 4 / 3 * best + product + COSTS.request * rounds + alone
 
