@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 # How long an example takes is the machine's affair; speed is measured in benchmarks/.
-settings.register_profile("ours", deadline=None)
+# Fewer examples every day; `--hypothesis-profile thorough` tries many.
+settings.register_profile("ours", deadline=None, max_examples=40)
+settings.register_profile("thorough", deadline=None, max_examples=400)
 settings.load_profile("ours")
 
 
