@@ -222,7 +222,13 @@ def served(
     accounts = Accounts((Account(USER, PASSWORD, (PROGRAM,)),), records)
     clock = SimulatedClock(datetime.now(UTC), rate=1.0)
     observatory = Observatory(demo_universe(), clock=clock, accounts=accounts)
-    simulator = Simulator(observatory, faults=faults, date=date)
+    with on_a_thread(Simulator(observatory, faults=faults, date=date)) as simulator:
+        yield simulator
+
+
+@contextmanager
+def on_a_thread(simulator: Simulator) -> Iterator[Simulator]:
+    """Serve a simulator on a thread of its own."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from support.command import settings_file
+from support.command import on_a_thread, settings_file
 
 from winter_sync.simulator import (
     DEFAULT_PASSWORD,
@@ -18,27 +15,15 @@ from winter_sync.simulator import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 PROGRAM = "2024A000"
 
 
-@contextmanager
-def default_simulator() -> Iterator[Simulator]:
+def default_simulator() -> AbstractContextManager[Simulator]:
     """Serve what `simulate` serves without options."""
-    simulator = Simulator(SimulatorOptions().observatory())
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    try:
-        asyncio.run_coroutine_threadsafe(simulator.__aenter__(), loop).result()
-        yield simulator
-        asyncio.run_coroutine_threadsafe(simulator.__aexit__(None, None, None), loop).result()
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+    return on_a_thread(Simulator(SimulatorOptions().observatory()))
 
 
 def notebook_settings(directory: Path, archive: Simulator, *, facts: bool = False) -> Path:
