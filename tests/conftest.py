@@ -23,6 +23,13 @@ settings.register_profile("thorough", deadline=None, max_examples=400)
 settings.load_profile("ours")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give tests that take minutes the time that they take."""
+    for test in items:
+        if test.get_closest_marker("slow"):
+            test.add_marker(pytest.mark.timeout(0))
+
+
 @pytest.fixture(autouse=True, scope="session")
 def interruptible() -> None:
     """Let commands be interrupted although whoever runs the tests in the background is not."""

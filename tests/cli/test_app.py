@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import itertools
 import json
 import re
 import resource
@@ -340,7 +341,8 @@ def test_what_a_simulator_prints_can_be_pasted(tmp_path: Path) -> None:
         text=True,
     ) as process:
         try:
-            lines = list(iter((process.stdout or io.StringIO()).readline, "winter-sync sync\n"))
+            assert process.stdout is not None
+            lines = list(itertools.takewhile("winter-sync sync\n".__ne__, process.stdout))
             block = "".join(line for line in lines if line.startswith("export "))
             path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
             pasted = subprocess.run(  # noqa: S603 - our own block
