@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from winter_sync.catalog.records import Scope
-    from winter_sync.core import Instrument
+    from winter_sync.core import ImageType, Instrument
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +54,14 @@ def in_scope(scope: Scope) -> Condition:
 
 def _parts(scope: Scope) -> Iterator[Condition]:
     for column, words in (
-        ("image_type", scope.image_types),
         ("instrument", scope.instruments),
         ("night", tuple(night.name for night in scope.nights)),
     ):
         if words:
             names, values = parameters(column, words)
             yield Condition(f"p.{column} IN ({names})", values)
+    if scope.image_types:
+        yield of_types(scope.image_types)
     if scope.first_night is not None:
         yield Condition("p.night >= :first_night", {"first_night": scope.first_night.name})
     if scope.last_night is not None:
@@ -71,6 +72,14 @@ def _parts(scope: Scope) -> Iterator[Condition]:
         yield _among(scope.identities)
     if scope.subjects:
         yield _listed_by_subjects(scope)
+
+
+def of_types(image_types: Sequence[ImageType]) -> Condition:
+    """Return the condition that a product is of one of these types; of any when there are none."""
+    if not image_types:
+        return EVERYTHING
+    names, values = parameters("image_type", image_types)
+    return Condition(f"p.image_type IN ({names})", values)
 
 
 def _among(identities: Sequence[tuple[Instrument, str]]) -> Condition:

@@ -14,6 +14,7 @@ from winter_sync.catalog.scopes import (
     in_scope,
     listed_ever,
     listed_now,
+    of_types,
     parameters,
     within,
 )
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from winter_sync.catalog.connection import Connection
     from winter_sync.catalog.records import NightCount, Scope, Trouble
-    from winter_sync.core import Night
+    from winter_sync.core import ImageType, Night
 
 _NO_NIGHT = ":"
 """Sorts after every night."""
@@ -199,15 +200,21 @@ class Views:
     WHERE {_QUEUED} AND (:night IS NULL OR p.night = :night) AND {{condition}}
     """  # noqa: S608 - our own conditions
 
-    def queue_count(self, programs: Sequence[str], night: Night | None = None) -> QueueCount:
+    def queue_count(
+        self,
+        programs: Sequence[str],
+        night: Night | None = None,
+        image_types: Sequence[ImageType] = (),
+    ) -> QueueCount:
         """Count what these programs list and the tree lacks, each product once.
 
-        Only of one night if it is given. What is here is not counted: `night_counts` does that.
+        Only of one night or of some types if they are given. What is here is not counted:
+        `night_counts` does that.
         """
-        listed = unless_all(self._connection, listed_now, programs)
+        condition = of_types(image_types) & unless_all(self._connection, listed_now, programs)
         row = self._connection.row(
-            self._COUNT_QUEUE.format(condition=listed.sql),
-            {**listed.values, "night": night.name if night else None},
+            self._COUNT_QUEUE.format(condition=condition.sql),
+            {**condition.values, "night": night.name if night else None},
         )
         if row is None or not row["queued"]:
             return QueueCount(None)
@@ -220,13 +227,19 @@ class Views:
     _LISTED_OF_NIGHT = """
     SELECT l.program, count(*) AS products
     FROM products p CROSS JOIN listings l ON l.product = p.id
-    WHERE p.night = :night AND l.withdrawn_at IS NULL AND l.program IN ({programs})
+    WHERE p.night = :night AND {types} AND l.withdrawn_at IS NULL AND l.program IN ({programs})
+    GROUP BY l.program
+    """
+    _LISTED_OF_TYPES = """
+    SELECT l.program, count(*) AS products
+    FROM products p CROSS JOIN listings l ON l.product = p.id
+    WHERE {types} AND l.withdrawn_at IS NULL AND l.program IN ({programs})
     GROUP BY l.program
     """
     _QUEUED_BY_PROGRAM = f"""
     SELECT l.program, {_QUEUE_COUNTS} FROM products p INDEXED BY products_queue
     CROSS JOIN listings l ON l.product = p.id
-    WHERE {_QUEUED} AND (:night IS NULL OR p.night = :night)
+    WHERE {_QUEUED} AND (:night IS NULL OR p.night = :night) AND {{types}}
       AND l.withdrawn_at IS NULL AND +l.program IN ({{programs}})
     GROUP BY l.program
     """  # noqa: S608 - our own conditions
@@ -235,24 +248,32 @@ class Views:
     SELECT l.program, count(*) AS products FROM products p INDEXED BY products_damaged
     CROSS JOIN listings l ON l.product = p.id
     WHERE p.damage IS NOT NULL AND p.state = 'published' AND (:night IS NULL OR p.night = :night)
-      AND l.withdrawn_at IS NULL AND l.program IN ({programs})
+      AND {types} AND l.withdrawn_at IS NULL AND l.program IN ({programs})
     GROUP BY l.program
     """
 
     def program_counts(
-        self, programs: Sequence[str], night: Night | None = None
+        self,
+        programs: Sequence[str],
+        night: Night | None = None,
+        image_types: Sequence[ImageType] = (),
     ) -> list[QueueCount]:
-        """Count what each of these programs lists, of all nights or of one, in the given order."""
+        """Count what each of these programs lists, in the given order.
+
+        Of all nights or of one, of all types or of some. A product of two programs counts in both.
+        """
         if not programs:
             return []
         names, values = parameters("program", programs)
-        bound = {**values, "night": night.name if night else None}
+        types = of_types(image_types)
+        bound = {**values, **types.values, "night": night.name if night else None}
 
         def by_program(sql: str) -> dict[str, dict[str, Any]]:
-            rows = self._connection.rows(sql.format(programs=names), bound)
+            rows = self._connection.rows(sql.format(programs=names, types=types.sql), bound)
             return {row["program"]: row for row in rows}
 
-        listed = by_program(self._LISTED_BY_PROGRAM if night is None else self._LISTED_OF_NIGHT)
+        of_all = self._LISTED_OF_TYPES if image_types else self._LISTED_BY_PROGRAM
+        listed = by_program(of_all if night is None else self._LISTED_OF_NIGHT)
         queued = by_program(self._QUEUED_BY_PROGRAM)
         damaged = by_program(self._DAMAGED_BY_PROGRAM)
         return [

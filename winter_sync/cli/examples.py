@@ -29,7 +29,7 @@ EXAMPLES = {
     ),
     "status": (
         "winter-sync status",
-        "winter-sync status --night 20240211 --json",
+        "winter-sync status --program 2024A000 --type stack,diff --night 20240211",
     ),
     "history": (
         "winter-sync history WINTERcamera_20240212-053112-123_mef_4_0_0_stack.fits",

@@ -13,7 +13,7 @@ from .metric_sources import Watched
 from .metrics import Metrics
 from .night_status import NightDetail, read_night
 from .sink_states import SinkState, read_sinks
-from .status import Status, read_last_night, read_status, state_of_last_night, with_damaged
+from .status import Only, Status, read_last_night, read_status, state_of_last_night, with_damaged
 from .status_json import status_as_json
 from .status_text import headline, remainder, when
 
@@ -23,6 +23,7 @@ __all__ = [
     "Metrics",
     "NightDetail",
     "NightState",
+    "Only",
     "SinkState",
     "Status",
     "Watched",

@@ -46,6 +46,30 @@ _NONE_AGAIN = RefetchStatus()
 
 
 @dataclass(frozen=True, slots=True)
+class Only:
+    """The programs and image types that a status is narrowed to; an empty tuple means all."""
+
+    programs: tuple[str, ...] = ()
+    image_types: tuple[ImageType, ...] = ()
+
+    def includes(self, image_type: ImageType) -> bool:
+        """Return whether this image type is wanted."""
+        return not self.image_types or image_type in self.image_types
+
+    def subjects(self, selections: Iterable[Selection]) -> list[Subject]:
+        """Return what of these selections is polled."""
+        return [
+            subject
+            for selection in selections
+            for subject in selection.subjects
+            if self.includes(subject.image_type)
+        ]
+
+
+EVERYTHING = Only()
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """The state of the catalog at one moment.
 
@@ -77,6 +101,8 @@ class Status:
         Products that vanished from a listing at once, and do not count as withdrawn yet.
     too
         Requests in the observatory's queue that still wait, the earliest first.
+    only
+        The programs and image types that this was narrowed to.
     """
 
     now: datetime
@@ -94,6 +120,7 @@ class Status:
     held: tuple[HeldWithdrawal, ...] = ()
     refetches: RefetchStatus = _NONE_AGAIN
     sinks: tuple[SinkState, ...] = ()
+    only: Only = EVERYTHING
 
     @property
     def last_night(self) -> Night:
@@ -164,15 +191,18 @@ async def read_status(
     selections: Sequence[Selection],
     now: datetime,
     sinks: Mapping[str, EventFilter] | None = None,
+    only: Only = EVERYTHING,
 ) -> Status:
     """Read how the selections stand, and how the delivery to sinks of these events does.
+
+    The selections are those of the programs that it is narrowed to.
 
     Raises
     ------
     StorageError
         If the catalog cannot be read.
     """
-    return await catalog(_read, selections, now, sinks)
+    return await catalog(_read, selections, now, sinks, only)
 
 
 async def read_last_night(
@@ -193,20 +223,26 @@ def _read(
     selections: Sequence[Selection],
     now: datetime,
     sinks: Mapping[str, EventFilter] | None = None,
+    only: Only = EVERYTHING,
 ) -> Status:
     programs, night = _programs(selections), last_night(now)
-    scope = Scope(programs=programs)
+    types = only.image_types
+    scope = Scope(programs=programs, image_types=types)
     with catalog.snapshot():
         return Status(
             now=now,
             counts=tuple(catalog.views.night_counts(scope)),
             troubles=tuple(catalog.views.troubles(scope, _TROUBLES_READ)),
-            polls=tuple(poll for poll in catalog.polls.last() if poll.program in programs),
-            states=tuple(catalog.polls.states(_subjects(selections), night)),
-            queue=catalog.views.queue_count(programs),
-            queue_of_last_night=catalog.views.queue_count(programs, night),
-            programs=tuple(catalog.views.program_counts(programs)),
-            programs_of_last_night=tuple(catalog.views.program_counts(programs, night)),
+            polls=tuple(
+                poll
+                for poll in catalog.polls.last()
+                if poll.program in programs and only.includes(poll.image_type)
+            ),
+            states=tuple(catalog.polls.states(only.subjects(selections), night)),
+            queue=catalog.views.queue_count(programs, None, types),
+            queue_of_last_night=catalog.views.queue_count(programs, night, types),
+            programs=tuple(catalog.views.program_counts(programs, None, types)),
+            programs_of_last_night=tuple(catalog.views.program_counts(programs, night, types)),
             refetches=catalog.refetches.status(scope),
             too=tuple(catalog.too.awaited(programs, now)),
             damaged=tuple(
@@ -215,10 +251,13 @@ def _read(
                 if file.state is State.PUBLISHED
             ),
             held=tuple(
-                held for held in catalog.withdrawals.held() if held.subject.program in programs
+                held
+                for held in catalog.withdrawals.held()
+                if held.subject.program in programs and only.includes(held.subject.image_type)
             ),
             settled=tuple(catalog.nights.settled(programs)),
             sinks=read_sinks(catalog, sinks or {}),
+            only=only,
         )
 
 
@@ -226,7 +265,9 @@ def _last_night_state(
     catalog: Catalog, selections: Sequence[Selection], now: datetime
 ) -> NightState:
     with catalog.snapshot():
-        return state_of_last_night(catalog, _programs(selections), _subjects(selections), now)
+        return state_of_last_night(
+            catalog, _programs(selections), EVERYTHING.subjects(selections), now
+        )
 
 
 def state_of_last_night(
@@ -302,7 +343,3 @@ def _queue_without(count: QueueCount, damaged: Iterable[Damaged]) -> QueueCount:
 
 def _programs(selections: Iterable[Selection]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(selection.program for selection in selections))
-
-
-def _subjects(selections: Iterable[Selection]) -> list[Subject]:
-    return [subject for selection in selections for subject in selection.subjects]

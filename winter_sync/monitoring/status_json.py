@@ -35,6 +35,8 @@ def status_as_json(status: Status) -> str:
     Times are ISO 8601, UTC; a night is eight digits.
 
     - `as_of`: when this was read.
+    - `only`: the `programs` and `image_types` that all of this is narrowed to; an empty list means
+      all that are configured.
     - `last_night`: the archive's own last night, by the calendar: the newest that is over. A night
       is over at 16:00 UTC (08:00 standard time at Palomar) of the day after its evening.
     - `last_night_complete`: true only when something is listed of it and all of that is here, all
@@ -89,6 +91,10 @@ def status_as_json(status: Status) -> str:
     return json.dumps(
         {
             "as_of": _instant(status.now),
+            "only": {
+                "programs": list(status.only.programs),
+                "image_types": [kind.value for kind in status.only.image_types],
+            },
             "last_night": last.night.name,
             "last_night_complete": last.is_complete,
             "last_night_numbers": {

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 INDENT = "  "
 _NARROWEST = 20
+ABOUT_SHARED = "A product that several programs list counts for each of them, and once in together."
+"""Said below a table whose programs add up to more."""
 
 
 def print_sentence(console: Console, text: str, style: str = "") -> None:

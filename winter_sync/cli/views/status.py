@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from winter_sync.cli.views.grouping import grouped
-from winter_sync.cli.views.sentences import INDENT, print_sentence
+from winter_sync.cli.views.sentences import ABOUT_SHARED, INDENT, print_sentence
 from winter_sync.cli.views.status_polls import show_polls
-from winter_sync.cli.views.status_tables import nights_table, programs_table
+from winter_sync.cli.views.status_tables import adds_up_to_more, nights_table, programs_table
 from winter_sync.cli.views.status_too import show_too
 from winter_sync.core import (
     Damage,
@@ -39,12 +39,15 @@ _NIGHTS_SHOWN = 14
 
 def show(console: Console, status: Status) -> None:
     """Print a status for a person; its first line says whether the last night is here."""
+    _show_only(console, status)
     _show_last_night(console, status)
     _show_tonight(console, status)
     show_polls(console, status)
     _show_nights(console, status)
     if len(status.programs) > 1:
         console.print(programs_table(status), crop=False)
+        if adds_up_to_more(status):
+            print_sentence(console, ABOUT_SHARED)
     show_too(console, status)
     _show_troubles(console, status)
     _show_refetches(console, status.refetches)
@@ -54,6 +57,13 @@ def show(console: Console, status: Status) -> None:
 
 
 # --- nights --------------------------------------------------------------------------------------
+
+
+def _show_only(console: Console, status: Status) -> None:
+    only = status.only
+    if only.image_types and not status.states:
+        kinds = " and ".join(only.image_types)
+        print_sentence(console, f"Not polled by the settings: {kinds}.", "red")
 
 
 def _show_last_night(console: Console, status: Status) -> None:

@@ -24,6 +24,8 @@ _MINUTE = timedelta(minutes=1)
 
 def show_polls(console: Console, status: Status) -> None:
     """Print when the archive last answered, what fails, and what was never polled."""
+    if not status.states:
+        return
     reach = ArchiveState.of(status.states)
     now = status.now
     if reach.last_answer is None:

@@ -115,6 +115,13 @@ def programs_table(status: Status) -> Table:
     return Table(rows)
 
 
+def adds_up_to_more(status: Status) -> bool:
+    """Return whether several programs list the same product."""
+    return sum(program.listed for program in status.programs) > (
+        status.numbers.listed + status.numbers.not_kept
+    )
+
+
 def _program_cells(night: Numbers, every: Numbers, reach: ArchiveState, now: datetime) -> list[str]:
     return [
         *(f"{span.here}/{span.listed}" if span.listed else "-" for span in (night, every)),
