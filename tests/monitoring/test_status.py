@@ -329,6 +329,7 @@ def test_the_machines_status_has_stable_keys() -> None:
         "as_of",
         "last_night_numbers",
         "latest_night_with_data",
+        "only",
         "tonight",
         "archive",
         "programs",
