@@ -1,4 +1,4 @@
-"""Write the pages of docs/reference from the code: settings and commands; --check compares."""
+"""Write the pages of docs/reference from the code; --check compares."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ from winter_sync.cli.app import app
 from winter_sync.config.environment import ENV_PREFIX
 from winter_sync.config.sections import EXAMPLE
 from winter_sync.config.settings import Settings
+from winter_sync.core.errors import Cause
+from winter_sync.core.traits import ImageType, Instrument
+from winter_sync.monitoring.metric_definitions import METRICS, SUCCEEDED, Metric
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +44,84 @@ _COMMANDS = """# Commands
 
 What each command says of itself with `--help`, in a terminal of 80 columns.
 """
+
+
+_METRICS = """# Metrics
+
+Every metric that `winter-sync run` answers on `/metrics`, with its labels and their values.
+[Watching the daemon](../monitoring.md) says how to collect them, and which alerts there are.
+
+A counter begins at 0 with every start of the daemon. A histogram has the names `..._bucket`,
+`..._sum` and `..._count`. The numbers of the process (`process_resident_memory_bytes`,
+`process_cpu_seconds_total`, `process_start_time_seconds` and others) are those that every program
+with Prometheus' Python client has.
+"""
+_METRICS_END = """Where a program is narrowed to several targets or regions, its last successful poll
+is that of the region polled least recently. `wanted`, `missing` and `claimed` count what the
+configured programs list. When the catalog or the disk cannot be read, its metrics are absent, `winter_sync_unreadable`
+is 1, and all others are there.
+"""
+_CAUSES = {
+    Cause.TRANSIENT: "the server or the connection failed",
+    Cause.REFUSED: "credentials were refused",
+    Cause.BAD_ANSWER: "not what the archive's contract says",
+    Cause.DAMAGED: "incomplete, or not what it claims to be",
+    Cause.STORAGE: "our disk or catalog",
+    Cause.OTHER: "anything else",
+}
+_LABELS = {
+    "result": (
+        f"`{SUCCEEDED}`, or a `cause`; of a reload `taken` or `refused`; of facts `complete` or "
+        "`odd` (something in the file could not be read; the catalog says what)"
+    ),
+    "cause": ", ".join(f"`{cause}` ({meaning})" for cause, meaning in _CAUSES.items()),
+    "change": ("`new`, `changed`, `returned` or `withdrawn`; of a manifest `settled` or `changed`"),
+    "outcome": (
+        "`published`, `unchanged`, `adopted` (the file was here, and the catalog did not know "
+        "it), `missing` or `failed`"
+    ),
+    "state": (
+        "`wanted`, `claimed` (being fetched), `missing` (listed, but the archive has no file "
+        "now), `published` (in the tree), `damaged` (downloaded, but the file was found missing "
+        "or changed since), `withdrawn` (no longer listed); of the last night `here`, `pending`, "
+        "`missing`, `damaged` or `not_kept`"
+    ),
+    "damage": (
+        "`missing` (the file was deleted; it is downloaded again), `changed` or `unreadable`"
+    ),
+    "how": (
+        "`adopted` (published before the crash, and now known) or `released` (to be fetched again)"
+    ),
+    "part": "`catalog` or `disk`",
+    "program": "the programs of the settings",
+    "instrument": ", ".join(f"`{name}`" for name in Instrument),
+    "image_type": ", ".join(f"`{name}`" for name in ImageType),
+    "sink": "the names of the sinks in the settings",
+    "version": "of winter-sync",
+    "python": "of Python",
+}
+
+
+def metrics_page() -> str:
+    """Return the page on metrics: a table of them, and one of the values of their labels."""
+    labels = dict.fromkeys(label for metric in METRICS for label in metric.labels)
+    lines = [
+        _METRICS,
+        "| metric | type | labels | meaning |\n|---|---|---|---|",
+        *map(_metric_row, METRICS),
+        "\n## Labels\n",
+        "| label | values |\n|---|---|",
+        *(f"| `{label}` | {_LABELS[label]} |" for label in labels),
+        f"\n{_METRICS_END}",
+    ]
+    return "\n".join(lines)
+
+
+def _metric_row(metric: Metric) -> str:
+    labels = ", ".join(f"`{label}`" for label in metric.labels)
+    bounds = ", ".join(f"{bound:g}" for bound in metric.buckets)
+    meaning = metric.about + (f" Upper bounds: {bounds}." if bounds else "")
+    return f"| `{metric.full_name}` | {metric.kind} | {labels} | {meaning} |"
 
 
 def settings_page() -> str:
@@ -197,7 +278,7 @@ def _help(text: str) -> str:
     return "```\n" + "\n".join(lines) + "\n```\n"
 
 
-MADE = {"settings.md": settings_page, "commands.md": commands_page}
+MADE = {"settings.md": settings_page, "commands.md": commands_page, "metrics.md": metrics_page}
 """The pages, and what makes each."""
 
 

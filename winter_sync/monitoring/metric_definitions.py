@@ -1,7 +1,7 @@
 """The table of our metrics: the name of each, what it means, and its labels.
 
 Labels have few values: programs, instruments and types come from the settings, all else is
-listed here. docs/monitoring.md shows the same table.
+listed here. tools/reference.py makes docs/reference/metrics.md of it.
 """
 
 from __future__ import annotations
