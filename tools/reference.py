@@ -56,10 +56,10 @@ A counter begins at 0 with every start of the daemon. A histogram has the names 
 `process_cpu_seconds_total`, `process_start_time_seconds` and others) are those that every program
 with Prometheus' Python client has.
 """
-_METRICS_END = """Where a program is narrowed to several targets or regions, its last successful poll
-is that of the region polled least recently. `wanted`, `missing` and `claimed` count what the
-configured programs list. When the catalog or the disk cannot be read, its metrics are absent, `winter_sync_unreadable`
-is 1, and all others are there.
+_METRICS_END = """Where a program is narrowed to several targets or regions, its last successful
+poll is that of the region polled least recently. `wanted`, `missing` and `claimed` count what the
+configured programs list. When the catalog or the disk cannot be read, its metrics are absent,
+`winter_sync_unreadable` is 1, and all others are there.
 """
 _CAUSES = {
     Cause.TRANSIENT: "the server or the connection failed",
