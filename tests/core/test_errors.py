@@ -1,4 +1,4 @@
-"""Exit codes: one table, from which precedence, help and the README follow."""
+"""Exit codes: one table, from which precedence, help and documentation follow."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from winter_sync.core.errors import EXIT_CODES, ExitCode, describe_exit_codes, gravest
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "commands-at-a-glance.md"
 codes = st.lists(st.sampled_from(ExitCode))
 
 
@@ -46,7 +46,7 @@ def test_a_code_that_the_table_lacks_is_an_error(found: list[ExitCode]) -> None:
         gravest([*found, cast("ExitCode", 7)])
 
 
-def test_the_readme_says_the_codes_of_the_table() -> None:
-    """The sentence of the README is the table's, word for word."""
-    words = " ".join(README.read_text().split())
+def test_the_documentation_says_the_codes_of_the_table() -> None:
+    """The sentence of the page on commands is the table's, word for word."""
+    words = " ".join(PAGE.read_text().split())
     assert f"Exit codes: {describe_exit_codes(' · ')}." in words

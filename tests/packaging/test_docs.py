@@ -18,6 +18,7 @@ LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)")
 COMMAND = re.compile(r"winter-sync (?:--\S+ )*([a-z]+)\b")
 SCRIPT = re.compile(r"(?<![\w/.])((?:scripts|tools|tests|\.ci)/[\w./-]+)(?:::(\w+))?")
 CITATION = re.compile(r"""winter-api\.md\W+(?:s \(")?([^"]+)\"""")
+KNOWN = frozenset(typer.main.get_command(app).commands)  # type: ignore[attr-defined] # a group
 PROSE = {"keeps", "needs", "an"}
 """Words that follow the project's name in a sentence, not as a command."""
 
@@ -54,15 +55,34 @@ def test_facts_have_their_source() -> None:
     } == set()
 
 
-def test_commands_exist() -> None:
-    """Every command that the README shows is one that the program has."""
-    known = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined] # it is a group
+@pytest.mark.parametrize("page", ["README.md", "docs/commands-at-a-glance.md"])
+def test_commands_exist(page: str) -> None:
+    """Every command that these pages show is one that the program has."""
     shown = {
         word
-        for block in re.findall(
-            r"`[^`]+`|```.*?```", (CHECKOUT / "README.md").read_text(), re.DOTALL
-        )
+        for block in re.findall(r"`[^`]+`|```.*?```", (CHECKOUT / page).read_text(), re.DOTALL)
         for word in COMMAND.findall(block)
     } - PROSE
     assert shown
-    assert shown <= known
+    assert shown <= KNOWN
+
+
+def test_every_command_is_at_a_glance() -> None:
+    """The table of commands lacks none."""
+    table = (CHECKOUT / "docs" / "commands-at-a-glance.md").read_text()
+    rows = {name for row in table.splitlines() if row[:1] == "|" for name in COMMAND.findall(row)}
+    assert rows >= KNOWN
+
+
+def test_the_readme_is_short() -> None:
+    """What somebody needs first is on one screen; all else is a link away."""
+    assert len((CHECKOUT / "README.md").read_text().splitlines()) <= 80
+
+
+def test_a_page_begins_with_what_it_is_for() -> None:
+    """After the heading of a page comes a sentence, not a table, a block or another heading."""
+    for document in DOCUMENTS:
+        heading, blank, first = document.read_text().splitlines()[:3]
+        assert heading.startswith("# "), document
+        assert not blank
+        assert first[:1].isalpha() or first[:1] in "`[*", document
