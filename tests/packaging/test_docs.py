@@ -79,6 +79,11 @@ def test_the_readme_is_short() -> None:
     assert len((CHECKOUT / "README.md").read_text().splitlines()) <= 80
 
 
+def test_the_release_notes_are_short() -> None:
+    """What is new in a release is read in a few minutes: no record of how it came to be."""
+    assert len((CHECKOUT / "CHANGELOG.md").read_text().splitlines()) <= 160
+
+
 def test_a_page_begins_with_what_it_is_for() -> None:
     """After the heading of a page comes a sentence, not a table, a block or another heading."""
     for document in DOCUMENTS:
