@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs a session of the released winterapi client against a simulator, and the cells of the
 # client's notebooks against `winter-sync simulate` without options; then `winter-sync list` must
-# find what the client found.
+# find what the client found. `winter-sync init --from-winterapi` must read what the client keeps.
 #
 #   PYTHON          the project's python  (default: <checkout>/.venv/bin/python)
 #   WINTERAPI_VENV  the client's own environment, made when it is not there
@@ -69,7 +69,7 @@ serve(SimulatorOptions(port=7000, nights=DEFAULT_NIGHTS, start=start, rate=0.0),
 ' >"$log" 2>&1 &
 simulator=$!
 await
-"$venv/bin/python" "$tests/winterapi_session.py"
+MIRROR_PYTHON=$python MIRROR_PYTHONPATH=$checkout "$venv/bin/python" "$tests/winterapi_session.py"
 stop
 
 # As a user starts it; the credentials are those that it prints, and not what the last one left.

@@ -15,6 +15,7 @@ import io
 import json
 import logging
 import os
+import subprocess
 import sys
 import tempfile
 import urllib.request
@@ -24,6 +25,8 @@ from contextlib import contextmanager, redirect_stdout
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from support.file_keyring import use_file_keyring
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,37 +83,11 @@ def main() -> int:
 def prepare(home: Path) -> None:
     """Set up a home and a keyring for the client alone; call this before its import."""
     os.environ.update(HOME=str(home), WINTER_API_LOCAL="1", NO_PROXY="127.0.0.1")
+    os.environ.pop("XDG_CONFIG_HOME", None)
     os.chdir(home)
     logging.disable(logging.ERROR)
     warnings.simplefilter("ignore")
-    _use_keyring_in_memory()
-
-
-def _use_keyring_in_memory() -> None:
-    import keyring  # noqa: PLC0415 - of the client's environment
-    from keyring.backend import KeyringBackend  # noqa: PLC0415 - the same
-    from keyring.errors import PasswordDeleteError  # noqa: PLC0415 - the same
-
-    class MemoryKeyring(KeyringBackend):
-        """A keyring that forgets all at the end."""
-
-        priority = 1
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.words: dict[tuple[str, str], str] = {}
-
-        def get_password(self, service: str, username: str) -> str | None:
-            return self.words.get((service, username))
-
-        def set_password(self, service: str, username: str, password: str) -> None:
-            self.words[service, username] = password
-
-        def delete_password(self, service: str, username: str) -> None:
-            if self.words.pop((service, username), None) is None:
-                raise PasswordDeleteError(username)
-
-    keyring.set_keyring(MemoryKeyring())
+    use_file_keyring(home)
 
 
 class Session:
@@ -137,6 +114,7 @@ class Session:
         self.validate_user()
         self.validate_programs()
         self.remember(WinterAPI)
+        self.take_over()
         self.refuse_future()
         self.query_all()
         self.query_regions()
@@ -194,6 +172,27 @@ class Session:
         secrets = [self.password, *self.keys.values()]
         hidden = not any(secret.encode() in kept for secret in secrets)
         self.checks.that(hidden, "the credentials are kept encrypted")
+
+    def take_over(self) -> None:
+        """Let winter-sync take over what the client keeps: settings that its archive accepts."""
+        command = [os.environ["MIRROR_PYTHON"], "-m", "winter_sync"]
+        environment = {name: os.environ[name] for name in ("HOME", "PATH", "MIRROR_PYTHONPATH")}
+        environment["PYTHONPATH"] = environment.pop("MIRROR_PYTHONPATH")
+        kept = (self.home / ".winterapi.txt").read_bytes()
+        options = ["--root", "mirror", "--type", "stack", "--base-url", URL]
+        for arguments in (["init", "--from-winterapi", *options], ["check"]):
+            ended = subprocess.run(  # noqa: S603 - ours
+                [*command, *arguments], env=environment, capture_output=True, text=True, check=False
+            )
+            print(ended.stdout + ended.stderr)  # noqa: T201 - its purpose
+            self.checks.that(ended.returncode == 0, f"winter-sync {arguments[0]} succeeds")
+        directory = self.home / ".config/winter-sync"
+        secrets = {path.name: path.read_text().strip() for path in directory.glob("*-*-*")}
+        expected = {f"winter-sync-key-{name}": key for name, key in self.keys.items()}
+        expected["winter-sync-password"] = self.password
+        self.checks.that(secrets == expected, "winter-sync took over password and keys")
+        same = (self.home / ".winterapi.txt").read_bytes() == kept
+        self.checks.that(same, "what the client keeps was only read")
 
     def refuse_future(self) -> None:
         """Be refused for dates after the simulated today: the client's defaults end in ours."""

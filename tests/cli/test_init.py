@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,7 @@ from support.command import (
     PROGRAM,
     USER,
     nobody,
+    on_a_thread,
     run,
     run_on_terminal,
     served,
@@ -20,8 +22,18 @@ from support.command import (
 from winter_sync.cli.setup.files import write_files
 from winter_sync.config.readiness import require_ready
 from winter_sync.config.settings import load_settings
-from winter_sync.core import ExitCode, ImageType
+from winter_sync.core import ExitCode, ImageType, Instrument
 from winter_sync.core.errors import WinterSyncError
+from winter_sync.simulator import (
+    DEFAULT_PASSWORD,
+    DEFAULT_USER,
+    Observatory,
+    Scripted,
+    Simulator,
+    demo_universe,
+    key_of,
+    parse_script,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -130,6 +142,38 @@ def test_what_does_not_work_writes_nothing(
     assert said in ended.err
     assert not has_secret(ended.out + ended.err)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("faults", "counts"),
+    [
+        (None, r"stack +5 +5 +100 MB\n"),
+        ("capped=2", r"stack +5 +5 +100 MB  listed only: winter 2, spring 2\n"),
+        ("422@spring", r"stack +5 +\? +50 MB  no usable answer: spring\n"),
+    ],
+    ids=["listed", "capped", "no answer"],
+)
+def test_both_cameras_are_counted(faults: str | None, counts: str, tmp_path: Path) -> None:
+    """A camera of which nothing is known, or a listing that is cut, is not shown as a count."""
+    script = None if faults is None else Scripted(parse_script(faults))
+    environment = {
+        "WINTER_API_PASSWORD": DEFAULT_PASSWORD,
+        "WINTER_API_KEY": key_of(OTHER_PROGRAM),
+        **AT_ONCE,
+    }
+    with on_a_thread(Simulator(Observatory(demo_universe()), faults=script)) as archive:
+        said = run(
+            *("init", "--user", DEFAULT_USER, "--program", OTHER_PROGRAM, "--root", "winter"),
+            *("--type", "stack", "--instrument", "winter,spring", "--base-url", archive.url),
+            home=tmp_path,
+            environment=environment,
+        )
+    assert said.code == ExitCode.DONE, said.err
+    assert re.search(counts, said.out), said.out
+    total = r"at least 5 files, about 50 MB" if faults == "422@spring" else "10 files, about 100 MB"
+    assert f"stack of winter and spring: {total}; " in said.out
+    (program,) = load_settings(tmp_path / ".config/winter-sync/winter-sync.toml").programs
+    assert program.instruments == (Instrument.WINTER, Instrument.SPRING)
 
 
 def test_in_a_pipe_all_that_is_missing_is_named(tmp_path: Path) -> None:

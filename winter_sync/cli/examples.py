@@ -5,7 +5,7 @@ from __future__ import annotations
 EXAMPLES = {
     "init": (
         "winter-sync init",
-        "winter-sync init --root /data/winter --user you@example.org --program 2024A000 --yes",
+        "winter-sync init --from-winterapi --root /data/winter --type stack,diff --yes",
     ),
     "run": (
         "winter-sync run",

@@ -11,14 +11,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from winter_sync.cli.options import LISTS, RootDirectory, choice_of, lists_of
+from winter_sync.cli.options import LISTS, choice_of, lists_of
 from winter_sync.cli.process import run_until_interrupted, say
-from winter_sync.core import ExitCode, ImageType, WinterSyncError
+from winter_sync.core import (
+    ExitCode,
+    ImageType,
+    Instrument,
+    WinterSyncError,
+    escape_unprintable,
+)
 
 if TYPE_CHECKING:
     from winter_sync.cli.setup.answers import Answers
+    from winter_sync.cli.setup.survey import Held
     from winter_sync.config import Settings
 
+Root = Annotated[
+    Path | None,
+    typer.Option("--root", metavar="DIR", help="The directory to mirror into."),
+]
 User = Annotated[str | None, typer.Option(metavar="USER", help="Your account, an e-mail address.")]
 Programs = Annotated[
     list[str] | None,
@@ -40,6 +51,24 @@ Types = Annotated[
         help=f"An image type to mirror ({LISTS}): {', '.join(ImageType)}. Default: stack.",
     ),
 ]
+Instruments = Annotated[
+    list[Instrument] | None,
+    typer.Option(
+        "--instrument",
+        parser=str,
+        callback=lists_of(choice_of(tuple(Instrument))),
+        autocompletion=lambda: list(Instrument),
+        metavar="INSTRUMENT",
+        help=f"A camera to mirror ({LISTS}): {', '.join(Instrument)}. Default: winter.",
+    ),
+]
+FromWinterapi = Annotated[
+    bool,
+    typer.Option(
+        "--from-winterapi",
+        help="Take over user, password and programs from the client winterapi.",
+    ),
+]
 BaseUrl = Annotated[
     str | None,
     typer.Option("--base-url", metavar="URL", help="Another address of the archive's API."),
@@ -57,10 +86,12 @@ Force = Annotated[
 def init(  # noqa: PLR0913 - one option each
     context: typer.Context,
     *,
-    root: RootDirectory = None,
+    root: Root = None,
     user: User = None,
     programs: Programs = None,
     types: Types = None,
+    instruments: Instruments = None,
+    from_winterapi: FromWinterapi = False,
     base_url: BaseUrl = None,
     yes: Yes = False,
     no_check: NoCheck = False,
@@ -72,9 +103,10 @@ def init(  # noqa: PLR0913 - one option each
     WINTER_API_KEY_<PROGRAM>), and stored in files that only you can read, beside the settings.
     """
     from winter_sync.cli.core_dumps import forbid_core_dumps
-    from winter_sync.cli.setup.answers import Wanted, answers_of, ask_types, is_interactive
+    from winter_sync.cli.setup.answers import Wanted, answers_of, is_interactive
     from winter_sync.cli.setup.files import refuse_existing, refuse_unwritable
     from winter_sync.cli.setup.text import secret_paths
+    from winter_sync.cli.setup.winterapi_store import Stored, read_store
     from winter_sync.config import new_file
 
     forbid_core_dumps()
@@ -82,16 +114,16 @@ def init(  # noqa: PLR0913 - one option each
     refuse_unwritable(file.parent)
     if not force:
         refuse_existing([file])
-    wanted = Wanted(root, user, tuple(programs or ()), tuple(types or ()), base_url)
     try:
-        answers = answers_of(wanted)
+        stored = read_store(Path.home()) if from_winterapi else Stored()
+        if from_winterapi:
+            say(escape_unprintable(stored.said))
+        chosen = tuple(programs or ()), tuple(types or ()), tuple(instruments or ())
+        answers = answers_of(Wanted(root, user, *chosen, base_url, stored))
         if not force:
             refuse_existing(secret_paths(file, tuple(answers.keys)))
-        if not no_check:
-            run_until_interrupted(_survey(answers, yes=yes))
-        if not answers.image_types:
-            asked = is_interactive() and not yes
-            answers = replace(answers, image_types=ask_types() if asked else (ImageType.STACK,))
+        held = [] if no_check else run_until_interrupted(_survey(answers, yes=yes))
+        answers = _choose(answers, held, ask=is_interactive() and not yes)
         if is_interactive() and not yes:
             typer.confirm(f"Write {file} and the secrets beside it?", default=True, abort=True)
         _write(file, answers, force=force)
@@ -100,19 +132,45 @@ def init(  # noqa: PLR0913 - one option each
         sys.exit(ExitCode.INTERRUPTED)
 
 
-async def _survey(answers: Answers, *, yes: bool) -> None:
+async def _survey(answers: Answers, *, yes: bool) -> list[Held]:
+    """Show what the archive says of the account, and return what it lists."""
     from winter_sync.cli.setup.survey import survey
     from winter_sync.config import read_credentials
 
     settings = _settings(answers)
     types = answers.image_types or tuple(ImageType)
+    text = "\n"
+    held: list[Held] = []
     try:
-        async for line in survey(settings, read_credentials(settings), types):
-            say(line)
+        async for part in survey(settings, read_credentials(settings), types):
+            text = part.text
+            sys.stdout.write(text)
+            sys.stdout.flush()
+            held += [] if part.held is None else [part.held]
     except WinterSyncError as failed:
         if not yes:
             raise
         say(f"winter-sync: {failed.message}", sys.stderr)
+    finally:
+        if not text.endswith("\n"):
+            say("")
+    return held
+
+
+def _choose(answers: Answers, held: list[Held], *, ask: bool) -> Answers:
+    """Return the answers with types and cameras, and say what a mirror of them would hold."""
+    from winter_sync.cli.setup.answers import ask_instruments, ask_types
+    from winter_sync.cli.setup.survey import volume_line
+
+    types = answers.image_types or (ask_types() if ask else (ImageType.STACK,))
+    instruments = answers.instruments or (Instrument.WINTER,)
+    has_spring = any(each.count for each in held if each.instrument is Instrument.SPRING)
+    if ask and has_spring and not answers.instruments:
+        instruments = ask_instruments()
+    answers = replace(answers, image_types=types, instruments=instruments)
+    if held:
+        say(volume_line(held, answers))
+    return answers
 
 
 def _settings(answers: Answers) -> Settings:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, TypeVar
 import typer
 
 from winter_sync.cli.process import say
+from winter_sync.cli.setup.winterapi_store import Stored
 from winter_sync.config import check_root
-from winter_sync.core import ImageType, StorageError, UsageError
+from winter_sync.core import ImageType, Instrument, StorageError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,10 @@ class Wanted:
     user: str | None
     programs: tuple[str, ...]
     image_types: tuple[ImageType, ...]
+    instruments: tuple[Instrument, ...]
     base_url: str | None
+    stored: Stored = field(default_factory=Stored)
+    """What the client `winterapi` keeps, where that is taken over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,7 @@ class Answers:
     keys: dict[str, str] = field(repr=False)
     """The key of each program, by its name."""
     image_types: tuple[ImageType, ...] = ()
+    instruments: tuple[Instrument, ...] = ()
     base_url: str | None = None
 
 
@@ -54,7 +59,7 @@ def is_interactive() -> bool:
 
 
 def answers_of(wanted: Wanted) -> Answers:
-    """Return what is needed: from the options, the environment, or asked for.
+    """Return what is needed: from the options, the client's store, the environment, or asked for.
 
     Raises
     ------
@@ -63,13 +68,25 @@ def answers_of(wanted: Wanted) -> Answers:
     StorageError
         If the root cannot be created.
     """
+    _refuse_other_account(wanted)
     if not is_interactive():
         _require_all(wanted)
-    user = wanted.user or os.environ.get("WINTER_API_USER") or _ask("User (an e-mail address)")
-    password = _secret("WINTER_API_PASSWORD") or _ask_secret("Password (not shown)")
+    user = _user(wanted) or _ask("User (an e-mail address)")
+    password = _password(wanted) or _ask_secret("Password (not shown)")
     names = _programs(wanted) or _ask_programs()
-    keys = {name: _key(name, names) or _ask_secret(f"Key of {name} (not shown)") for name in names}
-    return Answers(_root(wanted), user, password, keys, wanted.image_types, wanted.base_url)
+    keys = {
+        name: _key(name, names, wanted.stored) or _ask_secret(f"Key of {name} (not shown)")
+        for name in names
+    }
+    return Answers(
+        _root(wanted),
+        user,
+        password,
+        keys,
+        wanted.image_types,
+        wanted.instruments,
+        wanted.base_url,
+    )
 
 
 def ask_types() -> tuple[ImageType, ...]:
@@ -83,19 +100,51 @@ def ask_types() -> tuple[ImageType, ...]:
     return _ask_until(asked, read, "Write one or several of these, like stack,diff.", "stack")
 
 
+def ask_instruments() -> tuple[Instrument, ...]:
+    """Ask which cameras to mirror."""
+
+    def read(text: str) -> tuple[Instrument, ...]:
+        words = [word for word in re.split(r"[,\s]+", text) if word]
+        return tuple(dict.fromkeys(Instrument(word) for word in words))
+
+    asked = f"Cameras to mirror ({', '.join(Instrument)})"
+    return _ask_until(asked, read, "Write winter, spring, or winter,spring.", "winter")
+
+
+def _refuse_other_account(wanted: Wanted) -> None:
+    """Take over nothing of an account or program that is not in the client's store."""
+    stored = wanted.stored
+    if stored.path is None:
+        return
+    if wanted.user and stored.user and wanted.user != stored.user:
+        raise UsageError(
+            f"{stored.path} holds the account {stored.user}, not {wanted.user}",
+            remedy="Leave out --user, or --from-winterapi.",
+        )
+    names = wanted.programs
+    if unknown := [name for name in names if not _key(name, names, stored)]:
+        raise UsageError(
+            f"{stored.path} does not hold {', '.join(unknown)}; its programs: "
+            f"{', '.join(stored.keys) or 'none'}",
+            remedy="Correct --program, or leave it out to take over all of them.",
+        )
+
+
 def _require_all(wanted: Wanted) -> None:
     names = _programs(wanted)
     missing = []
     if wanted.root is None:
         missing.append("--root DIR")
-    if not (wanted.user or os.environ.get("WINTER_API_USER")):
+    if not _user(wanted):
         missing.append("--user USER, or WINTER_API_USER")
-    if not _secret("WINTER_API_PASSWORD"):
+    if not _password(wanted):
         missing.append("WINTER_API_PASSWORD in the environment")
     if not names:
         missing.append("--program PROGRAM, or WINTER_API_PROGRAM")
     missing += [
-        f"{_key_variables(name)} in the environment" for name in names if not _key(name, names)
+        f"{_key_variables(name)} in the environment"
+        for name in names
+        if not _key(name, names, wanted.stored)
     ]
     if missing:
         raise UsageError(
@@ -104,8 +153,17 @@ def _require_all(wanted: Wanted) -> None:
         )
 
 
+def _user(wanted: Wanted) -> str | None:
+    return wanted.user or wanted.stored.user or os.environ.get("WINTER_API_USER")
+
+
+def _password(wanted: Wanted) -> str | None:
+    return wanted.stored.password or _secret("WINTER_API_PASSWORD")
+
+
 def _programs(wanted: Wanted) -> tuple[str, ...]:
-    named = wanted.programs or tuple(filter(None, [os.environ.get("WINTER_API_PROGRAM")]))
+    variable = tuple(filter(None, [os.environ.get("WINTER_API_PROGRAM")]))
+    named = wanted.programs or tuple(wanted.stored.keys) or variable
     for name in named:
         _check_program(name)
     return tuple(dict.fromkeys(named))
@@ -130,7 +188,9 @@ def _ask_programs() -> tuple[str, ...]:
     return _ask_until("Programs (like 2024A000; several with commas)", read, remedy)
 
 
-def _key(name: str, names: tuple[str, ...]) -> str | None:
+def _key(name: str, names: tuple[str, ...], stored: Stored) -> str | None:
+    if name in stored.keys:
+        return stored.keys[name]
     ours = os.environ.get("WINTER_API_PROGRAM") or (names[0] if len(names) == 1 else None)
     return _secret(f"WINTER_API_KEY_{name}") or (
         _secret("WINTER_API_KEY") if name == ours else None

@@ -31,9 +31,6 @@ _MIRROR_HINTS = """\
 # lookback_nights = 7
 """
 _PROGRAM_HINTS = """\
-# Cameras: winter, spring.
-# instruments = ["winter"]
-
 # The first night, YYYYMMDD: the date of its evening at Palomar. The program's start unless set.
 # since = "20240201"
 
@@ -75,10 +72,12 @@ def _settings(answers: Answers, password: Path, keys: dict[str, Path]) -> str:
 
 def _program(answers: Answers, name: str, key: Path) -> str:
     types = ", ".join(_quoted(kind.value) for kind in answers.image_types)
+    cameras = ", ".join(_quoted(camera.value) for camera in answers.instruments)
     return (
         f"[[programs]]\nname = {_quoted(name)}\napi_key_file = {_quoted(str(key))}\n\n"
         "# Image types: exposure, raw, science, stack, diff, avro.\n"
-        f"image_types = [{types}]\n\n{_PROGRAM_HINTS}"
+        f"image_types = [{types}]\n\n"
+        f"# Cameras: winter, spring.\ninstruments = [{cameras}]\n\n{_PROGRAM_HINTS}"
     )
 
 
