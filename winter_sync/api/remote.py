@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from fnmatch import fnmatchcase
 from itertools import product as combinations
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from winter_sync.core import (
     area_of,
     exposure_time,
     filter_name,
+    is_target,
     names_of_filter,
 )
 
@@ -175,7 +175,7 @@ def _matches(row: Row, search: Search) -> bool:
     """Return whether a listed product answers a question, by all that is listed of it."""
     night = row.product.night
     return (
-        _is_at_target(row, search.targets)
+        (not search.targets or is_target(row.target, search.targets))
         and _is_inside(row, search.cones)
         and _is_inside(row, search.rectangles)
         and (not search.nights or night in search.nights)
@@ -183,12 +183,6 @@ def _matches(row: Row, search: Search) -> bool:
         and (search.last_night is None or night <= search.last_night)
         and _has_filter(row, search.filters)
     )
-
-
-def _is_at_target(row: Row, targets: Sequence[str]) -> bool:
-    name = (row.target or "").lower()
-    patterns = (target.lower().replace("[", "[[]").replace("?", "[?]") for target in targets)
-    return not targets or any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _is_inside(row: Row, regions: Sequence[Cone | Rectangle]) -> bool:

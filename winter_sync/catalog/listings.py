@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from winter_sync.catalog.connection import Connection
     from winter_sync.catalog.records import Poll
-    from winter_sync.core import Expectation, KnownProduct, Product, Query, Row, Subject
+    from winter_sync.core import Expectation, KnownProduct, Product, Query, Region, Row, Subject
 
 
 class _Entered(NamedTuple):
@@ -181,6 +181,7 @@ class Listings:
         missed: Sequence[int] = (),
         expectation: Expectation | None = None,
         missed_by: Subject | None = None,
+        by_hand: Region | None = None,
     ) -> RecordedPoll:
         """Record a poll and all it found, in one transaction.
 
@@ -202,6 +203,10 @@ class Listings:
         missed_by
             The subject that should have listed them, if this query was put to another: what this
             answer lists of them was moved to its program.
+        by_hand
+            What somebody asked for only now, if less than the program: then what is listed stays
+            with the region that lists it already, otherwise with the program, so that later polls
+            of what is mirrored find it; and the poll counts as one of this part.
         """
         subject = missed_by or poll.query.subject
         with self._connection.writing(), self._outbox.bounded(subject):
@@ -209,7 +214,7 @@ class Listings:
             self._miss(subject, missed, withdrawn)
             entered, left_out = self._enter(listed, now)
             rows = [each.row for each in entered]
-            corrected = self._list(entered, poll.query, now)
+            corrected = self._list(entered, poll.query, now, by_hand=by_hand is not None)
             cleared = self._withdrawals.clear(poll.query.subject, rows)
             self._want(wanted)
             if subject.program != poll.query.subject.program:
@@ -223,7 +228,7 @@ class Listings:
                 new=poll.new - len(left_out),
                 withdrawn=poll.withdrawn - len(vanished.held),
             )
-            add_poll(self._connection, recorded)
+            add_poll(self._connection, _of_region(recorded, by_hand))
         return RecordedPoll(
             recorded,
             left_out,
@@ -301,7 +306,9 @@ class Listings:
       fieldid, lastmodified, pipeversion, extra, progname, listed_ms, listed_at, fingerprint)
     VALUES (:number, :program, :region, :target, :nightdate, :ra, :dec, :fid, :utctime,
       :fieldid, :lastmodified, :pipeversion, :extra, :progname, :now, :listed_at, :fingerprint)
-    ON CONFLICT (product, program) DO UPDATE SET region = excluded.region,
+    ON CONFLICT (product, program) DO UPDATE SET
+      region = CASE WHEN :by_hand AND listings.withdrawn_at IS NULL
+        THEN listings.region ELSE excluded.region END,
       target = excluded.target, nightdate = excluded.nightdate, ra = excluded.ra,
       dec = excluded.dec, fid = excluded.fid, utctime = excluded.utctime,
       fieldid = excluded.fieldid, lastmodified = excluded.lastmodified,
@@ -317,13 +324,13 @@ class Listings:
     _LISTED_AS_BEFORE = """
     UPDATE listings SET missed_in = NULL, listed_at = :listed_at, fingerprint = :fingerprint
     WHERE product = :number AND program = :program
-      AND withdrawn_at IS NULL AND region = :region AND target IS :target
+      AND withdrawn_at IS NULL AND (:by_hand OR region = :region) AND target IS :target
       AND nightdate IS :nightdate AND ra IS :ra AND dec IS :dec AND fid IS :fid
       AND utctime IS :utctime AND fieldid IS :fieldid AND lastmodified IS :lastmodified
       AND pipeversion IS :pipeversion AND extra IS :extra AND progname IS :progname
     """
 
-    def _list(self, entered: Sequence[_Entered], query: Query, now: str) -> int:
+    def _list(self, entered: Sequence[_Entered], query: Query, now: str, *, by_hand: bool) -> int:
         """Record that these products are listed, under the program that was asked for.
 
         It is that program's key which can fetch them, whatever `progname` a row has. Return how
@@ -331,9 +338,12 @@ class Listings:
         costs anything.
         """
         poll = next_poll(self._connection)
+        if by_hand:
+            query = replace(query, subject=replace(query.subject, region=None))
         values_of = listing_values(query, now)
+        more = {"poll": poll, "by_hand": by_hand}
         records = (
-            (each, {**values_of(each.row), "number": each.number, "poll": poll}) for each in entered
+            (each, {**values_of(each.row), **more, "number": each.number}) for each in entered
         )
         changed = (
             record
@@ -399,6 +409,14 @@ class Listings:
 
     def _want(self, rows: Sequence[Row]) -> None:
         self._connection.execute_many(self._WANT, (identity_values(row.product) for row in rows))
+
+
+def _of_region(poll: Poll, region: Region | None) -> Poll:
+    """Return a poll as one of a region of its program, if one is given."""
+    if region is None:
+        return poll
+    subject = replace(poll.query.subject, region=region)
+    return replace(poll, query=replace(poll.query, subject=subject))
 
 
 def _dates(query: Query, today: date) -> dict[str, str]:

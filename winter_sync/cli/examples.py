@@ -17,7 +17,7 @@ EXAMPLES = {
     ),
     "backfill": (
         "winter-sync backfill 20240211",
-        "winter-sync backfill --from 20240101 --to 20240131 --type stack,diff",
+        "winter-sync backfill --from 20240101 --to 20240131 --target SN2024wex --dry-run",
     ),
     "verify": (
         "winter-sync verify --quick",

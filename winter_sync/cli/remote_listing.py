@@ -11,12 +11,10 @@ from winter_sync.api import NEW, AsyncArchive, ask_archive, listed_row
 from winter_sync.catalog import UserState
 from winter_sync.cli.answers import open_mirror
 from winter_sync.cli.process import say
+from winter_sync.cli.small_cones import warn_of_small_cones
 from winter_sync.core import (
-    ImageType,
-    NarrowCones,
     UsageError,
     escape_unprintable,
-    types_missed_by,
     utc_now,
 )
 
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
     from winter_sync.api import Products, Question, RemoteAnswer
     from winter_sync.cli.options import CommonOptions
     from winter_sync.config import Settings
-    from winter_sync.core import Cone, Row
+    from winter_sync.core import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,7 @@ class RemoteListing:
         """
         states = self._states()
         search = replace(self.question, state=None).search(None, utc_now())
-        _warn_of_small_cones(search.cones, search.image_types)
+        warn_of_small_cones(search.cones, search.image_types)
         async with AsyncArchive(self.options.config) as archive:
             answer = await ask_archive(archive, search, self.settings.selections, utc_now())
         _report_failures(answer)
@@ -87,11 +85,6 @@ class RemoteListing:
             return ()
         with mirror:
             return mirror.products(row.product.identity for row in rows)
-
-
-def _warn_of_small_cones(cones: Sequence[Cone], types: Sequence[ImageType]) -> None:
-    if missed := types_missed_by(cones, types or tuple(ImageType)):
-        say(f"winter-sync: {NarrowCones('', missed).said}", sys.stderr)
 
 
 def _report_failures(answer: RemoteAnswer) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from winter_sync.catalog import Views
+from winter_sync.catalog import Scope, Views
 from winter_sync.cli.progress.display import Progress, is_drawable, log_and_show, progress_of
 from winter_sync.cli.screen import Screen
 from winter_sync.cli.views.night_table import night_table
@@ -20,7 +20,7 @@ from winter_sync.cli.views.run_report import (
     summary,
 )
 from winter_sync.config import Choice, check_root, read_credentials
-from winter_sync.core import REAL_TIME, escape_unprintable, show_size
+from winter_sync.core import REAL_TIME, Part, escape_unprintable, show_size
 from winter_sync.factory import open_mirror
 from winter_sync.maintenance import finish_run
 from winter_sync.sync import read_too_queue
@@ -34,10 +34,11 @@ if TYPE_CHECKING:
 
     from winter_sync.catalog import NightCount
     from winter_sync.config import Settings
-    from winter_sync.core import Time
+    from winter_sync.core import Selection, Time
     from winter_sync.sync import Mirror, Nights, Report
 
 _REASONS_SHOWN = 5
+EVERYTHING = Part()
 
 
 async def run_once(  # noqa: PLR0913 - what differs between the commands and their tests
@@ -51,6 +52,7 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
     new_root: bool = False,
     accept_withdrawals: bool = False,
     recheck: timedelta | None = None,
+    part: Part = EVERYTHING,
 ) -> Report:
     """Poll once, download all that the archive has, and print a summary line.
 
@@ -80,13 +82,15 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
     recheck
         Of a backfill, fetch again what is here and the archive did not send within this time, to
         compare it.
+    part
+        Of a backfill, the targets and cones that it is narrowed to.
 
     Raises
     ------
     UsageError, StorageError
         If the run cannot begin; later errors are in the report.
     """
-    selections = (choice or Choice()).narrow(settings.selections)
+    selections = narrowed(settings, choice or Choice(), part)
     check_root(settings.root)
     credentials = read_credentials(settings)
     aside = Screen(stderr=True)
@@ -108,12 +112,14 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
                 accept_withdrawals=accept_withdrawals,
             ) as mirror:
                 report = await (
-                    mirror.sync() if nights is None else mirror.backfill(nights, recheck=recheck)
+                    mirror.sync()
+                    if nights is None
+                    else mirror.backfill(nights, recheck=recheck, part=part)
                 )
                 if settings.too.enabled:
                     await read_too_queue(mirror)
                 await finish_run(mirror, settings, credentials, time)
-                counts = await _counts(mirror, nights) if console.is_terminal else []
+                counts = await _counts(mirror, nights, report) if console.is_terminal else []
     except asyncio.CancelledError:
         _print_how_far(aside, view)
         raise
@@ -129,11 +135,25 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
     return report
 
 
-async def _counts(mirror: Mirror, nights: Nights | None) -> Sequence[NightCount]:
+def narrowed(settings: Settings, choice: Choice, part: Part) -> tuple[Selection, ...]:
+    """Return what to ask the archive for.
+
+    Raises
+    ------
+    UsageError
+        If a program is chosen that the settings do not have.
+    """
+    selections = choice.narrow(settings.selections)
+    return tuple(map(part.narrow, selections)) if part else selections
+
+
+async def _counts(mirror: Mirror, nights: Nights | None, report: Report) -> Sequence[NightCount]:
     """Count what the catalog has of the nights: others may have downloaded some of it."""
-    if nights is None:
+    if nights is None or report.matching == frozenset():
         return []
     scope = replace(mirror.scope, first_night=nights.first, last_night=nights.last)
+    if report.matching is not None:
+        scope = Scope(scope.programs, identities=tuple(sorted(report.matching)))
     return await mirror.catalog.views(Views.night_counts, scope)
 
 

@@ -174,6 +174,7 @@ from .products import (
 from .proxies import PROXY_SETTING, Proxy, choose_proxy, parse_proxy
 from .queries import (
     Cone,
+    Part,
     PollSchedule,
     Program,
     Query,
@@ -182,6 +183,7 @@ from .queries import (
     Selection,
     Subject,
     Target,
+    is_target,
     types_missed_by,
 )
 from .redaction import Redaction, redactor
@@ -332,6 +334,7 @@ __all__ = [
     "Outcome",
     "PagesOpen",
     "PagesServed",
+    "Part",
     "PollFailed",
     "PollSchedule",
     "Polled",
@@ -417,6 +420,7 @@ __all__ = [
     "is_awaited",
     "is_confirmed",
     "is_directory",
+    "is_target",
     "is_there",
     "jd_of_instant",
     "lock_file",

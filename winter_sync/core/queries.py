@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from winter_sync.core.traits import Instrument
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date, timedelta
 
-    from winter_sync.core.products import Night
+    from winter_sync.core.products import Night, Row
     from winter_sync.core.traits import ImageType
 
 
@@ -123,6 +124,46 @@ class Selection:
             for image_type in self.image_types
             for region in self.regions or (None,)
         )
+
+
+def is_target(name: str | None, patterns: Iterable[str]) -> bool:
+    """Return whether a target's name is one of these; "*" stands for any text.
+
+    Upper and lower case are the same.
+    """
+    written = (name or "").lower()
+    return any(
+        fnmatchcase(written, pattern.lower().replace("[", "[[]").replace("?", "[?]"))
+        for pattern in patterns
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What of some nights is wanted: rows of any of these targets, in any of these cones.
+
+    The archive says what is in a cone. Names of targets are compared here: how the archive does
+    is not known.
+    """
+
+    targets: tuple[str, ...] = ()
+    cones: tuple[Cone, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Return whether this is less than everything."""
+        return bool(self.targets or self.cones)
+
+    def narrow(self, selection: Selection) -> Selection:
+        """Return the selection of what to ask the archive for: all of a program, or its cones."""
+        return replace(selection, regions=self.cones)
+
+    def region_of(self, query: Query) -> Region | None:
+        """Return the region that the wanted rows of an answer are all of."""
+        return Target(", ".join(self.targets)) if self.targets else query.subject.region
+
+    def includes(self, row: Row) -> bool:
+        """Return whether a row that the archive listed when asked for that is wanted."""
+        return not self.targets or is_target(row.target, self.targets)
 
 
 def types_missed_by(cones: Iterable[Cone], types: Iterable[ImageType]) -> tuple[ImageType, ...]:

@@ -5,6 +5,7 @@ from .download_breaker import DownloadBreaker
 from .download_loop import DownloadLoop
 from .download_planner import ClientLimits
 from .downloader import Downloader
+from .dry_run import DryRun, Expected, Group, dry_run
 from .engine import Mirror
 from .fetcher import Fetcher
 from .file_check import PIECE, FileFinding, Throttle, stat_file, stat_files
@@ -33,9 +34,12 @@ __all__ = [
     "DownloadBreaker",
     "DownloadLoop",
     "Downloader",
+    "DryRun",
+    "Expected",
     "Fetcher",
     "FileFinding",
     "FilesOfWithdrawn",
+    "Group",
     "KeepLimits",
     "ListingRecorder",
     "Mirror",
@@ -51,6 +55,7 @@ __all__ = [
     "TransferRecord",
     "adopt_part",
     "check_newest",
+    "dry_run",
     "examine",
     "find_present",
     "largest",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog import CatalogThread, Scope
+from winter_sync.sync.listing_recorder import EVERYTHING
 from winter_sync.sync.recovery import recover
 from winter_sync.sync.run import Run
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from winter_sync.archive import ArchiveClient
-    from winter_sync.core import Selection, Sink
+    from winter_sync.core import Part, Selection, Sink
     from winter_sync.sync.downloader import Downloader
     from winter_sync.sync.poller import Poller
     from winter_sync.sync.quick_check import QuickCheck
@@ -66,14 +67,16 @@ class Mirror:
         """Poll everything once and download all that may be downloaded now."""
         return await Run(self, self.scope).sync()
 
-    async def backfill(self, nights: Nights, *, recheck: timedelta | None = None) -> Report:
-        """Poll the given nights and download what they have.
+    async def backfill(
+        self, nights: Nights, *, recheck: timedelta | None = None, part: Part = EVERYTHING
+    ) -> Report:
+        """Poll the given nights, or a part of them, and download what they have.
 
-        With `recheck` what is here of them, and the archive did not send within that time, is
-        fetched again and compared.
+        With a part the selections have to be those that it narrows. With `recheck` what is here,
+        and the archive did not send within that time, is fetched again and compared.
         """
         scope = replace(self.scope, first_night=nights.first, last_night=nights.last)
-        return await Run(self, scope, nights, by_hand=True, recheck=recheck).sync()
+        return await Run(self, scope, nights, by_hand=True, recheck=recheck, part=part).sync()
 
     async def fetch(self, scope: Scope) -> Report:
         """Download what a scope wants, without asking what the archive lists."""

@@ -14,6 +14,7 @@ from winter_sync.core import (
     DamagedError,
     Expectation,
     KnownRows,
+    Part,
     Polled,
     PollFailed,
     ProductsLeftOut,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from winter_sync.sync.windows import Nights
 
 _SHOWN = 100
+EVERYTHING: Part = Part()
 _MOST_KNOWN = 50_000
 """Rows of one window: to know one again takes some 300 bytes while the window is read."""
 
@@ -65,16 +67,21 @@ class WantedRows:
     """For a query that follows another: the subject of that, and what it does not list any more."""
     expected: int = 0
     """How many products the answer to that had to list."""
+    part: Part = EVERYTHING
+    """For a backfill of less than whole nights: of all else nothing is recorded."""
 
     @property
     def has_all(self) -> bool:
         """Whether all rows are recorded."""
-        return self.nights is None and self.unlisted is None
+        return self.nights is None and self.unlisted is None and not self.part
 
     def includes(self, row: Row, known: Collection[tuple[Instrument, str]]) -> bool:
         """Return whether to record a row."""
         if self.unlisted is not None:
             return row.product.identity in self.unlisted[1]
+        if self.part:
+            in_nights = self.nights is None or self.nights.has(row)
+            return in_nights and self.part.includes(row)
         is_known = row.product.identity in known
         return self.nights is None or is_known or self.nights.has(row)
 
@@ -88,6 +95,8 @@ class Recorded:
     """What the subject of the query listed before and does not list now, while another may."""
     expected: int = field(default=0, compare=False)
     """How many products the answer had to list."""
+    matching: frozenset[tuple[Instrument, str]] = field(default=frozenset(), compare=False)
+    """Of a backfill of a part, the products that it lists of that part."""
 
 
 @dataclass(slots=True)
@@ -206,7 +215,9 @@ class ListingRecorder:
             Split by remedy, as everywhere.
         """
         most = self._most_known + 1 if has_halves else None
-        known = KnownRows() if wanted.unlisted else await self._known_rows(query, most)
+        # What is known is not understood, so nobody could say whether it is of the part.
+        is_all_read = wanted.unlisted or wanted.part
+        known = KnownRows() if is_all_read else await self._known_rows(query, most)
         if len(known) == most:
             return None
         return await ask(self._api, self._catalog, query, known, once=once)
@@ -273,7 +284,8 @@ class ListingRecorder:
             _Answered(poll, comparison, placed, absent.missed), wanted, expectation
         )
         tally.vanished += recorded.poll.withdrawn - recorded.renamed + len(recorded.held)
-        return Recorded(recorded.poll, unlisted, expected)
+        matching = frozenset(row.product.identity for row, _ in placed.rows if wanted.part)
+        return Recorded(recorded.poll, unlisted, expected, matching)
 
     async def narrowed(self, query: Query, subject: Subject, recorded: Recorded) -> Query:
         """Return a query for no more dates than those of what a subject lists no more."""
@@ -309,6 +321,7 @@ class ListingRecorder:
             missed=answered.missed,
             expectation=expectation,
             missed_by=missed_by,
+            by_hand=wanted.part.region_of(poll.query) if wanted.part else None,
         )
         to_fetch = _to_fetch(comparison, placed.rows, recorded.left_out)
         self._emit_poll(recorded.poll, to_fetch, missed_by)

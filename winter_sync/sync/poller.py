@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from winter_sync.catalog import CatalogThread, Polls
 from winter_sync.core import (
+    Part,
     Query,
     Sink,
     WinterSyncError,
 )
 from winter_sync.sync.failed_windows import FailedWindows
-from winter_sync.sync.listing_recorder import WantedRows
+from winter_sync.sync.listing_recorder import EVERYTHING, WantedRows
 from winter_sync.sync.results import PollResult
 from winter_sync.sync.window_poll import WindowPoll
 from winter_sync.sync.windows import (
@@ -165,10 +166,11 @@ class Poller:
         selection: Selection,
         subject: Subject,
         nights: Nights,
+        part: Part = EVERYTHING,
     ) -> PollResult:
-        """Poll the given nights of a subject; return as `poll` does."""
+        """Poll the given nights of a subject, or a part of them; return as `poll` does."""
         may_be_unserved = await self._catalog.polls(Polls.may_be_unserved, subject)
-        poll = self._new_poll(WantedRows(nights), may_be_unserved=may_be_unserved)
+        poll = self._new_poll(WantedRows(nights, part=part), may_be_unserved=may_be_unserved)
         with poll.keeping_errors():
             await self._poll_nights(poll, selection, subject, nights)
         await self._settle_files(poll.result)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from winter_sync.catalog import NotCompared, Waiting
+    from winter_sync.core import Instrument
     from winter_sync.sync.quick_check import CheckedFiles
     from winter_sync.sync.results import PollResult
 
@@ -55,6 +56,8 @@ class Report:
     """Bytes published."""
     asked: tuple[date, date] | None = field(default=None, compare=False)
     """The first and the last date that was asked for; `date.max` for up to now."""
+    matching: frozenset[tuple[Instrument, str]] | None = field(default=None, compare=False)
+    """The products that are listed of a part; None of a run that is for everything."""
     here: int = 0
     """How many products of the programs are here, where the archive listed nothing now."""
     not_asked: Mapping[str, str] = field(default_factory=dict)
@@ -82,6 +85,7 @@ class Report:
             changed=self.changed + result.changed,
             not_asked={**self.not_asked, **why},
             asked=united(self.asked, result.asked),
+            matching=None if self.matching is None else self.matching | result.matching,
         )
 
     def with_outcomes(self, outcomes: Sequence[Outcome]) -> Report:

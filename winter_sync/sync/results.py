@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from winter_sync.core import (
         Batch,
         CredentialsRefusedError,
+        Instrument,
         Outcome,
         TransientError,
         WinterSyncError,
@@ -30,19 +31,24 @@ class PollResult:
     """The first and the last date that was asked for; `date.max` for up to now."""
     not_asked: str | None = None
     """Why no query was sent, if none was."""
+    matching: frozenset[tuple[Instrument, str]] = field(default=frozenset(), compare=False)
+    """Of a backfill of a part, the products that are listed of that part."""
     moved: int = field(default=0, compare=False)
     """How many products were withdrawn or are listed again."""
     error: WinterSyncError | None = None
     """Why not everything was listed: refused credentials, an unwell server, or a bad answer."""
 
-    def with_listing(self, poll: Poll) -> PollResult:
-        """Return this result with one more listing."""
+    def with_listing(
+        self, poll: Poll, matching: frozenset[tuple[Instrument, str]] = frozenset()
+    ) -> PollResult:
+        """Return this result with one more listing, and what that has of a part."""
         return replace(
             self,
             queries=self.queries + 1,
             listed=self.listed + poll.listed,
             new=self.new + poll.new,
             changed=self.changed + poll.changed,
+            matching=self.matching | matching,
             moved=self.moved + poll.withdrawn + poll.returned,
             asked=united(self.asked, (poll.query.start, poll.query.end or date.max)),
         )

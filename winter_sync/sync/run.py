@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from winter_sync.catalog import Queue, Refetches, Views
+from winter_sync.catalog import Queue, Refetches, Scope, Views
 from winter_sync.core import (
     Backlog,
     BadAnswerError,
@@ -20,6 +20,7 @@ from winter_sync.core import (
 from winter_sync.sync.coordination import Coordination
 from winter_sync.sync.download_breaker import DownloadBreaker
 from winter_sync.sync.download_loop import DownloadLoop
+from winter_sync.sync.listing_recorder import EVERYTHING
 from winter_sync.sync.refused_programs import RefusedPrograms
 from winter_sync.sync.report import Report
 
@@ -27,8 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
     from datetime import timedelta
 
-    from winter_sync.catalog import Scope
-    from winter_sync.core import Selection, Subject
+    from winter_sync.core import Part, Selection, Subject
     from winter_sync.sync.engine import Mirror
     from winter_sync.sync.results import BatchResult, PollResult
     from winter_sync.sync.windows import Nights
@@ -49,6 +49,9 @@ class Run:
         Whether the whole span of each program is polled, whether or not that is due.
     recheck
         Fetch again what is here and the archive did not send within this time, to compare it.
+    part
+        For a backfill of less than whole nights: polls come first then, and the work is on what
+        they list of it.
     """
 
     def __init__(  # noqa: PLR0913 - what differs between runs, by name
@@ -60,6 +63,7 @@ class Run:
         by_hand: bool = False,
         sweep: bool = False,
         recheck: timedelta | None = None,
+        part: Part = EVERYTHING,
     ) -> None:
         self._mirror = mirror
         self._scope = scope
@@ -67,7 +71,8 @@ class Run:
         self._by_hand = by_hand
         self._sweep = sweep
         self._recheck = recheck
-        self._report = Report()
+        self._part = part
+        self._report = Report(matching=frozenset() if part else None)
         self._coordination = Coordination()
         self._refused = RefusedPrograms(lambda _, refused: self._add_error(refused))
 
@@ -75,6 +80,8 @@ class Run:
         """Poll and download."""
         mirror = self._mirror
         await mirror.recover()
+        if self._part and not await self._find_part():
+            return self._report
         if self._nights is not None:
             # Whoever asks by hand wants to know now.
             await mirror.catalog.queue(Queue.retry_now, self._scope)
@@ -82,7 +89,7 @@ class Run:
         if self._recheck is not None:
             await self._ask_for_comparison(self._recheck)
         await self._count_wanted()
-        await self._work(self._poll_all(), self._download())
+        await self._work(*([] if self._part else [self._poll_all()]), self._download())
         await mirror.retention.remove_exceeding()
         await self._count_not_compared()
         await self._count_here()
@@ -90,6 +97,13 @@ class Run:
         waiting = await mirror.catalog.queue(Queue.waiting, self._scope)
         again = await self._count_waiting_again()
         return replace(self._report, left=left, waiting=waiting, again=again)
+
+    async def _find_part(self) -> bool:
+        """Poll, and narrow the scope to what is listed of the part; return whether anything is."""
+        await self._work(self._poll_all())
+        found = tuple(sorted(self._report.matching or ()))
+        self._scope = Scope(self._scope.programs, identities=found)
+        return bool(found)
 
     async def _ask_for_comparison(self, confirmed_for: timedelta) -> None:
         ask = self._mirror.catalog.refetches(
@@ -222,7 +236,7 @@ class Run:
         poller = self._mirror.poller
         if self._nights is None:
             return await poller.poll(selection, subject, by_hand=True, sweep=self._sweep)
-        return await poller.poll_nights(selection, subject, self._nights)
+        return await poller.poll_nights(selection, subject, self._nights, self._part)
 
     # --- downloads -----------------------------------------------------------------------------
 

@@ -339,5 +339,5 @@ class WindowPoll:
             elsewhere=bool(elsewhere),
             tally=self._tally,
         )
-        self.result = self.result.with_listing(recorded.poll)
+        self.result = self.result.with_listing(recorded.poll, recorded.matching)
         return recorded

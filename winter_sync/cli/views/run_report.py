@@ -93,6 +93,8 @@ def summary(report: Report) -> str:
     done += _not_asked_again(report)
     text = "; ".join(done)
     asked = f"{_counted(report.queries, 'query', 'queries')}, {report.listed} listed"
+    if report.matching is not None:
+        asked += f", {len(report.matching)} of them asked for"
     return f"{text[:1].upper()}{text[1:]} ({asked})."
 
 
@@ -100,6 +102,8 @@ def _nothing(report: Report) -> str:
     """Return what a run that downloaded nothing has seen."""
     if not report.queries:
         return "no query was sent"
+    if report.matching == frozenset() and report.listed:
+        return "nothing that the archive lists matches"
     if report.not_compared is not None:
         return "nothing new, and nothing compared"
     return "nothing new" if report.listed else _nothing_listed(report)
