@@ -19,6 +19,7 @@ from winter_sync.config.sections import (
     FactsSettings,
     HttpSettings,
     MirrorSettings,
+    PagesSettings,
     ProgramSettings,
     RectangleSettings,
     ScheduleSettings,
@@ -41,6 +42,7 @@ TABLES: dict[str, type[Section]] = {
     "too": ToOSettings,
     "facts": FactsSettings,
     "http": HttpSettings,
+    "pages": PagesSettings,
     "events": EventsSettings,
     "programs": ProgramSettings,
 }

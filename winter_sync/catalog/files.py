@@ -63,6 +63,13 @@ class Files:
         sql = self._HELD_OF_NIGHT.format(condition=condition.sql)
         return self._connection.read(held_of, sql, {**condition.values, "night": night.name})
 
+    _AT_PATH = f"SELECT {_FILE} FROM {AT_PATHS} WHERE p.sha256 IS NOT NULL"  # noqa: S608 - as above
+
+    def at(self, path: str) -> Held | None:
+        """Return the product whose file is at a path, relative to the root; None if none is."""
+        found = self._connection.read(held_of, self._AT_PATH, {"paths": paths_of([path])})
+        return next((held for held in found if held.path == path), None)
+
     _EARLIER = f"""
     SELECT {_FILE} FROM products p
     WHERE p.night = :night AND p.state IN ('wanted', 'missing') AND p.sha256 IS NOT NULL

@@ -73,6 +73,7 @@ def _context_of(settings: Settings) -> PageContext:
         follow_links=settings.mirror.follow_links,
         selections=tuple(settings.selections),
         sinks=settings.sink_filters,
+        previews=int(settings.pages.previews),
         min_free=int(settings.mirror.min_free),
     )
 

@@ -243,6 +243,15 @@ class HttpSettings(Section):
     )
 
 
+class PagesSettings(Section):
+    """[pages]: what the pages show, beside what the catalog says."""
+
+    previews: Size = Field(
+        default=ByteSize(1_000_000_000),
+        description="How large all previews of images together may be on the disk; 0 for none.",
+    )
+
+
 class EventsSettings(Section):
     """[events]: how long events are kept."""
 

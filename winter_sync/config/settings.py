@@ -29,6 +29,7 @@ from winter_sync.config.sections import (
     FactsSettings,
     HttpSettings,
     MirrorSettings,
+    PagesSettings,
     ProgramSettings,
     ScheduleSettings,
     SinkSettings,
@@ -83,6 +84,7 @@ class Settings(BaseSettings):
     facts: FactsSettings = table()
     too: ToOSettings = table()
     http: HttpSettings = table()
+    pages: PagesSettings = table()
     events: EventsSettings = table()
     sinks: tuple[SinkSettings, ...] = ()
     programs: tuple[ProgramSettings, ...] = ()

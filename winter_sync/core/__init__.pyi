@@ -1,5 +1,10 @@
 from .alerts import Alert, AlertFile, Cutouts, instant_of_jd, jd_of_instant
 from .areas import Area, area_of
+from .background_process import (
+    background_command,
+    background_environment,
+    take_second_place,
+)
 from .backoff import (
     BUSY_CATALOG,
     DOUBTFUL_CONTENT,
@@ -398,6 +403,8 @@ __all__ = [
     "WithdrawalRule",
     "WithdrawnFilesChanged",
     "area_of",
+    "background_command",
+    "background_environment",
     "begin_writing",
     "box_of_cap",
     "choose_proxy",
@@ -459,6 +466,7 @@ __all__ = [
     "successors",
     "sync_directory",
     "take_lock",
+    "take_second_place",
     "types_missed_by",
     "unit_vector",
     "united_marks",

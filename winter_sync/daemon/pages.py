@@ -81,6 +81,7 @@ class DaemonPages:
             follow_links=settings.mirror.follow_links,
             selections=tuple(settings.selections),
             sinks=settings.sink_filters,
+            previews=int(settings.pages.previews),
             min_free=int(settings.mirror.min_free),
             has_daemon=True,
             not_ready=closed,
@@ -110,6 +111,7 @@ class DaemonPages:
                 settings.root,
                 settings.mirror.min_free,
                 sinks=settings.sink_filters,
+                previews=self._site.preview_counts,
             )
         )
 

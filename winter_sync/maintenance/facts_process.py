@@ -5,19 +5,18 @@ from __future__ import annotations
 import os
 import select
 import subprocess
-import sys
 import threading
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Self
 
-from winter_sync.core import WinterSyncError
+from winter_sync.core import WinterSyncError, background_command, background_environment
 from winter_sync.formats import facts_without_file
 from winter_sync.maintenance.facts_messages import READY, Read, read_answer, write_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from winter_sync.catalog import Held
 
@@ -32,10 +31,6 @@ _LONGEST_LINE = 16 * 1024 * 1024
 _PIECE = 64 * 1024
 _TRIES = 2
 """A process may end for reasons of its own: only a file that ends two is to blame."""
-_PASSED_ON = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONHOME")
-"""What the process sees of our environment: nothing that may be secret."""
-_SOURCE = Path(__file__).parents[2]
-"""Where this program is; the process must be of the same."""
 
 
 class HeadersNotReadError(WinterSyncError):
@@ -155,12 +150,9 @@ class HeaderProcess:
             raise _not_started("it said something unexpected")
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        known = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-        path = [str(_SOURCE), *filter(None, [os.environ.get("PYTHONPATH")])]
-        worker = ("-P", "-m", "winter_sync.maintenance.facts_worker")
         return subprocess.Popen(  # noqa: S603 - our own code
-            [sys.executable, *worker, *self._arguments],
-            env={**known, "PYTHONPATH": os.pathsep.join(path), "OPENBLAS_NUM_THREADS": "1"},
+            background_command("winter_sync.maintenance.facts_worker", *self._arguments),
+            env=background_environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -9,27 +9,21 @@ library can hold up.
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import stat
 import sys
-from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from winter_sync.core import FileFormat, TreeFiles, closing_descriptor
+from winter_sync.core import FileFormat, TreeFiles, closing_descriptor, take_second_place
 from winter_sync.formats import facts_without_file, read_alerts, read_facts
 from winter_sync.maintenance.facts_messages import READY, Asked, Read, read_request, write_answer
 
 if TYPE_CHECKING:
     from winter_sync.core import Product
 
-_LIMITS = ((resource.RLIMIT_AS, 2 * 1024**3), (resource.RLIMIT_DATA, 512 * 1024**2))
-"""Bytes of address space and of memory of its own, of which it needs a seventh: a header that makes
-a library ask for more is an odd one."""
-_LEAST_URGENT = 19
 _MOST_ALERTS = 10_000
 """Alerts of one file that the mirror holds in memory; a difference image has some hundreds."""
 
@@ -46,7 +40,7 @@ def main(root: str, follow_links: str, patience: str) -> None:
     patience
         After how many seconds with one file to end.
     """
-    _take_second_place()
+    take_second_place()
     for name in ("astropy.io.fits", "astropy.wcs"):
         import_module(name)
     _answer(READY)
@@ -55,19 +49,6 @@ def main(root: str, follow_links: str, patience: str) -> None:
             signal.setitimer(signal.ITIMER_REAL, float(patience))
             _answer(_answer_to(read_request(line), files))
             signal.setitimer(signal.ITIMER_REAL, 0)
-
-
-def _take_second_place() -> None:
-    """Leave processors and memory to others, as far as the machine lets a process say so."""
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, _LEAST_URGENT)
-    with suppress(OSError):
-        # If memory runs out, this process is the one to end.
-        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
-    for limit, most in _LIMITS:
-        with suppress(OSError, ValueError):
-            resource.setrlimit(limit, (most, most))
 
 
 def _answer_to(asked: Asked, files: TreeFiles) -> bytes:

@@ -203,6 +203,10 @@ DELIVERY_FAILING = Metric(
 )
 FREE = Metric("gauge", "free_bytes", "Free bytes on the file system of the root.")
 MIN_FREE = Metric("gauge", "min_free_bytes", "Bytes that are always left free there.")
+PREVIEWS = Metric(
+    "counter", "previews", "Previews of images that were drawn, or could not be.", ("result",)
+)
+PREVIEW_BYTES = Metric("gauge", "preview_bytes", "Bytes that the kept previews take.")
 UNREADABLE = Metric(
     "gauge",
     "unreadable",
@@ -230,6 +234,7 @@ METRICS = (
     *(DELIVERY_FAILURES, EVENTS_LOST, EVENTS_WAITING, DELIVERED, DELIVERY_FAILING),
     *(PRODUCTS, HELD_WITHDRAWALS, SUCCESS, AGE, LAST_NIGHT, LAST_COMPLETE),
     *(CALENDAR_NIGHT, NIGHT_PRODUCTS, NIGHT_COMPLETE, FREE, MIN_FREE, UNREADABLE),
+    *(PREVIEWS, PREVIEW_BYTES),
     BUILD,
 )
 """All of ours. Beside them are those of the process that prometheus-client makes."""

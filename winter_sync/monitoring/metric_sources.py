@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from winter_sync.catalog import CatalogThread, Facts, Nights, Polls, Views, Withdrawals
 from winter_sync.core import StorageError, free_space
@@ -22,9 +22,12 @@ from winter_sync.monitoring.metric_definitions import (
     LAST_COMPLETE,
     LAST_NIGHT,
     MIN_FREE,
+    NAMESPACE,
     NEWEST_SETTLED,
     NIGHT_COMPLETE,
     NIGHT_PRODUCTS,
+    PREVIEW_BYTES,
+    PREVIEWS,
     PRODUCTS,
     SETTLED_NIGHTS,
     SUCCESS,
@@ -32,6 +35,7 @@ from winter_sync.monitoring.metric_definitions import (
 )
 from winter_sync.monitoring.sink_states import read_sinks
 from winter_sync.monitoring.status import read_last_night
+from winter_sync.previews import PreviewCounts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -65,6 +69,8 @@ class Watched:
         Bytes that are always left free there.
     sinks
         Which events each sink takes, by its name.
+    previews
+        What came of the previews of the pages.
     """
 
     catalog: CatalogThread | None
@@ -72,6 +78,7 @@ class Watched:
     root: Path
     min_free: int
     sinks: Mapping[str, EventFilter] = field(default_factory=dict)
+    previews: PreviewCounts = field(default_factory=PreviewCounts)
 
     @property
     def programs(self) -> list[str]:
@@ -112,6 +119,16 @@ async def from_disk(watched: Watched) -> Sequence[Family]:
     except OSError:
         return ()
     return gauge(FREE, {(): free}), gauge(MIN_FREE, {(): watched.min_free})
+
+
+def from_pages(previews: PreviewCounts) -> Iterator[Family]:
+    """Yield the metrics of the pages."""
+    name = f"{NAMESPACE}_{PREVIEWS.name}"
+    counted = CounterMetricFamily(name, PREVIEWS.about, labels=PREVIEWS.labels)
+    counted.add_metric(("drawn",), previews.made)
+    counted.add_metric(("failed",), previews.failed)
+    yield counted
+    yield gauge(PREVIEW_BYTES, {(): previews.kept_bytes})
 
 
 def gauge(metric: Metric, values: dict[tuple[str, ...], float]) -> Family:

@@ -26,6 +26,7 @@ from winter_sync.monitoring.metric_definitions import (
     FAILURES,
     METRICS,
     NAMESPACE,
+    PREVIEWS,
     RECOVERED,
     REFUSED,
     RELOADS,
@@ -34,7 +35,13 @@ from winter_sync.monitoring.metric_definitions import (
     UNREADABLE,
     WITHHELD,
 )
-from winter_sync.monitoring.metric_sources import Watched, from_catalog, from_disk, gauge
+from winter_sync.monitoring.metric_sources import (
+    Watched,
+    from_catalog,
+    from_disk,
+    from_pages,
+    gauge,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -71,7 +78,8 @@ class Metrics:
         self._clock = clock
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
-        self._counters = {metric: self._counter(metric) for metric in _of_kind("counter")}
+        counted = (metric for metric in _of_kind("counter") if metric is not PREVIEWS)
+        self._counters = {metric: self._counter(metric) for metric in counted}
         self._histograms = {metric: self._histogram(metric) for metric in _of_kind("histogram")}
         self._gauges = {metric: self._gauge(metric) for metric in (SERVER_FAILING, WITHHELD, BUILD)}
         self._refused: set[str] = set()
@@ -128,6 +136,7 @@ class Metrics:
             (program,): program in self._refused for program in watched.programs
         }
         read.append(gauge(REFUSED, refused))
+        read += from_pages(watched.previews)
         read.append(gauge(UNREADABLE, {(part,): not found for part, found in parts.items()}))
         return generate_latest(_Page(self._registry, read))
 

@@ -28,6 +28,8 @@ class PageContext:
         What is mirrored; None where no settings say it.
     sinks
         Which events each sink takes, by its name.
+    previews
+        Bytes that previews of images take at most; 0 for none.
     min_free
         Bytes that stay free on the disk of the root; None where no settings say it.
     has_daemon
@@ -45,6 +47,7 @@ class PageContext:
     follow_links: bool = False
     selections: tuple[Selection, ...] | None = None
     sinks: Mapping[str, EventFilter] = field(default_factory=dict)
+    previews: int = 10**9
     min_free: int | None = None
     has_daemon: bool = False
     not_ready: str | None = None

@@ -16,6 +16,9 @@ LIVE = "/live"
 NIGHT = "/night/"
 PRODUCT = "/product/"
 FILE = "/file/"
+THUMBNAIL = "/thumbnail/"
+PREVIEW = "/preview/"
+PLACES = "/places/"
 STATIC = "/static/"
 
 

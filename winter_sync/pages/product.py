@@ -11,7 +11,7 @@ from winter_sync.core import Damage, StorageError, TreeFiles, UsageError
 from winter_sync.web import FileContent
 
 if TYPE_CHECKING:
-    from winter_sync.catalog import Catalog, FoundProduct, ProductHistory
+    from winter_sync.catalog import Catalog, FoundProduct, Held, ProductHistory
     from winter_sync.core import Dataset, Facts
     from winter_sync.pages.context import PageContext
 
@@ -96,10 +96,9 @@ def read_product(catalog: Catalog, path: str) -> ProductPage:
         If the catalog cannot be read.
     """
     with catalog.snapshot():
-        history = _history(catalog, path)
-        identity = history.product.identity
-        (found,) = catalog.searches.products([identity])
-        (dataset,) = catalog.exports.datasets(catalog.searches.numbers_of([identity]))
+        found, history = _find(catalog, path)
+        numbers = catalog.searches.numbers_of([found.product.identity])
+        (dataset,) = catalog.exports.datasets(numbers)
         return ProductPage(
             found, dataset, history, _facts(dataset.facts), _is_whole(found, history)
         )
@@ -120,8 +119,7 @@ def open_product(catalog: Catalog, context: PageContext, path: str) -> FileConte
         If the file is not what was downloaded, or cannot be read.
     """
     with catalog.snapshot():
-        history = _history(catalog, path)
-        (found,) = catalog.searches.products([history.product.identity])
+        found, history = _find(catalog, path)
     if not _is_whole(found, history) or found.size is None:
         raise UsageError(f"the file of {found.product.filename} is not here: {found.state.value}")
     try:
@@ -136,11 +134,32 @@ def open_product(catalog: Catalog, context: PageContext, path: str) -> FileConte
     return FileContent(file, found.product.filename, found.size)
 
 
+def find_file(catalog: Catalog, path: str) -> tuple[FoundProduct, Held | None]:
+    """Return a product by its path, and its file, if that is here and whole by the catalog.
+
+    Raises
+    ------
+    UsageError
+        If there is no such product.
+    StorageError
+        If the catalog cannot be read.
+    """
+    with catalog.snapshot():
+        found, history = _find(catalog, path)
+        return found, catalog.files.at(history.path) if _is_whole(found, history) else None
+
+
 def _not_as_downloaded(path: str) -> StorageError:
     return StorageError(
         f"{path} is not there as it was downloaded, or cannot be read",
         remedy="Run `winter-sync verify --repair` to download it again.",
     )
+
+
+def _find(catalog: Catalog, path: str) -> tuple[FoundProduct, ProductHistory]:
+    history = _history(catalog, path)
+    (found,) = catalog.searches.products([history.product.identity])
+    return found, history
 
 
 def _history(catalog: Catalog, path: str) -> ProductHistory:

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from winter_sync.core import escape_unprintable, show_size
 from winter_sync.pages import links
+from winter_sync.pages.pictures import has_preview, thumbnail_link
 from winter_sync.pages.static_files import static_link
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     environment.globals.update(
+        has_preview=has_preview,
+        thumbnail_link=thumbnail_link,
         night_link=links.night_link,
         target_link=links.target_link,
         product_link=links.product_link,

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from winter_sync.core import instant_of_jd
 from winter_sync.pages import links
 from winter_sync.pages.home import read_home
 from winter_sync.pages.night import read_night_page
 from winter_sync.pages.nights import parse_night, read_nights
+from winter_sync.pages.pictures import has_preview, show_picture
+from winter_sync.pages.previews import WantedPreview, find_preview
 from winter_sync.pages.product import open_product, read_product
 from winter_sync.pages.rendering import render
 from winter_sync.pages.search import read_search
@@ -39,6 +41,9 @@ class Redirect:
     location: str
 
 
+Made: TypeAlias = "Shown | Redirect | FileContent | WantedPreview"
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What a page is made from.
@@ -64,9 +69,9 @@ class Asked:
 class Page:
     """A page that can be made."""
 
-    make: Callable[[Catalog, PageContext, datetime], Shown | Redirect | FileContent]
-    is_file: bool = False
-    """Whether it is opened for each who asks."""
+    make: Callable[[Catalog, PageContext, datetime], Made]
+    is_shared: bool = True
+    """Whether who asks at the same time gets the same answer; otherwise each gets an own one."""
 
 
 def find_page(request: PageRequest) -> Page | None:
@@ -76,18 +81,18 @@ def find_page(request: PageRequest) -> Page | None:
     for begin, show in _BEGINNING.items():
         if request.path.startswith(begin):
             rest = request.path.removeprefix(begin)
-            return Page(partial(_make, show, request.query, rest), begin == links.FILE)
+            return Page(partial(_make, show, request.query, rest), begin not in _OWN)
     return None
 
 
 def _make(  # noqa: PLR0913, PLR0917 - the first three are bound
-    show: Callable[[Asked], Shown | Redirect | FileContent],
+    show: Callable[[Asked], Made],
     query: Mapping[str, str],
     rest: str,
     catalog: Catalog,
     context: PageContext,
     now: datetime,
-) -> Shown | Redirect | FileContent:
+) -> Made:
     return show(Asked(catalog, context, now, query, rest))
 
 
@@ -123,7 +128,13 @@ def _show_target(asked: Asked) -> Shown:
 
 def _show_product(asked: Asked) -> Shown:
     page = read_product(asked.catalog, asked.rest)
-    return Shown(render("product.html", context=asked.context, page=page))
+    is_pictured = asked.context.previews > 0 and has_preview(page.found)
+    picture = show_picture(page.found, asked.query) if is_pictured else None
+    return Shown(render("product.html", context=asked.context, page=page, picture=picture))
+
+
+def _find_preview(place: str, asked: Asked) -> WantedPreview:
+    return find_preview(asked.catalog, asked.context, place, asked.rest, asked.query)
 
 
 def _send_file(asked: Asked) -> FileContent:
@@ -137,14 +148,18 @@ def _search(asked: Asked) -> Shown | Redirect:
     return Shown(render("search.html", context=asked.context, page=found))
 
 
-_WHOLE: dict[str, Callable[[Asked], Shown | Redirect | FileContent]] = {
+_PREVIEWS = (links.THUMBNAIL, links.PREVIEW, links.PLACES)
+_WHOLE: dict[str, Callable[[Asked], Made]] = {
     links.HOME: _show_home,
     links.NIGHTS: _show_nights,
     links.TARGET: _show_target,
     links.SEARCH: _search,
 }
-_BEGINNING: dict[str, Callable[[Asked], Shown | Redirect | FileContent]] = {
+_BEGINNING: dict[str, Callable[[Asked], Made]] = {
     links.NIGHT: _show_night,
     links.PRODUCT: _show_product,
     links.FILE: _send_file,
+    **{place: partial(_find_preview, place) for place in _PREVIEWS},
 }
+_OWN = {links.FILE, *_PREVIEWS}
+"""What is opened for each who asks, or shared by those who draw it."""

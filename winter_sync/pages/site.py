@@ -15,9 +15,11 @@ from winter_sync.core import StorageError, UsageError, WinterSyncError, utc_now
 from winter_sync.pages import links
 from winter_sync.pages.catalog_reader import CatalogReader
 from winter_sync.pages.live import LONGEST_SECONDS, Changes
+from winter_sync.pages.previews import WantedPreview, answer_preview
 from winter_sync.pages.rendering import render
 from winter_sync.pages.routes import Redirect, Shown, find_page
 from winter_sync.pages.static_files import static_file
+from winter_sync.previews import Previews
 from winter_sync.web import Document, EventStream, SharedAnswer
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from winter_sync.pages.context import PageContext
     from winter_sync.pages.routes import Page
+    from winter_sync.previews import PreviewCounts
     from winter_sync.web import Answer, PageRequest
 
 _KEPT = 64
@@ -59,8 +62,14 @@ class MirrorSite:
         self._clock = clock
         self._monotonic = monotonic
         self._reader = CatalogReader()
+        self._previews = Previews()
         self._answers: OrderedDict[tuple[object, ...], SharedAnswer[Answer]] = OrderedDict()
         self._changes = Changes(self._state, monotonic, sleep)
+
+    @property
+    def preview_counts(self) -> PreviewCounts:
+        """How many previews were drawn, and how many bytes of them are kept."""
+        return self._previews.counts
 
     async def answer(self, request: PageRequest) -> Answer:
         """Return the answer to a question; one about nothing that is there is a page, too."""
@@ -83,11 +92,12 @@ class MirrorSite:
         page = find_page(request)
         if page is None:
             raise UsageError("there is no page at this address")
-        return await (self._make(page) if page.is_file else self._shared(request, page))
+        return await (self._shared(request, page) if page.is_shared else self._make(page))
 
     async def close_catalog(self) -> None:
         """Close the catalog until somebody asks again: a mirror ends, or its settings change."""
         await self._reader.close()
+        await self._previews.close()
         self._answers.clear()
 
     async def end_streams(self) -> None:
@@ -128,6 +138,8 @@ class MirrorSite:
                 return Document(shown.body)
             case Redirect():
                 return Document(b"", status=HTTPStatus.SEE_OTHER, location=shown.location)
+            case WantedPreview():
+                return await answer_preview(self._previews, context, shown)
         return shown
 
     def _fault(self, failed: WinterSyncError, status: HTTPStatus) -> Document:

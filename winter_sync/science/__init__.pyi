@@ -5,6 +5,7 @@ from .nightlog import NIGHTLOG_COLUMNS, log_entry, logged
 from .obscore import describe
 from .obscore_columns import MANDATORY_COLUMNS, OBSCORE_COLUMNS
 from .output import creating, replacing
+from .pictures import NoPictureError, draw_picture
 from .positions import parse_angle, parse_cone, parse_position, parse_rectangle, split_cone
 from .samp import SampMessage, SampType, message_for, send
 from .strips import Panel, draw_strip, north_up
@@ -20,6 +21,7 @@ __all__ = [
     "Cutout",
     "Kind",
     "NoCutoutError",
+    "NoPictureError",
     "Panel",
     "SampMessage",
     "SampType",
@@ -29,6 +31,7 @@ __all__ = [
     "creating",
     "cut_out",
     "describe",
+    "draw_picture",
     "draw_strip",
     "format_of",
     "log_entry",

@@ -6,16 +6,20 @@ pixels are the image's own and its WCS is the image's, moved by that many pixels
 
 from __future__ import annotations
 
-import gzip
 import re
-import warnings
-import zlib
-from contextlib import contextmanager
 from dataclasses import dataclass
-from math import ceil, isfinite, prod
+from math import ceil, isfinite
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from winter_sync.core import wcs_header
+from winter_sync.science.fits_images import (
+    LARGEST_SIDE,
+    NoImageError,
+    faults_explained,
+    image_of,
+    open_fits,
+    quietly,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,14 +30,6 @@ if TYPE_CHECKING:
 
     from winter_sync.core import Position
 
-_GZIP = b"\x1f\x8b"
-_LARGEST = 10_000
-"""Pixels on a side; more than any image of the archive has, and still 400 MB."""
-_LONGEST_HEADER = 200 * 2880
-"""Bytes, 7200 cards: as much as is read of a header to find the images that show a position."""
-_LARGEST_TILE = 2**24
-"""Pixels of a tile of a compressed image, which is decompressed whole; a row is usual."""
-_DIMENSIONS = 2
 _SINGLE_PRECISION = 4
 _SHORT = 2
 _MOVED = re.compile(r"(?:CRPIX|LTV)([12])[A-Z]?")
@@ -48,7 +44,7 @@ _OF_THE_WHOLE = re.compile(
 _TABLES_OF_DISTORTION = re.compile(r"(CPDIS|DP|CQDIS|DQ|D2IMDIS|AXISCORR)\d.*|D2IMERR\d|CPERR\d")
 
 
-class NoCutoutError(Exception):
+class NoCutoutError(NoImageError):
     """There is no cutout of an image; the message says why."""
 
 
@@ -77,7 +73,7 @@ class Cutout:
         """Its WCS, as astropy has it."""
         from astropy.wcs import WCS  # noqa: PLC0415 - takes longer than most questions
 
-        with _quietly():
+        with quietly():
             return WCS(wcs_header(self.header))
 
     @property
@@ -89,7 +85,7 @@ class Cutout:
 
     def write(self, file: BinaryIO) -> None:
         """Write it as a FITS file; cards that break a rule of FITS are corrected."""
-        with _quietly():
+        with quietly():
             self.hdu.writeto(file, output_verify="silentfix")
 
 
@@ -112,7 +108,7 @@ def cut_out(file: BinaryIO, extension: int, position: Position, size: float) -> 
     NoCutoutError
         If there is none.
     """
-    with _quietly(), _faults_explained(), _opened(file) as hdus:
+    with quietly(), faults_explained(NoCutoutError), open_fits(file) as hdus:
         hdu = _image(hdus, extension)
         corner, shape = _window(_celestial(hdu), position, size)
         data = _pixels(hdu, corner, shape)
@@ -121,42 +117,19 @@ def cut_out(file: BinaryIO, extension: int, position: Position, size: float) -> 
         return Cutout(data, header, corner)
 
 
-def _opened(file: BinaryIO) -> Any:  # noqa: ANN401 - astropy has no types
-    from astropy.io import fits  # noqa: PLC0415 - as above
-
-    is_compressed = file.read(len(_GZIP)) == _GZIP
-    file.seek(0)
-    return fits.open(gzip.GzipFile(fileobj=file) if is_compressed else file, memmap=False)
-
-
-def _image(hdus: Any, extension: int) -> Any:  # noqa: ANN401 - as above
+def _image(hdus: Any, extension: int) -> Any:  # noqa: ANN401 - astropy has no types
     """Return an HDU that has a plain image, its pixels not read yet."""
-    if extension >= len(hdus):
-        raise NoCutoutError(f"the file has no HDU {extension}")
-    hdu = hdus[extension]
-    for each in (hdus[0], hdu):
-        _refuse_long_header(each)
-    if not hdu.is_image or len(hdu.shape) != _DIMENSIONS:
-        raise NoCutoutError(f"HDU {extension} has no image of two dimensions")
+    hdu = image_of(hdus, extension)
     if any(_TABLES_OF_DISTORTION.fullmatch(name) for name in hdu.header):
         raise NoCutoutError("its WCS has tables of distortion, which a cutout cannot keep")
-    if prod(getattr(hdu, "tile_shape", ())) > _LARGEST_TILE:
-        raise NoCutoutError(f"its tiles have more than {_LARGEST_TILE} pixels")
     return hdu
-
-
-def _refuse_long_header(hdu: Any) -> None:  # noqa: ANN401 - as above
-    """Refuse a header of which a part was never looked at: wcslib trusts what it is given."""
-    place = hdu.fileinfo()
-    if place is None or place["datLoc"] - place["hdrLoc"] > _LONGEST_HEADER:
-        raise NoCutoutError(f"its header has more than {_LONGEST_HEADER} bytes")
 
 
 def _celestial(hdu: Any) -> WCS:  # noqa: ANN401 - as above
     from astropy.wcs import WCS  # noqa: PLC0415 - as above
 
     wcs = WCS(wcs_header(hdu.header))
-    if not wcs.has_celestial or wcs.naxis != _DIMENSIONS:
+    if not wcs.has_celestial or wcs.naxis != 2:  # noqa: PLR2004 - of the sky
         raise NoCutoutError("its header has no WCS of the sky")
     return wcs
 
@@ -168,7 +141,7 @@ def _window(wcs: WCS, position: Position, size: float) -> tuple[tuple[int, int],
 
     x, y = (float(v) for v in skycoord_to_pixel(SkyCoord(*position, unit="deg"), wcs, mode="all"))
     columns, rows = (max(1, round(size / float(scale))) for scale in proj_plane_pixel_scales(wcs))
-    if max(columns, rows) > _LARGEST:
+    if max(columns, rows) > LARGEST_SIDE:
         raise NoCutoutError(f"{columns} x {rows} pixels are more than a cutout may have")
     if not isfinite(x) or not isfinite(y):
         raise NoCutoutError("the position is not in the image")
@@ -248,26 +221,3 @@ def _move(header: Header, corner: tuple[int, int]) -> None:
         if match := _MOVED.fullmatch(name):
             moved = 0.0 if name not in header else float(header[name])
             header[name] = moved - corner[int(match[1]) - 1]
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Pass over what astropy warns of: headers that it had to correct."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-@contextmanager
-def _faults_explained() -> Iterator[None]:
-    """Say of a file that cannot be read that there is no cutout of it."""
-    try:
-        yield
-    except NoCutoutError:
-        raise
-    except (OSError, EOFError, zlib.error) as broken:
-        raise NoCutoutError(f"it cannot be read: {broken}") from None
-    except MemoryError:
-        raise NoCutoutError("there is not enough memory for what its header says") from None
-    except Exception as odd:  # noqa: BLE001 - astropy and wcslib raise what they like
-        raise NoCutoutError(f"it is not the FITS image that it should be: {odd}") from None

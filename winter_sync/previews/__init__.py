@@ -1,0 +1,5 @@
+"""Previews: pictures of images, made when somebody looks at them, and kept for others."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

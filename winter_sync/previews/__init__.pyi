@@ -1,0 +1,10 @@
+from .requests import PreviewCounts, PreviewFile
+from .service import NoPreviewError, Previews, PreviewSettings
+
+__all__ = [
+    "NoPreviewError",
+    "PreviewCounts",
+    "PreviewFile",
+    "PreviewSettings",
+    "Previews",
+]
