@@ -72,7 +72,8 @@ _CAUSES = {
 _LABELS = {
     "result": (
         f"`{SUCCEEDED}`, or a `cause`; of a reload `taken` or `refused`; of facts `complete` or "
-        "`odd` (something in the file could not be read; the catalog says what)"
+        "`odd` (something in the file could not be read; the catalog says what); of previews "
+        "`drawn` or `failed`"
     ),
     "cause": ", ".join(f"`{cause}` ({meaning})" for cause, meaning in _CAUSES.items()),
     "change": ("`new`, `changed`, `returned` or `withdrawn`; of a manifest `settled` or `changed`"),
