@@ -110,6 +110,7 @@ def test_a_catalog_of_an_earlier_edition_is_brought_up(path: Path, clock: Clock)
                 "keep_last_listed_by_poll",
                 "number_products",
                 "index_what_is_due",
+                "sum_up_the_sky",
             ]
             poll(catalog, withdrawn=[product(2)])
 

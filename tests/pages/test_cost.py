@@ -40,6 +40,8 @@ def test_no_page_reads_a_large_table_as_a_whole(mirrored: tuple[PageContext, dat
             ("/target", {"name": target}),
             (f"/product/{path}", {}),
             (f"/file/{path}", {}),
+            ("/sky", {"colour": "depth"}),
+            ("/sky", {"ra": "150", "dec": "17", "radius": "10", "filter": "J", "type": "stack"}),
             ("/search", {"q": target}),
             ("/search", {"q": path}),
             ("/search", {"q": path.rpartition("/")[2]}),

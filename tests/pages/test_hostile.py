@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pages.by_hand import context_of, made_by_hand
 from pages.client import browsing
-from support.answers import at, publish
+from support.answers import at, publish, square
 from support.catalogs import query
 from support.makers import NIGHT, PROGRAM, candidate, product
 
 from winter_sync.catalog.records import Poll
-from winter_sync.core import utc_now
+from winter_sync.core import Facts, utc_now
 from winter_sync.core.downloads import Failed
 from winter_sync.core.queries import Subject
 from winter_sync.core.traits import ImageType, Instrument
@@ -62,7 +62,7 @@ def test_what_the_archive_wrote_is_text(
     with tempfile.TemporaryDirectory() as directory:
         root = Path(directory, "winter")
         paths = fill(root, target=target, name=name, reason=reason, version=version)
-        asyncio.run(look(root, paths, target, program))
+        asyncio.run(look(root, paths, target, name, program))
 
 
 def fill(root: Path, *, target: str, name: str, reason: str, version: str) -> list[str]:
@@ -82,22 +82,30 @@ def fill(root: Path, *, target: str, name: str, reason: str, version: str) -> li
         asked = query(Subject(PROGRAM, Instrument.WINTER, ImageType.STACK))
         catalog.listings.record_poll(Poll(asked, sweep=False, listed=3), listed=listed)
         catalog.listings.record_poll(Poll(asked, sweep=False, error=reason), listed=[])
-        publish(catalog, odd)
+        publish(
+            catalog,
+            odd,
+            Facts(
+                target=target, filter=name, ra=150.0, dec=17.0, footprints=(square(150.0, 17.0),)
+            ),
+        )
         failure = Failed(candidate(product(2)), reason)
         catalog.outcomes.commit([failure], lambda *_: timedelta(days=1))
     return paths
 
 
-async def look(root: Path, paths: list[str], target: str, program: str) -> None:
+async def look(root: Path, paths: list[str], target: str, name: str, program: str) -> None:
     """Look at every page there is, and at some that there are not."""
     async with browsing(context_of(root), utc_now()) as browser:
-        shown = ["/", "/nights", f"/night/{NIGHT}", "/search"]
+        shown = ["/", "/nights", f"/night/{NIGHT}", "/search", "/sky", "/sky?ra=150&dec=17"]
         shown += [f"/product/{quote(path)}" for path in paths]
         shown += [f"/target?{urlencode({'name': target + RIGHT_TO_LEFT})}"]
         absent = [f"/nights?{urlencode({'program': program})}", f"/night/{quote(program)}"]
         absent += [f"/product/{quote(program)}", f"/target?{urlencode({'name': program})}"]
         asked = dict.fromkeys(shown, 200) | dict.fromkeys(absent, 404)
         asked[f"/search?{urlencode({'q': 'zz' + target})}"] = 200
+        asked[f"/sky?{urlencode({'filter': target})}"] = 200
+        asked[f"/sky?{urlencode({'ra': target, 'dec': name})}"] = 404
         for path, status in asked.items():
             got = await browser.get(path)
             assert got.status == status, path

@@ -40,6 +40,7 @@ from .refetches import Refetches
 from .search_records import FoundProduct, Search, UserState
 from .set_aside import SetAside
 from .settling import Settling
+from .sky_records import ImagesInArea, SkyCell, SkyField
 from .thread import CatalogThread
 from .too import ToOQueue
 from .values import format_instant
@@ -66,6 +67,7 @@ __all__ = [
     "Held",
     "History",
     "Images",
+    "ImagesInArea",
     "KeptRevision",
     "KindOfNight",
     "LastPoll",
@@ -95,6 +97,8 @@ __all__ = [
     "SettledNight",
     "Settling",
     "SinkProgress",
+    "SkyCell",
+    "SkyField",
     "ToOQueue",
     "Trouble",
     "Unseen",

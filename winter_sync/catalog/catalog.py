@@ -30,6 +30,7 @@ from winter_sync.catalog.renames import Renames
 from winter_sync.catalog.search import Searches
 from winter_sync.catalog.set_aside import SetAside
 from winter_sync.catalog.settling import Settling
+from winter_sync.catalog.sky import Sky
 from winter_sync.catalog.too import ToOQueue
 from winter_sync.catalog.views import Views
 from winter_sync.catalog.withdrawals import Withdrawals
@@ -88,6 +89,8 @@ class Catalog:
         All that is known of products.
     coverage
         Which images show a position.
+    sky
+        What the images here show of the whole sky, summed up.
     too
         The observatory's queue of requests.
     outbox
@@ -144,6 +147,7 @@ class Catalog:
         self.renames = Renames(self.connection)
         self.views = Views(self.connection)
         self.set_aside = SetAside(self.connection)
+        self.sky = Sky(self.connection)
         self.too = ToOQueue(self.connection)
         self.withdrawals = Withdrawals(self.connection)
 

@@ -23,6 +23,9 @@ from winter_sync.catalog import schema_numbers
 from winter_sync.catalog import schema_due
 
 # isort: split
+from winter_sync.catalog import schema_sky
+
+# isort: split
 from winter_sync.catalog.migration import migrations
 from winter_sync.catalog.schema_views import are_views_current, drop_views, make_views
 from winter_sync.core import StorageError
@@ -47,6 +50,7 @@ EDITIONS = (
     schema_withdrawals,
     schema_numbers,
     schema_due,
+    schema_sky,
 )
 """The modules whose migrations make the catalog what it is, in this order."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from winter_sync.catalog.identities import ALL_OF_PRODUCT, NUMBER
 from winter_sync.catalog.rows import held_of
+from winter_sync.catalog.sky_sums import SkySums
 from winter_sync.catalog.values import digest_bytes, format_instant, identity_values
 from winter_sync.core import Facts as ImageFacts
 
@@ -31,6 +32,7 @@ class Facts:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._sky = SkySums(connection)
 
     _DUE = f"""
     SELECT {ALL_OF_PRODUCT} FROM products p INDEXED BY products_facts_due
@@ -81,12 +83,14 @@ class Facts:
         content = {**identity_values(held.product), "sha256": held.sha256}
         if not self._connection.execute(self._READ, content):
             return None
+        before = self._sky.entry(held.product)
         self._forget(content)
         digest = digest_bytes(held.sha256)
         self._connection.execute(self._INSERT, {**content, "digest": digest, **_values(facts)})
         (row,) = self._connection.rows("SELECT last_insert_rowid() AS id")
         number = int(row["id"])
         self._add_footprints(number, facts.footprints)
+        self._sky.replace(before, self._sky.entry(held.product))
         return number
 
     _OF_PRODUCT = f"SELECT id FROM facts WHERE product = {NUMBER}"  # noqa: S608 - our own texts

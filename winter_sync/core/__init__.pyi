@@ -202,6 +202,7 @@ from .server_events import (
 )
 from .shares import Share, shares
 from .sinks import EventTable, Sink, fan_out
+from .sky_cells import bounds_of_cell, center_of_cell, sky_cell
 from .sphere import (
     Footprint,
     Position,
@@ -406,7 +407,9 @@ __all__ = [
     "background_command",
     "background_environment",
     "begin_writing",
+    "bounds_of_cell",
     "box_of_cap",
+    "center_of_cell",
     "choose_proxy",
     "closing_descriptor",
     "date_text",
@@ -462,6 +465,7 @@ __all__ = [
     "show_duration",
     "show_instant",
     "show_size",
+    "sky_cell",
     "storage_errors_explained",
     "successors",
     "sync_directory",

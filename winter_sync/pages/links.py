@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 if TYPE_CHECKING:
-    from winter_sync.core import Night
+    from collections.abc import Mapping
+
+    from winter_sync.core import Night, Position
 
 HOME = "/"
 NIGHTS = "/nights"
+SKY = "/sky"
 SEARCH = "/search"
 TARGET = "/target"
 LIVE = "/live"
@@ -49,3 +52,14 @@ def with_query(address: str, **fields: str | int | None) -> str:
     """Return an address with a query of the fields that are not None."""
     given = {name: value for name, value in fields.items() if value is not None}
     return f"{address}?{urlencode(given)}" if given else address
+
+
+def region_link(position: Position, radius: float) -> str:
+    """Return the address of the map of a part of the sky: a position and a radius in degrees."""
+    ra, dec = position
+    return with_query(SKY, ra=f"{ra:.4f}", dec=f"{dec:.4f}", radius=f"{radius:g}")
+
+
+def is_region(query: Mapping[str, str]) -> bool:
+    """Return whether a query of `SKY` asks for a part of the sky."""
+    return bool(query.get("ra", "").strip() or query.get("dec", "").strip())

@@ -61,6 +61,7 @@ def _environment() -> Environment:
         target_link=links.target_link,
         product_link=links.product_link,
         file_link=links.file_link,
+        region_link=links.region_link,
         with_query=links.with_query,
         static_link=static_link,
     )
@@ -71,6 +72,7 @@ def _environment() -> Environment:
         evening=_evening,
         commands=_commands,
         fixed=_fixed,
+        signed=_signed,
     )
     return environment
 
@@ -110,6 +112,11 @@ def _evening(night: Night) -> str:
 def _fixed(value: float | None, digits: int = 1) -> str:
     """Return a number with so many digits after the point; a dash for unknown."""
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _signed(value: float, digits: int) -> str:
+    """Return a number with its sign and so many digits after the point."""
+    return f"{value:+.{digits}f}"
 
 
 def _commands(text: str) -> Markup:

@@ -14,8 +14,10 @@ from winter_sync.pages.nights import parse_night, read_nights
 from winter_sync.pages.pictures import has_preview, show_picture
 from winter_sync.pages.previews import WantedPreview, find_preview
 from winter_sync.pages.product import open_product, read_product
+from winter_sync.pages.region import read_region
 from winter_sync.pages.rendering import render
 from winter_sync.pages.search import read_search
+from winter_sync.pages.sky import read_sky
 from winter_sync.pages.target import LIGHT_CURVE_RADIUS, filter_of, read_target
 
 if TYPE_CHECKING:
@@ -137,6 +139,14 @@ def _find_preview(place: str, asked: Asked) -> WantedPreview:
     return find_preview(asked.catalog, asked.context, place, asked.rest, asked.query)
 
 
+def _show_sky(asked: Asked) -> Shown:
+    if links.is_region(asked.query):
+        region = read_region(asked.catalog, asked.query)
+        return Shown(render("region.html", context=asked.context, page=region))
+    page = read_sky(asked.catalog, asked.query, asked.now)
+    return Shown(render("sky.html", context=asked.context, page=page))
+
+
 def _send_file(asked: Asked) -> FileContent:
     return open_product(asked.catalog, asked.context, asked.rest)
 
@@ -152,6 +162,7 @@ _PREVIEWS = (links.THUMBNAIL, links.PREVIEW, links.PLACES)
 _WHOLE: dict[str, Callable[[Asked], Made]] = {
     links.HOME: _show_home,
     links.NIGHTS: _show_nights,
+    links.SKY: _show_sky,
     links.TARGET: _show_target,
     links.SEARCH: _search,
 }
