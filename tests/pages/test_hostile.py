@@ -69,7 +69,7 @@ def fill(root: Path, *, target: str, name: str, reason: str, version: str) -> li
     """Make a mirror with these texts wherever it holds any; return the paths of its products."""
     odd = replace(
         product(1),
-        savepath=f"/data/loki/data/winter/{NIGHT}/final/{name.translate(NO_SLASHES)}.fits",
+        savepath=f"/data/loki/data/winter/{NIGHT}/final/x{name.translate(NO_SLASHES)}.fits",
     )
     with made_by_hand(root) as catalog:
         listed = []
@@ -82,13 +82,9 @@ def fill(root: Path, *, target: str, name: str, reason: str, version: str) -> li
         asked = query(Subject(PROGRAM, Instrument.WINTER, ImageType.STACK))
         catalog.listings.record_poll(Poll(asked, sweep=False, listed=3), listed=listed)
         catalog.listings.record_poll(Poll(asked, sweep=False, error=reason), listed=[])
-        publish(
-            catalog,
-            odd,
-            Facts(
-                target=target, filter=name, ra=150.0, dec=17.0, footprints=(square(150.0, 17.0),)
-            ),
-        )
+        seen = target + RIGHT_TO_LEFT
+        shown = (square(150.0, 17.0),)
+        publish(catalog, odd, Facts(target=seen, filter=name, ra=150.0, dec=17.0, footprints=shown))
         failure = Failed(candidate(product(2)), reason)
         catalog.outcomes.commit([failure], lambda *_: timedelta(days=1))
     return paths
