@@ -40,7 +40,7 @@ from .refetches import Refetches
 from .search_records import FoundProduct, Search, UserState
 from .set_aside import SetAside
 from .settling import Settling
-from .sky_records import ImagesInArea, SkyCell, SkyField
+from .sky_records import SkyCell, SkyField
 from .thread import CatalogThread
 from .too import ToOQueue
 from .values import format_instant
@@ -67,7 +67,6 @@ __all__ = [
     "Held",
     "History",
     "Images",
-    "ImagesInArea",
     "KeptRevision",
     "KindOfNight",
     "LastPoll",
