@@ -136,7 +136,7 @@ async def test_what_is_no_image_has_a_sign(tmp_path: Path) -> None:
             for place in (links.THUMBNAIL, links.PREVIEW):
                 assert said in as_sign(await browser.get(place + path_of(one)))
             places = await browser.get(links.PLACES + path_of(one))
-            assert (places.status, list(json.loads(places.body))) == (404, ["reason"])
+            assert said in json.loads(places.body)["reason"]
         assert "no HDU 7" in as_sign(await browser.get(f"{links.PREVIEW}{path_of(good)}?hdu=7"))
         os.replace(tmp_path / path_of(good), tmp_path / path_of(changed))  # noqa: PTH105 - as is
         as_image(await browser.get(links.THUMBNAIL + path_of(changed)))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import textwrap
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from winter_sync.pages import links
@@ -102,8 +101,7 @@ async def answer_preview(
 def no_preview(place: str, reason: str, context: PageContext) -> Document:
     """Return the sign that there is no preview, and why."""
     if place == links.PLACES:
-        said = json.dumps({"reason": reason}).encode()
-        return Document(said, "application/json", status=HTTPStatus.NOT_FOUND)
+        return Document(json.dumps({"reason": reason}).encode(), "application/json")
     lines = textwrap.wrap(reason, _LETTERS, max_lines=_LINES, placeholder=" ...")
     width, height = (160, 120) if place == links.THUMBNAIL else (480, 360)
     drawn = render("no_preview.svg", context=context, lines=lines, width=width, height=height)

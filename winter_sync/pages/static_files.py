@@ -12,6 +12,8 @@ from winter_sync.web import Document
 _TYPES = {
     "page.css": "text/css; charset=utf-8",
     "live.js": "text/javascript; charset=utf-8",
+    "places.js": "text/javascript; charset=utf-8",
+    "viewer.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }
 _KEEP_SECONDS = 7 * 24 * 3600

@@ -29,7 +29,7 @@ from winter_sync.science import NoPictureError, draw_picture
 if TYPE_CHECKING:
     from winter_sync.previews.requests import PreviewFile
 
-_NEEDED = ("astropy.io.fits", "astropy.wcs", "astropy.visualization", "PIL.JpegImagePlugin")
+_NEEDED = ("astropy.io.fits", "astropy.visualization", "PIL.JpegImagePlugin")
 _LONGEST_REASON = 300
 
 
