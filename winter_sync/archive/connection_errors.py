@@ -9,8 +9,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import aiohttp
-
+from winter_sync.archive.aiohttp_client import aiohttp
 from winter_sync.archive.error_words import TRY_LATER, reason, tls_words, words
 from winter_sync.core import PROXY_SETTING, MisconfiguredError, TransientError, WinterSyncError
 

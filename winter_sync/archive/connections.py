@@ -11,9 +11,9 @@ from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
+from winter_sync.archive.aiohttp_client import aiohttp
 from winter_sync.archive.transport_errors import (
     LONGEST_HEADER,
     MOST_HEADERS,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
-
 from winter_sync.archive.responses import is_worth_retrying
 from winter_sync.core import (
     FAILED_REQUEST,
@@ -13,7 +11,11 @@ from winter_sync.core import (
     Retrying,
     TransientError,
     WinterSyncError,
+    without,
 )
+
+with without("tornado", "trio"):  # tenacity retries in their loops, too
+    from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

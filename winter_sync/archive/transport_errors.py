@@ -10,8 +10,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
-import aiohttp
-
+from winter_sync.archive.aiohttp_client import aiohttp
 from winter_sync.archive.connection_errors import (
     no_connection,
     no_connection_in_time,

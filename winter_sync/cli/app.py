@@ -11,6 +11,7 @@ import typer
 
 from winter_sync import __version__
 from winter_sync.cli.examples import ABOUT_COMMON
+from winter_sync.cli.garbage import put_off_search, skip_last_search
 from winter_sync.cli.group import Program
 from winter_sync.cli.options import FORMATS, LEVELS, CommonOptions, choice_of
 from winter_sync.cli.process import fail, say, streams
@@ -87,6 +88,7 @@ def common(
 
 def main() -> NoReturn:
     """Run the command line and exit with the code that the contract gives."""
+    put_off_search()
     # The first process of a container never receives SIGTERM unless it installs a handler.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.TERMINATED))
     streams.take_over()
@@ -96,6 +98,8 @@ def main() -> NoReturn:
         if not isinstance(ended.code, int | None):
             raise
         sys.exit(streams.exit_code(ended.code or ExitCode.DONE))
+    finally:
+        skip_last_search()
 
 
 def _run_command() -> NoReturn:
