@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 from support.named import OTHER_PROGRAM, PROGRAM, candidate, check_batch, product
@@ -119,3 +122,23 @@ def test_everything_has_its_place_in_the_order() -> None:
     assert sorted(FETCH_ORDER) == sorted(ImageType)
     assert FETCH_ORDER[0] is ImageType.STACK
     assert FETCH_ORDER[-1] is ImageType.EXPOSURE
+
+
+@given(st.integers(1, 2 * MOST), st.data())
+def test_a_product_that_breaks_its_batch_is_singled_out_in_few_tries(
+    count: int, data: st.DataObject
+) -> None:
+    """However small the batch was: each try has at most an eighth of the company, rounded up."""
+    broken = f"{data.draw(st.integers(0, count - 1)):04}"
+    left = [candidate(product(f"{number:04}"), size=1) for number in range(count)]
+    companies: list[int] = []
+    while left:
+        chosen = choose_batch(sorted(left, key=lambda each: each.attempts))
+        left = [each for each in left if each not in chosen]
+        if any(each.product.filename == broken for each in chosen):
+            companies.append(len(chosen))
+            again = chosen if len(chosen) > 1 else ()
+            left += [replace(each, attempts=each.attempts + 1) for each in again]
+    assert companies[-1] == 1
+    for before, after in pairwise(companies):
+        assert after <= -(-before // 8)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     Kind = tuple[str, Instrument, ImageType, int]
 
 
+_SHRINKS = 3
+"""A failure divides the company of a product by two, as often as this."""
 GUESSED_COSTS = Costs(GUESS.fixed, GUESS.per_byte)
 
 
@@ -112,10 +114,22 @@ def _group(alike: Sequence[Candidate], conditions: Conditions) -> Group:
     size = max(sum(candidate.expected_size for candidate in alike) / len(alike), 1)
     attempts = alike[0].attempts
     by_size = int(conditions.largest / size)
-    most = min(by_size, batch_limit(attempts, conditions.most))
+    most = min(by_size, batch_limit(attempts, conditions.most, len(alike)))
     return Group(len(alike), size, max(most, 1))
 
 
-def batch_limit(attempts: int, most: int = MOST) -> int:
-    """Return how many products may travel together after this many failures of each."""
-    return max(1, most >> (3 * attempts))
+def batch_limit(attempts: int, most: int = MOST, alike: int = MOST) -> int:
+    """Return how many products may travel together after this many failures of each.
+
+    Parameters
+    ----------
+    attempts
+        How often each of them failed.
+    most
+        How many may travel together that never failed.
+    alike
+        How many failed as often, and may travel together. Those that failed in one request are
+        among them: an eighth of these is less company than they had, however small that was.
+    """
+    limit = most >> (_SHRINKS * attempts)
+    return max(1, min(limit, -(-alike >> _SHRINKS)) if attempts else limit)
