@@ -51,7 +51,10 @@ _QUIET = 30
 _ROOM = 2_000
 """Bytes of disk for each product while the catalog is made, sorting its indexes included."""
 _SYNC = winter_sync("--log-level", "error", "sync")
-_SHIFTED_TABLES = ("directories", "products", "listings", "revisions", "facts", "footprints")
+_SHIFTED_TABLES = (
+    *("directories", "products", "listings", "revisions", "facts", "footprints"),
+    "night_totals",
+)
 _NUMBERS = {"product": "products", "facts": "facts", "directory": "directories"}
 """Columns that hold the number of a row of another table."""
 

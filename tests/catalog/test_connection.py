@@ -111,6 +111,7 @@ def test_a_catalog_of_an_earlier_edition_is_brought_up(path: Path, clock: Clock)
                 "number_products",
                 "index_what_is_due",
                 "sum_up_the_sky",
+                "count_nights",
             ]
             poll(catalog, withdrawn=[product(2)])
 

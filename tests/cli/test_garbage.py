@@ -27,9 +27,9 @@ def test_garbage_is_looked_for_as_usual_once_a_start_is_over() -> None:
     """What a start makes is not looked at; a process that goes on making objects is."""
     usual, before = gc.get_threshold(), collections()
     put_off_search()
-    started = [[] for _ in range(100_000)]
+    started: list[list[int]] = [[] for _ in range(100_000)]
     assert collections() == before
-    more = [[] for _ in range(150_000)]
+    more: list[list[int]] = [[] for _ in range(150_000)]
     assert collections() > before
     assert gc.get_threshold() == usual
     assert gc.get_freeze_count() >= len(started)

@@ -24,6 +24,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from support.rig import DownloadLog, Rig
+from support.tables import totals
 
 from winter_sync.core import Polled
 from winter_sync.core.errors import ExitCode
@@ -292,6 +293,7 @@ class Histories(RuleBasedStateMachine):
             with closing(sqlite3.connect(path)) as db:
                 sql = "SELECT count(*) FROM products WHERE withdrawn_at IS NOT NULL"
                 assert db.execute(sql).fetchone() == (0,)
+                assert totals(db) == totals(db, anew=True)
             assert not self.rig.outbox(EventKind.WITHDRAWN, EventKind.WITHDRAWAL_HELD)
 
     @invariant()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from winter_sync.catalog.counting import COUNTED
 from winter_sync.catalog.identities import HAS_NO_REVISION, path_sql, savepath_sql, split_path
 from winter_sync.catalog.outbox import EVENT
 
@@ -58,3 +59,9 @@ def set_path(db: sqlite3.Connection, path: str) -> None:
 def products_where(condition: str) -> str:
     """Return the condition that a row of `products` is one of those whose words meet another."""
     return f"id IN (SELECT id FROM ({in_words('products')}) WHERE {condition})"  # noqa: S608 - as above
+
+
+def totals(db: sqlite3.Connection, *, anew: bool = False) -> set[tuple[object, ...]]:
+    """Return the counts of nights as they are kept, or as they are if all is counted anew."""
+    query = COUNTED if anew else "SELECT * FROM night_totals WHERE products != 0 OR bytes != 0"
+    return set(db.execute(query))

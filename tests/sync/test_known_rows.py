@@ -15,6 +15,7 @@ from support.catalogs import OTHER, candidates, commit, rows
 from support.clock import NOON
 from support.lister import STACKS, Asked, PollRig, listing_of, poll_rig
 from support.makers import NIGHT, PROGRAM, evidence, product
+from support.tables import totals
 
 from winter_sync.core.downloads import Failed, Missing, Published
 from winter_sync.core.poll_events import Polled
@@ -42,6 +43,7 @@ PRODUCTS = (product(0), product(400), product(2, night=NIGHT.plus(1)), product(4
 TABLES = (
     *("products", "listings", "held_withdrawals", "successors", "events", "polls"),
     *("night_changes", "withdrawn_files", "revisions", "refetches", "kept_files"),
+    "night_totals",
 )
 DIFFER = {("listings", "fingerprint"), ("events", "id")}
 """Numbers of events are never used again, whatever is deleted."""
@@ -167,6 +169,10 @@ def _empty(catalog: Catalog) -> None:
         catalog.connection.execute("PRAGMA defer_foreign_keys = ON", {})
         for table in TABLES:
             catalog.connection.db.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
+
+
+def _are_totals_true(catalog: Catalog) -> bool:
+    return totals(catalog.connection.sqlite) == totals(catalog.connection.sqlite, anew=True)
 
 
 def _forget(catalog: Catalog) -> None:
@@ -304,6 +310,7 @@ async def tell(mirrors: tuple[Mirror, ...], story: list[Step]) -> None:
     for step in (*map(lists, range(3), ({},) * 3), polls(QUERIES[0], usual), *story):
         for mirror in mirrors:
             await step(mirror)
+            assert await mirror.rig.catalog(_are_totals_true)
         usual_one, forgetful = [await mirror.state() for mirror in mirrors]
         assert usual_one == forgetful
 

@@ -26,6 +26,9 @@ from winter_sync.catalog import schema_due
 from winter_sync.catalog import schema_sky
 
 # isort: split
+from winter_sync.catalog import schema_totals
+
+# isort: split
 from winter_sync.catalog.migration import migrations
 from winter_sync.catalog.schema_views import are_views_current, drop_views, make_views
 from winter_sync.core import StorageError
@@ -51,6 +54,7 @@ EDITIONS = (
     schema_numbers,
     schema_due,
     schema_sky,
+    schema_totals,
 )
 """The modules whose migrations make the catalog what it is, in this order."""
 

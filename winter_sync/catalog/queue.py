@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog.identities import ALL_OF_PRODUCT, NUMBER
-from winter_sync.catalog.programs import of_kinds
+from winter_sync.catalog.programs import of_kinds, unless_all
 from winter_sync.catalog.rows import candidate_of, share_of, waiting_of
 from winter_sync.catalog.scopes import in_scope, listed_now, parameters, within
+from winter_sync.catalog.totals import Totals
 from winter_sync.catalog.values import identity_values
 from winter_sync.core import Refetch
 
@@ -24,6 +25,7 @@ LONG_AGO = timedelta(hours=1)
 _LONGEST_WAIT = timedelta(days=2)
 """No wait is longer: a time further ahead was written by a wrong clock, and counts as past."""
 _QUEUED = "p.state IN ('wanted', 'missing') AND p.withdrawn_at IS NULL"
+_IS_WANTED = "p.state = 'wanted' AND p.withdrawn_at IS NULL"
 _COMPARED = "p.refetch != '' AND p.state = 'published' AND p.withdrawn_at IS NULL"
 """What counts as here, and is fetched again to compare it."""
 
@@ -33,6 +35,7 @@ class Queue:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._totals = Totals(connection)
 
     _CANDIDATES = f"""
     WITH chosen AS MATERIALIZED (
@@ -104,17 +107,35 @@ class Queue:
         row = self._connection.row(self._ANY_DUE, {**self._times(), "refetch": refetch.value})
         return row is not None and bool(row["due"])
 
-    _WANTED = f"""
+    _COMPARED_BY_KIND = f"""
     SELECT night, instrument, image_type, count(*) AS products, sum(attempts > 0) AS failed
-    FROM (
-      SELECT night, instrument, image_type, attempts FROM products p
-      WHERE p.state = 'wanted' AND p.withdrawn_at IS NULL AND p.claimed_by IS NULL
-        AND (p.refetch IN ({{reasons}}) OR p.attempts > 0) AND {{condition}}
-      UNION ALL SELECT night, instrument, image_type, attempts
-      FROM products p INDEXED BY products_compared
-      WHERE {_COMPARED} AND p.refetch = 'asked' AND p.claimed_by IS NULL AND {{condition}})
+    FROM products p INDEXED BY products_compared
+    WHERE {_COMPARED} AND p.refetch = 'asked' AND p.claimed_by IS NULL AND {{condition}}
     GROUP BY night, instrument, image_type
     """  # noqa: S608 - our own conditions
+    _WANTED_BY_KIND = f"""
+    SELECT night, instrument, image_type, count(*) AS products, sum(attempts > 0) AS failed
+    FROM products p WHERE {_IS_WANTED} AND p.claimed_by IS NULL
+      AND (p.refetch IN ({{reasons}}) OR p.attempts > 0) AND {{condition}}
+    GROUP BY night, instrument, image_type
+    """  # noqa: S608 - our own conditions
+    _CLAIMED = f"""
+    SELECT night, instrument, image_type, -count(*) AS products, -sum(attempts > 0) AS failed
+    FROM products p INDEXED BY products_claimed
+    WHERE p.claimed_by IS NOT NULL AND {_IS_WANTED} AND {{condition}}
+    GROUP BY night, instrument, image_type
+    """  # noqa: S608 - our own conditions
+    _LEFT_OUT = f"""
+    SELECT night, instrument, image_type, -count(*) AS products, 0 AS failed
+    FROM products p INDEXED BY products_queue
+    WHERE {_QUEUED} AND p.state = 'wanted' AND p.claimed_by IS NULL AND p.attempts = 0
+      AND p.refetch IN ({{others}}) AND {{condition}}
+    GROUP BY night, instrument, image_type
+    """  # noqa: S608 - our own conditions
+    _SUM_OF_KINDS = """
+    SELECT night, instrument, image_type, sum(products) AS products, sum(failed) AS failed
+    FROM ({parts}) GROUP BY night, instrument, image_type HAVING sum(products) > 0
+    """
 
     def wanted(
         self, scope: Scope, reasons: Iterable[Refetch] = tuple(Refetch)
@@ -126,8 +147,19 @@ class Queue:
         """
         condition = within(scope)
         names, chosen = parameters("reason", tuple(reasons))
-        sql = self._WANTED.format(condition=condition.sql, reasons=names)
-        return tuple(self._connection.read(share_of, sql, {**condition.values, **chosen}))
+        others, left = parameters("other", tuple(set(Refetch) - set(reasons)))
+        parts, values = [self._COMPARED_BY_KIND], {**condition.values, **chosen, **left}
+        if self._totals.may_count(scope):
+            counted = self._totals.wanted(scope)
+            parts += [counted.sql, self._CLAIMED, *([self._LEFT_OUT] if left else ())]
+            values |= counted.values
+        else:
+            parts.append(self._WANTED_BY_KIND)
+        sql = " UNION ALL ".join(
+            part.format(condition=condition.sql, reasons=names, others=others) for part in parts
+        )
+        sql = self._SUM_OF_KINDS.format(parts=sql)
+        return tuple(self._connection.read(share_of, sql, values))
 
     _BY_TIME = f"""
     SELECT p.not_before FROM products p INDEXED BY products_due
@@ -175,16 +207,20 @@ class Queue:
             return self._connection.execute(sql, condition.values)
 
     _WAITING = f"""
-    SELECT p.state, count(*) AS products, min(p.not_before) AS soonest FROM products p
-    WHERE {_QUEUED} AND p.not_before > :now AND p.not_before <= :too_far AND {{condition}}
+    SELECT p.state, count(*) AS products, min(p.not_before) AS soonest
+    FROM products p INDEXED BY products_due
+    WHERE {_QUEUED} AND p.refetch IN ({{reasons}})
+      AND p.not_before > :now AND p.not_before <= :too_far AND {{condition}}
     GROUP BY p.state
     """  # noqa: S608 - our own conditions
 
     def waiting(self, scope: Scope) -> list[Waiting]:
         """Return how many products of each state wait for a later time, and when that is."""
-        condition = within(scope)
-        sql = self._WAITING.format(condition=condition.sql)
-        return self._connection.read(waiting_of, sql, {**condition.values, **self._times()})
+        condition = in_scope(scope) & unless_all(self._connection, listed_now, scope.programs)
+        reasons, values = parameters("reason", tuple(Refetch))
+        sql = self._WAITING.format(condition=condition.sql, reasons=reasons)
+        bound = {**condition.values, **values, **self._times()}
+        return self._connection.read(waiting_of, sql, bound)
 
     _CLAIM = f"""
     UPDATE products SET claimed_by = :session WHERE id = {NUMBER}

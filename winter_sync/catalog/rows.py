@@ -15,7 +15,6 @@ from winter_sync.catalog.records import (
     Held,
     LastPoll,
     NightCount,
-    QueueCount,
     Trouble,
     Waiting,
 )
@@ -253,24 +252,6 @@ def night_count_of(row: dict[str, Any]) -> NightCount:
         withdrawn_here=row["withdrawn_here"],
         withdrawn_size=row["withdrawn_size"],
         damaged=row["damaged"],
-    )
-
-
-def queue_count_of(
-    row: dict[str, Any] | None, program: str | None = None, listed: int = 0
-) -> QueueCount:
-    """Read what remains to do for a program, of the given number of products that it lists."""
-    if row is None:
-        return QueueCount(program, listed)
-    return QueueCount(
-        program=program,
-        listed=listed,
-        wanted=row["wanted"],
-        failed=row["failed"],
-        missing=row["missing"],
-        not_kept=row["not_kept"],
-        retried_at=row["retried_at"],
-        asked_at=row["asked_at"],
     )
 
 

@@ -8,20 +8,13 @@ from typing import TYPE_CHECKING, Any
 from winter_sync.catalog.identities import ALL_OF_PRODUCT, PRODUCT
 from winter_sync.catalog.programs import unless_all
 from winter_sync.catalog.records import ProgramSummary, QueueCount
-from winter_sync.catalog.rows import night_count_of, night_of, queue_count_of, trouble_of
-from winter_sync.catalog.scopes import (
-    Condition,
-    in_scope,
-    listed_ever,
-    listed_now,
-    of_types,
-    parameters,
-    within,
-)
-from winter_sync.core import NOT_KEPT, Refetch
+from winter_sync.catalog.rows import night_count_of, night_of, trouble_of
+from winter_sync.catalog.scopes import in_scope, listed_ever, listed_now, within
+from winter_sync.catalog.totals import Part, Totals, lists_now
+from winter_sync.core import Refetch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from winter_sync.catalog.connection import Connection
     from winter_sync.catalog.records import NightCount, Scope, Trouble
@@ -30,16 +23,6 @@ if TYPE_CHECKING:
 _NO_NIGHT = ":"
 """Sorts after every night."""
 _QUEUED = "p.state IN ('wanted', 'missing') AND p.withdrawn_at IS NULL"
-_NOT_KEPT = f"({', '.join(f'{str(image_type)!r}' for image_type in NOT_KEPT)})"
-_QUEUE_COUNTS = f"""
-  sum(p.state = 'wanted') AS wanted,
-  sum(p.state = 'wanted' AND p.attempts > 0) AS failed,
-  sum(p.state = 'missing' AND p.image_type NOT IN {_NOT_KEPT}) AS missing,
-  sum(p.state = 'missing' AND p.image_type IN {_NOT_KEPT}) AS not_kept,
-  min(CASE WHEN p.state = 'wanted' AND p.attempts > 0 THEN p.not_before END) AS retried_at,
-  min(CASE WHEN p.state = 'missing' AND p.image_type NOT IN {_NOT_KEPT} THEN p.not_before END)
-    AS asked_at
-"""
 
 
 class Views:
@@ -47,30 +30,27 @@ class Views:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._totals = Totals(connection)
 
     _NIGHT_COUNTS = """
     SELECT night, instrument, image_type,
-      sum(n * (state = 'published' AND damage IS NULL)) AS published,
-      sum(n * (state = 'published' AND damage IS NOT NULL AND withdrawn_at IS NULL)) AS damaged,
-      sum(n * (state = 'wanted' AND withdrawn_at IS NULL)) AS wanted,
-      sum(n * (state = 'missing' AND withdrawn_at IS NULL)) AS missing,
-      sum(n * (withdrawn_at IS NOT NULL)) AS withdrawn,
-      coalesce(sum(CASE WHEN state = 'published' AND damage IS NULL THEN bytes END), 0) AS size,
-      sum(n * (state = 'published' AND damage IS NULL AND withdrawn_at IS NOT NULL))
-        AS withdrawn_here,
+      sum(state = 'published' AND damage IS NULL) AS published,
+      sum(state = 'published' AND damage IS NOT NULL AND withdrawn_at IS NULL) AS damaged,
+      sum(state = 'wanted' AND withdrawn_at IS NULL) AS wanted,
+      sum(state = 'missing' AND withdrawn_at IS NULL) AS missing,
+      sum(withdrawn_at IS NOT NULL) AS withdrawn,
+      coalesce(sum(CASE WHEN state = 'published' AND damage IS NULL THEN size END), 0) AS size,
+      sum(state = 'published' AND damage IS NULL AND withdrawn_at IS NOT NULL) AS withdrawn_here,
       coalesce(sum(CASE WHEN state = 'published' AND damage IS NULL AND withdrawn_at IS NOT NULL
-        THEN bytes END), 0) AS withdrawn_size
-    FROM (
-      SELECT night, instrument, image_type, state, withdrawn_at, damage, count(*) AS n,
-        sum(size) AS bytes
-      FROM products p WHERE {condition}
-      GROUP BY night, instrument, image_type, state, withdrawn_at, damage)
+        THEN size END), 0) AS withdrawn_size
+    FROM products p WHERE {condition}
     GROUP BY night, instrument, image_type ORDER BY night DESC, instrument, image_type
     """
-    """Groups in the order of the index first: eight sums at each product cost three times that."""
 
     def night_counts(self, scope: Scope) -> list[NightCount]:
         """Count products by night, instrument, type and state; the newest night first."""
+        if self._totals.may_count(scope):
+            return self._connection.converted(night_count_of, self._totals.by_night(scope))
         condition = in_scope(scope) & unless_all(self._connection, listed_ever, scope.programs)
         sql = self._NIGHT_COUNTS.format(condition=condition.sql)
         return self._connection.read(night_count_of, sql, condition.values)
@@ -113,7 +93,8 @@ class Views:
         return night_of(row["night"]) if row["night"] else None
 
     _TROUBLES = f"""
-    SELECT {PRODUCT}, p.state, p.attempts, p.not_before, p.last_error FROM products p
+    SELECT {PRODUCT}, p.state, p.attempts, p.not_before, p.last_error
+    FROM products p INDEXED BY products_by_night
     WHERE {_QUEUED} AND p.attempts > 0 AND {{condition}}
     ORDER BY p.night DESC, p.instrument, savepath LIMIT :limit
     """  # noqa: S608 - our own conditions
@@ -121,63 +102,55 @@ class Views:
     def troubles(self, scope: Scope, limit: int) -> list[Trouble]:
         """Return products that failed or are missing, the newest night first."""
         condition = in_scope(scope) & unless_all(self._connection, listed_now, scope.programs)
+        condition &= self._totals.since_failures(scope, limit)
         sql = self._TROUBLES.format(condition=condition.sql)
         return self._connection.read(trouble_of, sql, {**condition.values, "limit": limit})
 
-    _HELD = """
-    SELECT total - withdrawn - queued - damaged AS published, withdrawn, damaged FROM (
-      SELECT (SELECT count(*) FROM products) AS total,
-        (SELECT count(*) FROM products WHERE withdrawn_at IS NOT NULL) AS withdrawn,
-        (SELECT count(*) FROM products
-         WHERE state IN ('wanted', 'missing') AND withdrawn_at IS NULL) AS queued,
-        (SELECT count(*) FROM products WHERE damage IS NOT NULL AND state = 'published'
-         AND withdrawn_at IS NULL) AS damaged)
-    """
-
     def summary(self, programs: Sequence[str]) -> ProgramSummary:
-        """Return in a few numbers how far these programs are.
-
-        Cheap enough to be called all the time: what is here is counted by an index, and only what
-        is pending is read.
-        """
-        (held,) = self._connection.rows(self._HELD)
-        listed = unless_all(self._connection, listed_now, programs)
+        """Return in a few numbers how far these programs are: cheap enough to ask all the time."""
+        sets = self._totals.of_sets()
+        total, withdrawn, queued, damaged = (
+            _sum(sets, name) for name in ("products", "withdrawn", "queued", "damaged_listed")
+        )
         return ProgramSummary(
-            **held,
-            **self._pending(listed),
+            published=total - withdrawn - queued - damaged,
+            withdrawn=withdrawn,
+            damaged=damaged,
+            **self._pending(sets, programs),
             last_night=self.newest_night(),
-            last_complete_night=self._last_complete_night(listed),
+            last_complete_night=self._last_complete_night(programs),
         )
 
-    _QUEUE = f"""
-    SELECT night, state, claimed_by IS NOT NULL AS claimed, count(*) AS products
-    FROM products p INDEXED BY products_queue WHERE {_QUEUED} AND {{condition}}
-    GROUP BY night, state, claimed
+    _CLAIMED = f"""
+    SELECT state, count(*) AS products FROM products p INDEXED BY products_claimed
+    WHERE p.claimed_by IS NOT NULL AND {_QUEUED} AND {{condition}} GROUP BY state
     """  # noqa: S608 - our own conditions
 
-    def _pending(self, listed: Condition) -> dict[str, int]:
+    def _pending(self, sets: list[dict[str, Any]], programs: Sequence[str]) -> dict[str, int]:
         """Count pending products as `claimed`, or by their state if not claimed."""
-        pending = dict.fromkeys(("wanted", "missing", "claimed"), 0)
-        for row in self._connection.rows(self._QUEUE.format(condition=listed.sql), listed.values):
-            pending["claimed" if row["claimed"] else row["state"]] += row["products"]
-        return pending
+        listed = unless_all(self._connection, listed_now, programs)
+        sql = self._CLAIMED.format(condition=listed.sql)
+        claimed = {
+            row["state"]: row["products"] for row in self._connection.rows(sql, listed.values)
+        }
+        chosen = [row for row in sets if lists_now(row["listed_by"], programs)]
+        return {
+            "wanted": _sum(chosen, "wanted") - claimed.get("wanted", 0),
+            "missing": _sum(chosen, "missing", "not_kept") - claimed.get("missing", 0),
+            "claimed": sum(claimed.values()),
+        }
 
-    _NIGHTS_NOT_ALL_HERE = f"""
-    SELECT DISTINCT night FROM products p INDEXED BY products_queue
-    WHERE {_QUEUED} AND NOT (state = 'missing' AND image_type IN {_NOT_KEPT}) AND {{condition}}
-    """  # noqa: S608 - our own conditions
     _DAMAGED_NIGHTS = """
     SELECT DISTINCT night FROM products INDEXED BY products_damaged
     WHERE damage IS NOT NULL AND state = 'published'
     """
     _NIGHT_HERE_BEFORE = """
-    SELECT max(night) AS night FROM products p
-    WHERE night < :before AND state = 'published' AND withdrawn_at IS NULL
+    SELECT max(night) AS night FROM night_totals
+    WHERE night < :before AND products AND state = 'published' AND NOT withdrawn
     """
 
-    def _last_complete_night(self, listed: Condition) -> Night | None:
-        sql = self._NIGHTS_NOT_ALL_HERE.format(condition=listed.sql)
-        lacking = {row["night"] for row in self._connection.rows(sql, listed.values)}
+    def _last_complete_night(self, programs: Sequence[str]) -> Night | None:
+        lacking = self._totals.nights_not_all_here(programs)
         lacking |= {row["night"] for row in self._connection.rows(self._DAMAGED_NIGHTS)}
         nights = self._nights_down(self._NIGHT_HERE_BEFORE)
         return next((night for night in nights if night.name not in lacking), None)
@@ -195,11 +168,6 @@ class Views:
             before = row["night"]
             yield night_of(before)
 
-    _COUNT_QUEUE = f"""
-    SELECT count(*) AS queued, {_QUEUE_COUNTS} FROM products p INDEXED BY products_queue
-    WHERE {_QUEUED} AND (:night IS NULL OR p.night = :night) AND {{condition}}
-    """  # noqa: S608 - our own conditions
-
     def queue_count(
         self,
         programs: Sequence[str],
@@ -211,46 +179,26 @@ class Views:
         Only of one night or of some types if they are given. What is here is not counted:
         `night_counts` does that.
         """
-        condition = of_types(image_types) & unless_all(self._connection, listed_now, programs)
-        row = self._connection.row(
-            self._COUNT_QUEUE.format(condition=condition.sql),
-            {**condition.values, "night": night.name if night else None},
-        )
-        if row is None or not row["queued"]:
-            return QueueCount(None)
-        return queue_count_of(row, None, row["queued"])
+        part = Part(night, tuple(image_types))
+        sets = [row for row in self._totals.of_sets(part) if lists_now(row["listed_by"], programs)]
+        return replace(self._queue_count(sets, programs, part), listed=_sum(sets, "queued"))
 
-    _LISTED_BY_PROGRAM = """
-    SELECT program, count(*) AS products FROM listings
-    WHERE withdrawn_at IS NULL AND program IN ({programs}) GROUP BY program
-    """
-    _LISTED_OF_NIGHT = """
-    SELECT l.program, count(*) AS products
-    FROM products p CROSS JOIN listings l ON l.product = p.id
-    WHERE p.night = :night AND {types} AND l.withdrawn_at IS NULL AND l.program IN ({programs})
-    GROUP BY l.program
-    """
-    _LISTED_OF_TYPES = """
-    SELECT l.program, count(*) AS products
-    FROM products p CROSS JOIN listings l ON l.product = p.id
-    WHERE {types} AND l.withdrawn_at IS NULL AND l.program IN ({programs})
-    GROUP BY l.program
-    """
-    _QUEUED_BY_PROGRAM = f"""
-    SELECT l.program, {_QUEUE_COUNTS} FROM products p INDEXED BY products_queue
-    CROSS JOIN listings l ON l.product = p.id
-    WHERE {_QUEUED} AND (:night IS NULL OR p.night = :night) AND {{types}}
-      AND l.withdrawn_at IS NULL AND +l.program IN ({{programs}})
-    GROUP BY l.program
-    """  # noqa: S608 - our own conditions
-    # The sign has SQLite read a product's few listings once, instead of once for each program.
-    _DAMAGED_BY_PROGRAM = """
-    SELECT l.program, count(*) AS products FROM products p INDEXED BY products_damaged
-    CROSS JOIN listings l ON l.product = p.id
-    WHERE p.damage IS NOT NULL AND p.state = 'published' AND (:night IS NULL OR p.night = :night)
-      AND {types} AND l.withdrawn_at IS NULL AND l.program IN ({programs})
-    GROUP BY l.program
-    """
+    def _queue_count(
+        self, sets: list[dict[str, Any]], programs: Sequence[str], part: Part
+    ) -> QueueCount:
+        """Return what remains to do of what these programs list, as these totals have it."""
+        wanted, failed, missing, not_kept = (
+            _sum(sets, name) for name in ("wanted", "failed", "missing", "not_kept")
+        )
+        return QueueCount(
+            program=None,
+            wanted=wanted,
+            failed=failed,
+            missing=missing,
+            not_kept=not_kept,
+            retried_at=self._totals.retried_at(programs, part) if failed else None,
+            asked_at=self._totals.asked_at(programs, part) if missing else None,
+        )
 
     def program_counts(
         self,
@@ -262,28 +210,22 @@ class Views:
 
         Of all nights or of one, of all types or of some. A product of two programs counts in both.
         """
-        if not programs:
-            return []
-        names, values = parameters("program", programs)
-        types = of_types(image_types)
-        bound = {**values, **types.values, "night": night.name if night else None}
-
-        def by_program(sql: str) -> dict[str, dict[str, Any]]:
-            rows = self._connection.rows(sql.format(programs=names, types=types.sql), bound)
-            return {row["program"]: row for row in rows}
-
-        of_all = self._LISTED_OF_TYPES if image_types else self._LISTED_BY_PROGRAM
-        listed = by_program(of_all if night is None else self._LISTED_OF_NIGHT)
-        queued = by_program(self._QUEUED_BY_PROGRAM)
-        damaged = by_program(self._DAMAGED_BY_PROGRAM)
-        return [
-            replace(
-                queue_count_of(queued.get(program), program, _products(listed.get(program))),
-                damaged=_products(damaged.get(program)),
+        part = Part(night, tuple(image_types))
+        sets = self._totals.of_sets(part)
+        counts: list[QueueCount] = []
+        for program in programs:
+            listed = [row for row in sets if lists_now(row["listed_by"], [program])]
+            count = self._queue_count(listed, [program], part)
+            counts.append(
+                replace(
+                    count,
+                    program=program,
+                    listed=_sum(listed, "products"),
+                    damaged=_sum(listed, "damaged"),
+                )
             )
-            for program in programs
-        ]
+        return counts
 
 
-def _products(row: Mapping[str, int] | None) -> int:
-    return row["products"] if row else 0
+def _sum(rows: Iterable[Mapping[str, int]], *names: str) -> int:
+    return sum(row[name] for row in rows for name in names)
