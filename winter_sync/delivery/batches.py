@@ -92,15 +92,30 @@ def ready_batches(sink: EventSink, window: Window, now: datetime, *, final: bool
             tuple(waiting[start : start + sink.at_most])
             for start in range(0, len(waiting), sink.at_most)
         ]
-    groups: dict[object, list[OutboxEvent]] = {}
-    for event in waiting:
-        groups.setdefault(_group(sink.batching, event), []).append(event)
     takes_all = final or window.is_full
     return [
         tuple(group)
-        for group in groups.values()
+        for group in _groups(sink.batching, waiting)
         if takes_all or _is_complete(group, now, sink.quiet)
     ]
+
+
+def complete_in(sink: EventSink, window: Window, now: datetime) -> timedelta | None:
+    """Return in how long the next batch is complete if nothing is added; None if none waits."""
+    if sink.batching is Batching.NONE:
+        return None
+    waits = (
+        min(sink.quiet - (now - _at(group[-1])), _LONGEST_WAIT - (now - _at(group[0])))
+        for group in _groups(sink.batching, window.waiting)
+    )
+    return min((max(wait, timedelta(0)) for wait in waits), default=None)
+
+
+def _groups(batching: Batching, waiting: Iterable[OutboxEvent]) -> Iterable[list[OutboxEvent]]:
+    groups: dict[object, list[OutboxEvent]] = {}
+    for event in waiting:
+        groups.setdefault(_group(batching, event), []).append(event)
+    return groups.values()
 
 
 def _group(batching: Batching, event: OutboxEvent) -> object:

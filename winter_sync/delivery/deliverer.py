@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 _LOOK_EVERY = timedelta(seconds=5)
 """How soon events are noticed, whichever process records them."""
+_LONGEST_PAUSE = timedelta(minutes=1)
+_LATER = 0.01
+"""Seconds; what is complete at a time is complete then, not before."""
 _PRUNE_EVERY = timedelta(hours=1)
 _AT_THE_END = timedelta(minutes=1)
 """How long a run that ends goes on beginning calls."""
@@ -126,13 +129,15 @@ class Deliverer:
 
     async def _deliver_repeatedly(self, delivery: SinkDelivery) -> None:
         while not self._closed.is_set():
-            newest, wait = self._newest, None
-            with suppress(BlockingIOError):
+            newest = self._newest
+            try:
                 wait = await delivery.deliver(self._closed.is_set)
-            if delivery.has_all:
-                await self._wait_for_more(newest)
+            except BlockingIOError:
+                wait = _LOOK_EVERY
+            if wait is None:
+                await self._wait_for_more(newest, delivery.waits)
             else:
-                await self._pause(wait or _LOOK_EVERY)
+                await self._pause(wait)
 
     async def _watch(self) -> None:
         """Look for new events, once for all sinks: most of the time there are none."""
@@ -145,10 +150,15 @@ class Deliverer:
         async with self._added:
             self._added.notify_all()
 
-    async def _wait_for_more(self, newest: int) -> None:
-        """Return when there are newer events than that one, or when closed."""
-        async with self._added:
-            await self._added.wait_for(lambda: self._newest != newest or self._closed.is_set())
+    async def _wait_for_more(self, newest: int, wait: timedelta | None) -> None:
+        """Return when there are newer events than that one, after a wait, or when closed.
+
+        A wait is by the clock of the events, which may be set meanwhile: it is cut into short ones.
+        """
+        seconds = None if wait is None else min(wait, _LONGEST_PAUSE).total_seconds() + _LATER
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds), self._added:
+                await self._added.wait_for(lambda: self._newest != newest or self._closed.is_set())
 
     async def _deliver_once(self, delivery: SinkDelivery, until: float) -> None:
         def is_over() -> bool:

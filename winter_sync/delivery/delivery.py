@@ -14,7 +14,7 @@ from winter_sync.core import (
     StorageError,
     take_lock,
 )
-from winter_sync.delivery.batches import WINDOW, Window, ready_batches
+from winter_sync.delivery.batches import WINDOW, Window, complete_in, ready_batches
 from winter_sync.delivery.command import run_command
 from winter_sync.delivery.errors import NotDeliveredError
 from winter_sync.delivery.sinks import Command
@@ -65,8 +65,8 @@ class SinkDelivery:
         self._lock = lock
         self._emit = emit
         self._time = time
-        self.has_all = False
-        """Whether the sink had all events when something was delivered last."""
+        self.waits: timedelta | None = None
+        """In how long the next batch is complete, of those that were not yet; None without any."""
 
     @property
     def name(self) -> str:
@@ -92,13 +92,11 @@ class SinkDelivery:
         StorageError
             If the catalog cannot be read or written.
         """
-        is_more = True
-        self.has_all = False
+        is_more, self.waits = True, None
         while is_more and not is_over():
             progress = await self._progress()
             events = await self._catalog.outbox(Outbox.since, progress.cursor, WINDOW)
             if not events:
-                self.has_all = True
                 return None
             try:
                 with _locked(self._lock):
@@ -132,6 +130,7 @@ class SinkDelivery:
                 progress = await self._progress()
         if window.reached[0] > progress.cursor:
             await self._advance(window, delivered=False)
+        self.waits = complete_in(self._sink, window, self._time.clock())
         return window.is_full
 
     async def _send(self, batch: Sequence[OutboxEvent]) -> None:
