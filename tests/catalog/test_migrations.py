@@ -18,11 +18,14 @@ import pytest
 from catalog.test_connection import ENVIRONMENT, files_of
 from support import editions
 
+from winter_sync.catalog import migration_progress
 from winter_sync.catalog.catalog import Catalog
 from winter_sync.catalog.sqlite import Database
 from winter_sync.core.errors import StorageError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from support.clock import Clock
 
 NAMES = editions.names()
@@ -116,3 +119,26 @@ def test_a_newer_catalog_of_any_edition_is_refused_unchanged(
     with pytest.raises(StorageError, match="newer winter-sync"):
         Catalog(path, clock, reading=True)
     assert path.read_bytes() == before[path.name]
+
+
+def test_a_long_migration_tells_how_far_it_is(
+    path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever waits reads every ten seconds that something happens, and that stopping is safe."""
+    editions.make_edition(path, 1)
+    monkeypatch.setattr(migration_progress, "_STEPS", 100)
+
+    def ticking() -> datetime:
+        clock.advance(seconds=3)
+        return clock()
+
+    Catalog(path, ticking).close()
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) > 2
+    steps = [int(text.partition("step ")[2].partition(" of ")[0]) for text in said]
+    assert steps == sorted(steps)
+    assert steps[-1] <= len(NAMES) - 1
+    assert all(f"of {len(NAMES) - 1}, " in text for text in said)
+    caplog.clear()
+    Catalog(path, ticking).close()
+    assert not caplog.records

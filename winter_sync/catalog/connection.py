@@ -16,6 +16,7 @@ from winter_sync.catalog.editions import (
 )
 from winter_sync.catalog.errors import explained, is_busy, rows_explained
 from winter_sync.catalog.identities import identities_of
+from winter_sync.catalog.migration_progress import MigrationProgress
 from winter_sync.catalog.readonly import Reader, connect, refuse_irregular
 from winter_sync.catalog.rows import check_row
 from winter_sync.catalog.values import format_instant, milliseconds, plain
@@ -118,9 +119,10 @@ class Connection:
         self.sqlite.execute("PRAGMA temp_store=FILE")
         # A table that is made anew must not take what refers to it along.
         self.sqlite.execute("PRAGMA foreign_keys=OFF")
+        progress = MigrationProgress(migrations.pending(self.sqlite), self.clock)
         try:
-            with self.writing():
-                bring_up_to_date(self.db)
+            with self.writing(), progress.shown(self.sqlite):
+                bring_up_to_date(self.db, begin=progress.begin)
         finally:
             self.sqlite.execute("PRAGMA foreign_keys=ON")
             self.sqlite.execute("PRAGMA temp_store=MEMORY")

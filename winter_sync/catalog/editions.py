@@ -35,6 +35,7 @@ from winter_sync.core import StorageError
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Callable
     from pathlib import Path
 
     from winter_sync.catalog.migration import MigrationList
@@ -69,10 +70,17 @@ def is_up_to_date(db: sqlite3.Connection | Database) -> bool:
     return not migrations.pending(db) and are_views_current(db)
 
 
-def bring_up_to_date(db: Database, editions: MigrationList = migrations) -> None:
-    """Make the tables and views those of this program, inside the open transaction."""
+def bring_up_to_date(
+    db: Database,
+    editions: MigrationList = migrations,
+    begin: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Make the tables and views those of this program, inside the open transaction.
+
+    `begin` is called with the name of each migration before it is applied.
+    """
     drop_views(db)
-    editions.apply(db)
+    editions.apply(db, begin=begin)
     make_views(db)
 
 

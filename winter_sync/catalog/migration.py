@@ -61,13 +61,29 @@ class MigrationList:
         applied = set(self.applied(db))
         return [name for name in self._migrations if name not in applied]
 
-    def apply(self, db: Database, *, stop_before: str | None = None) -> None:
-        """Apply those that a database lacks, each with its record in a transaction."""
+    def apply(
+        self,
+        db: Database,
+        *,
+        stop_before: str | None = None,
+        begin: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Apply those that a database lacks, each with its record in a transaction.
+
+        `begin` is called with the name of each before it is applied.
+        """
         from winter_sync.catalog.sqlite import Migrations  # noqa: PLC0415 - see above
 
+        def announced(name: str, migration: Migration) -> Migration:
+            def apply(db: Database) -> None:
+                begin(name)
+                migration(db)
+
+            return apply
+
         migrations = Migrations(self._name)
-        for migration in self._migrations.values():
-            migrations()(migration)
+        for name, migration in self._migrations.items():
+            migrations(name=name)(announced(name, migration))
         migrations.apply(db, stop_before=stop_before)
 
 
