@@ -37,6 +37,7 @@ from winter_sync.core.downloads import Missing
 from winter_sync.core.errors import StorageError
 from winter_sync.core.known_rows import EXPECTED
 from winter_sync.core.marks import Marks
+from winter_sync.core.outbox import EventKind
 from winter_sync.core.products import KnownProduct, State
 from winter_sync.core.queries import Cone, Query, Region, Target
 from winter_sync.core.traits import ImageType, Instrument
@@ -265,6 +266,32 @@ def test_the_programs_that_list_a_product_are_known(catalog: Catalog) -> None:
         DIFF.identity: [OTHER],
         SPRING.identity: [PROGRAM],
     }
+
+
+def test_what_a_program_could_not_fetch_is_asked_for_under_another(catalog: Catalog) -> None:
+    """A product without a file is wanted at once when a further program lists it, and not again."""
+    poll(catalog, [STACK])
+    commit(catalog, Missing(candidates(catalog)[0]), wait=timedelta(days=1))
+    poll(catalog, [STACK])
+    assert candidates(catalog) == []
+    poll(catalog, [STACK], program=OTHER)
+    (taken,) = candidates(catalog)
+    commit(catalog, Missing(replace(taken, program=OTHER)), wait=timedelta(days=1))
+    poll(catalog, [STACK], program=OTHER)
+    assert candidates(catalog) == []
+    assert stored(catalog, STACK)["state"] == State.MISSING
+
+
+def test_a_key_that_opens_no_file_does_not_say_that_there_is_none(catalog: Catalog) -> None:
+    """A product that went to another program while it was fetched is fetched again under that."""
+    poll(catalog, [STACK])
+    (taken,) = catalog.queue.claim(candidates(catalog), "session")
+    poll(catalog, [STACK], program=OTHER)
+    poll(catalog, withdrawn=[STACK])
+    commit(catalog, Missing(taken))
+    assert stored(catalog, STACK)["state"] == State.WANTED
+    assert [found.program for found in candidates(catalog)] == [OTHER]
+    assert EventKind.MISSING not in {event.kind for event in catalog.outbox.since(0, 100)}
 
 
 def test_a_known_product_keeps_its_path(catalog: Catalog) -> None:

@@ -330,6 +330,15 @@ class Listings:
       AND pipeversion IS :pipeversion AND extra IS :extra AND progname IS :progname
     """
 
+    _ASK_ANOTHER_PROGRAM = """
+    UPDATE products SET state = 'wanted', attempts = 0, not_before = ''
+    WHERE id = :number AND state = 'missing' AND NOT EXISTS (
+      SELECT 1 FROM listings
+      WHERE product = :number AND program = :program AND withdrawn_at IS NULL
+    )
+    """
+    """A file that another program's key did not bring may be there for this one's."""
+
     def _list(self, entered: Sequence[_Entered], query: Query, now: str, *, by_hand: bool) -> int:
         """Record that these products are listed, under the program that was asked for.
 
@@ -345,12 +354,14 @@ class Listings:
         records = (
             (each, {**values_of(each.row), **more, "number": each.number}) for each in entered
         )
-        changed = (
-            record
+        changed = [
+            (each, record)
             for each, record in records
             if each.is_new or not self._connection.execute(self._LISTED_AS_BEFORE, record)
-        )
-        self._connection.execute_many(self._LIST, changed)
+        ]
+        known = (record for each, record in changed if not each.is_new)
+        self._connection.execute_many(self._ASK_ANOTHER_PROGRAM, known)
+        self._connection.execute_many(self._LIST, (record for _, record in changed))
         self._return([each for each in entered if each.was_withdrawn])
         corrected = self._connection.rows(self._CORRECTED, {"poll": poll})
         for row in corrected:

@@ -286,6 +286,9 @@ class Outcomes:
             self._end_lease(known["id"], columns)
             return
         match outcome:
+            case Missing() if not self._lists(known["id"], candidate.program):
+                # The program's key no longer opens it, which says nothing of the file.
+                self._end_lease(known["id"], columns)
             case Missing():
                 settled = settled_marks_of(known).united(candidate.marks)
                 columns |= {"state": State.MISSING.value, "last_error": None}
@@ -297,6 +300,16 @@ class Outcomes:
                 columns |= {"state": State.WANTED.value, "last_error": outcome.reason}
                 self._end_lease(known["id"], columns)
                 self._record_refusal(candidate.product, outcome.sha256)
+
+    _LISTS = """
+    SELECT 1 AS listed FROM listings
+    WHERE product = :number AND program = :program AND withdrawn_at IS NULL AND missed_in IS NULL
+    """
+
+    def _lists(self, number: int, program: str) -> bool:
+        """Return whether a program listed a product when it was last asked."""
+        values = {"number": number, "program": program}
+        return self._connection.row(self._LISTS, values) is not None
 
     _RECORD_REFUSAL = f"""
     UPDATE products SET refused_sha256 = :sha256, refused_at = :now
