@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from support.fits_images import fits_bomb, fits_image
@@ -24,31 +23,17 @@ def asked(root: Path, name: str, content: bytes) -> Asked:
     return Asked(file, Kind.THUMBNAIL)
 
 
-async def test_a_file_that_takes_too_long_ends_the_process_alone(tmp_path: Path) -> None:
-    """A bomb is given up by the kernel's alarm; so is a process that was killed; others go on."""
-    bomb, good = asked(tmp_path, "bomb.fits.gz", fits_bomb()), asked(tmp_path, "x", fits_image())
-    async with aclosing(Closing(DrawingProcess(patience=0.3))) as closing:
-        process = closing.process
-        assert await process.draw(bomb) == Refused("drawing it takes too long")
-        assert process.pid is None
-        process = DrawingProcess()
-        closing.process = process
-        assert isinstance(await process.draw(good), Drawn)
-        assert process.pid is not None
-        first = process.pid
-        assert os.getpriority(os.PRIO_PROCESS, first) == 19
-        os.kill(first, signal.SIGKILL)
-        assert await process.draw(good) == Refused("drawing it failed")
-        assert isinstance(await process.draw(good), Drawn)
-        assert process.pid not in {None, first}
-
-
-class Closing:
-    """A process that is ended with a block."""
-
-    def __init__(self, process: DrawingProcess) -> None:
-        self.process = process
-
-    async def aclose(self) -> None:
-        """End it."""
-        await self.process.close()
+async def test_only_the_process_that_draws_ends(tmp_path: Path) -> None:
+    """If it is killed, another draws; a bomb is given up by the kernel's alarm."""
+    good, bomb = asked(tmp_path, "x", fits_image()), asked(tmp_path, "bomb.fits.gz", fits_bomb())
+    process, other = DrawingProcess(), DrawingProcess(patience=0.3)
+    assert isinstance(await process.draw(good), Drawn)
+    first = process.pid
+    assert first is not None
+    assert os.getpriority(os.PRIO_PROCESS, first) == 19
+    os.kill(first, signal.SIGKILL)
+    assert isinstance(await process.draw(good), Drawn)
+    assert process.pid not in {None, first}
+    assert await other.draw(bomb) == Refused("drawing it takes too long")
+    await process.close()
+    assert other.pid is None

@@ -23,7 +23,10 @@ _START = 60.0
 """Seconds in which it must be ready: a loaded machine needs five."""
 _IDLE = 60.0
 """Seconds without a question after which it ends, and with it its 70 MB of memory."""
+_LEAVE = 1.0
+"""Seconds in which it ends by itself, if it is idle or has crashed."""
 _REAP = 5.0
+_FAILED = Refused("drawing it failed")
 
 
 class DrawingProcess:
@@ -50,14 +53,21 @@ class DrawingProcess:
         return self._process.pid if self._process else None
 
     async def draw(self, asked: Asked) -> Drawn | Refused:
-        """Draw a picture, or return why there is none."""
+        """Draw a picture, or return why there is none.
+
+        A process may end for reasons of its own: only a file that ends two is to blame.
+        """
+        answer = await self._draw(asked)
+        return await self._draw(asked) if answer is _FAILED else answer
+
+    async def _draw(self, asked: Asked) -> Drawn | Refused:
         self._stay()
         try:
             process = self._process or await self._start()
             async with asyncio.timeout(self._patience + _GRACE):
                 answer = await _ask(process, asked)
         except (TimeoutError, asyncio.IncompleteReadError, OSError, ValueError) as failed:
-            return Refused(await self._explain(failed))
+            return await self._explain(failed)
         except BaseException:
             await self.close()
             raise
@@ -90,16 +100,16 @@ class DrawingProcess:
                 raise ValueError("it did not begin")
         return process
 
-    async def _explain(self, failed: Exception) -> str:
+    async def _explain(self, failed: Exception) -> Refused:
         """End the process, and return what was wrong with it."""
         process = self._process
         await self.close()
         took_too_long = process is not None and process.returncode == -signal.SIGALRM
         if took_too_long or isinstance(failed, TimeoutError):
-            return "drawing it takes too long"
-        if isinstance(failed, OSError) and process is None:
-            return "the process that draws cannot be started"
-        return "drawing it failed"
+            return Refused("drawing it takes too long")
+        if process is None:
+            return Refused("the process that draws cannot be started", is_lasting=False)
+        return _FAILED
 
     def _stay(self) -> None:
         if self._timer is not None:
@@ -129,11 +139,18 @@ async def _ask(process: Process, asked: Asked) -> Drawn | Refused:
 
 
 async def _end(process: Process) -> None:
-    """Kill a process; one that even that does not end at once is left to the kernel."""
-    with suppress(ProcessLookupError):
-        process.kill()
+    """End a process; one that even a kill does not end at once is left to the kernel."""
     if process.stdin is not None:
         process.stdin.close()
+    # It ends with its input. Killed before its end was noticed, how it ended would be lost.
+    if not await _has_ended(process, _LEAVE):
+        with suppress(ProcessLookupError):
+            process.kill()
+        await _has_ended(process, _REAP)
+
+
+async def _has_ended(process: Process, seconds: float) -> bool:
     with suppress(TimeoutError):
-        async with asyncio.timeout(_REAP):
+        async with asyncio.timeout(seconds):
             await process.wait()
+    return process.returncode is not None
