@@ -21,7 +21,7 @@ from support.answers import at, enter
 from support.fits_images import fits_image
 from support.makers import candidate, evidence, path_of, product
 
-from winter_sync.core import STATE_DIR, utc_now
+from winter_sync.core import STATE_DIR, ImageType, utc_now
 from winter_sync.core.downloads import Published
 from winter_sync.pages import links
 from winter_sync.pages.previews import no_preview
@@ -115,16 +115,20 @@ async def test_another_content_is_another_picture(tmp_path: Path) -> None:
 
 async def test_what_is_no_image_has_a_sign(tmp_path: Path) -> None:
     """Damaged, changed, gone, a link, no FITS, no such HDU: a picture says so; never an error."""
-    good, bad, gone, changed, linked = (product(number) for number in range(5))
+    good, bad, gone, changed = (product(number) for number in range(4))
+    linked, behind = product(4), product(5, ImageType.DIFF)
+    all_of_them = (good, bad, gone, changed, linked, behind)
     with made_by_hand(tmp_path) as catalog:
-        enter(catalog, (at(one, 150.0, 17.0, "SN") for one in (good, bad, gone, changed, linked)))
-        for one in (good, gone, changed, linked):
+        enter(catalog, (at(one, 150.0, 17.0, "SN") for one in all_of_them))
+        for one in (good, gone, changed, linked, behind):
             put(tmp_path, catalog, one, fits_image())
         put(tmp_path, catalog, bad, fits_image()[:5000])
     (tmp_path / path_of(gone)).unlink()
     (tmp_path / path_of(changed)).write_bytes(fits_image(200.0))
     (tmp_path / path_of(linked)).unlink()
     (tmp_path / path_of(linked)).symlink_to(tmp_path / path_of(good))
+    directory = (tmp_path / path_of(behind)).parent
+    directory.symlink_to(directory.rename(tmp_path / "elsewhere"))
     context = context_of(tmp_path)
     async with browsing(context, utc_now()) as browser:
         for one, said in (
@@ -132,6 +136,7 @@ async def test_what_is_no_image_has_a_sign(tmp_path: Path) -> None:
             (gone, "cannot be opened"),
             (changed, "not as it was downloaded"),
             (linked, "cannot be opened"),
+            (behind, "cannot be opened"),
         ):
             for place in (links.THUMBNAIL, links.PREVIEW):
                 assert said in as_sign(await browser.get(place + path_of(one)))

@@ -78,9 +78,11 @@ def test_the_least_recently_used_goes_first(tmp_path: Path) -> None:
             cache.put(letter, b"x")
             os.utime(tmp_path / PREVIEWS / letter, (1, ord(letter)))
         assert cache.get("a") == b"x"
-    with closing(open_cache(tmp_path, MOST, 0)) as cache:
         cache.put("f", b"x")
-        assert [letter for letter in "abcdef" if cache.get(letter)] == [*"acdef"]
+        assert names(tmp_path) == [*"acdef", "lock"]
+    with closing(open_cache(tmp_path, MOST, 0)) as cache:
+        cache.put("g", b"x")
+        assert names(tmp_path) == [*"adefg", "lock"]
 
 
 @pytest.mark.parametrize("damage", [b"", b"\0\0\0\0", b"other than it was"])
