@@ -14,10 +14,11 @@ from pydantic import BaseModel, ByteSize, HttpUrl
 from pydantic_core import PydanticUndefined
 
 from winter_sync.cli.app import app
+from winter_sync.cli.explanations import EXPLANATIONS
 from winter_sync.config.environment import ENV_PREFIX
 from winter_sync.config.sections import EXAMPLE
 from winter_sync.config.settings import Settings
-from winter_sync.core.errors import Cause
+from winter_sync.core.errors import EXIT_CODES, Cause
 from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.monitoring.metric_definitions import METRICS, SUCCEEDED, Metric
 
@@ -123,6 +124,14 @@ def _metric_row(metric: Metric) -> str:
     bounds = ", ".join(f"{bound:g}" for bound in metric.buckets)
     meaning = metric.about + (f" Upper bounds: {bounds}." if bounds else "")
     return f"| `{metric.full_name}` | {metric.kind} | {labels} | {meaning} |"
+
+
+_ERRORS = """# Errors
+
+Each error has a code that stays the same, in brackets at the end of the first line of its message,
+and as `code` in the log. `winter-sync explain CODE` says the same as this page, without a network.
+The exit code is that of a command that ends because of it.
+"""
 
 
 def settings_page() -> str:
@@ -279,7 +288,27 @@ def _help(text: str) -> str:
     return "```\n" + "\n".join(lines) + "\n```\n"
 
 
-MADE = {"settings.md": settings_page, "commands.md": commands_page, "metrics.md": metrics_page}
+def errors_page() -> str:
+    """Return the page on errors: what `explain` says of each code."""
+    parts = [_ERRORS]
+    for code, explained in EXPLANATIONS.items():
+        parts.append(f"## `{code}`\n\n{explained.what}\n")
+        meaning = EXIT_CODES[explained.exit_code].meaning
+        parts += [
+            f"- **Why:** {explained.why}",
+            f"- **What is kept:** {explained.kept}",
+            f"- **What to do:** {explained.do}",
+            f"- **Exit code:** {explained.exit_code:d} ({meaning})\n",
+        ]
+    return "\n".join(parts)
+
+
+MADE = {
+    "settings.md": settings_page,
+    "commands.md": commands_page,
+    "metrics.md": metrics_page,
+    "errors.md": errors_page,
+}
 """The pages, and what makes each."""
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from winter_sync.archive.circuit_breaker import CircuitBreaker, Closed, Opened
 from winter_sync.core.clocks import Time
+from winter_sync.core.error_codes import ErrorCode
 from winter_sync.core.errors import TransientError
 
 BUSY = TransientError("busy")
@@ -65,7 +66,7 @@ async def test_failures_in_a_row_hold_everybody_until_a_probe_succeeds() -> None
         after - before for before, after in zip([0.0, *server.probes], server.probes, strict=False)
     ]
     assert pauses == [15.0, 30.0, 60.0, 120.0, 240.0]
-    assert server.told == [Opened("busy", 15.0), Closed(465.0)]
+    assert server.told == [Opened("busy", 15.0, ErrorCode.NET_BROKEN), Closed(465.0)]
     assert not server.circuit.is_open
 
 
@@ -78,7 +79,7 @@ async def test_a_server_that_only_answers_probes_is_not_well() -> None:
         assert server.circuit.is_open
         await server.circuit.wait_until_allowed()
     assert server.probes == [15.0, 30.0, 45.0, 60.0]
-    assert server.told == [Opened("busy", 15.0)]
+    assert server.told == [Opened("busy", 15.0, ErrorCode.NET_BROKEN)]
     server.circuit.record_success()
     assert server.told[1:] == [Closed(60.0)]
 

@@ -9,7 +9,7 @@ from itertools import islice
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from winter_sync.core import UsageError
+from winter_sync.core import ErrorCode, UsageError
 from winter_sync.science import Panel, draw_strip, replacing
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def save_cutouts(alert: MirrorAlert, directory: Path, *, png: bool = False) -> l
         raise UsageError(
             f"{_name_of(alert)} has no cutouts that can be read",
             remedy=f"Its file is {alert.path}.",
+            code=ErrorCode.USE_FILE,
         )
     _make(directory)
     if png:
@@ -76,7 +77,9 @@ def _make(directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as failed:
         raise UsageError(
-            f"{directory} cannot be created: {failed.strerror}", remedy="Name another directory."
+            f"{directory} cannot be created: {failed.strerror}",
+            remedy="Name another directory.",
+            code=ErrorCode.USE_OUTPUT,
         ) from failed
 
 

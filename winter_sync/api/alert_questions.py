@@ -20,7 +20,7 @@ from winter_sync.api.questions import (
     refuse_unknown_targets,
 )
 from winter_sync.catalog import AlertQuery
-from winter_sync.core import UsageError
+from winter_sync.core import ErrorCode, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -65,7 +65,9 @@ class AlertQuestion:
         refuse_unknown_targets(catalog, targets)
         if self.limit is not None and self.limit < 1:
             raise UsageError(
-                f"a limit of {self.limit} alerts shows none", remedy="Write a limit above 0."
+                f"a limit of {self.limit} alerts shows none",
+                remedy="Write a limit above 0.",
+                code=ErrorCode.USE_OPTION,
             )
         query = AlertQuery(
             cone=None if self.cone is None else as_cone(catalog, self.cone),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, overload
 
 from winter_sync.api.alert_columns import ALERT_COLUMNS, alert_row
-from winter_sync.core import Alert, Cutouts, DamagedFileError, UsageError
+from winter_sync.core import Alert, Cutouts, DamagedFileError, ErrorCode, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -68,14 +68,19 @@ class MirrorAlert(Alert):
             with self.path.open("rb") as file:
                 return read_cutouts(file, self.path.name, self.number, self.candid)
         except FileNotFoundError:
-            raise UsageError(f"{self.path} is not on this machine any more", remedy=_LOST) from None
+            raise UsageError(
+                f"{self.path} is not on this machine any more",
+                remedy=_LOST,
+                code=ErrorCode.USE_FILE,
+            ) from None
         except OSError as failed:
             raise UsageError(
                 f"{self.path} cannot be read: {failed.strerror}",
                 remedy="Give this user permission to read it.",
+                code=ErrorCode.USE_FILE,
             ) from failed
         except (DamagedFileError, UnreadableError) as odd:
-            raise UsageError(str(odd), remedy=_LOST) from odd
+            raise UsageError(str(odd), remedy=_LOST, code=ErrorCode.USE_FILE) from odd
 
 
 def find_alerts(catalog: Catalog, root: Path, query: AlertQuery) -> Iterator[MirrorAlert]:

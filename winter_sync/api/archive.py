@@ -22,6 +22,7 @@ from winter_sync.api.questions import as_rectangle
 from winter_sync.config import Settings, load_settings, read_credentials
 from winter_sync.core import (
     Cone,
+    ErrorCode,
     ImageType,
     Instrument,
     Query,
@@ -227,6 +228,7 @@ class AsyncArchive:
             raise UsageError(
                 "the archive is not open",
                 remedy="Use it in `async with AsyncArchive() as archive:`.",
+                code=ErrorCode.USE_OPTION,
             )
         return self._client
 
@@ -236,6 +238,7 @@ class AsyncArchive:
             raise UsageError(
                 f"program {program_name} has no API key here; configured programs: {known}",
                 remedy="Add a [[programs]] table to the settings file, or give it in `keys`.",
+                code=ErrorCode.USE_PROGRAM,
             )
         return program_name
 
@@ -306,7 +309,11 @@ class Archive:
 
     def _ask(self, question: Callable[[AsyncArchive], Coroutine[Any, Any, T]]) -> T:
         if self._loop.is_closed():
-            raise UsageError("the archive was closed", remedy="Open another: `Archive()`.")
+            raise UsageError(
+                "the archive was closed",
+                remedy="Open another: `Archive()`.",
+                code=ErrorCode.USE_OPTION,
+            )
         return self._wait_for(question(self._archive))
 
     def _wait_for(self, work: Coroutine[Any, Any, T]) -> T:
@@ -341,7 +348,11 @@ def _word(words: type[Word], text: str, what: str) -> Word:
         return words(text)
     except ValueError:
         known = ", ".join(words)
-        raise UsageError(f"{text!r} is not an {what}", remedy=f"Choose one of {known}.") from None
+        raise UsageError(
+            f"{text!r} is not an {what}",
+            remedy=f"Choose one of {known}.",
+            code=ErrorCode.USE_OPTION,
+        ) from None
 
 
 def _day(given: str | date | None, name: str) -> date | None:
@@ -360,7 +371,9 @@ def _day(given: str | date | None, name: str) -> date | None:
         return date.fromisoformat(given.strip())
     except ValueError:
         raise UsageError(
-            f"{name}: {given!r} is not a date", remedy='Write "2024-02-11" or "20240211".'
+            f"{name}: {given!r} is not a date",
+            remedy='Write "2024-02-11" or "20240211".',
+            code=ErrorCode.USE_NIGHT,
         ) from None
 
 

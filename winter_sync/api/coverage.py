@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, overload
 from winter_sync.api.coverage_columns import COVERAGE_COLUMNS, coverage_row
 from winter_sync.api.coverage_words import caveat_of, summary_of
 from winter_sync.api.products import MirrorProduct
-from winter_sync.core import ImageType, UsageError, was_removed
+from winter_sync.core import ErrorCode, ImageType, UsageError, was_removed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -193,10 +193,13 @@ def refuse_odd_images(asked: Images, deeper_than: float | None) -> None:
         raise UsageError(
             "alerts (avro) are not images and cover nothing",
             remedy="Candidates at a place are found by: winter-sync alerts --cone RA,DEC,10s",
+            code=ErrorCode.USE_OPTION,
         )
     if deeper_than is not None and not isfinite(deeper_than):
         raise UsageError(
-            f"{deeper_than} is not a magnitude", remedy="Write a number: --deeper-than 19.5"
+            f"{deeper_than} is not a magnitude",
+            remedy="Write a number: --deeper-than 19.5",
+            code=ErrorCode.USE_OPTION,
         )
 
 

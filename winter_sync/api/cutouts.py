@@ -15,6 +15,7 @@ from winter_sync.api.coverage import is_deeper
 from winter_sync.api.cutout_strip import panel_of, save_strip, strip_as_png
 from winter_sync.api.places import show_position
 from winter_sync.core import (
+    ErrorCode,
     SymbolicLinkError,
     TreeFiles,
     UsageError,
@@ -170,6 +171,7 @@ class Cutouts:
                 f"the size of a cutout is more than 0 and at most {_LARGEST:g} degrees",
                 remedy='Write a number and its unit: "60s", "2m" or "0.1d" for arcseconds, '
                 "arcminutes or degrees.",
+                code=ErrorCode.USE_OPTION,
             )
         self.coverage = coverage
         self.size = size
@@ -213,7 +215,9 @@ class Cutouts:
         refuse_tree(self.root, path)
         panels = [panel_of(self, cutout, upright=north_up) for cutout in self]
         if not panels:
-            raise UsageError(f"there is no cutout to draw: {self.coverage.summary}")
+            raise UsageError(
+                f"there is no cutout to draw: {self.coverage.summary}", code=ErrorCode.USE_OPTION
+            )
         save_strip(panels, path, overwrite=overwrite)
 
     def __repr__(self) -> str:
@@ -269,6 +273,7 @@ def refuse_tree(root: Path, path: Path) -> None:
         raise UsageError(
             f"{path} is inside the mirror {root}, where only downloaded files are",
             remedy="Name a place outside of it.",
+            code=ErrorCode.USE_OUTPUT,
         )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from winter_sync.api.search import as_catalog_knows
 from winter_sync.catalog import UserState
-from winter_sync.core import UsageError, was_removed
+from winter_sync.core import ErrorCode, UsageError, was_removed
 from winter_sync.science import describe, log_entry, logged, visits
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def _refuse_present(search: Search) -> None:
         raise UsageError(
             "what was here at an earlier instant has no state and is not new",
             remedy="Leave out either the instant (--as-of) or the state (--state, --new-since).",
+            code=ErrorCode.USE_OPTION,
         )
 
 

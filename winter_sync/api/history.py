@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from winter_sync.api.cutouts import refuse_tree
 from winter_sync.core import (
     SUFFIXES,
+    ErrorCode,
     StorageError,
     TreeFiles,
     UsageError,
@@ -47,11 +48,13 @@ def find_history(catalog: History, root: Path, file: str | os.PathLike[str]) -> 
             raise UsageError(
                 f"{name} means several products: {', '.join(several[:_NAMED])}{more}",
                 remedy="Write the path in the tree, or the savepath, of the one that you mean.",
+                code=ErrorCode.USE_PRODUCT,
             )
     raise UsageError(
         f"no product of the mirror {root} is named {name}",
         remedy="Write its path in the tree, its file name or its savepath; `winter-sync list "
         "--paths` prints paths.",
+        code=ErrorCode.USE_PRODUCT,
     )
 
 
@@ -88,7 +91,9 @@ def restore_revision(
             _copy(source, target, chosen, path)
     except FileExistsError:
         raise UsageError(
-            f"{place} exists already, and was not touched", remedy="Name another: --output FILE."
+            f"{place} exists already, and was not touched",
+            remedy="Name another: --output FILE.",
+            code=ErrorCode.USE_OUTPUT,
         ) from None
     return place
 
@@ -100,7 +105,11 @@ def _kept(history: ProductHistory, number: int) -> tuple[Revision, str]:
     remedy = f"Kept are: {', '.join(reversed(kept))}." if kept else "No older revision is kept."
     if chosen is None:
         newest = history.revisions[0].revision if history.revisions else 0
-        raise UsageError(f"there is no revision {number}: the newest is {newest}", remedy=remedy)
+        raise UsageError(
+            f"there is no revision {number}: the newest is {newest}",
+            remedy=remedy,
+            code=ErrorCode.USE_REVISION,
+        )
     if chosen.kept is not None:
         return chosen, chosen.kept
     if chosen.replaced_at is None and history.is_set_aside:
@@ -113,7 +122,7 @@ def _kept(history: ProductHistory, number: int) -> tuple[Revision, str]:
         why = f"was removed on {chosen.removed_at[:10]}, as mirror.keep_revisions... asked"
     else:
         why = "was not kept when it was replaced"
-    raise UsageError(f"revision {number} {why}", remedy=remedy)
+    raise UsageError(f"revision {number} {why}", remedy=remedy, code=ErrorCode.USE_REVISION)
 
 
 def _place(filename: str, revision: int, output: Path | None) -> Path:
@@ -134,6 +143,7 @@ def _copy(source: int, target: BinaryIO, revision: Revision, path: Path) -> None
         raise StorageError(
             f"{path} is not what was downloaded as revision {revision.revision}: it was changed",
             remedy="Nothing was written. That revision is lost unless a backup has it.",
+            code=ErrorCode.FILE_CHANGED,
         )
 
 

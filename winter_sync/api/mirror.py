@@ -19,7 +19,7 @@ from winter_sync.api.products import Products
 from winter_sync.api.questions import Question, as_instant, as_past_instant
 from winter_sync.api.search import new_products, products_now, search_products
 from winter_sync.catalog import Catalog, Images
-from winter_sync.core import CATALOG, STATE_DIR, UsageError, has_name, utc_now
+from winter_sync.core import CATALOG, STATE_DIR, ErrorCode, UsageError, has_name, utc_now
 from winter_sync.science import (
     NIGHTLOG_COLUMNS,
     OBSCORE_COLUMNS,
@@ -108,6 +108,7 @@ class Mirror:
                 f"there is no mirror in {place}",
                 remedy="Name the directory that `mirror.root` of the settings names; run "
                 "`winter-sync sync` first if nothing was mirrored yet.",
+                code=ErrorCode.MIRROR_NONE,
             )
         catalog = Catalog(path, utc_now, reading=True)
         try:

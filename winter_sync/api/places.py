@@ -7,7 +7,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from winter_sync.core import UsageError, separation
+from winter_sync.core import ErrorCode, UsageError, separation
 from winter_sync.science import parse_position
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ def _target(catalog: Catalog, name: str, no_position: UsageError) -> Place:
             f"{name!r} is neither a position nor a target that this mirror knows"
             f"{_nearest(name, catalog.searches.targets())}",
             remedy=no_position.remedy,
+            code=ErrorCode.USE_TARGET,
         )
     _refuse_several_places(catalog, name, position)
     return Place(name, position)
@@ -99,6 +100,7 @@ def _refuse_several_places(catalog: Catalog, name: str, position: Position) -> N
             f"{name!r} was observed at places more than {_ONE_PLACE:g} degrees apart",
             remedy="Write the position that you mean. They are shown by: winter-sync list "
             f"--target {shlex.quote(name)}",
+            code=ErrorCode.USE_TARGET,
         )
 
 

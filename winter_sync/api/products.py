@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, overload
 
 from winter_sync.api.product_columns import PRODUCT_COLUMNS, product_row
 from winter_sync.catalog import UserState
-from winter_sync.core import UsageError
+from winter_sync.core import ErrorCode, UsageError
 from winter_sync.science import make_table
 
 if TYPE_CHECKING:
@@ -160,6 +160,7 @@ class MirrorProduct:
             raise UsageError(
                 f"{self.filename} is not on this machine: {self.state}",
                 remedy=_REMEDIES[self.state],
+                code=ErrorCode.USE_FILE,
             )
         from astropy.io import fits  # noqa: PLC0415 - it takes long to import
 
@@ -169,16 +170,19 @@ class MirrorProduct:
             raise UsageError(
                 f"{self.path} may not be read by this user",
                 remedy=f"Give this user permission: chmod -R a+rX {shlex.quote(str(self._root))}",
+                code=ErrorCode.USE_FILE,
             ) from None
         except FileNotFoundError:
             raise UsageError(
                 f"{self.path} was removed after it was downloaded",
                 remedy=_REMEDIES[UserState.DAMAGED],
+                code=ErrorCode.USE_FILE,
             ) from None
         except OSError as wrong:
             raise UsageError(
                 f"{self.path} cannot be opened as FITS: {wrong}",
                 remedy="Alerts (avro) are read with `fastavro.reader(open(product.path, 'rb'))`.",
+                code=ErrorCode.USE_FILE,
             ) from None
 
     def __repr__(self) -> str:

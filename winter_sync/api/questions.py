@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from winter_sync.api.places import SkyPosition, Where, find_place
 from winter_sync.catalog import Search, UserState
-from winter_sync.core import Cone, ImageType, Instrument, Night, Rectangle, UsageError
+from winter_sync.core import Cone, ErrorCode, ImageType, Instrument, Night, Rectangle, UsageError
 from winter_sync.science import (
     parse_cone,
     parse_instant,
@@ -147,6 +147,7 @@ def as_past_instant(instant: InstantLike, now: datetime) -> datetime:
         raise UsageError(
             f"{past:%Y-%m-%d %H:%M} UTC is in the future; nobody knows what will be here",
             remedy="Write an instant that has passed: 2024-02-11, yesterday, -7d or now.",
+            code=ErrorCode.USE_NIGHT,
         )
     return past
 
@@ -184,6 +185,7 @@ def _known(words: type[Word], given: Words, what: str) -> tuple[Word, ...]:
             raise UsageError(
                 f"{name!r} is not a known {what}{_nearest(name, by_name)}",
                 remedy=f"Use one or several of {', '.join(by_name)}.",
+                code=ErrorCode.USE_OPTION,
             )
     return tuple(by_name[name] for name in as_words(given))
 
@@ -264,6 +266,7 @@ def refuse_unknown_programs(catalog: Catalog, programs: Sequence[str]) -> None:
             raise UsageError(
                 f"no product of program {name} was ever listed in this mirror",
                 remedy=f"Programs in this mirror: {', '.join(known) or 'none yet'}.",
+                code=ErrorCode.USE_PROGRAM,
             )
 
 
@@ -280,6 +283,7 @@ def refuse_unknown_targets(catalog: Catalog, targets: Sequence[str]) -> None:
             raise UsageError(
                 f"this mirror knows no target {name!r}{_nearest(name, catalog.searches.targets())}",
                 remedy='A star stands for any text: "ZTF24*". To search by position, use a cone.',
+                code=ErrorCode.USE_TARGET,
             )
 
 
@@ -300,5 +304,7 @@ def refuse_empty_span(first: Night | None, last: Night | None) -> None:
     """
     if first is not None and last is not None and last < first:
         raise UsageError(
-            f"the first night, {first}, is after the last, {last}", remedy="Swap them."
+            f"the first night, {first}, is after the last, {last}",
+            remedy="Swap them.",
+            code=ErrorCode.USE_NIGHT,
         )

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.core import FAILING_SERVER, CircuitOpenError, TransientError
+from winter_sync.core import FAILING_SERVER, CircuitOpenError, ErrorCode, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -25,6 +25,7 @@ class Opened:
 
     reason: str
     pause: float
+    code: ErrorCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,7 @@ class CircuitBreaker:
             raise CircuitOpenError(
                 f"no requests are sent to the server for now: {self._reason}",
                 remedy="Nothing is lost: run again later.",
+                code=ErrorCode.ARCHIVE_PAUSED,
             )
         await self._time.sleep(max(0.0, self._probe_at - self._time.monotonic()))
         try:
@@ -145,4 +147,4 @@ class CircuitBreaker:
         self._holding = True
         if self._opened_at is None:
             self._opened_at = self._time.monotonic()
-            self._emit(Opened(error.message, pause))
+            self._emit(Opened(error.message, pause, error.code))

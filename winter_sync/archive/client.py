@@ -16,6 +16,7 @@ from winter_sync.archive.download_slots import DownloadSlots
 from winter_sync.archive.listing import Listing, joined
 from winter_sync.archive.listing_reader import ListingReader
 from winter_sync.archive.queries import query_body, read_program
+from winter_sync.archive.refusals import key_refused, user_refused
 from winter_sync.archive.requests import DEFAULT_TIMEOUTS, Json, Requests, Timeouts
 from winter_sync.archive.retries import Retries
 from winter_sync.archive.server_state import ServerState
@@ -155,7 +156,10 @@ class ArchiveClient:
         CredentialsRefusedError
             If they are not.
         """
-        await self._ask("/validation/user")
+        try:
+            await self._ask("/validation/user")
+        except CredentialsRefusedError as refused:
+            raise user_refused(refused) from None
 
     async def program(self, name: str) -> Program:
         """Ask for a program's span.
@@ -165,7 +169,7 @@ class ArchiveClient:
         CredentialsRefusedError
             If the program is not ours to see or its key is wrong.
         """
-        return await _without_answer(self._program(name))
+        return await _without_answer(self._naming(name, self._program(name)))
 
     async def _program(self, name: str) -> Program:
         answer = await self._ask("/validation/program", params=self._requests.program_params(name))
@@ -236,9 +240,30 @@ class ArchiveClient:
         WinterSyncError
             Split by remedy, as everywhere.
         """
+        program = query.subject.program
         return [
-            await _without_answer(self._listed(part, known, once=once)) for part in _parts(query)
+            await _without_answer(self._naming(program, self._listed(part, known, once=once)))
+            for part in _parts(query)
         ]
+
+    async def _naming(self, program: str, work: Awaitable[T]) -> T:
+        """Return the answer to a question; of a refusal say which credential is refused."""
+        try:
+            return await work
+        except CredentialsRefusedError as refused:
+            raise await self._which_refused(program, refused) from None
+
+    async def _which_refused(
+        self, program: str, refused: CredentialsRefusedError
+    ) -> CredentialsRefusedError:
+        """Ask whether user and password are accepted: otherwise the program's key is not."""
+        try:
+            await self._requests.ask("/validation/user", {}, None, authorize=True)
+        except CredentialsRefusedError as user:
+            return user_refused(user)
+        except WinterSyncError:
+            return refused
+        return key_refused(refused, program)
 
     async def _listed(self, query: Query, known: KnownRows | None, *, once: bool) -> Listing:
         path = "/images/query"

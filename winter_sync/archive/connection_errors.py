@@ -11,7 +11,13 @@ from urllib.parse import urlsplit
 
 from winter_sync.archive.aiohttp_client import aiohttp
 from winter_sync.archive.error_words import TRY_LATER, reason, tls_words, words
-from winter_sync.core import PROXY_SETTING, MisconfiguredError, TransientError, WinterSyncError
+from winter_sync.core import (
+    PROXY_SETTING,
+    ErrorCode,
+    MisconfiguredError,
+    TransientError,
+    WinterSyncError,
+)
 
 if TYPE_CHECKING:
     from winter_sync.archive.route import Route
@@ -54,7 +60,7 @@ def no_connection(error: aiohttp.ClientConnectorError, route: Route) -> WinterSy
     if route.is_tls and isinstance(cause, ssl.SSLError | ConnectionResetError):
         return _bad_tls(cause, place, route)
     remedy = _remedy_of(cause, route)
-    return TransientError(f"{place}: {_reason_of(error)}", remedy=remedy)
+    return TransientError(f"{place}: {_reason_of(error)}", remedy=remedy, code=_code_of(error))
 
 
 def _is_of(error: aiohttp.ClientConnectorError, proxy: Proxy) -> bool:
@@ -66,8 +72,12 @@ def _unreachable(party: str, error: aiohttp.ClientConnectorError, remedy: str) -
     cause = error.os_error
     if isinstance(cause, ssl.SSLCertVerificationError):
         said = f"its certificate is not accepted ({words(cause.verify_message)})"
-        return MisconfiguredError(f"{party} cannot be reached: {said}", remedy=remedy)
-    return TransientError(f"{party} cannot be reached: {_reason_of(error)}", remedy=remedy)
+        return MisconfiguredError(
+            f"{party} cannot be reached: {said}", remedy=remedy, code=ErrorCode.NET_PROXY
+        )
+    return TransientError(
+        f"{party} cannot be reached: {_reason_of(error)}", remedy=remedy, code=ErrorCode.NET_PROXY
+    )
 
 
 def _proxy_remedy(proxy: Proxy) -> str:
@@ -83,6 +93,11 @@ def _reason_of(error: aiohttp.ClientConnectorError) -> str:
             else f"no name server answers for {error.host}"
         )
     return reason(error.os_error)
+
+
+def _code_of(error: aiohttp.ClientConnectorError) -> ErrorCode:
+    is_name = isinstance(error.os_error, socket.gaierror)
+    return ErrorCode.NET_NAME if is_name else ErrorCode.NET_CONNECT
 
 
 def _remedy_of(cause: OSError, route: Route) -> str:
@@ -119,6 +134,7 @@ def no_connection_in_time(route: Route) -> WinterSyncError:
         f"{route.base_url} cannot be reached{route.through}: no {kind} within {route.connect:g} s",
         remedy=remedy,
         is_overload=True,
+        code=ErrorCode.NET_TIMEOUT,
     )
 
 
@@ -134,12 +150,14 @@ def tunnel_refused(status: int, proxy: Proxy, route: Route) -> WinterSyncError:
         return TransientError(
             message,
             remedy=f"Is the archive up? {TRY_LATER} If it stays so, ask who runs the proxy.",
+            code=ErrorCode.NET_PROXY,
         )
     host = urlsplit(route.base_url).hostname
     return MisconfiguredError(
         message,
         remedy=f"Ask who runs the proxy to allow {route.place}; or set no_proxy={host} in the "
         "environment, if it can be reached without.",
+        code=ErrorCode.NET_PROXY,
     )
 
 
@@ -155,7 +173,9 @@ def proxy_wants_credentials(proxy: Proxy) -> WinterSyncError:
         if proxy.source == PROXY_SETTING
         else f"Set {proxy.source}={address}, with %-escapes for :, @ and / in them."
     )
-    return MisconfiguredError(f"the proxy {proxy.address} {refused} (407)", remedy=remedy)
+    return MisconfiguredError(
+        f"the proxy {proxy.address} {refused} (407)", remedy=remedy, code=ErrorCode.NET_PROXY
+    )
 
 
 # --- TLS -------------------------------------------------------------------------------------
@@ -171,23 +191,27 @@ def _bad_certificate(
             f"{place}: its certificate is not for {host}",
             remedy="Write the host in api.base_url as the certificate has it: "
             f"`{_client(route)} | openssl x509 -noout -subject -ext subjectAltName`.",
+            code=ErrorCode.NET_TLS,
         )
     if number == _EXPIRED:
         return MisconfiguredError(
             f"{place}: its certificate has expired",
             remedy="Check this machine's clock (`timedatectl`). If it is right, only those who run "
             "the server can renew the certificate.",
+            code=ErrorCode.NET_TLS,
         )
     if number == _NOT_YET_VALID:
         return MisconfiguredError(
             f"{place}: its certificate is not valid yet",
             remedy="Check this machine's clock (`timedatectl`).",
+            code=ErrorCode.NET_TLS,
         )
     trusted = "is not trusted" if number in _UNTRUSTED else "is not accepted"
     return MisconfiguredError(
         f"{place}: its certificate {trusted} ({said})",
         remedy="If it is the right server, set SSL_CERT_FILE to a PEM file with the certificate of "
         "the authority that issued it. If it is not, another machine intercepts the connection.",
+        code=ErrorCode.NET_TLS,
     )
 
 
@@ -198,16 +222,19 @@ def _bad_tls(cause: OSError, place: str, route: Route) -> WinterSyncError:
         return MisconfiguredError(
             f"{place}: it does not speak TLS on this port",
             remedy=f'Write base_url = "{plain}" under [api], or the port that speaks TLS.',
+            code=ErrorCode.NET_TLS,
         )
     if not isinstance(cause, ssl.SSLError) or isinstance(cause, ssl.SSLEOFError):
         return TransientError(
             f"{place}: the connection was closed during the TLS handshake",
             remedy=f"`{_client(route)}` shows what it offers. "
             f'If it does not speak TLS on this port, write base_url = "{plain}" under [api].',
+            code=ErrorCode.NET_TLS,
         )
     return MisconfiguredError(
         f"{place}: TLS failed ({tls_words(cause)})",
         remedy=f"`{_client(route)}` shows what the server offers.",
+        code=ErrorCode.NET_TLS,
     )
 
 

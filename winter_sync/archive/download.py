@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from winter_sync.archive.error_words import TRY_LATER
 from winter_sync.archive.responses import read_available
 from winter_sync.archive.throughput import Throughput
-from winter_sync.core import TransientError
+from winter_sync.core import ErrorCode, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -82,6 +82,7 @@ class Download:
                     "the download arrived too slowly to go on: "
                     f"{self._throughput.rate:.0f} bytes a second",
                     remedy=TRY_LATER,
+                    code=ErrorCode.NET_TIMEOUT,
                 )
         self._slot.arrived = True
 

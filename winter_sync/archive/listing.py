@@ -14,6 +14,7 @@ from winter_sync import __version__
 from winter_sync.archive.texts import valid_unicode
 from winter_sync.core import (
     BadAnswerError,
+    ErrorCode,
     KnownRows,
     Product,
     Query,
@@ -223,6 +224,7 @@ def _too_many_rows() -> BadAnswerError:
     return BadAnswerError(
         f"the archive lists more than {MOST_ROWS} rows at once that are new or changed",
         remedy="Nothing is lost: shorter spans of dates are asked for.",
+        code=ErrorCode.ARCHIVE_CUT,
     )
 
 
@@ -275,6 +277,7 @@ def _no_table(what: str) -> BadAnswerError:
     return BadAnswerError(
         f"the answer to a query {what}",
         remedy="Try again later; if it stays so, the observatory has changed its API.",
+        code=ErrorCode.ARCHIVE_ANSWER,
     )
 
 

@@ -7,7 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from winter_sync.archive.error_words import TRY_LATER
-from winter_sync.core import BadAnswerError, Cone, Program, Rectangle, Target
+from winter_sync.core import BadAnswerError, Cone, ErrorCode, Program, Rectangle, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +49,11 @@ def read_program(name: str, answer: Json, shown: Callable[[object], str | None])
     """
     body = answer.get("body") if isinstance(answer, Mapping) else None
     if not isinstance(body, Mapping):
-        raise BadAnswerError(f"the answer about program {name} has no body", remedy=TRY_LATER)
+        raise BadAnswerError(
+            f"the answer about program {name} has no body",
+            remedy=TRY_LATER,
+            code=ErrorCode.ARCHIVE_ANSWER,
+        )
     return Program(
         name=name,
         start=read_date(body.get("startdate")),

@@ -27,7 +27,7 @@ from winter_sync.archive.responses import (
     time_limit,
 )
 from winter_sync.archive.route import Route
-from winter_sync.core import BadAnswerError, NoAnswerError, escape_unprintable, redactor
+from winter_sync.core import BadAnswerError, ErrorCode, NoAnswerError, escape_unprintable, redactor
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -260,6 +260,7 @@ class Requests:
         return BadAnswerError(
             f"the server's answer to {path} is not JSON but begins with {self._quoted(content)}",
             remedy=TRY_LATER,
+            code=ErrorCode.ARCHIVE_ANSWER,
         )
 
     def _detail(self, content: bytes) -> str:

@@ -24,6 +24,7 @@ from winter_sync.core import (
     BadAnswerError,
     CircuitOpenError,
     CredentialsRefusedError,
+    ErrorCode,
     MisconfiguredError,
     NoAnswerError,
     RejectedQueryError,
@@ -48,6 +49,8 @@ _PIECE = 256 * 1024
 """Bytes that are decompressed at once."""
 _UNWELL = frozenset({408, 425, 429, 500, 502, 503, 504})
 _OVERLOADED = frozenset({408, 429, 503, 504})
+WHATEVER_REFUSED = "our credentials"
+"""What is refused, as long as nobody knows which."""
 _MOVED = frozenset({301, 302, 303, 307, 308})
 _PLAIN = frozenset({"", "identity"})
 _GZIP = 16 + zlib.MAX_WBITS
@@ -96,6 +99,7 @@ async def time_limit(
             f"the server did not send {what} within {seconds or 0:g} s",
             remedy=TRY_LATER,
             is_overload=True,
+            code=ErrorCode.NET_TIMEOUT,
         ) from None
 
 
@@ -165,7 +169,9 @@ def _inflated(inflater: _Inflater, block: bytes) -> Iterator[bytes]:
 
 
 def _broken_gzip() -> BadAnswerError:
-    return BadAnswerError("the server's answer is not valid gzip", remedy=TRY_LATER)
+    return BadAnswerError(
+        "the server's answer is not valid gzip", remedy=TRY_LATER, code=ErrorCode.ARCHIVE_ANSWER
+    )
 
 
 async def read_beginning(response: aiohttp.ClientResponse, longest: int, route: Route) -> bytes:
@@ -193,6 +199,7 @@ def refuse_encoding(response: aiohttp.ClientResponse) -> None:
             "the server compressed its answer in a way that we did not ask for "
             f"(Content-Encoding: {escape_unprintable(encoding, 40)})",
             remedy=f"{TRY_LATER} If it stays so, a proxy in between may do it.",
+            code=ErrorCode.ARCHIVE_ANSWER,
         )
 
 
@@ -202,7 +209,11 @@ def _encoding(response: aiohttp.ClientResponse) -> str:
 
 def too_much(limit: str) -> BadAnswerError:
     """Return the error that an answer is larger than is taken."""
-    return BadAnswerError(f"the server's answer has more than {limit}", remedy=TRY_LATER)
+    return BadAnswerError(
+        f"the server's answer has more than {limit}",
+        remedy=TRY_LATER,
+        code=ErrorCode.ARCHIVE_ANSWER,
+    )
 
 
 def is_worth_retrying(error: BaseException) -> bool:
@@ -235,15 +246,17 @@ def status_error(
         return proxy_wants_credentials(route.proxy)
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return CredentialsRefusedError(
-            f"{who} refuses our credentials ({status}): {said}",
+            f"{who} refuses {WHATEVER_REFUSED} ({status}): {said}",
             remedy="Check the user, the password and the program's key; `winter-sync check` "
             "says which is wrong.",
+            code=ErrorCode.LOGIN_REFUSED,
         )
     if status == HTTPStatus.UNPROCESSABLE_ENTITY:
         return RejectedQueryError(
             f"the server rejects the request (422): {said}",
             remedy="It is tried again at the next poll. If it stays so, check the clock and what "
             "is asked for: targets, cones, rectangles.",
+            code=ErrorCode.ARCHIVE_REJECTED,
         )
     if status in _UNWELL:
         return TransientError(
@@ -251,10 +264,12 @@ def status_error(
             remedy=TRY_LATER,
             retry_after=_retry_after(response),
             is_overload=status in _OVERLOADED,
+            code=ErrorCode.ARCHIVE_ERRORS,
         )
     return BadAnswerError(
         f"{who} answers {status}: {said}",
         remedy="Check api.base_url: is it the observatory's API?",
+        code=ErrorCode.ARCHIVE_ANSWER,
     )
 
 

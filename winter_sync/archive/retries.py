@@ -107,4 +107,5 @@ class Retries:
 
     def _report(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome is not None else None
-        self._emit(Retrying(str(error), state.upcoming_sleep))
+        code = error.code if isinstance(error, WinterSyncError) else None
+        self._emit(Retrying(str(error), state.upcoming_sleep, code))

@@ -63,8 +63,8 @@ class ServerState:
 
     def _report_circuit(self, change: Opened | Closed) -> None:
         match change:
-            case Opened(reason, pause):
-                self._emit(ServerFailing(reason, pause))
+            case Opened(reason, pause, code):
+                self._emit(ServerFailing(reason, pause, code))
             case Closed(seconds):
                 self._emit(ServerRecovered(seconds))
 

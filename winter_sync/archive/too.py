@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from winter_sync.archive.texts import valid_unicode
-from winter_sync.core import BadAnswerError, ToORequest, position_on_sky
+from winter_sync.core import BadAnswerError, ErrorCode, ToORequest, position_on_sky
 
 _MJD_EPOCH = datetime(1858, 11, 17, tzinfo=UTC)
 _YEARS = range(2000, 2200)
@@ -66,7 +66,9 @@ def _rows(answer: object) -> list[Mapping[str, Any]]:
         body = [dict(zip(body, values, strict=False)) for values in zip(*columns, strict=False)]
     if not isinstance(body, list):
         raise BadAnswerError(
-            "the answer about the queue of requests has no table", remedy="It is asked again later."
+            "the answer about the queue of requests has no table",
+            remedy="It is asked again later.",
+            code=ErrorCode.ARCHIVE_ANSWER,
         )
     return [row for row in body[:_MOST] if isinstance(row, Mapping)]
 

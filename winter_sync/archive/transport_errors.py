@@ -17,7 +17,13 @@ from winter_sync.archive.connection_errors import (
     tunnel_refused,
 )
 from winter_sync.archive.error_words import TRY_LATER, reason
-from winter_sync.core import BadAnswerError, MisconfiguredError, TransientError, WinterSyncError
+from winter_sync.core import (
+    BadAnswerError,
+    ErrorCode,
+    MisconfiguredError,
+    TransientError,
+    WinterSyncError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +52,7 @@ def explain_transport_error(error: BaseException, route: Route) -> WinterSyncErr
             return MisconfiguredError(
                 "api.base_url is not a valid address",
                 remedy='Write base_url = "http://winter.caltech.edu:82" under [api].',
+                code=ErrorCode.NET_ADDRESS,
             )
         case aiohttp.ClientPayloadError():
             return _cut_short(error, route)
@@ -54,7 +61,7 @@ def explain_transport_error(error: BaseException, route: Route) -> WinterSyncErr
         case aiohttp.ServerDisconnectedError():
             return _hung_up(error, route)
         case TimeoutError():
-            return _broken("it did not answer in time", route)
+            return _broken("it did not answer in time", route, code=ErrorCode.NET_TIMEOUT)
         case aiohttp.ClientError() | OSError():
             return _broken(reason(error), route)
     return None
@@ -67,13 +74,20 @@ def _hung_up(error: aiohttp.ServerDisconnectedError, route: Route) -> WinterSync
     return _broken("it was closed without an answer", route, suspect=not route.is_tls)
 
 
-def _broken(reason: str, route: Route, *, suspect: bool = False) -> WinterSyncError:
+def _broken(
+    reason: str,
+    route: Route,
+    *,
+    suspect: bool = False,
+    code: ErrorCode = ErrorCode.NET_BROKEN,
+) -> WinterSyncError:
     """Return the error of a connection that broke; a port that speaks TLS may be `suspect`."""
     secure = route.base_url.replace("http:", "https:", 1)
     remedy = f'{TRY_LATER} If it stays so, try base_url = "{secure}": the port may speak TLS.'
     return TransientError(
         f"the connection to {route.base_url}{route.through} broke: {reason}",
         remedy=remedy if suspect else TRY_LATER,
+        code=code,
     )
 
 
@@ -95,11 +109,13 @@ def _no_http(message: str, route: Route) -> WinterSyncError:
         return MisconfiguredError(
             f"{route.base_url} does not speak plain HTTP on this port, but TLS",
             remedy=f'Write base_url = "{secure}" under [api], or the port that speaks plain HTTP.',
+            code=ErrorCode.NET_TLS,
         )
     return TransientError(
         f"the answer of {route.base_url}{route.through} is not valid HTTP: {_fault_of(message)}",
         remedy=f"{TRY_LATER} If it stays so, `curl -v {route.base_url}/ping` shows the answer: "
         "something else may listen there, or a proxy interfere.",
+        code=ErrorCode.NET_HTTP,
     )
 
 
@@ -120,6 +136,7 @@ def too_many_informational(route: Route, most: int) -> WinterSyncError:
     return TransientError(
         f"{route.base_url} sent more than {most} informational answers (1xx) and no other",
         remedy=TRY_LATER,
+        code=ErrorCode.NET_HTTP,
     )
 
 
@@ -133,16 +150,19 @@ def moved(
         return BadAnswerError(
             f"{route.base_url} redirects to another path of its own ({status})",
             remedy="Check api.base_url: is it the observatory's API?",
+            code=ErrorCode.NET_ADDRESS,
         )
     if origin is None:
         return BadAnswerError(
             f"{route.base_url} redirects, and not to an address that makes sense ({status})",
             remedy="Check api.base_url: is it the observatory's API?",
+            code=ErrorCode.NET_ADDRESS,
         )
     return BadAnswerError(
         f"{route.base_url} says that it has moved to {origin} ({status})",
         remedy="Redirects are not followed, as they would take the credentials along. If that is "
         f'the observatory\'s address now, write base_url = "{origin}" under [api].',
+        code=ErrorCode.NET_ADDRESS,
     )
 
 

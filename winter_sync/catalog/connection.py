@@ -20,7 +20,7 @@ from winter_sync.catalog.migration_progress import MigrationProgress
 from winter_sync.catalog.readonly import Reader, connect, refuse_irregular
 from winter_sync.catalog.rows import check_row
 from winter_sync.catalog.values import format_instant, milliseconds, plain
-from winter_sync.core import BUSY_CATALOG, StorageError
+from winter_sync.core import BUSY_CATALOG, ErrorCode, StorageError
 from winter_sync.core import storage_errors_explained as explained_files
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ class Connection:
                 f"the catalog {self.path} was written by an earlier winter-sync than this one",
                 remedy="Restart the daemon with this version, or run `winter-sync status` as the "
                 "user who keeps the mirror: that brings the catalog up to date.",
+                code=ErrorCode.CATALOG_VERSION,
             )
 
     def _open(self, patience: float) -> None:

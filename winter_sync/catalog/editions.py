@@ -14,6 +14,7 @@ from winter_sync.catalog import (
     schema_views,
     schema_withdrawals,
 )
+from winter_sync.core import ErrorCode
 
 # Migrations are in the order in which their modules are imported.
 # isort: split
@@ -96,11 +97,13 @@ def refuse_others(db: sqlite3.Connection, path: Path) -> None:
         raise StorageError(
             f"the catalog {path} was written by a newer winter-sync than this one",
             remedy="Use the newer one, or set mirror.state to another directory.",
+            code=ErrorCode.CATALOG_VERSION,
         )
     if _is_foreign(db):
         raise StorageError(
             f"{path} is a database, but not a catalog of winter-sync",
             remedy="Move it away, or set mirror.state to another directory.",
+            code=ErrorCode.CATALOG_VERSION,
         )
 
 

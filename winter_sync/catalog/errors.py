@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from winter_sync.core import StorageError
+from winter_sync.core import ErrorCode, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +19,14 @@ _REMEDIES = {
     sqlite3.SQLITE_FULL: f"Free some space; {_SAFE}",
     sqlite3.SQLITE_READONLY: "Give the user who runs winter-sync write permission there.",
     sqlite3.SQLITE_CANTOPEN: "Check that its directory exists and may be written to.",
+}
+
+_CODES = {
+    sqlite3.SQLITE_BUSY: ErrorCode.CATALOG_BUSY,
+    sqlite3.SQLITE_FULL: ErrorCode.DISK_FULL,
+    sqlite3.SQLITE_READONLY: ErrorCode.DISK_PERMISSION,
+    sqlite3.SQLITE_CORRUPT: ErrorCode.CATALOG_BROKEN,
+    sqlite3.SQLITE_NOTADB: ErrorCode.CATALOG_BROKEN,
 }
 
 _BROKEN = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
@@ -49,6 +57,7 @@ def rows_explained(path: Path) -> Iterator[None]:
         raise StorageError(
             f"the catalog {path} has a row that winter-sync never writes: {odd}",
             remedy=how_to_rebuild(path),
+            code=ErrorCode.CATALOG_BROKEN,
         ) from odd
 
 
@@ -66,4 +75,5 @@ def explained(path: Path) -> Iterator[None]:
         raise StorageError(
             f"the catalog {path} failed: {said}",
             remedy=how_to_rebuild(path) if is_broken else _REMEDIES.get(code & 0xFF, other),
+            code=_CODES.get(code & 0xFF, ErrorCode.CATALOG_FAILED),
         ) from broken

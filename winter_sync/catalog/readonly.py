@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.core import StorageError, file_kind
+from winter_sync.core import ErrorCode, StorageError, file_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +57,9 @@ class Reader:
         """
         if self.version is not None and _version(self.path) != self.version:
             raise StorageError(
-                f"the catalog {self.path} was written while it was read", remedy="Look again."
+                f"the catalog {self.path} was written while it was read",
+                remedy="Look again.",
+                code=ErrorCode.CATALOG_BUSY,
             )
 
 
@@ -80,6 +82,7 @@ def refuse_irregular(path: Path) -> None:
                     f"the catalog {path} cannot be used: {beside} is {file_kind(mode)}",
                     remedy=f"Nothing of ours is like that: `mv {quoted} {quoted}.aside`, then "
                     "restore the catalog from a backup; nothing in the tree is affected.",
+                    code=ErrorCode.DISK_IN_THE_WAY,
                 )
 
 
@@ -152,4 +155,5 @@ def _unreadable(path: Path, broken: sqlite3.Error) -> StorageError:
         f"the catalog {path} cannot be read by this user: {broken}",
         remedy="Give this user permission to read it and the files beside it. If winter-sync was "
         "killed, let the user who runs it run `winter-sync status` once: that tidies up.",
+        code=ErrorCode.DISK_PERMISSION,
     )

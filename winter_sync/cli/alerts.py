@@ -10,7 +10,7 @@ from winter_sync.api import ALERT_COLUMNS, alert_row, save_cutouts
 from winter_sync.cli.answers import show_rows
 from winter_sync.cli.process import console, say
 from winter_sync.cli.views.alerts import draw_alerts, draw_light_curve
-from winter_sync.core import ExitCode, UsageError, escape_unprintable, was_removed
+from winter_sync.core import ErrorCode, ExitCode, UsageError, escape_unprintable, was_removed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -39,7 +39,9 @@ def answer(mirror: Mirror, question: AlertQuestion, wanted: AlertOutput) -> Exit
         If options contradict each other, or the question makes no sense.
     """
     if wanted.png and wanted.cutouts is None:
-        raise UsageError("--png needs a directory", remedy="Add --cutouts DIR.")
+        raise UsageError(
+            "--png needs a directory", remedy="Add --cutouts DIR.", code=ErrorCode.USE_OPTION
+        )
     found = _Counted(mirror.stream_alerts(question))
     code = ExitCode.DONE
     if wanted.cutouts is not None:

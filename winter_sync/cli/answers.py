@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from winter_sync.api import Mirror
 from winter_sync.cli.process import console, prepare, say, streams
 from winter_sync.cli.views.wide_table import WideTable
-from winter_sync.core import ExitCode, UsageError
+from winter_sync.core import ErrorCode, ExitCode, UsageError
 from winter_sync.science import TableFormat, choose_format, write_rows
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def mirror_opener(options: CommonOptions, root: Path | None = None) -> Callable[
             "no directory of a mirror is set",
             remedy="Name it: `--root DIR`; or set root under [mirror] in the settings file, or "
             "WINTER_SYNC_MIRROR__ROOT.",
+            code=ErrorCode.SETTINGS_MISSING,
         )
     return partial(
         Mirror.open,
@@ -174,7 +175,9 @@ def _chosen(form: str | None, output: Path | None) -> TableFormat:
     chosen = choose_format(form, output)
     if chosen is TableFormat.FITS and output is None and sys.stdout.isatty():
         raise UsageError(
-            "a FITS table is not text for a terminal", remedy="Add --output FILE.fits."
+            "a FITS table is not text for a terminal",
+            remedy="Add --output FILE.fits.",
+            code=ErrorCode.USE_OUTPUT,
         )
     return chosen
 

@@ -15,7 +15,7 @@ from winter_sync.cli.garbage import put_off_search, skip_last_search
 from winter_sync.cli.group import Program
 from winter_sync.cli.options import FORMATS, LEVELS, CommonOptions, choice_of
 from winter_sync.cli.process import fail, say, streams
-from winter_sync.core import ExitCode, StorageError, WinterSyncError, describe_exit_codes
+from winter_sync.core import ErrorCode, ExitCode, StorageError, WinterSyncError, describe_exit_codes
 
 app = typer.Typer(
     name="winter-sync",
@@ -109,5 +109,11 @@ def _run_command() -> NoReturn:
         fail(error)
     except PermissionError as denied:
         remedy = "Give the user who runs winter-sync access to it."
-        fail(StorageError(f"{denied.filename}: {denied.strerror}", remedy=remedy))
+        fail(
+            StorageError(
+                f"{denied.filename}: {denied.strerror}",
+                remedy=remedy,
+                code=ErrorCode.DISK_PERMISSION,
+            )
+        )
     sys.exit(ExitCode.DONE)

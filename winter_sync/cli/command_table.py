@@ -36,6 +36,7 @@ _NAMES = (
     "show",
     "web",
     "check",
+    "explain",
     "simulate",
     "demo",
 )

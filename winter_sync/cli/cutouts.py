@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 from winter_sync.api import MOST_PANELS, panel_of, refuse_tree, save_strip
 from winter_sync.cli.coverage import say_answer
 from winter_sync.cli.process import say
-from winter_sync.core import ExitCode, StorageError, UsageError, escape_unprintable, has_name
+from winter_sync.core import (
+    ErrorCode,
+    ExitCode,
+    StorageError,
+    UsageError,
+    escape_unprintable,
+    has_name,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -109,7 +116,11 @@ def _refuse_existing(wanted: CutoutOutput) -> None:
     """Make sure that the picture may be written, before the work is done."""
     picture = wanted.picture
     if picture is not None and not wanted.overwrite and has_name(picture):
-        raise UsageError(f"{picture} exists already", remedy="Add --overwrite to replace it.")
+        raise UsageError(
+            f"{picture} exists already",
+            remedy="Add --overwrite to replace it.",
+            code=ErrorCode.USE_OUTPUT,
+        )
 
 
 def _make(directory: Path) -> None:
@@ -119,4 +130,5 @@ def _make(directory: Path) -> None:
         raise StorageError(
             f"the directory {directory} cannot be made: {failed.strerror}",
             remedy="Name another: --output DIR",
+            code=ErrorCode.DISK_ERROR,
         ) from None

@@ -21,6 +21,7 @@ from winter_sync.cli.views.status import show
 from winter_sync.config import Settings, check_root
 from winter_sync.core import (
     REAL_TIME,
+    ErrorCode,
     ExitCode,
     ImageType,
     Night,
@@ -107,11 +108,16 @@ def _refuse_used(root: Path) -> None:
         is_there = is_directory(root)
         is_used = is_there and any(root.iterdir())
     if is_used:
-        raise UsageError(f"{root} is not empty", remedy="Give an empty directory, or a new one.")
+        raise UsageError(
+            f"{root} is not empty",
+            remedy="Give an empty directory, or a new one.",
+            code=ErrorCode.USE_OPTION,
+        )
     if is_there and KnownRoots(known_roots_path(os.environ)).mirror_in(root) is not None:
         raise StorageError(
             f"{root} used to contain a mirror, but is now empty",
             remedy="Is its file system mounted? Otherwise give another --root.",
+            code=ErrorCode.MIRROR_EMPTIED,
         )
 
 
@@ -143,7 +149,9 @@ def _observatory() -> Iterator[str]:
         try:
             first = process.stdout.readline() if process.stdout else ""
             if not first.startswith("listening on "):
-                raise WinterSyncError("the simulated observatory did not start")
+                raise WinterSyncError(
+                    "the simulated observatory did not start", code=ErrorCode.NET_CONNECT
+                )
             yield first.split()[-1]
         finally:
             process.terminate()

@@ -79,6 +79,10 @@ EXAMPLES = {
         "winter-sync check",
         "winter-sync check --config ~/winter.toml",
     ),
+    "explain": (
+        "winter-sync explain",
+        "winter-sync explain WS-NET-TLS",
+    ),
     "simulate": (
         "winter-sync simulate",
         'winter-sync simulate --port 7001 --faults "503:0.1,reset-body:0.05@stack"',

@@ -10,7 +10,7 @@ from winter_sync.api import PRODUCT_COLUMNS, Products, product_row
 from winter_sync.cli.answers import open_mirror, show_rows
 from winter_sync.cli.process import console, finish, prepare, run_until_interrupted, say
 from winter_sync.cli.views.product_table import ProductTable
-from winter_sync.core import ExitCode, UsageError
+from winter_sync.core import ErrorCode, ExitCode, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -78,16 +78,19 @@ class Listing:
             raise UsageError(
                 f"--remote asks the archive and downloads nothing, so {option} has no meaning",
                 remedy="Run `winter-sync sync` or `winter-sync backfill` to mirror it first.",
+                code=ErrorCode.USE_OPTION,
             )
         if request.remote and request.question.new_since is not None:
             raise UsageError(
                 "--new-since is about downloads; the archive does not say when it listed what",
                 remedy="Leave out --remote, or narrow the nights: --from -7d",
+                code=ErrorCode.USE_OPTION,
             )
         if request.download and self._root is not None:
             raise UsageError(
                 "--download needs the credentials and the root of the settings",
                 remedy="Leave out --root, and name the settings file: --config FILE",
+                code=ErrorCode.USE_OPTION,
             )
 
     # --- showing -------------------------------------------------------------------------------

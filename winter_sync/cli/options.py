@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from winter_sync.core import ImageType, Instrument, Night, UsageError
+from winter_sync.core import ErrorCode, ImageType, Instrument, Night, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -76,6 +76,7 @@ def split_words(given: list[str] | None) -> list[str]:
             raise UsageError(
                 f"an option that takes a list was given nothing: {text!r}",
                 remedy="Write a value, or leave the option out for no condition.",
+                code=ErrorCode.USE_OPTION,
             )
         words += parts
     return words

@@ -36,7 +36,7 @@ def fail(error: WinterSyncError) -> NoReturn:
     """Print an error with its remedy, and exit with its code."""
     # Faults of the settings are ours to say, a line each; other errors may quote the archive.
     ours = "\n" if isinstance(error, UsageError) else ""
-    say(f"winter-sync: {escape_unprintable(error.message, keep=ours)}", sys.stderr)
+    say(f"winter-sync: {escape_unprintable(error.headline, keep=ours)}", sys.stderr)
     if error.remedy:
         say(f"  {escape_unprintable(error.remedy, keep=ours)}", sys.stderr)
     sys.exit(error.exit_code)

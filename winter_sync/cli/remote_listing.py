@@ -13,6 +13,7 @@ from winter_sync.cli.answers import open_mirror
 from winter_sync.cli.process import say
 from winter_sync.cli.small_cones import warn_of_small_cones
 from winter_sync.core import (
+    ErrorCode,
     UsageError,
     escape_unprintable,
     utc_now,
@@ -73,7 +74,9 @@ class RemoteListing:
         for state in states:
             if state not in known:
                 raise UsageError(
-                    f"{state!r} is not a known state", remedy=f"Use one of {', '.join(known)}."
+                    f"{state!r} is not a known state",
+                    remedy=f"Use one of {', '.join(known)}.",
+                    code=ErrorCode.USE_OPTION,
                 )
         return states
 

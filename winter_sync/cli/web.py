@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from winter_sync.cli.process import prepare, say, set_up_logging
 from winter_sync.config import read_page_token
-from winter_sync.core import CATALOG, STATE_DIR, UsageError, has_name
+from winter_sync.core import CATALOG, STATE_DIR, ErrorCode, UsageError, has_name
 from winter_sync.pages import MirrorSite, PageContext
 from winter_sync.web import Access, Sources, serving
 
@@ -83,4 +83,5 @@ def _refuse_absent(context: PageContext) -> None:
         raise UsageError(
             f"there is no mirror in {context.root}",
             remedy="Name another directory with --root, or run `winter-sync sync` first.",
+            code=ErrorCode.MIRROR_NONE,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from winter_sync.core import UsageError
+from winter_sync.core import ErrorCode, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +35,7 @@ class Choice:
                 f"program {unknown[0]} is not in the settings",
                 remedy="Add a [[programs]] table for it; configured programs: "
                 f"{', '.join(sorted(known))}.",
+                code=ErrorCode.USE_PROGRAM,
             )
         return tuple(
             replace(

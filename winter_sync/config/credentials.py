@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from winter_sync.core import Credentials, UsageError, read_regular
+from winter_sync.core import Credentials, ErrorCode, UsageError, read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -81,6 +81,7 @@ def read_page_token(file: Path | None) -> str | None:
             f"the token of the pages has fewer than {_SHORTEST_TOKEN} characters, or others than "
             "ASCII",
             remedy="Make one: `openssl rand -hex 24`.",
+            code=ErrorCode.SETTINGS_SECRET,
         )
     return token
 
@@ -195,6 +196,7 @@ class _Secret:
             raise UsageError(
                 f"the {self.what} is given both as a value and as a file",
                 remedy="Keep one of the two.",
+                code=ErrorCode.SETTINGS_SECRET,
             )
         if self.value is not None and self.value.get_secret_value():
             return self.value.get_secret_value()
@@ -215,6 +217,7 @@ class _Secret:
             f"no {self.what} is set",
             remedy=f"Write {self.line}, {'' if variable else 'or '}{variable}make a file "
             f"{self.credential} in $CREDENTIALS_DIRECTORY or {_SECRET_DIRECTORY}.",
+            code=ErrorCode.SETTINGS_MISSING,
         )
 
 
@@ -227,10 +230,15 @@ def _read_secret(path: Path, what: str) -> str:
         raise UsageError(
             f"{where} cannot be read: {unreadable.strerror}",
             remedy="Check its path, its owner and its mode (0400 for the service's user).",
+            code=ErrorCode.SETTINGS_SECRET,
         ) from None
     if not text or len(text.splitlines()) > 1:
         fault = "has more than one line" if text else "is empty"
-        raise UsageError(f"{where} {fault}", remedy="Put the secret into it, on one line.")
+        raise UsageError(
+            f"{where} {fault}",
+            remedy="Put the secret into it, on one line.",
+            code=ErrorCode.SETTINGS_SECRET,
+        )
     return text
 
 

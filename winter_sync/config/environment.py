@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from winter_sync.config.files import CONFIG_ENV
 from winter_sync.config.messages import nearest
 from winter_sync.config.sections import Section
-from winter_sync.core import UsageError
+from winter_sync.core import ErrorCode, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -46,11 +46,13 @@ def check_environment(environ: Mapping[str, str], settings: type[BaseModel]) -> 
             raise UsageError(
                 f"the environment variable {variable} is not a setting{nearest(name, known)}",
                 remedy="Rename or unset it.",
+                code=ErrorCode.SETTINGS_VALUE,
             )
         if name in _JSON_ENV and value and (fault := _json_fault(value)):
             raise UsageError(
                 f"the environment variable {variable} is not JSON: {fault}",
                 remedy=f"Write it like {_JSON_ENV[name]}.",
+                code=ErrorCode.SETTINGS_VALUE,
             )
 
 

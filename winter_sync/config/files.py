@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from winter_sync.config.sections import EXAMPLE
-from winter_sync.core import NotRegularFileError, TooLargeError, UsageError, file_kind, read_regular
+from winter_sync.core import (
+    ErrorCode,
+    NotRegularFileError,
+    TooLargeError,
+    UsageError,
+    file_kind,
+    read_regular,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +43,7 @@ def find_file(config: Path | None = None) -> Path | None:
         raise UsageError(
             f"settings file {named}: {obstacle}",
             remedy=f"{_COPY_THE_EXAMPLE}, or give another with --config.",
+            code=ErrorCode.SETTINGS_FILE,
         )
     return named
 
@@ -94,7 +102,11 @@ def read_toml(path: Path) -> dict[str, Any]:
     except ValueError as broken:
         fault = str(broken).splitlines()[0]
     # Raised here, because those exceptions hold the whole file, and with it the secrets.
-    raise UsageError(f"{path} is not TOML: {fault}", remedy="Fix that line of the file.")
+    raise UsageError(
+        f"{path} is not TOML: {fault}",
+        remedy="Fix that line of the file.",
+        code=ErrorCode.SETTINGS_TOML,
+    )
 
 
 def _read(path: Path) -> bytes:
@@ -105,6 +117,7 @@ def _read(path: Path) -> bytes:
         raise UsageError(
             f"{path} cannot be read: {unreadable.strerror}",
             remedy=f"{_COPY_THE_EXAMPLE}." if odd else "Check its owner and mode.",
+            code=ErrorCode.SETTINGS_FILE,
         ) from None
 
 

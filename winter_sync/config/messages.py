@@ -21,7 +21,7 @@ from winter_sync.config.sections import (
     ScheduleSettings,
     SinkSettings,
 )
-from winter_sync.core import UsageError
+from winter_sync.core import ErrorCode, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,6 +53,7 @@ def explain(invalid: ValidationError, settings: type[BaseModel], path: Path | No
     return UsageError(
         "the settings are wrong:\n  " + "\n  ".join(dict.fromkeys(lines)),
         remedy=f"Fix them in {where}; {EXAMPLE} explains every key.",
+        code=ErrorCode.SETTINGS_VALUE,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from winter_sync.core import StorageError, is_directory
+from winter_sync.core import ErrorCode, StorageError, is_directory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,10 +26,12 @@ def check_root(root: Path) -> None:
         raise StorageError(
             f"the mirror root {root} is not a directory",
             remedy="Move it away, or set another mirror.root.",
+            code=ErrorCode.MIRROR_ROOT,
         )
     if not is_directory(root.parent):
         state = "is not a directory" if os.path.lexists(root.parent) else "does not exist"
         raise StorageError(
             f"{root.parent} {state}, so the mirror root {root} cannot be created",
             remedy="Create or mount it, or set another mirror.root.",
+            code=ErrorCode.MIRROR_ROOT,
         )

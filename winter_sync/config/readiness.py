@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from winter_sync.config.credentials import collect_credentials
-from winter_sync.core import UsageError
+from winter_sync.core import ErrorCode, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,6 +66,7 @@ def _raise_together(faults: list[UsageError]) -> None:
         raise UsageError(
             "settings are missing or wrong:\n  " + "\n  ".join(lines),
             remedy="`winter-sync init` asks for what is needed and writes a settings file.",
+            code=ErrorCode.SETTINGS_MISSING,
         )
 
 

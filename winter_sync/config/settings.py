@@ -36,7 +36,15 @@ from winter_sync.config.sections import (
     ToOSettings,
     table,
 )
-from winter_sync.core import STATE_DIR, Layout, PollSchedule, Selection, UsageError, choose_proxy
+from winter_sync.core import (
+    STATE_DIR,
+    ErrorCode,
+    Layout,
+    PollSchedule,
+    Selection,
+    UsageError,
+    choose_proxy,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -133,6 +141,7 @@ class Settings(BaseSettings):
                 "no directory for the mirror is set",
                 remedy='Write root = "/data/winter" under [mirror], or set '
                 "WINTER_SYNC_MIRROR__ROOT.",
+                code=ErrorCode.SETTINGS_MISSING,
             )
         return self.mirror.root
 
@@ -178,6 +187,7 @@ class Settings(BaseSettings):
                 "no program is set, so there is nothing to mirror",
                 remedy='Write [[programs]] and below it name = "2024A000", or set '
                 "WINTER_API_PROGRAM and WINTER_API_KEY.",
+                code=ErrorCode.SETTINGS_MISSING,
             )
         return tuple(program.selection for program in self.programs)
 
@@ -219,7 +229,7 @@ def make_settings(tables: Mapping[str, Any]) -> Settings:
             return Settings(**tables)
     except ValidationError as invalid:
         fault = explain(invalid, Settings, None)
-    raise UsageError(fault.message, remedy="Give another value.")
+    raise UsageError(fault.message, remedy="Give another value.", code=ErrorCode.SETTINGS_VALUE)
 
 
 def load_settings(

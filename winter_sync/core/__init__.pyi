@@ -64,7 +64,9 @@ from .downloads import (
     Refetch,
     Unchanged,
 )
+from .error_codes import ErrorCode
 from .errors import (
+    EXIT_CODES,
     BadAnswerError,
     Cause,
     CircuitOpenError,
@@ -234,6 +236,7 @@ __all__ = [
     "DEFAULT_LAYOUT",
     "DIRECTORIES",
     "DOUBTFUL_CONTENT",
+    "EXIT_CODES",
     "EXPECTED",
     "FAILED_DELIVERY",
     "FAILED_DOWNLOAD",
@@ -294,6 +297,7 @@ __all__ = [
     "DirectoriesNotSynced",
     "DownloadsPaused",
     "EarlierRevision",
+    "ErrorCode",
     "Event",
     "EventFilter",
     "EventKind",

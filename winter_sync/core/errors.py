@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, ClassVar
 
+from winter_sync.core.error_codes import ErrorCode
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -125,16 +127,27 @@ class WinterSyncError(Exception):
         What happened, in one line.
     remedy
         What the reader can do now, in one line.
+    code
+        The stable code of what happened; that of the kind of error if None.
     """
 
     exit_code: ClassVar[ExitCode] = ExitCode.SERVER_FAILING
     cause: ClassVar[Cause] = Cause.OTHER
     """What it counts as."""
+    usual_code: ClassVar[ErrorCode] = ErrorCode.INTERNAL_FAULT
+    """Its code where none is given."""
 
-    def __init__(self, message: str, *, remedy: str = "") -> None:
+    def __init__(self, message: str, *, remedy: str = "", code: ErrorCode | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.remedy = remedy
+        self.code = code or self.usual_code
+
+    @property
+    def headline(self) -> str:
+        """The message with the code at the end of its first line."""
+        first, line_end, rest = self.message.partition("\n")
+        return f"{first} [{self.code}]{line_end}{rest}"
 
     def __str__(self) -> str:
         """Return the message alone; the remedy is shown apart."""
@@ -145,6 +158,7 @@ class UsageError(WinterSyncError):
     """The caller or the settings are wrong; nothing was begun."""
 
     exit_code = ExitCode.USAGE
+    usual_code = ErrorCode.USE_OPTION
 
 
 class CredentialsRefusedError(WinterSyncError):
@@ -152,6 +166,7 @@ class CredentialsRefusedError(WinterSyncError):
 
     exit_code = ExitCode.REFUSED
     cause = Cause.REFUSED
+    usual_code = ErrorCode.LOGIN_REFUSED
 
 
 class TransientError(WinterSyncError):
@@ -163,16 +178,18 @@ class TransientError(WinterSyncError):
     """
 
     cause = Cause.TRANSIENT
+    usual_code = ErrorCode.NET_BROKEN
 
     def __init__(
         self,
         message: str,
         *,
         remedy: str = "",
+        code: ErrorCode | None = None,
         retry_after: float | None = None,
         is_overload: bool = False,
     ) -> None:
-        super().__init__(message, remedy=remedy)
+        super().__init__(message, remedy=remedy, code=code)
         self.retry_after = retry_after
         self.is_overload = is_overload
 
@@ -180,29 +197,39 @@ class TransientError(WinterSyncError):
 class CircuitOpenError(TransientError):
     """The server is not responding, and no request is sent for now."""
 
+    usual_code = ErrorCode.ARCHIVE_PAUSED
+
 
 class NoAnswerError(TransientError):
     """There was no answer for too long to be worth making the same request again at once."""
 
+    usual_code = ErrorCode.NET_TIMEOUT
+
 
 class MisconfiguredError(TransientError):
     """A setting, here or on the way, keeps the archive from us; it is not tried again at once."""
+
+    usual_code = ErrorCode.NET_ADDRESS
 
 
 class BadAnswerError(WinterSyncError):
     """The server answered, but not with what its contract says."""
 
     cause = Cause.BAD_ANSWER
+    usual_code = ErrorCode.ARCHIVE_ANSWER
 
 
 class RejectedQueryError(BadAnswerError):
     """The server found fault with the request itself (422); asking the same again is useless."""
+
+    usual_code = ErrorCode.ARCHIVE_REJECTED
 
 
 class DamagedError(BadAnswerError):
     """What arrived of a zip or of a product is not whole, or not what it says it is."""
 
     cause = Cause.DAMAGED
+    usual_code = ErrorCode.FILE_DAMAGED
 
 
 class DamagedFileError(DamagedError):
@@ -225,9 +252,17 @@ class DamagedFileError(DamagedError):
     """
 
     def __init__(  # noqa: PLR0913 - all by name
-        self, message: str, *, remedy: str, filename: str, fault: Fault, at: int, size: int
+        self,
+        message: str,
+        *,
+        remedy: str,
+        filename: str,
+        fault: Fault,
+        at: int,
+        size: int,
+        code: ErrorCode | None = None,
     ) -> None:
-        super().__init__(message, remedy=remedy)
+        super().__init__(message, remedy=remedy, code=code)
         self.filename = filename
         self.fault = fault
         self.at = at
@@ -242,9 +277,17 @@ class StorageError(WinterSyncError):
 
     exit_code = ExitCode.STORAGE
     cause = Cause.STORAGE
+    usual_code = ErrorCode.DISK_ERROR
 
-    def __init__(self, message: str, *, remedy: str = "", errno: int | None = None) -> None:
-        super().__init__(message, remedy=remedy)
+    def __init__(
+        self,
+        message: str,
+        *,
+        remedy: str = "",
+        code: ErrorCode | None = None,
+        errno: int | None = None,
+    ) -> None:
+        super().__init__(message, remedy=remedy, code=code)
         self.errno = errno
 
 
@@ -252,3 +295,4 @@ class StalledError(WinterSyncError):
     """The daemon makes no progress any more; it has to be started again."""
 
     exit_code = ExitCode.FAULT
+    usual_code = ErrorCode.INTERNAL_STALLED

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from winter_sync.core.error_codes import ErrorCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +134,7 @@ class StorageFailing:
     reason: str
     remedy: str
     wait: float
+    code: ErrorCode | None = None
 
 
 @dataclass(frozen=True, slots=True)

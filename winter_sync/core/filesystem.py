@@ -11,6 +11,7 @@ from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING
 
+from winter_sync.core.error_codes import ErrorCode
 from winter_sync.core.errors import StorageError
 from winter_sync.core.nofollow import open_directory, open_regular, read_regular
 from winter_sync.core.permissions import REACHABLE, share_with_group
@@ -169,7 +170,10 @@ def lock_file(descriptor: int, path: Path, operation: int = fcntl.LOCK_EX) -> No
         raise
     except OSError as refused:
         raise StorageError(
-            f"{path} cannot be locked: {refused.strerror}", remedy=NO_LOCKS, errno=refused.errno
+            f"{path} cannot be locked: {refused.strerror}",
+            remedy=NO_LOCKS,
+            errno=refused.errno,
+            code=ErrorCode.DISK_ERROR,
         ) from refused
 
 

@@ -6,6 +6,7 @@ import re
 import string
 from typing import TYPE_CHECKING
 
+from winter_sync.core.error_codes import ErrorCode
 from winter_sync.core.errors import DamagedError, UsageError
 
 if TYPE_CHECKING:
@@ -133,6 +134,7 @@ def _unsafe(why: str) -> DamagedError:
     return DamagedError(
         f"the archive lists a savepath that makes no safe path: {why}",
         remedy="Tell the observatory; the product is left out, all others are mirrored.",
+        code=ErrorCode.FILE_NAME,
     )
 
 
@@ -140,4 +142,5 @@ def _unusable(pattern: str, why: str) -> UsageError:
     return UsageError(
         f"the layout {pattern!r} cannot be used: {why}",
         remedy=f'Set mirror.layout to something like "{DEFAULT_LAYOUT}".',
+        code=ErrorCode.SETTINGS_VALUE,
     )

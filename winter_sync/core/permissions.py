@@ -7,6 +7,7 @@ import shlex
 import stat
 from typing import TYPE_CHECKING
 
+from winter_sync.core.error_codes import ErrorCode
 from winter_sync.core.errors import StorageError
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def refuse_writable_by_others(directory: int, path: Path, group: int) -> None:
             "recorded there",
             remedy=f"Run winter-sync as that user. To make it yours: "
             f"`sudo chown -R {os.geteuid()} {quoted}`.",
+            code=ErrorCode.MIRROR_UNSAFE,
         )
     if found.st_mode & stat.S_IWOTH:
         raise _writable(path, "every user", f"chmod o-w {quoted}")
@@ -107,4 +109,5 @@ def _writable(path: Path, who: str, command: str) -> StorageError:
         f"{path} may be written by {who}, who could change what is recorded there",
         remedy=f"`{command}`. Where that changes nothing, mount the file system with other modes "
         "(umask=022), or set another mirror.root and mirror.state.",
+        code=ErrorCode.MIRROR_UNSAFE,
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from winter_sync.core.errors import Cause
 
 if TYPE_CHECKING:
+    from winter_sync.core.error_codes import ErrorCode
     from winter_sync.core.products import Product
     from winter_sync.core.queries import Query, Subject
     from winter_sync.core.shares import Share
@@ -105,6 +106,7 @@ class PollFailed:
     query: Query
     reason: str
     cause: Cause = Cause.OTHER
+    code: ErrorCode | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,3 +124,4 @@ class ProgramRefused:
     program: str
     reason: str
     wait: float
+    code: ErrorCode | None = None

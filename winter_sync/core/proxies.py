@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from winter_sync.core.error_codes import ErrorCode
 from winter_sync.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ def _named(source: str, text: str) -> Proxy:
     raise UsageError(
         f"{source}: {fault}",
         remedy=f"Write {EXAMPLE} under [api], or unset {source}.",
+        code=ErrorCode.SETTINGS_VALUE,
     )
 
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from winter_sync.core.error_codes import ErrorCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,6 +15,7 @@ class Retrying:
 
     reason: str
     wait: float
+    code: ErrorCode | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +24,7 @@ class ServerFailing:
 
     reason: str
     wait: float
+    code: ErrorCode | None = None
 
 
 @dataclass(frozen=True, slots=True)

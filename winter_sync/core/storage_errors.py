@@ -7,6 +7,7 @@ import os
 import shlex
 from typing import TYPE_CHECKING
 
+from winter_sync.core.error_codes import ErrorCode
 from winter_sync.core.errors import StorageError
 from winter_sync.core.nofollow import NotRegularFileError, SymbolicLinkError, TooLargeError
 
@@ -47,6 +48,11 @@ _REMEDIES = {
 }
 
 
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FORBIDDEN = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+_ODD = frozenset({errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP})
+
+
 class storage_errors_explained:  # noqa: N801 - used as the function that it stands for
     """Turn what the system says of a path into a `StorageError` with a remedy.
 
@@ -71,8 +77,20 @@ def storage_error_of(path: Path | str, failed: OSError) -> StorageError:
     named = failed.filename
     where = named if isinstance(named, str) and os.path.isabs(named) else path  # noqa: PTH117
     return StorageError(
-        f"{where}: {failed.strerror or failed}", remedy=_remedy(failed), errno=failed.errno
+        f"{where}: {failed.strerror or failed}",
+        remedy=_remedy(failed),
+        errno=failed.errno,
+        code=_code(failed),
     )
+
+
+def _code(failed: OSError) -> ErrorCode:
+    number = failed.errno or 0
+    if number in _ODD or isinstance(failed, NotRegularFileError | TooLargeError):
+        return ErrorCode.DISK_IN_THE_WAY
+    if number in _FULL:
+        return ErrorCode.DISK_FULL
+    return ErrorCode.DISK_PERMISSION if number in _FORBIDDEN else ErrorCode.DISK_ERROR
 
 
 def _remedy(failed: OSError) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from winter_sync.core import (
     DownloadsPaused,
+    ErrorCode,
     Event,
     Polled,
     ProgramRefused,
@@ -138,7 +139,9 @@ class Heartbeat:
         faulthandler.dump_traceback(sys.__stderr__ or 2, all_threads=True)
         asyncio.get_running_loop().call_later(_END_AFTER_STALL, self._end, 1)
         raise StalledError(
-            f"the daemon is stuck: {troubles[0]}", remedy="Nothing is lost: start it again."
+            f"the daemon is stuck: {troubles[0]}",
+            remedy="Nothing is lost: start it again.",
+            code=ErrorCode.INTERNAL_STALLED,
         )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from winter_sync.core import (
     STATE_DIR,
+    ErrorCode,
     UsageError,
     closing_descriptor,
     is_there,
@@ -73,6 +74,7 @@ def _lock(descriptor: int, root: Path) -> None:
             f"another daemon keeps the mirror in {root}: {_holder(descriptor)}",
             remedy="Stop that one first, or give this one another mirror.root. "
             "`sync` and `backfill` may run beside it.",
+            code=ErrorCode.MIRROR_RUNNING,
         ) from None
 
 

@@ -114,7 +114,8 @@ class Monitor:
         self.pages.not_ready = failed.message
         # Who asked for a reload waits until it is reported as done.
         self._notifier.ready()
-        self.emit(StorageFailing(failed.message, failed.remedy, wait.total_seconds()))
+        seconds = wait.total_seconds()
+        self.emit(StorageFailing(failed.message, failed.remedy, seconds, failed.code))
 
     def report_stop(self, grace: timedelta) -> None:
         """Report that the daemon was asked to stop, and does so within the grace."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from winter_sync.core import StorageError
+from winter_sync.core import ErrorCode, StorageError
 from winter_sync.monitoring import Metrics, Watched, read_last_night, read_status, status_as_json
 from winter_sync.pages import MirrorSite, PageContext, Transfers
 from winter_sync.web import Sources
@@ -124,7 +124,9 @@ class DaemonPages:
             If the catalog cannot be read now.
         """
         if self.reader is None:
-            raise StorageError(self.not_ready or "the catalog is not open")
+            raise StorageError(
+                self.not_ready or "the catalog is not open", code=ErrorCode.PAGE_NOT_READY
+            )
         settings = self._settings()
         status = await read_status(
             self.reader, settings.selections, self._clock(), settings.sink_filters

@@ -146,7 +146,8 @@ class ScheduledPolls:
             if subject.program == program:
                 self._mark_due(subject)
         self._expect_poll()
-        self._mirror.emit(ProgramRefused(program, refused.message, wait.total_seconds()))
+        seconds = wait.total_seconds()
+        self._mirror.emit(ProgramRefused(program, refused.message, seconds, refused.code))
 
     def _is_admitted(self, program: str) -> bool:
         return self._time.monotonic() >= self._suspended.get(program, 0.0)

@@ -19,6 +19,7 @@ from winter_sync.catalog import (
 from winter_sync.core import (
     CATALOG,
     Damage,
+    ErrorCode,
     UsageError,
     WinterSyncError,
     has_name,
@@ -82,6 +83,7 @@ def _nothing_yet(root: Path) -> WinterSyncError:
     return UsageError(
         f"there is no mirror in {root} yet",
         remedy="Run `winter-sync sync` first, or check mirror.root and mirror.state.",
+        code=ErrorCode.MIRROR_NONE,
     )
 
 

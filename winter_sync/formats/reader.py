@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from winter_sync.core import DamagedFileError, Fault
+from winter_sync.core import DamagedFileError, ErrorCode, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +57,7 @@ class FileReader:
             fault=fault,
             at=at,
             size=self.size,
+            code=ErrorCode.FILE_DAMAGED,
         )
 
     def _quoted(self, found: bytes) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from winter_sync.core import DamagedError
+from winter_sync.core import DamagedError, ErrorCode
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -74,5 +74,7 @@ class Buffer:
 
     def damaged(self, fault: str) -> DamagedError:
         """Record what is wrong with the archive, at the byte to be read next; return the error."""
-        self.damage = DamagedError(f"the zip is damaged at byte {self.offset}: {fault}")
+        self.damage = DamagedError(
+            f"the zip is damaged at byte {self.offset}: {fault}", code=ErrorCode.FILE_ZIP
+        )
         return self.damage

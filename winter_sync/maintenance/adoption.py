@@ -17,6 +17,7 @@ from winter_sync.core import (
     Adopted,
     DamagedError,
     DamagedFileError,
+    ErrorCode,
     Failed,
     Time,
     UsageError,
@@ -116,18 +117,24 @@ def _directory(request: AdoptRequest, settings: Settings) -> Path | None:
         raise UsageError(
             "files at their places in the mirror are not moved",
             remedy="Leave --move out, or name the directory that the files are in.",
+            code=ErrorCode.USE_ADOPT,
         )
     if request.directory is None:
         return None
     _refuse_state(given, request.directory, settings)
     if not given.is_dir():
-        raise UsageError(f"{request.directory} is not a directory", remedy="Check its name.")
+        raise UsageError(
+            f"{request.directory} is not a directory",
+            remedy="Check its name.",
+            code=ErrorCode.USE_ADOPT,
+        )
     if given == top:
         return None
     if given in top.parents:
         raise UsageError(
             f"the mirror root {root} is in {request.directory}",
             remedy="Name a directory with nothing but the files to adopt.",
+            code=ErrorCode.USE_ADOPT,
         )
     return given
 
@@ -140,6 +147,7 @@ def _refuse_state(given: Path, named: Path, settings: Settings) -> None:
                 f"{named} holds what this mirror keeps for itself in {state}",
                 remedy="`winter-sync adopt` without a directory finds older revisions by itself. "
                 "Copy a file elsewhere first if it is to be adopted.",
+                code=ErrorCode.USE_ADOPT,
             )
 
 
@@ -153,6 +161,7 @@ async def _refuse_tree(mirror: Mirror, directory: Path, named: Path | None) -> N
         raise UsageError(
             f"{named} is a part of the mirror, and files are not moved away from their places",
             remedy="`winter-sync adopt` without --move adopts files that are at their places.",
+            code=ErrorCode.USE_ADOPT,
         )
 
 

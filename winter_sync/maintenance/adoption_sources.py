@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from winter_sync.core import (
     DamagedError,
+    ErrorCode,
     closing_descriptor,
     has_name,
     open_regular,
@@ -61,7 +62,9 @@ class FileSource:
         with self.opened() as file:
             found = os.fstat(file).st_size
         if found > size:
-            raise DamagedError(f"it has {found} bytes, more than any such product")
+            raise DamagedError(
+                f"it has {found} bytes, more than any such product", code=ErrorCode.FILE_DAMAGED
+            )
 
     def stage(self, session: Session, *, move: bool) -> Part:
         """Stage a copy; where it may be moved, a second name instead if the file system can.
@@ -176,7 +179,9 @@ class ZipSource:
             ):
                 return [entry.filename for entry in archive.infolist() if not entry.is_dir()]
         except (zipfile.BadZipFile, NotImplementedError, ValueError) as bad:
-            raise DamagedError(f"it cannot be read as a zip: {bad}") from bad
+            raise DamagedError(
+                f"it cannot be read as a zip: {bad}", code=ErrorCode.FILE_ZIP
+            ) from bad
 
     def members(self, session: Session, largest: Mapping[str, int]) -> Iterator[Member]:
         """Yield each wanted member, staged; whoever takes it discards its part.
@@ -217,7 +222,7 @@ class ZipSource:
                 if current is not None:
                     current.discard()
         if not unzipper.complete:
-            raise DamagedError("the zip ends early")
+            raise DamagedError("the zip ends early", code=ErrorCode.FILE_ZIP)
 
 
 def count_files(directory: Path) -> tuple[int, int]:

@@ -10,7 +10,12 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn, Self
 
-from winter_sync.core import WinterSyncError, background_command, background_environment
+from winter_sync.core import (
+    ErrorCode,
+    WinterSyncError,
+    background_command,
+    background_environment,
+)
 from winter_sync.formats import facts_without_file
 from winter_sync.maintenance.facts_messages import READY, Read, read_answer, write_request
 
@@ -35,6 +40,8 @@ _TRIES = 2
 
 class HeadersNotReadError(WinterSyncError):
     """The process that reads headers cannot be started."""
+
+    usual_code = ErrorCode.FILE_HEADERS
 
 
 class StoppedError(Exception):
@@ -230,4 +237,5 @@ def _not_started(why: str) -> HeadersNotReadError:
         f"headers of images cannot be read: the process for that cannot be started: {why}",
         remedy="Run `python -c 'import astropy.wcs'` with the Python of winter-sync. Images are "
         "downloaded all the same; `[facts] enabled = false` turns this off.",
+        code=ErrorCode.FILE_HEADERS,
     )

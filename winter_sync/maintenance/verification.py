@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from winter_sync.catalog import CatalogThread, Checks, Damaged, Files, Scope, may_write
 from winter_sync.config import Choice, check_root, read_credentials
-from winter_sync.core import CATALOG, REAL_TIME, Damage, Time, UsageError
+from winter_sync.core import CATALOG, REAL_TIME, Damage, ErrorCode, Time, UsageError
 from winter_sync.factory import checked_mirror, open_existing_catalog, open_mirror
 from winter_sync.maintenance.after_run import finish_run
 from winter_sync.maintenance.file_checker import LISTED, FileChecker
@@ -199,4 +199,5 @@ def _nothing_to_check(request: Request) -> UsageError:
     return UsageError(
         f"nothing to check: no product{of_these} has been downloaded",
         remedy="`winter-sync status` shows what is here.",
+        code=ErrorCode.USE_PRODUCT,
     )

@@ -18,7 +18,7 @@ from winter_sync.core import (
     StorageFailing,
     WithdrawnFilesChanged,
 )
-from winter_sync.monitoring.log_line import Line, debug, error, info, warning
+from winter_sync.monitoring.log_line import Line, coded, debug, error, info, warning
 
 _NAMED = 5
 """How many files are named in one line; the rest are counted."""
@@ -100,6 +100,7 @@ FILE_LINES.add(
         reason=event.reason,
         remedy=event.remedy,
         wait_seconds=event.wait,
+        **coded(event.code),
     ),
 )
 FILE_LINES.add(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from winter_sync.core import ErrorCode
 
 NAMED = 5
 """How many of a multitude are named in one line; the rest are counted."""
@@ -16,6 +19,11 @@ class Line:
     level: Literal["debug", "info", "warning", "error", "critical"]
     name: str
     fields: dict[str, object]
+
+
+def coded(code: ErrorCode | None) -> dict[str, object]:
+    """Return the field of an error's code, if it has one."""
+    return {} if code is None else {"code": code.value}
 
 
 def debug(name: str, **fields: object) -> tuple[Line, ...]:

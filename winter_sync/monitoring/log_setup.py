@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Literal, TextIO, cast
 
-from winter_sync.core import escape_unprintable, without
+from winter_sync.core import ErrorCode, escape_unprintable, without
 
 # structlog draws tracebacks with them, which we write plainly.
 with without("rich.console", "rich.pretty", "rich.traceback", "better_exceptions"):
@@ -91,7 +91,10 @@ def take_over_logging(logger: FilteringBoundLogger) -> None:
         if issubclass(kind, KeyboardInterrupt):
             sys.__excepthook__(kind, error, trace)
         else:
-            logger.critical("stopped by an internal fault", exc_info=(kind, error, trace))
+            code = ErrorCode.INTERNAL_FAULT.value
+            logger.critical(
+                "stopped by an internal fault", code=code, exc_info=(kind, error, trace)
+            )
 
     sys.excepthook = die
     logging.basicConfig(handlers=[_Bridge(logger)], level=logging.WARNING, force=True)

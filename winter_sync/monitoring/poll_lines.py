@@ -17,7 +17,7 @@ from winter_sync.core import (
     WithdrawalCleared,
     WithdrawalHeld,
 )
-from winter_sync.monitoring.log_line import NAMED, Line, debug, error, info, warning
+from winter_sync.monitoring.log_line import NAMED, Line, coded, debug, error, info, warning
 
 if TYPE_CHECKING:
     from winter_sync.core import Query, Subject
@@ -54,7 +54,9 @@ def _polled(event: Polled) -> tuple[Line, ...]:
 POLL_LINES.add(Polled, _polled)
 POLL_LINES.add(
     PollFailed,
-    lambda event: warning("poll failed", **_about(event.query), reason=event.reason),
+    lambda event: warning(
+        "poll failed", **_about(event.query), reason=event.reason, **coded(event.code)
+    ),
 )
 POLL_LINES.add(
     ToOQueueRead,
@@ -117,6 +119,10 @@ POLL_LINES.add(
 POLL_LINES.add(
     ProgramRefused,
     lambda event: error(
-        "program refused", program=event.program, reason=event.reason, wait_seconds=event.wait
+        "program refused",
+        program=event.program,
+        reason=event.reason,
+        wait_seconds=event.wait,
+        **coded(event.code),
     ),
 )

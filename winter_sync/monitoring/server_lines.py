@@ -11,7 +11,7 @@ from winter_sync.core import (
     ServerRecovered,
     show_duration,
 )
-from winter_sync.monitoring.log_line import Line, debug, info, warning
+from winter_sync.monitoring.log_line import Line, coded, debug, info, warning
 
 SERVER_LINES = EventTable[tuple[Line, ...]]()
 """The lines of each event of the server."""
@@ -19,7 +19,12 @@ SERVER_LINES = EventTable[tuple[Line, ...]]()
 
 SERVER_LINES.add(
     Retrying,
-    lambda event: info("retrying", reason=event.reason, wait_seconds=round(event.wait, 1)),
+    lambda event: debug(
+        "retrying",
+        reason=event.reason,
+        wait_seconds=round(event.wait, 1),
+        **coded(event.code),
+    ),
 )
 SERVER_LINES.add(
     ServerFailing,
@@ -27,6 +32,7 @@ SERVER_LINES.add(
         "server not responding or returning errors",
         reason=event.reason,
         wait_seconds=round(event.wait, 1),
+        **coded(event.code),
     ),
 )
 SERVER_LINES.add(

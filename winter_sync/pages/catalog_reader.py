@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from winter_sync.catalog import Catalog, CatalogThread
-from winter_sync.core import CATALOG, StorageError, UsageError, has_name, utc_now
+from winter_sync.core import CATALOG, ErrorCode, StorageError, UsageError, has_name, utc_now
 from winter_sync.tree import Tree, refuse_other_root
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ async def _open(root: Path, state: Path) -> CatalogThread:
         raise UsageError(
             f"there is no mirror in {root} yet",
             remedy="Run `winter-sync sync` first, or check mirror.root and mirror.state.",
+            code=ErrorCode.MIRROR_NONE,
         )
     thread = await CatalogThread(path, utc_now, reading=True).__aenter__()
     try:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog import Scope, Search
-from winter_sync.core import ImageType, Instrument, Numbers, UsageError
+from winter_sync.core import ErrorCode, ImageType, Instrument, Numbers, UsageError
 from winter_sync.monitoring import all_here
 from winter_sync.pages.links import product_link
 from winter_sync.pages.paging import part_asked
@@ -167,7 +167,10 @@ def read_night_page(
         scope = Scope(programs, first_night=night, last_night=night)
         counts = catalog.views.night_counts(scope)
         if not counts:
-            raise UsageError(f"nothing is listed of the night {night.day.isoformat()}")
+            raise UsageError(
+                f"nothing is listed of the night {night.day.isoformat()}",
+                code=ErrorCode.PAGE_NOT_FOUND,
+            )
         numbers = Numbers.of(counts)
         is_all_here = all_here(numbers, catalog.polls.states(context.subjects, night))
         queue = catalog.views.queue_count(programs, night)
@@ -203,7 +206,9 @@ def _asked_type(query: Mapping[str, str]) -> ImageType | None:
         return ImageType(text)
     except ValueError:
         raise UsageError(
-            f"{text} is not an image type", remedy=f"Known are: {', '.join(ImageType)}."
+            f"{text} is not an image type",
+            remedy=f"Known are: {', '.join(ImageType)}.",
+            code=ErrorCode.PAGE_NOT_FOUND,
         ) from None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.core import Night, UsageError
+from winter_sync.core import ErrorCode, Night, UsageError
 from winter_sync.pages.home import read_calendars
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def read_nights(catalog: Catalog, context: PageContext, query: Mapping[str, str]
     programs = context.programs(catalog)
     program = query.get("program") or None
     if program is not None and program not in programs:
-        raise UsageError(f"no program {program} is mirrored here")
+        raise UsageError(f"no program {program} is mirrored here", code=ErrorCode.PAGE_NOT_FOUND)
     before = parse_night(query["before"]) if query.get("before") else None
     with catalog.snapshot():
         nights = catalog.views.nights(_NIGHTS + 1, before)
@@ -81,4 +81,6 @@ def parse_night(text: str) -> Night:
     try:
         return Night(text.replace("-", ""))
     except ValueError as wrong:
-        raise UsageError(str(wrong), remedy="Write a night like 2024-02-11.") from None
+        raise UsageError(
+            str(wrong), remedy="Write a night like 2024-02-11.", code=ErrorCode.PAGE_NOT_FOUND
+        ) from None

@@ -7,7 +7,7 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.core import Damage, StorageError, TreeFiles, UsageError
+from winter_sync.core import Damage, ErrorCode, StorageError, TreeFiles, UsageError
 from winter_sync.web import FileContent
 
 if TYPE_CHECKING:
@@ -121,7 +121,10 @@ def open_product(catalog: Catalog, context: PageContext, path: str) -> FileConte
     with catalog.snapshot():
         found, history = _find(catalog, path)
     if not _is_whole(found, history) or found.size is None:
-        raise UsageError(f"the file of {found.product.filename} is not here: {found.state.value}")
+        raise UsageError(
+            f"the file of {found.product.filename} is not here: {found.state.value}",
+            code=ErrorCode.PAGE_NOT_FOUND,
+        )
     try:
         with TreeFiles(context.root, follow_links=context.follow_links) as files:
             file = os.fdopen(files.open(history.path), "rb")
@@ -153,6 +156,7 @@ def _not_as_downloaded(path: str) -> StorageError:
     return StorageError(
         f"{path} is not there as it was downloaded, or cannot be read",
         remedy="Run `winter-sync verify --repair` to download it again.",
+        code=ErrorCode.FILE_CHANGED,
     )
 
 
@@ -167,7 +171,11 @@ def _history(catalog: Catalog, path: str) -> ProductHistory:
         history = catalog.history.of(product)
         if history.path == path:
             return history
-    raise UsageError("no product has this path", remedy="Search for its file name above.")
+    raise UsageError(
+        "no product has this path",
+        remedy="Search for its file name above.",
+        code=ErrorCode.PAGE_NOT_FOUND,
+    )
 
 
 def _is_whole(found: FoundProduct, history: ProductHistory) -> bool:

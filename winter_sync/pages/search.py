@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.core import Night, UsageError, exposure_time
+from winter_sync.core import ErrorCode, Night, UsageError, exposure_time
 from winter_sync.pages.links import night_link, product_link
 from winter_sync.pages.paging import part_asked
 
@@ -63,7 +63,7 @@ def _one_thing(catalog: Catalog, sought: str) -> str | None:
         try:
             return night_link(Night(digits))
         except ValueError as wrong:
-            raise UsageError(str(wrong)) from None
+            raise UsageError(str(wrong), code=ErrorCode.PAGE_NOT_FOUND) from None
     products = _files(catalog, sought)
     return product_link(catalog.history.of(products[0]).path) if len(products) == 1 else None
 

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog import Catalog
-from winter_sync.core import StorageError, UsageError, WinterSyncError, utc_now
+from winter_sync.core import ErrorCode, StorageError, UsageError, WinterSyncError, utc_now
 from winter_sync.pages import links
 from winter_sync.pages.catalog_reader import CatalogReader
 from winter_sync.pages.live import LONGEST_SECONDS, Changes
@@ -81,7 +81,11 @@ class MirrorSite:
             return self._fault(failed, HTTPStatus.SERVICE_UNAVAILABLE)
         except Exception:
             _logger.exception("a page could not be made")
-            said = StorageError("this page could not be made", remedy="The log says why.")
+            said = StorageError(
+                "this page could not be made",
+                remedy="The log says why.",
+                code=ErrorCode.PAGE_NOT_READY,
+            )
             return self._fault(said, HTTPStatus.INTERNAL_SERVER_ERROR)
 
     async def _answer(self, request: PageRequest) -> Answer:
@@ -91,7 +95,7 @@ class MirrorSite:
             return file
         page = find_page(request)
         if page is None:
-            raise UsageError("there is no page at this address")
+            raise UsageError("there is no page at this address", code=ErrorCode.PAGE_NOT_FOUND)
         return await (self._shared(request, page) if page.is_shared else self._make(page))
 
     async def close_catalog(self) -> None:
@@ -129,6 +133,7 @@ class MirrorSite:
             raise StorageError(
                 f"the catalog is not open: {context.not_ready}",
                 remedy="This page shows it as soon as it is.",
+                code=ErrorCode.PAGE_NOT_READY,
             )
         shown = await self._reader.read(
             context.root, context.state, page.make, context, self._clock()
@@ -158,7 +163,9 @@ class MirrorSite:
 
     def _listen(self) -> Answer:
         if not self._changes.has_room:
-            said = StorageError("too many pages are being told of changes")
+            said = StorageError(
+                "too many pages are being told of changes", code=ErrorCode.PAGE_NOT_READY
+            )
             return self._fault(said, HTTPStatus.SERVICE_UNAVAILABLE)
         return EventStream(self._changes.events(), LONGEST_SECONDS)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog import AlertQuery, Search
-from winter_sync.core import Cone, UsageError, filter_name, instant_of_jd
+from winter_sync.core import Cone, ErrorCode, UsageError, filter_name, instant_of_jd
 from winter_sync.pages.links import product_link
 from winter_sync.pages.night import measured_of, plots_of
 from winter_sync.pages.paging import part_asked
@@ -71,11 +71,15 @@ def read_target(catalog: Catalog, query: Mapping[str, str]) -> TargetPage:
     """
     name = query.get("name", "")
     if not name or "*" in name:
-        raise UsageError("no target is named", remedy="Search for one above.")
+        raise UsageError(
+            "no target is named", remedy="Search for one above.", code=ErrorCode.PAGE_NOT_FOUND
+        )
     with catalog.snapshot():
         numbers = catalog.searches.numbers(Search(targets=(name,), newest_first=True))
         if not numbers:
-            raise UsageError(f"no product is listed for a target {name}")
+            raise UsageError(
+                f"no product is listed for a target {name}", code=ErrorCode.PAGE_NOT_FOUND
+            )
         part = part_asked(query, len(numbers), _PRODUCTS)
         products = catalog.searches.found(numbers[part.begin : part.end])
         measured = _measured(catalog, numbers)

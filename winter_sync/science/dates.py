@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-from winter_sync.core import Night, UsageError, parse_duration
+from winter_sync.core import ErrorCode, Night, UsageError, parse_duration
 
 _DIGITS = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})", re.ASCII)
 _DAYS_BACK = {"today": 0, "tonight": 0, "yesterday": 1}
@@ -29,10 +29,12 @@ def parse_night(text: str, now: datetime) -> Night:
         try:
             return Night("".join(match.groups()))
         except ValueError as wrong:
-            raise UsageError(str(wrong), remedy=f"{_EXAMPLES}.") from None
+            raise UsageError(str(wrong), remedy=f"{_EXAMPLES}.", code=ErrorCode.USE_NIGHT) from None
     days = _days_back(words)
     if days is None:
-        raise UsageError(f"{text!r} is not a night", remedy=f"{_EXAMPLES}.")
+        raise UsageError(
+            f"{text!r} is not a night", remedy=f"{_EXAMPLES}.", code=ErrorCode.USE_NIGHT
+        )
     return Night.at(now).plus(-days)
 
 
@@ -57,7 +59,9 @@ def parse_instant(text: str, now: datetime) -> datetime:
         return _in_utc(datetime.fromisoformat(text.strip().upper().removesuffix(" UTC")))
     except (ValueError, OverflowError):
         raise UsageError(
-            f"{text!r} is not a time", remedy=f"{_EXAMPLES}; or -12h, or 2024-02-11T05:30, in UTC."
+            f"{text!r} is not a time",
+            remedy=f"{_EXAMPLES}; or -12h, or 2024-02-11T05:30, in UTC.",
+            code=ErrorCode.USE_NIGHT,
         ) from None
 
 

@@ -11,7 +11,14 @@ from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
-from winter_sync.core import NO_HARD_LINKS, StorageError, UsageError, has_name, sync_directory
+from winter_sync.core import (
+    NO_HARD_LINKS,
+    ErrorCode,
+    StorageError,
+    UsageError,
+    has_name,
+    sync_directory,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -139,8 +146,11 @@ def _failure(path: Path, failed: OSError) -> UsageError | StorageError:
             if parent.is_dir()
             else f"Create its directory: mkdir -p {shlex.quote(str(parent))}"
         )
-        return UsageError(f"{path} cannot be written: {failed.strerror}", remedy=remedy)
+        return UsageError(
+            f"{path} cannot be written: {failed.strerror}", remedy=remedy, code=ErrorCode.USE_OUTPUT
+        )
     return StorageError(
         f"{path} could not be written: {failed.strerror}",
         remedy="Nothing of that name was changed. Make room or take another directory.",
+        code=ErrorCode.DISK_ERROR,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from winter_sync.core import Cone, Rectangle, UsageError
+from winter_sync.core import Cone, ErrorCode, Rectangle, UsageError
 
 Position = tuple[float, float]
 """Right ascension and declination, degrees."""
@@ -59,7 +59,9 @@ def parse_position(text: str) -> Position:
     """
     parts = _two_parts(_tidied(text))
     if parts is None:
-        raise UsageError(f"{text!r} is not a position on the sky", remedy=_EXAMPLES)
+        raise UsageError(
+            f"{text!r} is not a position on the sky", remedy=_EXAMPLES, code=ErrorCode.USE_PLACE
+        )
     return _right_ascension(parts[0]), _declination(parts[1])
 
 
@@ -85,6 +87,7 @@ def parse_angle(text: str, *, unit: str = "deg") -> float:
             f"{text!r} is not an angle",
             remedy='Write a number and its unit: "1d", "5m" or "60s" for degrees, arcminutes or '
             f"arcseconds; without a unit it is in {unit}.",
+            code=ErrorCode.USE_PLACE,
         )
     return float(match[1]) * scale
 
@@ -105,6 +108,7 @@ def split_cone(text: str) -> tuple[str, float]:
         raise UsageError(
             f"the radius of a cone is more than 0 and at most 90 degrees, not {parts[-1]}",
             remedy=_CONE_EXAMPLE,
+            code=ErrorCode.USE_PLACE,
         )
     return ",".join(parts[:-1]), radius
 
@@ -121,7 +125,7 @@ def parse_cone(text: str) -> Cone:
     try:
         return Cone(*parse_position(centre), radius)
     except UsageError as wrong:
-        raise UsageError(wrong.message, remedy=_CONE_EXAMPLE) from None
+        raise UsageError(wrong.message, remedy=_CONE_EXAMPLE, code=ErrorCode.USE_PLACE) from None
 
 
 _CONE_EXAMPLE = (
@@ -143,12 +147,16 @@ def parse_rectangle(text: str) -> Rectangle:
     """
     parts = [_tidied(part) for part in text.split(",")]
     if len(parts) != 4:  # noqa: PLR2004 - it has four edges
-        raise UsageError(f"{text!r} is not a rectangle", remedy=_RECTANGLE_EXAMPLE)
+        raise UsageError(
+            f"{text!r} is not a rectangle", remedy=_RECTANGLE_EXAMPLE, code=ErrorCode.USE_PLACE
+        )
     ra_min = _right_ascension(parts[0])
     ra_max = _right_ascension(parts[1]) or _FULL_CIRCLE
     dec_min, dec_max = _declination(parts[2]), _declination(parts[3])
     if ra_min == ra_max or dec_min >= dec_max:
-        raise UsageError(f"the rectangle {text} has no area", remedy=_RECTANGLE_EXAMPLE)
+        raise UsageError(
+            f"the rectangle {text} has no area", remedy=_RECTANGLE_EXAMPLE, code=ErrorCode.USE_PLACE
+        )
     return Rectangle(ra_min, ra_max, dec_min, dec_max)
 
 
@@ -195,7 +203,9 @@ def _right_ascension(text: str) -> float:
     value = _coordinate(text, hours=True)
     if value is None or not 0.0 <= value <= _FULL_CIRCLE:
         raise UsageError(
-            f"{text!r} is not a right ascension: 0 to 360 degrees, or 0h to 24h", remedy=_EXAMPLES
+            f"{text!r} is not a right ascension: 0 to 360 degrees, or 0h to 24h",
+            remedy=_EXAMPLES,
+            code=ErrorCode.USE_PLACE,
         )
     return value % _FULL_CIRCLE
 
@@ -203,7 +213,11 @@ def _right_ascension(text: str) -> float:
 def _declination(text: str) -> float:
     value = _coordinate(text, hours=False)
     if value is None or not -_POLE <= value <= _POLE:
-        raise UsageError(f"{text!r} is not a declination: -90 to 90 degrees", remedy=_EXAMPLES)
+        raise UsageError(
+            f"{text!r} is not a declination: -90 to 90 degrees",
+            remedy=_EXAMPLES,
+            code=ErrorCode.USE_PLACE,
+        )
     return value
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from winter_sync.core import UsageError
+from winter_sync.core import ErrorCode, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -56,7 +56,9 @@ def message_for(path: Path) -> SampMessage:
         If it is neither, or not there.
     """
     if not path.is_file():
-        raise UsageError(f"{path} is not a file", remedy="Name a FITS or VOTable file.")
+        raise UsageError(
+            f"{path} is not a file", remedy="Name a FITS or VOTable file.", code=ErrorCode.USE_FILE
+        )
     name = path.name.lower()
     if name.endswith((".vot", ".votable", ".xml")):
         return SampMessage(SampType.VOTABLE, path, path.name)
@@ -66,6 +68,7 @@ def message_for(path: Path) -> SampMessage:
     raise UsageError(
         f"{path} is neither an image nor a table that SAMP tools load",
         remedy="Send a FITS image (.fits) or a table (.fits, .vot).",
+        code=ErrorCode.USE_SAMP,
     )
 
 
@@ -85,7 +88,9 @@ def _is_table(path: Path) -> bool:
             return bool(shown) and all(type(hdu).__name__.endswith("TableHDU") for hdu in shown)
     except OSError as odd:
         raise UsageError(
-            f"{path} cannot be opened as FITS: {odd}", remedy="Send a FITS image or a table."
+            f"{path} cannot be opened as FITS: {odd}",
+            remedy="Send a FITS image or a table.",
+            code=ErrorCode.USE_FILE,
         ) from odd
 
 
@@ -129,6 +134,7 @@ def _connected() -> Iterator[Any]:
                 "there is no SAMP hub to send to",
                 remedy="Start TOPCAT, Aladin, or another tool that has a hub, as this user; "
                 "SAMP_HUB names another hub.",
+                code=ErrorCode.USE_SAMP,
             ) from nobody
         try:
             yield hub
@@ -169,6 +175,7 @@ def _recipients(hub: Any, message: SampMessage, client: str | None) -> dict[str,
         raise UsageError(
             f"{who} {cannot} load {message.path.name} ({message.type})",
             remedy=f"These can: {known}." if known else "Start TOPCAT, Aladin or DS9.",
+            code=ErrorCode.USE_SAMP,
         )
     return chosen
 
@@ -188,10 +195,12 @@ def _deliver(hub: Any, identifier: str, name: str, message: SampMessage) -> None
         raise UsageError(
             f"{name} did not say that it loaded {message.path.name}: {failed}",
             remedy="Look at its window, and send the file again.",
+            code=ErrorCode.USE_SAMP,
         ) from failed
     if response.get("samp.status") not in _OK:
         why = response.get("samp.error", {}).get("samp.errortxt", "without a reason")
         raise UsageError(
             f"{name} did not load {message.path.name}: {why}",
             remedy="Open the file in it by hand to see why.",
+            code=ErrorCode.USE_SAMP,
         )

@@ -7,7 +7,7 @@ import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from winter_sync.core import StorageError
+from winter_sync.core import ErrorCode, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -55,4 +55,5 @@ def _no_room(directory: Path | None, failed: OSError) -> StorageError:
         f"a temporary file in {where} could not be written: {failed.strerror}",
         remedy="Make room there, set TMPDIR to another directory, or choose --format csv, which "
         "needs none.",
+        code=ErrorCode.DISK_ERROR,
     )

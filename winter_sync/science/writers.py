@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from winter_sync.core import UsageError
+from winter_sync.core import ErrorCode, UsageError
 from winter_sync.science.columns import rows_of
 from winter_sync.science.fits_table import write_fits
 from winter_sync.science.output import replacing
@@ -59,6 +59,7 @@ def format_of(path: Path) -> TableFormat:
         raise UsageError(
             f"{path}: the name does not say which format to write",
             remedy=f"Use one of {', '.join(_SUFFIXES)}, or say it: --format csv",
+            code=ErrorCode.USE_OUTPUT,
         )
     return found
 
@@ -74,7 +75,11 @@ def choose_format(name: str | None, output: Path | None) -> TableFormat:
     if name is not None:
         return _named(name)
     if output is None:
-        raise UsageError("no format was chosen", remedy=f"Choose one of {', '.join(TableFormat)}.")
+        raise UsageError(
+            "no format was chosen",
+            remedy=f"Choose one of {', '.join(TableFormat)}.",
+            code=ErrorCode.USE_OUTPUT,
+        )
     return format_of(output)
 
 
@@ -83,7 +88,9 @@ def _named(name: str) -> TableFormat:
         return TableFormat(name)
     except ValueError:
         raise UsageError(
-            f"{name!r} is not a format of tables", remedy=f"Choose one of {', '.join(TableFormat)}."
+            f"{name!r} is not a format of tables",
+            remedy=f"Choose one of {', '.join(TableFormat)}.",
+            code=ErrorCode.USE_OUTPUT,
         ) from None
 
 

@@ -24,6 +24,7 @@ from winter_sync.core import (
     Cause,
     CircuitOpenError,
     CredentialsRefusedError,
+    ErrorCode,
     Failed,
     FoundUnchanged,
     Missing,
@@ -373,4 +374,5 @@ def _in_vain(why: str) -> TransientError:
     return TransientError(
         f"one download after the other brings nothing; of the last: {why}",
         remedy="Nothing is lost: run again later.",
+        code=ErrorCode.ARCHIVE_DOWNLOADS,
     )

@@ -12,6 +12,7 @@ from winter_sync.core import (
     EXPECTED,
     SUFFIXES,
     DamagedError,
+    ErrorCode,
     Expectation,
     KnownRows,
     Part,
@@ -190,7 +191,7 @@ class ListingRecorder:
     async def record_failure(self, query: Query, error: WinterSyncError) -> None:
         """Record that a query failed."""
         await self.record_unreachable(query, error.message)
-        self._emit(PollFailed(query, error.message, error.cause))
+        self._emit(PollFailed(query, error.message, error.cause, error.code))
 
     async def record_not_served(self, query: Query, error: WinterSyncError) -> None:
         """Record that the archive does not answer about a type that it may not have."""
@@ -434,7 +435,8 @@ def _refuse_unknown_format(product: Product, redact: Callable[[str], str]) -> No
     end = f"ends in {suffix}" if suffix else "has no ending"
     raise DamagedError(
         f"{name[:_SHOWN]!r} is not downloaded: its name {end}, no format that can be checked "
-        f"({', '.join(SUFFIXES)})"
+        f"({', '.join(SUFFIXES)})",
+        code=ErrorCode.FILE_NAME,
     )
 
 

@@ -20,6 +20,7 @@ from winter_sync.core import (
     Cause,
     DamagedError,
     DamagedFileError,
+    ErrorCode,
     Evidence,
     Failed,
     Missing,
@@ -160,7 +161,8 @@ class Receiver:
         if not self._unzipper.complete:
             raise DamagedError(
                 f"the zip ended early, after {self._unzipper.offset} bytes "
-                f"and {self._unzipper.members} members"
+                f"and {self._unzipper.members} members",
+                code=ErrorCode.FILE_ZIP,
             )
 
     def remainder(self, reason: str | None, cause: Cause = Cause.OTHER) -> tuple[Outcome, ...]:

@@ -14,6 +14,7 @@ from winter_sync.core import (
     BadAnswerError,
     CircuitOpenError,
     CredentialsRefusedError,
+    ErrorCode,
     Query,
     RejectedQueryError,
     Sink,
@@ -237,6 +238,7 @@ class WindowPoll:
             remedy="What was listed is downloaded. Nothing is taken for withdrawn, and the rest is "
             "asked for again at the next poll. If it stays so, ask the observatory for the limit "
             "of a listing, or narrow the selection by targets, cones or rectangles.",
+            code=ErrorCode.ARCHIVE_CUT,
         )
         self._gaps.append(error)
         if len(self._gaps) <= _FAILURES:
@@ -267,7 +269,7 @@ class WindowPoll:
         self._windows.server_in_doubt = not self._answered
         if self._windows.server_in_doubt or isinstance(first, BadAnswerError):
             return first
-        return BadAnswerError(first.message, remedy=first.remedy)
+        return BadAnswerError(first.message, remedy=first.remedy, code=first.code)
 
     async def _compare_and_record(self, query: Query, listing: Listing) -> None:
         """Record an answer that is not cut; what a region lists no more is asked for once more."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from winter_sync.core import (
     STATE_DIR,
+    ErrorCode,
     StorageError,
     closing_descriptor,
     make_directory,
@@ -72,6 +73,7 @@ class Directories:
                 f"no product can be there: {wrong}",
                 remedy="Restore the catalog from a backup; nothing outside "
                 f"{self._root.path} was touched.",
+                code=ErrorCode.DISK_ERROR,
             ) from None
 
     def own_place(self, path: str, below: str) -> Path:
@@ -87,6 +89,7 @@ class Directories:
             raise StorageError(
                 f"{path!r} is not below {below}",
                 remedy="Restore the catalog from a backup; nothing was touched.",
+                code=ErrorCode.DISK_ERROR,
             )
         return self._root.path.joinpath(*parts)
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from winter_sync.core import (
+    ErrorCode,
     StorageError,
     closing_descriptor,
     is_directory,
@@ -43,6 +44,7 @@ def refuse_other_root(tree: Tree, name: str, catalog: Path) -> None:
         raise StorageError(
             f"{catalog} is the catalog of another mirror than the one in {tree.root}",
             remedy="Set mirror.state and mirror.root to the two that belong together.",
+            code=ErrorCode.MIRROR_OTHER,
         )
 
 
@@ -84,7 +86,11 @@ def lost_mirror(root: Path, catalog: Path | None = None) -> StorageError:
         Its catalog, where that is still there.
     """
     described = f" (catalog: {catalog})" if catalog is not None else ""
-    return StorageError(f"{root} used to contain a mirror{described}, {_now(root)}", remedy=EMPTIED)
+    return StorageError(
+        f"{root} used to contain a mirror{described}, {_now(root)}",
+        remedy=EMPTIED,
+        code=ErrorCode.MIRROR_EMPTIED,
+    )
 
 
 def _now(root: Path) -> str:

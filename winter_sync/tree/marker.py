@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from winter_sync.core import (
+    ErrorCode,
     StorageError,
     closing_descriptor,
     open_own_file,
@@ -50,11 +51,13 @@ def read_marker(path: Path, directory: int) -> str:
             f"the marker {path} cannot be read: {_fault(broken)}",
             remedy=f"Restore it from a backup. Or `mv {quoted} {quoted}.aside`, then "
             "`winter-sync sync --new-root`: what is there is kept.",
+            code=ErrorCode.MIRROR_MARKER,
         ) from None
     if edition > _FORMAT:
         raise StorageError(
             f"the mirror of {path} was made by a newer winter-sync than this one",
             remedy="Use the newer one, or set another mirror.root.",
+            code=ErrorCode.CATALOG_VERSION,
         )
     return name
 

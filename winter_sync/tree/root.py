@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from winter_sync.core import (
     STATE_DIR,
+    ErrorCode,
     StorageError,
     closing_descriptor,
     is_directory,
@@ -182,5 +183,6 @@ def _make_root(root: Path) -> None:
             f"{root.parent} {fault}, so the mirror root {root} cannot be created",
             remedy="Create that directory, or mount its file system, or set another mirror.root.",
             errno=missing.errno,
+            code=ErrorCode.MIRROR_ROOT,
         ) from None
     sync_directory(root.parent)

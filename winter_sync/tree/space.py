@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from winter_sync.core import (
     NO_SPACE,
+    ErrorCode,
     StorageError,
     open_own_file,
     read_regular,
@@ -114,6 +115,7 @@ class Space:
             f"beyond mirror.min_free ({show_size(self._min_free)})",
             remedy=NO_SPACE,
             errno=errno.ENOSPC,
+            code=ErrorCode.DISK_FULL,
         )
 
     def _change(self, by: int) -> None:

@@ -13,7 +13,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from winter_sync.core import UsageError
+from winter_sync.core import ErrorCode, UsageError
 from winter_sync.web.addresses import open_addresses
 
 if TYPE_CHECKING:
@@ -133,4 +133,5 @@ def refuse_addresses(listen: str, access: Access, addresses: Iterable[str]) -> N
             remedy='Set listen = "127.0.0.1:8765" under [http], or token_file to a file with a '
             "token that you choose, or trusted_proxy = true if only a reverse proxy that asks for "
             "a password can reach that address.",
+            code=ErrorCode.PAGE_TOKEN,
         )

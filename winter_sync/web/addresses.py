@@ -10,7 +10,7 @@ import socket
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from winter_sync.core import UsageError
+from winter_sync.core import ErrorCode, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -93,7 +93,9 @@ async def _bound(host: str, port: int) -> list[socket.socket]:
 
 
 def _not_listening(listen: str, reason: str, remedy: str) -> UsageError:
-    return UsageError(f"cannot listen on {listen}: {reason}", remedy=remedy)
+    return UsageError(
+        f"cannot listen on {listen}: {reason}", remedy=remedy, code=ErrorCode.PAGE_ADDRESS
+    )
 
 
 def reachable(listeners: Iterable[socket.socket]) -> list[str]:

@@ -53,4 +53,4 @@ async def asked(what: str, check: Callable[[], Awaitable[str]]) -> Finding:
 
 def failed(what: str, error: WinterSyncError) -> Finding:
     """Return the finding of a check that failed."""
-    return Finding(what, error.message, error.remedy, error.exit_code)
+    return Finding(what, error.headline, error.remedy, error.exit_code)

@@ -13,6 +13,7 @@ from winter_sync.config import check_root, exposure_of, holds_secret, read_page_
 from winter_sync.core import (
     CATALOG,
     STATE_DIR,
+    ErrorCode,
     ExitCode,
     NarrowCones,
     PagesOpen,
@@ -115,6 +116,7 @@ def _disk(settings: Settings) -> str:
             f"{root} has {show_size(free)} free, less than mirror.min_free, "
             f"{show_size(settings.mirror.min_free)}",
             remedy="Free some space or lower mirror.min_free.",
+            code=ErrorCode.DISK_FULL,
         )
     state = settings.state
     if is_directory(state) and not state.is_relative_to(root):

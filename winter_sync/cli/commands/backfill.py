@@ -10,7 +10,7 @@ import typer
 from winter_sync.cli.conditions import Cone, TargetName
 from winter_sync.cli.options import Instruments, NewRoot, Programs, Types, parse_night
 from winter_sync.cli.process import console, finish, prepare, run_until_interrupted
-from winter_sync.core import Night, UsageError
+from winter_sync.core import ErrorCode, Night, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -151,16 +151,19 @@ def _refuse_contradictions(
         raise UsageError(
             "--recheck is given together with --recheck-all, which does the same and more",
             remedy="Give one of them.",
+            code=ErrorCode.USE_OPTION,
         )
     if new_root and (recheck or recheck_all):
         raise UsageError(
             "--new-root downloads everything again, so there is nothing here to recheck",
             remedy="Leave out --recheck and --recheck-all.",
+            code=ErrorCode.USE_OPTION,
         )
     if new_root and dry_run:
         raise UsageError(
             "--dry-run writes nothing, so it cannot begin a mirror in a new root",
             remedy="Leave out --new-root to see what would be fetched.",
+            code=ErrorCode.USE_OPTION,
         )
 
 
@@ -176,16 +179,21 @@ def span_of(
     """
     if night is not None and (first or last):
         raise UsageError(
-            f"night {night} is given together with --from or --to", remedy="Give one or the other."
+            f"night {night} is given together with --from or --to",
+            remedy="Give one or the other.",
+            code=ErrorCode.USE_NIGHT,
         )
     if (begin := night or first) is None:
         raise UsageError(
             "no night is given",
             remedy="Give one, `winter-sync backfill 20240211`, or a span: --from 20240101.",
+            code=ErrorCode.USE_NIGHT,
         )
     end = night or last or max(begin, Night(f"{now:%Y%m%d}"))
     if end < begin:
-        raise UsageError(f"--from {begin} is after --to {end}", remedy="Swap them.")
+        raise UsageError(
+            f"--from {begin} is after --to {end}", remedy="Swap them.", code=ErrorCode.USE_NIGHT
+        )
     return begin, end
 
 

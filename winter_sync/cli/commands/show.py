@@ -24,7 +24,7 @@ from winter_sync.cli.conditions import (
 )
 from winter_sync.cli.options import RootDirectory
 from winter_sync.cli.process import finish
-from winter_sync.core import UsageError
+from winter_sync.core import ErrorCode, UsageError
 
 Files = Annotated[
     list[Path] | None,
@@ -71,7 +71,9 @@ def show(  # noqa: PLR0913 - one option each
     from winter_sync.cli.samp import send_files, send_products
 
     if not samp:
-        raise UsageError("show does not know where to", remedy="Add --samp.")
+        raise UsageError(
+            "show does not know where to", remedy="Add --samp.", code=ErrorCode.USE_OPTION
+        )
     conditions: dict[str, Any] = {
         "program": program,
         "target": target,
@@ -93,6 +95,7 @@ def show(  # noqa: PLR0913 - one option each
             "show sends files or the answer of a question, and one of them",
             remedy="Write `show --samp FILE.fits` or, as for `list`, "
             "`show --samp --type stack --night yesterday`.",
+            code=ErrorCode.USE_OPTION,
         )
     if files:
         finish(send_files(files, client))

@@ -12,7 +12,7 @@ import typer
 
 from winter_sync.cli.options import choice_of, parse_night
 from winter_sync.cli.process import finish, say
-from winter_sync.core import ExitCode, Night, StorageError, UsageError, WinterSyncError
+from winter_sync.core import ErrorCode, ExitCode, Night, StorageError, UsageError, WinterSyncError
 
 if TYPE_CHECKING:
     from winter_sync.simulator import Script
@@ -113,7 +113,9 @@ def _parse_faults(text: str | None) -> Script | None:
         return None if text is None else parse_script(text)
     except ValueError as wrong:
         message = f"--faults: {wrong}"
-        raise UsageError(message, remedy="docs/reliability.md lists the faults.") from None
+        raise UsageError(
+            message, remedy="docs/reliability.md lists the faults.", code=ErrorCode.USE_OPTION
+        ) from None
 
 
 def _announce(line: str) -> None:
@@ -125,12 +127,16 @@ def _explain(failed: OSError, port: int) -> WinterSyncError:
     """Explain why the simulator could not start or go on."""
     if failed.filename is not None:
         return StorageError(
-            f"{failed.filename}: {failed.strerror}", remedy="Give another --cache, or none."
+            f"{failed.filename}: {failed.strerror}",
+            remedy="Give another --cache, or none.",
+            code=ErrorCode.DISK_ERROR,
         )
     is_taken = failed.errno == errno.EADDRINUSE
     reason = "is already in use" if is_taken else f"cannot be used: {_reason(failed)}"
     return UsageError(
-        f"port {port} {reason}", remedy="Give another with --port, or --port 0 for any free one."
+        f"port {port} {reason}",
+        remedy="Give another with --port, or --port 0 for any free one.",
+        code=ErrorCode.PAGE_ADDRESS,
     )
 
 

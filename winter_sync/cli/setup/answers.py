@@ -15,7 +15,7 @@ import typer
 from winter_sync.cli.process import say
 from winter_sync.cli.setup.winterapi_store import Stored
 from winter_sync.config import check_root
-from winter_sync.core import ImageType, Instrument, StorageError, UsageError
+from winter_sync.core import ErrorCode, ImageType, Instrument, StorageError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,6 +120,7 @@ def _refuse_other_account(wanted: Wanted) -> None:
         raise UsageError(
             f"{stored.path} holds the account {stored.user}, not {wanted.user}",
             remedy="Leave out --user, or --from-winterapi.",
+            code=ErrorCode.USE_INIT,
         )
     names = wanted.programs
     if unknown := [name for name in names if not _key(name, names, stored)]:
@@ -127,6 +128,7 @@ def _refuse_other_account(wanted: Wanted) -> None:
             f"{stored.path} does not hold {', '.join(unknown)}; its programs: "
             f"{', '.join(stored.keys) or 'none'}",
             remedy="Correct --program, or leave it out to take over all of them.",
+            code=ErrorCode.USE_INIT,
         )
 
 
@@ -150,6 +152,7 @@ def _require_all(wanted: Wanted) -> None:
         raise UsageError(
             "this is no terminal to ask at, and these are missing:\n  " + "\n  ".join(missing),
             remedy="Give them, or run `winter-sync init` at a terminal.",
+            code=ErrorCode.USE_INIT,
         )
 
 
@@ -174,6 +177,7 @@ def _check_program(name: str) -> None:
         raise UsageError(
             f"{name[:40]!r} is not the name of a program",
             remedy="It has eight letters and digits, like 2024A000.",
+            code=ErrorCode.USE_INIT,
         )
 
 
@@ -204,7 +208,11 @@ def _key_variables(name: str) -> str:
 def _secret(variable: str) -> str | None:
     secret = os.environ.get(variable, "").strip()
     if len(secret.splitlines()) > 1:
-        raise UsageError(f"{variable} has more than one line", remedy="Give it on one line.")
+        raise UsageError(
+            f"{variable} has more than one line",
+            remedy="Give it on one line.",
+            code=ErrorCode.USE_INIT,
+        )
     return secret or None
 
 

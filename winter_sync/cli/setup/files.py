@@ -8,7 +8,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from winter_sync.core import StorageError, UsageError, storage_errors_explained, sync_directory
+from winter_sync.core import (
+    ErrorCode,
+    StorageError,
+    UsageError,
+    storage_errors_explained,
+    sync_directory,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -28,6 +34,7 @@ def refuse_existing(paths: Iterable[Path]) -> None:
             f"{names}: already there, and nothing was changed",
             remedy="Give another place with --config FILE, or --force to keep what is there as a "
             "backup beside it.",
+            code=ErrorCode.USE_INIT,
         )
 
 
@@ -42,11 +49,15 @@ def refuse_unwritable(directory: Path) -> None:
     nearest = next(path for path in (directory, *directory.parents) if os.path.lexists(path))
     if not nearest.is_dir():
         raise StorageError(
-            f"{nearest} is not a directory", remedy="Give another place with --config FILE."
+            f"{nearest} is not a directory",
+            remedy="Give another place with --config FILE.",
+            code=ErrorCode.DISK_IN_THE_WAY,
         )
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise StorageError(
-            f"{nearest}: Permission denied", remedy="Give another place with --config FILE."
+            f"{nearest}: Permission denied",
+            remedy="Give another place with --config FILE.",
+            code=ErrorCode.DISK_PERMISSION,
         )
 
 

@@ -46,10 +46,13 @@ async def _named(what: str, given: str) -> AsyncIterator[None]:
         yield
     except CredentialsRefusedError as refused:
         message = f"{what}: {refused.message}. Nothing was written"
+        code = refused.code
     else:
         return
     raise CredentialsRefusedError(
-        message, remedy=f"Run `winter-sync init` again, and check {given} if they are given there."
+        message,
+        remedy=f"Run `winter-sync init` again, and check {given} if they are given there.",
+        code=code,
     )
 
 

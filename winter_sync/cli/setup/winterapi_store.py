@@ -15,7 +15,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from winter_sync.core import StorageError, UsageError, read_regular
+from winter_sync.core import ErrorCode, StorageError, UsageError, read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,10 +65,16 @@ def read_store(home: Path) -> Stored:
         content = None
     if (stored := _understand(content, path)) is None:
         raise UsageError(
-            f"{path} was decrypted, and is not what winterapi 1.7 writes", remedy=_BY_HAND_REMEDY
+            f"{path} was decrypted, and is not what winterapi 1.7 writes",
+            remedy=_BY_HAND_REMEDY,
+            code=ErrorCode.SETTINGS_WINTERAPI,
         )
     if stored.user is None and not stored.keys:
-        raise UsageError(f"{path} holds neither an account nor a program", remedy=_BY_HAND_REMEDY)
+        raise UsageError(
+            f"{path} holds neither an account nor a program",
+            remedy=_BY_HAND_REMEDY,
+            code=ErrorCode.SETTINGS_WINTERAPI,
+        )
     return stored
 
 
@@ -80,11 +86,13 @@ def _read(path: Path) -> bytes:
         raise UsageError(
             f"{path}: not found; winterapi keeps the account and programs of this user there",
             remedy=f"Run as the user whose winterapi has them, or {_BY_HAND}.",
+            code=ErrorCode.SETTINGS_WINTERAPI,
         ) from None
     except OSError as unreadable:
         raise StorageError(
             f"{path} cannot be read: {unreadable.strerror}",
             remedy=f"Run as the user whose file it is, or {_BY_HAND}.",
+            code=ErrorCode.DISK_ERROR,
         ) from None
 
 
@@ -109,7 +117,9 @@ def _key_of_keyring() -> bytes:
         if key is not None:
             return key.encode()
         fault = "the system keyring has no key for winterapi's file"
-    raise UsageError(fault, remedy=f"{environment}; or {_BY_HAND}.")
+    raise UsageError(
+        fault, remedy=f"{environment}; or {_BY_HAND}.", code=ErrorCode.SETTINGS_WINTERAPI
+    )
 
 
 def _decrypt(token: bytes, key: bytes, path: Path) -> bytes:
@@ -123,6 +133,7 @@ def _decrypt(token: bytes, key: bytes, path: Path) -> bytes:
             f"{path} is {'damaged' if token else 'empty'}: it is not an encrypted file as "
             "winterapi writes it",
             remedy=_BY_HAND_REMEDY,
+            code=ErrorCode.SETTINGS_WINTERAPI,
         )
     try:
         return Fernet(key).decrypt(token)
@@ -132,6 +143,7 @@ def _decrypt(token: bytes, key: bytes, path: Path) -> bytes:
             f"{path} cannot be decrypted: it is damaged, or the key in this user's keyring is that "
             "of another file",
             remedy=f"Run as the user whose winterapi wrote it, or {_BY_HAND}.",
+            code=ErrorCode.SETTINGS_WINTERAPI,
         ) from None
 
 
@@ -172,4 +184,5 @@ def _lacks_libraries() -> UsageError:
     return UsageError(
         "winterapi encrypts its file, and the libraries to read it are not installed",
         remedy=f"Run `{install} 'winter-sync[{EXTRA}]'`, then this again.",
+        code=ErrorCode.SETTINGS_WINTERAPI,
     )

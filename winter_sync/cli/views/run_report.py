@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def error_lines(errors: Iterable[WinterSyncError]) -> tuple[str, ...]:
     """Return each error once, with its remedy."""
     lines = (
-        f"winter-sync: {escape_unprintable(error.message)}"
+        f"winter-sync: {escape_unprintable(error.headline)}"
         + (f"\n  {escape_unprintable(error.remedy)}" if error.remedy else "")
         for error in errors
     )
