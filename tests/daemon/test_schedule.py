@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -10,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.driven import DrivenTime
 
-from winter_sync.core.clocks import Time
+from winter_sync.core.clocks import REAL_TIME, Time
 from winter_sync.core.queries import Subject
 from winter_sync.core.traits import ImageType, Instrument
 from winter_sync.daemon.schedule import RegularTrigger, Schedule
@@ -138,3 +140,22 @@ def test_jitter_makes_ticks_late_and_never_early(random: float) -> None:
     every, jitter = timedelta(minutes=10), timedelta(minutes=1)
     tick = RegularTrigger(every, jitter, lambda: random).get_next_fire_time(START, START)
     assert tick - START == every + jitter * random
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_stop_at_any_moment_logs_nothing(
+    turns: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also while ticks are on their way: none fails, and no traceback is written."""
+    failures: list[BaseException] = []
+    schedule = Schedule(
+        {SUBJECT: timedelta(minutes=10)}, lambda _: None, failures.append, REAL_TIME
+    )
+    schedule.start()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await schedule.stop()
+    for _ in range(4):
+        await asyncio.sleep(0)
+    assert not failures
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]

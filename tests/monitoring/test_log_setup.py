@@ -147,7 +147,7 @@ def test_withdrawals_are_of_the_program_that_listed_the_products() -> None:
         (PollFailed(QUERY, "it broke"), "warning", "it broke"),
         (RowsLeftOut(QUERY, ("no savepath",)), "warning", "no savepath"),
         (ProductsLeftOut(PRODUCTS[:1]), "warning", PRODUCTS[0].savepath),
-        (Retrying("it broke", 1.5), "info", "it broke"),
+        (Retrying("it broke", 1.5), "debug", "it broke"),
         (ConnectionsChanged(2, 4, "it is busy"), "debug", "it is busy"),
         (ServerFailing("it is down", 15.0), "warning", "it is down"),
         (ServerRecovered(90.0), "info", "90"),

@@ -474,7 +474,7 @@ async def test_a_refused_program_and_a_server_that_is_away_are_reported(rig: Rig
     assert ArchiveState.of(states[first["name"]]).failing_since is None
     reach = ArchiveState.of(states[second["name"]])
     assert reach.failing_since == refused_at
-    assert "refuses our credentials" in str(reach.error)
+    assert f"refuses the key of program {second['name']}" in str(reach.error)
     rig.programs = [first, second]
     rig.simulator.faults = parse_script("503").faults()
     rig.observatory.clock.advance(timedelta(hours=1))

@@ -20,6 +20,6 @@ def key_refused(refused: CredentialsRefusedError, program: str) -> CredentialsRe
     return CredentialsRefusedError(
         refused.message.replace(WHATEVER_REFUSED, f"the key of program {program}", 1),
         remedy=f"User and password are accepted. Check the API key of {program}, and whether this "
-        "user may see that program.",
+        "user may see that program; `winter-sync check` asks for each program alone.",
         code=ErrorCode.LOGIN_PROGRAM,
     )

@@ -7,6 +7,7 @@ from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
 from apscheduler.events import EVENT_JOB_ERROR
+from apscheduler.executors.debug import DebugExecutor
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.date import DateTrigger
@@ -84,7 +85,10 @@ class Schedule:
         self._due = due
         self._failed = failed
         self._time = time
+        # It calls the ticks at once: the usual one makes tasks of them, which a stop would cancel
+        # before they ran, and it would log each with a traceback.
         self._scheduler = AsyncIOScheduler(
+            executors={"default": DebugExecutor()},
             timezone=UTC,
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
@@ -128,7 +132,7 @@ class Schedule:
             if (again := self._scheduler.get_job(_again(subject))) is not None:
                 again.remove()
 
-    async def _tick(self, subject: Subject) -> None:
+    def _tick(self, subject: Subject) -> None:
         self._due(subject)
 
     def _report_error(self, event: JobExecutionEvent) -> None:
