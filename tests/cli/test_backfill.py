@@ -79,7 +79,7 @@ def test_only_the_target_is_fetched_and_nothing_is_claimed_of_the_rest(home: Hom
     said = home.ask("backfill", NIGHT, "--type", "stack", "--target", TARGET.lower())
     assert said.code == 0, said.err
     assert home.files == wanted
-    assert f"{len(whole)} listed, {len(wanted)} of them asked for" in said.out
+    assert f"{len(whole)} rows listed, {len(wanted)} products asked for" in said.out
     status = json.loads(home.ask("status", "--json").out)
     assert status["archive"]["last_answer"] is None
     assert {kind["image_type"] for kind in status["programs"][0]["never_listed"]} == {

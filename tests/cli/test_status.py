@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.answers import enter, publish
-from support.catalogs import OTHER, poll, query, subject
+from support.catalogs import OTHER, query, subject
 from support.clock import Clock
 from support.command import PROGRAM, Said, run, settings_file
 from support.makers import NIGHT, path_of, product, row
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 SHARED = product(0)
 """Listed by both programs, and here."""
+LONG = "a target whose name is longer than a line of eighty columns would have any room for"
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     state.mkdir(parents=True)
     diff = product(7, ImageType.DIFF)
     with closing(Catalog(state / CATALOG, Clock())) as catalog:
-        poll(catalog, [SHARED, product(1)])
+        enter(catalog, [row(SHARED), replace(row(product(1)), target=LONG)])
         enter(catalog, [row(SHARED, program=OTHER)], OTHER)
         catalog.listings.record_poll(
             Poll(query(subject(OTHER, ImageType.DIFF)), sweep=False, listed=1),
@@ -132,3 +134,17 @@ def test_a_type_that_no_program_polls_is_said(settings: Path) -> None:
     assert said.code == 0
     assert said.out.splitlines()[0] == "Not polled by the settings: exposure."
     assert read(settings, "--type", "exposure")["last_night_complete"] is False
+
+
+def test_what_goes_into_a_pipe_is_whole(settings: Path) -> None:
+    """No column is cut and no sentence is broken, as on a terminal of eighty columns."""
+    listed = run("--config", settings, "list", "--format", "table", home=settings.parent)
+    assert listed.code == 0, listed.err
+    assert LONG in listed.out
+    said = ask(settings).out.splitlines()
+    assert said[0].startswith("Last night (")
+    assert said[0].endswith(".")
+    narrow = run(
+        *("--config", settings, "status"), home=settings.parent, environment={"COLUMNS": "40"}
+    )
+    assert max(map(len, narrow.out.splitlines()[:2])) <= 40

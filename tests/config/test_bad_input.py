@@ -413,7 +413,7 @@ async def test_a_server_that_cannot_be_reached_is_reported(
     assert err.count("winter-sync: ") == 1
     assert f"{address} cannot be reached: " in err
     assert "api.base_url" in err
-    assert out == "Nothing downloaded (0 queries, 0 listed).\n"
+    assert out == "Nothing downloaded (0 queries, 0 rows listed).\n"
 
 
 @pytest.mark.slow

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
+import re
+import socket
+import subprocess
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -9,7 +14,7 @@ import pytest
 
 from winter_sync.core.errors import StorageError, UsageError
 from winter_sync.core.layout import STATE_DIR
-from winter_sync.daemon.lock import check_root_is_free, root_lock
+from winter_sync.daemon.lock import check_root_is_free, daemon_of, root_lock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +32,7 @@ def root(tmp_path: Path) -> Path:
 def test_there_is_only_one(root: Path) -> None:
     """A second daemon reports the first, and can start when the first has ended."""
     with root_lock(root, SINCE):
-        first = r"process \d+ on .*, since 2026-03-28 12:00:00 UTC"
+        first = r"process \d+ \(\S+.*\) on .*, since 2026-03-28 12:00:00 UTC"
         with pytest.raises(UsageError, match=first), root_lock(root, SINCE):
             pass
         with pytest.raises(UsageError):
@@ -58,3 +63,29 @@ def test_a_lock_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
     """With the path, and what to do."""
     with pytest.raises(StorageError, match=r"\.winter-sync: No such"), root_lock(tmp_path, SINCE):
         pass
+
+
+def test_who_keeps_a_root_is_named_as_long_as_it_does(root: Path) -> None:
+    """Process, command, machine and time; nobody before, afterwards, and where no root is."""
+    assert daemon_of(root) is None
+    assert daemon_of(root / "nowhere") is None
+    with root_lock(root, SINCE):
+        named = daemon_of(root)
+        assert named is not None
+        assert re.fullmatch(r"process \d+ \(\S+.*\) on \S+, since 2026-03-28 12:00:00 UTC", named)
+    assert daemon_of(root) is None
+    with root_lock(root, SINCE):
+        pass
+
+
+def test_a_daemon_can_begin_while_somebody_asks_for_the_last_one(root: Path) -> None:
+    """What is noted of a process that has ended is not looked into any further."""
+    lock = root / STATE_DIR / "daemon.lock"
+    ended = subprocess.Popen(["true"])  # noqa: S607 - coreutils
+    ended.wait()
+    lock.write_text(
+        json.dumps({"pid": ended.pid, "host": socket.gethostname(), "since": "2026-03-28"})
+    )
+    with lock.open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        assert daemon_of(root) is None

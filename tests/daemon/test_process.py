@@ -20,6 +20,7 @@ from support.command import (
     CHECKOUT,
     KEYS,
     OTHER_PROGRAM,
+    PROGRAM,
     command,
     environment_of,
     leaked,
@@ -119,8 +120,16 @@ def test_it_mirrors_and_ends_when_asked(tmp_path: Path, how: signal.Signals) -> 
             while not any("STATUS=last poll" in message for message in daemon.next_message()):
                 pass
             daemon.logged("download ended")
+            beside = run("--config", file, "sync", home=tmp_path)
             assert daemon.end(how) == 0
             assert "STOPPING=1" in daemon.notified("STOPPING=1")[-1]
+    named = rf"a daemon keeps this mirror, too: process {daemon.process.pid} \(winter-sync .* run\)"
+    assert re.search(named, beside.err)
+    pages = [line for line in daemon.lines if line["event"] == "pages served"]
+    assert [line["address"].startswith("http://127.0.0.1:") for line in pages] == [True]
+    arrived = [line for line in daemon.lines if line["event"] == "arrived"]
+    assert arrived
+    assert all(line["level"] == "info" and line["program"] == PROGRAM for line in arrived)
     assert any((tmp_path / "winter").rglob("*_stack.fits"))
     assert daemon.lines[-1]["event"] == "stopped"
     assert daemon.lines[-1]["published"] > 0

@@ -199,9 +199,9 @@ def test_ticks_that_cease_are_noticed(
     """A schedule that fails silently is not taken for idleness."""
     tick = Schedule._tick
 
-    async def cease(schedule: Schedule, subject: Subject) -> None:
+    def cease(schedule: Schedule, subject: Subject) -> None:
         if asyncio.get_running_loop().time() < 3600:
-            await tick(schedule, subject)
+            tick(schedule, subject)
 
     async def scenario(rig: DaemonRig) -> None:
         rig.changes["schedule"] = {"types": {"raw": {"poll_every": "1d"}}}
@@ -218,7 +218,7 @@ def test_a_tick_that_fails_ends_it(
 ) -> None:
     """The fault is raised at once, and is not only a line in a log."""
 
-    async def fail(*_: object) -> None:
+    def fail(*_: object) -> None:
         raise ZeroDivisionError
 
     async def scenario(rig: DaemonRig) -> None:

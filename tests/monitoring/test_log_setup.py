@@ -159,7 +159,7 @@ def test_withdrawals_are_of_the_program_that_listed_the_products() -> None:
         (ProductFinished(Published(CANDIDATE, EVIDENCE)), "debug", CANDIDATE.path),
         (ProductFinished(Unchanged(CANDIDATE, EVIDENCE)), "debug", CANDIDATE.path),
         (ProductFinished(Missing(CANDIDATE)), "debug", PRODUCTS[0].savepath),
-        (ProductFinished(Failed(CANDIDATE, "no FITS", blamed=True)), "info", "no FITS"),
+        (ProductFinished(Failed(CANDIDATE, "no FITS", blamed=True)), "debug", "no FITS"),
         (ProductFinished(Failed(AGAIN_AND_AGAIN, "no FITS", blamed=True)), "warning", "no FITS"),
         (ProductFinished(Failed(CANDIDATE, "it was cut")), "debug", "it was cut"),
     ],

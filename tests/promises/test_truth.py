@@ -383,7 +383,7 @@ async def test_a_run_that_asks_nothing_is_not_done(
     archive.programs = [{**each, **change} for each in archive.programs]
     report = await archive.sync()
     assert report.exit_code is ExitCode.USAGE
-    assert summary(report) == "No query was sent (0 queries, 0 listed)."
+    assert summary(report) == "No query was sent (0 queries, 0 rows listed)."
     assert len(not_asked(report)) == len(archive.programs)
     assert said in not_asked(report)[0]
 

@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog import Queue, Scope, UserState
+from winter_sync.cli.beside import say_what_runs_beside
 from winter_sync.cli.process import say
 from winter_sync.cli.progress.display import log_and_show, progress_of
 from winter_sync.cli.screen import Screen
@@ -61,6 +62,7 @@ async def fetch_listed(
 
 async def _fetch(settings: Settings, logger: FilteringBoundLogger, scope: Scope) -> Report:
     check_root(settings.root)
+    say_what_runs_beside(settings.root)
     credentials = read_credentials(settings)
     with progress_of("download", Screen(stderr=True), logger) as view:
         emit = log_and_show(logger, view)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from winter_sync.catalog import Scope, Views
+from winter_sync.cli.beside import say_what_runs_beside
 from winter_sync.cli.progress.display import Progress, is_drawable, log_and_show, progress_of
 from winter_sync.cli.screen import Screen
 from winter_sync.cli.views.night_table import night_table
@@ -94,6 +95,7 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
     check_root(settings.root)
     credentials = read_credentials(settings)
     aside = Screen(stderr=True)
+    say_what_runs_beside(settings.root)
     view = (
         progress_of("sync", aside, logger)
         if nights is None

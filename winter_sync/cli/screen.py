@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from winter_sync.core import escape_unprintable, without
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rich.console import ConsoleOptions, RenderableType
+
+
+_UNBOUNDED = 100_000
+"""Columns of what is no terminal: in a file or a pipe, lines are as long as they are."""
 
 
 class Screen(Console):
@@ -31,6 +36,8 @@ class Screen(Console):
 
     def __init__(self, *, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, highlight=False, soft_wrap=True, markup=False, emoji=False)
+        if not self.is_terminal and "COLUMNS" not in os.environ:
+            self.width = _UNBOUNDED
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None

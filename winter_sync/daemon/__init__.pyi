@@ -1,4 +1,5 @@
 from .configuration import Configuration
+from .lock import daemon_of
 from .service import Service
 from .systemd import SystemdNotifier
 
@@ -6,4 +7,5 @@ __all__ = [
     "Configuration",
     "Service",
     "SystemdNotifier",
+    "daemon_of",
 ]

@@ -5,8 +5,11 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shlex
 import socket
+import sys
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from winter_sync.core import (
@@ -24,10 +27,10 @@ from winter_sync.core import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
-    from pathlib import Path
 
 _LOCK = "daemon.lock"
 _LONGEST_HOLDER = 4096
+_LONGEST_COMMAND = 500
 
 
 @contextmanager
@@ -82,6 +85,7 @@ def _write_holder(descriptor: int, since: datetime) -> None:
     """Write who holds the lock: for people, the lock itself needs nothing written."""
     holder = {
         "pid": os.getpid(),
+        "command": _command(),
         "host": socket.gethostname(),
         "since": f"{since:%Y-%m-%d %H:%M:%S}",
     }
@@ -89,10 +93,53 @@ def _write_holder(descriptor: int, since: datetime) -> None:
     os.pwrite(descriptor, json.dumps(holder).encode() + b"\n", 0)
 
 
+def _command() -> str:
+    """Return how this process was called, less the directory of the program."""
+    program = Path(sys.argv[0]).name.replace("__main__.py", "winter-sync")
+    return shlex.join([program, *sys.argv[1:]])[:_LONGEST_COMMAND]
+
+
+def daemon_of(root: Path) -> str | None:
+    """Return which process keeps a mirror as its daemon now; None for none.
+
+    The lock is not taken where the process that is noted is known to have ended: a daemon that
+    starts at that moment would be refused.
+    """
+    try:
+        descriptor = os.open(root / STATE_DIR / _LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    with closing_descriptor(descriptor):
+        if _has_ended(descriptor):
+            return None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return _holder(descriptor)
+        except OSError:
+            return None
+    return None
+
+
+def _has_ended(descriptor: int) -> bool:
+    """Return whether the process that is noted was of this machine, and is no more."""
+    try:
+        holder = json.loads(os.pread(descriptor, _LONGEST_HOLDER, 0))
+        if holder["host"] != socket.gethostname():
+            return False
+        os.kill(holder["pid"], 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError):
+        return False
+    return False
+
+
 def _holder(descriptor: int) -> str:
     """Return who holds the lock, as far as the lock file can be read."""
     try:
         holder = json.loads(os.pread(descriptor, _LONGEST_HOLDER, 0))
-        return f"process {holder['pid']} on {holder['host']}, since {holder['since']} UTC"
+        what = f" ({holder['command']})" if "command" in holder else ""
+        return f"process {holder['pid']}{what} on {holder['host']}, since {holder['since']} UTC"
     except (ValueError, KeyError, TypeError, RecursionError):
         return "it has not said yet which process it is"

@@ -1,3 +1,4 @@
+from .arrivals import Arrivals
 from .completeness import (
     ArchiveState,
     NightState,
@@ -19,6 +20,7 @@ from .status_text import headline, remainder, when
 
 __all__ = [
     "ArchiveState",
+    "Arrivals",
     "DailySummary",
     "Metrics",
     "NightDetail",

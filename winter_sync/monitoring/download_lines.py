@@ -68,11 +68,11 @@ def _finished(event: ProductFinished) -> tuple[Line, ...]:
             return (Line(_failure_level(failed), "failed", fields),)
 
 
-def _failure_level(failed: Failed) -> Literal["debug", "info", "warning"]:
+def _failure_level(failed: Failed) -> Literal["debug", "warning"]:
     """Return how grave a failure is: what arrived damaged is often complete at the next attempt."""
-    if not failed.blamed:
+    if not failed.blamed or FAILED_DOWNLOAD.is_immediate(failed.candidate.attempts + 1):
         return "debug"
-    return "info" if FAILED_DOWNLOAD.is_immediate(failed.candidate.attempts + 1) else "warning"
+    return "warning"
 
 
 DOWNLOAD_LINES.add(BatchStarted, lambda event: debug("download started", **_contents(event.batch)))

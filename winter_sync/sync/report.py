@@ -37,6 +37,7 @@ class Report:
 
     queries: int = 0
     listed: int = 0
+    """How many rows: a product is listed again by each program, and where windows overlap."""
     new: int = 0
     changed: int = 0
     published: int = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 import typer
 
@@ -23,9 +24,9 @@ def run(context: typer.Context) -> None:
 
     from winter_sync.cli.core_dumps import forbid_core_dumps
     from winter_sync.config import load_settings
-    from winter_sync.core import Redaction
+    from winter_sync.core import Redaction, fan_out
     from winter_sync.daemon import Configuration, Service, SystemdNotifier
-    from winter_sync.monitoring import log_events
+    from winter_sync.monitoring import Arrivals, log_events
 
     forbid_core_dumps()
     redaction = Redaction()
@@ -38,8 +39,11 @@ def run(context: typer.Context) -> None:
     logger = set_up_logging(context.obj.log_level or "info", context.obj.log_format, redaction)
     notifier = SystemdNotifier.from_environment(os.environ)
 
+    arrivals = Arrivals(logger, time.monotonic)
+
     async def serve() -> None:
-        service = Service(load, emit=log_events(logger), notifier=notifier)
+        emit = fan_out(log_events(logger), arrivals.handle)
+        service = Service(load, emit=emit, notifier=notifier)
         with service.signals.installed():
             await service.run()
 

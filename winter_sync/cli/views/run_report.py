@@ -92,9 +92,10 @@ def summary(report: Report) -> str:
         done.append("nothing downloaded" if report.errors else _nothing(report))
     done += _not_asked_again(report)
     text = "; ".join(done)
-    asked = f"{_counted(report.queries, 'query', 'queries')}, {report.listed} listed"
+    rows = _counted(report.listed, "row", "rows")
+    asked = f"{_counted(report.queries, 'query', 'queries')}, {rows} listed"
     if report.matching is not None:
-        asked += f", {len(report.matching)} of them asked for"
+        asked += f", {_counted(len(report.matching), 'product', 'products')} asked for"
     return f"{text[:1].upper()}{text[1:]} ({asked})."
 
 
