@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.core import Cone, ImageType, UsageError, area_of
+from winter_sync.core import Cone, ErrorCode, ImageType, UsageError, area_of
 from winter_sync.pages.links import product_link
 from winter_sync.pages.projection import PartOfSky
 from winter_sync.science import parse_angle, parse_position
@@ -149,6 +149,7 @@ def _asked(query: Mapping[str, str]) -> tuple[Position, float]:
         raise UsageError(
             f"a map of radius {text} cannot be drawn",
             remedy=f"Write a radius between {_SMALLEST:g} and {_LARGEST:g} degrees.",
+            code=ErrorCode.PAGE_NOT_FOUND,
         )
     return position, radius
 
@@ -159,7 +160,9 @@ def _type_asked(query: Mapping[str, str]) -> ImageType | None:
         return ImageType(text) if text else None
     except ValueError:
         raise UsageError(
-            f"{text!r} is not a type of images", remedy=f"Choose one of {', '.join(ImageType)}."
+            f"{text!r} is not a type of images",
+            remedy=f"Choose one of {', '.join(ImageType)}.",
+            code=ErrorCode.PAGE_NOT_FOUND,
         ) from None
 
 

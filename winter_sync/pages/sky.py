@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from winter_sync.core import Night, UsageError, center_of_cell, separation
+from winter_sync.core import ErrorCode, Night, UsageError, center_of_cell, separation
 from winter_sync.pages.links import region_link
 from winter_sync.pages.paging import part_asked
 from winter_sync.pages.projection import (
@@ -176,7 +176,9 @@ def _colour_asked(query: Mapping[str, str]) -> Colour:
         return Colour(query.get("colour") or Colour.FILTER)
     except ValueError:
         raise UsageError(
-            "the map has no such colours", remedy="Choose filter, age or depth above the map."
+            "the map has no such colours",
+            remedy="Choose filter, age or depth above the map.",
+            code=ErrorCode.PAGE_NOT_FOUND,
         ) from None
 
 
