@@ -195,8 +195,8 @@ def test_a_sync_says_in_a_line_what_it_did(archive: Simulator, tmp_path: Path) -
     first = run("--config", settings, "sync", "--log-format", "json", home=tmp_path)
     again = run("--config", settings, "sync", home=tmp_path)
     assert first.code == again.code == ExitCode.DONE
-    assert re.fullmatch(r"10 downloaded, 144 kB \(\d+ quer(y|ies), 10 listed\)\.\n", first.out)
-    assert re.fullmatch(r"Nothing new \(\d+ quer(y|ies), 10 listed\)\.\n", again.out)
+    assert re.fullmatch(r"10 downloaded, 144 kB \(\d+ quer(y|ies), 10 rows listed\)\.\n", first.out)
+    assert re.fullmatch(r"Nothing new \(\d+ quer(y|ies), 10 rows listed\)\.\n", again.out)
     (line,) = [json.loads(line) for line in first.err.splitlines()]
     assert (line["event"], line["level"], line["new"]) == ("polled", "info", 10)
     assert again.err == ""

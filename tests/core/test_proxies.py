@@ -301,4 +301,6 @@ async def test_a_check_behind_a_wrong_proxy(
     found = [finding.what for finding in findings]
     assert found == ["settings", "disk", "file system", "mirror", "proxy"]
     assert findings[-1].code is ExitCode.USAGE
-    assert findings[-1].message == "http_proxy: a SOCKS proxy cannot be used: name an HTTP proxy"
+    assert findings[-1].message == (
+        "http_proxy: a SOCKS proxy cannot be used: name an HTTP proxy [WS-SETTINGS-VALUE]"
+    )
