@@ -89,5 +89,5 @@ def test_events_are_joined_where_a_process_or_a_mirror_is_put_together() -> None
     }
     assert joins == {
         *("core/sinks.py", "factory/mirror.py"),
-        *("cli/progress/display.py", "daemon/monitor.py"),
+        *("cli/progress/display.py", "cli/commands/run.py", "daemon/monitor.py"),
     }
