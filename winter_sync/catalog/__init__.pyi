@@ -10,6 +10,7 @@ from .history import History
 from .listings import Listings
 from .night_records import KindOfNight, NightFile, NightOf, NightRecord, SettledNight
 from .nights import Nights
+from .observations import ObservationQuery
 from .outbox import Outbox
 from .outcomes import Outcomes
 from .polls import Polls
@@ -77,6 +78,7 @@ __all__ = [
     "NightRecord",
     "Nights",
     "NotCompared",
+    "ObservationQuery",
     "Outbox",
     "Outcomes",
     "Poll",

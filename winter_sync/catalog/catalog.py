@@ -21,6 +21,7 @@ from winter_sync.catalog.files import Files
 from winter_sync.catalog.history import History
 from winter_sync.catalog.listings import Listings
 from winter_sync.catalog.nights import Nights
+from winter_sync.catalog.observations import Observations
 from winter_sync.catalog.outbox import Outbox
 from winter_sync.catalog.outcomes import Outcomes
 from winter_sync.catalog.polls import Polls
@@ -91,6 +92,8 @@ class Catalog:
         Which images show a position.
     sky
         What the images here show of the whole sky, summed up.
+    observations
+        Images whose files are here, for services that others ask.
     too
         The observatory's queue of requests.
     outbox
@@ -140,6 +143,7 @@ class Catalog:
         self.searches = Searches(self.connection)
         self.exports = Exports(self.connection)
         self.coverage = Coverage(self.connection)
+        self.observations = Observations(self.connection)
         self.outbox = Outbox(self.connection)
         self.sinks = EventSinks(self.connection, self.outbox)
         self.nights = Nights(self.connection)

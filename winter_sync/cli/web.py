@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from winter_sync.cli.process import prepare, say, set_up_logging
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
 
 
 async def serve_pages(
-    options: CommonOptions, *, listen: str, root: Path | None, token_file: Path | None
+    options: CommonOptions,
+    *,
+    listen: str,
+    root: Path | None,
+    token_file: Path | None,
+    sia2: bool = False,
 ) -> None:
     """Serve the pages of a mirror until SIGINT or SIGTERM; say where.
 
@@ -36,11 +42,15 @@ async def serve_pages(
     context, access, hosts = _from_settings(options) if root is None else _of_root(options, root)
     if token_file is not None:
         access = Access(read_page_token(token_file))
+    if sia2:
+        context = replace(context, sia2=True)
     _refuse_absent(context)
     site = MirrorSite(lambda: context)
     sources = Sources(health=tuple, readiness=tuple, site=site)
     async with serving(listen, sources, hosts=lambda: hosts, access=lambda: access) as address:
         say(f"Pages of {context.root}: http://{address}/ (Ctrl-C stops)")
+        if context.sia2:
+            say(f"Images for pyvo and TOPCAT (SIA 2.0): http://{address}/sia2")
         sys.stdout.flush()
         await _told_to_stop()
 
@@ -74,6 +84,7 @@ def _context_of(settings: Settings) -> PageContext:
         selections=tuple(settings.selections),
         sinks=settings.sink_filters,
         previews=int(settings.pages.previews),
+        sia2=settings.pages.sia2,
         min_free=int(settings.mirror.min_free),
     )
 

@@ -250,6 +250,10 @@ class PagesSettings(Section):
         default=ByteSize(1_000_000_000),
         description="How large all previews of images together may be on the disk; 0 for none.",
     )
+    sia2: bool = Field(
+        default=False,
+        description="Whether other programs may ask for images at /sia2, by SIA 2.0 of the IVOA.",
+    )
 
 
 class EventsSettings(Section):

@@ -165,6 +165,7 @@ from .poll_events import (
     WithdrawalCleared,
     WithdrawalHeld,
 )
+from .polygon_area import PolygonArea
 from .printable import escape_unprintable, quote_bytes
 from .products import (
     NO_SURVEY_FIELD,
@@ -349,6 +350,7 @@ __all__ = [
     "PollSchedule",
     "Polled",
     "PollsEnded",
+    "PolygonArea",
     "Position",
     "Product",
     "ProductFinished",

@@ -82,6 +82,7 @@ class DaemonPages:
             selections=tuple(settings.selections),
             sinks=settings.sink_filters,
             previews=int(settings.pages.previews),
+            sia2=settings.pages.sia2,
             min_free=int(settings.mirror.min_free),
             has_daemon=True,
             not_ready=closed,

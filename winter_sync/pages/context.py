@@ -30,6 +30,8 @@ class PageContext:
         Which events each sink takes, by its name.
     previews
         Bytes that previews of images take at most; 0 for none.
+    sia2
+        Whether other programs may ask for images (SIA 2.0).
     min_free
         Bytes that stay free on the disk of the root; None where no settings say it.
     has_daemon
@@ -48,6 +50,7 @@ class PageContext:
     selections: tuple[Selection, ...] | None = None
     sinks: Mapping[str, EventFilter] = field(default_factory=dict)
     previews: int = 10**9
+    sia2: bool = False
     min_free: int | None = None
     has_daemon: bool = False
     not_ready: str | None = None

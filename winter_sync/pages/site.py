@@ -18,6 +18,7 @@ from winter_sync.pages.live import LONGEST_SECONDS, Changes
 from winter_sync.pages.previews import WantedPreview, answer_preview
 from winter_sync.pages.rendering import render
 from winter_sync.pages.routes import Redirect, Shown, find_page
+from winter_sync.pages.sia2 import Sia2
 from winter_sync.pages.static_files import static_file
 from winter_sync.previews import Previews
 from winter_sync.web import Document, EventStream, SharedAnswer
@@ -62,6 +63,7 @@ class MirrorSite:
         self._clock = clock
         self._monotonic = monotonic
         self._reader = CatalogReader()
+        self._sia2 = Sia2()
         self._previews = Previews()
         self._answers: OrderedDict[tuple[object, ...], SharedAnswer[Answer]] = OrderedDict()
         self._changes = Changes(self._state, monotonic, sleep)
@@ -93,6 +95,8 @@ class MirrorSite:
             return self._listen()
         if (file := static_file(request.path)) is not None:
             return file
+        if request.path == links.SIA2 or request.path.startswith(f"{links.SIA2}/"):
+            return await self._sia2.answer(request, self._context())
         page = find_page(request)
         if page is None:
             raise UsageError("there is no page at this address", code=ErrorCode.PAGE_NOT_FOUND)
@@ -101,6 +105,7 @@ class MirrorSite:
     async def close_catalog(self) -> None:
         """Close the catalog until somebody asks again: a mirror ends, or its settings change."""
         await self._reader.close()
+        await self._sia2.close()
         await self._previews.close()
         self._answers.clear()
 

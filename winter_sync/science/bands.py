@@ -28,7 +28,7 @@ class Band:
         return (self.shortest + self.longest) / 2.0 / (self.longest - self.shortest)
 
 
-_BANDS: Mapping[str, Band] = {
+BANDS: Mapping[str, Band] = {
     "u": Band(325.5e-9, 382.5e-9),
     "g": Band(408.5e-9, 545.5e-9),
     "r": Band(554.5e-9, 691.5e-9),
@@ -44,4 +44,4 @@ _BANDS: Mapping[str, Band] = {
 
 def band_of(name: str | None) -> Band | None:
     """Return the band of a filter; None of one that is not known, and of darks."""
-    return _BANDS.get(name) if name else None
+    return BANDS.get(name) if name else None

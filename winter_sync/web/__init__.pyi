@@ -3,11 +3,12 @@ from .addresses import open_addresses
 from .pages import Sources
 from .server import serving, try_address
 from .shared_answer import SharedAnswer
-from .site import Answer, Document, EventStream, FileContent, PageRequest
+from .site import Answer, ByteStream, Document, EventStream, FileContent, PageRequest
 
 __all__ = [
     "Access",
     "Answer",
+    "ByteStream",
     "Document",
     "EventStream",
     "FileContent",

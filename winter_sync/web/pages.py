@@ -92,7 +92,7 @@ def make_application(  # noqa: PLR0913 - all by name
             return refused
         return _unless_allowed(request, access()) or await handler(request)
 
-    pages = _Pages(sources, monotonic, allow)
+    pages = _Pages(sources, monotonic, allow, access)
     application = web.Application(middlewares=[guard, _explain_errors])
     application.add_routes(pages.routes)
     application.on_response_prepare.append(limit)
@@ -131,9 +131,11 @@ class _Pages:
         sources: Sources,
         monotonic: Callable[[], float],
         allow: Callable[[web.Request, float], None],
+        access: Callable[[], Access],
     ) -> None:
         self._sources = sources
         self._allow = allow
+        self._access = access
         self._shared = {
             path: (SharedAnswer[str | bytes](make, monotonic), kind)
             for path, make, kind in (
@@ -165,9 +167,16 @@ class _Pages:
         await self._sources.site.close()
 
     async def _show_site(self, request: web.Request) -> web.StreamResponse:
-        asked = PageRequest(request.path, dict(request.query))
+        fields = tuple(request.query.items())
+        asked = PageRequest(request.path, dict(request.query), fields, self._origin(request))
         answer = await self._sources.site.answer(asked)
         return await answer_response(request, answer, partial(self._allow, request))
+
+    def _origin(self, request: web.Request) -> str:
+        """Return what the addresses of the pages begin with, as the client has them."""
+        forwarded = request.headers.get("X-Forwarded-Proto", "").lower()
+        is_secure = self._access().trusted_proxy and forwarded == "https"
+        return f"{'https' if is_secure else request.scheme}://{request.host}"
 
     async def _show_health(self, _: web.Request) -> web.Response:
         return troubles_response(self._sources.health())

@@ -11,10 +11,10 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from winter_sync.web.site import HTML, Document, EventStream, FileContent
+from winter_sync.web.site import HTML, ByteStream, Document, EventStream, FileContent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
     from winter_sync.web.site import Answer
 
@@ -61,7 +61,7 @@ def plain_response(
 
 def token_page(path: str) -> web.Response:
     """Return the answer to whoever has not given the token."""
-    if path.startswith("/api/"):
+    if path.startswith(("/api/", "/sia2")):
         return troubles_response(["the token is needed"], HTTPStatus.UNAUTHORIZED)
     response = plain_response(_ASKING_PAGE.encode(), HTML, HTTPStatus.UNAUTHORIZED)
     response.headers["WWW-Authenticate"] = "Bearer"
@@ -116,7 +116,10 @@ async def answer_response(
                 return await _send_file(request, answer)
         case EventStream():
             allow(_LEAST_SECONDS + answer.longest_seconds)
-            return await _send_events(request, answer)
+            return await _send_chunks(request, answer.events, "text/event-stream")
+        case ByteStream():
+            allow(_LEAST_SECONDS + answer.longest_seconds)
+            return await _send_chunks(request, answer.chunks, answer.content_type)
 
 
 def _document_response(document: Document) -> web.Response:
@@ -139,12 +142,14 @@ async def _send_file(request: web.Request, file: FileContent) -> web.StreamRespo
     return response
 
 
-async def _send_events(request: web.Request, stream: EventStream) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-    async with aclosing(stream.events) as events:
+async def _send_chunks(
+    request: web.Request, chunks: AsyncGenerator[bytes, None], content_type: str
+) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": content_type})
+    async with aclosing(chunks):
         await response.prepare(request)
         if request.method == "HEAD":
             return response
-        async for event in events:
-            await response.write(event)
+        async for chunk in chunks:
+            await response.write(chunk)
     return response

@@ -15,10 +15,24 @@ HTML = "text/html; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """A question to the site: the decoded path of the address, and the fields of its query."""
+    """A question to the site.
+
+    Parameters
+    ----------
+    path
+        The path of the address, decoded.
+    query
+        The fields of its query, the first of each name.
+    fields
+        All fields of its query, as they were given.
+    origin
+        What the address begins with, as the client has it: "http://127.0.0.1:8765".
+    """
 
     path: str
     query: Mapping[str, str]
+    fields: tuple[tuple[str, str], ...] = ()
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +95,26 @@ class EventStream:
     longest_seconds: float
 
 
-Answer = Document | FileContent | EventStream
+@dataclass(frozen=True, slots=True)
+class ByteStream:
+    """An answer that is sent as it is made.
+
+    Parameters
+    ----------
+    chunks
+        Its parts. Closed when the client leaves.
+    content_type
+        What it is.
+    longest_seconds
+        How long it may take at most.
+    """
+
+    chunks: AsyncGenerator[bytes, None]
+    content_type: str
+    longest_seconds: float
+
+
+Answer = Document | FileContent | EventStream | ByteStream
 
 
 class Site(Protocol):

@@ -26,6 +26,13 @@ TokenFile = Annotated[
         "default http.token_file of the settings.",
     ),
 ]
+Sia2 = Annotated[
+    bool,
+    typer.Option(
+        "--sia2",
+        help="Let pyvo, TOPCAT and other programs ask for images at /sia2 (SIA 2.0 of the IVOA).",
+    ),
+]
 
 
 def web(
@@ -34,10 +41,13 @@ def web(
     listen: Listen = "127.0.0.1:8766",
     root: RootDirectory = None,
     token_file: TokenFile = None,
+    sia2: Sia2 = False,
 ) -> None:
     """Show a mirror in a browser, without a daemon; `run` serves the same pages by itself."""
     import asyncio
 
     from winter_sync.cli.web import serve_pages
 
-    asyncio.run(serve_pages(context.obj, listen=listen, root=root, token_file=token_file))
+    asyncio.run(
+        serve_pages(context.obj, listen=listen, root=root, token_file=token_file, sia2=sia2)
+    )
