@@ -1,10 +1,9 @@
-from .answers import SIA_COLUMNS, begin_answer, end_answer, error_answer, read_images
+from .answers import begin_answer, end_answer, error_answer, read_images
 from .descriptions import availability, capabilities, tables
 from .matching import may_answer
 from .parameters import ImageQuery, parse_query
 
 __all__ = [
-    "SIA_COLUMNS",
     "ImageQuery",
     "availability",
     "begin_answer",

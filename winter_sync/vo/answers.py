@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from winter_sync.catalog import Catalog
     from winter_sync.vo.parameters import ImageQuery
 
-SIA_COLUMNS = OBSCORE_COLUMNS
-"""The columns of an answer."""
 _PROTOCOL = ("SIA", "2.0")
 
 
@@ -48,7 +46,7 @@ class Rows:
 
 def begin_answer() -> bytes:
     """Return an answer up to its first row."""
-    return begin_votable(SIA_COLUMNS, _PROTOCOL)
+    return begin_votable(OBSCORE_COLUMNS, _PROTOCOL)
 
 
 def read_images(  # noqa: PLR0913 - all by name but the catalog
@@ -90,7 +88,7 @@ def read_images(  # noqa: PLR0913 - all by name but the catalog
         if len(texts) == room:
             return Rows(b"".join(texts), room, has_more=True)
         row["access_url"] = link(dataset.file)
-        texts.append(votable_row(SIA_COLUMNS, row))
+        texts.append(votable_row(OBSCORE_COLUMNS, row))
     return Rows(b"".join(texts), len(texts), has_more=False)
 
 
