@@ -58,6 +58,14 @@ def build_all(into: Path) -> tuple[Path, Path]:
     return wheel, sdist
 
 
-if __name__ == "__main__":
-    for path in build_all(CHECKOUT / "dist"):
+def main() -> None:
+    """Build into `dist`, where `*.whl` then means this wheel and no earlier one."""
+    into = CHECKOUT / "dist"
+    for earlier in into.glob("winter_sync-*"):
+        earlier.unlink()
+    for path in build_all(into):
         print(path.relative_to(CHECKOUT))
+
+
+if __name__ == "__main__":
+    main()
