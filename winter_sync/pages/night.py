@@ -72,7 +72,7 @@ def kind_table(kinds: Iterable[KindOfNight]) -> KindTable:
     rows = tuple(
         KindRow(
             kind.program,
-            f"{kind.count.instrument} {kind.count.image_type}",
+            f"{kind.count.instrument.upper()} {kind.count.image_type}",
             tuple(numbers[column] for column in columns),
         )
         for kind, numbers in lines

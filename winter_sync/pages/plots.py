@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-WIDTH, HEIGHT = 720, 280
-_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 14, 44
+WIDTH, HEIGHT = 720, 300
+_LEFT, _RIGHT, _TOP, _BOTTOM = 68, 14, 30, 52
 _MOST_TICKS = 7
 _SHAPES = ("circle", "square", "triangle", "diamond", "point-down", "cross")
 _STYLES = 4
@@ -19,8 +19,10 @@ _STYLES = 4
 _STEPS = (
     *(timedelta(minutes=minutes) for minutes in (1, 5, 10, 30)),
     *(timedelta(hours=hours) for hours in (1, 2, 3, 6, 12)),
-    *(timedelta(days=days) for days in (1, 2, 7, 14, 30, 90, 180, 365, 730, 3650)),
+    *(timedelta(days=days) for days in (1, 2, 5, 10)),
 )
+_MONTHS = (1, 2, 3, 6, 12, 24, 60, 120)
+_LONGEST_MONTH = 31 * 86_400
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -213,7 +215,9 @@ def _seconds(at: datetime) -> float:
 def _time_ticks(times: _Scale) -> tuple[Tick, ...]:
     span = times.high - times.low
     steps = (step.total_seconds() for step in _STEPS)
-    step = next((each for each in steps if span / each <= _MOST_TICKS), span)
+    step = next((each for each in steps if span / each <= _MOST_TICKS), None)
+    if step is None:
+        return _month_ticks(times)
     form = "%H:%M" if step < timedelta(days=1).total_seconds() else "%Y-%m-%d"
     first = math.ceil(times.low / step)
     numbers = [(first + number) * step for number in range(_MOST_TICKS + 1)]
@@ -222,6 +226,26 @@ def _time_ticks(times: _Scale) -> tuple[Tick, ...]:
         for number in numbers
         if number <= times.high
     )
+
+
+def _month_ticks(times: _Scale) -> tuple[Tick, ...]:
+    """Return the beginnings of months, or of years."""
+    span = times.high - times.low
+    counts = (each for each in _MONTHS if span / (each * _LONGEST_MONTH) <= _MOST_TICKS)
+    count = next(counts, _MONTHS[-1])
+    start = _EPOCH + timedelta(seconds=times.low)
+    first = -(-(start.year * 12 + start.month) // count) * count
+    begins = [_month(first + number * count) for number in range(_MOST_TICKS + 1)]
+    return tuple(
+        Tick(times.place(_seconds(begin)), f"{begin:%Y-%m}")
+        for begin in begins
+        if times.low <= _seconds(begin) <= times.high
+    )
+
+
+def _month(number: int) -> datetime:
+    """Return the beginning of a month, counted from the year 0."""
+    return datetime(number // 12, number % 12 + 1, 1, tzinfo=UTC)
 
 
 def _value_ticks(values: _Scale) -> tuple[Tick, ...]:

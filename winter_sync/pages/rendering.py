@@ -15,6 +15,7 @@ from winter_sync.core import escape_unprintable, show_size
 from winter_sync.pages import links
 from winter_sync.pages.pictures import has_preview, thumbnail_link
 from winter_sync.pages.static_files import static_link
+from winter_sync.pages.words import sexagesimal
 
 if TYPE_CHECKING:
     from winter_sync.core import Night
@@ -64,11 +65,14 @@ def _environment() -> Environment:
         region_link=links.region_link,
         with_query=links.with_query,
         static_link=static_link,
+        sexagesimal=sexagesimal,
     )
     environment.filters.update(
         size=show_size,
         utc=_utc,
         short_utc=_short_utc,
+        minute=_minute,
+        clock=_clock,
         evening=_evening,
         commands=_commands,
         fixed=_fixed,
@@ -94,9 +98,23 @@ def _utc(at: datetime | str) -> Markup:
 
 def _short_utc(at: datetime | str) -> Markup:
     """Return an instant without its year; a column says that it is UTC."""
+    return _time_tag(at, "%m-%d %H:%M:%S")
+
+
+def _minute(at: datetime | str) -> Markup:
+    """Return an instant to the minute; what stands beside it says that it is UTC."""
+    return _time_tag(at, "%Y-%m-%d %H:%M")
+
+
+def _clock(at: datetime | str) -> Markup:
+    """Return the time of day of an instant; its date and that it is UTC stand elsewhere."""
+    return _time_tag(at, "%H:%M:%S")
+
+
+def _time_tag(at: datetime | str, form: str) -> Markup:
     instant = _instant(at)
     return Markup('<time datetime="{}">{}</time>').format(
-        instant.isoformat(timespec="seconds"), f"{instant:%m-%d %H:%M:%S}"
+        instant.isoformat(timespec="seconds"), f"{instant:{form}}"
     )
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from winter_sync.catalog import LastPoll, PollState, QueueCount
-    from winter_sync.core import Numbers
+    from winter_sync.core import Numbers, Position
 
 _MINUTE = timedelta(minutes=1)
 
@@ -21,6 +21,20 @@ _MINUTE = timedelta(minutes=1)
 def full_instant(at: datetime) -> str:
     """Write an instant with its date, to the minute, UTC."""
     return f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def sexagesimal(position: Position) -> tuple[str, str]:
+    """Write a position in degrees as hours and degrees, to 0.01 s and 0.1 arcsec."""
+    hundredths = round(position[0] % 360 / 15 * 360_000) % (24 * 360_000)
+    tenths = round(abs(position[1]) * 36_000)
+    sign = "-" if position[1] < 0 else "+"
+    return _sixtieths(hundredths, 100, 5), sign + _sixtieths(tenths, 10, 4)
+
+
+def _sixtieths(parts: int, parts_a_second: int, width: int) -> str:
+    minutes, rest = divmod(parts, 60 * parts_a_second)
+    seconds = f"{rest / parts_a_second:0{width}.{width - 3}f}"
+    return f"{minutes // 60:02} {minutes % 60:02} {seconds}"
 
 
 def said_of_numbers(
