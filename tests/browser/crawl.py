@@ -9,7 +9,7 @@ from urllib.request import urlopen
 
 from pages.reading import Page
 
-from winter_sync.pages import links, routes
+from winter_sync.pages import routes
 
 _MOST_READ = 80
 ABSENT = ("/night/20200101", "/product/none.fits")
@@ -17,7 +17,7 @@ ABSENT = ("/night/20200101", "/product/none.fits")
 
 def routes_of_pages() -> list[str]:
     """Return the addresses of all pages, or how they begin."""
-    return [*routes._WHOLE, *routes._BEGINNING]
+    return [route for route in (*routes._WHOLE, *routes._BEGINNING) if route not in routes._OWN]
 
 
 def route_of(address: str) -> str | None:
@@ -31,8 +31,8 @@ def route_of(address: str) -> str | None:
 def find_pages(server: str) -> dict[str, str]:
     """Follow the links of a site from its first page; return a page of each kind.
 
-    Files are not asked for. A kind is a route with the same fields in its query and, for products,
-    the same end of the name. The keys say the kinds, the values are the addresses.
+    Files and pictures are no pages. A kind is a route with the same fields in its query and, for
+    products, the same end of the name. The keys say the kinds, the values are the addresses.
     """
     waiting, seen, found = [*routes._WHOLE, "/search?q=zzzz"], set[str](), dict[str, str]()
     for _ in range(_MOST_READ):
@@ -46,7 +46,7 @@ def find_pages(server: str) -> dict[str, str]:
         found[kind_of(address)] = address
         for link in Page(text).links:
             place = link.partition("#")[0]
-            is_page = route_of(place) not in {None, links.FILE} and place not in seen
+            is_page = route_of(place) in routes_of_pages() and place not in seen
             if is_page and kind_of(place) not in {*found, *map(kind_of, waiting)}:
                 waiting.append(place)
     return found

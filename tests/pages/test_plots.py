@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,3 +52,20 @@ def test_points_and_ticks_are_inside_and_in_order(
     looks = [(series.shape, series.style) for series in plot.series]
     assert len(looks) == len(set(looks))
     assert f"{len(finite)} point" in plot.summary
+
+
+@given(
+    years=st.integers(1, 30),
+    begin=st.datetimes(datetime(2023, 1, 1), datetime(2033, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 - the zone is given beside it
+)
+def test_long_times_are_marked_at_beginnings_of_months(years: int, begin: datetime) -> None:
+    """Nobody counts in steps of 90 days: ticks are months or years, equally many apart."""
+    ends = [Point(begin + years * timedelta(days=365 * at), 17.0, "J") for at in (0, 1)]
+    plot = make_plot("p", "Depth", "mag", ends)
+    assert plot is not None
+    months = [
+        int(year) * 12 + int(month)
+        for year, _, month in (tick.label.partition("-") for tick in plot.x_ticks)
+    ]
+    assert 2 <= len(months) <= 8
+    assert len({later - earlier for earlier, later in pairwise(months)}) == 1

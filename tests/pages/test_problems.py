@@ -43,6 +43,14 @@ def test_failures_that_differ_in_numbers_only_are_one_problem() -> None:
     assert all(problem.mends_itself for problem in problems)
 
 
+def test_the_name_of_a_product_stands_once() -> None:
+    """A reason that begins with it is said without: the names are listed below."""
+    troubles = tuple(failed(n, f"{product(n).filename}: 3 extensions") for n in range(2))
+    (one,) = find_problems(Condition(NOW, failed=troubles))
+    assert one.said == "2 products could not be downloaded: 3 extensions"
+    assert one.examples == tuple(product(n).filename for n in range(2))
+
+
 def test_what_needs_a_person_comes_first_with_its_command() -> None:
     """Deleted and changed files are two problems, each with the files and the command."""
     damaged = tuple(

@@ -160,14 +160,14 @@ def _damaged(condition: Condition) -> Iterator[Problem]:
 
 
 def _failed(condition: Condition) -> Iterator[Problem]:
-    groups = _grouped(condition.failed, lambda trouble: _kind_of(trouble.last_error))
+    groups = _grouped(condition.failed, lambda trouble: _NUMBERS.sub("#", _reason(trouble)))
     commonest = sorted(groups.values(), key=len, reverse=True)
     for alike in commonest[:_REASONS_SHOWN]:
         soonest = when(min(trouble.not_before for trouble in alike), condition.now)
-        several = ", and the like" if len({trouble.last_error for trouble in alike}) > 1 else ""
+        several = ", and the like" if len(set(map(_reason, alike))) > 1 else ""
         yield Problem(
             f"{_count(alike, condition.failed, 'product')} could not be downloaded: "
-            f"{alike[0].last_error}{several}",
+            f"{_reason(alike[0])}{several}",
             f"To be retried, next {soonest}; nothing needs to be done.",
             tuple(trouble.product.filename for trouble in alike[:_NAMED]),
             mends_itself=True,
@@ -181,9 +181,9 @@ def _failed(condition: Condition) -> Iterator[Problem]:
         )
 
 
-def _kind_of(reason: str | None) -> str:
-    """Return a reason without its numbers and sums, which differ from product to product."""
-    return _NUMBERS.sub("#", reason or "")
+def _reason(trouble: Trouble) -> str:
+    """Return why a product could not be downloaded, without its name, which stands below."""
+    return (trouble.last_error or "").removeprefix(f"{trouble.product.filename}: ")
 
 
 def _missing(condition: Condition) -> Iterator[Problem]:
