@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _WANTED = (
     "[...document.querySelectorAll('a[href], button, input, select, summary, textarea, "
-    "[tabindex=\"0\"]')].filter(each => !each.disabled && each.type !== 'hidden'"
+    "[tabindex=\"0\"]')].filter(each => each.tabIndex >= 0 && !each.disabled && each.type !== 'hidden'"
     " && each.checkVisibility()).map((each, at) => { each.dataset.at = at; return at; })"
 )
 _FOCUSED = """() => {
@@ -92,7 +92,7 @@ def test_a_night_is_searched_for_and_left_by_keys(
     night = pages["/night/"].rpartition("/")[2]
     with chromium.window(server) as window:
         window.open("/")
-        for _ in range(5):
+        for _ in range(10):
             window.page.keyboard.press("Tab")
             if window.page.evaluate("document.activeElement.id") == "q":
                 break
