@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
     from browser.chromium import Chromium, Window
 
-_WANTED = (
-    "[...document.querySelectorAll('a[href], button, input, select, summary, textarea, "
-    "[tabindex=\"0\"]')].filter(each => each.tabIndex >= 0 && !each.disabled && each.type !== 'hidden'"
-    " && each.checkVisibility()).map((each, at) => { each.dataset.at = at; return at; })"
-)
+_WANTED = """[...document.querySelectorAll(
+  'a[href], button, input, select, summary, textarea, [tabindex="0"]'
+)].filter(
+  each => each.tabIndex >= 0 && !each.disabled && each.type !== 'hidden' && each.checkVisibility()
+).map((each, at) => { each.dataset.at = at; return at; })"""
 _FOCUSED = """() => {
   const each = document.activeElement;
   if (!each || each === document.body) return null;
