@@ -65,9 +65,11 @@
   const height = () => viewer.clientHeight;
   const whole = () => Math.min(width() / picture.naturalWidth, height() / picture.naturalHeight) || 1;
 
+  const most = () => Math.max(LARGEST, LARGEST / 2 * whole());
+
   function place() {
     if (!made) return;
-    view.scale = Math.min(Math.max(view.scale, whole()), Math.max(LARGEST, whole()));
+    view.scale = Math.min(Math.max(view.scale, whole()), most());
     view.left = within(view.left, width(), picture.naturalWidth * view.scale);
     view.top = within(view.top, height(), picture.naturalHeight * view.scale);
     picture.style.transform = `translate(${view.left}px, ${view.top}px) scale(${view.scale})`;
@@ -84,7 +86,7 @@
 
   function zoomTo(scale, x = width() / 2, y = height() / 2) {
     const before = view.scale;
-    view.scale = Math.min(Math.max(scale, whole()), Math.max(LARGEST, whole()));
+    view.scale = Math.min(Math.max(scale, whole()), most());
     view.left = x - (x - view.left) * (view.scale / before);
     view.top = y - (y - view.top) * (view.scale / before);
     place();
