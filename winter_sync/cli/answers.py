@@ -50,8 +50,8 @@ def mirror_opener(options: CommonOptions, root: Path | None = None) -> Callable[
     if settings.mirror.root is None:
         raise UsageError(
             "no directory of a mirror is set",
-            remedy="Name it: `--root DIR`; or set root under [mirror] in the settings file, or "
-            "WINTER_SYNC_MIRROR__ROOT.",
+            remedy="Name it: `--root DIR`; or set WINTER_SYNC_MIRROR__ROOT, or root under [mirror] "
+            "of a settings file, which `winter-sync init` writes.",
             code=ErrorCode.SETTINGS_MISSING,
         )
     return partial(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 import typer
 
 from winter_sync.cli.streams import Streams
+from winter_sync.cli.wrapping import terminal_width, wrap
 from winter_sync.core import ExitCode, UsageError, WinterSyncError, escape_unprintable
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_NAME = "winter-sync"
+
 streams = Streams()
 """Standard output and error of this process; `main` takes them over."""
 
@@ -32,13 +35,27 @@ def say(text: str, stream: TextIO | None = None) -> None:
     (stream or sys.stdout).write(f"{text}\n")
 
 
+def own_name() -> str:
+    """Return how a shell starts this program: by its path where its name is not on the PATH."""
+    import shlex
+    import shutil
+    from pathlib import Path
+
+    started = Path(sys.argv[0])
+    found = shutil.which(_NAME)
+    if started.name != _NAME or (found and Path(found).resolve() == started.resolve()):
+        return _NAME
+    return shlex.quote(str(started.absolute()))
+
+
 def fail(error: WinterSyncError) -> NoReturn:
     """Print an error with its remedy, and exit with its code."""
     # Faults of the settings are ours to say, a line each; other errors may quote the archive.
     ours = "\n" if isinstance(error, UsageError) else ""
-    say(f"winter-sync: {escape_unprintable(error.headline, keep=ours)}", sys.stderr)
+    text = f"winter-sync: {escape_unprintable(error.headline, keep=ours)}"
     if error.remedy:
-        say(f"  {escape_unprintable(error.remedy, keep=ours)}", sys.stderr)
+        text += f"\n  {escape_unprintable(error.remedy, keep=ours)}"
+    say(wrap(text, terminal_width(sys.stderr), "  "), sys.stderr)
     sys.exit(error.exit_code)
 
 
@@ -55,8 +72,13 @@ def console() -> Screen:
     return Screen()
 
 
-def run_until_interrupted(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine; SIGINT and SIGTERM cancel it, and then end the process."""
+def run_until_interrupted(
+    work: Coroutine[Any, Any, T], after: str = "run it again to resume."
+) -> T:
+    """Run a coroutine; SIGINT and SIGTERM cancel it, and then end the process.
+
+    `after` is what is said of an interrupted one.
+    """
     import asyncio
 
     async def interruptible() -> T:
@@ -67,7 +89,7 @@ def run_until_interrupted(work: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(interruptible())
     except (KeyboardInterrupt, asyncio.CancelledError):
-        say("winter-sync: interrupted; run it again to resume.", sys.stderr)
+        say(f"winter-sync: interrupted; {after}", sys.stderr)
         sys.exit(ExitCode.INTERRUPTED)
 
 

@@ -1,5 +1,5 @@
 from .choice import Choice
-from .credentials import collect_credentials, read_page_token, secret_files
+from .credentials import collect_credentials, read_page_token, secret_files, secret_places
 from .files import find_file, holds_secret, new_file
 from .messages import nearest
 from .mirror_root import check_root
@@ -26,4 +26,5 @@ __all__ = [
     "require_mirror",
     "require_ready",
     "secret_files",
+    "secret_places",
 ]

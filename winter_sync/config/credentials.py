@@ -86,6 +86,13 @@ def read_page_token(file: Path | None) -> str | None:
     return token
 
 
+def secret_places(settings: Settings) -> tuple[str, str, dict[str, str]]:
+    """Return where the user name, the password and the key of each program come from, in words."""
+    user, password, *keys = (secret.place for secret in _secrets(settings))
+    names = (program.name for program in settings.programs)
+    return user, password, dict(zip(names, keys, strict=True))
+
+
 def secret_files(settings: Settings) -> tuple[Path, ...]:
     """Return the files that the settings name for secrets.
 
@@ -205,6 +212,17 @@ class _Secret:
         if (file := self.file or self._credential_file()) is not None:
             return _read_secret(file, self.what)
         return None
+
+    @property
+    def place(self) -> str:
+        """Where it comes from, in the order of `find`."""
+        if self.value is not None and self.value.get_secret_value():
+            key, _, example = self.line.partition(' = "')
+            _, _, section = example.partition('" ')
+            return f"{key.removesuffix('_file')} {section}"
+        if self.variable and self.file is None and os.environ.get(self.variable):
+            return self.variable
+        return str(self.file or self._credential_file())
 
     def _credential_file(self) -> Path | None:
         """Return the file in a credential directory that has the secret; None if there is none."""

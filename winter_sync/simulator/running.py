@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shlex
 import signal
+import textwrap
 from typing import TYPE_CHECKING
 
 from winter_sync.simulator.faults.kinds import Circumstances
@@ -15,27 +16,33 @@ if TYPE_CHECKING:
 
     from winter_sync.simulator.options import SimulatorOptions
 
+_WIDTH = 79
+"""The columns of the lines that it announces."""
 
-def serve(options: SimulatorOptions, announce: Callable[[str], None]) -> None:
+
+def serve(
+    options: SimulatorOptions, announce: Callable[[str], None], command: str = "winter-sync"
+) -> None:
     """Serve until SIGTERM or SIGINT; must be called in the main thread.
 
-    `announce` is given the URL and the credentials, line by line, once it listens.
+    `announce` is given the URL and the credentials, line by line, once it listens; the last line
+    runs `command`, which is how a shell finds the program.
 
     Raises
     ------
     OSError
         If the port is taken.
     """
-    asyncio.run(_serve(options, announce))
+    asyncio.run(_serve(options, announce, command))
 
 
-async def _serve(options: SimulatorOptions, announce: Callable[[str], None]) -> None:
+async def _serve(options: SimulatorOptions, announce: Callable[[str], None], command: str) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with simulator_of(options) as simulator:
-        for line in _greeting(simulator):
+        for line in _greeting(simulator, command):
             announce(line)
         await stop.wait()
 
@@ -56,7 +63,7 @@ def simulator_of(options: SimulatorOptions) -> Simulator:
     )
 
 
-def _greeting(simulator: Simulator) -> Iterator[str]:
+def _greeting(simulator: Simulator, command: str) -> Iterator[str]:
     """Yield lines that say how to reach it; these credentials open nothing but a simulator."""
     observatory = simulator.observatory
     yield f"listening on {simulator.url}"
@@ -65,11 +72,12 @@ def _greeting(simulator: Simulator) -> Iterator[str]:
     for record in observatory.accounts.programs:
         yield f"program {record.name} key {record.api_key}"
     nights = " ".join(night.name for night in observatory.universe.all_nights)
-    yield f"nights {nights}, simulated time {observatory.clock.now().isoformat()}"
-    yield from _to_paste(simulator)
+    yield textwrap.fill(f"nights {nights}", _WIDTH, subsequent_indent=" " * len("nights "))
+    yield f"simulated time {observatory.clock.now():%Y-%m-%d %H:%M:%S} UTC; Ctrl-C ends it"
+    yield from _to_paste(simulator, command)
 
 
-def _to_paste(simulator: Simulator) -> Iterator[str]:
+def _to_paste(simulator: Simulator, command: str) -> Iterator[str]:
     """Yield the lines with which a shell mirrors the program that observed last."""
     accounts = simulator.observatory.accounts
     program = max(accounts.programs, key=lambda record: (record.end, record.name))
@@ -84,4 +92,4 @@ def _to_paste(simulator: Simulator) -> Iterator[str]:
     ):
         yield f"export {name}={shlex.quote(value)}"
     yield 'export WINTER_SYNC_MIRROR__ROOT="$HOME/winter-simulated"'
-    yield "winter-sync sync"
+    yield f"{command} sync"

@@ -7,19 +7,21 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from winter_sync.cli.checks.findings import Finding, asked
-from winter_sync.core import redactor, show_duration
+from winter_sync.config import secret_places
+from winter_sync.core import ExitCode, redactor, show_duration
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from winter_sync.archive import ArchiveClient
+    from winter_sync.config import Settings
     from winter_sync.core import Credentials
 
 _CLOCK_TOLERANCE_SECONDS = 300.0
 
 
 async def check_archive(
-    api: ArchiveClient, credentials: Credentials | None
+    api: ArchiveClient, settings: Settings, credentials: Credentials | None
 ) -> AsyncIterator[Finding]:
     """Check the server and the clock, and the credentials if there are any.
 
@@ -31,19 +33,33 @@ async def check_archive(
         return
     yield _clock(api)
     if credentials is not None:
-        async for finding in _credentials(api, credentials):
+        async for finding in _credentials(api, credentials, secret_places(settings)):
             yield finding
 
 
-async def _credentials(api: ArchiveClient, credentials: Credentials) -> AsyncIterator[Finding]:
+async def _credentials(
+    api: ArchiveClient, credentials: Credentials, places: tuple[str, str, dict[str, str]]
+) -> AsyncIterator[Finding]:
     """Check the user and, unless it is refused, each program."""
     redact = redactor(credentials)
-    user = await asked("user", lambda: _user(api))
+    user_place, password_place, key_places = places
+    correction = f"Correct the user name in {user_place}, or the password in {password_place}."
+    user = _with_remedy(await asked("user", lambda: _user(api)), correction)
     yield user
     if user.is_ok:
         for program in credentials.keys:
             finding = await asked(f"program {program}", partial(_program, api, program))
-            yield replace(finding, message=redact(finding.message))
+            correction = (
+                f"Correct the key in {key_places[program]}, or the name {program}; or have the "
+                "program opened to this account."
+            )
+            yield replace(_with_remedy(finding, correction), message=redact(finding.message))
+
+
+def _with_remedy(finding: Finding, correction: str) -> Finding:
+    """Say where to correct what is refused: that `check` says so is no help in `check`."""
+    is_refused = finding.code is ExitCode.REFUSED
+    return replace(finding, remedy=correction) if is_refused else finding
 
 
 async def _server(api: ArchiveClient) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
-from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -12,6 +10,7 @@ from winter_sync.cli.checks.archive import check_archive
 from winter_sync.cli.checks.findings import Finding, failed
 from winter_sync.cli.checks.machine import check_machine
 from winter_sync.cli.checks.sinks import check_sinks
+from winter_sync.cli.wrapping import wrap
 from winter_sync.config import collect_credentials
 from winter_sync.core import (
     REAL_TIME,
@@ -78,7 +77,7 @@ async def examine(
         if not proxy.is_ok:
             return
     async with open_api(settings, credentials or _NOBODY, emit, time=time) as api:
-        async for finding in check_archive(api, credentials):
+        async for finding in check_archive(api, settings, credentials):
             yield finding
 
 
@@ -100,9 +99,9 @@ def show(console: Console, finding: Finding) -> None:
     lines = [head + escape_unprintable(finding.message)]
     if finding.remedy:
         lines.append(indent + escape_unprintable(finding.remedy))
-    if console.is_terminal:
-        wrap = partial(textwrap.fill, width=console.width, subsequent_indent=indent)
-        lines = [wrap(line, break_long_words=False, break_on_hyphens=False) for line in lines]
+    width = console.width if console.is_terminal else None
+    # What follows a break stands below the message, as the remedy does.
+    lines = [wrap(lines[0], width, indent), *(wrap(line, width) for line in lines[1:])]
     text = Text("\n".join(lines))
     text.stylize(_STYLES[finding.mark], 0, len(finding.mark))
     console.print(text)

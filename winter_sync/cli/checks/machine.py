@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog import Catalog
@@ -48,6 +49,9 @@ if TYPE_CHECKING:
 async def check_machine(settings: Settings, settings_file: Path | None) -> AsyncIterator[Finding]:
     """Check all that needs no archive, yielding each finding as it is made."""
     programs = found("settings", lambda: _programs(settings))
+    if not programs.is_ok and settings_file is None:
+        asks = "Run `winter-sync init`, which asks for all that is needed. Or by hand: "
+        programs = replace(programs, remedy=asks + programs.remedy)
     yield programs
     for finding in _cones(settings) if programs.is_ok else ():
         yield finding
@@ -111,11 +115,12 @@ def _disk(settings: Settings) -> str:
     check_root(root)
     place = root if is_there(root) else root.parent
     free = _free_where_writable(place)
-    if free < settings.mirror.min_free:
+    if (lacking := settings.mirror.min_free - free) > 0:
         raise StorageError(
             f"{root} has {show_size(free)} free, less than mirror.min_free, "
             f"{show_size(settings.mirror.min_free)}",
-            remedy="Free some space or lower mirror.min_free.",
+            remedy=f"Free {show_size(lacking)}, or write a smaller min_free "
+            'under [mirror], like min_free = "1 GiB".',
             code=ErrorCode.DISK_FULL,
         )
     state = settings.state

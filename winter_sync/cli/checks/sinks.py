@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -46,7 +47,8 @@ def _check_command(sink: SinkSettings, root: Path) -> Finding:
         return Finding(
             "sinks",
             f"{sink.name}: {program} is not a program that this user can run",
-            f"Correct command of this sink. {_KEPT}",
+            f'Write command = ["/path/of/the/program"] below name = "{sink.name}", or make it '
+            f"executable: `chmod +x {shlex.quote(program)}`. {_KEPT}",
             warning=True,
         )
     return Finding("sinks", f"{sink.name}: {found} exists and may be executed; it was not run")
@@ -62,7 +64,7 @@ async def _check_webhook(sink: SinkSettings, *, is_signed: bool) -> Finding:
         return Finding(
             "sinks",
             f"{sink.name}: {host} port {port} cannot be connected to",
-            f"Is it running, and is url of this sink right? {_KEPT}",
+            f'Start it, or correct url below name = "{sink.name}". {_KEPT}',
             warning=True,
         )
     writer.close()

@@ -35,4 +35,4 @@ def check(context: typer.Context) -> None:
             findings.append(finding)
         return worst(findings)
 
-    raise typer.Exit(run_until_interrupted(check_and_show()))
+    raise typer.Exit(run_until_interrupted(check_and_show(), "run it again."))

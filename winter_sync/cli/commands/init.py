@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from winter_sync.cli.options import LISTS, choice_of, lists_of
-from winter_sync.cli.process import run_until_interrupted, say
+from winter_sync.cli.process import own_name, run_until_interrupted, say
+from winter_sync.cli.wrapping import terminal_width, wrap
 from winter_sync.core import (
     ExitCode,
     ImageType,
@@ -122,14 +123,35 @@ def init(  # noqa: PLR0913 - one option each
         answers = answers_of(Wanted(root, user, *chosen, base_url, stored))
         if not force:
             refuse_existing(secret_paths(file, tuple(answers.keys)))
-        held = [] if no_check else run_until_interrupted(_survey(answers, yes=yes))
-        answers = _choose(answers, held, ask=is_interactive() and not yes)
-        if is_interactive() and not yes:
-            typer.confirm(f"Write {file} and the secrets beside it?", default=True, abort=True)
-        _write(file, answers, force=force)
+        ask = is_interactive() and not yes
+        held: list[Held] = []
+        if not no_check:
+            answers, held = _check(answers, ask=ask, yes=yes)
+        answers = _choose(answers, held, ask=ask)
+        if ask:
+            say(f"Settings: {file}, and the secrets in files beside it")
+            typer.confirm("Write them?", default=True, abort=True)
+        _write(file, answers, held, force=force)
     except (typer.Abort, KeyboardInterrupt, EOFError):
         say("\nwinter-sync: interrupted; nothing was written.", sys.stderr)
         sys.exit(ExitCode.INTERRUPTED)
+
+
+def _check(answers: Answers, *, ask: bool, yes: bool) -> tuple[Answers, list[Held]]:
+    """Ask the archive about the answers; what it refuses is asked for again at a terminal."""
+    from winter_sync.cli.setup.answers import ask_again
+    from winter_sync.cli.setup.survey import RefusedError
+
+    while True:
+        try:
+            work = _survey(answers, yes=yes)
+            return answers, run_until_interrupted(work, "nothing was written.")
+        except RefusedError as refused:
+            if not ask:
+                raise
+            text = escape_unprintable(f"  {refused.message}. Once more:")
+            say(wrap(text, terminal_width(sys.stdout)))
+            answers = ask_again(answers, refused.program)
 
 
 async def _survey(answers: Answers, *, yes: bool) -> list[Held]:
@@ -150,7 +172,7 @@ async def _survey(answers: Answers, *, yes: bool) -> list[Held]:
     except WinterSyncError as failed:
         if not yes:
             raise
-        say(f"winter-sync: {failed.message}", sys.stderr)
+        say(f"winter-sync: {escape_unprintable(failed.message)}", sys.stderr)
     finally:
         if not text.endswith("\n"):
             say("")
@@ -160,7 +182,7 @@ async def _survey(answers: Answers, *, yes: bool) -> list[Held]:
 def _choose(answers: Answers, held: list[Held], *, ask: bool) -> Answers:
     """Return the answers with types and cameras, and say what a mirror of them would hold."""
     from winter_sync.cli.setup.answers import ask_instruments, ask_types
-    from winter_sync.cli.setup.survey import volume_line
+    from winter_sync.cli.setup.survey import volume_lines
 
     types = answers.image_types or (ask_types() if ask else (ImageType.STACK,))
     instruments = answers.instruments or (Instrument.WINTER,)
@@ -168,8 +190,8 @@ def _choose(answers: Answers, held: list[Held], *, ask: bool) -> Answers:
     if ask and has_spring and not answers.instruments:
         instruments = ask_instruments()
     answers = replace(answers, image_types=types, instruments=instruments)
-    if held:
-        say(volume_line(held, answers))
+    for line in volume_lines(held, answers) if held else ():
+        say(line)
     return answers
 
 
@@ -183,7 +205,7 @@ def _settings(answers: Answers) -> Settings:
     return make_settings({"api": api, "mirror": {"root": answers.root}, "programs": programs})
 
 
-def _write(file: Path, answers: Answers, *, force: bool) -> None:
+def _write(file: Path, answers: Answers, held: list[Held], *, force: bool) -> None:
     from winter_sync.cli.setup.files import write_files
     from winter_sync.cli.setup.text import files_of
     from winter_sync.config import find_file
@@ -196,6 +218,15 @@ def _write(file: Path, answers: Answers, *, force: bool) -> None:
     for path in texts:
         say(f"written {path}")
     option = "" if file == find_file() else f" --config {shlex.quote(str(file))}"
+    start = min((each.start for each in held), default=None)
     say("Next:")
-    for command in ("check", "sync", "status"):
-        say(f"  winter-sync {command}{option}")
+    for command, purpose in (
+        ("check", "is everything ready?"),
+        ("sync", "download what is new in the last 7 nights"),
+        (f"backfill --from {start:%Y%m%d}" if start else "", "and the nights before"),
+        ("status", "is everything here?"),
+        ("run", "keep it up to date"),
+    ):
+        if command:
+            line = f"{own_name()} {command}{option}"
+            say(f"  {line:<36}  # {purpose}")

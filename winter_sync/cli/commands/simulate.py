@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from winter_sync.cli.options import choice_of, parse_night
-from winter_sync.cli.process import finish, say
+from winter_sync.cli.process import finish, own_name, say
 from winter_sync.core import ErrorCode, ExitCode, Night, StorageError, UsageError, WinterSyncError
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - one option each
     try:
         if cache is not None:
             cache.mkdir(parents=True, exist_ok=True)
-        serve(options, _announce)
+        serve(options, _announce, own_name())
     except OSError as failed:
         raise _explain(failed, port) from None
     finish(ExitCode.DONE)

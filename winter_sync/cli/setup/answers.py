@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from getpass import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -14,6 +14,7 @@ import typer
 
 from winter_sync.cli.process import say
 from winter_sync.cli.setup.winterapi_store import Stored
+from winter_sync.cli.wrapping import terminal_width, wrap
 from winter_sync.config import check_root
 from winter_sync.core import ErrorCode, ImageType, Instrument, StorageError, UsageError
 
@@ -87,6 +88,23 @@ def answers_of(wanted: Wanted) -> Answers:
         wanted.instruments,
         wanted.base_url,
     )
+
+
+def ask_again(answers: Answers, program: str | None) -> Answers:
+    """Return answers in which what the archive refused is asked for once more: the rest stays.
+
+    Parameters
+    ----------
+    answers
+        The answers so far.
+    program
+        The program whose key was refused; None for the user or the password.
+    """
+    if program is None:
+        user = _ask("User (an e-mail address)", answers.user)
+        return replace(answers, user=user, password=_ask_secret("Password (not shown)"))
+    asked = f"Key of {program} (not shown)"
+    return replace(answers, keys={**answers.keys, program: _ask_secret(asked)})
 
 
 def ask_types() -> tuple[ImageType, ...]:
@@ -188,7 +206,7 @@ def _ask_programs() -> tuple[str, ...]:
             _check_program(name)
         return names
 
-    remedy = "A program has eight letters and digits, like 2024A000; several: 2024A000,2025B001."
+    remedy = "A program has eight letters and digits; several: 2024A000,2025B001."
     return _ask_until("Programs (like 2024A000; several with commas)", read, remedy)
 
 
@@ -228,7 +246,7 @@ def _root(wanted: Wanted) -> Path:
         try:
             return read(_ask("Directory of the mirror (created if its parent exists)"))
         except StorageError as wrong:
-            say(f"  {wrong.message}. {wrong.remedy}")
+            say(wrap(f"  {wrong.message}. {wrong.remedy}", terminal_width(sys.stdout)))
 
 
 def _ask(what: str, default: str | None = None) -> str:

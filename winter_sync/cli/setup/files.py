@@ -32,8 +32,8 @@ def refuse_existing(paths: Iterable[Path]) -> None:
         names = ", ".join(map(str, taken))
         raise UsageError(
             f"{names}: already there, and nothing was changed",
-            remedy="Give another place with --config FILE, or --force to keep what is there as a "
-            "backup beside it.",
+            remedy="Edit it, and run `winter-sync check`. For new settings give --config FILE, or "
+            "--force, which keeps what is there as a backup beside it.",
             code=ErrorCode.USE_INIT,
         )
 

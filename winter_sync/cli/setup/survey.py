@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from winter_sync.archive import ArchiveClient
     from winter_sync.cli.setup.answers import Answers
     from winter_sync.config import Settings
-    from winter_sync.core import Credentials
+    from winter_sync.core import Credentials, Program
 
 _PATIENCE_SECONDS = 10.0
 _HEAD = f"  {'':9}{'WINTER':>10}{'SPRING':>10}{'about':>12}"
@@ -39,21 +39,31 @@ _FIRST_LIGHT = date(2023, 6, 1)
 """Where a program has no start: before WINTER's first products."""
 
 
+class RefusedError(CredentialsRefusedError):
+    """The archive refuses the user (`program` is None) or a program."""
+
+    def __init__(self, said: CredentialsRefusedError, program: str | None) -> None:
+        what = "user name or password" if program is None else f"program {program} or its key"
+        given = "WINTER_API_PASSWORD" if program is None else f"the key of {program}"
+        option = "--user" if program is None else "--program"
+        super().__init__(
+            f"{what}: {said.message}",
+            remedy=f"Nothing was written. Correct {option} or {given}.",
+            code=said.code,
+        )
+        self.program = program
+
+
 @asynccontextmanager
-async def _named(what: str, given: str) -> AsyncIterator[None]:
+async def _named(program: str | None = None) -> AsyncIterator[None]:
     """Say of a refusal what was refused."""
     try:
         yield
-    except CredentialsRefusedError as refused:
-        message = f"{what}: {refused.message}. Nothing was written"
-        code = refused.code
+    except CredentialsRefusedError as said:
+        refused = RefusedError(said, program)
     else:
         return
-    raise CredentialsRefusedError(
-        message,
-        remedy=f"Run `winter-sync init` again, and check {given} if they are given there.",
-        code=code,
-    )
+    raise refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +72,8 @@ class Held:
 
     instrument: Instrument
     image_type: ImageType
+    start: date
+    """The first date that was asked about."""
     count: int | None
     """How many products: as many as it says it found, where it listed fewer."""
     listed: int = 0
@@ -83,18 +95,18 @@ class Held:
         return self.count is not None and self.listed < self.count
 
 
-def volume_line(held: Iterable[Held], answers: Answers) -> str:
+def volume_lines(held: Iterable[Held], answers: Answers) -> Iterator[str]:
     """Say how much a mirror of what was chosen would hold, and how much space there is for it."""
     chosen = [
         each
         for each in held
         if each.image_type in answers.image_types and each.instrument in answers.instruments
     ]
-    unknown = any(each.count is None for each in chosen)
+    at_least = "at least " if any(each.count is None for each in chosen) else ""
     count, size = sum(each.count or 0 for each in chosen), sum(each.size for each in chosen)
     what = f"{', '.join(answers.image_types)} of {' and '.join(answers.instruments)}"
-    about = f"{'at least ' * unknown}{count:,} files, about {show_size(size)}"
-    return f"{what}: {about}; {show_size(_free(answers.root))} are free for {answers.root}"
+    yield f"{what}: {at_least}{count:,} files, about {show_size(size)}"
+    yield f"free for {answers.root}: {show_size(_free(answers.root))}"
 
 
 def _free(root: Path) -> int:
@@ -125,29 +137,35 @@ async def survey(
     async with open_api(settings, credentials, patience=_PATIENCE_SECONDS) as api:
         await api.ping()
         yield Part(f"{api.base_url} answers\n")
-        async with _named("user and password", "WINTER_API_USER and WINTER_API_PASSWORD"):
+        async with _named():
             await api.check_user()
         yield Part("user and password are accepted\n")
+        programs: list[Program] = []
         for name in credentials.keys:
-            async with _named(f"program {name} or its key", f"--program and the key of {name}"):
-                program = await api.program(name)
-            title = f", {program.title}" if program.title else ""
-            dates = f"{program.start or 'no start'} to {program.end or 'no end'}"
-            yield Part(f"{escape_unprintable(redact(f'{name}{title}: {dates}'))}\n{_HEAD}\n")
+            async with _named(name):
+                programs.append(await api.program(name))
+            yield Part(f"the key of {name} is accepted\n")
+        for program in programs:
+            yield Part(f"\n{escape_unprintable(redact(_title(program)))}\n{_HEAD}\n")
             for image_type in types:
-                start = program.start or _FIRST_LIGHT
-                async for part in _table_row(api, name, image_type, start):
+                async for part in _table_row(api, program, image_type):
                     yield part
 
 
+def _title(program: Program) -> str:
+    title = f", {program.title}" if program.title else ""
+    return f"{program.name}{title}: {program.start or 'no start'} to {program.end or 'no end'}"
+
+
 async def _table_row(
-    api: ArchiveClient, program: str, image_type: ImageType, start: date
+    api: ArchiveClient, program: Program, image_type: ImageType
 ) -> AsyncIterator[Part]:
     """Yield the count of each camera when it is known, and then the bytes of both."""
     yield Part(f"  {image_type:9}")
     cameras = list[Held]()
+    start = program.start or _FIRST_LIGHT
     for instrument in Instrument:
-        held = await _held(api, Query(Subject(program, instrument, image_type), start))
+        held = await _held(api, Query(Subject(program.name, instrument, image_type), start))
         cameras.append(held)
         yield Part(held.shown, held)
     size = show_size(sum(held.size for held in cameras))
@@ -169,7 +187,7 @@ async def _held(api: ArchiveClient, query: Query) -> Held:
     try:
         listing = await api.query(query, once=True)
     except (BadAnswerError, TransientError):
-        return Held(subject.instrument, subject.image_type, None)
+        return Held(subject.instrument, subject.image_type, query.start, None)
     listed = listing.distinct
     count = listed + max(listing.unlisted, 0)
-    return Held(subject.instrument, subject.image_type, count, listed)
+    return Held(subject.instrument, subject.image_type, query.start, count, listed)

@@ -11,12 +11,14 @@ if TYPE_CHECKING:
     from winter_sync.cli.setup.answers import Answers
 
 _HEAD = """\
-# Settings of winter-sync, written by `winter-sync init`. config/winter-sync.toml of its sources
-# and the documentation ("Settings") explain every key. `winter-sync check` checks them.
+# Settings of winter-sync, written by `winter-sync init`; `winter-sync check`
+# checks them. config/winter-sync.toml of its sources explains every key, as
+# does the page "Settings" of its documentation.
 """
 _ACCOUNT = """\
-# Your account. The password is in a file that only you can read. It crosses the network
-# unencrypted, because the server speaks plain HTTP: use one that you use nowhere else.
+# Your account. The password is in a file that only you can read. It crosses the
+# network unencrypted, because the server speaks plain HTTP: use one that you
+# use nowhere else.
 """
 _ROOT = """\
 # The directory of the tree. It is created if its parent exists.
@@ -25,16 +27,19 @@ _MIRROR_HINTS = """\
 # How much space to leave free on the file system of the root.
 # min_free = "10 GiB"
 
-# How often to poll, and how many nights back: products still appear days after their night.
+# How often to poll, and how many nights back: products still appear days after
+# their night.
 # [schedule]
 # poll_every = "10m"
 # lookback_nights = 7
 """
 _PROGRAM_HINTS = """\
-# The first night, YYYYMMDD: the date of its evening at Palomar. The program's start unless set.
+# The first night, YYYYMMDD: the date of its evening at Palomar. Unless set, the
+# program's start.
 # since = "20240201"
 
-# Only part of the program: products that match any of the targets or cones (degrees).
+# Only part of the program: products that match any of the targets or cones
+# (degrees).
 # targets = ["SN2024abc"]
 # cones = [{ ra = 150.1, dec = 2.2, radius = 1.0 }]
 """
