@@ -45,8 +45,8 @@ HIDDEN = (
 QUERY = Query(Subject(PROGRAM, Instrument.WINTER, ImageType.STACK), date(2025, 10, 20))
 LATER = "Nothing is lost: it is tried again at the next poll."
 REACH = (
-    "Try again later, or correct host and port in WINTER_SYNC_API__BASE_URL, or in "
-    "base_url under [api]. "
+    "Try again later, or correct host and port in api.base_url or "
+    "WINTER_SYNC_API__BASE_URL. "
     "If this network needs a proxy, set api.proxy."
 )
 SHOWS = (

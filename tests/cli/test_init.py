@@ -54,7 +54,10 @@ def has_secret(text: str) -> bool:
 
 
 def test_a_newcomer_is_asked_and_gets_settings_that_work(tmp_path: Path) -> None:
-    """Secrets are neither shown nor in the settings, and only the owner can read any file."""
+    """Secrets are neither shown nor in the settings, and only the owner can read any file.
+
+    What is refused is asked for again, and nothing else.
+    """
     file = tmp_path / ".config/winter-sync/winter-sync.toml"
     with served() as archive:
         said = run_on_terminal(
@@ -67,19 +70,27 @@ def test_a_newcomer_is_asked_and_gets_settings_that_work(tmp_path: Path) -> None
             environment=AT_ONCE,
             typed=[
                 ("User", f"{USER}\n"),
-                ("Password", f"{PASSWORD}\n"),
+                ("Password", "of another\n"),
                 ("Programs", "2024\n"),
                 ("eight letters", f"{PROGRAM}\n"),
-                (f"Key of {PROGRAM}", f"{KEYS[PROGRAM]}\n"),
+                (f"Key of {PROGRAM}", f"{KEYS[OTHER_PROGRAM]}\n"),
                 ("Directory", "/nonexistent/winter\n"),
                 ("does not exist", f"{tmp_path}/winter\n"),
+                ("user name or password: ", ""),
+                ("User", "\n"),
+                ("Password", f"{PASSWORD}\n"),
+                (f"program {PROGRAM} or its key: ", ""),
+                (f"Key of {PROGRAM}", f"{KEYS[PROGRAM]}\n"),
                 ("Write", "\n"),
             ],
         )
     assert said.code == ExitCode.DONE, said.out
     assert "Infrared transients" in said.out
     assert "about" in said.out
-    assert "winter-sync check\r\n" in said.out
+    assert re.search(r"  winter-sync check +# is everything ready\?\r\n", said.out)
+    assert re.search(r"  winter-sync backfill --from 20\d{6} ", said.out)
+    shown = said.out.partition("Infrared")[2] + file.read_text()
+    assert max(map(len, shown.replace(str(tmp_path), "~").splitlines())) <= 80
     assert not has_secret(said.out)
     assert not has_secret(file.read_text())
     assert {path.stat().st_mode & 0o777 for path in file.parent.iterdir()} == {0o600}
@@ -171,7 +182,7 @@ def test_both_cameras_are_counted(faults: str | None, counts: str, tmp_path: Pat
     assert said.code == ExitCode.DONE, said.err
     assert re.search(counts, said.out), said.out
     total = r"at least 5 files, about 50 MB" if faults == "422@spring" else "10 files, about 100 MB"
-    assert f"stack of winter and spring: {total}; " in said.out
+    assert f"stack of winter and spring: {total}\n" in said.out
     (program,) = load_settings(tmp_path / ".config/winter-sync/winter-sync.toml").programs
     assert program.instruments == (Instrument.WINTER, Instrument.SPRING)
 
@@ -194,7 +205,7 @@ def test_in_a_pipe_all_that_is_missing_is_named(tmp_path: Path) -> None:
             ("Key", f"{KEYS[PROGRAM]}\n"),
             ("Types", "stars\n"),
             ("Write one", "raw, diff\n"),
-            ("Write /", "\x03"),
+            ("Write them", "\x03"),
         ],
     ],
     ids=["at a hidden prompt", "at the end"],

@@ -204,7 +204,7 @@ def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
         ("WINTER_SYNC_API__BASE_URL", f"http//u:{PASSWORD}@host:1", "an address is written"),
         ("WINTER_SYNC_API__BASE_URL", "http://u:hush-hush@host:1", "no user and password"),
         ("WINTER_SYNC_API__BASE_URL", "http://obs%2Berver%40example.org@host", "no user and"),
-        ("WINTER_API_PROGRAM", "2024A", "eight letters and digits"),
+        ("WINTER_API_PROGRAM", "2024A", "WINTER_API_PROGRAM: a program name has eight letters"),
     ],
 )
 def test_a_wrong_variable_is_reported(

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from winter_sync.core import Proxy
 
 _REACH = (
-    "Try again later, or correct host and port in WINTER_SYNC_API__BASE_URL, or in "
-    "base_url under [api]. "
+    "Try again later, or correct host and port in api.base_url or "
+    "WINTER_SYNC_API__BASE_URL. "
     "If this network needs a proxy, set api.proxy."
 )
 _NETWORK = "Check this machine's network. If it needs a proxy, set api.proxy."

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from winter_sync.config.files import CONFIG_ENV
 from winter_sync.config.messages import nearest
 from winter_sync.config.sections import Section
+from winter_sync.config.values import program_name
 from winter_sync.core import ErrorCode, UsageError
 
 if TYPE_CHECKING:
@@ -57,10 +58,25 @@ def check_environment(environ: Mapping[str, str], settings: type[BaseModel]) -> 
 
 
 def program_from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return a program for `WINTER_API_PROGRAM`, unless the environment lists programs itself."""
+    """Return a program for `WINTER_API_PROGRAM`, unless the environment lists programs itself.
+
+    Raises
+    ------
+    UsageError
+        If that is not the name of a program.
+    """
     name = environ.get("WINTER_API_PROGRAM")
     if not name or any(key.upper() == _PROGRAMS_ENV and environ[key] for key in environ):
         return {}
+    try:
+        program_name(name)
+    except ValueError as wrong:
+        # The variable has to be named: programs[1].name, as pydantic says, was never written.
+        raise UsageError(
+            f"WINTER_API_PROGRAM: {wrong}",
+            remedy="Run `export WINTER_API_PROGRAM=2024A000`, with the name of your program.",
+            code=ErrorCode.SETTINGS_VALUE,
+        ) from None
     return {"programs": ({"name": name},)}
 
 

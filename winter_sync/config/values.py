@@ -104,7 +104,14 @@ def _host_name(text: str) -> str:
     return text.lower().removesuffix(".")
 
 
-def _program_name(text: str) -> str:
+def program_name(text: str) -> str:
+    """Return the name of a program.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
     if not re.fullmatch(r"[A-Za-z0-9]{8}", text, re.ASCII):
         raise ValueError("a program name has eight letters and digits, like 2024A000")
     return text
@@ -152,6 +159,6 @@ HostName = Annotated[str, AfterValidator(_host_name)]
 Argument = Annotated[str, Field(min_length=1), AfterValidator(_argument)]
 SinkName = Annotated[str, AfterValidator(_sink_name)]
 WebhookUrl = Annotated[SecretStr, AfterValidator(_webhook_url)]
-ProgramName = Annotated[str, AfterValidator(_program_name)]
+ProgramName = Annotated[str, AfterValidator(program_name)]
 Degrees = Annotated[float, Field(ge=0, le=360)]
 Declination = Annotated[float, Field(ge=-90, le=90)]

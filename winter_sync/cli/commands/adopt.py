@@ -39,7 +39,7 @@ def adopt(  # noqa: PLR0913 - one option each
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Take files that are here already into the mirror, without downloading them.
+    """Take files that are here into the mirror, without a download.
 
     Interrupt it and run it again to resume.
     """

@@ -101,7 +101,9 @@ def alerts(  # noqa: PLR0913 - one option each
     png: AsPng = False,
     root: RootDirectory = None,
 ) -> None:
-    """Show what the pipeline found: candidates of downloaded alert files (avro).
+    """Show candidates that the pipeline found, from alert files.
+
+    These are the downloaded files of type avro.
 
     With --object, the light curve of one object. All conditions hold together.
     """

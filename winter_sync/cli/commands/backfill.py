@@ -80,7 +80,7 @@ def backfill(  # noqa: PLR0913, PLR0917 - one option each
     recheck_all: RecheckAll = False,
     new_root: NewRoot = False,
 ) -> None:
-    """Mirror a night, or a span of nights; interrupt it and rerun to resume.
+    """Mirror a night, or a span of nights; rerun it to resume.
 
     With --target or --cone only what matches is fetched; given both, both must hold.
     """

@@ -38,7 +38,9 @@ def events(  # noqa: PLR0913 - one option each
     as_json: AsJson = False,
     root: RootDirectory = None,
 ) -> None:
-    """Show what happened in the mirror: a table, or in a pipe a line of JSON for each event.
+    """Show what happened in the mirror.
+
+    That is a table, or in a pipe a line of JSON for each event.
 
     Without --since a terminal shows the newest 100 events, a pipe all; --follow begins with the
     next.

@@ -74,7 +74,9 @@ def export(  # noqa: PLR0913 - one option each
     output: OutputFile = None,
     root: RootDirectory = None,
 ) -> None:
-    """Write a table of products, with the columns of ObsCore 1.1 and what else is known.
+    """Write a table of products, with the columns of ObsCore 1.1.
+
+    Further columns have what else is known.
 
     Columns that the standard does not have begin with winter_. TOPCAT, astropy and pandas read it.
     On a terminal are the columns that fit; all are in files and pipes.

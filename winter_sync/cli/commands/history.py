@@ -22,7 +22,10 @@ def history(
     as_json: AsJson = False,
     root: RootDirectory = None,
 ) -> None:
-    """Show the revisions of a product: when each came, its pipeline version and where it is."""
+    """Show the revisions of a product.
+
+    It says when each came, under which pipeline version, and where it is.
+    """
     from winter_sync.cli.answers import open_mirror
     from winter_sync.cli.views.history import history_as_json, show_history
 

@@ -98,7 +98,9 @@ def init(  # noqa: PLR0913 - one option each
     no_check: NoCheck = False,
     force: Force = False,
 ) -> None:
-    """Write settings: ask for what is needed, check it, show what a mirror would hold.
+    """Ask for what a mirror needs, check it, and write settings.
+
+    It shows what the archive lists of each program, and about how many bytes that is.
 
     Password and keys are asked for, or taken from WINTER_API_PASSWORD and WINTER_API_KEY (or
     WINTER_API_KEY_<PROGRAM>), and stored in files that only you can read, beside the settings.
@@ -129,7 +131,7 @@ def init(  # noqa: PLR0913 - one option each
             answers, held = _check(answers, ask=ask, yes=yes)
         answers = _choose(answers, held, ask=ask)
         if ask:
-            say(f"Settings: {file}, and the secrets in files beside it")
+            say(f"Settings: {file}\nSecrets: in files beside it that only you can read")
             typer.confirm("Write them?", default=True, abort=True)
         _write(file, answers, held, force=force)
     except (typer.Abort, KeyboardInterrupt, EOFError):

@@ -35,7 +35,9 @@ def nightlog(  # noqa: PLR0913 - one option each
     output: OutputFile = None,
     root: RootDirectory = None,
 ) -> None:
-    """Write the log of a night: one row an image, with the pipeline's names of columns.
+    """Write the log of a night, one row an image.
+
+    The names of the columns are the pipeline's.
 
     Of each camera the images of one type: exposures if there are any, otherwise raw, science or
     stacked images. On a terminal are the columns that fit, and below them the visits with their

@@ -32,7 +32,10 @@ def restore(
     output: Output = None,
     root: RootDirectory = None,
 ) -> None:
-    """Copy a kept older revision of a product to a new file; the tree stays as it is."""
+    """Copy an older revision of a product to a new file.
+
+    The tree stays as it is.
+    """
     from winter_sync.cli.answers import open_mirror
 
     with open_mirror(context.obj, root) as mirror:

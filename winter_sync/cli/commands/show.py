@@ -62,7 +62,9 @@ def show(  # noqa: PLR0913 - one option each
     limit: Limit = None,
     root: RootDirectory = None,
 ) -> None:
-    """Show files in TOPCAT, Aladin or DS9; or, with the options of `list`, a table of products.
+    """Show files or a table of products in TOPCAT, Aladin or DS9.
+
+    The options of `list` choose the products of the table.
 
     Start the tool first. Images: `winter-sync show --samp $(winter-sync list --paths ...)`.
     """

@@ -43,7 +43,10 @@ def web(
     token_file: TokenFile = None,
     sia2: Sia2 = False,
 ) -> None:
-    """Show a mirror in a browser, without a daemon; `run` serves the same pages by itself."""
+    """Show a mirror in a browser, without a daemon.
+
+    `run` serves the same pages by itself.
+    """
     import asyncio
 
     from winter_sync.cli.web import serve_pages
