@@ -231,6 +231,34 @@ async def test_one_failure_hides_no_other(rig: Rig, tmp_path: Path) -> None:
     assert findings["server"].is_ok
     assert worst(findings.values()) is ExitCode.STORAGE
     assert all(finding.remedy for finding in findings.values() if not finding.is_ok)
+    assert f"`mkdir -p {tmp_path / 'absent'}`" in findings["disk"].remedy
+    assert findings["mirror"].message == "none yet"
+
+
+async def test_secrets_are_said_to_be_where_they_are(rig: Rig, tmp_path: Path) -> None:
+    """What is refused is corrected in the file or the variable that it comes from."""
+    for name in ("password", "key"):
+        (tmp_path / name).write_text("of another")
+        (tmp_path / name).chmod(0o600)
+    api = {"password": None, "password_file": tmp_path / "password"}
+    findings = await found(made(rig, api=api))
+    assert f"the password ({tmp_path / 'password'})" in findings["user"].remedy
+    (tmp_path / "password").write_text(DEFAULT_PASSWORD)
+    program = {"name": "2024A000", "api_key_file": tmp_path / "key"}
+    settings = Settings(**{**dict(made(rig, api=api)), "programs": [program]})
+    assert f"the key ({tmp_path / 'key'})" in (await found(settings))["program 2024A000"].remedy
+    (tmp_path / "key").unlink()
+    assert f"`install -m 600 /dev/stdin {tmp_path / 'key'}`" in (
+        (await found(settings))["secrets"].remedy
+    )
+
+
+async def test_without_a_settings_file_init_is_named_first() -> None:
+    """Who has set nothing yet is told of the command that asks, and of each line as well."""
+    settings = Settings(api={"base_url": "http://127.0.0.1:9"})
+    findings = await found(settings)
+    assert findings["settings"].remedy.startswith("Run `winter-sync init`")
+    assert "[[programs]]" in findings["settings"].remedy
 
 
 @pytest.mark.parametrize(
@@ -244,6 +272,9 @@ async def test_a_refused_user_is_reported(rig: Rig, change: dict[str, Any], wron
     """A wrong user or password is reported as such, and no program is blamed for it."""
     findings = await found(made(rig, **change))
     assert faults_in(findings) == {wrong: ExitCode.REFUSED}
+    assert findings[wrong].remedy == (
+        "Correct the user name (user under [api]) or the password (password under [api])."
+    )
     assert "program 2024A000" not in findings
 
 
@@ -254,6 +285,8 @@ async def test_a_refused_program_is_reported_by_name(rig: Rig) -> None:
     settings = Settings(**{**dict(settings), "programs": [*settings.programs, other]})
     findings = await found(settings)
     assert faults_in(findings) == {"program 2025B001": ExitCode.REFUSED}
+    remedy = findings["program 2025B001"].remedy
+    assert remedy.startswith('Correct the key (api_key below name = "2025B001") or the name')
     assert findings["program 2024A000"].is_ok
 
 
@@ -289,6 +322,7 @@ async def test_a_full_disk_is_reported(rig: Rig) -> None:
     findings = await found(made(rig, mirror={"min_free": 10**18}))
     assert faults_in(findings) == {"disk": ExitCode.STORAGE}
     assert "less than mirror.min_free" in findings["disk"].message
+    assert 'min_free = "1 GiB"' in findings["disk"].remedy
 
 
 @pytest.mark.parametrize("state", ["state", "winter/.winter-sync"])

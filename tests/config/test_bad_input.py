@@ -170,7 +170,7 @@ CASES = {
     ),
     "a root without its parent": Case(
         STORAGE,
-        ("/nonexistent does not exist, so the mirror root", "Create or mount it"),
+        ("/nonexistent does not exist, so the mirror root", "`mkdir -p /nonexistent`"),
         {"mirror": {"root": "/nonexistent/winter"}},
     ),
     "a root that cannot be written to": Case(

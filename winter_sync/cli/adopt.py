@@ -45,7 +45,7 @@ async def adopt_and_show(
     shown = partial(counting, aside, logger, "adopt progress")
     result = await adopt(settings, request, log_events(logger), shown)
     for line in error_lines(result.errors):
-        aside.print(Text(line))
+        aside.print_report(line)
     if as_json:
         console.print(Text(result_as_json(result)), soft_wrap=True)
     else:

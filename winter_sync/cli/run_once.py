@@ -132,7 +132,7 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
         *about_files(report),
         *about_comparison(report),
     ):
-        aside.print(Text(line))
+        aside.print_report(line)
     console.print(Text(summary(report)))
     return report
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from winter_sync.cli.wrapping import wrap
 from winter_sync.core import escape_unprintable, without
 
 # rich asks it about objects that it prints; we give it texts and tables.
 with without("attr"):
     from rich.console import Console
     from rich.segment import Segment
+    from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,6 +40,10 @@ class Screen(Console):
         super().__init__(stderr=stderr, highlight=False, soft_wrap=True, markup=False, emoji=False)
         if not self.is_terminal and "COLUMNS" not in os.environ:
             self.width = _UNBOUNDED
+
+    def print_report(self, lines: str) -> None:
+        """Print lines of a report; on a terminal they are broken between words."""
+        self.print(Text(wrap(lines, self.width if self.is_terminal else None, "  ")))
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None

@@ -53,7 +53,7 @@ async def verify_and_show(
     else:
         show(console, result)
     for line in error_lines(result.repair.report.errors if result.repair.report else ()):
-        aside.print(Text(line))
+        aside.print_report(line)
     return result
 
 

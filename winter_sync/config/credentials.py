@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,14 @@ if TYPE_CHECKING:
 
 _LONGEST_SECRET = 64 * 1024
 _SHORTEST_TOKEN = 16
+_REMEDIES = {
+    errno.ENOENT: "Correct its path; or run `install -m 600 /dev/stdin {}`, paste the secret, and "
+    "end with Enter and Ctrl-D.",
+    errno.EACCES: 'Run `sudo chown "$(id -un)" {0} && chmod 600 {0}`, as the user who runs '
+    "winter-sync.",
+}
+"""What to do about the file of a secret, by what the system says of it."""
+_OTHER = "Check its path, its owner and its mode (0400 for the service's user)."
 _SECRET_DIRECTORY = Path("/run/secrets")
 
 
@@ -247,7 +256,7 @@ def _read_secret(path: Path, what: str) -> str:
     except OSError as unreadable:
         raise UsageError(
             f"{where} cannot be read: {unreadable.strerror}",
-            remedy="Check its path, its owner and its mode (0400 for the service's user).",
+            remedy=_REMEDIES.get(unreadable.errno or 0, _OTHER).format(shlex.quote(str(path))),
             code=ErrorCode.SETTINGS_SECRET,
         ) from None
     if not text or len(text.splitlines()) > 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 import tomllib
 from pathlib import Path
@@ -42,7 +43,8 @@ def find_file(config: Path | None = None) -> Path | None:
     if obstacle := _obstacle(named):
         raise UsageError(
             f"settings file {named}: {obstacle}",
-            remedy=f"{_COPY_THE_EXAMPLE}, or give another with --config.",
+            remedy=f"Write it with `winter-sync init --config {shlex.quote(str(named))}`, or give "
+            "another with --config.",
             code=ErrorCode.SETTINGS_FILE,
         )
     return named

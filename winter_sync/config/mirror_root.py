@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from typing import TYPE_CHECKING
 
 from winter_sync.core import ErrorCode, StorageError, is_directory
@@ -32,6 +33,7 @@ def check_root(root: Path) -> None:
         state = "is not a directory" if os.path.lexists(root.parent) else "does not exist"
         raise StorageError(
             f"{root.parent} {state}, so the mirror root {root} cannot be created",
-            remedy="Create or mount it, or set another mirror.root.",
+            remedy=f"Create or mount it (`mkdir -p {shlex.quote(str(root.parent))}`), or set "
+            "another mirror.root.",
             code=ErrorCode.MIRROR_ROOT,
         )

@@ -43,14 +43,14 @@ async def _credentials(
     """Check the user and, unless it is refused, each program."""
     redact = redactor(credentials)
     user_place, password_place, key_places = places
-    correction = f"Correct the user name in {user_place}, or the password in {password_place}."
+    correction = f"Correct the user name ({user_place}) or the password ({password_place})."
     user = _with_remedy(await asked("user", lambda: _user(api)), correction)
     yield user
     if user.is_ok:
         for program in credentials.keys:
             finding = await asked(f"program {program}", partial(_program, api, program))
             correction = (
-                f"Correct the key in {key_places[program]}, or the name {program}; or have the "
+                f"Correct the key ({key_places[program]}) or the name {program}, or have the "
                 "program opened to this account."
             )
             yield replace(_with_remedy(finding, correction), message=redact(finding.message))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import tempfile
 from contextlib import closing
 from dataclasses import replace
@@ -51,7 +53,9 @@ async def check_machine(settings: Settings, settings_file: Path | None) -> Async
     programs = found("settings", lambda: _programs(settings))
     if not programs.is_ok and settings_file is None:
         asks = "Run `winter-sync init`, which asks for all that is needed. Or by hand: "
-        programs = replace(programs, remedy=asks + programs.remedy)
+        programs = replace(
+            programs, remedy=asks + programs.remedy[:1].lower() + programs.remedy[1:]
+        )
     yield programs
     for finding in _cones(settings) if programs.is_ok else ():
         yield finding
@@ -65,7 +69,7 @@ async def check_machine(settings: Settings, settings_file: Path | None) -> Async
         for finding in _file_system(settings.root):
             yield finding
     if settings.mirror.root is not None:
-        yield found("mirror", lambda: _mirror(settings))
+        yield found("mirror", lambda: _mirror(settings, can_be_created=disk.is_ok))
 
 
 def _programs(settings: Settings) -> str:
@@ -131,11 +135,18 @@ def _disk(settings: Settings) -> str:
 
 def _free_where_writable(place: Path) -> int:
     """Create a file for a moment; return the free bytes there."""
-    with (
-        storage_errors_explained(place),
-        tempfile.NamedTemporaryFile(dir=place, prefix=".winter-sync-check-"),
-    ):
-        return free_space(place)
+    try:
+        with (
+            storage_errors_explained(place),
+            tempfile.NamedTemporaryFile(dir=place, prefix=".winter-sync-check-"),
+        ):
+            return free_space(place)
+    except StorageError as failed:
+        # The name of a file that is gone again helps nobody.
+        message = re.sub(r"/\.winter-sync-check-\w+", "", failed.message)
+        own = f'Run `sudo chown "$(id -un)" {shlex.quote(str(place))}`.'
+        remedy = own if "write permission" in failed.remedy else failed.remedy
+        raise StorageError(message, remedy=remedy, code=failed.code) from None
 
 
 def _file_system(root: Path) -> tuple[Finding, ...]:
@@ -163,7 +174,7 @@ def _nearest(root: Path) -> Path:
         return next(path for path in [*own, root, root.parent] if is_directory(path))
 
 
-def _mirror(settings: Settings) -> str:
+def _mirror(settings: Settings, *, can_be_created: bool) -> str:
     """Make sure that an existing mirror is there, and not just its mount point."""
     catalog, root = settings.state / CATALOG, settings.root
     refuse_other_writers(Tree(root), settings.state)
@@ -173,7 +184,7 @@ def _mirror(settings: Settings) -> str:
         return f"catalog: {catalog}"
     if is_directory(root) and KnownRoots(known_roots_path(os.environ)).mirror_in(root) is not None:
         raise lost_mirror(root)
-    return "none yet; the first sync will create it"
+    return "none yet; the first sync will create it" if can_be_created else "none yet"
 
 
 def _name_in(path: Path) -> str:

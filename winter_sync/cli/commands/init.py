@@ -224,8 +224,8 @@ def _write(file: Path, answers: Answers, held: list[Held], *, force: bool) -> No
     say("Next:")
     for command, purpose in (
         ("check", "is everything ready?"),
-        ("sync", "download what is new in the last 7 nights"),
-        (f"backfill --from {start:%Y%m%d}" if start else "", "and the nights before"),
+        ("sync", "download the last 7 nights"),
+        (f"backfill --from {start:%Y%m%d}" if start else "", "and all nights before"),
         ("status", "is everything here?"),
         ("run", "keep it up to date"),
     ):
