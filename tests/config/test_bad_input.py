@@ -218,7 +218,7 @@ CASES = {
     ),
     "a secret file that cannot be read": Case(
         USAGE,
-        ("password, cannot be read: Permission denied", "0400"),
+        ("password, cannot be read: Permission denied", "&& chmod 600 "),
         {"api": {"password": None, "password_file": "~/password"}},
         before=lock_password,
         unprivileged=True,

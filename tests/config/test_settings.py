@@ -14,7 +14,6 @@ from support.bare import leave_bare, whole_text, write
 from support.command import KEYS, OTHER_PROGRAM, PASSWORD, PROGRAM, USER, leaked
 
 from winter_sync.config.sections import (
-    EXAMPLE,
     ApiSettings,
     HttpSettings,
     MirrorSettings,
@@ -234,7 +233,9 @@ def test_a_settings_file_that_is_none_is_reported(what: str, tmp_path: Path) -> 
     path = tmp_path if what == "a directory" else tmp_path / "absent.toml"
     with pytest.raises(UsageError, match=r"settings file .*: (not found|is a directory)") as raised:
         load_settings(path)
-    assert EXAMPLE in raised.value.remedy
+    is_named = f"`winter-sync init --config {path}`" in raised.value.remedy
+    assert is_named is (what == "absent")
+    assert "--config" in raised.value.remedy
 
 
 json_values = st.recursive(

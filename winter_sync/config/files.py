@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 CONFIG_ENV = "WINTER_SYNC_CONFIG"
 FILE = "winter-sync/winter-sync.toml"
 """The settings file, relative to `$XDG_CONFIG_HOME` (or else `~/.config`) and to `/etc`."""
+_ABSENT = "not found"
 _LONGEST_FILE = 1024 * 1024
 _COPY_THE_EXAMPLE = f"Copy {EXAMPLE} there and fill it in"
 
@@ -41,10 +42,12 @@ def find_file(config: Path | None = None) -> Path | None:
     if named is None:
         return next((path for path in _usual_places(os.environ) if _is_file(path)), None)
     if obstacle := _obstacle(named):
+        written = (
+            f"`winter-sync init --config {shlex.quote(str(named))}` writes it; or give another"
+        )
         raise UsageError(
             f"settings file {named}: {obstacle}",
-            remedy=f"Write it with `winter-sync init --config {shlex.quote(str(named))}`, or give "
-            "another with --config.",
+            remedy=f"{written if obstacle == _ABSENT else 'Give another'} with --config.",
             code=ErrorCode.SETTINGS_FILE,
         )
     return named
@@ -78,7 +81,7 @@ def _obstacle(path: Path) -> str | None:
     except PermissionError:
         return "not readable"
     except OSError:
-        return "not found"
+        return _ABSENT
     if stat.S_ISREG(mode):
         return None
     if stat.S_ISDIR(mode):

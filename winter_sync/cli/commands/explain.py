@@ -24,7 +24,9 @@ Code = Annotated[
 
 
 def explain(code: Code = None) -> None:
-    """Say what the code of an error means: why it happens, what is kept, what to do.
+    """Say what the code of an error means, and what to do.
+
+    It says why it happens and what is kept, too.
 
     Needs neither settings nor a network.
     """
