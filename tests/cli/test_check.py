@@ -255,7 +255,8 @@ async def test_secrets_are_said_to_be_where_they_are(rig: Rig, tmp_path: Path) -
 
 async def test_without_a_settings_file_init_is_named_first() -> None:
     """Who has set nothing yet is told of the command that asks, and of each line as well."""
-    settings = Settings(api={"base_url": "http://127.0.0.1:9"})
+    tables: dict[str, Any] = {"api": {"base_url": "http://127.0.0.1:9"}}
+    settings = Settings(**tables)
     findings = await found(settings)
     assert findings["settings"].remedy.startswith("Run `winter-sync init`")
     assert "[[programs]]" in findings["settings"].remedy

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.command import run, run_on_terminal
 
+from winter_sync.cli.process import own_name
 from winter_sync.cli.wrapping import wrap
 from winter_sync.core import ExitCode
 
@@ -44,6 +46,18 @@ def test_errors_fit_a_terminal(tmp_path: Path) -> None:
     said = run("sync", home=tmp_path)
     assert " ".join(said.err.split()) == " ".join(drawn.out.split())
     assert len(said.err.splitlines()) == 6
+
+
+def test_the_next_command_can_be_pasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In an environment that is not on the PATH it is named by its path."""
+    program = tmp_path / "my venv/winter-sync"
+    program.parent.mkdir()
+    program.touch(0o755)
+    monkeypatch.setattr("sys.argv", [str(program)])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert own_name() == f"'{program}'"
+    (tmp_path / "winter-sync").symlink_to(program)
+    assert own_name() == "winter-sync"
 
 
 def test_no_line_of_the_list_of_commands_is_cut(tmp_path: Path) -> None:
