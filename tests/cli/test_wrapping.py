@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.command import run, run_on_terminal
@@ -15,6 +14,8 @@ from winter_sync.core import ExitCode
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 WORDS = st.text(st.characters(codec="ascii", categories=("L", "N", "P"), exclude_characters="`"))
 PARTS = st.lists(WORDS.filter(bool) | st.just("`winter-sync init --yes`"), min_size=1)
