@@ -11,6 +11,7 @@ from support.command import run
 
 import winter_sync
 from winter_sync.cli.explanations import EXPLANATIONS
+from winter_sync.cli.setup.survey import RefusedError
 from winter_sync.core import errors
 from winter_sync.core.error_codes import ErrorCode
 from winter_sync.core.errors import ExitCode, WinterSyncError
@@ -26,6 +27,7 @@ KINDS: dict[str, type[WinterSyncError]] = {
     for kind in [
         *(each for each in vars(errors).values() if isinstance(each, type)),
         HeadersNotReadError,
+        RefusedError,
     ]
     if issubclass(kind, WinterSyncError)
 }
@@ -50,7 +52,7 @@ def says_enough(module: str, kind: str) -> bool:
     would be taken for one of the options.
     """
     if kind == "UsageError":
-        return module.startswith(("cli/", "pages/"))
+        return module.startswith(("cli/", "pages/", "vo/"))
     return kind not in {"WinterSyncError", "StorageError", "CredentialsRefusedError"}
 
 

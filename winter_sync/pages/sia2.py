@@ -10,7 +10,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from winter_sync.core import StorageError, UsageError, WinterSyncError
+from winter_sync.core import ErrorCode, StorageError, UsageError, WinterSyncError
 from winter_sync.pages.catalog_reader import CatalogReader
 from winter_sync.pages.links import SIA2, file_link
 from winter_sync.vo import (
@@ -105,10 +105,14 @@ class Sia2:
     ) -> Sequence[int]:
         """Return the row numbers of images that may answer, one more than are looked at."""
         if context.not_ready is not None:
-            raise StorageError(f"the catalog is not open: {context.not_ready}")
+            raise StorageError(
+                f"the catalog is not open: {context.not_ready}", code=ErrorCode.PAGE_NOT_READY
+            )
         if self._under_way >= _MOST_QUERIES:
             raise StorageError(
-                f"{_MOST_QUERIES} queries are being answered", remedy="Ask again in a minute."
+                f"{_MOST_QUERIES} queries are being answered",
+                remedy="Ask again in a minute.",
+                code=ErrorCode.PAGE_NOT_READY,
             )
         return await self._reader.read(context.root, context.state, _numbers, question)
 
