@@ -58,8 +58,8 @@ def test_the_keyboard_alone_reaches_everything(
 ) -> None:
     """Tab goes through all there is to use, in the order of the page, always seen, and out."""
     server, pages = site
-    for path in pages.values():
-        with chromium.window(server, viewport={"width": width, "height": 800}) as window:
+    with chromium.window(server, viewport={"width": width, "height": 800}) as window:
+        for path in pages.values():
             window.open(path)
             wanted = window.page.evaluate(_WANTED)
             walked = walk(window, len(wanted) + 30)
@@ -72,15 +72,15 @@ def test_the_first_link_leads_past_the_menu(
 ) -> None:
     """It is seen when it has the focus; the next Tab then goes on within the content."""
     server, pages = site
-    for path in pages.values():
-        with chromium.window(server) as window:
+    is_inside = "document.activeElement.closest('main, footer') !== null"
+    with chromium.window(server) as window:
+        for path in pages.values():
             window.open(path)
             window.page.keyboard.press("Tab")
             assert window.page.evaluate("document.activeElement.className") == "skip"
             window.page.keyboard.press("Enter")
             assert window.page.evaluate("document.activeElement.id") == "main"
             window.page.keyboard.press("Tab")
-            is_inside = "document.activeElement.closest('main, footer') !== null"
             assert window.page.evaluate(is_inside), path
 
 

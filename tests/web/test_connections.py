@@ -12,9 +12,11 @@ from dataclasses import replace
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 from web.client import HALF, LOCAL, Shown, Site, asking, connected, ended, shown
 
-from winter_sync.web import connections, server, serving
+from winter_sync.web import connections, pages, server, serving
 from winter_sync.web.connections import CONNECTIONS, LARGEST_REQUEST
 
 
@@ -201,3 +203,13 @@ async def test_closing_does_not_wait_for_what_is_made(monkeypatch: pytest.Monkey
             await waiting
     ours = {asyncio.current_task()}
     assert not [task for task in asyncio.all_tasks() - ours if "_timed" in repr(task)]
+
+
+async def test_whoever_leaves_is_no_fault(caplog: pytest.LogCaptureFixture) -> None:
+    """A tab that is closed just as its answer begins leaves no error in the log, no traceback."""
+
+    async def leave(_: web.Request) -> web.StreamResponse:
+        raise ConnectionResetError("Cannot write to closing transport")
+
+    await pages._explain_errors(make_mocked_request("GET", "/live"), leave)
+    assert caplog.records == []

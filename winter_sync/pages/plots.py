@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 WIDTH, HEIGHT = 720, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 68, 14, 30, 52
+_LEFT, _RIGHT, _TOP, _BOTTOM = 68, 34, 30, 52
 _MOST_TICKS = 7
 _SHAPES = ("circle", "square", "triangle", "diamond", "point-down", "cross")
 _STYLES = 4

@@ -201,6 +201,9 @@ async def _explain_errors(request: web.Request, handler: Handler) -> web.StreamR
         return await handler(request)
     except WinterSyncError as error:
         return troubles_response([error.message])
+    except ConnectionResetError:
+        # A closed tab, or a click before the page was whole: nobody is there, nothing is wrong.
+        return troubles_response(["whoever asked has left"])
     except Exception:
         _logger.exception("a page could not be made")
         return troubles_response(
