@@ -78,12 +78,12 @@ def _options() -> argparse.Namespace:
         "--directory",
         type=Path,
         default=Path(tempfile.gettempdir()),
-        help="where files are made, on the disk to measure; needs 40 GB",
+        help="where files are made, on the disk to measure; needs 10 GB",
     )
     parser.add_argument(
         "--products",
         type=int,
-        help="of the largest catalog (20 million, or 5 if the disk is small)",
+        help="of the largest catalog (2 million; 20 million need 40 GB and an hour)",
     )
     parser.add_argument("--alone", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from benchmarks.archive_server import Content
 
 GOAL = Goal(120)
-CONNECTIONS = (1, 2, 3, 4)
+CONNECTIONS = (1, 2, 4)
 SIZES = ((1_000_000, 120), (50_000_000, 16), (2_000_000_000, 4))
 """Bytes of a file, and how many files."""
 USUAL = 250_000_000

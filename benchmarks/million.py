@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from winter_sync.catalog.catalog import Catalog
+from winter_sync.catalog.counting import COUNTED
 from winter_sync.catalog.values import format_instant, milliseconds
 from winter_sync.core import CATALOG
 from winter_sync.core.layout import STATE_DIR
@@ -452,10 +453,12 @@ def _fill(db: sqlite3.Connection, products: int, seed: int) -> int:
     ):
         db.execute(f"PRAGMA {pragma}")
     db.execute("BEGIN")
-    # What looks for a product of the same name reads all of them without its index.
+    # What looks for a product of the same name reads all of them without its index; what counts
+    # products one by one is as well counted at the end.
     later = db.execute(
         "SELECT type, name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
         " OR type = 'trigger' AND sql LIKE '%BEFORE INSERT ON products%'"
+        " OR type = 'trigger' AND name LIKE 'totals_%'"
     ).fetchall()
     for kind, name, _ in later:
         db.execute(f"DROP {kind} {name}")
@@ -463,6 +466,7 @@ def _fill(db: sqlite3.Connection, products: int, seed: int) -> int:
     random = Random(seed)
     writer.write(sets(random))
     _write_polls(db)
+    db.execute(f"INSERT INTO night_totals {COUNTED}")
     for _, _, sql in later:
         db.execute(sql)
     db.execute("COMMIT")

@@ -134,19 +134,24 @@ def _insert_again(root: Path, path: Path) -> float:
     with closing(Catalog(path, lambda: datetime.now(UTC))), closing(sqlite3.connect(path)) as db:
         db.execute("PRAGMA synchronous=FULL")
         db.execute("ATTACH ? AS made", [str(root / STATE_DIR / CATALOG)])
-        tables = {
-            table: db.execute(f"SELECT * FROM made.{table}").fetchall()  # noqa: S608
-            for table in ("directories", "products", "listings")
-        }
+        inserts = [_insert_of(db, table) for table in ("directories", "products", "listings")]
         began = time.process_time()
         with db:
-            for table, found in tables.items():
-                marks = ", ".join("?" * len(found[0]))
-                db.executemany(f"INSERT INTO main.{table} VALUES ({marks})", found)  # noqa: S608
+            for statement, found in inserts:
+                db.executemany(statement, found)
         cpu = time.process_time() - began
     for left in path.parent.glob(f"{path.name}*"):
         left.unlink()
     return cpu
+
+
+def _insert_of(db: sqlite3.Connection, table: str) -> tuple[str, list[tuple[Any, ...]]]:
+    """Return the statement that enters the rows of a table as they were made, and these rows."""
+    # What is generated is not among them.
+    columns = [column for _, column, *_ in db.execute(f"PRAGMA main.table_info({table})")]
+    named, marks = ", ".join(columns), ", ".join("?" * len(columns))
+    found = db.execute(f"SELECT {named} FROM made.{table}").fetchall()  # noqa: S608
+    return f"INSERT INTO main.{table} ({named}) VALUES ({marks})", found  # noqa: S608
 
 
 def _make(root: Path, products: int) -> None:

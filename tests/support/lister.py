@@ -21,6 +21,7 @@ from support.clock import NOON, Clock
 from support.makers import PROGRAM
 
 from winter_sync.archive.client import ArchiveClient
+from winter_sync.archive.listing import MOST_ROWS
 from winter_sync.catalog.thread import CatalogThread
 from winter_sync.core.clocks import Time
 from winter_sync.core.credentials import Credentials
@@ -256,8 +257,11 @@ class PollRig:
 
 
 @asynccontextmanager
-async def poll_rig(directory: Path) -> AsyncIterator[PollRig]:
-    """Serve a lister, and yield it with an empty catalog and what polls it."""
+async def poll_rig(directory: Path, most_rows: int = MOST_ROWS) -> AsyncIterator[PollRig]:
+    """Serve a lister, and yield it with an empty catalog and what polls it.
+
+    `most_rows` is how many new rows of an answer are used at once.
+    """
     clock = Clock()
     lister = Lister(clock)
     application = web.Application()
@@ -272,7 +276,7 @@ async def poll_rig(directory: Path) -> AsyncIterator[PollRig]:
         url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         credentials = Credentials("someone", SECRET, {PROGRAM: "key", OTHER: "its key"})
         async with (
-            ArchiveClient(url, credentials, interval=0, time=time) as api,
+            ArchiveClient(url, credentials, interval=0, time=time, most_rows=most_rows) as api,
             CatalogThread(path, clock) as catalog,
         ):
             with ThreadPoolExecutor(1) as threads:

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.lister import STACKS, Asked
+from support.lister import STACKS, Asked, poll_rig
 from support.makers import NIGHT, product
 
 from winter_sync.core.errors import (
@@ -26,7 +26,8 @@ from winter_sync.sync.results import PollResult
 from winter_sync.sync.windows import Nights
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
 
     from support.lister import PollRig
 
@@ -515,3 +516,55 @@ async def test_a_program_that_does_not_answer_withdraws_nothing(polling: PollRig
         await poll.ask_all([OF_STAR])
     assert poll.result == PollResult(queries=1, listed=1)
     assert await polling.withdrawn() == set()
+
+
+# --- more new rows than are used at once ---------------------------------------------------------
+
+
+@pytest.fixture
+async def small(tmp_path: Path) -> AsyncIterator[PollRig]:
+    """Yield what polls a lister and uses four new rows of an answer at once."""
+    async with poll_rig(tmp_path, most_rows=4) as rig:
+        yield rig
+
+
+@pytest.mark.parametrize("spread", [[11], [5, 5], [4, 0, 4], [1, 9, 1, 9, 0, 5]])
+async def test_a_first_poll_takes_whatever_there_is_in_small_steps(
+    small: PollRig, spread: list[int]
+) -> None:
+    """Each row is new once, all are listed, and the sweep is one; then nothing is new."""
+    everything = {
+        product(100 * place + number): place
+        for place, count in enumerate(spread)
+        for number in range(count)
+    }
+    for each, place in everything.items():
+        small.lister.add(each, nightdate=(WINDOW.start + (place + 1) * DAY).isoformat())
+    poll = small.window_poll()
+    await poll.ask_all([WINDOW], sweep=True)
+    assert await small.listed() == {each.savepath for each in everything}
+    assert poll.result.new == len(everything)
+    assert (poll.result.changed, await small.withdrawn()) == (0, set())
+    assert not small.emitted(PollFailed)
+    assert await sweeps(small) == 1
+    again = small.window_poll()
+    small.lister.remove(next(iter(everything)))
+    await again.ask_all([WINDOW], sweep=True)
+    assert again.result.new == 0
+    assert await small.withdrawn() == {next(iter(everything)).savepath}
+
+
+@pytest.mark.parametrize("odd", [{}, {"savepath": "/data/no night/in it.fits"}])
+async def test_rows_that_cannot_be_used_are_not_asked_for_for_ever(
+    small: PollRig, odd: dict[str, str]
+) -> None:
+    """It is said that something is lacking, nothing is withdrawn, and the poll comes to an end."""
+    small.lister.add(ONE)
+    await small.window_poll().ask_all([WINDOW])
+    small.lister.asked.clear()
+    small.lister.answer = lambda *_: {"msg": "Found 9 images", "body": [odd] * 9}
+    error = await failure(small, WINDOW)
+    assert error.message == "4 rows are new or changed, and the archive found 9 images"
+    assert len(small.lister.asked) <= 2 * FAILURES
+    assert await small.withdrawn() == set()
+    assert await sweeps(small) == 0

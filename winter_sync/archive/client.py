@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from winter_sync.archive.download import Download
 from winter_sync.archive.download_slots import DownloadSlots
-from winter_sync.archive.listing import Listing, joined
+from winter_sync.archive.listing import MOST_ROWS, Listing, TooManyRowsError, joined
 from winter_sync.archive.listing_reader import ListingReader
 from winter_sync.archive.queries import query_body, read_program
 from winter_sync.archive.refusals import key_refused, user_refused
@@ -78,6 +78,8 @@ class ArchiveClient:
         How many seconds a request may be held while the server is not responding.
     emit
         Receives an event when a request is retried, and when the server fails and recovers.
+    most_rows
+        How many rows of an answer are understood that are not known.
     """
 
     def __init__(  # noqa: PLR0913 - what differs between a daemon, a one-off and a test
@@ -92,7 +94,9 @@ class ArchiveClient:
         time: Time = REAL_TIME,
         patience: float = 120.0,
         emit: Sink = lambda _: None,
+        most_rows: int = MOST_ROWS,
     ) -> None:
+        self._most_rows = most_rows
         self.base_url = base_url
         self._time = time
         self.server = ServerState(probe=self.probe, time=time, patience=patience, emit=emit)
@@ -217,14 +221,20 @@ class ArchiveClient:
         Raises
         ------
         WinterSyncError
-            Split by remedy, as everywhere.
+            Split by remedy, as everywhere; a `BadAnswerError` also where there are too many rows.
         """
-        return joined(await self.listings(query, None, once=once))
+        listing = joined(await self.listings(query, None, once=once))
+        if listing.is_stopped:
+            del listing  # who keeps the error would keep the rows
+            raise TooManyRowsError(self._most_rows)
+        return listing
 
     async def listings(
         self, query: Query, known: KnownRows | None, *, once: bool = False
     ) -> list[Listing]:
         """Ask for a listing; a rectangle over right ascension 0 is asked for in two parts.
+
+        Of too many rows that are not known the first are returned, `Listing.is_stopped`.
 
         Parameters
         ----------
@@ -283,7 +293,7 @@ class ArchiveClient:
             **self._requests.program_params(subject.program),
             "instrument": subject.instrument.value,
         }
-        reader = ListingReader(query, known)
+        reader = ListingReader(query, known, self._most_rows)
 
         async def receive(block: bytes) -> None:
             await run_in_thread(self._reader, reader.feed, block)
@@ -291,6 +301,8 @@ class ArchiveClient:
         try:
             await self._requests.stream(path, params, [query_body(query)], receive)
             listing = await run_in_thread(self._reader, reader.close)
+        except TooManyRowsError:
+            listing = reader.so_far()
         except (ValueError, RecursionError):
             raise self._requests.not_json(reader.beginning, path) from None
         finally:

@@ -31,9 +31,9 @@ _COLUMNS = frozenset(
 )  # fmt: skip
 READER = f"winter-sync/{__version__}"
 """What reads rows: another version may understand the same row otherwise."""
-MOST_ROWS = 30_000
-"""In one answer, known ones aside: understood and compared, a row takes some 1.5 kB. A window with
-more is halved."""
+MOST_ROWS = 15_000
+"""In one answer, known ones aside: understood and compared, a row takes some 1.5 kB. Of a window
+with more these are used, and the rest is asked for then."""
 MOST_TOLD = 20
 """This many of the rows that cannot be used are reported each; the others are counted."""
 _LONGEST_TEXT = 500
@@ -70,6 +70,8 @@ class Listing:
     """The rows that would have meant nothing new; None where that was not asked."""
     seen: bytes = field(default=b"", repr=False)
     """1 at the place of each of them that arrived."""
+    is_stopped: bool = False
+    """Whether no more of it was read because as many rows as are used at once were not known."""
 
     @property
     def is_cut(self) -> bool:
@@ -79,7 +81,7 @@ class Listing:
     @property
     def is_whole(self) -> bool:
         """Whether what is not listed was not found: no row is missing or unidentified."""
-        return not self.unlisted and not self.nameless
+        return not self.unlisted and not self.nameless and not self.is_stopped
 
     @property
     def unlisted(self) -> int:
@@ -111,10 +113,13 @@ class RowsRead:
     ----------
     query
         What was asked.
+    most
+        How many may be understood.
     """
 
-    def __init__(self, query: Query) -> None:
+    def __init__(self, query: Query, most: int = MOST_ROWS) -> None:
         self._query = query
+        self._most = most
         self._rows: list[Row] = []
         self._reasons: list[str] = []
         self._refused: list[str | None] = []
@@ -129,11 +134,11 @@ class RowsRead:
 
         Raises
         ------
-        BadAnswerError
-            If there are more than `MOST_ROWS`.
+        TooManyRowsError
+            If there are more than that.
         """
-        if self.count >= MOST_ROWS:
-            raise _too_many_rows()
+        if self.count >= self._most:
+            raise TooManyRowsError(self._most)
         try:
             self._rows.append(_row(raw, self._query, fingerprint))
         except _MalformedRowError as malformed:
@@ -172,17 +177,10 @@ def joined(listings: Sequence[Listing]) -> Listing:
     """Return what the parts of one question list together; a product in two of them counts once.
 
     What is known in one and new in the other counts twice.
-
-    Raises
-    ------
-    BadAnswerError
-        If they have more rows than `MOST_ROWS`.
     """
     if len(listings) == 1:
         return listings[0]
     rows = tuple(row for listing in listings for row in listing.rows)
-    if len(rows) > MOST_ROWS:
-        raise _too_many_rows()
     known, seen = listings[0].known, _any(listing.seen for listing in listings)
     faults = tuple(fault for listing in listings for fault in listing.faults)
     malformed = frozenset[str]().union(*(listing.malformed for listing in listings))
@@ -202,6 +200,7 @@ def joined(listings: Sequence[Listing]) -> Listing:
         nameless=nameless,
         known=known,
         seen=seen,
+        is_stopped=any(listing.is_stopped for listing in listings),
     )
 
 
@@ -220,12 +219,15 @@ def _any(parts: Iterable[bytes]) -> bytes:
     return united.to_bytes(size, "big")
 
 
-def _too_many_rows() -> BadAnswerError:
-    return BadAnswerError(
-        f"the archive lists more than {MOST_ROWS} rows at once that are new or changed",
-        remedy="Nothing is lost: shorter spans of dates are asked for.",
-        code=ErrorCode.ARCHIVE_CUT,
-    )
+class TooManyRowsError(BadAnswerError):
+    """Raised when more rows of an answer are new or changed than are used at once."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"the archive lists more than {most} rows at once that are new or changed",
+            remedy="Nothing is lost: shorter spans of dates are asked for.",
+            code=ErrorCode.ARCHIVE_CUT,
+        )
 
 
 def _found(said: object) -> int | None:

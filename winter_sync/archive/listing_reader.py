@@ -5,10 +5,11 @@ Nothing of an answer is kept but its rows that are not known, and what has arriv
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from winter_sync.archive.json_text import JsonText
-from winter_sync.archive.listing import Listing, RowsRead, rows_of_table
+from winter_sync.archive.listing import MOST_ROWS, Listing, RowsRead, rows_of_table
 from winter_sync.archive.responses import too_much
 from winter_sync.core import KnownRows, fingerprint
 
@@ -31,19 +32,23 @@ class ListingReader:
         What was asked.
     known
         The rows that would mean nothing new.
+    most
+        How many others are understood.
 
     Raises
     ------
     ValueError, RecursionError
         From `feed` and `close`, if it is not JSON.
+    TooManyRowsError
+        If it has more rows that are not known; `so_far` returns what was read until then.
     BadAnswerError
-        If it has more rows, or a larger one, than is taken, or no table at all.
+        If it has a larger row than is taken, or no table at all.
     """
 
-    def __init__(self, query: Query, known: KnownRows | None = None) -> None:
+    def __init__(self, query: Query, known: KnownRows | None = None, most: int = MOST_ROWS) -> None:
         self.beginning = b""
         """The first bytes of the answer."""
-        self._query = query
+        self._query, self._most = query, most
         self._known = KnownRows() if known is None else known
         self._size = 0
         self._said: object = None
@@ -73,6 +78,11 @@ class ListingReader:
                 self._rows.add(number, raw)
         return self._rows.listing(self._said, self._known, bytes(self._seen), self._times_seen)
 
+    def so_far(self) -> Listing:
+        """Return what was read until there were too many rows."""
+        read = self._rows.listing(self._said, self._known, bytes(self._seen), self._times_seen)
+        return replace(read, is_stopped=True)
+
     def discard(self) -> None:
         """Let go of all that has arrived; the generator would keep it until it is collected."""
         self._parser.close()
@@ -85,7 +95,7 @@ class ListingReader:
 
     def _begin_rows(self) -> None:
         """Begin the list of rows; of two in one object the last counts, as in `json.loads`."""
-        self._has_list, self._rows = True, RowsRead(self._query)
+        self._has_list, self._rows = True, RowsRead(self._query, self._most)
         self._seen = bytearray(len(self._known))
         self._times_seen = 0
 

@@ -104,7 +104,12 @@ class Connection:
         """Create the tables of a new database; bring an older one to the newest edition."""
         refuse_others(self.sqlite, self.path)
         self._enable_wal(patience)
-        for pragma in ("synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY"):
+        for pragma in (
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "temp_store=MEMORY",
+            "cache_size=-8000",
+        ):
             self.sqlite.execute(f"PRAGMA {pragma}")
         if not is_up_to_date(self.sqlite):
             self._bring_up_to_date()

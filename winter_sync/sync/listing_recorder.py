@@ -359,6 +359,8 @@ class ListingRecorder:
         named = {each.number for each in await self._known(query, sorted(listing.malformed))}
         if wanted.unlisted is not None:
             return await self._absent_of_second(query, wanted.unlisted, named)
+        if listing.is_stopped:
+            return _Absent(0, [], [])
         before = listing.known or await self._known_rows(query)
         seen = listing.seen or bytes(len(before))
         unseen = dict(before.unseen(seen, {each.number for each in known}))

@@ -47,6 +47,13 @@ _FAILURES = 8
 As windows overlap, one broken night is in up to five of them.
 """
 
+_LEAST_PROGRESS = 4
+"""A part of the rows that were read of a window, one in so many, must be known the next time."""
+_REST_IS_LACKING = (
+    "What was read is downloaded; of the rest nothing is known, and nothing is taken for "
+    "withdrawn. It is asked for again at the next poll. If it stays so, ask the observatory "
+    "about these rows, or narrow the selection by targets, cones or rectangles."
+)
 _ALL_ROWS = WantedRows()
 _NOTHING_YET = PollResult()
 
@@ -140,8 +147,12 @@ class WindowPoll:
         if sweep and queries and not self._is_given_up:
             await self._recorder.record_sweep(queries[-1].subject)
 
-    async def _ask(self, query: Query) -> None:
-        """Ask for a window, by parts if need be; what fails of it is recorded and passed over."""
+    async def _ask(self, query: Query, read_before: int | None = None) -> None:
+        """Ask for a window, by parts if need be; what fails of it is recorded and passed over.
+
+        `read_before` is how many known rows of it were read when it was asked for just now, of a
+        window with more new rows than are used at once.
+        """
         today = self._api.today
         halves = split_in_half(query, today)
         if self._is_over:
@@ -169,7 +180,9 @@ class WindowPoll:
             return
         self._windows.server_in_doubt, self._answered = False, True
         self._may_be_unserved = False
-        if listing.is_cut:
+        if listing.is_stopped:
+            await self._ask_for_more(query, listing, read_before)
+        elif listing.is_cut:
             await self._ask_for_the_rest(query, listing)
         else:
             self._windows.was_answered(query, today)
@@ -206,6 +219,34 @@ class WindowPoll:
         if await self._ask_parts(halves):
             # Both were answered, so it was their size together: spare the server that next time.
             self._windows.was_too_long(query, self._api.today)
+
+    async def _ask_for_more(self, query: Query, listing: Listing, before: int | None) -> None:
+        """Use what was read of a window with more new rows than are used at once; ask for the rest.
+
+        Those rows are known then. The rest is asked for by halves, at last by dates, and then again
+        as a whole, until all of it was read: only so a window is compared with what it must list.
+        """
+        today = self._api.today
+        halves = split_in_half(query, today)
+        dates = () if halves else split_by_date(query, today)
+        reason = _too_many(listing)
+        recorded = await self._record(query, listing, whole=False, error=reason)
+        if self._seen is not None:
+            self._seen |= await self._recorder.savepaths(listing)
+        read = listing.seen.count(1)
+        if not halves and _is_stuck(listing, recorded.poll.faults, before):
+            error = BadAnswerError(reason, remedy=_REST_IS_LACKING, code=ErrorCode.ARCHIVE_CUT)
+            await self._recorder.record_failure(query, error)
+            self._failures.append(error)
+        elif halves:
+            await self._ask_by_parts(query, halves, reason)
+        elif before is not None or not dates or await self._ask_by_parts(query, dates, reason):
+            await self._ask(query, read)
+
+    async def _ask_by_parts(self, query: Query, parts: tuple[Query, ...], reason: str) -> bool:
+        """Ask for the parts of a window, and say why; return whether all answered in full."""
+        self._emit(WindowHalved(query, reason))
+        return await self._ask_parts(parts)
 
     async def _ask_for_the_rest(self, query: Query, listing: Listing) -> None:
         """Ask for the parts of a window of which the archive found more than it listed.
@@ -343,3 +384,21 @@ class WindowPoll:
         )
         self.result = self.result.with_listing(recorded.poll, recorded.matching)
         return recorded
+
+
+def _too_many(listing: Listing) -> str:
+    """Return why an answer was not read to its end."""
+    found = f"the archive found {listing.found} images" if listing.found else "there are more"
+    return f"{listing.received - listing.seen.count(1)} rows are new or changed, and {found}"
+
+
+def _is_stuck(listing: Listing, faults: int, before: int | None) -> bool:
+    """Return whether asking again for the same window would bring nothing more.
+
+    That is so where rows cannot be used, or are not known though they were read before.
+    """
+    read = listing.seen.count(1)
+    least = (listing.received - read) // _LEAST_PROGRESS
+    return listing.received - read - faults < least or (
+        before is not None and read < before + least
+    )
