@@ -138,17 +138,6 @@ def _copy_all(db: sqlite3.Connection, copies: int) -> None:
 
 def _add_revisions(db: sqlite3.Connection) -> None:
     """Give each product of the template that is here the revision that downloading it made."""
-    of_product = set(_columns(db, "products"))
-    values = {"product": "id", "revision": "1"}
-    named = {
-        column: values.get(column, column)
-        for column in _columns(db, "revisions")
-        if column in values or column in of_product
-    }
-    db.execute(
-        f"INSERT INTO template.revisions ({', '.join(named)})"  # noqa: S608
-        f" SELECT {', '.join(named.values())} FROM template.products WHERE state = 'published'"
-    )
     db.execute("UPDATE template.products SET revision = 1 WHERE state = 'published'")
 
 
