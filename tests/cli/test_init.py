@@ -187,6 +187,27 @@ def test_both_cameras_are_counted(faults: str | None, counts: str, tmp_path: Pat
     assert program.instruments == (Instrument.WINTER, Instrument.SPRING)
 
 
+def test_what_the_environment_answers_is_said_and_kept(tmp_path: Path) -> None:
+    """Who pasted what a simulator printed sees so, and the settings lead where `init` checked."""
+    with served() as archive:
+        environment = {
+            **SECRETS,
+            "WINTER_API_USER": USER,
+            "WINTER_API_PROGRAM": PROGRAM,
+            "WINTER_SYNC_API__BASE_URL": archive.url,
+        }
+        said = run(
+            *("init", "--root", "w", "--type", "stack"), home=tmp_path, environment=environment
+        )
+    assert said.code == ExitCode.DONE, said.err
+    variables = (
+        "WINTER_API_USER, WINTER_API_PASSWORD, WINTER_API_PROGRAM, WINTER_SYNC_API__BASE_URL"
+    )
+    assert f"from the environment: {variables}\n" in said.out
+    file = tmp_path / ".config/winter-sync/winter-sync.toml"
+    assert load_settings(file).base_url == archive.url
+
+
 def test_in_a_pipe_all_that_is_missing_is_named(tmp_path: Path) -> None:
     """There is nobody to ask: the options and variables are named, all at once."""
     said = run("init", "--program", PROGRAM, home=tmp_path)

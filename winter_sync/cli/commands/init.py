@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from dataclasses import replace
@@ -106,7 +107,13 @@ def init(  # noqa: PLR0913 - one option each
     WINTER_API_KEY_<PROGRAM>), and stored in files that only you can read, beside the settings.
     """
     from winter_sync.cli.core_dumps import forbid_core_dumps
-    from winter_sync.cli.setup.answers import Wanted, answers_of, is_interactive
+    from winter_sync.cli.setup.answers import (
+        BASE_URL_VARIABLE,
+        Wanted,
+        answers_of,
+        is_interactive,
+        variables_used,
+    )
     from winter_sync.cli.setup.files import refuse_existing, refuse_unwritable
     from winter_sync.cli.setup.text import secret_paths
     from winter_sync.cli.setup.winterapi_store import Stored, read_store
@@ -122,7 +129,12 @@ def init(  # noqa: PLR0913 - one option each
         if from_winterapi:
             say(escape_unprintable(stored.said))
         chosen = tuple(programs or ()), tuple(types or ()), tuple(instruments or ())
-        answers = answers_of(Wanted(root, user, *chosen, base_url, stored))
+        base_url = base_url or os.environ.get(BASE_URL_VARIABLE)
+        wanted = Wanted(root, user, *chosen, base_url, stored)
+        if used := variables_used(wanted):
+            text = f"from the environment: {', '.join(used)}"
+            say(wrap(text, terminal_width(sys.stdout), "  "))
+        answers = answers_of(wanted)
         if not force:
             refuse_existing(secret_paths(file, tuple(answers.keys)))
         ask = is_interactive() and not yes

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+BASE_URL_VARIABLE = "WINTER_SYNC_API__BASE_URL"
+"""It is written into the settings, which would lead elsewhere without it."""
 _PROGRAM = r"[A-Za-z0-9]{8}"
 
 
@@ -88,6 +90,19 @@ def answers_of(wanted: Wanted) -> Answers:
         wanted.instruments,
         wanted.base_url,
     )
+
+
+def variables_used(wanted: Wanted) -> tuple[str, ...]:
+    """Return the variables of the environment that answer what neither options nor store do."""
+    stored = wanted.stored
+    has_programs = wanted.programs or stored.keys
+    used = {
+        "WINTER_API_USER": not (wanted.user or stored.user),
+        "WINTER_API_PASSWORD": not stored.password,
+        "WINTER_API_PROGRAM": not has_programs,
+        BASE_URL_VARIABLE: wanted.base_url == os.environ.get(BASE_URL_VARIABLE),
+    }
+    return tuple(name for name, is_used in used.items() if is_used and os.environ.get(name))
 
 
 def ask_again(answers: Answers, program: str | None) -> Answers:
