@@ -40,7 +40,7 @@ def test_the_demo_shows_the_tree_by_night_and_proves_it(tmp_path: Path) -> None:
         "3 are listed, but the observatory has no file for them.",
     ):
         assert line in told
-    assert told.rstrip().splitlines()[-1].startswith("Nothing new")
+    assert "Nothing new" in told
     assert max(map(len, told.splitlines())) <= 80
     files = [path for path in root.rglob("*.*") if path.is_file() and STATE_DIR not in path.parts]
     assert len(files) == 247

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 import typer
 
 from winter_sync.cli.streams import Streams
-from winter_sync.cli.wrapping import terminal_width, wrap
 from winter_sync.core import ExitCode, UsageError, WinterSyncError, escape_unprintable
 
 if TYPE_CHECKING:
@@ -50,6 +49,8 @@ def own_name() -> str:
 
 def fail(error: WinterSyncError) -> NoReturn:
     """Print an error with its remedy, and exit with its code."""
+    from winter_sync.cli.wrapping import terminal_width, wrap
+
     # Faults of the settings are ours to say, a line each; other errors may quote the archive.
     ours = "\n" if isinstance(error, UsageError) else ""
     text = f"winter-sync: {escape_unprintable(error.headline, keep=ours)}"

@@ -11,7 +11,7 @@ from rich.text import Text
 from winter_sync.catalog import Scope, Views
 from winter_sync.cli.beside import say_what_runs_beside
 from winter_sync.cli.progress.display import Progress, is_drawable, log_and_show, progress_of
-from winter_sync.cli.screen import Screen
+from winter_sync.cli.screen import Screen, fitted
 from winter_sync.cli.views.night_table import night_table
 from winter_sync.cli.views.run_report import (
     about_comparison,
@@ -133,7 +133,7 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
         *about_comparison(report),
     ):
         aside.print_report(line)
-    console.print(Text(summary(report)))
+    console.print(Text(fitted(console, summary(report))))
     return report
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from winter_sync.cli.wrapping import wrap
 from winter_sync.core import escape_unprintable, without
 
 # rich asks it about objects that it prints; we give it texts and tables.
@@ -43,7 +42,7 @@ class Screen(Console):
 
     def print_report(self, lines: str) -> None:
         """Print lines of a report; on a terminal they are broken between words."""
-        self.print(Text(wrap(lines, self.width if self.is_terminal else None, "  ")))
+        self.print(Text(fitted(self, lines)))
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
@@ -54,3 +53,12 @@ class Screen(Console):
                 yield segment
             else:
                 yield Segment(escape_unprintable(segment.text, keep="\n"), segment.style)
+
+
+def fitted(console: Console, lines: str) -> str:
+    """Return lines of a report, broken between words where they go to a terminal."""
+    if not console.is_terminal:
+        return lines
+    from winter_sync.cli.wrapping import wrap
+
+    return wrap(lines, console.width, "  ")
