@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import astropy.units as u
 import pytest
 from astropy.coordinates import SkyCoord
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pages.by_hand import context_of, made_by_hand
 from pages.client import browsing
@@ -74,6 +74,16 @@ def test_the_galactic_equator_is_where_astropy_has_it() -> None:
     for (x, y), ra, dec in zip(line, equator.ra.deg, equator.dec.deg, strict=True):
         assert (float(x), float(y)) == pytest.approx(on_map((ra, dec)), abs=0.11)
     assert map_outline().endswith("z")
+
+
+@settings(max_examples=40)
+@given(st.tuples(st.floats(0, 359.9), st.floats(-90, 90)), st.floats(0.01, 20))
+def test_every_part_of_the_sky_has_a_grid(center: tuple[float, float], radius: float) -> None:
+    """Lines of both kinds whose labels are on the map, of not too many."""
+    grid = PartOfSky(center, radius).grid
+    assert 2 <= len(grid.lines) <= 60
+    assert all(0 <= label.x <= 600 and 0 <= label.y <= 640 for label in grid.labels)
+    assert len(grid.labels) >= 1
 
 
 async def test_the_map_and_the_table_say_the_same(tmp_path: Path) -> None:

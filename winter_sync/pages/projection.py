@@ -26,11 +26,13 @@ _MIDDLE = 180.0
 _PART = 640
 ZONE = 15.0
 """Degrees: the map of the whole sky leads to maps of such zones."""
-_STEPS = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0)
+_STEPS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0)
 _LINES = 4
 """Lines of a grid across half a map, at most about so many."""
 _MARGIN = 6.0
 """Between a label and the side of a map."""
+_LABEL = 64.0
+"""Room for a label at the right side of a map, also in the letters for small screens."""
 _BEHIND = 0.05
 """Cosine of the distance from the middle of a part beyond which nothing is drawn."""
 _AROUND, _POLE = 360.0, 90.0
@@ -186,35 +188,53 @@ class PartOfSky:
     @property
     def grid(self) -> Grid:
         """The grid of the map."""
-        ra, dec = self.center
-        reach = min(1.5 * self.radius, 60.0)
-        south, north = max(-_POLE, dec - reach), min(_POLE, dec + reach)
-        step = _step(self.radius)
-        narrow = cos(radians(min(_POLE, abs(dec) + self.radius)))
-        is_polar = narrow * _AROUND < 4 * reach or max(-south, north) >= _POLE
-        width = _MIDDLE if is_polar else reach / narrow
-        ra_step = 30.0 if is_polar else _step(self.radius / cos(radians(dec)))
-        parallels = [
-            (
-                [(ra - width + number * width / 30, at) for number in range(61)],
-                f"{at:+.{_digits(step)}f}°",
-            )
-            for at in _multiples(south, north, step)
-            if abs(at) < _POLE
-        ]
-        meridians = [
-            (
-                [(at, south + number * (north - south) / 60) for number in range(61)],
-                f"{at % _AROUND:.{_digits(ra_step)}f}°",
-            )
-            for at in _multiples(ra - width, ra + width - 1e-6, ra_step)
-        ]
+        meridians, parallels = self._meridians, self._parallels
+        above = self.size - _LABEL / 2
         labels = [
             *(self._label(line, text, at=1) for line, text in meridians),
-            *(self._label(line, text, at=0) for line, text in parallels),
+            *(
+                label
+                for line, text in parallels
+                if (label := self._label(line, text, at=0)) and label.y < above
+            ),
         ]
         drawn = (self._drawn(line) for line, _ in (*parallels, *meridians))
         return Grid(tuple(filter(None, drawn)), tuple(filter(None, labels)))
+
+    @property
+    def _span(self) -> tuple[float, float]:
+        """The least and the greatest declination that is drawn, degrees."""
+        reach = 1.5 * self.radius
+        return max(-_POLE, self.center[1] - reach), min(_POLE, self.center[1] + reach)
+
+    @property
+    def _width(self) -> float:
+        """How far it is drawn in right ascension to each side, degrees."""
+        south, north = self._span
+        narrow = cos(radians(max(-south, north)))
+        return min(_MIDDLE, 1.5 * self.radius / max(narrow, 1e-9))
+
+    @property
+    def _parallels(self) -> list[tuple[list[Position], str]]:
+        ra, step, width = self.center[0], _step(self.radius), self._width
+        return [
+            ([(ra + width * number / 30, dec) for number in range(-30, 31)], _degrees(dec, step))
+            for dec in _multiples(*self._span, step)
+            if abs(dec) < _POLE
+        ]
+
+    @property
+    def _meridians(self) -> list[tuple[list[Position], str]]:
+        ra, width, (south, north) = self.center[0], self._width, self._span
+        step = _step(min(self.radius / max(cos(radians(self.center[1])), 1e-9), width))
+        high = (north - south) / 60
+        return [
+            (
+                [(at, south + high * number) for number in range(61)],
+                _degrees(at % _AROUND, step).removeprefix("+"),
+            )
+            for at in _multiples(ra - width, ra + width - 1e-6, step)
+        ]
 
     def _drawn(self, line: Iterable[Position]) -> str:
         return _line(place for place in map(self.place, line) if place is not None)
@@ -234,15 +254,17 @@ class PartOfSky:
         if not inside:
             return None
         x, y = min(inside, key=lambda place: abs(place[at] - aim))
-        return Label(round(min(x + 3, self.size - 46.0), 1), round(y - 4, 1), text)
+        return Label(round(min(x + 3, self.size - _LABEL), 1), round(max(y - 4, 16.0), 1), text)
 
 
 def _step(radius: float) -> float:
     return next((step for step in _STEPS if radius / step <= _LINES), _STEPS[-1])
 
 
-def _digits(step: float) -> int:
-    return 0 if step >= 1 else 2 if step == 0.25 else 1  # noqa: PLR2004 - a quarter needs two
+def _degrees(value: float, step: float) -> str:
+    """Return a label of a line, with as many digits as a step needs."""
+    digits = len(f"{step:g}".partition(".")[2])
+    return f"{value:+.{digits}f}°"
 
 
 def _multiples(low: float, high: float, step: float) -> list[float]:
