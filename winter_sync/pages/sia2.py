@@ -69,6 +69,7 @@ class Sia2:
                 "this mirror answers no SIA2 queries",
                 remedy="Write sia2 = true under [pages] in the settings, or start "
                 "`winter-sync web --sia2`.",
+                code=ErrorCode.PAGE_NOT_FOUND,
             )
         match request.path.removeprefix(SIA2):
             case "/capabilities":
@@ -79,7 +80,11 @@ class Sia2:
                 return Document(tables(), _XML)
             case "/query" | "":
                 return await self._query(request, context)
-        raise UsageError("the SIA2 service has nothing there", remedy=f"Ask {SIA2}/query.")
+        raise UsageError(
+            "the SIA2 service has nothing there",
+            remedy=f"Ask {SIA2}/query.",
+            code=ErrorCode.PAGE_NOT_FOUND,
+        )
 
     async def _trouble(self, context: PageContext) -> str | None:
         """Return why no query can be answered now."""

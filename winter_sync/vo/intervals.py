@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf, isnan
 
-from winter_sync.core import UsageError
+from winter_sync.core import ErrorCode, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,15 @@ def parse_interval(name: str, text: str, example: str) -> Interval:
     )
     numbers = parse_numbers(text, f"{name}={text}", remedy)
     if len(numbers) not in {1, 2}:
-        raise UsageError(f"{name}={text} is not an interval", remedy=remedy)
+        raise UsageError(
+            f"{name}={text} is not an interval", remedy=remedy, code=ErrorCode.USE_OPTION
+        )
     if numbers[0] > numbers[-1] or (numbers[0] == numbers[-1] and abs(numbers[0]) == inf):
-        raise UsageError(f"{name}={text} is an interval that holds nothing", remedy=remedy)
+        raise UsageError(
+            f"{name}={text} is an interval that holds nothing",
+            remedy=remedy,
+            code=ErrorCode.USE_OPTION,
+        )
     return Interval(numbers[0], numbers[-1])
 
 
@@ -67,5 +73,7 @@ def parse_numbers(text: str, given: str, remedy: str) -> list[float]:
     except ValueError:
         numbers = []
     if not numbers or any(map(isnan, numbers)):
-        raise UsageError(f"{given} is not made of numbers", remedy=remedy)
+        raise UsageError(
+            f"{given} is not made of numbers", remedy=remedy, code=ErrorCode.USE_OPTION
+        )
     return numbers

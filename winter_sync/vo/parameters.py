@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from winter_sync.core import UsageError
+from winter_sync.core import ErrorCode, UsageError
 from winter_sync.vo.intervals import Interval, parse_interval
 from winter_sync.vo.places import parse_place
 
@@ -139,6 +139,7 @@ def _given(fields: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
             raise UsageError(
                 f"{name} is given {len(values)} times",
                 remedy=f"Ask for {_MOST_VALUES} of them at a time.",
+                code=ErrorCode.USE_OPTION,
             )
     return given
 
@@ -148,7 +149,9 @@ def _only_known(
 ) -> None:
     for value in given.get(name, ()):
         if not is_known(value):
-            raise UsageError(f"{name}={value} is not known here", remedy=remedy)
+            raise UsageError(
+                f"{name}={value} is not known here", remedy=remedy, code=ErrorCode.USE_OPTION
+            )
 
 
 def _is_votable(value: str) -> bool:
@@ -170,6 +173,8 @@ def _most(given: dict[str, list[str]]) -> int:
     text = values[-1]
     if not (text.isascii() and text.isdecimal()):
         raise UsageError(
-            f"MAXREC={text} is not a number of rows", remedy=f"Write MAXREC=0 to {MOST_ROWS}."
+            f"MAXREC={text} is not a number of rows",
+            remedy=f"Write MAXREC=0 to {MOST_ROWS}.",
+            code=ErrorCode.USE_OPTION,
         )
     return min(int(text[:9]), MOST_ROWS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from winter_sync.core import Cone, Footprint, PolygonArea, Rectangle, UsageError, area_of
+from winter_sync.core import Cone, ErrorCode, Footprint, PolygonArea, Rectangle, UsageError, area_of
 from winter_sync.vo.intervals import parse_numbers
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def parse_place(text: str) -> Area:
             return _range(text, *numbers)
         case "POLYGON" if len(numbers) >= 2 * _LEAST_CORNERS and len(numbers) % 2 == 0:
             return _polygon(text, numbers)
-    raise UsageError(f"POS={text} is no part of the sky", remedy=_REMEDY)
+    raise UsageError(f"POS={text} is no part of the sky", remedy=_REMEDY, code=ErrorCode.USE_PLACE)
 
 
 def _circle(text: str, ra: float, dec: float, radius: float) -> Area:
@@ -48,6 +48,7 @@ def _circle(text: str, ra: float, dec: float, radius: float) -> Area:
         raise UsageError(
             f"POS={text} has no radius that can be searched",
             remedy=f"Write a radius from 0 to {_LARGEST:g} degrees.",
+            code=ErrorCode.USE_PLACE,
         )
     return area_of(Cone(ra % _AROUND, dec, radius))
 
@@ -62,6 +63,7 @@ def _range(text: str, west: float, east: float, south: float, north: float) -> A
             f"POS={text} holds nothing",
             remedy="Write the smaller number first; across right ascension 0 write two ranges: "
             "POS=RANGE 359 360 -1 1 and POS=RANGE 0 1 -1 1",
+            code=ErrorCode.USE_PLACE,
         )
     # A rectangle needs a width: one of no width would be taken for all around.
     east = east if east > west else west + 1e-9
@@ -77,6 +79,7 @@ def _polygon(text: str, numbers: Sequence[float]) -> Area:
             f"POS={text} is not a convex polygon smaller than a hemisphere",
             remedy="Write its corners in their order around it, and one that is not convex in "
             "parts: POS may be given several times.",
+            code=ErrorCode.USE_PLACE,
         )
     return PolygonArea(polygon)
 
@@ -87,4 +90,5 @@ def _refuse_beyond(text: str, positions: Sequence[tuple[float, float]]) -> None:
             raise UsageError(
                 f"POS={text} is not on the sky",
                 remedy="Write right ascensions from 0 to 360 and declinations from -90 to 90.",
+                code=ErrorCode.USE_PLACE,
             )
