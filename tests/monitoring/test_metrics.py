@@ -88,6 +88,7 @@ from winter_sync.monitoring.metric_definitions import METRICS
 from winter_sync.monitoring.metric_sources import Watched
 from winter_sync.monitoring.metrics import Metrics
 from winter_sync.monitoring.status import read_status
+from winter_sync.previews import PreviewCounts
 from winter_sync.simulator import DEMO_NIGHT
 
 if TYPE_CHECKING:
@@ -513,6 +514,15 @@ async def test_the_page_has_just_what_is_described(metrics: Metrics, tmp_path: P
         if metric.kind != "histogram":
             assert page.labels_of(metric.full_name) == {frozenset(metric.labels)}
     assert "_created" not in page.text
+
+
+async def test_previews_are_counted_as_the_pages_say(metrics: Metrics, tmp_path: Path) -> None:
+    """How many were drawn, how many could not be, and the bytes that are kept."""
+    async with watched(tmp_path) as at:
+        page = Page(await metrics.page(replace(at, previews=PreviewCounts(3, 1, 4096))))
+    assert page.get("previews_total", result="drawn") == 3
+    assert page.get("previews_total", result="failed") == 1
+    assert page.get("preview_bytes") == 4096
 
 
 async def test_the_page_does_not_grow_with_what_happens(metrics: Metrics, tmp_path: Path) -> None:
