@@ -16,7 +16,6 @@ from winter_sync.catalog.editions import (
 )
 from winter_sync.catalog.errors import explained, is_busy, rows_explained
 from winter_sync.catalog.identities import identities_of
-from winter_sync.catalog.migration_progress import MigrationProgress
 from winter_sync.catalog.readonly import Reader, connect, refuse_irregular
 from winter_sync.catalog.rows import check_row
 from winter_sync.catalog.values import format_instant, milliseconds, plain
@@ -125,6 +124,8 @@ class Connection:
         self.sqlite.execute("PRAGMA temp_store=FILE")
         # A table that is made anew must not take what refers to it along.
         self.sqlite.execute("PRAGMA foreign_keys=OFF")
+        from winter_sync.catalog.migration_progress import MigrationProgress  # noqa: PLC0415 - as above
+
         progress = MigrationProgress(migrations.pending(self.sqlite), self.clock)
         try:
             with self.writing(), progress.shown(self.sqlite):
