@@ -286,7 +286,7 @@ def test_a_second_daemon_leaves(tmp_path: Path) -> None:
             first.notified("READY=1")
             second = run("--config", file, "run", home=tmp_path)
             assert second.code == 2
-            assert f"process {first.process.pid} on " in second.err
+            assert f"process {first.process.pid} (winter-sync " in second.err
             assert run("--config", file, "sync", home=tmp_path).code == 0
             assert first.process.poll() is None
             first.end(signal.SIGKILL)

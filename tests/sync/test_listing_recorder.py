@@ -260,7 +260,7 @@ async def test_a_query_that_failed_is_recorded_and_reported(polling: PollRig) ->
     recorder = polling.recorder()
     error = TransientError("it is away")
     await recorder.record_failure(QUERY, error)
-    assert polling.events == [PollFailed(QUERY, "it is away", error.cause)]
+    assert polling.events == [PollFailed(QUERY, "it is away", error.cause, error.code)]
     await recorder.record_unreachable(QUERY, "it was not asked")
     assert len(polling.events) == 1
     polls = await polling.table("polls")
