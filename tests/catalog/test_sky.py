@@ -71,7 +71,7 @@ def expected(recorded: dict[int, Facts]) -> list[tuple[object, ...]]:
     ]
 
 
-@settings(max_examples=15)
+@settings(max_examples=6)
 @given(st.lists(st.tuples(st.integers(0, 3), FACTS), min_size=3, max_size=10))
 def test_the_sums_are_those_of_the_facts(
     tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[int, Facts]]
