@@ -10,6 +10,7 @@ import pytest
 from support.command import run
 
 import winter_sync
+from winter_sync.archive.listing import TooManyRowsError
 from winter_sync.cli.explanations import EXPLANATIONS
 from winter_sync.cli.setup.survey import RefusedError
 from winter_sync.core import errors
@@ -28,6 +29,7 @@ KINDS: dict[str, type[WinterSyncError]] = {
         *(each for each in vars(errors).values() if isinstance(each, type)),
         HeadersNotReadError,
         RefusedError,
+        TooManyRowsError,
     ]
     if issubclass(kind, WinterSyncError)
 }
