@@ -46,7 +46,8 @@ def walk(window: Window, most: int) -> list[dict[str, Any]]:
     for _ in range(most):
         window.page.keyboard.press("Tab")
         focused = window.page.evaluate(_FOCUSED)
-        if focused is None:
+        # From the end Tab leads out, or where nothing else is open, to the beginning.
+        if focused is None or (found and focused["at"] == found[0]["at"]):
             return found
         found.append(focused)
     raise AssertionError(f"the page cannot be left: {found[-3:]}")
