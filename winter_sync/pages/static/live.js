@@ -8,6 +8,7 @@
   let timer = null;
   let lastUpdate = 0;
   let source = null;
+  let wasCut = false;
 
   function say(text) {
     if (state && state.textContent !== text) state.textContent = text;
@@ -50,11 +51,13 @@
   function listen() {
     source = new EventSource("/live");
     source.addEventListener("open", () => {
-      if (lastUpdate === 0) say("This page follows the mirror.");
-      else updateSoon();
+      if (wasCut || lastUpdate !== 0) updateSoon();
+      else say("This page follows the mirror.");
+      wasCut = false;
     });
     source.addEventListener("change", updateSoon);
     source.addEventListener("error", () => {
+      wasCut = true;
       say("The server does not answer; trying again.");
       if (source.readyState === EventSource.CLOSED) {
         source = null;
