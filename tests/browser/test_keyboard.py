@@ -62,6 +62,8 @@ def test_the_keyboard_alone_reaches_everything(
     with chromium.window(server, viewport={"width": width, "height": 800}) as window:
         for path in pages.values():
             window.open(path)
+            if window.page.locator("#viewer").count():
+                window.page.locator("#viewer.live").wait_for()
             wanted = window.page.evaluate(_WANTED)
             walked = walk(window, len(wanted) + 30)
             assert [each["at"] for each in walked] == wanted, path
