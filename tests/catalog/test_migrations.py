@@ -10,9 +10,10 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+import threading
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from catalog.test_connection import ENVIRONMENT, files_of
@@ -65,9 +66,7 @@ def test_a_migration_that_is_killed_leaves_the_old_edition_whole(tmp_path: Path)
     assert done.stdout == ""
 
 
-def test_a_migration_sorts_in_files_beside_the_catalog(
-    path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_migration_sorts_in_files_beside_the_catalog(path: Path, clock: Clock) -> None:
     """So its memory does not grow with the catalog; no file is left."""
     editions.make_edition(path, NAMES.index("record_refetches"))
     with closing(sqlite3.connect(path)) as db:
@@ -82,22 +81,21 @@ def test_a_migration_sorts_in_files_beside_the_catalog(
         )
         db.commit()
     seen: set[str] = set()
+    migrated = threading.Event()
 
-    def look() -> int:
-        for descriptor in Path("/proc/self/fd").iterdir():
-            with suppress(OSError):
-                seen.add(str(descriptor.readlink()))
-        return 0
+    def watch() -> None:
+        while not migrated.wait(0.002):
+            for descriptor in Path("/proc/self/fd").iterdir():
+                with suppress(OSError):
+                    seen.add(str(descriptor.readlink()))
 
-    connect = sqlite3.connect
-
-    def watched(*arguments: Any, **options: Any) -> sqlite3.Connection:  # noqa: ANN401 - sqlite3's own
-        connection: sqlite3.Connection = connect(*arguments, **options)
-        connection.set_progress_handler(look, 100_000)
-        return connection
-
-    monkeypatch.setattr(sqlite3, "connect", watched)
-    Catalog(path, clock).close()
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        Catalog(path, clock).close()
+    finally:
+        migrated.set()
+        watching.join()
     assert any(file.startswith(f"{path.parent}/etilqs") for file in seen)
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
