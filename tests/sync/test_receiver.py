@@ -112,7 +112,7 @@ def test_whole_members_are_published(
 ) -> None:
     """However a zip is written and however it is cut into blocks, its products are in the tree."""
     products = [FIRST, SECOND, product(0, ImageType.AVRO)]
-    contents = [ONE, fits(2, blocks=40), AVRO]
+    contents = [ONE, fits(2, blocks=4), AVRO]
     members = [(entry.filename, content) for entry, content in zip(products, contents, strict=True)]
     archive = zipped(members, descriptors=descriptors, deflate=deflate)
     with intake(session, *map(candidate, products)) as taking:
