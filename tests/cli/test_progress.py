@@ -113,7 +113,7 @@ def test_below_are_the_nights_under_way_and_the_last_failures() -> None:
     first, unwell, complete, *rest = lines(*busy())
     assert first.startswith("waiting for the server")
     assert unwell == "  the server answered 503"
-    assert complete == "  1 night complete, 19 pending"
+    assert complete == "  1 night done, 19 pending"
     newest = [NIGHTS[0].plus(19 - back) for back in range(6)]
     assert rest[:6] == [f"  {night} winter stack        0/1" for night in newest]
     reasons = [rf"  failed once: broken\nin way {way}\x1b[2J" for way in (8, 7, 6)]
@@ -290,8 +290,8 @@ def test_a_night_that_becomes_complete_is_a_line() -> None:
     several, single = logged(run)
     counts = {"log_level": "info", "published": 1, "bytes": SIZE}
     between = {"nights": 2, "first": str(NIGHTS[0]), "last": str(NIGHTS[1])}
-    assert several == {"event": "nights complete", **between, "missing": 1, **counts}
-    assert single == {"event": "night complete", "night": str(NIGHTS[2]), "missing": 0, **counts}
+    assert several == {"event": "nights done", **between, "missing": 1, **counts}
+    assert single == {"event": "night done", "night": str(NIGHTS[2]), "missing": 0, **counts}
     assert logged(run, by_night=False) == []
 
 

@@ -178,7 +178,7 @@ def test_what_is_complete_is_forgotten(run: tuple[list[History], list[Event]]) -
     assert {night.night for night in told} >= {
         entry.product.night for entry in products
     } - open_nights
-    assert tally.nights_complete == len(told)
+    assert tally.nights_done == len(told)
 
 
 strange = st.builds(
@@ -240,7 +240,7 @@ def test_it_is_flat_over_years_of_nights() -> None:
         tally.record(settled("published", replace(one, attempts=1)), 0.0)
         tally.record(BatchEnded(batch(one, identifier=str(number)), 1.0), 0.0)
     assert tally.overall == Counts(1461, 1461, size=1461 * SIZE)
-    assert (tally.nights_complete, tally.nights_left) == (1461, 0)
+    assert (tally.nights_done, tally.nights_left) == (1461, 0)
     assert len(tally.failures) + len(tally._counts.left) < 50
     assert not list(tally._counts)
     assert not tally._under_way
@@ -276,7 +276,7 @@ def test_a_night_that_others_fetched_is_not_ours() -> None:
     )
     (ended,) = tally.record(Backlog(0), 9.0)
     assert ended.night == NIGHTS[0]
-    assert (tally.nights_complete, tally.nights_left) == (1, 0)
+    assert (tally.nights_done, tally.nights_left) == (1, 0)
     assert tally.overall == Counts(1, 1, size=SIZE)
 
 

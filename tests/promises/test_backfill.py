@@ -141,7 +141,7 @@ def test_a_terminal_that_cannot_draw_gets_lines(
         settings = settings_of(archive, tmp_path)
         said = run_on_terminal("--config", settings, *BACKFILL, home=tmp_path, environment=terminal)
     assert said.code == ExitCode.DONE
-    assert f"[info] night complete night={DEMO_NIGHT}" in re.sub(r" +", " ", plain(said))
+    assert f"[info] night done night={DEMO_NIGHT}" in re.sub(r" +", " ", plain(said))
     assert not re.search(r"\x1b\[[0-9;?]*[A-HJKhl]", said.out)
 
 
@@ -154,9 +154,9 @@ def test_a_backfill_that_nobody_watches_writes_lines(tmp_path: Path) -> None:
     assert said.code == ExitCode.DONE
     assert len(said.out.splitlines()) == 1
     lines = [json.loads(line) for line in said.err.splitlines()]
-    (complete,) = [line for line in lines if line["event"] == "night complete"]
+    (complete,) = [line for line in lines if line["event"] == "night done"]
     assert (complete["night"], complete["published"]) == (DEMO_NIGHT.name, number)
-    assert {line["event"] for line in lines} == {"polled", "night complete"}
+    assert {line["event"] for line in lines} == {"polled", "night done"}
 
 
 def listen(tally: Tally, event: Event) -> None:
@@ -174,7 +174,7 @@ async def test_what_is_shown_is_what_was_done(rig: Rig) -> None:
     assert report.published == len(rig.files())
     polls = [event for event in rig.events if isinstance(event, Polled)]
     assert sum(share.products for poll in polls for share in poll.shares) == report.new == done
-    assert (first.nights_complete, first.nights_left) == (1, 0)
+    assert (first.nights_done, first.nights_left) == (1, 0)
     rig.listeners = [lambda event: listen(again, event)]
     report = await rig.backfill(DEMO_NIGHT, DEMO_NIGHT)
     assert report.published == 0

@@ -151,10 +151,10 @@ class ProgressLog:
         counts = {"published": done.published, "missing": done.missing, "bytes": done.size}
         nights = sorted(night.night.name for night in ended)
         if len(nights) == 1:
-            self._logger.info("night complete", night=nights[0], **counts)
+            self._logger.info("night done", night=nights[0], **counts)
         else:
             between = {"first": nights[0], "last": nights[-1]}
-            self._logger.info("nights complete", nights=len(nights), **between, **counts)
+            self._logger.info("nights done", nights=len(nights), **between, **counts)
 
 
 def log_and_show(logger: FilteringBoundLogger, progress: Progress) -> Sink:
@@ -175,7 +175,7 @@ def _numbers(tally: Tally, now: float) -> dict[str, int]:
     """Return the numbers of a line, without those that are not known."""
     overall = tally.overall
     numbers = {
-        "nights_complete": tally.nights_complete if not tally.polling else None,
+        "nights_done": tally.nights_done if not tally.polling else None,
         "nights_left": tally.nights_left,
         "done": overall.done,
         "left": overall.left,

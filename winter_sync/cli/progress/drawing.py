@@ -60,9 +60,9 @@ def _details(tally: Tally) -> Iterator[tuple[str, str]]:
     if tally.facts_left:
         whole = tally.facts_read + tally.facts_left
         yield f"  reading headers of images: {tally.facts_read}/{whole}", ""
-    if complete := tally.nights_complete:
+    if complete := tally.nights_done:
         nights = "night" if complete == 1 else "nights"
-        yield f"  {complete} {nights} complete, {tally.nights_left} pending", ""
+        yield f"  {complete} {nights} done, {tally.nights_left} pending", ""
     for night, (instrument, image_type), counts in tally.under_way(_NIGHTS_SHOWN):
         failed = f"  {counts.failed} failed" if counts.failed else ""
         done = f"{counts.done:>5}/{counts.total}"

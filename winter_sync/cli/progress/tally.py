@@ -53,7 +53,7 @@ class Tally:
         """Why no request is sent, while none is."""
         self.polling = True
         """Whether polls may yet find more."""
-        self.nights_complete = 0
+        self.nights_done = 0
         """Nights that have nothing left; known only when no poll can find more."""
         self.facts_read = 0
         """Images whose headers were read."""
@@ -229,5 +229,5 @@ class Tally:
         if ended and ended.state is State.MISSING:
             return ()
         own = tuple(night for night in complete if night.counts.total)
-        self.nights_complete += len(own)
+        self.nights_done += len(own)
         return own
