@@ -530,7 +530,9 @@ def test_a_second_daemon_says_who_is_first(run_scenario: Callable[..., None]) ->
     async def scenario(rig: DaemonRig) -> None:
         async with rig.running():
             await asyncio.sleep(600)
-            with pytest.raises(UsageError, match=r"another daemon keeps .*: process \d+ \(.*\) on .* UTC"):
+            with pytest.raises(
+                UsageError, match=r"another daemon keeps .*: process \d+ \(.*\) on .* UTC"
+            ):
                 await rig.service().run()
             await asyncio.sleep(600)
             assert len(rig.emitted(Started)) == 1

@@ -157,10 +157,10 @@ class Status:
     @property
     def nights(self) -> dict[Night, tuple[NightCount, ...]]:
         """The counts by night, in order."""
-        nights: dict[Night, tuple[NightCount, ...]] = {}
+        nights: dict[Night, list[NightCount]] = {}
         for count in self.counts:
-            nights[count.night] = (*nights.get(count.night, ()), count)
-        return nights
+            nights.setdefault(count.night, []).append(count)
+        return {night: tuple(counts) for night, counts in nights.items()}
 
     def of_night(self, night: Night) -> tuple[NightCount, ...]:
         """Return the counts of one night."""
@@ -296,9 +296,12 @@ def with_damaged(status: Status, found: Iterable[Damaged]) -> Status:
     known = {file.path for file in status.damaged}
     news = [file for file in found if file.path not in known]
     last = [file for file in news if file.product.night == status.last_night]
+    by_kind: dict[tuple[Night, Instrument, ImageType], list[Damaged]] = {}
+    for file in news:
+        by_kind.setdefault(_kind(file.product), []).append(file)
     return replace(
         status,
-        counts=tuple(_count_without(count, news) for count in status.counts),
+        counts=tuple(_count_without(count, by_kind) for count in status.counts),
         programs=tuple(_queue_without(count, news) for count in status.programs),
         programs_of_last_night=tuple(
             _queue_without(count, last) for count in status.programs_of_last_night
@@ -314,9 +317,12 @@ def _has_lost(settled: SettledNight, damaged: Iterable[Damaged]) -> bool:
     )
 
 
-def _count_without(count: NightCount, damaged: Iterable[Damaged]) -> NightCount:
-    kind = (count.night, count.instrument, count.image_type)
-    here = [file for file in damaged if _kind(file.product) == kind]
+def _count_without(
+    count: NightCount, damaged: Mapping[tuple[Night, Instrument, ImageType], list[Damaged]]
+) -> NightCount:
+    here = damaged.get((count.night, count.instrument, count.image_type))
+    if here is None:
+        return count
     withdrawn = [file for file in here if file.withdrawn]
     return replace(
         count,

@@ -135,7 +135,8 @@ def _show_older(console: Console, status: Status, older: Sequence[Night]) -> Non
     """Print a sentence for the nights that are too old for the table."""
     if not older:
         return
-    rest = [Numbers.of(status.nights[night]) for night in older]
+    nights = status.nights
+    rest = [Numbers.of(nights[night]) for night in older]
     lacking = sum(numbers.here < numbers.listed for numbers in rest)
     complete = f"of {lacking} not all listed is here" if lacking else "all listed of them is here"
     size = show_size(sum(numbers.size for numbers in rest))
