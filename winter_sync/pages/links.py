@@ -41,12 +41,17 @@ def target_link(name: str) -> str:
 
 def product_link(path: str) -> str:
     """Return the address of the page of a product, by its path below the root."""
-    return PRODUCT + quote(path, safe="/")
+    return path_link(PRODUCT, path)
 
 
 def file_link(path: str) -> str:
     """Return the address of the file of a product, by its path below the root."""
-    return FILE + quote(path, safe="/")
+    return path_link(FILE, path)
+
+
+def path_link(place: str, path: str) -> str:
+    """Return an address that ends with the path of a product below the root."""
+    return place + quote(path, safe="/")
 
 
 def with_query(address: str, **fields: str | int | None) -> str:

@@ -51,7 +51,9 @@ def has_preview(found: FoundProduct) -> bool:
 
 def thumbnail_link(found: FoundProduct) -> str:
     """Return the address of the small picture of a product; another one for another file."""
-    return links.with_query(_quoted(links.THUMBNAIL, found.path), **{VERSION: version_of(found)})
+    return links.with_query(
+        links.path_link(links.THUMBNAIL, found.path), **{VERSION: version_of(found)}
+    )
 
 
 def show_picture(found: FoundProduct, query: Mapping[str, str]) -> ShownPicture:
@@ -60,16 +62,12 @@ def show_picture(found: FoundProduct, query: Mapping[str, str]) -> ShownPicture:
     asked = {VERSION: version_of(found), _EXTENSION: extension}
     traits = found.product.image_type.for_camera(found.product.instrument)
     return ShownPicture(
-        links.with_query(_quoted(links.PREVIEW, found.path), **asked),
-        links.with_query(_quoted(links.PLACES, found.path), **asked),
+        links.with_query(links.path_link(links.PREVIEW, found.path), **asked),
+        links.with_query(links.path_link(links.PLACES, found.path), **asked),
         _words(found),
         extension,
         tuple(range(1, (traits.extensions or 0) + 1)),
     )
-
-
-def _quoted(place: str, path: str) -> str:
-    return place + links.file_link(path).removeprefix(links.FILE)
 
 
 def version_of(found: FoundProduct) -> str | None:
