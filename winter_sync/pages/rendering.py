@@ -90,10 +90,7 @@ def _printable(value: object) -> object:
 
 def _utc(at: datetime | str) -> Markup:
     """Return an instant to the second, as machines can read it, too."""
-    instant = _instant(at)
-    return Markup('<time datetime="{}">{} UTC</time>').format(
-        instant.isoformat(timespec="seconds"), f"{instant:%Y-%m-%d %H:%M:%S}"
-    )
+    return _time_tag(at, "%Y-%m-%d %H:%M:%S UTC")
 
 
 def _short_utc(at: datetime | str) -> Markup:
