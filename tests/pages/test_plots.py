@@ -6,7 +6,8 @@ import math
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-from hypothesis import given
+import pytest
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from winter_sync.pages.plots import Point, make_plot
@@ -69,3 +70,17 @@ def test_long_times_are_marked_at_beginnings_of_months(years: int, begin: dateti
     ]
     assert 2 <= len(months) <= 8
     assert len({later - earlier for earlier, later in pairwise(months)}) == 1
+    places = [plot.left, *(tick.place for tick in plot.x_ticks), plot.right]
+    gaps = [later - earlier for earlier, later in pairwise(places)]
+    assert max(gaps) == pytest.approx(max(gaps[1:-1]), rel=0.2)
+
+
+@given(times=st.lists(st.datetimes(timezones=st.just(UTC)), max_size=4))
+@example(times=[datetime(9960, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)])
+@example(times=[datetime(1, 1, 1, tzinfo=UTC), datetime(1, 2, 1, tzinfo=UTC)])
+def test_times_that_cannot_be_take_no_plot_away(times: list[datetime]) -> None:
+    """A file may be named after any year: what is of this age is drawn as if it were alone."""
+    now = Point(datetime(2024, 2, 11, tzinfo=UTC), 17.0, "J")
+    odd = [Point(at, 17.0, "J") for at in times if at.year not in range(1900, 2200)]
+    assert make_plot("p", "Depth", "mag", [now, *odd]) == make_plot("p", "Depth", "mag", [now])
+    assert make_plot("p", "Depth", "mag", odd) is None

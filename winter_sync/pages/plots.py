@@ -23,6 +23,8 @@ _STEPS = (
 )
 _MONTHS = (1, 2, 3, 6, 12, 24, 60, 120)
 _LONGEST_MONTH = 31 * 86_400
+_YEARS = range(1900, 2200)
+"""Of other times, which a file may be named after, nothing was taken, and no axis can be made."""
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -124,11 +126,11 @@ def make_plot(
     name, title, unit
         As in `Plot`.
     points
-        What is drawn; those that are not finite are left out.
+        What is drawn; those that are not finite, or of no time that can be, are left out.
     upside_down
         Whether small values stand at the top, as magnitudes do.
     """
-    drawn = [point for point in points if math.isfinite(point.value)]
+    drawn = [point for point in points if math.isfinite(point.value) and point.at.year in _YEARS]
     if not drawn:
         return None
     times = _Scale.of([_seconds(point.at) for point in drawn], _LEFT, WIDTH - _RIGHT, least=60.0)
