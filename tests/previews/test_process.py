@@ -15,6 +15,8 @@ from winter_sync.previews.requests import Asked, Drawn, Kind, PreviewFile, Refus
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pytest
+
 
 def asked(root: Path, name: str, content: bytes) -> Asked:
     """Write a file, and return the question for its picture."""
@@ -37,3 +39,20 @@ async def test_only_the_process_that_draws_ends(tmp_path: Path) -> None:
     assert await other.draw(bomb) == Refused("drawing it takes too long")
     await process.close()
     assert other.pid is None
+
+
+async def test_a_process_that_does_not_begin_is_no_fault_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a library that it needs, no file is remembered as one that cannot be drawn."""
+    broken, one = tmp_path / "astropy", asked(tmp_path, "x", fits_image())
+    broken.mkdir()
+    (broken / "__init__.py").write_text("raise ImportError\n")
+    process = DrawingProcess()
+    with monkeypatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(tmp_path))
+        said = Refused("the process that draws cannot be started", is_lasting=False)
+        assert await process.draw(one) == said
+        assert process.pid is None
+    assert isinstance(await process.draw(one), Drawn)
+    await process.close()

@@ -27,6 +27,11 @@ _LEAVE = 1.0
 """Seconds in which it ends by itself, if it is idle or has crashed."""
 _REAP = 5.0
 _FAILED = Refused("drawing it failed")
+_NOT_STARTED = Refused("the process that draws cannot be started", is_lasting=False)
+
+
+class _NotStartedError(Exception):
+    """The process did not become ready."""
 
 
 class DrawingProcess:
@@ -66,6 +71,9 @@ class DrawingProcess:
             process = self._process or await self._start()
             async with asyncio.timeout(self._patience + _GRACE):
                 answer = await _ask(process, asked)
+        except _NotStartedError:
+            await self.close()
+            return _NOT_STARTED
         except (TimeoutError, asyncio.IncompleteReadError, OSError, ValueError) as failed:
             return await self._explain(failed)
         except BaseException:
@@ -85,7 +93,19 @@ class DrawingProcess:
             self._ending = None
 
     async def _start(self) -> Process:
-        self._process = process = await asyncio.create_subprocess_exec(
+        try:
+            self._process = process = await self._spawn()
+            assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+            async with asyncio.timeout(_START):
+                line = await process.stdout.readline()
+        except (TimeoutError, OSError, ValueError):
+            raise _NotStartedError from None
+        if line != READY:
+            raise _NotStartedError
+        return process
+
+    async def _spawn(self) -> Process:
+        return await asyncio.create_subprocess_exec(
             *background_command("winter_sync.previews.worker", str(self._patience)),
             env=background_environment(),
             stdin=asyncio.subprocess.PIPE,
@@ -94,11 +114,6 @@ class DrawingProcess:
             # Ctrl-C is for us, and we end it.
             start_new_session=True,
         )
-        assert process.stdout is not None  # noqa: S101 - a pipe was asked for
-        async with asyncio.timeout(_START):
-            if await process.stdout.readline() != READY:
-                raise ValueError("it did not begin")
-        return process
 
     async def _explain(self, failed: Exception) -> Refused:
         """End the process, and return what was wrong with it."""
@@ -107,8 +122,6 @@ class DrawingProcess:
         took_too_long = process is not None and process.returncode == -signal.SIGALRM
         if took_too_long or isinstance(failed, TimeoutError):
             return Refused("drawing it takes too long")
-        if process is None:
-            return Refused("the process that draws cannot be started", is_lasting=False)
         return _FAILED
 
     def _stay(self) -> None:
