@@ -31,19 +31,7 @@ _REMEMBERED_SECONDS = 600.0
 
 
 class NoPreviewError(Exception):
-    """There is no preview; the message says why.
-
-    Parameters
-    ----------
-    reason
-        Why.
-    is_passing
-        Whether there may be one soon.
-    """
-
-    def __init__(self, reason: str, *, is_passing: bool = False) -> None:
-        super().__init__(reason)
-        self.is_passing = is_passing
+    """There is no preview; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +129,7 @@ class Previews:
         task = self._drawing.get(name)
         if task is None:
             if len(self._drawing) >= _MOST_WAITING:
-                raise NoPreviewError("too many are being drawn; try again", is_passing=True)
+                raise NoPreviewError("too many are being drawn; try again")
             task = self._drawing[name] = asyncio.create_task(self._draw(asked))
             task.add_done_callback(partial(self._end_drawing, name))
         self._waiting[name] = self._waiting.get(name, 0) + 1
@@ -149,7 +137,7 @@ class Previews:
             async with asyncio.timeout(_LONGEST_WAIT):
                 return await asyncio.shield(task)
         except TimeoutError:
-            raise NoPreviewError("it is being drawn; try again", is_passing=True) from None
+            raise NoPreviewError("it is being drawn; try again") from None
         finally:
             self._waiting[name] -= 1
             if not self._waiting[name]:
@@ -163,7 +151,7 @@ class Previews:
     async def _draw(self, asked: Asked) -> Drawn:
         async with self._one_at_a_time:
             if asked.name not in self._waiting:
-                raise NoPreviewError("nobody waits for it any more", is_passing=True)
+                raise NoPreviewError("nobody waits for it any more")
             answer = await self._process.draw(asked)
             if isinstance(answer, Refused):
                 self._failed += 1
