@@ -85,6 +85,17 @@ def test_the_least_recently_used_goes_first(tmp_path: Path) -> None:
         assert names(tmp_path) == [*"adefg", "lock"]
 
 
+def test_a_smaller_bound_is_kept_from_the_beginning(tmp_path: Path) -> None:
+    """What is too much by new settings is removed at once: the oldest, and what never fits."""
+    with closing(open_cache(tmp_path, MOST, 0)) as cache:
+        for letter, size in (("a", 1), ("b", 1), ("c", BLOCK)):
+            cache.put(letter, b"x" * size)
+            os.utime(tmp_path / PREVIEWS / letter, (1, ord(letter)))
+    with closing(open_cache(tmp_path, BLOCK, 0)) as cache:
+        assert names(tmp_path) == ["b", "lock"]
+        assert cache.size == taken(tmp_path) == BLOCK
+
+
 @pytest.mark.parametrize("damage", [b"", b"\0\0\0\0", b"other than it was"])
 def test_what_was_damaged_is_not_shown(tmp_path: Path, damage: bytes) -> None:
     """A file that a crash left short, or that was changed, is as if it were not there."""

@@ -193,11 +193,8 @@ class DiskCache:
         """Keep something, as long as there is room for it."""
         size = _on_disk(len(content) + _SUM_BYTES)
         self._remove(name)
-        forgotten = self._shelf.make_room(size)
-        if forgotten is None:
+        if not self._make_room(size):
             return
-        for each in forgotten:
-            self._unlink(each)
         if self._has_room(size) and self._write(name, content):
             self._shelf.add(name, size)
         else:
@@ -220,6 +217,13 @@ class DiskCache:
             return False
         return True
 
+    def _make_room(self, size: int) -> bool:
+        """Remove files until there is room for so many bytes; return whether there can be."""
+        forgotten = self._shelf.make_room(size)
+        for name in forgotten or ():
+            self._unlink(name)
+        return forgotten is not None
+
     def _remove(self, name: str) -> None:
         if name in self._shelf:
             self._shelf.remove(name)
@@ -239,9 +243,7 @@ class DiskCache:
                 if entry.name != _LOCK and (status := _status(entry)) is not None
             )
         for _, name, size in found:
-            for each in self._shelf.make_room(size) or ():
-                self._unlink(each)
-            if size <= self._shelf.most:
+            if self._make_room(size):
                 self._shelf.add(name, size)
             else:
                 self._unlink(name)
