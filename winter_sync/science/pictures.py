@@ -8,7 +8,7 @@ is read. Files of several images, one a detector board, are drawn side by side.
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from math import ceil, log
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -256,14 +256,7 @@ def _averaged(strip: np.ndarray[Any, Any], factor: int) -> np.ndarray[Any, Any]:
 
 
 def _with_sky(panel: PlacedImage, header: Any) -> PlacedImage:  # noqa: ANN401 - as above
-    return PlacedImage(
-        panel.extension,
-        panel.board,
-        panel.shape,
-        panel.corner,
-        panel.factor,
-        sky_grid(header, panel.shape),
-    )
+    return replace(panel, sky=sky_grid(header, panel.shape))
 
 
 def _drawn(panels: dict[PlacedImage, np.ndarray[Any, Any]], size: Sequence[int]) -> bytes:
