@@ -142,6 +142,22 @@ def test_a_hostile_file_has_no_picture_and_a_reason(content: bytes, said: str) -
         draw_picture(io.BytesIO(content), 160)
 
 
+def test_a_file_of_many_hdus_is_not_read_to_its_end() -> None:
+    """However many a file has: no more are looked at than may be drawn."""
+    furthest = 0
+
+    class Watched(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            nonlocal furthest
+            content = super().read(size)
+            furthest = max(furthest, self.tell())
+            return content
+
+    content = file_of(fits.PrimaryHDU(marked()), *(fits.ImageHDU() for _ in range(300)))
+    draw_picture(Watched(content), 160)
+    assert 0 < furthest < len(content) / 2
+
+
 # --- where pixels are on the sky -----------------------------------------------------------------
 
 

@@ -46,9 +46,10 @@ def image_of(hdus: Any, extension: int) -> Any:  # noqa: ANN401 - as above
     NoImageError
         If it has none, or one that nobody should read.
     """
-    if extension >= len(hdus):
-        raise NoImageError(f"the file has no HDU {extension}")
-    hdu = hdus[extension]
+    try:
+        hdu = hdus[extension]  # `len(hdus)` would read the headers of all
+    except IndexError:
+        raise NoImageError(f"the file has no HDU {extension}") from None
     for each in (hdus[0], hdu):
         refuse_long_header(each)
     if not is_image(hdu):
