@@ -131,6 +131,7 @@ def changed(**cards: object) -> bytes:
         (gzip.compress(file_of(fits.PrimaryHDU(marked())))[:-2000], "."),
         (file_of(fits.PrimaryHDU()), "no image of two dimensions"),
         (file_of(fits.PrimaryHDU(np.zeros((2, 3, 4)))), "no image of two dimensions"),
+        (gzip.compress(file_of(fits.PrimaryHDU(marked()))[:40_000]) + b"ab" * 99, "its gzip"),
         (b"SIMPLE  =                    T" + b" " * 5_000_000, "."),
         (b"<html>404</html>", "."),
         (b"", "."),

@@ -93,6 +93,8 @@ def faults_explained(kind: type[NoImageError]) -> Iterator[None]:
         raise
     except NoImageError as reason:
         raise kind(str(reason)) from None
+    except gzip.BadGzipFile:
+        raise kind("it cannot be read: its gzip compression is damaged") from None
     except (OSError, EOFError, zlib.error) as broken:
         raise kind(f"it cannot be read: {broken}") from None
     except MemoryError:
