@@ -154,10 +154,13 @@ async def test_what_is_no_image_has_a_sign(tmp_path: Path) -> None:
 async def test_only_products_have_previews(tmp_path: Path, place: str) -> None:
     """A path that the catalog does not have is not looked for, and nothing is drawn or written."""
     (tmp_path / "x.fits").write_bytes(fits_image())
-    with made_by_hand(tmp_path):
-        pass
+    one = product(0)
+    with made_by_hand(tmp_path) as catalog:
+        enter(catalog, [at(one, 150.0, 17.0, "SN")])
+        put(tmp_path, catalog, one, fits_image())
+    outside = ("x.fits", "../x.fits", "%2e%2e/x.fits", "%2fetc%2fpasswd", "", "%00")
     async with browsing(context_of(tmp_path), utc_now()) as browser:
-        for path in ("x.fits", "../x.fits", "%2e%2e/x.fits", "%2fetc%2fpasswd", "", "%00"):
+        for path in (*outside, one.filename, one.savepath):
             assert (await browser.get(place + path)).status == 404
         assert not (tmp_path / STATE_DIR / PREVIEWS).exists()
         assert browser.site.preview_counts.made == 0
