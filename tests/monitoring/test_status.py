@@ -70,6 +70,21 @@ def trouble(number: int, reason: str | None = None) -> Trouble:
     return Trouble(product, state, 3, RETRY, reason)
 
 
+def gone(product: Product) -> Damaged:
+    """Make a product whose file was found missing."""
+    return Damaged(
+        product=product,
+        path=product.savepath,
+        damage=Damage.MISSING,
+        reason="gone",
+        state=State.PUBLISHED,
+        withdrawn=False,
+        not_before="",
+        last_error=None,
+        programs=("2024A000",),
+    )
+
+
 def poll(image_type: ImageType = ImageType.STACK, error: str | None = None) -> LastPoll:
     """Make a poll."""
     return LastPoll("2024A000", WINTER, image_type, "2025-10-24T17:55:35.057+00:00", 20, error)
@@ -494,17 +509,42 @@ def test_settled_nights_are_shown_until_a_file_is_found_missing() -> None:
     assert "Settled nights: 2024A000 2, newest 20251023." in drawn(status)
     (first, _) = json.loads(status_as_json(status))["settled"]
     assert (first["night"], first["manifest"]) == ("20251023", "manifests/2024A000/20251023.ecsv")
-    product = trouble(1).product
-    lost = Damaged(
-        product=product,
-        path="x",
-        damage=Damage.MISSING,
-        reason="gone",
-        state=State.PUBLISHED,
-        withdrawn=False,
-        not_before="",
-        last_error=None,
-        programs=("2024A000",),
-    )
+    lost = gone(trouble(1).product)
     assert [night.night for night in with_damaged(status, [lost]).settled] == [NIGHT.plus(-1)]
     assert "Settled" not in drawn(status_of(count()))
+
+
+class LookedAt(Night):
+    """A night that counts how often any is compared or looked up."""
+
+    looks = 0
+
+    def __eq__(self, other: object) -> bool:
+        """Compare it as any night."""
+        LookedAt.looks += 1
+        return str(self) == str(other)
+
+    def __hash__(self) -> int:
+        """Look it up as any night."""
+        LookedAt.looks += 1
+        return hash(str(self))
+
+
+def test_a_status_of_ten_times_the_nights_is_no_more_than_ten_times_the_work() -> None:
+    """Whoever has years of nights, and lost a file of each, does not wait for ever."""
+    looks = []
+    for number in (40, 400):
+        names = [NIGHT.plus(-ago).name for ago in range(number)]
+        counts = [count(LookedAt(name)) for name in names]
+        settled = tuple(SettledNight("2024A000", LookedAt(name), NOW) for name in names)
+        status = replace(status_of(*counts), settled=settled)
+        lost = [
+            gone(replace(trouble(1).product, night=LookedAt(name), savepath=name)) for name in names
+        ]
+        LookedAt.looks = 0
+        found = with_damaged(status, lost)
+        assert (found.settled, found.numbers.damaged) == ((), number)
+        assert f"All {number} nights" in drawn(found)
+        assert status_as_json(found)
+        looks.append(LookedAt.looks)
+    assert 0 < looks[1] <= 10 * looks[0]

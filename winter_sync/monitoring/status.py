@@ -299,6 +299,7 @@ def with_damaged(status: Status, found: Iterable[Damaged]) -> Status:
     by_kind: dict[tuple[Night, Instrument, ImageType], list[Damaged]] = {}
     for file in news:
         by_kind.setdefault(_kind(file.product), []).append(file)
+    lost = {(program, file.product.night) for file in news for program in file.programs}
     return replace(
         status,
         counts=tuple(_count_without(count, by_kind) for count in status.counts),
@@ -307,13 +308,7 @@ def with_damaged(status: Status, found: Iterable[Damaged]) -> Status:
             _queue_without(count, last) for count in status.programs_of_last_night
         ),
         damaged=(*status.damaged, *news),
-        settled=tuple(night for night in status.settled if not _has_lost(night, news)),
-    )
-
-
-def _has_lost(settled: SettledNight, damaged: Iterable[Damaged]) -> bool:
-    return any(
-        file.product.night == settled.night and settled.program in file.programs for file in damaged
+        settled=tuple(each for each in status.settled if (each.program, each.night) not in lost),
     )
 
 
