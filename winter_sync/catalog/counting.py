@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from winter_sync.core import NOT_KEPT
+
 KEY = "night, instrument, image_type, state, withdrawn, damaged, failed, listed_by"
 BYTES = "coalesce({0}.size, 0)"
+NOT_KEPT_TYPES = f"({', '.join(f'{str(image_type)!r}' for image_type in NOT_KEPT)})"
+"""What `QueueCount.not_kept` is of, as SQL."""
 
 
 def kind_of(row: str) -> str:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from winter_sync.catalog.counting import BYTES, COUNTED, KEY, kind_of, listed_by
+from winter_sync.catalog.counting import BYTES, COUNTED, KEY, NOT_KEPT_TYPES, kind_of, listed_by
 from winter_sync.catalog.migration import migrations
-from winter_sync.core import NOT_KEPT
 
 if TYPE_CHECKING:
     from winter_sync.catalog.sqlite import Database
@@ -76,7 +75,6 @@ _TRIGGERS = {
     END
     """,  # noqa: S608 - our own words
 }  # fmt: skip
-_NOT_KEPT = f"({', '.join(f'{str(image_type)!r}' for image_type in NOT_KEPT)})"
 _INDEXES = (
     "DROP INDEX products_due",
     """
@@ -90,7 +88,7 @@ _INDEXES = (
     """,
     f"""
     CREATE INDEX products_asked ON products (not_before)
-        WHERE state = 'missing' AND image_type NOT IN {_NOT_KEPT} AND withdrawn_at IS NULL
+        WHERE state = 'missing' AND image_type NOT IN {NOT_KEPT_TYPES} AND withdrawn_at IS NULL
     """,
 )
 

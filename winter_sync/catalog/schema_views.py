@@ -13,17 +13,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from winter_sync.catalog.counting import NOT_KEPT_TYPES
 from winter_sync.catalog.found import FACTS, FILTER
 from winter_sync.catalog.identities import PATH
 from winter_sync.catalog.migration import migrations, run_script
-from winter_sync.core import FILTER_NAMES, NO_SURVEY_FIELD, NOT_KEPT
+from winter_sync.core import FILTER_NAMES, NO_SURVEY_FIELD
 
 if TYPE_CHECKING:
     import sqlite3
 
     from winter_sync.catalog.sqlite import Database
 
-_NOT_KEPT = f"p.image_type IN ({', '.join(f'{str(image_type)!r}' for image_type in NOT_KEPT)})"
+_NOT_KEPT = f"p.image_type IN {NOT_KEPT_TYPES}"
 _STATE = """
   CASE WHEN p.withdrawn_at IS NOT NULL THEN 'withdrawn'
     WHEN p.state = 'wanted' THEN 'pending' WHEN p.state = 'missing' THEN 'missing'

@@ -9,10 +9,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from winter_sync.catalog.counting import NOT_KEPT_TYPES
 from winter_sync.catalog.programs import unless_all
 from winter_sync.catalog.records import Scope
 from winter_sync.catalog.scopes import EVERYTHING, Condition, in_scope, listed_now
-from winter_sync.core import NOT_KEPT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from winter_sync.catalog.connection import Connection
     from winter_sync.core import ImageType, Night
 
-_NOT_KEPT = f"({', '.join(f'{str(image_type)!r}' for image_type in NOT_KEPT)})"
 _PENDING = "p.state IN ('wanted', 'missing') AND NOT p.withdrawn"
 _IS_HERE = "p.state = 'published' AND NOT p.damaged"
 
@@ -76,9 +75,9 @@ class Totals:
     sum(products * ({_PENDING})) AS queued,
     sum(products * (state = 'wanted' AND NOT withdrawn)) AS wanted,
     sum(products * (state = 'wanted' AND NOT withdrawn AND failed)) AS failed,
-    sum(products * (state = 'missing' AND NOT withdrawn AND image_type NOT IN {_NOT_KEPT}))
+    sum(products * (state = 'missing' AND NOT withdrawn AND image_type NOT IN {NOT_KEPT_TYPES}))
       AS missing,
-    sum(products * (state = 'missing' AND NOT withdrawn AND image_type IN {_NOT_KEPT}))
+    sum(products * (state = 'missing' AND NOT withdrawn AND image_type IN {NOT_KEPT_TYPES}))
       AS not_kept
     """
     _OF_SETS = f"""
@@ -114,7 +113,7 @@ class Totals:
 
     _NOT_ALL_HERE = f"""
     SELECT DISTINCT night FROM night_totals p
-    WHERE products AND {_PENDING} AND NOT (state = 'missing' AND image_type IN {_NOT_KEPT})
+    WHERE products AND {_PENDING} AND NOT (state = 'missing' AND image_type IN {NOT_KEPT_TYPES})
       AND {{condition}}
     """  # noqa: S608 - our own conditions
 
@@ -154,7 +153,7 @@ class Totals:
     WHERE {state} AND p.withdrawn_at IS NULL AND {condition}
     """
     _RETRIED = "p.state = 'wanted' AND p.attempts > 0"
-    _ASKED = f"p.state = 'missing' AND p.image_type NOT IN {_NOT_KEPT}"
+    _ASKED = f"p.state = 'missing' AND p.image_type NOT IN {NOT_KEPT_TYPES}"
 
     def retried_at(self, programs: Sequence[str], part: Part) -> str | None:
         """Return when the first product that failed may be fetched again, as the catalog has it."""
