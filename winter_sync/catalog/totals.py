@@ -9,10 +9,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from winter_sync.catalog.counting import NOT_KEPT_TYPES
+from winter_sync.catalog.counting import BYTES, NOT_KEPT_TYPES, kind_of
 from winter_sync.catalog.programs import unless_all
 from winter_sync.catalog.records import Scope
-from winter_sync.catalog.scopes import EVERYTHING, Condition, in_scope, listed_now
+from winter_sync.catalog.scopes import EVERYTHING, Condition, in_scope, listed_ever, listed_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -61,14 +61,24 @@ class Totals:
       sum(bytes * ({_IS_HERE})) AS size,
       sum(products * ({_IS_HERE} AND withdrawn)) AS withdrawn_here,
       sum(bytes * ({_IS_HERE} AND withdrawn)) AS withdrawn_size
-    FROM night_totals p WHERE products AND {{condition}}
+    FROM ({{counted}}) p
     GROUP BY night, instrument, image_type ORDER BY night DESC, instrument, image_type
+    """  # noqa: S608 - our own conditions
+    _KEPT = "SELECT * FROM night_totals p WHERE products AND {condition}"
+    _ONE_BY_ONE = f"""
+    SELECT {kind_of("p")}, 1 AS products, {BYTES.format("p")} AS bytes
+    FROM products p WHERE {{condition}}
     """  # noqa: S608 - our own conditions
 
     def by_night(self, scope: Scope) -> list[dict[str, Any]]:
         """Count products by night, camera, type and state, as `Views.night_counts` does."""
-        condition = in_scope(scope) & self._ever(scope.programs)
-        sql = self._BY_NIGHT.format(condition=condition.sql)
+        if self.may_count(scope):
+            counted, ever = self._KEPT, self._ever(scope.programs)
+        else:
+            counted = self._ONE_BY_ONE
+            ever = unless_all(self._connection, listed_ever, scope.programs)
+        condition = in_scope(scope) & ever
+        sql = self._BY_NIGHT.format(counted=counted.format(condition=condition.sql))
         return self._connection.rows(sql, condition.values)
 
     _QUEUED = f"""

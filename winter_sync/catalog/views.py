@@ -9,7 +9,7 @@ from winter_sync.catalog.identities import ALL_OF_PRODUCT, PRODUCT
 from winter_sync.catalog.programs import unless_all
 from winter_sync.catalog.records import ProgramSummary, QueueCount
 from winter_sync.catalog.rows import night_count_of, night_of, trouble_of
-from winter_sync.catalog.scopes import in_scope, listed_ever, listed_now, within
+from winter_sync.catalog.scopes import in_scope, listed_now, within
 from winter_sync.catalog.totals import Part, Totals, lists_now
 from winter_sync.core import Refetch
 
@@ -32,28 +32,9 @@ class Views:
         self._connection = connection
         self._totals = Totals(connection)
 
-    _NIGHT_COUNTS = """
-    SELECT night, instrument, image_type,
-      sum(state = 'published' AND damage IS NULL) AS published,
-      sum(state = 'published' AND damage IS NOT NULL AND withdrawn_at IS NULL) AS damaged,
-      sum(state = 'wanted' AND withdrawn_at IS NULL) AS wanted,
-      sum(state = 'missing' AND withdrawn_at IS NULL) AS missing,
-      sum(withdrawn_at IS NOT NULL) AS withdrawn,
-      coalesce(sum(CASE WHEN state = 'published' AND damage IS NULL THEN size END), 0) AS size,
-      sum(state = 'published' AND damage IS NULL AND withdrawn_at IS NOT NULL) AS withdrawn_here,
-      coalesce(sum(CASE WHEN state = 'published' AND damage IS NULL AND withdrawn_at IS NOT NULL
-        THEN size END), 0) AS withdrawn_size
-    FROM products p WHERE {condition}
-    GROUP BY night, instrument, image_type ORDER BY night DESC, instrument, image_type
-    """
-
     def night_counts(self, scope: Scope) -> list[NightCount]:
         """Count products by night, instrument, type and state; the newest night first."""
-        if self._totals.may_count(scope):
-            return self._connection.converted(night_count_of, self._totals.by_night(scope))
-        condition = in_scope(scope) & unless_all(self._connection, listed_ever, scope.programs)
-        sql = self._NIGHT_COUNTS.format(condition=condition.sql)
-        return self._connection.read(night_count_of, sql, condition.values)
+        return self._connection.converted(night_count_of, self._totals.by_night(scope))
 
     _FAILED = f"""
     SELECT {ALL_OF_PRODUCT} FROM products p INDEXED BY products_queue
