@@ -85,6 +85,7 @@ def test_all_that_is_said_is_of_the_part_that_was_asked_for(
     assert {poll["program"] for poll in found["polls"]} <= set(programs)
     if "diff" in options:
         assert {night["image_type"] for night in found["nights"]} <= {"diff"}
+        assert {poll["image_type"] for poll in found["polls"]} <= {"diff"}
         assert sum(program["totals"]["listed"] for program in found["programs"]) == pending
         assert found["only"]["image_types"] == ["diff"]
 
