@@ -143,7 +143,7 @@ async def dry_run(  # noqa: PLR0913 - what a backfill has
 
 
 class _Asking:
-    """Asks for the windows of one subject, by halves where the archive does not answer whole ones.
+    """Asks for the windows of one subject, by parts where the archive does not answer whole ones.
 
     Parameters
     ----------
@@ -167,19 +167,19 @@ class _Asking:
         return self._rows
 
     async def _ask(self, query: Query) -> None:
-        halves = split_in_half(query, self._api.today)
+        today = self._api.today
+        parts = split_in_half(query, today) or split_by_date(query, today)
         self._found.queries += 1
         try:
             listing = await self._api.query(query)
         except BadAnswerError as error:
-            if halves is None or isinstance(error, RejectedQueryError):
+            if not parts or isinstance(error, RejectedQueryError):
                 self._found.failed.append((query, error))
             else:
-                await self._ask_parts(halves)
+                await self._ask_parts(parts)
             return
         self._rows += listing.rows
         if listing.is_cut:
-            parts = halves or split_by_date(query, self._api.today)
             await self._ask_parts(parts)
             if not parts:
                 self._found.cut[query] = listing.unlisted
