@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from time import monotonic
+from typing import TYPE_CHECKING
 
+from delivery.conftest import Place, until
 from hypothesis import given
 from hypothesis import strategies as st
 from support.clock import NOON
@@ -13,6 +17,10 @@ from winter_sync.core.event_filter import EventFilter
 from winter_sync.core.outbox import EventKind, OutboxEvent
 from winter_sync.delivery.batches import Window, complete_in, ready_batches
 from winter_sync.delivery.sinks import Batching, Command, EventSink
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
 
 NIGHTS = ["20240130", "20240131", None]
 AGES = st.lists(st.integers(0, 5000), max_size=6).map(lambda ages: sorted(ages, reverse=True))
@@ -43,3 +51,25 @@ def test_a_batch_is_complete_after_the_wait_and_not_before(
         before = NOON + wait - timedelta(milliseconds=1)
         assert not ready_batches(sink, window, before, final=False)
         assert ready_batches(sink, window, NOON + wait, final=False)
+
+
+async def test_a_batch_is_delivered_when_it_is_complete_though_nothing_is_added(
+    tmp_path: Path,
+) -> None:
+    """The deliverer wakes up for it; no further event comes to wake it."""
+    place = Place(tmp_path / "winter")
+    began = monotonic()
+
+    def clock() -> datetime:
+        return place.clock() + timedelta(seconds=monotonic() - began)
+
+    command = Command(("touch", "taken"))
+    sink = EventSink("any", command, batching=Batching.NIGHT, quiet=timedelta(seconds=1))
+    async with place.deliverer(sink, time=replace(place.time, clock=clock)) as deliverer:
+        await deliverer.register()
+        await place.record(night="20240130")
+        running = asyncio.create_task(deliverer.run())
+        async with asyncio.timeout(20):
+            await until((place.root / "taken").exists)
+        deliverer.close()
+        await running
