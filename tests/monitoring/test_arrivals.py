@@ -101,4 +101,4 @@ def test_a_long_backlog_is_told_of_once_a_minute() -> None:
         heard.arrive(*some(ImageType.STACK, 3))
         heard.now += 20.0
         heard.end()
-    assert [line["products"] for line in heard.lines] == ["9 stacks"] * 3
+    assert [(line["products"], line["size"]) for line in heard.lines] == [("9 stacks", 9000)] * 3
