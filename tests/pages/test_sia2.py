@@ -264,12 +264,14 @@ async def test_many_rows_are_sent_as_they_are_read(tmp_path: Path) -> None:
 
 
 async def test_few_queries_are_answered_at_a_time(tmp_path: Path) -> None:
-    """One more is refused in words; when another has ended, it is answered."""
+    """Those that come at once, too; one more is refused in words, and answered when one ended."""
     with made_by_hand(tmp_path):
         pass
     context = replace(context_of(tmp_path), sia2=True)
     service = Sia2()
     request = PageRequest("/sia2/query", {}, (), "http://127.0.0.1")
+    at_once = await asyncio.gather(*(service.answer(request, context) for _ in range(12)))
+    assert sum(isinstance(answer, ByteStream) for answer in at_once) == 8
     answers = [await service.answer(request, context) for _ in range(8)]
     streams = [answer.chunks for answer in answers if isinstance(answer, ByteStream)]
     for stream in streams:

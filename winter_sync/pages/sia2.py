@@ -119,7 +119,11 @@ class Sia2:
                 remedy="Ask again in a minute.",
                 code=ErrorCode.PAGE_NOT_READY,
             )
-        return await self._reader.read(context.root, context.state, _numbers, question)
+        self._under_way += 1
+        try:
+            return await self._reader.read(context.root, context.state, _numbers, question)
+        finally:
+            self._under_way -= 1
 
     async def _rows(
         self, context: PageContext, query: ImageQuery, numbers: Sequence[int], origin: str
