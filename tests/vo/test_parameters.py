@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from math import inf
+from math import cos, inf, pi, sin
 
 import pytest
 from hypothesis import given
@@ -53,6 +53,9 @@ def test_intervals_meet_if_a_number_is_in_both(a: float, b: float, c: float, d: 
         ("POS=CIRCLE 150 17 -1", "a radius from 0 to 90"),
         ("POS=CIRCLE nan 17 1", "Write POS=CIRCLE"),
         ("POS=RANGE 20 10 0 1", "the smaller number first"),
+        ("POS=RANGE -10 10 0 1", "right ascensions from 0 to 360"),
+        ("POS=RANGE 350 370 0 1", "right ascensions from 0 to 360"),
+        ("POS=RANGE 0 10 80 91", "declinations from -90 to 90"),
         ("POS=POLYGON 0 0 10 10 10 0 0 10", "in parts"),
         ("POS=POLYGON 0 0 10 10 10", "Write POS=CIRCLE"),
         ("BAND=J", "Write one number, or two"),
@@ -82,3 +85,16 @@ def test_rows_are_limited() -> None:
     assert parse_query([("MAXREC", "9" * 30)]).most == MOST_ROWS
     with pytest.raises(UsageError, match=re.escape("TARGET is given 51 times")):
         parse_query([("TARGET", "x")] * 51)
+
+
+def test_corners_are_limited() -> None:
+    """Each is compared with all others, and with those of each image."""
+
+    def polygon(corners: int) -> str:
+        turns = (2 * pi * number / corners for number in range(corners))
+        return " ".join(f"{90 + 5 * cos(turn):.6f} {5 * sin(turn):.6f}" for turn in turns)
+
+    assert len(parse_query([("POS", f"POLYGON {polygon(100)}")]).areas) == 1
+    with pytest.raises(UsageError, match="has 101 corners") as refused:
+        parse_query([("POS", f"POLYGON {polygon(101)}")])
+    assert "at most 100, or ask in parts" in refused.value.remedy

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from math import inf, isfinite
 from typing import TYPE_CHECKING
 
 from winter_sync.core import Cone, ErrorCode, Footprint, PolygonArea, Rectangle, UsageError, area_of
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _CIRCLE, _RANGE = 3, 4
 _LEAST_CORNERS = 3
+_MOST_CORNERS = 100
 _AROUND, _POLE, _LARGEST = 360.0, 90.0, 90.0
 _REMEDY = (
     "Write POS=CIRCLE RA DEC RADIUS, POS=RANGE RA1 RA2 DEC1 DEC2, or POS=POLYGON RA1 DEC1 RA2 DEC2 "
@@ -55,8 +56,8 @@ def _circle(text: str, ra: float, dec: float, radius: float) -> Area:
 
 def _range(text: str, west: float, east: float, south: float, north: float) -> Area:
     """Return an area; infinite ends are those of the sky."""
-    west, east = max(west, 0.0), min(east, _AROUND)
-    south, north = max(south, -_POLE), min(north, _POLE)
+    west, east = (0.0 if west == -inf else west), (_AROUND if east == inf else east)
+    south, north = (-_POLE if south == -inf else south), (_POLE if north == inf else north)
     _refuse_beyond(text, [(west, south), (east, north)])
     if south > north or west > east:
         raise UsageError(
@@ -72,6 +73,13 @@ def _range(text: str, west: float, east: float, south: float, north: float) -> A
 
 def _polygon(text: str, numbers: Sequence[float]) -> Area:
     corners = tuple(zip(numbers[::2], numbers[1::2], strict=True))
+    if len(corners) > _MOST_CORNERS:
+        raise UsageError(
+            f"POS=POLYGON has {len(corners)} corners",
+            remedy=f"Write at most {_MOST_CORNERS}, or ask in parts: POS may be given several "
+            "times.",
+            code=ErrorCode.USE_PLACE,
+        )
     _refuse_beyond(text, corners)
     polygon = Footprint(corners)
     if not polygon.is_convex:
