@@ -11,7 +11,7 @@ from winter_sync.catalog.areas import products_in
 from winter_sync.catalog.found import FACTS, FILTER, LISTING
 from winter_sync.catalog.identities import IDENTIFIED, identities_of
 from winter_sync.catalog.scopes import EVERYTHING, Condition, parameters
-from winter_sync.catalog.search_conditions import lists_target
+from winter_sync.catalog.search_conditions import lists_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -96,7 +96,7 @@ class Observations:
         return source, Condition("1", {"numbers": numbers})
 
     def _at_target(self, name: str) -> Iterator[int]:
-        condition = lists_target(name)
+        condition = lists_name(name)
         return (n for (n,) in self._connection.tuples(condition.sql, condition.values))
 
 

@@ -65,11 +65,18 @@ _LISTS_TARGET = "SELECT product FROM {table} WHERE target {condition}"
 
 def lists_target(name: str) -> Condition:
     """Return a query for the row numbers of products that a target is listed or observed for."""
-    if "*" in name:
-        escaped = "".join(f"\\{letter}" if letter in "%_\\" else letter for letter in name)
-        condition, value = r"LIKE :name ESCAPE '\'", escaped.replace("*", "%")
-    else:
-        condition, value = "= :name COLLATE NOCASE", name
+    if "*" not in name:
+        return lists_name(name)
+    escaped = "".join(f"\\{letter}" if letter in "%_\\" else letter for letter in name)
+    return _listed_with(r"LIKE :name ESCAPE '\'", escaped.replace("*", "%"))
+
+
+def lists_name(name: str) -> Condition:
+    """Do the same for a name in which a star is a star."""
+    return _listed_with("= :name COLLATE NOCASE", name)
+
+
+def _listed_with(condition: str, value: str) -> Condition:
     sql = " UNION ".join(
         _LISTS_TARGET.format(table=table, condition=condition) for table in ("listings", "facts")
     )
