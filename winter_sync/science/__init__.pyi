@@ -12,7 +12,7 @@ from .samp import SampMessage, SampType, message_for, send
 from .strips import Panel, draw_strip, north_up
 from .text_tables import write_ecsv
 from .visits import Visit, visits
-from .votable import begin_votable, end_votable, votable_error, votable_row
+from .votable import VOTABLE_TYPES, begin_votable, end_votable, votable_error, votable_row
 from .writers import TableFormat, choose_format, format_of, write_rows, write_table
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "MANDATORY_COLUMNS",
     "NIGHTLOG_COLUMNS",
     "OBSCORE_COLUMNS",
+    "VOTABLE_TYPES",
     "Column",
     "Cutout",
     "Kind",

@@ -30,13 +30,14 @@ _FRAMES = """\
 """
 """The frames of positions and times."""
 _TAIL = "</RESOURCE>\n</VOTABLE>\n"
-_TYPES: dict[Kind, dict[str, str]] = {
+VOTABLE_TYPES: Mapping[Kind, Mapping[str, str]] = {
     # `char` holds ASCII alone.
     Kind.TEXT: {"datatype": "unicodeChar", "arraysize": "*"},
     Kind.TIME: {"datatype": "char", "arraysize": "*", "xtype": "timestamp"},
     Kind.INTEGER: {"datatype": "long"},
     Kind.REAL: {"datatype": "double"},
 }
+"""The attributes of a field, by what its column holds."""
 
 
 def write_votable(
@@ -102,7 +103,7 @@ def _row(values: Iterable[Value]) -> bytes:
 def _field(column: Column) -> Iterator[str]:
     words = {
         "name": column.name,
-        **_TYPES[column.kind],
+        **VOTABLE_TYPES[column.kind],
         "unit": column.unit,
         "ucd": column.ucd,
         "utype": column.utype,

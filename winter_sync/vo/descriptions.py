@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
-from winter_sync.science import OBSCORE_COLUMNS, Kind
+from winter_sync.science import OBSCORE_COLUMNS, VOTABLE_TYPES
 
 if TYPE_CHECKING:
     from winter_sync.science import Column
@@ -16,12 +16,6 @@ _NAMESPACES = (
     'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
 )
 _STANDARD = "ivo://ivoa.net/std"
-_TYPES = {
-    Kind.TEXT: '<dataType xsi:type="vs:VOTableType" arraysize="*">unicodeChar</dataType>',
-    Kind.TIME: '<dataType xsi:type="vs:VOTableType" arraysize="*">char</dataType>',
-    Kind.INTEGER: '<dataType xsi:type="vs:VOTableType">long</dataType>',
-    Kind.REAL: '<dataType xsi:type="vs:VOTableType">double</dataType>',
-}
 
 
 def capabilities(address: str) -> bytes:
@@ -86,4 +80,7 @@ def _column(column: Column) -> str:
         "utype": column.utype,
     }
     said = "".join(f"<{name}>{escape(word)}</{name}>" for name, word in words.items() if word)
-    return f"<column>{said}{_TYPES[column.kind]}</column>\n"
+    kind = VOTABLE_TYPES[column.kind]
+    size = f' arraysize="{kind["arraysize"]}"' if "arraysize" in kind else ""
+    data = f'<dataType xsi:type="vs:VOTableType"{size}>{kind["datatype"]}</dataType>'
+    return f"<column>{said}{data}</column>\n"
