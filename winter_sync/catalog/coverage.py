@@ -13,11 +13,10 @@ from winter_sync.catalog.records import Scope
 from winter_sync.catalog.scopes import Condition, in_scope, listed_ever
 from winter_sync.catalog.values import format_instant
 from winter_sync.core import (
+    IMAGE_TYPES,
     NOT_KEPT,
     Cone,
-    FileFormat,
     Footprint,
-    ImageType,
     area_of,
     names_of_filter,
     unit_vector,
@@ -29,11 +28,10 @@ if TYPE_CHECKING:
     from winter_sync.catalog.connection import Connection
     from winter_sync.catalog.coverage_records import Images
     from winter_sync.catalog.search_records import FoundProduct
-    from winter_sync.core import Position
+    from winter_sync.core import ImageType, Position
 
 _CHUNK = 500
 """Products that are read at a time."""
-_IMAGES = tuple(t for t in ImageType if t.traits.file_format is FileFormat.FITS)
 
 
 class Coverage:
@@ -121,7 +119,7 @@ class Coverage:
         condition = _part(images)
         sql = self._UNSEEN.format(
             not_kept=_words(NOT_KEPT),
-            images=_words(_IMAGES),
+            images=_words(IMAGE_TYPES),
             facts=FACTS,
             condition=condition.sql,
         )

@@ -217,7 +217,16 @@ from .sphere import (
 )
 from .storage_errors import NO_SPACE, storage_errors_explained
 from .too import ListedForToO, ToOProgress, ToORequest, ToOStage, is_awaited, progress_of
-from .traits import DIRECTORIES, FETCH_ORDER, NOT_KEPT, SUFFIXES, FileFormat, ImageType, Instrument
+from .traits import (
+    DIRECTORIES,
+    FETCH_ORDER,
+    IMAGE_TYPES,
+    NOT_KEPT,
+    SUFFIXES,
+    FileFormat,
+    ImageType,
+    Instrument,
+)
 from .units import parse_duration, show_duration, show_instant, show_size
 from .wcs_header import CostlyWcsError, wcs_header
 from .withdrawals import (
@@ -252,6 +261,7 @@ __all__ = [
     "FETCH_ORDER",
     "FILTER_NAMES",
     "FUTILE_DOWNLOADS",
+    "IMAGE_TYPES",
     "INTERRUPTED",
     "MISSING_PRODUCT",
     "NIGHT_ENDS",

@@ -191,6 +191,9 @@ FETCH_ORDER = tuple(sorted(ImageType, key=lambda image_type: image_type.traits.f
 NOT_KEPT = tuple(image_type for image_type in ImageType if not image_type.traits.is_kept)
 """The types of which the archive lists files that it does not keep."""
 
+IMAGE_TYPES = tuple(t for t in ImageType if t.traits.file_format is FileFormat.FITS)
+"""The types of images."""
+
 DIRECTORIES = frozenset(
     directory
     for image_type in ImageType

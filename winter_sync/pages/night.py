@@ -174,7 +174,7 @@ def read_night_page(
         numbers = Numbers.of(counts)
         is_all_here = all_here(numbers, catalog.polls.states(context.subjects, night))
         queue = catalog.views.queue_count(programs, night)
-        image_type = _asked_type(query)
+        image_type = type_asked(query)
         found = catalog.searches.numbers(_search(night, image_type))
         part = part_asked(query, len(found), _PRODUCTS)
         measured = _measured(catalog, night)
@@ -198,16 +198,21 @@ def read_night_page(
         )
 
 
-def _asked_type(query: Mapping[str, str]) -> ImageType | None:
-    text = query.get("type")
-    if not text:
-        return None
+def type_asked(query: Mapping[str, str]) -> ImageType | None:
+    """Return the type that the field `type` of a query names; None for all.
+
+    Raises
+    ------
+    UsageError
+        If there is no such type.
+    """
+    text = query.get("type", "").strip()
     try:
-        return ImageType(text)
+        return ImageType(text) if text else None
     except ValueError:
         raise UsageError(
-            f"{text} is not an image type",
-            remedy=f"Known are: {', '.join(ImageType)}.",
+            f"{text!r} is not an image type",
+            remedy=f"Choose one of {', '.join(ImageType)}.",
             code=ErrorCode.PAGE_NOT_FOUND,
         ) from None
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.core import Cone, ErrorCode, ImageType, UsageError, area_of
+from winter_sync.core import IMAGE_TYPES, Cone, ErrorCode, UsageError, area_of
 from winter_sync.pages.links import product_link
+from winter_sync.pages.night import type_asked
 from winter_sync.pages.projection import PartOfSky
 from winter_sync.science import parse_angle, parse_position
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from winter_sync.catalog import Catalog, FoundProduct
-    from winter_sync.core import Footprint, Position
+    from winter_sync.core import Footprint, ImageType, Position
     from winter_sync.pages.projection import Grid
 
 _IMAGES = 200
@@ -92,9 +93,9 @@ class RegionPage:
         return [(style, _NAMES[style]) for style in sorted({o.style for o in self.outlines})]
 
     @property
-    def image_types(self) -> list[ImageType]:
+    def image_types(self) -> tuple[ImageType, ...]:
         """The types of images that can be chosen."""
-        return [image_type for image_type in ImageType if image_type is not ImageType.AVRO]
+        return IMAGE_TYPES
 
     @property
     def wider(self) -> float:
@@ -113,7 +114,7 @@ def read_region(catalog: Catalog, query: Mapping[str, str]) -> RegionPage:
         If the catalog cannot be read.
     """
     position, radius = _asked(query)
-    image_type = _type_asked(query)
+    image_type = type_asked(query)
     name = query.get("filter", "").strip() or None
     with catalog.snapshot():
         filters = catalog.sky.filters()
@@ -152,18 +153,6 @@ def _asked(query: Mapping[str, str]) -> tuple[Position, float]:
             code=ErrorCode.PAGE_NOT_FOUND,
         )
     return position, radius
-
-
-def _type_asked(query: Mapping[str, str]) -> ImageType | None:
-    text = query.get("type", "").strip()
-    try:
-        return ImageType(text) if text else None
-    except ValueError:
-        raise UsageError(
-            f"{text!r} is not a type of images",
-            remedy=f"Choose one of {', '.join(ImageType)}.",
-            code=ErrorCode.PAGE_NOT_FOUND,
-        ) from None
 
 
 def _outline(sky: PartOfSky, image: FoundProduct, footprint: Footprint) -> Outline | None:

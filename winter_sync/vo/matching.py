@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from winter_sync.catalog import ObservationQuery
-from winter_sync.core import ImageType, Instrument, Night
+from winter_sync.core import IMAGE_TYPES, Instrument, Night
 from winter_sync.science import BANDS, CALIBRATION_LEVELS, FACILITY
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from winter_sync.vo.intervals import Interval
     from winter_sync.vo.parameters import ImageQuery
 
-_IMAGES = tuple(image_type for image_type in ImageType if image_type is not ImageType.AVRO)
 _MJD_0 = datetime(1858, 11, 17, tzinfo=UTC)
 _FIRST, _LAST = 33282.0, 88069.0
 """1950 and 2100, MJD: nights of other years are not looked for."""
@@ -100,7 +99,9 @@ def may_answer(query: ImageQuery) -> ObservationQuery | None:
 
     The catalog may find images that do not answer the query.
     """
-    types = tuple(t for t in _IMAGES if not query.levels or CALIBRATION_LEVELS[t] in query.levels)
+    types = tuple(
+        t for t in IMAGE_TYPES if not query.levels or CALIBRATION_LEVELS[t] in query.levels
+    )
     instruments = _instruments(query)
     filters = _filters(query)
     identities = _identities(query)
