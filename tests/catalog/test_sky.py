@@ -6,8 +6,8 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from catalog.test_files import listed, publish
-from hypothesis import given, settings
+from catalog.test_files import changed, held, listed, publish
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.answers import square
 from support.clock import Clock
@@ -71,6 +71,16 @@ def expected(recorded: dict[int, Facts]) -> list[tuple[object, ...]]:
     ]
 
 
+def shown(depth: float | None, **other: object) -> Facts:
+    """Return facts of an image of one target, filter and place, unless others are given."""
+    given = {"target": "SN1", "filter": "J", "ra": 10.0, "dec": 10.0, **other}
+    return Facts(limiting_magnitude=depth, **given)  # type: ignore[arg-type]
+
+
+@example([(0, shown(19.5)), (1, shown(18.0)), (2, shown(None)), (0, shown(None))])
+@example([(0, shown(19.5)), (1, shown(18.0)), (1, shown(18.0, filter="Y"))])
+@example([(0, shown(19.5)), (1, shown(18.0)), (0, shown(18.0)), (1, shown(19.5))])
+@example([(0, shown(19.5)), (1, shown(18.0, filter="dark")), (2, shown(18.0, target="sn1"))])
 @settings(max_examples=6)
 @given(st.lists(st.tuples(st.integers(0, 3), FACTS), min_size=3, max_size=10))
 def test_the_sums_are_those_of_the_facts(
@@ -83,8 +93,8 @@ def test_the_sums_are_those_of_the_facts(
         recorded: dict[int, Facts] = {}
         for step, (number, facts) in enumerate(changes):
             publish(catalog, PRODUCTS[number], b"%d" % step)
-            (held,) = catalog.facts.due(9)
-            assert catalog.facts.record([(held, facts)]) == 1
+            (due,) = catalog.facts.due(9)
+            assert catalog.facts.record([(due, facts)]) == 1
             recorded[number] = facts
             assert sums(catalog) == expected(recorded)
         kept = sums(catalog)
@@ -97,14 +107,20 @@ def test_the_sums_are_those_of_the_facts(
 
 
 def test_images_of_an_area_are_those_read_last(catalog: Catalog) -> None:
-    """As many as are asked for, none that is damaged or does not touch, and whether that is all."""
-    images = [product(number) for number in range(5)]
+    """As many as are asked for, none that is damaged or does not touch, and whether that is all.
+
+    Nor one whose header was read before its content was replaced.
+    """
+    images = [product(number) for number in range(8)]
     listed(catalog, *images)
+    places = {4: (152.0, 17.0), 5: (150.7, 17.7)}
     for number, image in enumerate(images):
         publish(catalog, image, b"%d" % number)
-        (held,) = catalog.facts.due(9)
-        where = square(150.0 if number < 4 else 152.0, 17.0)
-        catalog.facts.record([(held, Facts(ra=150.0, dec=17.0, footprints=(where,)))])
+        (due,) = catalog.facts.due(9)
+        where = square(*places.get(number, (150.0, 17.0)))
+        catalog.facts.record([(due, Facts(ra=150.0, dec=17.0, footprints=(where,)))])
+    catalog.checks.record([changed(held(catalog, images[6]))])
+    publish(catalog, images[7], b"another")
     area = area_of(Cone(150.0, 17.0, 0.5))
     all_of_it = catalog.sky.images_in(area, limit=4)
     assert [found.product for found, _ in all_of_it.images] == images[:4]
@@ -112,3 +128,17 @@ def test_images_of_an_area_are_those_read_last(catalog: Catalog) -> None:
     some = catalog.sky.images_in(area, limit=3)
     assert [found.product for found, _ in some.images] == images[1:4]
     assert not some.is_all
+
+
+def test_an_area_with_more_images_than_are_read_is_not_shown_whole(catalog: Catalog) -> None:
+    """Although all that were read and are asked for are shown."""
+    images = [product(number) for number in range(9)]
+    listed(catalog, *images)
+    for number, image in enumerate(images):
+        publish(catalog, image, b"%d" % number)
+        (due,) = catalog.facts.due(9)
+        facts = Facts(filter="J" if number == 8 else "Y", footprints=(square(150.0, 17.0),))
+        catalog.facts.record([(due, facts)])
+    area = area_of(Cone(150.0, 17.0, 0.5))
+    (found,) = (some := catalog.sky.images_in(area, limit=1, filter_name="J")).images
+    assert (found[0].product, some.is_all) == (images[8], False)
