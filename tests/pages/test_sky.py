@@ -134,6 +134,18 @@ async def test_footprints_lead_to_their_images(tmp_path: Path) -> None:
         assert "No footprint of an image here touches" in nothing.said
 
 
+async def test_names_are_no_markup_in_a_drawing(tmp_path: Path) -> None:
+    """Neither those of filters in the legend, nor what a footprint is called."""
+    with made_by_hand(tmp_path) as catalog:
+        add(catalog, 0, 150.0, 17.0, target="<i>x</i>", filter="<u>y</u>")
+    async with browsing(context_of(tmp_path), utc_now()) as browser:
+        for address in ("/sky", "/sky?ra=150&dec=17"):
+            body = (await browser.get(address)).body
+            assert b"<i>" not in body
+            assert b"<u>" not in body
+            assert b"&lt;u&gt;y" in body
+
+
 @pytest.mark.parametrize(
     ("query", "said"),
     [
