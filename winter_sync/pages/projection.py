@@ -188,18 +188,25 @@ class PartOfSky:
     @property
     def grid(self) -> Grid:
         """The grid of the map."""
-        meridians, parallels = self._meridians, self._parallels
+        meridians, parallels = self._placed(self._meridians), self._placed(self._parallels)
         above = self.size - _LABEL / 2
         labels = [
-            *(self._label(line, text, at=1) for line, text in meridians),
+            *(self._label(places, text, at=1) for places, text in meridians),
             *(
                 label
-                for line, text in parallels
-                if (label := self._label(line, text, at=0)) and label.y < above
+                for places, text in parallels
+                if (label := self._label(places, text, at=0)) and label.y < above
             ),
         ]
-        drawn = (self._drawn(line) for line, _ in (*parallels, *meridians))
+        drawn = (_line(places) for places, _ in (*parallels, *meridians))
         return Grid(tuple(filter(None, drawn)), tuple(filter(None, labels)))
+
+    def _placed(self, lines: Iterable[tuple[list[Position], str]]) -> list[tuple[list[Place], str]]:
+        """Return where lines are, without what is far outside."""
+        return [
+            ([place for place in map(self.place, line) if place is not None], text)
+            for line, text in lines
+        ]
 
     @property
     def _span(self) -> tuple[float, float]:
@@ -236,10 +243,7 @@ class PartOfSky:
             for at in _multiples(ra - width, ra + width - 1e-6, step)
         ]
 
-    def _drawn(self, line: Iterable[Position]) -> str:
-        return _line(place for place in map(self.place, line) if place is not None)
-
-    def _label(self, line: list[Position], text: str, *, at: int) -> Label | None:
+    def _label(self, places: list[Place], text: str, *, at: int) -> Label | None:
         """Return a label where a line is nearest to the left (0) or lower (1) side of the map.
 
         None if no part of it is on the map.
@@ -247,9 +251,8 @@ class PartOfSky:
         aim = self.size - _MARGIN if at else _MARGIN
         inside = [
             place
-            for place in map(self.place, line)
-            if place is not None
-            and all(_MARGIN / 2 < axis < self.size - _MARGIN / 2 for axis in place)
+            for place in places
+            if all(_MARGIN / 2 < axis < self.size - _MARGIN / 2 for axis in place)
         ]
         if not inside:
             return None
