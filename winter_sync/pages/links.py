@@ -24,6 +24,8 @@ THUMBNAIL = "/thumbnail/"
 PREVIEW = "/preview/"
 PLACES = "/places/"
 STATIC = "/static/"
+FIELD_RADIUS = 1.5
+"""Degrees around a position, on a map of which no other size is asked for."""
 
 
 def night_link(night: Night) -> str:
@@ -60,7 +62,7 @@ def with_query(address: str, **fields: str | int | None) -> str:
     return f"{address}?{urlencode(given)}" if given else address
 
 
-def region_link(position: Position, radius: float) -> str:
+def region_link(position: Position, radius: float = FIELD_RADIUS) -> str:
     """Return the address of the map of a part of the sky: a position and a radius in degrees."""
     ra, dec = position
     return with_query(SKY, ra=f"{ra:.4f}", dec=f"{dec:.4f}", radius=f"{radius:g}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from winter_sync.core import IMAGE_TYPES, Cone, ErrorCode, UsageError, area_of
-from winter_sync.pages.links import product_link
+from winter_sync.pages.links import FIELD_RADIUS, product_link
 from winter_sync.pages.night import type_asked
 from winter_sync.pages.projection import PartOfSky
 from winter_sync.science import parse_angle, parse_position
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from winter_sync.pages.projection import Grid
 
 _IMAGES = 200
-_RADIUS = 1.5
 _LARGEST = 20.0
 _SMALLEST = 0.01
 _STYLES = {"Y": 1, "J": 2, "Hs": 3, "H": 3}
@@ -145,7 +144,7 @@ def _asked(query: Mapping[str, str]) -> tuple[Position, float]:
     ra, dec = query.get("ra", "").strip(), query.get("dec", "").strip()
     position = parse_position(f"{ra} {dec}")
     text = query.get("radius", "").strip()
-    radius = parse_angle(text) if text else _RADIUS
+    radius = parse_angle(text) if text else FIELD_RADIUS
     if not _SMALLEST <= radius <= _LARGEST:
         raise UsageError(
             f"a map of radius {text} cannot be drawn",

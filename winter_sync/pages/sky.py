@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from winter_sync.pages.projection import Grid
 
 _FIELDS = 50
-FIELD_RADIUS = 1.5
-"""Degrees around the centre of an image, on the map that a field leads to."""
 _QUARTERS = {
     "Y": (0.5, 1.0, 0.5, 1.0),
     "J": (0.0, 0.5, 0.5, 1.0),
