@@ -180,11 +180,15 @@ def test_the_catalog_finds_all_that_answers(
 async def test_only_files_that_can_be_fetched_are_answered(tmp_path: Path) -> None:
     """Not what is pending, was withdrawn and moved, or is not in the place that is asked for."""
     with made_by_hand(tmp_path) as catalog:
-        images = [product(number, ImageType.STACK) for number in range(4)]
+        images = [product(number, ImageType.STACK) for number in range(5)]
         enter(catalog, [at(image, 150.0, 17.0) for image in images])
-        for image, ra in zip(images[:3], (150.0, 150.6, 350.0), strict=False):
+        for image, ra in zip(images[:4], (150.0, 150.6, 350.0, 150.0), strict=False):
             publish(catalog, image, Facts(ra=ra, dec=17.0, footprints=(square(ra, 17.0),)))
-        withdraw(catalog, images[1])
+        withdraw(catalog, images[1], images[3])
+        (gone,) = (h for h in catalog.set_aside.candidates("", 9) if h.product == images[3])
+        assert catalog.set_aside.begin(gone, "withdrawn/moved.fits")
+        (moved,) = catalog.set_aside.unfinished()
+        catalog.set_aside.finish(moved)
     async with answering(context_of(tmp_path), utc_now()) as browser:
         everything = await searched(browser)
         assert len(everything) == 3

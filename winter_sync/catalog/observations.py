@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from winter_sync.catalog.areas import products_in
 from winter_sync.catalog.found import FACTS, FILTER, LISTING
 from winter_sync.catalog.identities import IDENTIFIED, identities_of
-from winter_sync.catalog.scopes import EVERYTHING, Condition, parameters
+from winter_sync.catalog.records import Scope
+from winter_sync.catalog.scopes import EVERYTHING, Condition, in_scope, parameters
 from winter_sync.catalog.search_conditions import lists_name
 
 if TYPE_CHECKING:
@@ -100,19 +101,15 @@ class Observations:
         return (n for (n,) in self._connection.tuples(condition.sql, condition.values))
 
 
-_HERE = """
-p.digest IS NOT NULL AND p.damage IS NULL AND NOT (p.withdrawn_at IS NOT NULL
-  AND EXISTS (SELECT 1 FROM withdrawn_files w WHERE w.product = p.id AND w.done_at IS NOT NULL))
-"""
+_HERE = "p.digest IS NOT NULL AND p.damage IS NULL"
 
 
 def _conditions(query: ObservationQuery) -> Iterator[Condition]:
     yield Condition(_HERE, {})
-    yield _any_of("p.image_type", "type", query.image_types)
-    if query.instruments:
-        yield _any_of("p.instrument", "instrument", query.instruments)
+    yield in_scope(Scope(programs=(), image_types=query.image_types, instruments=query.instruments))
     if query.filters:
-        yield _any_of(f"lower({FILTER})", "filter", query.filters)
+        names, values = parameters("filter", query.filters)
+        yield Condition(f"lower({FILTER}) IN ({names})", values)
     for column, name, spans in (
         ("p.night", "night", [(first.name, last.name) for first, last in query.nights]),
         ("f.exposure_time", "exposure", query.exposure_times),
@@ -120,11 +117,6 @@ def _conditions(query: ObservationQuery) -> Iterator[Condition]:
     ):
         if spans:
             yield _in_spans(column, name, spans)
-
-
-def _any_of(column: str, name: str, values: Sequence[str]) -> Condition:
-    names, named = parameters(name, [str(value) for value in values])
-    return Condition(f"{column} IN ({names})", named)
 
 
 def _in_spans(column: str, name: str, spans: Sequence[tuple[object, object]]) -> Condition:
