@@ -12,8 +12,13 @@ from winter_sync.core.queries import Cone
 from winter_sync.core.sphere import cross, dot, separation, unit_vector
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from winter_sync.core.areas import Span
     from winter_sync.core.sphere import Box, Footprint, Position, Vector
+
+    _Arc: TypeAlias = tuple[Vector, Vector, Vector]
+    """Its ends, and the pole of its great circle."""
 
 
 @dataclass(frozen=True)
@@ -53,34 +58,32 @@ class PolygonArea:
 
         Two polygons meet where a corner of one is in the other, or where their edges cross.
         """
-        return (
-            any(self.contains(corner) for corner in footprint.corners)
-            or any(footprint.contains(corner) for corner in self.polygon.corners)
-            or any(
-                _cross(edge, other) for edge in self._edges for other in _edges(footprint.corners)
-            )
-        )
+        if any(self.contains(corner) for corner in footprint.corners):
+            return True
+        if any(footprint.contains(corner) for corner in self.polygon.corners):
+            return True
+        edges = _edges(footprint.corners)
+        return any(_cross(edge, other) for edge in self._edges for other in edges)
 
     @cached_property
-    def _edges(self) -> list[tuple[Vector, Vector]]:
+    def _edges(self) -> list[_Arc]:
         return _edges(self.polygon.corners)
 
 
-def _edges(corners: tuple[Position, ...]) -> list[tuple[Vector, Vector]]:
+def _edges(corners: tuple[Position, ...]) -> list[_Arc]:
     vectors = [unit_vector(corner) for corner in corners]
-    return list(pairwise((*vectors, vectors[0])))
+    return [(start, end, cross(start, end)) for start, end in pairwise((*vectors, vectors[0]))]
 
 
-def _cross(one: tuple[Vector, Vector], other: tuple[Vector, Vector]) -> bool:
+def _cross(one: _Arc, other: _Arc) -> bool:
     """Return whether two arcs cross."""
-    x, y, z = cross(cross(*one), cross(*other))
+    x, y, z = cross(one[2], other[2])
     return any(
         _is_on(one, meeting) and _is_on(other, meeting) for meeting in ((x, y, z), (-x, -y, -z))
     )
 
 
-def _is_on(arc: tuple[Vector, Vector], meeting: Vector) -> bool:
+def _is_on(arc: _Arc, meeting: Vector) -> bool:
     """Return whether a direction on the great circle of an arc is on the arc."""
-    start, end = arc
-    pole = cross(start, end)
+    start, end, pole = arc
     return dot(cross(start, meeting), pole) >= 0 <= dot(cross(meeting, end), pole)
