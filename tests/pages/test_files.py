@@ -60,6 +60,8 @@ async def test_a_file_is_sent_whole_or_in_part(
     assert whole.headers["Content-Disposition"].startswith("attachment;")
     part = await browser.get(link(one), Range="bytes=5-")
     assert (part.status, part.body) == (206, content[5:])
+    # Another request on the same connection would be reset.
+    assert part.headers["Connection"] == "close"
     assert (await browser.get(link(products["withdrawn"]))).status == 200
 
 

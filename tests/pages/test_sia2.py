@@ -129,7 +129,10 @@ async def test_the_judges_have_nothing_to_say(
             path = tmp_path / "answer.vot"
             path.write_bytes(got.body)
             assert got.headers["Content-Type"] == "application/x-votable+xml"
+            assert got.headers["Connection"] == "close"
             assert ('value="OVERFLOW"' in got.body.decode()) == ("MAXREC" in query)
+            if "MAXREC" in query:
+                assert got.body.count(b"<TR>") == int(query[-1])
             assert got.status == (400 if "POS" in query else 200)
             votable.parse(path, verify="exception")
         assert await asyncio.to_thread(stilts, "votlint", "ucd=true", "unit=true", path) == ""
@@ -265,6 +268,9 @@ async def test_many_rows_are_sent_as_they_are_read(tmp_path: Path) -> None:
         assert text.count("<TR>") == 260
         assert text.count(f"https://{address}/file/") == 260
         assert text.index(images[-1].filename) < text.index(images[0].filename)
+        for most, is_cut in ((255, True), (260, False)):
+            text = (await asyncio.to_thread(get, url, params={"MAXREC": most}, timeout=9)).text
+            assert (text.count("<TR>"), 'value="OVERFLOW"' in text) == (most, is_cut)
 
 
 async def test_few_queries_are_answered_at_a_time(tmp_path: Path) -> None:

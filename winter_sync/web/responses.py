@@ -38,6 +38,8 @@ async def limit(_: web.Request, response: web.StreamResponse) -> None:
     """Hold our headers and one answer a connection for what aiohttp answers by itself, too."""
     response.headers.update(_HEADERS)
     response.headers.setdefault("Cache-Control", "no-store")
+    # Of an answer that is sent in parts aiohttp has decided by now what it says of the connection.
+    response.headers["Connection"] = "close"
     response.force_close()
 
 
