@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -33,7 +34,7 @@ def complaints() -> list[str]:
         "documentation.txt": [*groups["build"], *documentation],
         "development.txt": [
             *project["project"]["dependencies"],
-            *(requirement for group in groups.values() for requirement in group),
+            *chain(*project["project"]["optional-dependencies"].values(), *groups.values()),
         ],
     }
     found = []
