@@ -11,12 +11,9 @@ several times; its quickest answer counts, in CPU time too, which a busy machine
 from __future__ import annotations
 
 import argparse
-import os
 import resource
 import sqlite3
 import statistics
-import subprocess
-import sys
 import time
 from contextlib import closing
 from datetime import UTC, datetime
@@ -27,7 +24,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from benchmarks import million
-from benchmarks.measuring import Measurement, Run
+from benchmarks.measuring import Measurement, Run, cost_of_command, winter_sync
 from winter_sync import Mirror
 from winter_sync.catalog.catalog import Catalog
 from winter_sync.core import CATALOG
@@ -116,18 +113,9 @@ def _spread(values: Sequence[float]) -> str:
 
 def measure_command(directory: Path, position: Position) -> None:
     """Print what the command takes, start-up included."""
-    place = [str(value) for value in position]
-    command = [sys.executable, "-m", "winter_sync", "covers", *place, "--root", str(directory)]
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stderr is not None
-    answer = process.stderr.readline().strip()
-    _, _, usage = os.wait4(process.pid, 0)
-    wall, cpu = time.perf_counter() - began, usage.ru_utime + usage.ru_stime
-    print(f"command: {wall:.2f} s, {cpu:.2f} s of CPU, peak {usage.ru_maxrss / 1000:.0f} MB")
-    print(f"    {answer}")
+    place = map(str, position)
+    cost = cost_of_command(winter_sync("covers", *place, "--root", str(directory)))
+    print(f"command: {cost.wall:.2f} s, {cost.cpu:.2f} s of CPU, peak {cost.peak / 1e6:.0f} MB")
 
 
 def main() -> None:
@@ -143,17 +131,15 @@ def main() -> None:
         random = Random(1)
         some = anywhere(random, options.positions)
         make_files(options.directory, mirror, [*some, *SPECIAL, *targets])
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         crowded = [at for at in targets if len(mirror.covers(at)) > SOME]
         report("anywhere", mirror, some, options.runs)
         report("poles, right ascension 0", mirror, SPECIAL, options.runs)
         often = [at for at in targets if at not in crowded]
         report(f"targets, at most {SOME} images", mirror, often, options.runs)
         report(f"targets, more than {SOME}", mirror, crowded, options.runs)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(
-        f"peak memory {peak / 1000:.0f} MB, {(peak - before) / 1000:.0f} MB of it for the answers"
-    )
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(f"peak memory {peak / 1e6:.0f} MB, {(peak - before) / 1e6:.0f} MB of it for the answers")
     measure_command(options.directory, often[0] if often else SPECIAL[0])
 
 
