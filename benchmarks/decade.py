@@ -55,7 +55,7 @@ _ROOM = 2_000
 _SYNC = winter_sync("--log-level", "error", "sync")
 _SHIFTED_TABLES = (
     *("directories", "products", "listings", "revisions", "facts", "footprints"),
-    "night_totals",
+    *("night_changes", "night_totals"),
 )
 _NUMBERS = {"product": "products", "facts": "facts", "directory": "directories"}
 """Columns that hold the number of a row of another table."""
