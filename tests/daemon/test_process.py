@@ -66,14 +66,16 @@ class Process:
             while True:
                 self._manager.recv(4096, socket.MSG_DONTWAIT)
 
-    def logged(self, event: str) -> dict[str, Any]:
-        """Wait for a line of the log."""
+    def logged(self, *events: str) -> dict[str, Any]:
+        """Wait for lines of the log, in any order, and return the last one."""
         assert self.process.stderr is not None
+        awaited = set(events)
         for text in self.process.stderr:
             self.lines.append(json.loads(text))
-            if self.lines[-1]["event"] == event:
+            awaited.discard(self.lines[-1]["event"])
+            if not awaited:
                 return self.lines[-1]
-        raise AssertionError(f"it ended without {event!r}: {self.lines}")
+        raise AssertionError(f"it ended without {awaited}: {self.lines}")
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> int:
         """End the process, and return its exit code."""
@@ -189,8 +191,7 @@ def test_a_process_that_was_stopped_goes_on(tmp_path: Path) -> None:
             resumed = daemon.logged("resumed after being suspended")
             assert resumed["seconds"] > patience
             go_on.set()
-            daemon.logged("polled")
-            daemon.logged("download ended")
+            daemon.logged("polled", "download ended")
             assert daemon.end() == 0
     assert any((tmp_path / "winter").rglob("*_stack.fits"))
 

@@ -75,7 +75,7 @@ async def test_two_processes_share_the_work(
     ended = [await run.communicate() for run in runs]
     assert [run.returncode for run in runs] == [0, 0], ended
     assert rig.files() == rig.truth()
-    assert set(download_log.asked.values()) == {1}
+    assert set(download_log.asked.values()) == {1}, ended
 
 
 async def _start(config: Path, *arguments: str) -> asyncio.subprocess.Process:
