@@ -6,10 +6,12 @@ import re
 from pathlib import Path
 
 import winter_sync.monitoring
+from winter_sync.cli.progress import display
 
 CHANGELOG = Path(__file__).parents[2] / "CHANGELOG.md"
-LINES = sorted(Path(winter_sync.monitoring.__file__).parent.glob("*_lines.py"))
-"""The modules that hold the lines of the log."""
+MONITORING = Path(winter_sync.monitoring.__file__).parent
+LINES = [*sorted(MONITORING.glob("*_lines.py")), Path(display.__file__)]
+"""The modules that hold the lines of the log, those of a backfill included."""
 
 
 def test_the_changelog_has_the_new_names_of_lines() -> None:
