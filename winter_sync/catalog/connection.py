@@ -17,7 +17,7 @@ from winter_sync.catalog.editions import (
 from winter_sync.catalog.errors import explained, is_busy, rows_explained
 from winter_sync.catalog.identities import identities_of
 from winter_sync.catalog.readonly import Reader, connect, refuse_irregular
-from winter_sync.catalog.rows import check_row
+from winter_sync.catalog.rows import check_rows
 from winter_sync.catalog.values import format_instant, milliseconds, plain
 from winter_sync.core import BUSY_CATALOG, ErrorCode, StorageError
 from winter_sync.core import storage_errors_explained as explained_files
@@ -227,8 +227,7 @@ class Connection:
         if self._reader is not None:
             self._reader.check()
         with rows_explained(self.path):
-            for row in found:
-                check_row(row)
+            check_rows(found, names)
         return found
 
     def tuples(

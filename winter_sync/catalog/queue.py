@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from winter_sync.catalog.identities import ALL_OF_PRODUCT, NUMBER
+from winter_sync.catalog.identities import NUMBER, PATH, PRODUCT
 from winter_sync.catalog.programs import of_kinds, unless_all
 from winter_sync.catalog.rows import candidate_of, share_of, waiting_of
 from winter_sync.catalog.scopes import in_scope, listed_now, parameters, within
@@ -28,6 +28,8 @@ _QUEUED = "p.state IN ('wanted', 'missing') AND p.withdrawn_at IS NULL"
 _IS_WANTED = "p.state = 'wanted' AND p.withdrawn_at IS NULL"
 _COMPARED = "p.refetch != '' AND p.state = 'published' AND p.withdrawn_at IS NULL"
 """What counts as here, and is fetched again to compare it."""
+_ORDER = "p.attempts, p.night DESC, instr(:order, p.image_type), p.filename, p.id"
+"""The order of fetching. It sorts all of a night: so by what is in its rows."""
 
 
 class Queue:
@@ -39,24 +41,24 @@ class Queue:
 
     _CANDIDATES = f"""
     WITH chosen AS MATERIALIZED (
-      SELECT {ALL_OF_PRODUCT} FROM products p INDEXED BY {{index}}
+      SELECT p.id FROM products p INDEXED BY {{index}}
       WHERE {{queued}} AND p.refetch = :refetch AND p.claimed_by IS NULL
         AND (p.not_before <= :now OR p.not_before > :too_far) AND p.recheck IS NOT 'held'
         AND {{condition}}
-      ORDER BY p.attempts, p.night DESC, instr(:order, p.image_type), savepath LIMIT :limit
+      ORDER BY {_ORDER} LIMIT :limit
     )
-    SELECT c.*, u.size AS usual_size, group_concat(l.lastmodified, char(10)) AS lastmodified,
-      group_concat(l.pipeversion, char(10)) AS pipeversion,
-      CASE WHEN c.refused_at <= :long_ago OR c.refused_at > :too_far THEN c.refused_sha256 END
+    SELECT {PRODUCT}, {PATH}, p.attempts, p.size, p.sha256, p.state, p.refetch,
+      CASE WHEN p.refused_at <= :long_ago OR p.refused_at > :too_far THEN p.refused_sha256 END
         AS refused_long_ago,
-      (SELECT min(program) FROM listings o WHERE o.product = c.id AND o.withdrawn_at IS NULL
-         AND o.program IN ({{programs}})) AS program
-    FROM chosen c
-    LEFT JOIN usual_sizes u ON u.instrument = c.instrument AND u.image_type = c.image_type
-    CROSS JOIN listings l
-    WHERE l.product = c.id AND l.withdrawn_at IS NULL
-    GROUP BY c.id
-    ORDER BY c.attempts, c.night DESC, instr(:order, c.image_type), c.savepath
+      u.size AS usual_size, group_concat(l.lastmodified, char(10)) AS lastmodified,
+      group_concat(l.pipeversion, char(10)) AS pipeversion,
+      min(l.program) FILTER (WHERE l.program IN ({{programs}})) AS program
+    FROM chosen c CROSS JOIN products p ON p.id = c.id
+    LEFT JOIN usual_sizes u ON u.instrument = p.instrument AND u.image_type = p.image_type
+    CROSS JOIN listings l ON l.product = p.id
+    WHERE l.withdrawn_at IS NULL
+    GROUP BY p.id
+    ORDER BY {_ORDER}
     """  # noqa: S608 - our own texts
 
     def candidates(

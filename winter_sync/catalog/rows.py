@@ -37,15 +37,15 @@ from winter_sync.core import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
     from enum import StrEnum
 
 _ODD_PARTS = frozenset({"", ".", ".."})
 """No part of a path below the root is one of these."""
 
 
-def check_row(row: dict[str, Any]) -> None:
-    """Make sure that a row of the catalog has only what a version of this program writes.
+def check_rows(rows: Sequence[dict[str, Any]], columns: Iterable[str]) -> None:
+    """Make sure that rows of the catalog have only what a version of this program writes.
 
     SQLite lets any column hold anything: anyone who can write the file decides its content.
 
@@ -54,12 +54,16 @@ def check_row(row: dict[str, Any]) -> None:
     ValueError
         If not; the message names the column.
     """
-    for name, value in row.items():
+    for name in columns:
         check = _CHECKS.get(name)
-        if check is None or value is None:
-            continue
+        if check is not None:
+            _check_column(name, check, (row[name] for row in rows))
+
+
+def _check_column(name: str, check: Callable[[Any], bool], values: Iterable[Any]) -> None:
+    for value in values:
         try:
-            right = check(value)
+            right = value is None or check(value)
         except (ValueError, TypeError):
             right = False
         if not right:
