@@ -18,7 +18,7 @@ from winter_sync.catalog.errors import explained, is_busy, rows_explained
 from winter_sync.catalog.identities import identities_of
 from winter_sync.catalog.readonly import Reader, connect, refuse_irregular
 from winter_sync.catalog.rows import check_rows
-from winter_sync.catalog.values import format_instant, milliseconds, plain
+from winter_sync.catalog.values import format_instant, plain, whole_milliseconds
 from winter_sync.core import BUSY_CATALOG, ErrorCode, StorageError
 from winter_sync.core import storage_errors_explained as explained_files
 
@@ -273,7 +273,7 @@ class Connection:
 
     def now_ms(self) -> int:
         """Return the current time as the catalog packs it."""
-        return milliseconds(self.clock())
+        return whole_milliseconds(self.clock())
 
     def at(self, offset: timedelta) -> str:
         """Return the time this much after now (before, if negative), as the catalog writes it."""

@@ -31,6 +31,16 @@ LEFT JOIN revisions v ON v.product = e.product AND v.revision = e.revision
 """
 """What is read of events, and from where."""
 
+ABOUT = f"""
+p.id, {PATH},
+  (SELECT group_concat(program, char(10)) FROM listings WHERE product = p.id) AS programs,
+  (SELECT target FROM listings WHERE product = p.id
+   ORDER BY withdrawn_at IS NOT NULL, withdrawn_at DESC, program LIMIT 1) AS target
+"""  # noqa: S608 - our own texts
+"""What an event tells of a product."""
+
+_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
+
 _EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 """A catalog that begins numbers its events from the milliseconds since then."""
 
@@ -88,21 +98,18 @@ class Outbox:
                 "kind": kind.value,
                 "product": product,
                 "revision": revision,
-                "details": json.dumps(details, separators=(",", ":")),
+                "details": _ENCODE(details),
             },
         )
 
-    _ABOUT = f"""
-    SELECT p.id, {PATH}, l.program, l.target FROM products p
-    LEFT JOIN listings l ON l.product = p.id WHERE p.id = {NUMBER}
-    ORDER BY l.withdrawn_at IS NOT NULL, l.withdrawn_at DESC, l.program
-    """  # noqa: S608 - our own texts
+    _ABOUT = f"SELECT {ABOUT} FROM products p WHERE p.id = {NUMBER}"  # noqa: S608 - our own texts
 
     def append_product(
         self,
         kind: EventKind,
         product: Product,
         *,
+        about: Mapping[str, Any] | None = None,
         revision: int | None = None,
         **fields: EventValue,
     ) -> None:
@@ -110,19 +117,20 @@ class Outbox:
 
         `path` is where it is or would be, relative to the root; it need not be given. Nor need the
         size, digest and pipeline version of a `revision`, of which the event is. One beyond the
-        bound is counted.
+        bound is counted. `about` is what `ABOUT` reads of the product, where that is known already.
         """
         if self._bound is not None and not self._bound.admits(kind, product):
             return
-        listings = self._connection.rows(self._ABOUT, identity_values(product))
-        latest: dict[str, Any] = listings[0] if listings else {}
-        if latest and fields.get("path") == latest["path"]:
+        if about is None:
+            about = self._connection.row(self._ABOUT, identity_values(product)) or {}
+        if about and fields.get("path") == about["path"]:
             del fields["path"]
-        about: dict[str, EventValue] = {
-            "programs": sorted({row["program"] for row in listings} - {None}),
-            "target": latest.get("target"),
+        programs: str | None = about.get("programs")
+        told: dict[str, EventValue] = {
+            "programs": sorted(programs.split("\n")) if programs else [],
+            "target": about.get("target"),
         }
-        self._append(kind, latest.get("id"), {**about, **fields}, revision)
+        self._append(kind, about.get("id"), {**told, **fields}, revision)
 
     _STATE = "SELECT state AS known FROM event_states WHERE subject = :subject"
     _SET_STATE = """

@@ -12,17 +12,12 @@ from winter_sync.catalog.identities import (
     NUMBER,
     identity_of,
 )
-from winter_sync.catalog.outbox import Outbox
+from winter_sync.catalog.outbox import ABOUT, Outbox
 from winter_sync.catalog.rechecks import Rechecks
 from winter_sync.catalog.records import Refetched
 from winter_sync.catalog.refetches import Refetches
 from winter_sync.catalog.rows import product_of, settled_marks_of
-from winter_sync.catalog.values import (
-    held_values,
-    identity_values,
-    settled_mark_values,
-    unmoved_values,
-)
+from winter_sync.catalog.values import digest_bytes, identity_values, settled_mark_values
 from winter_sync.core import (
     Adopted,
     EventKind,
@@ -111,7 +106,7 @@ class Outcomes:
             return True
 
     _CONTENT = f"""
-    SELECT {IDENTITY}, p.id, p.state, p.revision, p.sha256, p.recheck, p.refetch,
+    SELECT {IDENTITY}, {ABOUT}, p.state, p.revision, p.sha256, p.recheck, p.refetch,
       p.published_ms, p.confirmed_ms, p.settled_lastmodified, p.settled_pipeversion
     FROM {IDENTIFIED}
     """  # noqa: S608 - our own texts
@@ -155,6 +150,19 @@ class Outcomes:
             self._connection.execute(self._ADD_EARLIER, values)
             self._record_kept(product, earlier.path)
 
+    _STILL = """
+    UPDATE products SET state = 'published', attempts = 0, not_before = '', last_error = NULL,
+      refused_sha256 = NULL, refused_at = NULL, damage = NULL, damage_reason = NULL, refetch = '',
+      claimed_by = NULL, recheck = :recheck, size = :size, digest = :digest, mtime_ns = :mtime_ns,
+      checked_ms = :now, confirmed_ms = :confirmed_ms,
+      settled_lastmodified = :settled_lastmodified, settled_pipeversion = :settled_pipeversion
+    """
+    _STILL_HOLD = f"{_STILL} WHERE id = :id"
+    """When it was published, and what its header says, stays."""
+    _HOLD = f"""
+    {_STILL}, revision = :revision, published_ms = :now, facts_due = 1 WHERE id = :id
+    """
+
     def _hold(
         self,
         product: Product,
@@ -177,18 +185,22 @@ class Outcomes:
         settled = settled_marks_of(held).united(evidence.marks)
         now = self._connection.now_ms()
         unmoved = untouched and not is_new
-        values = unmoved_values(evidence, now) if unmoved else held_values(evidence, revision, now)
-        columns = {
-            **values,
-            **settled_mark_values(settled),
+        values = {
+            "id": held["id"],
+            "revision": revision,
+            "size": evidence.size,
+            "digest": digest_bytes(evidence.sha256),
+            "mtime_ns": evidence.mtime_ns,
+            "now": now,
             "confirmed_ms": _confirmed_ms(held, evidence, now, is_new=is_new, unmoved=unmoved),
             "recheck": None if is_new or held["recheck"] is None else "same",
+            **settled_mark_values(settled),
         }
-        self._end_lease(held["id"], columns)
+        self._connection.execute(self._STILL_HOLD if unmoved else self._HOLD, values)
         if is_new:
             self._add_revision(held["id"], evidence, revision, settled)
             self._arrived[product.instrument, product.image_type].append(evidence.size)
-            self._tell_of_content(product, evidence, revision, held["sha256"])
+            self._tell_of_content(product, held, evidence, revision)
         if is_new and held["recheck"] is not None:
             self._rechecks.end(product)
         if evidence.kept is not None:
@@ -218,16 +230,17 @@ class Outcomes:
         self._arrived.clear()
 
     def _tell_of_content(
-        self, product: Product, evidence: Evidence, revision: int, previous_sha256: str | None
+        self, product: Product, held: dict[str, Any], evidence: Evidence, revision: int
     ) -> None:
         """Record the event that the tree holds content of a product that it did not hold before."""
         downloaded = EventKind.DOWNLOADED if revision == 1 else EventKind.REPLACED
         self._outbox.append_product(
             EventKind.ADOPTED if evidence.adopted else downloaded,
             product,
+            about=held,
             revision=revision,
             path=evidence.path,
-            previous_sha256=previous_sha256,
+            previous_sha256=held["sha256"],
             pipeline=evidence.marks.pipeversion if evidence.adopted else None,
             kept=evidence.kept,
         )
@@ -244,6 +257,8 @@ class Outcomes:
     def _add_revision(self, number: int, evidence: Evidence, revision: int, settled: Marks) -> None:
         """Record that a revision was replaced, and its successor if `products` does not say all."""
         marks = Marks() if evidence.adopted else evidence.marks
+        if revision == 1 and marks == settled:
+            return
         values = {
             "product": number,
             "revision": revision,
@@ -295,7 +310,7 @@ class Outcomes:
                 columns |= settled_mark_values(settled)
                 self._end_lease(known["id"], columns)
                 if known["state"] != State.MISSING:
-                    self._outbox.append_product(EventKind.MISSING, candidate.product)
+                    self._outbox.append_product(EventKind.MISSING, candidate.product, about=known)
             case Failed():
                 columns |= {"state": State.WANTED.value, "last_error": outcome.reason}
                 self._end_lease(known["id"], columns)

@@ -11,14 +11,12 @@ from winter_sync.catalog.identities import identity_of, split_path
 from winter_sync.core import (
     Cone,
     Damage,
-    Evidence,
     ImageType,
     Instrument,
     Marks,
     Product,
     Query,
     Rectangle,
-    Refetch,
     Region,
     Row,
     State,
@@ -63,8 +61,14 @@ def milliseconds(instant: datetime | str) -> int:
     """Return an instant, or the text of one, as the catalog packs it: 0 for an empty text."""
     if not instant:
         return 0
-    known = datetime.fromisoformat(instant) if isinstance(instant, str) else instant
-    return (known - _EPOCH) // timedelta(milliseconds=1)
+    return whole_milliseconds(
+        datetime.fromisoformat(instant) if isinstance(instant, str) else instant
+    )
+
+
+def whole_milliseconds(instant: datetime) -> int:
+    """Return an instant as the catalog packs it."""
+    return (instant - _EPOCH) // _MILLISECOND
 
 
 def digest_bytes(sha256: str) -> bytes | str:
@@ -76,6 +80,7 @@ def digest_bytes(sha256: str) -> bytes | str:
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 def plain(value: object) -> object:
@@ -151,41 +156,6 @@ def listing_values(query: Query, now: str) -> Callable[[Row], dict[str, object]]
         }
 
     return values
-
-
-def held_values(evidence: Evidence, revision: int, now: int) -> dict[str, Any]:
-    """Return the columns of a product whose content is in the tree."""
-    return {
-        "state": State.PUBLISHED.value,
-        "attempts": 0,
-        "not_before": "",
-        "last_error": None,
-        "refused_sha256": None,
-        "refused_at": None,
-        "revision": revision,
-        "size": evidence.size,
-        "digest": digest_bytes(evidence.sha256),
-        "published_ms": now,
-        "mtime_ns": evidence.mtime_ns,
-        "checked_ms": now,
-        "damage": None,
-        "damage_reason": None,
-        "facts_due": 1,
-        "refetch": Refetch.NO.value,
-    }
-
-
-def unmoved_values(evidence: Evidence, now: int) -> dict[str, Any]:
-    """Return the columns of a product whose content was in the tree before, and still is.
-
-    When it was published, and what its header says, stays.
-    """
-    values = held_values(evidence, 0, now)
-    return {
-        name: value
-        for name, value in values.items()
-        if name not in {"revision", "published_ms", "facts_due"}
-    }
 
 
 def settled_mark_values(settled: Marks) -> dict[str, Any]:

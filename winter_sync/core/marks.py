@@ -41,7 +41,10 @@ class Marks:
 
     def united(self, other: Marks) -> Marks:
         """Return the values of both, without repetition; of too many the last are kept."""
-        return Marks(*(_joined(_lines(here), _lines(there)) for here, there in self._beside(other)))
+        return Marks(
+            _united(self.lastmodified, other.lastmodified),
+            _united(self.pipeversion, other.pipeversion),
+        )
 
     def _beside(self, other: Marks) -> tuple[tuple[str | None, str | None], ...]:
         return (
@@ -60,8 +63,10 @@ def _lines(values: str | None) -> list[str]:
     return values.split("\n") if values else []
 
 
-def _joined(*several: list[str]) -> str | None:
-    values = list(dict.fromkeys(value for values in several for value in values))
+def _united(here: str | None, there: str | None) -> str | None:
+    if there and not here and "\n" not in there:  # as it is of nearly all
+        return there
+    values = list(dict.fromkeys([*_lines(here), *_lines(there)]))
     return "\n".join(values[-_MARKS_KEPT:]) or None
 
 
