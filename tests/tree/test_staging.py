@@ -25,7 +25,7 @@ def test_a_part_is_a_new_file_at_its_path(tmp_path: Path) -> None:
     with Part(tmp_path / "1.part") as part:
         part.write(b"one")
         assert (tmp_path / "1.part").read_bytes() == b"one"
-        assert part.path == tmp_path / "1.part"
+        assert part.path == str(tmp_path / "1.part")
     assert list(tmp_path.iterdir()) == []
     with Part(tmp_path / "2.part"):
         (tmp_path / "2.part").unlink()

@@ -55,8 +55,11 @@ class Marks:
 
 _MARKS_KEPT = 16
 """So many different values of one mark are remembered: more than rows of one product have."""
-_PARSED_KEPT = 256
-"""Marks whose meaning is kept: all products of an exposure have the same, and are read together."""
+_PARSED_KEPT = 1024
+"""Marks whose meaning is kept: all products of an exposure have the same, and are read together.
+
+More than the queue reads at once, as what is not chosen is read again.
+"""
 
 
 def _lines(values: str | None) -> list[str]:

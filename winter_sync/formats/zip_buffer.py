@@ -47,7 +47,8 @@ class Buffer:
 
     def take(self, count: int) -> Generator[None, None, bytes]:
         """Read the given number of bytes."""
-        yield from self.wait_for(count)
+        while len(self.pending) - self.at < count:
+            yield None
         taken = self.pending[self.at : self.at + count]
         self.at += count
         return taken

@@ -76,8 +76,8 @@ class MemberReader:
         _, flags, method, _, _, crc, packed, size, name_length, extra_length = fields
         if name_length > self._limits.name_length:
             raise self._buffer.damaged(f"a member's name has {name_length} bytes")
-        raw_name = yield from self._buffer.take(name_length)
-        extra = yield from self._buffer.take(extra_length)
+        named = yield from self._buffer.take(name_length + extra_length)
+        raw_name, extra = named[:name_length], named[name_length:]
         size, packed = zip64_sizes(extra, size, packed)
         name = raw_name.decode("utf-8" if flags & UTF8_NAME else "cp437", errors="replace")
         return Member(name, flags, method, crc, packed, size)

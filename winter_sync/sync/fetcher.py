@@ -23,8 +23,8 @@ from winter_sync.core import (
     ProductFinished,
     Published,
     Received,
+    StorageError,
     TransientError,
-    TreeFiles,
     Unchanged,
     run_in_thread,
 )
@@ -138,8 +138,8 @@ class Fetcher:
         settled = await run_in_thread(self._threads, self._settled, batch)
         for outcome in settled:
             self._emit(ProductFinished(outcome))
-        without = {outcome.candidate for outcome in settled}
-        free = tuple(candidate for candidate in batch.candidates if candidate not in without)
+        without = {outcome.candidate.path for outcome in settled}
+        free = tuple(each for each in batch.candidates if each.path not in without)
         if not free or any(isinstance(outcome, Adopted) for outcome in settled):
             # What was found is recorded first, whatever the server does with the rest.
             return Fetched(settled, free, was_asked=False)
@@ -148,33 +148,21 @@ class Fetcher:
 
     def _settled(self, batch: Batch) -> tuple[Failed | Adopted, ...]:
         """Return the outcomes of products that need not be requested."""
-        blocked = self._blocked(batch)
-        without = {outcome.candidate for outcome in blocked}
-        unknown = [
-            candidate
-            for candidate in batch.candidates
-            if candidate not in without and candidate.published_sha256 is None
-        ]
         tree = self._session.tree
-        with TreeFiles(tree.root, follow_links=tree.follow_links) as files:
-            present = [candidate for candidate in unknown if _may_be_present(files, candidate)]
-        found = (
-            find_present(tree, candidate, self._api.redacted, self._recorded)
-            for candidate in present
-        )
-        adopted = (each for each in found if isinstance(each, Adopted))
-        return (*blocked, *(made_durable(tree, each) for each in adopted))
-
-    def _blocked(self, batch: Batch) -> tuple[Failed, ...]:
-        """Return the failures of products whose place in the tree is obstructed."""
         paths = [candidate.path for candidate in batch.candidates]
-        obstacles = self._session.tree.directories.obstacles(paths)
-        found = zip(batch.candidates, obstacles, strict=True)
-        return tuple(
+        found = list(zip(batch.candidates, tree.directories.look_at(paths), strict=True))
+        blocked = [
             Failed(candidate, f"{why.message}. {why.remedy}", blamed=True, cause=why.cause)
             for candidate, why in found
-            if why is not None
+            if isinstance(why, StorageError)
+        ]
+        present = (
+            find_present(tree, candidate, self._api.redacted, self._recorded)
+            for candidate, is_there in found
+            if is_there is True and candidate.published_sha256 is None
         )
+        adopted = [each for each in present if isinstance(each, Adopted)]
+        return (*blocked, *(made_durable(tree, each) for each in adopted))
 
     async def _fetch(self, batch: Batch) -> Fetched:
         finished = deque[Outcome]()
@@ -255,17 +243,6 @@ def _timing(batch: Batch, outcomes: Sequence[Outcome], download: Download) -> Ti
         return None
     size = sum(outcome.evidence.size for outcome in whole)
     return Timing(size, download.waited, download.receiving)
-
-
-def _may_be_present(files: TreeFiles, candidate: Candidate) -> bool:
-    """Return whether anything may be at a product's place: mostly nothing is."""
-    try:
-        files.lstat(candidate.path)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def _judge(

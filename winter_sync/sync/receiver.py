@@ -53,6 +53,7 @@ _MOST_TOGETHER = 64
 """Files published together: each is open until then. With more, each costs hardly any less."""
 _SIZE_TOGETHER = 8 * 1024**2
 """Bytes of files published together: what is larger costs little beside its own writing."""
+_SEPARATOR = re.compile(r"[/\\]")
 _NIGHT = re.compile(r"\d{8}", re.ASCII)
 
 
@@ -212,7 +213,7 @@ class Receiver:
         A member that arrived damaged may arrive again in the same archive, but not for ever; one
         that arrived complete may not.
         """
-        *folders, filename = re.split(r"[/\\]", name)
+        *folders, filename = _SEPARATOR.split(name)
         candidate = self._asked.get(filename)
         if candidate is None or contradicts(folders, candidate.product):
             return None

@@ -99,22 +99,22 @@ class Directories:
             return take_lock(self._root.own_directory / name, own)
 
     def obstacle(self, path: str) -> StorageError | None:
-        """Return the error of what blocks a file's path; see `obstacles`."""
-        (found,) = self.obstacles([path])
-        return found
+        """Return the error of what blocks a file's path, None if nothing does; see `look_at`."""
+        (found,) = self.look_at([path])
+        return found if isinstance(found, StorageError) else None
 
-    def obstacles(self, paths: Iterable[str]) -> Iterator[StorageError | None]:
-        """Yield the error of what blocks the path of each file to download; None if nothing does.
+    def look_at(self, paths: Iterable[str]) -> Iterator[StorageError | bool]:
+        """Yield what blocks the path of each file to download, or whether anything may be there.
 
-        That is a fault of this one path, which says nothing of others: a file where a directory
-        should be or the other way round, a link, or another file system. Paths of one directory
-        that follow each other cost one way to it.
+        What blocks it is a fault of this one path, which says nothing of others: a file where a
+        directory should be or the other way round, a link, or another file system. Paths of one
+        directory that follow each other cost one way to it.
         """
         for directory, group in groupby(paths, key=lambda path: path.rpartition("/")[0]):
             with ExitStack() as stack:
                 way = self._way_to(directory, stack)
                 for path in group:
-                    yield self._obstacle(path, way)
+                    yield self._look_at(path, way)
 
     def _way_to(self, directory: str, stack: ExitStack) -> int | OSError | None:
         """Return the descriptor of a directory, open until the stack is left.
@@ -129,18 +129,20 @@ class Directories:
             stack.callback(os.close, descriptor)
         return descriptor
 
-    def _obstacle(self, path: str, way: int | OSError | None) -> StorageError | None:
-        place = self.place(path)
+    def _look_at(self, path: str, way: int | OSError | None) -> StorageError | bool:
+        above, _, name = path.rpartition("/")
+        if not above or name in _NO_NAMES or "\0" in name:
+            name = self.place(path).name
         try:
-            with storage_errors_explained(place):
+            with storage_errors_explained(f"{self.root}/{path}"):
                 if isinstance(way, OSError):
                     raise way
-                if way is not None and stat.S_ISDIR(mode_of(place.name, way)):
-                    raise system_error(errno.EISDIR, place)
+                mode = 0 if way is None else mode_of(name, way)
+                if stat.S_ISDIR(mode):
+                    raise system_error(errno.EISDIR, self.place(path))
         except StorageError as refused:
-            if refused.errno in _OBSTACLES:
-                return refused
-        return None
+            return refused if refused.errno in _OBSTACLES else True
+        return mode != 0
 
     def _walk_to(self, directory: Path) -> int | None:
         """Open a directory of the tree; None if there is none; raise what blocks the way."""

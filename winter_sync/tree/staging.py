@@ -6,12 +6,13 @@ import errno
 import hashlib
 import os
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from winter_sync.core import begin_writing, open_regular, storage_errors_explained, write_all
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from winter_sync.tree.space import Space
 
 
@@ -37,8 +38,9 @@ class Part:
     def __init__(
         self, path: Path | str, within: int | None = None, *, linked: bool = False
     ) -> None:
-        self._where = str(path)
-        self._name = self._where if within is None else self._where.rpartition("/")[2]
+        self.path = str(path)
+        """Its path."""
+        self._name = self.path if within is None else self.path.rpartition("/")[2]
         self._within = within
         self.size = 0
         self._digest = hashlib.sha256()
@@ -70,11 +72,6 @@ class Part:
             raise OSError(errno.EBUSY, "somebody is writing to it")
 
     @property
-    def path(self) -> Path:
-        """Its path."""
-        return Path(self._where)
-
-    @property
     def sha256(self) -> str:
         """The digest of what was written so far, hexadecimal."""
         return self._digest.hexdigest()
@@ -88,7 +85,7 @@ class Part:
         """Append bytes."""
         self._is_synced = False
         self._digest.update(data)
-        with storage_errors_explained(self._where):
+        with storage_errors_explained(self.path):
             write_all(self._descriptor, data)
         self.size += len(data)
 
@@ -100,7 +97,7 @@ class Part:
     def sync(self) -> None:
         """Make the file durable, unless it is already."""
         if not self._is_synced:
-            with storage_errors_explained(self._where):
+            with storage_errors_explained(self.path):
                 os.fsync(self._descriptor)
             self._is_synced = True
 
@@ -125,7 +122,7 @@ class Part:
         self.close()
         if self._is_published:
             return
-        with storage_errors_explained(self._where), suppress(FileNotFoundError):
+        with storage_errors_explained(self.path), suppress(FileNotFoundError):
             os.unlink(self._name, dir_fd=self._within)
 
     def __enter__(self) -> Self:
