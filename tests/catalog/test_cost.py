@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 MOST_STEPS = 45
 """Of SQLite's machine, for a product of another program."""
+MOST_STEPS_OF_ANOTHER_TYPE = 20
+"""The same for a product of another type: no listing of it is looked up."""
 MOST_STATEMENTS = 2.1
 """Of a product that is committed, those of triggers left out."""
 
@@ -115,6 +117,25 @@ def test_what_other_programs_left_waiting_is_passed_over(catalog: Catalog) -> No
         assert catalog.queue.next_retry(mine) is None
 
     assert steps(catalog, look) * 1000 / len(left) <= MOST_STEPS
+
+
+def test_what_waits_of_other_types_is_passed_over(catalog: Catalog) -> None:
+    """By the index, too: types that are asked for no more may leave very many."""
+    left = [
+        product(n, image_type=ImageType.DIFF, night=NIGHT.plus(-d))
+        for d in range(20)
+        for n in range(100)
+    ]
+    poll(catalog, left)
+    poll(catalog, [STACK])
+    stacks = replace(ALL, subjects=(Subject(PROGRAM, Instrument.WINTER, ImageType.STACK),))
+
+    def look() -> None:
+        assert [each.product.image_type for each in candidates(catalog, stacks)] == [
+            STACK.image_type
+        ]
+
+    assert steps(catalog, look) * 1000 / len(left) <= MOST_STEPS_OF_ANOTHER_TYPE
 
 
 def plans(catalog: Catalog, work: Callable[[], object], marks: str) -> list[str]:

@@ -92,13 +92,17 @@ def _among(identities: Sequence[tuple[Instrument, str]]) -> Condition:
 
 def _listed_by_subjects(scope: Scope) -> Condition:
     """Return the condition that one of the scope's subjects listed a product last."""
-    rows, values = list[str](), dict[str, str]()
+    rows, kinds, values = list[str](), list[str](), dict[str, str]()
     for number, subject in enumerate(scope.subjects):
         named = {f"subject_{number}_{k}": value for k, value in subject_values(subject).items()}
         rows.append(f"({', '.join(f':{name}' for name in named)})")
+        kinds.append(f"(:subject_{number}_instrument, :subject_{number}_image_type)")
         values |= named
+    # The first part follows from the second. Indexes have what it compares, so that of another
+    # type, of which very many may wait, no listing is looked up.
     return Condition(
-        "+EXISTS (SELECT 1 FROM listings b"  # noqa: S608 - see the top
+        f"(+p.instrument, p.image_type) IN (VALUES {', '.join(kinds)})"  # noqa: S608 - see the top
+        " AND +EXISTS (SELECT 1 FROM listings b"
         " WHERE b.product = p.id AND (b.program, p.instrument, p.image_type, b.region) IN"
         f" (VALUES {', '.join(rows)}))",
         values,
