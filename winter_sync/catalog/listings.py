@@ -34,7 +34,7 @@ from winter_sync.core import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from winter_sync.catalog.connection import Connection
     from winter_sync.catalog.records import Poll
@@ -211,10 +211,11 @@ class Listings:
         subject = missed_by or poll.query.subject
         with self._connection.writing(), self._outbox.bounded(subject):
             now = self._connection.now()
-            self._miss(subject, missed, withdrawn)
-            entered, left_out = self._enter(listed, now)
-            rows = [each.row for each in entered]
-            corrected = self._list(entered, poll.query, now, by_hand=by_hand is not None)
+            number = next_poll(self._connection)
+            self._miss(subject, missed, withdrawn, number)
+            values_of = _values_of(poll.query, now, number, by_hand=by_hand is not None)
+            rows, left_out = self._record_rows(listed, values_of, now)
+            corrected = self._tell_of_corrections(number)
             cleared = self._withdrawals.clear(poll.query.subject, rows)
             self._want(wanted)
             if subject.program != poll.query.subject.program:
@@ -250,9 +251,34 @@ class Listings:
     ON CONFLICT DO NOTHING
     """
 
-    def _products_of(self, listed: Iterable[tuple[Row, str]], now: str) -> Iterator[dict[str, str]]:
+    def _record_rows(
+        self,
+        listed: Sequence[tuple[Row, str]],
+        values_of: Callable[[Row], dict[str, object]],
+        now: str,
+    ) -> tuple[list[Row], list[Product]]:
+        """Enter the products of rows, and record that they are listed.
+
+        Some rows at a time: what a row is recorded with takes as much memory as the row. Return
+        those whose products are in the catalog, and the products of all others.
+        """
+        (newest,) = self._connection.rows(self._NEWEST)
+        directories = set[tuple[str, str]]()
+        rows: list[Row] = []
+        left_out: list[Product] = []
+        for chunk in chunks(listed):
+            entering = self._products_of(chunk, now, directories)
+            self._connection.execute_many(self._ENTER, entering)
+            entered = self._entered(chunk, newest["number"], left_out)
+            self._list((each, {**values_of(each.row), "number": each.number}) for each in entered)
+            self._return([each for each in entered if each.was_withdrawn])
+            rows += (each.row for each in entered)
+        return rows, left_out
+
+    def _products_of(
+        self, listed: Iterable[tuple[Row, str]], now: str, entered: set[tuple[str, str]]
+    ) -> Iterator[dict[str, str]]:
         """Yield the values to enter products with, their directories being entered before."""
-        entered = set[tuple[str, str]]()
         for row, path in listed:
             values = product_values(row.product, path, now)
             directory = values["source"], values["place"]
@@ -266,30 +292,26 @@ class Listings:
     SELECT g.key, p.id, p.withdrawn_at IS NOT NULL FROM {IDENTIFIED}
     """  # noqa: S608 - our own texts
 
-    def _enter(
-        self, listed: Sequence[tuple[Row, str]], now: str
-    ) -> tuple[list[_Entered], list[Product]]:
-        """Enter the products of rows; return those that are in the catalog, and all others."""
-        (newest,) = self._connection.rows(self._NEWEST)
-        self._connection.execute_many(self._ENTER, self._products_of(listed, now))
-        rows = [row for row, _ in listed]
-        entered: list[_Entered] = []
-        left_out: list[Product] = []
-        for chunk in chunks(rows):
-            identities = identities_of(row.product.identity for row in chunk)
-            found = {
-                key: (number, bool(withdrawn))
-                for key, number, withdrawn in self._connection.tuples(
-                    self._NUMBERS, {"identities": identities}
-                )
-            }
-            for key, row in enumerate(chunk):
-                if key in found:
-                    number, withdrawn = found[key]
-                    entered.append(_Entered(row, number, number > newest["number"], withdrawn))
-                else:
-                    left_out.append(row.product)
-        return entered, left_out
+    def _entered(
+        self, listed: Sequence[tuple[Row, str]], newest: int, left_out: list[Product]
+    ) -> list[_Entered]:
+        """Return the rows whose products are in the catalog; add the products of all others.
+
+        `newest` is the last product that was there before.
+        """
+        identities = identities_of(row.product.identity for row, _ in listed)
+        found = {
+            key: (number, bool(withdrawn))
+            for key, number, withdrawn in self._connection.tuples(
+                self._NUMBERS, {"identities": identities}
+            )
+        }
+        left_out += (row.product for key, (row, _) in enumerate(listed) if key not in found)
+        return [
+            _Entered(row, found[key][0], found[key][0] > newest, found[key][1])
+            for key, (row, _) in enumerate(listed)
+            if key in found
+        ]
 
     _RETURN = """
     UPDATE products SET withdrawn_at = NULL,
@@ -339,40 +361,32 @@ class Listings:
     """
     """A file that another program's key did not bring may be there for this one's."""
 
-    def _list(self, entered: Sequence[_Entered], query: Query, now: str, *, by_hand: bool) -> int:
-        """Record that these products are listed, under the program that was asked for.
+    def _list(self, entered: Iterable[tuple[_Entered, dict[str, object]]]) -> None:
+        """Record that these products are listed, each with its values.
 
-        It is that program's key which can fetch them, whatever `progname` a row has. Return how
-        many had another target or program. Of a row that is as before no index and no trigger
-        costs anything.
+        Of a row that is as before no index and no trigger costs anything.
         """
-        poll = next_poll(self._connection)
-        if by_hand:
-            query = replace(query, subject=replace(query.subject, region=None))
-        values_of = listing_values(query, now)
-        more = {"poll": poll, "by_hand": by_hand}
-        records = (
-            (each, {**values_of(each.row), **more, "number": each.number}) for each in entered
-        )
         changed = [
             (each, record)
-            for each, record in records
+            for each, record in entered
             if each.is_new or not self._connection.execute(self._LISTED_AS_BEFORE, record)
         ]
         known = (record for each, record in changed if not each.is_new)
         self._connection.execute_many(self._ASK_ANOTHER_PROGRAM, known)
         self._connection.execute_many(self._LIST, (record for _, record in changed))
-        self._return([each for each in entered if each.was_withdrawn])
-        corrected = self._connection.rows(self._CORRECTED, {"poll": poll})
-        for row in corrected:
-            self._tell_of_correction(row)
-        return len(corrected)
 
     _CORRECTED = f"""
     SELECT {PRODUCT}, l.target_was, l.target,
       coalesce(l.progname_was, l.program) AS program_was, coalesce(l.progname, l.program) AS program
     FROM listings l JOIN products p ON p.id = l.product WHERE l.corrected_in = :poll
     """  # noqa: S608 - our own texts
+
+    def _tell_of_corrections(self, poll: int) -> int:
+        """Record an event of each target or program that a poll corrected; return how many."""
+        corrected = self._connection.rows(self._CORRECTED, {"poll": poll})
+        for row in corrected:
+            self._tell_of_correction(row)
+        return len(corrected)
 
     def _tell_of_correction(self, row: dict[str, Any]) -> None:
         """Record the event that a product's target or program was corrected."""
@@ -402,11 +416,13 @@ class Listings:
     _MISS_NUMBERS = _MISS.format(products="IN (SELECT value FROM json_each(:numbers))")
     _MISS_PRODUCT = _MISS.format(products=f"= {NUMBER}")
 
-    def _miss(self, subject: Subject, numbers: Sequence[int], withdrawn: Sequence[Product]) -> None:
-        """Record that this poll does not list products that its subject has listed until now."""
+    def _miss(
+        self, subject: Subject, numbers: Sequence[int], withdrawn: Sequence[Product], poll: int
+    ) -> None:
+        """Record that a poll does not list products that its subject has listed until now."""
         if not numbers and not withdrawn:
             return
-        values = {"poll": next_poll(self._connection), "program": subject.program}
+        values = {"poll": poll, "program": subject.program}
         self._connection.execute(self._MISS_NUMBERS, {**values, "numbers": json.dumps(numbers)})
         of_products = ({**values, **identity_values(product)} for product in withdrawn)
         self._connection.execute_many(self._MISS_PRODUCT, of_products)
@@ -420,6 +436,20 @@ class Listings:
 
     def _want(self, rows: Sequence[Row]) -> None:
         self._connection.execute_many(self._WANT, (identity_values(row.product) for row in rows))
+
+
+def _values_of(
+    query: Query, now: str, poll: int, *, by_hand: bool
+) -> Callable[[Row], dict[str, object]]:
+    """Return what returns the values to record with that a row is listed by the query's program.
+
+    It is that program's key which can fetch its product, whatever `progname` the row has.
+    """
+    if by_hand:
+        query = replace(query, subject=replace(query.subject, region=None))
+    values_of = listing_values(query, now)
+    more = {"poll": poll, "by_hand": by_hand}
+    return lambda row: {**values_of(row), **more}
 
 
 def _of_region(poll: Poll, region: Region | None) -> Poll:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from winter_sync.core import (
@@ -32,7 +33,7 @@ from winter_sync.sync.windows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from winter_sync.archive import ArchiveClient, Listing
     from winter_sync.core import Subject
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from winter_sync.sync.listing_recorder import ListingRecorder, Recorded
 
     Elsewhere = Callable[[Subject], tuple[Subject, ...]]
+    FollowUp = Callable[[], Awaitable[object]]
 
 _FAILURES = 8
 """After this many windows that cannot be halved and fail, a poll is over.
@@ -153,40 +155,52 @@ class WindowPoll:
         `read_before` is how many known rows of it were read when it was asked for just now, of a
         window with more new rows than are used at once.
         """
-        today = self._api.today
-        halves = split_in_half(query, today)
         if self._is_over:
             return
+        # What follows an answer may be many more: this one is let go of before.
+        follow = await self._ask_once(query, read_before)
+        if follow is not None:
+            await follow()
+
+    async def _ask_once(self, query: Query, read_before: int | None) -> FollowUp | None:
+        """Ask for a window and have the answer recorded; return what is to be asked then, if any.
+
+        That holds nothing of the answer.
+        """
+        today = self._api.today
+        halves = split_in_half(query, today)
         if halves is not None and self._windows.is_too_long(query, today):
-            await self._ask_parts(halves)
-            return
+            return partial(self._ask_parts, halves)
         try:
             listing = await self._recorder.ask(
                 query, self._wanted, once=self._may_be_unserved, has_halves=halves is not None
             )
         except (TransientError, BadAnswerError) as error:
+            kept = error.with_traceback(None)  # its frames hold the rows that were known
             if self._may_be_unserved and not isinstance(error, CircuitOpenError):
-                await self._give_up(query, error)
-            else:
-                await self._ask_less(query, halves, error)
-            return
+                return partial(self._give_up, query, kept)
+            return partial(self._ask_less, query, halves, kept)
         except StorageError:
             raise  # it is the catalog that fails
         except WinterSyncError as error:
             await self._recorder.record_failure(query, error)
             raise
         if listing is None:
-            await self._ask_parts(halves or ())
-            return
+            return partial(self._ask_parts, halves or ())
         self._windows.server_in_doubt, self._answered = False, True
         self._may_be_unserved = False
+        return await self._use(query, listing, read_before)
+
+    async def _use(
+        self, query: Query, listing: Listing, read_before: int | None
+    ) -> FollowUp | None:
+        """Have an answer recorded; return what is to be asked then, if any."""
         if listing.is_stopped:
-            await self._ask_for_more(query, listing, read_before)
-        elif listing.is_cut:
-            await self._ask_for_the_rest(query, listing)
-        else:
-            self._windows.was_answered(query, today)
-            await self._compare_and_record(query, listing)
+            return await self._use_beginning(query, listing, read_before)
+        if listing.is_cut:
+            return await self._use_cut(query, listing)
+        self._windows.was_answered(query, self._api.today)
+        return await self._compare_and_record(query, listing)
 
     async def _give_up(self, query: Query, error: WinterSyncError) -> None:
         """Take a type for one that the archive does not serve, if the server answers at all.
@@ -220,27 +234,35 @@ class WindowPoll:
             # Both were answered, so it was their size together: spare the server that next time.
             self._windows.was_too_long(query, self._api.today)
 
-    async def _ask_for_more(self, query: Query, listing: Listing, before: int | None) -> None:
-        """Use what was read of a window with more new rows than are used at once; ask for the rest.
+    async def _use_beginning(
+        self, query: Query, listing: Listing, before: int | None
+    ) -> FollowUp | None:
+        """Record what was read of a window with more new rows than are used at once.
 
         Those rows are known then. The rest is asked for by halves, at last by dates, and then again
         as a whole, until all of it was read: only so a window is compared with what it must list.
         """
         today = self._api.today
         halves = split_in_half(query, today)
-        dates = () if halves else split_by_date(query, today)
         reason = _too_many(listing)
         recorded = await self._record(query, listing, whole=False, error=reason)
         if self._seen is not None:
             self._seen |= await self._recorder.savepaths(listing)
-        read = listing.seen.count(1)
-        if not halves and _is_stuck(listing, recorded.poll.faults, before):
+        if halves:
+            return partial(self._ask_by_parts, query, halves, reason)
+        if _is_stuck(listing, recorded.poll.faults, before):
             error = BadAnswerError(reason, remedy=_REST_IS_LACKING, code=ErrorCode.ARCHIVE_CUT)
             await self._recorder.record_failure(query, error)
             self._failures.append(error)
-        elif halves:
-            await self._ask_by_parts(query, halves, reason)
-        elif before is not None or not dates or await self._ask_by_parts(query, dates, reason):
+            return None
+        dates = split_by_date(query, today) if before is None else ()
+        return partial(self._ask_again, query, dates, reason, listing.seen.count(1))
+
+    async def _ask_again(
+        self, query: Query, dates: tuple[Query, ...], reason: str, read: int
+    ) -> None:
+        """Ask for a window again, of which so many known rows were read; for its dates before."""
+        if not dates or await self._ask_by_parts(query, dates, reason):
             await self._ask(query, read)
 
     async def _ask_by_parts(self, query: Query, parts: tuple[Query, ...], reason: str) -> bool:
@@ -248,22 +270,28 @@ class WindowPoll:
         self._emit(WindowHalved(query, reason))
         return await self._ask_parts(parts)
 
-    async def _ask_for_the_rest(self, query: Query, listing: Listing) -> None:
-        """Ask for the parts of a window of which the archive found more than it listed.
+    async def _use_cut(self, query: Query, listing: Listing) -> FollowUp:
+        """Record an answer to a window of which the archive found more than it listed.
 
-        What it did list is used in any case; nothing counts as withdrawn by it. When the parts
-        together do not have as much as was found either, that is a gap.
+        What it did list is used in any case; nothing counts as withdrawn by it.
         """
-        found, outer = listing.found or 0, self._seen
-        self._seen = await self._recorder.savepaths(listing)
-        reason = f"the archive found {found} images and listed {listing.distinct} of them"
+        paths = await self._recorder.savepaths(listing)
+        reason = (
+            f"the archive found {listing.found or 0} images and listed {listing.distinct} of them"
+        )
+        await self._record(query, listing, whole=False, error=reason)
+        return partial(self._ask_for_the_rest, query, paths, reason)
+
+    async def _ask_for_the_rest(self, query: Query, paths: set[str], reason: str) -> None:
+        """Ask for the parts of a window whose answer was cut.
+
+        When they together do not have more than the products of these paths either, that is a gap.
+        """
+        outer, listed = self._seen, len(paths)
+        self._seen = paths
         today = self._api.today
         halves = split_in_half(query, today)
-        parts = halves or split_by_date(query, today)
-        await self._record(query, listing, whole=False, error=reason)
-        listed = len(self._seen)
-        self._emit(WindowHalved(query, reason))
-        in_full = await self._ask_parts(parts)
+        in_full = await self._ask_by_parts(query, halves or split_by_date(query, today), reason)
         if in_full and len(self._seen) == listed:
             await self._record_gap(query, reason)
         elif in_full and halves:
@@ -312,14 +340,15 @@ class WindowPoll:
             return first
         return BadAnswerError(first.message, remedy=first.remedy, code=first.code)
 
-    async def _compare_and_record(self, query: Query, listing: Listing) -> None:
+    async def _compare_and_record(self, query: Query, listing: Listing) -> FollowUp | None:
         """Record an answer that is not cut; what a region lists no more is asked for once more."""
         if self._seen is not None:
             self._seen |= await self._recorder.savepaths(listing)
         elsewhere = self._subjects_elsewhere(query.subject)
         recorded = await self._record(query, listing, whole=listing.is_whole, elsewhere=elsewhere)
         if recorded.unlisted and elsewhere:
-            await self._ask_elsewhere(query, recorded, elsewhere)
+            return partial(self._ask_elsewhere, query, recorded, elsewhere)
+        return None
 
     def _subjects_elsewhere(self, subject: Subject) -> tuple[Subject, ...]:
         """Return what to ask, one after the other, for what a subject lists no more.
