@@ -250,11 +250,16 @@ class ArchiveClient:
         WinterSyncError
             Split by remedy, as everywhere.
         """
-        program = query.subject.program
-        return [
-            await _without_answer(self._naming(program, self._listed(part, known, once=once)))
-            for part in _parts(query)
-        ]
+        program, left, listings = query.subject.program, self._most_rows, list[Listing]()
+        for part in _parts(query):
+            listing = await _without_answer(
+                self._naming(program, self._listed(part, known, left, once=once))
+            )
+            listings.append(listing)
+            if listing.is_stopped:
+                break
+            left -= listing.received - listing.seen.count(1)
+        return listings
 
     async def _naming(self, program: str, work: Awaitable[T]) -> T:
         """Return the answer to a question; of a refusal say which credential is refused."""
@@ -275,15 +280,19 @@ class ArchiveClient:
             return refused
         return key_refused(refused, program)
 
-    async def _listed(self, query: Query, known: KnownRows | None, *, once: bool) -> Listing:
+    async def _listed(
+        self, query: Query, known: KnownRows | None, most: int, *, once: bool
+    ) -> Listing:
         path = "/images/query"
         return await (
-            self._retries.call_once(self._read_listing, path, query, known)
+            self._retries.call_once(self._read_listing, path, query, known, most)
             if once
-            else self._retries.call(path, self._read_listing, path, query, known)
+            else self._retries.call(path, self._read_listing, path, query, known, most)
         )
 
-    async def _read_listing(self, path: str, query: Query, known: KnownRows | None) -> Listing:
+    async def _read_listing(
+        self, path: str, query: Query, known: KnownRows | None, most: int
+    ) -> Listing:
         """Ask for a listing once, and understand it while it arrives.
 
         That is done off the event loop, as tens of thousands of rows take seconds.
@@ -293,7 +302,7 @@ class ArchiveClient:
             **self._requests.program_params(subject.program),
             "instrument": subject.instrument.value,
         }
-        reader = ListingReader(query, known, self._most_rows)
+        reader = ListingReader(query, known, most)
 
         async def receive(block: bytes) -> None:
             await run_in_thread(self._reader, reader.feed, block)
