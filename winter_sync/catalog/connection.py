@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing, contextmanager, suppress
 from functools import cached_property
+from itertools import chain
 from random import random
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,7 +24,7 @@ from winter_sync.core import BUSY_CATALOG, ErrorCode, StorageError
 from winter_sync.core import storage_errors_explained as explained_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
     from pathlib import Path
 
@@ -219,16 +220,26 @@ class Connection:
 
     def rows(self, sql: str, values: Mapping[str, object] | None = None) -> list[dict[str, Any]]:
         """Return the rows that a query finds, each checked for what no version ever writes."""
-        with explained(self.path):
-            bound = {name: plain(value) for name, value in (values or {}).items()}
-            cursor = self._select(sql, bound)
-            names = [column[0] for column in cursor.description]
-            found = [dict(zip(names, row, strict=True)) for row in cursor]
-        if self._reader is not None:
-            self._reader.check()
-        with rows_explained(self.path):
-            check_rows(found, names)
-        return found
+        return [row for some in self._checked(sql, values) for row in some]
+
+    def _checked(
+        self, sql: str, values: Mapping[str, object] | None
+    ) -> Generator[list[dict[str, Any]], None, None]:
+        """Yield the rows that a query finds, some at a time; run it to its end, or close it."""
+        try:
+            with explained(self.path):
+                bound = {name: plain(value) for name, value in (values or {}).items()}
+                cursor = self._select(sql, bound)
+                names = [column[0] for column in cursor.description]
+                while found := cursor.fetchmany(_CHUNK):
+                    some = [dict(zip(names, row, strict=True)) for row in found]
+                    with rows_explained(self.path):
+                        check_rows(some, names)
+                    yield some
+        finally:
+            # What was written meanwhile explains whatever else is wrong.
+            if self._reader is not None:
+                self._reader.check()
 
     def tuples(
         self, sql: str, values: Mapping[str, object] | None = None
@@ -249,16 +260,19 @@ class Connection:
         sql: str,
         values: Mapping[str, object] | None = None,
     ) -> list[T]:
-        """Return what a query finds, each row converted by a function of `rows`."""
-        return self.converted(convert, self.rows(sql, values))
+        """Return what a query finds, each row converted by a function of `rows` as it is read.
+
+        As dictionaries many rows would take several times the memory.
+        """
+        with closing(self._checked(sql, values)) as found:
+            return self.converted(convert, chain.from_iterable(found))
 
     def converted(
         self, convert: Callable[[dict[str, Any]], T], rows: Iterable[dict[str, Any]]
     ) -> list[T]:
         """Return rows that were found, each converted by a function of `rows`."""
-        found = list(rows)
         with rows_explained(self.path):
-            return [convert(row) for row in found]
+            return [convert(row) for row in rows]
 
     def rows_about(
         self, sql: str, identities: Iterable[tuple[Instrument, str]]

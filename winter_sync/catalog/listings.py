@@ -69,11 +69,8 @@ class Listings:
 
     def known(self, identities: Iterable[tuple[Instrument, str]]) -> list[KnownProduct]:
         """Return what is known of these products; nothing of those that were never listed."""
-        found: list[KnownProduct] = []
-        for chunk in chunks(list(identities)):
-            values = {"identities": identities_of(chunk)}
-            found += self._connection.read(known_of, self._KNOWN, values)
-        return found
+        rows = self._connection.rows_about(self._KNOWN, identities)
+        return self._connection.converted(known_of, rows)
 
     _IS_SETTLED = """
     p.state = 'wanted' OR NOT :reprocessed
@@ -130,11 +127,9 @@ class Listings:
 
     def products(self, numbers: Sequence[int]) -> list[Product]:
         """Return the products of these numbers in the catalog."""
-        found: list[Product] = []
-        for chunk in chunks(sorted(numbers)):
-            values = {"numbers": json.dumps(chunk)}
-            found += self._connection.read(product_of, self._OF_NUMBERS, values)
-        return found
+        if not numbers:
+            return []
+        return self._connection.read(product_of, self._OF_NUMBERS, {"numbers": json.dumps(numbers)})
 
     _LISTED = f"""
     SELECT {PRODUCT}, l.program, l.progname, l.nightdate, l.target, l.ra, l.dec, l.fid, l.utctime,
@@ -145,11 +140,8 @@ class Listings:
 
     def rows(self, program: str, numbers: Sequence[int]) -> list[Row]:
         """Return the rows by which a program lists the products of these numbers."""
-        found: list[Row] = []
-        for chunk in chunks(numbers):
-            values = {"program": program, "numbers": json.dumps(chunk)}
-            found += self._connection.read(listed_row_of, self._LISTED, values)
-        return found
+        values = {"program": program, "numbers": json.dumps(numbers)}
+        return self._connection.read(listed_row_of, self._LISTED, values)
 
     _SPAN = f"""
     SELECT min(l.nightdate) AS first, max(l.nightdate) AS last FROM {IDENTIFIED}

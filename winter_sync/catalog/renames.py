@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from winter_sync.catalog.connection import chunks
 from winter_sync.catalog.found import FACTS
 from winter_sync.catalog.identities import IDENTIFIED, NUMBER, PATH, PRODUCT, identities_of
 from winter_sync.catalog.outbox import Outbox
@@ -59,9 +60,11 @@ class Renames:
         """Return the successors of products that vanish now, inside the open transaction."""
         if not vanished or subject.image_type not in COMBINED:
             return {}
-        identities = identities_of(product.identity for product in vanished)
-        values = {**_subject(subject), "identities": identities}
-        olds = self._connection.read(_named_of, self._VANISHED, values)
+        olds: list[NamedAfterDither] = []
+        for chunk in chunks(vanished):
+            identities = identities_of(product.identity for product in chunk)
+            values = {**_subject(subject), "identities": identities}
+            olds += self._connection.read(_named_of, self._VANISHED, values)
         return self._successors(subject, olds)
 
     _VANISHED_LATELY = f"""
@@ -82,7 +85,7 @@ class Renames:
         self, subject: Subject, olds: Sequence[NamedAfterDither]
     ) -> dict[Product, Product]:
         nights = {old.product.night for old in olds}
-        listed = [new for night in nights for new in self._listed(subject, night)]
+        listed = (new for night in nights for new in self._listed(subject, night))
         gone = {old.product for old in olds}
         return successors(olds, (new for new in listed if new.product not in gone))
 
