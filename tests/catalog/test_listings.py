@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from contextlib import closing
 from dataclasses import replace
 from datetime import date, timedelta
@@ -70,6 +71,28 @@ def test_all_that_a_row_says_is_kept(catalog: Catalog) -> None:
     assert (listing["nightdate"], listing["region"]) == ("2024-01-31", "")
     assert listing["lastmodified"] == "2024-02-01T00:00:00"
     assert listing["pipeversion"] == "1.0"
+
+
+def test_many_rows_are_recorded_and_read_in_little_more_memory_than_they_take(
+    catalog: Catalog,
+) -> None:
+    """What a row is recorded with, and found in, is of a few rows at a time."""
+    tracemalloc.start()
+    try:
+        listed = [(row(each), path_of(each)) for each in map(product, range(4_000))]
+        of_rows, _ = tracemalloc.get_traced_memory()
+        catalog.listings.record_poll(Poll(query(), sweep=False, new=4_000), listed=listed)
+        _, at_most = tracemalloc.get_traced_memory()
+        assert at_most < 1.5 * of_rows
+        identities = [each.product.identity for each, _ in listed]
+        tracemalloc.reset_peak()
+        before, _ = tracemalloc.get_traced_memory()
+        known = catalog.listings.known(identities)
+        (held, at_most) = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(known) == 4_000
+    assert at_most - before < 1.5 * (held - before)
 
 
 def test_a_poll_is_recorded(catalog: Catalog) -> None:

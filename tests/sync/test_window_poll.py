@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gc
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.lister import STACKS, Asked, poll_rig
+from support.lister import STACKS, Asked, listing_of, poll_rig
 from support.makers import NIGHT, product
 
+from winter_sync.catalog.listings import Listings
 from winter_sync.core.errors import (
     BadAnswerError,
     CircuitOpenError,
@@ -20,7 +23,8 @@ from winter_sync.core.errors import (
     WinterSyncError,
 )
 from winter_sync.core.poll_events import PollFailed, WindowHalved
-from winter_sync.core.queries import Query, Target
+from winter_sync.core.products import Row
+from winter_sync.core.queries import Query, Rectangle, Target
 from winter_sync.sync.listing_recorder import WantedRows
 from winter_sync.sync.results import PollResult
 from winter_sync.sync.windows import Nights
@@ -552,6 +556,73 @@ async def test_a_first_poll_takes_whatever_there_is_in_small_steps(
     await again.ask_all([WINDOW], sweep=True)
     assert again.result.new == 0
     assert await small.withdrawn() == {next(iter(everything)).savepath}
+
+
+class RowsAlive:
+    """Counts the rows of answers that are in memory whenever a window is asked for."""
+
+    def __init__(self, rig: PollRig) -> None:
+        gc.collect()
+        self._before, self._rig = self._rows(), rig
+        self.counts: list[int] = []
+
+    def _rows(self) -> int:
+        return sum(type(found) is Row for found in gc.get_objects())
+
+    async def answer(self, listing: object) -> object:
+        """Count, as soon as the thread of the catalog has let go of its last work; then answer."""
+        await self._rig.catalog.listings(Listings.products, [])
+        self.counts.append(self._rows() - self._before)
+        return listing
+
+
+@pytest.mark.parametrize("found", [None, 99])
+async def test_an_answer_is_let_go_of_before_its_parts_are_asked_for(
+    small: PollRig, found: int | None
+) -> None:
+    """So it is where more is new than is used at once, and where more is found than is listed."""
+    for number in range(24):
+        day = WINDOW.start + number % 8 * DAY
+        small.lister.add(product(number), nightdate=day.isoformat())
+    alive = RowsAlive(small)
+    small.lister.answer = lambda _, rows: alive.answer(
+        listing_of(rows) if found is None else {"msg": f"Found {found} images", "body": rows[:3]}
+    )
+    with suppress(BadAnswerError):
+        await small.window_poll().ask_all([WINDOW])
+    assert len(alive.counts) > 6
+    assert max(alive.counts) == 0
+
+
+async def test_an_answer_is_let_go_of_before_others_are_asked_for_what_it_lacks(
+    polling: PollRig,
+) -> None:
+    """What a region listed anew is not held while its program is asked for what is gone."""
+    polling.lister.add(ONE, TWO, THREE)
+    await polling.window_poll().ask_all([OF_STAR])
+    polling.lister.remove(ONE, TWO, THREE)
+    polling.lister.add(TWO, THREE, lastmodified="2024-02-02T00:00:00")
+    alive = RowsAlive(polling)
+    polling.lister.answer = lambda _, rows: alive.answer(listing_of(rows))
+    await polling.window_poll().ask_all([OF_STAR])
+    assert alive.counts == [0, 0]
+
+
+@pytest.mark.parametrize("count", [3, 4, 9])
+async def test_both_parts_of_a_rectangle_have_no_more_rows_than_one_answer(
+    small: PollRig, count: int
+) -> None:
+    """Over right ascension 0 there are two answers; by and by all rows of both are recorded."""
+    over_zero = replace(STACKS, region=Rectangle(350, 10, -5, 5))
+    everything = [product(number) for number in range(count)]
+    for number, each in enumerate(everything):
+        small.lister.add(each, nightdate=(WINDOW.start + number % 8 * DAY).isoformat())
+    window = replace(WINDOW, subject=over_zero)
+    listings = await small.api.listings(window, None)
+    assert sum(len(listing.rows) for listing in listings) <= 4
+    assert any(listing.is_stopped for listing in listings)
+    await small.window_poll().ask_all([window])
+    assert await small.listed() == {each.savepath for each in everything}
 
 
 @pytest.mark.parametrize("odd", [{}, {"savepath": "/data/no night/in it.fits"}])

@@ -39,4 +39,8 @@ async def wait_until_done(future: asyncio.Future[T]) -> T:
             cancelled = error
     if cancelled is not None:
         raise cancelled from None if future.cancelled() else future.exception()
-    return future.result()
+    try:
+        return future.result()
+    finally:
+        # Its error knows this frame, and that what it knows: a circle, held until it is found.
+        del future
