@@ -148,6 +148,25 @@ def plans(catalog: Catalog, work: Callable[[], object], marks: str) -> list[str]
     return [step["detail"] for step in catalog.connection.rows(f"EXPLAIN QUERY PLAN {statement}")]
 
 
+def test_what_is_asked_at_each_sync_reads_no_products_that_are_here(
+    tmp_path: Path, clock: Clock
+) -> None:
+    """Neither which files were set aside nor what is wanted of a night or a subject."""
+    costs = []
+    stacks = replace(ALL, subjects=(Subject(PROGRAM, Instrument.WINTER, ImageType.STACK),))
+    for count in (10, 2000):
+        with closing(Catalog(tmp_path / f"{count}.sqlite3", clock)) as catalog:
+            poll(catalog, map(product, range(count)))
+            catalog.connection.db.execute("UPDATE products SET state = 'published'")
+
+            def look(one: Catalog = catalog) -> None:
+                assert one.set_aside.returned() == one.set_aside.unfinished() == []
+                assert one.queue.wanted(stacks) == ()
+
+            costs.append(steps(catalog, look))
+    assert costs[1] <= costs[0] + 1
+
+
 @pytest.mark.parametrize("programs", [(PROGRAM, OTHER), (PROGRAM,)])
 def test_what_is_counted_does_not_grow_with_its_products(
     tmp_path: Path, clock: Clock, programs: tuple[str, ...]

@@ -117,7 +117,8 @@ class Queue:
     """  # noqa: S608 - our own conditions
     _WANTED_BY_KIND = f"""
     SELECT night, instrument, image_type, count(*) AS products, sum(attempts > 0) AS failed
-    FROM products p WHERE {_IS_WANTED} AND p.claimed_by IS NULL
+    FROM products p INDEXED BY products_queue
+    WHERE {_QUEUED} AND p.state = 'wanted' AND p.claimed_by IS NULL
       AND (p.refetch IN ({{reasons}}) OR p.attempts > 0) AND {{condition}}
     GROUP BY night, instrument, image_type
     """  # noqa: S608 - our own conditions
