@@ -206,6 +206,10 @@ class Connection:
         """Run a statement inside the open transaction; return how many rows it changed."""
         return self.sqlite.execute(sql, values).rowcount
 
+    def insert(self, sql: str, values: Mapping[str, object]) -> int:
+        """Insert a row inside the open transaction; return its number."""
+        return self.sqlite.execute(sql, values).lastrowid or 0
+
     def execute_many(self, sql: str, records: Iterable[Mapping[str, object]]) -> None:
         """Run a statement for each of many records, inside the open transaction."""
         self.sqlite.executemany(sql, records)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from winter_sync.catalog.identities import ALL_OF_PRODUCT, NUMBER
 from winter_sync.catalog.rows import held_of
-from winter_sync.catalog.sky_sums import SkySums
+from winter_sync.catalog.sky_sums import SkySums, entry_of
 from winter_sync.catalog.values import digest_bytes, format_instant, identity_values
 from winter_sync.core import Facts as ImageFacts
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from winter_sync.catalog.connection import Connection
     from winter_sync.catalog.records import Held
+    from winter_sync.catalog.sky_sums import SkyEntry
     from winter_sync.core import Footprint, Product
 
 _COLUMNS = tuple(
@@ -24,7 +25,6 @@ _COLUMNS = tuple(
 _CORNERS = 4
 _BEYOND = "99999999"
 """Sorts after every night."""
-_SAME_CONTENT = f"id = {NUMBER} AND sha256 = :sha256"
 
 
 class Facts:
@@ -61,10 +61,14 @@ class Facts:
         (row,) = self._connection.rows(self._COUNT_DUE)
         return int(row["products"])
 
-    _READ = f"UPDATE products SET facts_due = 0 WHERE {_SAME_CONTENT}"  # noqa: S608 - our own condition
+    _FIND = f"""
+    SELECT p.id, (SELECT f.id FROM facts f WHERE f.product = p.id) AS facts
+    FROM products p WHERE p.id = {NUMBER} AND p.sha256 = :sha256
+    """  # noqa: S608 - our own texts
+    _READ = "UPDATE products SET facts_due = 0 WHERE id = :id"
     _INSERT = f"""
     INSERT INTO facts (product, digest, started_at, {", ".join(_COLUMNS)})
-    VALUES ({NUMBER}, :digest, :started_at, {", ".join(f":{c}" for c in _COLUMNS)})
+    VALUES (:product, :digest, :started_at, {", ".join(f":{c}" for c in _COLUMNS)})
     """  # noqa: S608 - our own columns
 
     def record(self, read: Iterable[tuple[Held, ImageFacts]]) -> int:
@@ -81,50 +85,46 @@ class Facts:
         None if they are of a content that was replaced meanwhile: they are dropped.
         """
         content = {**identity_values(held.product), "sha256": held.sha256}
-        if not self._connection.execute(self._READ, content):
+        found = self._connection.row(self._FIND, content)
+        if found is None:
             return None
-        before = self._sky.entry(held.product)
-        self._forget(content)
+        self._connection.execute(self._READ, {"id": found["id"]})
+        before = None if found["facts"] is None else self._forget(found["facts"])
         digest = digest_bytes(held.sha256)
-        self._connection.execute(self._INSERT, {**content, "digest": digest, **_values(facts)})
-        (row,) = self._connection.rows("SELECT last_insert_rowid() AS id")
-        number = int(row["id"])
+        values = {"product": found["id"], "digest": digest, **_values(facts)}
+        number = self._connection.insert(self._INSERT, values)
         self._add_footprints(number, facts.footprints)
-        self._sky.replace(before, self._sky.entry(held.product))
+        self._sky.replace(before, entry_of(held.product, facts))
         return number
 
-    _OF_PRODUCT = f"SELECT id FROM facts WHERE product = {NUMBER}"  # noqa: S608 - our own texts
-    _OF_FACTS = f"SELECT id FROM footprints WHERE facts IN ({_OF_PRODUCT})"  # noqa: S608 - our own
-    _ALERTS = f"SELECT id FROM alerts WHERE facts IN ({_OF_PRODUCT})"  # noqa: S608 - as above
     _FORGET = (
-        f"DELETE FROM alert_index WHERE id IN ({_ALERTS})",  # noqa: S608 - as above
-        f"DELETE FROM alerts WHERE facts IN ({_OF_PRODUCT})",  # noqa: S608 - as above
-        f"DELETE FROM footprint_index WHERE id IN ({_OF_FACTS})",  # noqa: S608 - our own condition
-        f"DELETE FROM footprints WHERE facts IN ({_OF_PRODUCT})",  # noqa: S608 - as above
-        f"DELETE FROM facts WHERE product = {NUMBER}",  # noqa: S608 - as above
+        "DELETE FROM alert_index WHERE id IN (SELECT id FROM alerts WHERE facts = :facts)",
+        "DELETE FROM alerts WHERE facts = :facts",
+        "DELETE FROM footprint_index WHERE id IN (SELECT id FROM footprints WHERE facts = :facts)",
+        "DELETE FROM footprints WHERE facts = :facts",
+        "DELETE FROM facts WHERE id = :facts",
     )
 
-    def _forget(self, content: dict[str, str]) -> None:
+    def _forget(self, facts: int) -> SkyEntry | None:
+        """Take facts out of the catalog; return what they added to the sums."""
+        entry = self._sky.entry(facts)
         for sql in self._FORGET:
-            self._connection.execute(sql, content)
+            self._connection.execute(sql, {"facts": facts})
+        return entry
 
     _ADD_FOOTPRINT = """
     INSERT INTO footprints (facts, extension, ra1, dec1, ra2, dec2, ra3, dec3, ra4, dec4)
     VALUES (:facts, :extension, :ra1, :dec1, :ra2, :dec2, :ra3, :dec3, :ra4, :dec4)
     """
-    _INDEX_FOOTPRINT = """
-    INSERT INTO footprint_index VALUES (last_insert_rowid(), :x1, :x2, :y1, :y2, :z1, :z2)
-    """
+    _INDEX_FOOTPRINT = "INSERT INTO footprint_index VALUES (:id, :x1, :x2, :y1, :y2, :z1, :z2)"
 
     def _add_footprints(self, facts: int, footprints: Sequence[Footprint]) -> None:
         for footprint in footprints:
-            self._connection.execute(
-                self._ADD_FOOTPRINT,
-                {"facts": facts, "extension": footprint.extension, **_corners(footprint)},
-            )
+            corners = {"facts": facts, "extension": footprint.extension, **_corners(footprint)}
+            number = self._connection.insert(self._ADD_FOOTPRINT, corners)
             names = ("x1", "x2", "y1", "y2", "z1", "z2")
             box = dict(zip(names, footprint.box, strict=True))
-            self._connection.execute(self._INDEX_FOOTPRINT, box)
+            self._connection.execute(self._INDEX_FOOTPRINT, {"id": number, **box})
 
 
 def _values(facts: ImageFacts) -> dict[str, Any]:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from winter_sync.catalog.identities import NUMBER
 from winter_sync.catalog.schema_sky import SHOWS_SKY
-from winter_sync.catalog.values import identity_values
-from winter_sync.core import sky_cell
+from winter_sync.core import ImageType, sky_cell
 
 if TYPE_CHECKING:
     from winter_sync.catalog.connection import Connection
-    from winter_sync.core import Product
+    from winter_sync.core import Facts, Product
 
 _Key = tuple[str, str, int]
 """Target, filter and cell."""
@@ -51,13 +49,13 @@ class SkySums:
     _ENTRY = f"""
     SELECT f.target, f.filter, f.limiting_magnitude, p.night, f.ra, f.dec
     FROM facts f CROSS JOIN products p ON p.id = f.product AND p.image_type != 'avro'
-    WHERE f.product = {NUMBER} AND {SHOWS_SKY}
+    WHERE f.id = :facts AND {SHOWS_SKY}
     """  # noqa: S608 - our own condition
 
-    def entry(self, product: Product) -> SkyEntry | None:
-        """Return what the recorded facts of a product add; None if they show no part of the sky."""
-        found = self._connection.tuples(self._ENTRY, identity_values(product))
-        return next(map(_entry_of, list(found)), None)
+    def entry(self, facts: int) -> SkyEntry | None:
+        """Return what recorded facts add; None if they show no part of the sky."""
+        found = self._connection.tuples(self._ENTRY, {"facts": facts})
+        return next(map(_entry_in, list(found)), None)
 
     def replace(self, old: SkyEntry | None, new: SkyEntry | None) -> None:
         """Count the facts of an image in place of those that it had."""
@@ -110,7 +108,7 @@ class SkySums:
         values = _named(key)
         self._connection.execute(self._FORGET, values)
         for found in list(self._connection.tuples(self._IMAGES, values)):
-            if (entry := _entry_of(found)).key == key:
+            if (entry := _entry_in(found)).key == key:
                 self._add(entry, images=1)
 
 
@@ -118,7 +116,20 @@ def _is_as_deep(new: SkyEntry, old: SkyEntry) -> bool:
     return old.depth is None or (new.depth is not None and new.depth >= old.depth)
 
 
-def _entry_of(found: tuple[Any, ...]) -> SkyEntry:
+def entry_of(product: Product, facts: Facts) -> SkyEntry | None:
+    """Return what facts add that are recorded now; None if they show no part of the sky.
+
+    The same as `SHOWS_SKY` and `SkySums.entry` say of facts that were recorded.
+    """
+    if product.image_type == ImageType.AVRO or facts.filter == "dark":
+        return None
+    if facts.ra is None or facts.dec is None:
+        return None
+    depth, night = facts.limiting_magnitude, product.night.name
+    return _entry_in((facts.target, facts.filter, depth, night, facts.ra, facts.dec))
+
+
+def _entry_in(found: tuple[Any, ...]) -> SkyEntry:
     target, name, depth, night, ra, dec = found
     return SkyEntry((target or "", name or "", sky_cell(ra, dec)), depth, night, ra, dec)
 
