@@ -303,6 +303,34 @@ def test_a_file_that_ends_the_process_is_noted(
         assert facts_by(process, files[2]).note is None
 
 
+def test_a_file_that_ends_the_process_costs_no_other_its_facts(
+    process: HeaderProcess, files: list[Held], tmp_path: Path
+) -> None:
+    """Files are asked for together: those before and behind it are read all the same."""
+    library = tmp_path / "library"
+    crashing(library, "os.kill(os.getpid(), signal.SIGSEGV)", when=files[1])
+    with using(library):
+        read = process.read_all(files[:3])
+    assert [held for held, _ in read] == files[:3]
+    assert [facts.facts.note for _, facts in read] == [
+        None,
+        "reading it ended the process (signal 11)",
+        None,
+    ]
+
+
+def test_an_image_without_a_wcs_needs_no_astropy(
+    process: HeaderProcess, files: list[Held], here: Rig
+) -> None:
+    """It takes a third of a second to load, and is where an image has one."""
+    (here.root / files[0].path).write_bytes(image(STACK))
+    assert facts_by(process, files[0]).seeing == 2.31
+    libraries = Path(f"/proc/{pid_of(process)}/maps")
+    assert "astropy" not in libraries.read_text()
+    assert facts_by(process, files[1]).footprints
+    assert "astropy" in libraries.read_text()
+
+
 def test_a_file_that_takes_for_ever_is_noted(
     process: HeaderProcess, files: list[Held], tmp_path: Path
 ) -> None:
@@ -430,7 +458,7 @@ async def test_without_astropy_it_says_what_to_do(here: Rig, tmp_path: Path) -> 
     with using(library):
         await take(here)
     (paused,) = here.emitted(FactsPaused)
-    assert "cannot be started" in paused.reason
+    assert "astropy" in paused.reason
     assert "enabled = false" in paused.remedy
     assert len(due(here.root)) == held
     assert not facts_of(here.root)

@@ -1,6 +1,7 @@
 from .alerts import Alert, AlertFile, Cutouts, instant_of_jd, jd_of_instant
 from .areas import Area, area_of
 from .background_process import (
+    alarm_held,
     background_command,
     background_environment,
     take_second_place,
@@ -228,7 +229,7 @@ from .traits import (
     Instrument,
 )
 from .units import parse_duration, show_duration, show_instant, show_size
-from .wcs_header import CostlyWcsError, wcs_header
+from .wcs_header import WCS_KEYWORD, CostlyWcsError, wcs_header
 from .withdrawals import (
     WITHDRAWN_AFTER,
     Expectation,
@@ -276,6 +277,7 @@ __all__ = [
     "STATE_DIR",
     "SUFFIXES",
     "UNKNOWN_FILTERS",
+    "WCS_KEYWORD",
     "WITHDRAWN_AFTER",
     "Adopted",
     "Alert",
@@ -419,6 +421,7 @@ __all__ = [
     "WithdrawalHeld",
     "WithdrawalRule",
     "WithdrawnFilesChanged",
+    "alarm_held",
     "area_of",
     "background_command",
     "background_environment",

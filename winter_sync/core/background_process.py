@@ -10,8 +10,12 @@ import os
 import resource
 import signal
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _PASSED_ON = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONHOME")
 """What such a process sees of our environment: nothing that may be secret."""
@@ -33,6 +37,19 @@ def background_environment() -> dict[str, str]:
     known = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     path = [str(_SOURCE), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**known, "PYTHONPATH": os.pathsep.join(path), "OPENBLAS_NUM_THREADS": "1"}
+
+
+@contextmanager
+def alarm_held() -> Iterator[None]:
+    """Hold the kernel's alarm, `signal.setitimer`, for a moment: what takes long then is no file.
+
+    Such as a library that is loaded where it is needed first. Where no alarm is set, none is after.
+    """
+    left, _ = signal.setitimer(signal.ITIMER_REAL, 0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, left)
 
 
 def take_second_place() -> None:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-_KEYWORD = re.compile(
+WCS_KEYWORD = re.compile(
     r"WCSAXES|WCSNAME|NAXIS|LONPOLE|LATPOLE|RADESYS|RADECSYS|EQUINOX|EPOCH"
     r"|(NAXIS|CTYPE|CRPIX|CRVAL|CDELT|CUNIT|CROTA)[1-9]|(CD|PC)[1-9]_[1-9]|P[VS][1-9]_\d\d?"
     r"|(A|B|AP|BP)_(ORDER|DMAX|\d_\d)"
 )
+"""The name of a card that bears on a WCS."""
 _PARAMETER = re.compile(r"P[VS]\d_\d+")
 _MOST_PARAMETERS = 128
 """Of PV and PS; TPV has 80."""
@@ -41,7 +42,7 @@ def wcs_header(header: Any) -> Any:  # noqa: ANN401 - astropy has no types
     CostlyWcsError
         If the WCS would take minutes, gigabytes, or more than wcslib has room for.
     """
-    cards = [card for card in header.cards if _KEYWORD.fullmatch(card.keyword)]
+    cards = [card for card in header.cards if WCS_KEYWORD.fullmatch(card.keyword)]
     if sum(bool(_PARAMETER.fullmatch(card.keyword)) for card in cards) > _MOST_PARAMETERS:
         raise CostlyWcsError("its WCS has too many parameters")
     if any(len(card.image) != _CARD for card in cards):

@@ -1,5 +1,6 @@
 from .alert_schema import UnreadableError
 from .alerts import read_alerts, read_cutouts
+from .astropy_parts import AstropyMissingError
 from .card_texts import read_card_texts
 from .check import check_file, unknown_suffix
 from .facts import facts_without_file, read_facts
@@ -7,6 +8,7 @@ from .zip_output import Limits, MemberEnd, MemberStart, Output
 from .zip_stream import ZipReader
 
 __all__ = [
+    "AstropyMissingError",
     "Limits",
     "MemberEnd",
     "MemberStart",

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Sequence  # noqa: TC003 - of a type that is written below
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from winter_sync.core import (
     FILTER_NAMES,
@@ -28,6 +28,7 @@ from winter_sync.formats.findings import Findings
 from winter_sync.formats.footprints import OddWcsError, sky_of
 from winter_sync.formats.gzip_stream import GzipReader
 from winter_sync.formats.header_cards import Cards
+from winter_sync.formats.image_headers import ImageHeader
 from winter_sync.formats.reader import FileReader
 
 if TYPE_CHECKING:
@@ -58,10 +59,10 @@ _MAGNITUDES = (-50.0, 50.0)
 
 @dataclass(slots=True)
 class _Image:
-    """A 2-D image: the number of its HDU, its header as astropy reads it, its width and height."""
+    """A 2-D image: the number of its HDU, its header, its width and height."""
 
     number: int
-    header: Any
+    header: ImageHeader
     axes: tuple[int, int]
 
 
@@ -69,7 +70,7 @@ class _Image:
 class _Headers:
     """The headers of a file, as far as they could be read."""
 
-    primary: Any = None
+    primary: ImageHeader | None = None
     images: list[_Image] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -128,10 +129,8 @@ def _read_headers(reader: FileReader) -> _Headers:
 
 
 def _add_header(headers: _Headers, number: int, text: bytes) -> None:
-    from astropy.io.fits import Header  # noqa: PLC0415 - costly, only where headers are read
-
     try:
-        header = Header.fromstring(text)
+        header = ImageHeader(text)
         axes = _axes(header)
     except Exception:  # noqa: BLE001 - astropy raises what it likes of what it cannot parse
         headers.notes.append(f"the header of HDU {number} cannot be read")
@@ -142,14 +141,14 @@ def _add_header(headers: _Headers, number: int, text: bytes) -> None:
         headers.images.append(_Image(number, header, axes))
 
 
-def _axes(header: Any) -> tuple[int, int] | None:  # noqa: ANN401 - astropy has no types
+def _axes(header: ImageHeader) -> tuple[int, int] | None:
     """Return the width and height of a 2-D image, plain or tile-compressed; None of all else."""
     z = "Z" if header.get("ZIMAGE") is True else ""
     if not z and header.get("XTENSION", "IMAGE").strip() != "IMAGE":
         return None
     if header.get(f"{z}NAXIS") != 2:  # noqa: PLR2004 - two axes
         return None
-    width, height = int(header[f"{z}NAXIS1"]), int(header[f"{z}NAXIS2"])
+    width, height = int(header.get(f"{z}NAXIS1")), int(header.get(f"{z}NAXIS2"))
     if not (0 < width <= _LONGEST_AXIS and 0 < height <= _LONGEST_AXIS):
         return None
     return width, height

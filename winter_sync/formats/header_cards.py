@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from winter_sync.core import escape_unprintable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from winter_sync.formats.image_headers import ImageHeader
 
 _Value = bool | int | float | str | complex
 _UNKNOWN = -999.0
@@ -31,10 +33,10 @@ class Cards:
     Parameters
     ----------
     headers
-        Headers as astropy reads them.
+        The headers.
     """
 
-    def __init__(self, headers: Sequence[Any]) -> None:
+    def __init__(self, headers: Sequence[ImageHeader]) -> None:
         self._headers = headers
         self.notes: list[str] = []
         """What made no sense. No value of a card is quoted."""

@@ -1,21 +1,24 @@
-"""The messages between the mirror and the process that reads its files: a line of JSON each."""
+"""The messages between the mirror and the process that reads its files: a line of JSON each.
+
+A request has several files, and each has an answer: a process that waits for the other at each file
+costs more than most files.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict, astuple, dataclass, fields, replace
+from dataclasses import astuple, dataclass, fields
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from winter_sync.core import Alert, Facts, Footprint, ImageType, Instrument, Night, Product
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from winter_sync.catalog import Held
 
-_Fields = TypeVar("_Fields", Facts, Alert)
 _LONGEST = 2000
 """Characters of a text; a note has some hundreds."""
 _LARGEST = sys.float_info.max
@@ -26,7 +29,9 @@ _CORNERS = 4
 _POLE = 90.0
 
 READY = b'{"ready": true}\n'
-"""The first line of the process: it has loaded all that it needs."""
+"""The first line of the process: it has begun."""
+NO_ASTROPY = 69
+"""How the process ends where an image needs astropy and it cannot be loaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,23 +50,28 @@ class Read:
     alerts: tuple[Alert, ...] = ()
 
 
-def write_request(held: Held) -> bytes:
-    """Return the line that asks for the facts of a file."""
+def write_request(files: Iterable[Held]) -> bytes:
+    """Return the line that asks for the facts of files."""
+    return _line([_request(held) for held in files])
+
+
+def _request(held: Held) -> dict[str, Any]:
     product = held.product
-    return _line(
-        {
-            "instrument": product.instrument.value,
-            "savepath": product.savepath,
-            "image_type": product.image_type.value,
-            "night": product.night.name,
-            "path": held.path,
-        }
-    )
+    return {
+        "instrument": product.instrument.value,
+        "savepath": product.savepath,
+        "image_type": product.image_type.value,
+        "night": product.night.name,
+        "path": held.path,
+    }
 
 
-def read_request(line: bytes) -> Asked:
+def read_request(line: bytes) -> list[Asked]:
     """Return what a line asks for."""
-    said = json.loads(line)
+    return [_asked(said) for said in json.loads(line)]
+
+
+def _asked(said: dict[str, Any]) -> Asked:
     product = Product(
         Instrument(said["instrument"]),
         said["savepath"],
@@ -81,9 +91,14 @@ def write_answer(read: Read | None) -> bytes:
     """
     if read is None:
         return _line({"facts": None})
-    facts = asdict(read.facts)
-    started = read.facts.started_at
-    facts["started_at"] = started.isoformat() if started else None
+    values = ((name, getattr(read.facts, name)) for name in _FACTS)
+    facts = {name: value for name, value in values if value is not None}
+    if read.facts.started_at is not None:
+        facts["started_at"] = read.facts.started_at.isoformat()
+    facts["footprints"] = [
+        {"corners": footprint.corners, "extension": footprint.extension}
+        for footprint in read.facts.footprints
+    ]
     return _line({"facts": facts, "alerts": [astuple(alert) for alert in read.alerts]})
 
 
@@ -99,29 +114,43 @@ def read_answer(line: bytes) -> Read | None:
     facts: dict[str, Any] | None = said["facts"]
     if facts is None:
         return None
-    started = facts["started_at"]
-    numbers_and_texts = {**facts, "footprints": (), "started_at": None}
+    _check(facts, _FACTS)
+    started = facts.get("started_at")
     return Read(
-        replace(
-            _checked(Facts(**numbers_and_texts)),
-            footprints=tuple(map(_footprint, facts["footprints"])),
-            started_at=_instant(started) if started else None,
+        Facts(
+            **{
+                **facts,
+                "footprints": tuple(map(_footprint, facts["footprints"])),
+                "started_at": _instant(started) if started else None,
+            }
         ),
-        tuple(_checked(Alert(*values)) for values in said["alerts"]),
+        tuple(map(_alert, said["alerts"])),
     )
 
 
-def _checked(said: _Fields) -> _Fields:
-    """Return facts or an alert in which everything is of its kind.
+def _alert(values: Sequence[Any]) -> Alert:
+    _check(dict(zip(_ALERT, values, strict=True)), _ALERT)
+    return Alert(*values)
+
+
+def _check(said: dict[str, Any], kinds: Mapping[str, str]) -> None:
+    """Refuse facts or an alert in which anything is not of its kind.
 
     Libraries written in C have been given what the archive sent: after that, nothing that the
     process says is certain, and one odd value would make a whole catalog unreadable.
     """
-    for field in fields(said):
-        value, kind = getattr(said, field.name), str(field.type).partition(" ")[0]
-        if value is not None and kind in _IS_KIND and not _IS_KIND[kind](value):
-            raise ValueError(f"{field.name} is no {kind}")
-    return said
+    for name, value in said.items():
+        is_kind = _IS_KIND.get(kinds[name])
+        if value is not None and is_kind is not None and not is_kind(value):
+            raise ValueError(f"{name} is no {kinds[name]}")
+
+
+def _kinds_of(record: type[Facts | Alert]) -> dict[str, str]:
+    """Return the kind of value that each field of a record has, by its name."""
+    return {field.name: str(field.type).partition(" ")[0] for field in fields(record)}
+
+
+_FACTS, _ALERT = _kinds_of(Facts), _kinds_of(Alert)
 
 
 def _is_number(value: Any) -> bool:  # noqa: ANN401 - any JSON
@@ -157,5 +186,5 @@ def _instant(said: str) -> datetime:
     return instant
 
 
-def _line(said: dict[str, Any]) -> bytes:
+def _line(said: object) -> bytes:
     return json.dumps(said, allow_nan=False).encode() + b"\n"

@@ -17,10 +17,16 @@ from winter_sync.core import (
     background_environment,
 )
 from winter_sync.formats import facts_without_file
-from winter_sync.maintenance.facts_messages import READY, Read, read_answer, write_request
+from winter_sync.maintenance.facts_messages import (
+    NO_ASTROPY,
+    READY,
+    Read,
+    read_answer,
+    write_request,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from winter_sync.catalog import Held
@@ -82,20 +88,34 @@ class HeaderProcess:
         """The process, while there is one."""
         return self._process.pid if self._process else None
 
-    def read_all(self, files: Iterable[Held]) -> list[tuple[Held, Read]]:
+    def read_all(self, files: Sequence[Held]) -> list[tuple[Held, Read]]:
         """Return what files say; without those that cannot be opened, or after `stop`.
 
         Raises
         ------
         HeadersNotReadError
-            If the process cannot be started.
+            If the process cannot be started, or has no astropy for an image that needs it.
         """
         read: list[tuple[Held, Read]] = []
         with suppress(StoppedError):
-            for held in files:
-                found = self.read(held)
+            answers = self._read_together(files)
+            for number, held in enumerate(files):
+                found = answers[number] if number < len(answers) else self.read(held)
                 read += [] if found is None else [(held, found)]
         return read
+
+    def _read_together(self, files: Sequence[Held]) -> list[Read | None]:
+        """Return what files say, up to the one with which the process ended, if it did.
+
+        Which one that was is not known: the others are to be read one by one.
+        """
+        answers: list[Read | None] = []
+        with suppress(_EndedError):
+            if self._process is None:
+                self._start()
+            for answer in self._answers(files):
+                answers.append(answer)  # noqa: PERF402 - those before an error are kept
+        return answers
 
     def read(self, held: Held) -> Read | None:
         """Return what a file says; None if it cannot be opened.
@@ -103,16 +123,18 @@ class HeaderProcess:
         Raises
         ------
         HeadersNotReadError, StoppedError
-            If the process cannot be started; if it was stopped.
+            If the process cannot be started, or has no astropy; if it was stopped.
         """
         how = ""
         for _ in range(_TRIES):
             if self._process is None:
                 self._start()
             try:
-                return self._ask(held)
+                (answer,) = self._answers([held])
             except _EndedError as ended:
                 how = str(ended)
+            else:
+                return answer
         return Read(facts_without_file(held.product, f"reading it {how}"))
 
     def stop(self) -> None:
@@ -167,20 +189,23 @@ class HeaderProcess:
             start_new_session=True,
         )
 
-    def _ask(self, held: Held) -> Read | None:
+    def _answers(self, files: Sequence[Held]) -> Iterator[Read | None]:
+        """Yield the answers about files; raise `_EndedError` where there is none."""
         process = self._process
         if process is None or process.stdin is None:
             raise _EndedError("ended the process")
         try:
-            process.stdin.write(write_request(held))
+            process.stdin.write(write_request(files))
             process.stdin.flush()
         except OSError:
             self._raise_ended(process)
-        try:
-            return read_answer(self._line(self._patience))
-        except (ValueError, KeyError, TypeError, RecursionError):
-            self.close()
-            raise _EndedError("gave no answer") from None
+        for _ in files:
+            try:
+                answer = read_answer(self._line(self._patience))
+            except (ValueError, KeyError, TypeError, RecursionError):
+                self.close()
+                raise _EndedError("gave no answer") from None
+            yield answer
 
     def _line(self, patience: float) -> bytes:
         """Return the next line of the process; raise `_EndedError` if there is none in time."""
@@ -204,6 +229,8 @@ class HeaderProcess:
         self.close()
         if self._stopped:
             raise StoppedError
+        if process.returncode == NO_ASTROPY:
+            raise _not_read("astropy, which it needs, cannot be loaded")
         raise _EndedError(_how(process.returncode))
 
 
@@ -233,8 +260,12 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _not_started(why: str) -> HeadersNotReadError:
+    return _not_read(f"the process for that cannot be started: {why}")
+
+
+def _not_read(why: str) -> HeadersNotReadError:
     return HeadersNotReadError(
-        f"headers of images cannot be read: the process for that cannot be started: {why}",
+        f"headers of images cannot be read: {why}",
         remedy="Run `python -c 'import astropy.wcs'` with the Python of winter-sync. Images are "
         "downloaded all the same; `[facts] enabled = false` turns this off.",
         code=ErrorCode.FILE_HEADERS,

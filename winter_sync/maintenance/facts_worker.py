@@ -1,31 +1,56 @@
 """The process that reads headers and alerts: `python -m` this module, with the root of the tree.
 
-astropy lives here and in no process that downloads. A request a line comes on standard input, and
-an answer a line goes to standard output. It ends when its input does, so also when whoever
-started it is gone, and when one file takes it too long: that is the kernel's alarm, which no
-library can hold up.
+astropy lives here and in no process that downloads, from the first image on that needs it. Requests
+come on standard input, and their answers go to standard output. It ends when its input does, so
+also when whoever started it is gone, and when one file takes it too long: that is the kernel's
+alarm, which no library can hold up.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import stat
 import sys
+import time
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from winter_sync.core import FileFormat, TreeFiles, closing_descriptor, take_second_place
-from winter_sync.formats import facts_without_file, read_alerts, read_facts
-from winter_sync.maintenance.facts_messages import READY, Asked, Read, read_request, write_answer
+from winter_sync.core import (
+    FileFormat,
+    TreeFiles,
+    alarm_held,
+    closing_descriptor,
+    take_second_place,
+)
+from winter_sync.formats import (
+    AstropyMissingError,
+    facts_without_file,
+    read_facts,
+)
+from winter_sync.maintenance.facts_messages import (
+    NO_ASTROPY,
+    READY,
+    Asked,
+    Read,
+    read_request,
+    write_answer,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from winter_sync.core import Product
 
 _MOST_ALERTS = 10_000
 """Alerts of one file that the mirror holds in memory; a difference image has some hundreds."""
+_MADE_BY_ASTROPY = 200_000
+"""Objects that it makes when it is loaded, and that stay: they are not looked through for cycles
+again and again meanwhile."""
+_LONG = 1.0
+"""Seconds that answers may wait for others, with which they cost less."""
 
 
 def main(root: str, follow_links: str, patience: str) -> None:
@@ -41,14 +66,28 @@ def main(root: str, follow_links: str, patience: str) -> None:
         After how many seconds with one file to end.
     """
     take_second_place()
-    for name in ("astropy.io.fits", "astropy.wcs"):
-        import_module(name)
-    _answer(READY)
-    with TreeFiles(Path(root), follow_links=follow_links == "1") as files:
-        for line in sys.stdin.buffer:
-            signal.setitimer(signal.ITIMER_REAL, float(patience))
-            _answer(_answer_to(read_request(line), files))
-            signal.setitimer(signal.ITIMER_REAL, 0)
+    gc.set_threshold(_MADE_BY_ASTROPY)
+    sys.stdout.buffer.write(READY)
+    sys.stdout.buffer.flush()
+    try:
+        with TreeFiles(Path(root), follow_links=follow_links == "1") as files:
+            for line in sys.stdin.buffer:
+                _answer(read_request(line), files, float(patience))
+    except AstropyMissingError:
+        sys.exit(NO_ASTROPY)
+
+
+def _answer(some: Iterable[Asked], files: TreeFiles, patience: float) -> None:
+    """Answer for each file, without delay where they take long: whoever asked has no patience."""
+    flushed = time.monotonic()
+    for asked in some:
+        signal.setitimer(signal.ITIMER_REAL, patience)
+        sys.stdout.buffer.write(_answer_to(asked, files))
+        if time.monotonic() - flushed > _LONG:
+            sys.stdout.buffer.flush()
+            flushed = time.monotonic()
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    sys.stdout.buffer.flush()
 
 
 def _answer_to(asked: Asked, files: TreeFiles) -> bytes:
@@ -66,16 +105,14 @@ def _answer_to(asked: Asked, files: TreeFiles) -> bytes:
 def _read(descriptor: int, product: Product) -> Read:
     if product.image_type.traits.file_format is FileFormat.FITS:
         return Read(read_facts(descriptor, product))
+    with alarm_held():
+        from winter_sync.formats import read_alerts  # noqa: PLC0415 - fastavro, where alerts are
+
     file = read_alerts(descriptor, product.filename)
     if len(file.alerts) <= _MOST_ALERTS:
         return Read(file.facts, file.alerts)
     note = f"only the first {_MOST_ALERTS} of {len(file.alerts)} alerts are indexed"
     return Read(replace(file.facts, note=note), file.alerts[:_MOST_ALERTS])
-
-
-def _answer(line: bytes) -> None:
-    sys.stdout.buffer.write(line)
-    sys.stdout.buffer.flush()
 
 
 if __name__ == "__main__":
