@@ -1,4 +1,4 @@
-"""The work of the hot paths, counted: a small file, a large one, a known row, a poll.
+"""The work of the hot paths, counted: a small file, its facts, a large one, a known row, a poll.
 
 PYTHONPATH=tests python -m support.hot_path          prints what each costs now
 PYTHONPATH=tests python -m support.hot_path --write  makes that the figures of the check
@@ -24,9 +24,18 @@ from support.makers import batch, candidate, fits, product, zipped
 
 from winter_sync.core.concurrency import run_in_thread
 from winter_sync.core.queries import Selection
+from winter_sync.formats import read_facts
+from winter_sync.maintenance.facts_messages import (
+    Read,
+    read_answer,
+    read_request,
+    write_answer,
+    write_request,
+)
 from winter_sync.sync.receiver import Receiver
 
 if TYPE_CHECKING:
+    from winter_sync.catalog import Facts
     from winter_sync.core.downloads import Batch
 
 FIGURES = Path(__file__).parents[1] / "sync" / "work.toml"
@@ -50,10 +59,11 @@ Figures = dict[str, dict[str, float]]
 
 @dataclass(frozen=True)
 class Synced:
-    """A sync of new files, and one when all are known."""
+    """A sync of new files, one when all are known, and what their headers say."""
 
     new: Work
     known: Work
+    facts: Work
 
 
 async def measure() -> Figures:
@@ -70,6 +80,7 @@ async def measure() -> Figures:
         "a known row": _each(few.known, many.known, MANY - FEW),
         "a poll of 20 known rows": dict(few.known.figures()),
         "a file of 4 MB": _each(one, four, 3),
+        "the facts of a file of 6 kB": _each(few.facts, many.facts, MANY - FEW),
     }
 
 
@@ -93,7 +104,19 @@ async def _synced(count: int) -> Synced:
             rig.polling.clock.advance(hours=0.5)
             with counting.counted() as known:
                 await mirror.sync()
-            return Synced(new, known)
+            with counting.counted() as facts:
+                await rig.polling.catalog.facts(_take_facts, rig.tree.root)
+            return Synced(new, known, facts)
+
+
+def _take_facts(catalog: Facts, root: Path) -> None:
+    """Read the headers of all files and record what they say, as two processes do together."""
+    due = catalog.due(MANY)
+    read = []
+    for asked in read_request(write_request(due)):
+        with (root / asked.path).open("rb") as file:
+            read.append(read_answer(write_answer(Read(read_facts(file, asked.product)))))
+    assert len(read) == catalog.record(zip(due, (said.facts for said in read if said), strict=True))
 
 
 async def _received(count: int) -> Work:
