@@ -71,6 +71,7 @@ def _parts(scope: Scope) -> Iterator[Condition]:
     if scope.identities:
         yield _among(scope.identities)
     if scope.subjects:
+        yield of_subjects(scope)
         yield _listed_by_subjects(scope)
 
 
@@ -90,23 +91,41 @@ def _among(identities: Sequence[tuple[Instrument, str]]) -> Condition:
     )
 
 
+def of_subjects(scope: Scope) -> Condition:
+    """Return the condition that one of the scope's subjects is of a product's instrument and type.
+
+    Indexes have what it compares: so that of another type, of which very many may wait, no listing
+    is looked up.
+    """
+    kinds, values = list[str](), dict[str, str]()
+    for name, subject in _named_subjects(scope):
+        kinds.append(f"(:{name}_instrument, :{name}_image_type)")
+        values[f"{name}_instrument"] = subject["instrument"]
+        values[f"{name}_image_type"] = subject["image_type"]
+    if not kinds:
+        return EVERYTHING
+    return Condition(f"(+p.instrument, p.image_type) IN (VALUES {', '.join(kinds)})", values)
+
+
 def _listed_by_subjects(scope: Scope) -> Condition:
     """Return the condition that one of the scope's subjects listed a product last."""
-    rows, kinds, values = list[str](), list[str](), dict[str, str]()
-    for number, subject in enumerate(scope.subjects):
-        named = {f"subject_{number}_{k}": value for k, value in subject_values(subject).items()}
-        rows.append(f"({', '.join(f':{name}' for name in named)})")
-        kinds.append(f"(:subject_{number}_instrument, :subject_{number}_image_type)")
+    rows, values = list[str](), dict[str, str]()
+    for name, subject in _named_subjects(scope):
+        named = {f"{name}_{key}": value for key, value in subject.items()}
+        rows.append(f"({', '.join(f':{parameter}' for parameter in named)})")
         values |= named
-    # The first part follows from the second. Indexes have what it compares, so that of another
-    # type, of which very many may wait, no listing is looked up.
     return Condition(
-        f"(+p.instrument, p.image_type) IN (VALUES {', '.join(kinds)})"  # noqa: S608 - see the top
-        " AND +EXISTS (SELECT 1 FROM listings b"
+        "+EXISTS (SELECT 1 FROM listings b"  # noqa: S608 - see the top
         " WHERE b.product = p.id AND (b.program, p.instrument, p.image_type, b.region) IN"
         f" (VALUES {', '.join(rows)}))",
         values,
     )
+
+
+def _named_subjects(scope: Scope) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield the subjects of a scope with a name for their parameters, and their values."""
+    for number, subject in enumerate(scope.subjects):
+        yield f"subject_{number}", subject_values(subject)
 
 
 def listed_now(programs: Sequence[str]) -> Condition:

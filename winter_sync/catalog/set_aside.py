@@ -20,7 +20,7 @@ _IS_PRODUCT = f"id = {NUMBER}"
 _JOINED = f"""
 SELECT {PRODUCT}, {PATH}, p.state, p.damage, p.withdrawn_at,
   w.kept, w.size, w.sha256, w.done_at
-FROM withdrawn_files w JOIN products p ON p.id = w.product
+FROM withdrawn_files w CROSS JOIN products p ON p.id = w.product
 """  # noqa: S608 - our own texts
 
 
