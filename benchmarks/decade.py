@@ -57,8 +57,15 @@ _SHIFTED_TABLES = (
     *("directories", "products", "listings", "revisions", "facts", "footprints"),
     *("night_changes", "night_totals"),
 )
-_NUMBERS = {"product": "products", "facts": "facts", "directory": "directories"}
-"""Columns that hold the number of a row of another table."""
+_NUMBERS = {"product": "products", "facts": "products", "directory": "directories"}
+"""Columns that hold the number of a row of another table; facts have that of their product."""
+_DAY = {
+    "nightdate_days": 1,
+    "started_ms": 86_400_000,
+    "utctime_us": 86_400_000_000,
+    "lastmodified_us": 86_400_000_000,
+}
+"""What a day is in columns that hold times as numbers."""
 
 
 # --- making it -------------------------------------------------------------------------------
@@ -74,7 +81,10 @@ class Shift:
     def expression(self, table: str, column: str, sample: object) -> str:
         """Return what a column of a copy is, in SQL, by its name and a value that it has."""
         if column == "id" or column in _NUMBERS:
-            return f"{column} + {self.offsets[_NUMBERS.get(column, table)]}"
+            of = "products" if table == "facts" else table
+            return f"{column} + {self.offsets[_NUMBERS.get(column, of)]}"
+        if column in _DAY and isinstance(sample, int):
+            return f"{column} + {self.days * _DAY[column]}"
         if column == "mjd":
             return f"mjd + {self.days}"
         if isinstance(sample, str):

@@ -29,6 +29,7 @@ import numpy as np
 
 from winter_sync.catalog.catalog import Catalog
 from winter_sync.catalog.counting import COUNTED
+from winter_sync.catalog.packing import pack_day, pack_microseconds, pack_milliseconds
 from winter_sync.catalog.values import format_instant, milliseconds
 from winter_sync.core import CATALOG
 from winter_sync.core.layout import STATE_DIR
@@ -273,7 +274,6 @@ class Writer:
         self._db = db
         self._left = products
         self._number = 0
-        self._facts = 0
         self._directories: dict[str, int] = {}
         self.footprints = 0
 
@@ -314,13 +314,12 @@ class Writer:
         decs = np.degrees(np.arcsin(z)).tolist()
         facts, footprints, index = [], [], []
         for image, number in zip(here, numbers, strict=True):
-            self._facts += 1
-            facts.append({"id": self._facts, **_facts(image, number, ras, decs)})
+            facts.append(_facts(image, number, ras, decs))
             for extension, board in _parts(image):
                 self.footprints += 1
                 ra, dec = ras[image.dither][board], decs[image.dither][board]
                 at = [value for corner in zip(ra, dec, strict=True) for value in corner]
-                footprints.append((self.footprints, self._facts, extension, *at))
+                footprints.append((self.footprints, number + 1, extension, *at))
                 index.append((self.footprints, *boxes[image.dither][board]))
         _insert(self._db, "facts", facts)
         self._db.executemany(f"INSERT INTO footprints VALUES ({_marks(11)})", footprints)  # noqa: S608
@@ -382,13 +381,13 @@ def _listings(image: Image, number: int) -> Iterator[dict[str, object]]:
             "program": program,
             "region": "",
             "target": of.target.name,
-            "nightdate": nightdate,
+            "nightdate_days": pack_day(nightdate),
             "ra": of.target.ra,
             "dec": of.target.dec,
             "fid": FILTERS[of.filter],
-            "utctime": image.started.isoformat(),
+            "utctime_us": pack_microseconds(image.started.isoformat(timespec="microseconds")),
             "fieldid": 999_999_999,
-            "lastmodified": listed,
+            "lastmodified_us": pack_microseconds(listed.replace("+", "000+")),
             "pipeversion": "1.2.4",
             "listed_ms": milliseconds(listed),
         }
@@ -402,9 +401,8 @@ def _facts(image: Image, number: int, ras: Corners, decs: Corners) -> dict[str, 
     camera = CAMERAS[of.instrument]
     depth = DEPTHS[of.filter] + (number % 100) / 100.0
     return {
-        "product": number + 1,
-        "digest": number.to_bytes(32, "big"),
-        "started_at": format_instant(image.started),
+        "id": number + 1,
+        "started_ms": pack_milliseconds(format_instant(image.started)),
         "mjd": image.started.timestamp() / 86400.0 + 40587.0,
         "filter": of.filter if has_header else None,
         "exposure_time": EXPOSURE_SECONDS * (DITHERS if is_combined else 1),

@@ -112,6 +112,7 @@ def test_a_catalog_of_an_earlier_edition_is_brought_up(path: Path, clock: Clock)
                 "index_what_is_due",
                 "sum_up_the_sky",
                 "count_nights",
+                "pack_times_of_listings",
             ]
             poll(catalog, withdrawn=[product(2)])
 

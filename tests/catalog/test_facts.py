@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from catalog.test_files import listed, publish
 from support.makers import NIGHT, product
+from support.tables import in_words
 
 from winter_sync.core.facts import Facts
 from winter_sync.core.sphere import Footprint
@@ -37,7 +38,7 @@ def table(path: Path, name: str) -> list[dict[str, Any]]:
     """Read a whole table."""
     with closing(sqlite3.connect(path)) as db:
         db.row_factory = sqlite3.Row
-        return [dict(row) for row in db.execute(f"SELECT * FROM {name}")]  # noqa: S608 - our own names
+        return [dict(row) for row in db.execute(f"SELECT * FROM ({in_words(name)})")]  # noqa: S608 - our own words
 
 
 def test_facts_are_due_of_what_was_downloaded(stacks: Catalog) -> None:

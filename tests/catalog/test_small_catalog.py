@@ -12,7 +12,7 @@ from hypothesis import strategies as some
 from support.catalogs import ALL, STACK, candidates, commit, poll, publish
 from support.makers import NIGHT, evidence, product, row, sha256
 
-from winter_sync.catalog.schema_numbers import _packed, _text_of
+from winter_sync.catalog.schema_numbers import _packed, text_of
 from winter_sync.catalog.values import format_instant, milliseconds
 from winter_sync.core.downloads import Published
 
@@ -78,7 +78,7 @@ def test_a_packed_time_reads_as_it_was_written(instant: datetime) -> None:
     """To the millisecond, whenever it is."""
     with closing(sqlite3.connect(":memory:")) as db:
         (text,) = db.execute(
-            f"SELECT {_text_of('n')} FROM (SELECT ? AS n)",  # noqa: S608 - our own text
+            f"SELECT {text_of('n')} FROM (SELECT ? AS n)",  # noqa: S608 - our own text
             [milliseconds(instant)],
         ).fetchone()
     assert text == format_instant(instant)
@@ -95,7 +95,7 @@ def test_packing_a_time_of_an_earlier_catalog_loses_nothing(text: str) -> None:
     """What is no time of ours stays as it is."""
     with closing(sqlite3.connect(":memory:")) as db:
         (kept,) = db.execute(
-            f"SELECT {_text_of('n')} FROM (SELECT {_packed('t')} AS n FROM (SELECT ? AS t))",  # noqa: S608 - our own text
+            f"SELECT {text_of('n')} FROM (SELECT {_packed('t')} AS n FROM (SELECT ? AS t))",  # noqa: S608 - our own text
             [text.replace("\0", "")],
         ).fetchone()
     assert kept == text.replace("\0", "")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog.counting import COUNTED
 from winter_sync.catalog.identities import HAS_NO_REVISION, path_sql, savepath_sql, split_path
 from winter_sync.catalog.outbox import EVENT
+from winter_sync.core import Facts
 
 if TYPE_CHECKING:
     import sqlite3
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 _WORDS = f"p.instrument, {savepath_sql()} AS savepath, {path_sql()} AS path, p.image_type, p.night"
 _OF_PRODUCTS = frozenset(
     {
-        *("listings", "revisions", "facts", "events", "held_withdrawals", "successors"),
+        *("listings", "events", "held_withdrawals", "successors"),
         *("withdrawn_files", "kept_files"),
     }
 )
@@ -31,6 +33,12 @@ SELECT {_WORDS}, p.id, p.revision, p.size, p.sha256, p.published_at, NULL, NULL,
 FROM products p WHERE {HAS_NO_REVISION}
 """  # noqa: S608 - our own names
 
+_FACTS = f"""
+SELECT {_WORDS}, t.id, t.product, coalesce(t.sha256, p.sha256) AS sha256,
+  {", ".join(f"t.{field.name}" for field in fields(Facts) if field.name != "footprints")}
+FROM facts t JOIN products p ON p.id = t.product
+"""  # noqa: S608 - our own names
+
 
 def in_words(table: str) -> str:
     """Return a query for all rows of a table, with the words of the product that each is about."""
@@ -40,8 +48,8 @@ def in_words(table: str) -> str:
         words = f"{_WORDS}, {savepath_sql('n')} AS successor, t.linked_at"
         joined = "JOIN products p ON p.id = t.product JOIN products n ON n.id = t.successor"
         return f"SELECT {words} FROM successors t {joined}"  # noqa: S608 - our own names
-    if table == "revisions":
-        return _REVISIONS
+    if table in (known := {"revisions": _REVISIONS, "facts": _FACTS}):
+        return known[table]
     if table == "events":
         return f"SELECT {EVENT}"
     if table in _OF_PRODUCTS:

@@ -36,7 +36,7 @@ _BOX = ("x1", "x2", "y1", "y2", "z1", "z2")
 
 _FILE_OF_ALERT = """
     JOIN facts f ON f.id = a.facts
-    JOIN products p ON p.id = f.product"""
+    JOIN products p ON p.id = f.id"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,9 +186,9 @@ class Alerts:
     WHERE {condition} AND NOT EXISTS (
         SELECT 1 FROM alerts b INDEXED BY alerts_of_object
         CROSS JOIN facts g ON g.id = b.facts
-        CROSS JOIN products q ON q.id = g.product
+        CROSS JOIN products q ON q.id = g.id
         CROSS JOIN facts h ON h.id = a.facts
-        CROSS JOIN products r ON r.id = h.product
+        CROSS JOIN products r ON r.id = h.id
         WHERE b.objectid = a.objectid AND b.candid = a.candid AND b.id != a.id
         AND (q.withdrawn_at IS NULL, b.id) > (r.withdrawn_at IS NULL, a.id)
     )
@@ -233,7 +233,7 @@ def _points(records: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 _ALERTS_OF_FILES = """products p
-    CROSS JOIN facts f ON f.product = p.id
+    CROSS JOIN facts f ON f.id = p.id
     CROSS JOIN alerts a INDEXED BY alerts_of_facts ON a.facts = f.id"""
 
 

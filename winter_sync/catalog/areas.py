@@ -23,7 +23,7 @@ i.x1 <= :x2 AND i.x2 >= :x1 AND i.y1 <= :y2 AND i.y2 >= :y1 AND i.z1 <= :z2 AND 
 """Whether the box of an entry of `footprint_index` (i) touches that of an area; needs
 `box_values`."""
 _SHOWN = f"""
-SELECT f.product, n.ra1, n.dec1, n.ra2, n.dec2, n.ra3, n.dec3, n.ra4, n.dec4
+SELECT f.id, n.ra1, n.dec1, n.ra2, n.dec2, n.ra3, n.dec3, n.ra4, n.dec4
 FROM footprint_index i CROSS JOIN footprints n ON n.id = i.id CROSS JOIN facts f ON f.id = n.facts
 WHERE {BOX}
 """  # noqa: S608 - our own condition

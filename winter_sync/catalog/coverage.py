@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from winter_sync.catalog.areas import products_in
 from winter_sync.catalog.coverage_records import FoundImage, Unseen
-from winter_sync.catalog.found import DETAILS, FACTS, found_of
+from winter_sync.catalog.found import DETAILS, FACTS, OF_FILE, found_of
 from winter_sync.catalog.records import Scope
 from winter_sync.catalog.scopes import Condition, in_scope, listed_ever
 from winter_sync.catalog.values import format_instant
@@ -70,12 +70,12 @@ class Coverage:
                 found.setdefault(facts, []).append(footprint)
         return found
 
-    _HERE = """
+    _HERE = f"""
     SELECT p.id, f.id, p.sha256, p.mtime_ns FROM json_each(:facts) g
     CROSS JOIN facts f ON f.id = g.value
-    CROSS JOIN products p ON p.id = f.product
-    WHERE p.digest = f.digest AND p.damage IS NULL AND {condition}
-    """
+    CROSS JOIN products p ON p.id = f.id
+    WHERE {OF_FILE} AND p.damage IS NULL AND {{condition}}
+    """  # noqa: S608 - our own texts
 
     def _products(self, facts: list[int], images: Images) -> Iterator[tuple[int, Any, str, Any]]:
         """Yield products whose facts are these and whose file is here, if they are asked for."""

@@ -30,6 +30,9 @@ from winter_sync.catalog import schema_sky
 from winter_sync.catalog import schema_totals
 
 # isort: split
+from winter_sync.catalog import schema_packed
+
+# isort: split
 from winter_sync.catalog.migration import migrations
 from winter_sync.catalog.schema_views import are_views_current, drop_views, make_views
 from winter_sync.core import StorageError
@@ -57,6 +60,7 @@ EDITIONS = (
     schema_due,
     schema_sky,
     schema_totals,
+    schema_packed,
 )
 """The modules whose migrations make the catalog what it is, in this order."""
 

@@ -25,7 +25,9 @@ _CHUNK = 500
 _FACTS = tuple(
     field.name for field in fields(Facts) if field.name not in {"footprints", "started_at"}
 )
-_FACTS_OF_CONTENT = "facts f ON f.product = p.id AND f.sha256 = coalesce(v.sha256, p.sha256)"
+_FACTS_OF_CONTENT = (
+    "facts f ON f.id = p.id AND coalesce(f.sha256, p.sha256) = coalesce(v.sha256, p.sha256)"
+)
 _REVISION = "LEFT JOIN revisions v ON v.product = p.id"
 _NOW = f"{_REVISION} AND v.revision = p.revision"
 _THEN = f"""{_REVISION} AND v.published_at <= :as_of

@@ -6,9 +6,10 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from winter_sync.catalog.identities import ALL_OF_PRODUCT, NUMBER
+from winter_sync.catalog.packing import pack_milliseconds
 from winter_sync.catalog.rows import held_of
 from winter_sync.catalog.sky_sums import SkySums, entry_of
-from winter_sync.catalog.values import digest_bytes, format_instant, identity_values
+from winter_sync.catalog.values import format_instant, identity_values
 from winter_sync.core import Facts as ImageFacts
 
 if TYPE_CHECKING:
@@ -62,13 +63,13 @@ class Facts:
         return int(row["products"])
 
     _FIND = f"""
-    SELECT p.id, (SELECT f.id FROM facts f WHERE f.product = p.id) AS facts
+    SELECT p.id, EXISTS (SELECT 1 FROM facts f WHERE f.id = p.id) AS has_facts
     FROM products p WHERE p.id = {NUMBER} AND p.sha256 = :sha256
     """  # noqa: S608 - our own texts
     _READ = "UPDATE products SET facts_due = 0 WHERE id = :id"
     _INSERT = f"""
-    INSERT INTO facts (product, digest, started_at, {", ".join(_COLUMNS)})
-    VALUES (:product, :digest, :started_at, {", ".join(f":{c}" for c in _COLUMNS)})
+    INSERT INTO facts (id, started_ms, {", ".join(_COLUMNS)})
+    VALUES (:id, :started_ms, {", ".join(f":{c}" for c in _COLUMNS)})
     """  # noqa: S608 - our own columns
 
     def record(self, read: Iterable[tuple[Held, ImageFacts]]) -> int:
@@ -89,10 +90,9 @@ class Facts:
         if found is None:
             return None
         self._connection.execute(self._READ, {"id": found["id"]})
-        before = None if found["facts"] is None else self._forget(found["facts"])
-        digest = digest_bytes(held.sha256)
-        values = {"product": found["id"], "digest": digest, **_values(facts)}
-        number = self._connection.insert(self._INSERT, values)
+        number = int(found["id"])
+        before = self._forget(number) if found["has_facts"] else None
+        self._connection.execute(self._INSERT, {"id": number, **_values(facts)})
         self._add_footprints(number, facts.footprints)
         self._sky.replace(before, entry_of(held.product, facts))
         return number
@@ -130,7 +130,7 @@ class Facts:
 def _values(facts: ImageFacts) -> dict[str, Any]:
     started = facts.started_at
     return {
-        "started_at": format_instant(started) if started else None,
+        "started_ms": pack_milliseconds(format_instant(started)) if started else None,
         **{column: getattr(facts, column) for column in _COLUMNS},
     }
 

@@ -21,8 +21,9 @@ from winter_sync.core import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FACTS = "facts f ON f.product = p.id AND f.digest = p.digest"
-"""The facts of the file that is here; not of one that was replaced."""
+OF_FILE = "coalesce(f.digest, p.digest) = p.digest"
+"""Whether facts are of the file that is here; not of one that was replaced."""
+FACTS = f"facts f ON f.id = p.id AND {OF_FILE}"
 LISTING = """
 listings l ON l.product = p.id AND l.program = (
   SELECT o.program FROM listings o WHERE o.product = p.id

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from winter_sync.catalog.connection import chunks
 from winter_sync.catalog.identities import IDENTIFIED, IDENTITY, NUMBER, PRODUCT, identities_of
 from winter_sync.catalog.outbox import Outbox
+from winter_sync.catalog.packing import pack_day
 from winter_sync.catalog.polls import add_poll, next_poll
 from winter_sync.catalog.rechecks import Rechecks
 from winter_sync.catalog.records import RecordedPoll
@@ -74,11 +75,14 @@ class Listings:
 
     _IS_SETTLED = """
     p.state = 'wanted' OR NOT :reprocessed
-    OR p.settled_lastmodified IS l.lastmodified AND p.settled_pipeversion IS l.pipeversion
+    OR p.settled_pipeversion IS l.pipeversion AND p.settled_lastmodified_s IS
+      CASE typeof(l.lastmodified_us) WHEN 'integer' THEN l.lastmodified_us / 1000000
+      ELSE l.lastmodified_us END
     """
     _ROWS = f"""
-    SELECT p.id, (l.nightdate BETWEEN :start AND :end) * {COVERED}
-        + (l.nightdate >= :first AND l.nightdate < :end AND l.nightdate <= :today) * {EXPECTED},
+    SELECT p.id, (l.nightdate_days BETWEEN :start AND :end) * {COVERED}
+        + (l.nightdate_days >= :first AND l.nightdate_days < :end
+          AND l.nightdate_days <= :today) * {EXPECTED},
       CASE WHEN p.withdrawn_at IS NULL AND l.missed_in IS NULL
         AND p.state IN ('wanted', 'published', 'missing') THEN l.fingerprint END,
       CASE WHEN {_IS_SETTLED} THEN NULL ELSE json_array(
@@ -86,7 +90,7 @@ class Listings:
     FROM listings l INDEXED BY listings_of_window CROSS JOIN products p ON p.id = l.product
     WHERE l.program = :program AND p.instrument = :instrument AND p.image_type = :image_type
       AND l.region = :region AND l.withdrawn_at IS NULL
-      AND l.nightdate BETWEEN :earliest AND :latest LIMIT :most
+      AND l.nightdate_days BETWEEN :earliest AND :latest LIMIT :most
     """  # noqa: S608 - our own texts
 
     def known_rows(
@@ -324,16 +328,18 @@ class Listings:
       OR listings.progname IS NOT excluded.progname)
     """
     _LIST = f"""
-    INSERT INTO listings (product, program, region, target, nightdate, ra, dec, fid, utctime,
-      fieldid, lastmodified, pipeversion, extra, progname, listed_ms, listed_at, fingerprint)
-    VALUES (:number, :program, :region, :target, :nightdate, :ra, :dec, :fid, :utctime,
-      :fieldid, :lastmodified, :pipeversion, :extra, :progname, :now, :listed_at, :fingerprint)
+    INSERT INTO listings (product, program, region, target, nightdate_days, ra, dec, fid,
+      utctime_us, fieldid, lastmodified_us, pipeversion, extra, progname, listed_ms, listed_at,
+      fingerprint)
+    VALUES (:number, :program, :region, :target, :nightdate_days, :ra, :dec, :fid,
+      :utctime_us, :fieldid, :lastmodified_us, :pipeversion, :extra, :progname, :now, :listed_at,
+      :fingerprint)
     ON CONFLICT (product, program) DO UPDATE SET
       region = CASE WHEN :by_hand AND listings.withdrawn_at IS NULL
         THEN listings.region ELSE excluded.region END,
-      target = excluded.target, nightdate = excluded.nightdate, ra = excluded.ra,
-      dec = excluded.dec, fid = excluded.fid, utctime = excluded.utctime,
-      fieldid = excluded.fieldid, lastmodified = excluded.lastmodified,
+      target = excluded.target, nightdate_days = excluded.nightdate_days, ra = excluded.ra,
+      dec = excluded.dec, fid = excluded.fid, utctime_us = excluded.utctime_us,
+      fieldid = excluded.fieldid, lastmodified_us = excluded.lastmodified_us,
       pipeversion = excluded.pipeversion, extra = excluded.extra, progname = excluded.progname,
       missed_in = NULL, listed_at = excluded.listed_at, fingerprint = excluded.fingerprint,
       withdrawn_at = NULL,
@@ -347,8 +353,9 @@ class Listings:
     UPDATE listings SET missed_in = NULL, listed_at = :listed_at, fingerprint = :fingerprint
     WHERE product = :number AND program = :program
       AND withdrawn_at IS NULL AND (:by_hand OR region = :region) AND target IS :target
-      AND nightdate IS :nightdate AND ra IS :ra AND dec IS :dec AND fid IS :fid
-      AND utctime IS :utctime AND fieldid IS :fieldid AND lastmodified IS :lastmodified
+      AND nightdate_days IS :nightdate_days AND ra IS :ra AND dec IS :dec AND fid IS :fid
+      AND utctime_us IS :utctime_us AND fieldid IS :fieldid
+      AND lastmodified_us IS :lastmodified_us
       AND pipeversion IS :pipeversion AND extra IS :extra AND progname IS :progname
     """
 
@@ -460,7 +467,7 @@ def _of_region(poll: Poll, region: Region | None) -> Poll:
     return replace(poll, query=replace(poll.query, subject=subject))
 
 
-def _dates(query: Query, today: date) -> dict[str, str]:
+def _dates(query: Query, today: date) -> dict[str, int | str | None]:
     """Return the first and last date of a query, of what it must list, and of what it may."""
     day = timedelta(days=1)
     end = query.end or date.max
@@ -472,7 +479,7 @@ def _dates(query: Query, today: date) -> dict[str, str]:
         "earliest": query.start - day,
         "latest": min(end, date.max - day) + day,
     }
-    return {name: value.isoformat() for name, value in dates.items()}
+    return {name: pack_day(value.isoformat()) for name, value in dates.items()}
 
 
 def _trusted(

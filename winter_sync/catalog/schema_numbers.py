@@ -21,7 +21,7 @@ _MILLISECONDS = "CAST(round((julianday({0}) - 2440587.5) * 86400000.0) AS INTEGE
 _HEXADECIMAL = "CASE typeof(digest) WHEN 'blob' THEN lower(hex(digest)) ELSE digest END"
 
 
-def _text_of(column: str) -> str:
+def text_of(column: str) -> str:
     """Return the time in a column as text, as SQL."""
     known = f"CASE {column} WHEN 0 THEN '' ELSE {_TEXT.format(column)} END"
     return f"CASE typeof({column}) WHEN 'integer' THEN {known} ELSE {column} END"
@@ -76,10 +76,10 @@ _NEW_PRODUCTS = (
         damage TEXT CHECK (damage IN ('missing', 'changed')),
         damage_reason TEXT,
         facts_due INTEGER NOT NULL DEFAULT 1,
-        first_listed TEXT AS ({_text_of("listed_ms")}) VIRTUAL,
-        published_at TEXT AS ({_text_of("published_ms")}) VIRTUAL,
-        confirmed_at TEXT AS ({_text_of("confirmed_ms")}) VIRTUAL,
-        checked_at TEXT AS ({_text_of("checked_ms")}) VIRTUAL,
+        first_listed TEXT AS ({text_of("listed_ms")}) VIRTUAL,
+        published_at TEXT AS ({text_of("published_ms")}) VIRTUAL,
+        confirmed_at TEXT AS ({text_of("confirmed_ms")}) VIRTUAL,
+        checked_at TEXT AS ({text_of("checked_ms")}) VIRTUAL,
         sha256 TEXT AS ({_HEXADECIMAL}) VIRTUAL
     )
     """,
@@ -305,7 +305,7 @@ _EVENTS = (
         details TEXT NOT NULL DEFAULT '{}',
         at TEXT AS ({time}) VIRTUAL
     )
-    """.replace("{time}", _text_of("at_ms")),
+    """.replace("{time}", text_of("at_ms")),
     f"""
     INSERT INTO new_events (id, at_ms, kind, product, details)
     SELECT e.id, {_packed("e.at")}, e.kind, p.rowid, CASE
@@ -497,7 +497,7 @@ def number_products(db: Database) -> None:
     for statement in (*_USUAL_SIZES, *_NEW_PRODUCTS, *_COPY_PRODUCTS):
         db.execute(statement)
     for table, columns in _OTHERS.items():
-        packed = {"{listed}": _text_of("listed_ms"), "{digest}": _HEXADECIMAL}
+        packed = {"{listed}": text_of("listed_ms"), "{digest}": _HEXADECIMAL}
         for mark, text in packed.items():
             columns = columns.replace(mark, text)  # noqa: PLW2901 - the same, filled in
         db.execute(f"CREATE TABLE new_{table} ({columns}")

@@ -60,7 +60,9 @@ def _filtered(filters: Sequence[str], programs: Sequence[str]) -> Condition:
     return Condition(f"lower(({shown})) IN ({names})", values | asked_values)
 
 
-_LISTS_TARGET = "SELECT product FROM {table} WHERE target {condition}"
+_LISTS_TARGET = "SELECT {product} FROM {table} WHERE target {condition}"
+_NAMED = {"listings": "product", "facts": "id"}
+"""Tables that have targets, and what numbers their products."""
 
 
 def lists_target(name: str) -> Condition:
@@ -78,6 +80,7 @@ def lists_name(name: str) -> Condition:
 
 def _listed_with(condition: str, value: str) -> Condition:
     sql = " UNION ".join(
-        _LISTS_TARGET.format(table=table, condition=condition) for table in ("listings", "facts")
+        _LISTS_TARGET.format(table=table, product=product, condition=condition)
+        for table, product in _NAMED.items()
     )
     return Condition(sql, {"name": value})

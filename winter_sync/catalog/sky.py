@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from winter_sync.catalog.areas import BOX, box_values
-from winter_sync.catalog.found import DETAILS, found_of
+from winter_sync.catalog.found import DETAILS, OF_FILE, found_of
 from winter_sync.catalog.sky_records import ImagesInArea, SkyCell, SkyField
 from winter_sync.core import Footprint, Night
 
@@ -84,8 +84,8 @@ class Sky:
     SELECT p.id, n.extension, n.ra1, n.dec1, n.ra2, n.dec2, n.ra3, n.dec3, n.ra4, n.dec4
     FROM (SELECT i.id FROM footprint_index i WHERE {BOX} ORDER BY i.id DESC LIMIT :entries) g
     CROSS JOIN footprints n ON n.id = g.id CROSS JOIN facts f ON f.id = n.facts
-    CROSS JOIN products p ON p.id = f.product
-    WHERE p.digest = f.digest AND p.damage IS NULL AND (:filter = '' OR f.filter = :filter)
+    CROSS JOIN products p ON p.id = f.id
+    WHERE {OF_FILE} AND p.damage IS NULL AND (:filter = '' OR f.filter = :filter)
       AND (:image_type = '' OR p.image_type = :image_type)
     ORDER BY g.id DESC
     """  # noqa: S608 - our own condition

@@ -48,7 +48,7 @@ class SkySums:
 
     _ENTRY = f"""
     SELECT f.target, f.filter, f.limiting_magnitude, p.night, f.ra, f.dec
-    FROM facts f CROSS JOIN products p ON p.id = f.product AND p.image_type != 'avro'
+    FROM facts f CROSS JOIN products p ON p.id = f.id AND p.image_type != 'avro'
     WHERE f.id = :facts AND {SHOWS_SKY}
     """  # noqa: S608 - our own condition
 
@@ -99,7 +99,7 @@ class SkySums:
     _FORGET = f"DELETE FROM sky_fields WHERE {_OF_KEY}"  # noqa: S608 - ours
     _IMAGES = f"""
     SELECT f.target, f.filter, f.limiting_magnitude, p.night, f.ra, f.dec
-    FROM facts f CROSS JOIN products p ON p.id = f.product AND p.image_type != 'avro'
+    FROM facts f CROSS JOIN products p ON p.id = f.id AND p.image_type != 'avro'
     WHERE (f.target = :target COLLATE NOCASE OR (:target = '' AND f.target IS NULL))
       AND coalesce(f.filter, '') = :filter AND {SHOWS_SKY}
     """  # noqa: S608 - our own condition

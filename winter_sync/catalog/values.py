@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from winter_sync.catalog.identities import identity_of, split_path
+from winter_sync.catalog.packing import pack_day, pack_microseconds, pack_seconds
 from winter_sync.core import (
     Cone,
     Damage,
@@ -140,13 +141,13 @@ def listing_values(query: Query, now: str) -> Callable[[Row], dict[str, object]]
             "program": program,
             "region": region,
             "target": row.target,
-            "nightdate": nightdate,
+            "nightdate_days": pack_day(nightdate),
             "ra": row.ra,
             "dec": row.dec,
             "fid": row.fid,
-            "utctime": row.utctime,
+            "utctime_us": pack_microseconds(row.utctime),
             "fieldid": row.fieldid,
-            "lastmodified": row.lastmodified,
+            "lastmodified_us": pack_microseconds(row.lastmodified),
             "pipeversion": row.pipeversion,
             "extra": json.dumps(dict(extra), default=str) if extra else None,
             "progname": row.program if row.program != program else None,
@@ -161,7 +162,7 @@ def listing_values(query: Query, now: str) -> Callable[[Row], dict[str, object]]
 def settled_mark_values(settled: Marks) -> dict[str, Any]:
     """Return the columns of the marks under which a product was fetched."""
     return {
-        "settled_lastmodified": settled.lastmodified,
+        "settled_lastmodified_s": pack_seconds(settled.lastmodified),
         "settled_pipeversion": settled.pipeversion,
     }
 
