@@ -62,6 +62,19 @@ def test_what_is_due_is_turned_over_page_by_page(stacks: Catalog) -> None:
     assert seen == [*(product(number) for number in range(3)), *earlier]
 
 
+def test_facts_are_of_the_content_whose_header_was_read(stacks: Catalog, path: Path) -> None:
+    """Not of one that came since; of the file that is here again if that one comes back."""
+    (held,) = (each for each in stacks.facts.due(10) if each.product == product(1))
+    stacks.facts.record([(held, Facts(seeing=1.5))])
+
+    for content, seeing in ((b"1", 1.5), (b"remade", None), (b"other", None), (b"1", 1.5)):
+        publish(stacks, product(1), content)
+        (found,) = stacks.searches.products([product(1).identity])
+        assert found.seeing == seeing
+        (facts,) = table(path, "facts")
+        assert facts["sha256"] == held.sha256
+
+
 def test_facts_of_a_new_content_replace_the_old(stacks: Catalog, path: Path) -> None:
     """A reprocessed image has one row of facts, one footprint, one box: those of its content."""
     (held,) = (each for each in stacks.facts.due(10) if each.product == product(1))

@@ -15,12 +15,16 @@ from support.makers import NIGHT, evidence, product, row, sha256
 from winter_sync.catalog.schema_numbers import _packed, text_of
 from winter_sync.catalog.values import format_instant, milliseconds
 from winter_sync.core.downloads import Published
+from winter_sync.core.facts import Facts
+from winter_sync.core.marks import Marks
 
 if TYPE_CHECKING:
     from winter_sync.catalog.catalog import Catalog
 
-GOAL = 800
+GOAL = 730
 """Bytes a product."""
+AS_LISTED = Marks("2024-02-01T09:00:00.785000+00:00", "0.19.0")
+AT = datetime(2024, 2, 1, 4, tzinfo=UTC)
 _FEW, _MANY = 500, 2000
 
 
@@ -33,15 +37,21 @@ def pages(catalog: Catalog) -> int:
 
 def mirror(catalog: Catalog, first: int, end: int) -> None:
     """List and download products, and read their headers, all of one night."""
-    poll(catalog, [product(number) for number in range(first, end)])
+    poll(catalog, [product(number) for number in range(first, end)], marks=AS_LISTED)
     while found := candidates(catalog, ALL, 250):
         taken = catalog.queue.claim(found, "session")
         commit(catalog, *(Published(each, evidence(each.product, b"x")) for each in taken))
-    catalog.connection.sqlite.execute("UPDATE products SET facts_due = 0")
+    while due := catalog.facts.due(250):
+        catalog.facts.record((held, _facts(number)) for number, held in enumerate(due, first))
+
+
+def _facts(number: int) -> Facts:
+    started = AT + timedelta(milliseconds=number)
+    return Facts(started, 60341.1 + number / 7, "J", 120.0, board=4, target=f"field{number % 500}")
 
 
 def test_a_mirrored_product_costs_few_bytes(catalog: Catalog) -> None:
-    """Its row, its listing and the event of its download, with all their indexes."""
+    """Its row, its listing, what its header says and the event of its download, all indexed."""
     mirror(catalog, 0, _FEW)
     before = pages(catalog)
     mirror(catalog, _FEW, _MANY)
