@@ -155,7 +155,7 @@ class Outcomes:
       refused_sha256 = NULL, refused_at = NULL, damage = NULL, damage_reason = NULL, refetch = '',
       claimed_by = NULL, recheck = :recheck, size = :size, digest = :digest, mtime_ns = :mtime_ns,
       checked_ms = :now, confirmed_ms = :confirmed_ms,
-      settled_lastmodified = :settled_lastmodified, settled_pipeversion = :settled_pipeversion
+      settled_lastmodified_s = :settled_lastmodified_s, settled_pipeversion = :settled_pipeversion
     """
     _STILL_HOLD = f"{_STILL} WHERE id = :id"
     """When it was published, and what its header says, stays."""
