@@ -182,21 +182,19 @@ _OTHERWISE = {
     """,
     "revisions_apart": f"""
     CREATE TRIGGER revisions_apart BEFORE UPDATE OF {", ".join(_REVISION + _MARKED)} ON products
-    WHEN OLD.revision > 0 AND OLD.digest IS NOT NULL AND ({_differs(*_REVISION, *_MARKED)})
+    WHEN OLD.digest IS NOT NULL AND ({_differs(*_REVISION, *_MARKED)})
     BEGIN
       INSERT INTO revisions (product, revision, size, sha256, published_at, lastmodified,
         pipeversion, confirmed_at)
-      VALUES (OLD.id, OLD.revision, OLD.size, OLD.sha256, OLD.published_at,
+      SELECT OLD.id, OLD.revision, OLD.size, OLD.sha256, OLD.published_at,
         OLD.settled_lastmodified, OLD.settled_pipeversion,
-        nullif(coalesce(OLD.confirmed_at, OLD.published_at), ''))
+        nullif(coalesce(OLD.confirmed_at, OLD.published_at), '')
+      WHERE OLD.revision > 0
       ON CONFLICT (product, revision) DO UPDATE SET confirmed_at = excluded.confirmed_at;
+      UPDATE facts SET digest = OLD.digest
+      WHERE id = OLD.id AND digest IS NULL AND OLD.digest IS NOT NEW.digest;
     END
     """,  # noqa: S608 - our own texts
-    "facts_apart": """
-    CREATE TRIGGER facts_apart BEFORE UPDATE OF digest ON products
-    WHEN OLD.digest IS NOT NULL AND OLD.digest IS NOT NEW.digest
-    BEGIN UPDATE facts SET digest = OLD.digest WHERE id = OLD.id AND digest IS NULL; END
-    """,
     "listings_of_window": """
     CREATE INDEX listings_of_window ON listings (program, region, nightdate_days, withdrawn_at)
         WHERE withdrawn_at IS NULL
