@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import example, given
@@ -21,7 +22,13 @@ from winter_sync.catalog.packing import (
     seconds_sql,
 )
 
-PACKED = {
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Pack = Callable[[str | None], int | str | None]
+    Form = Callable[[datetime], str]
+
+PACKED: dict[str, tuple[Pack, Callable[[str], str], Form]] = {
     "day": (pack_day, day_sql, lambda t: t.date().isoformat()),
     "seconds": (pack_seconds, seconds_sql, lambda t: t.isoformat(timespec="seconds")[:19]),
     "milliseconds": (
