@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from winter_sync.api.questions import (
@@ -20,7 +19,7 @@ from winter_sync.api.questions import (
     refuse_unknown_targets,
 )
 from winter_sync.catalog import AlertQuery
-from winter_sync.core import ErrorCode, UsageError
+from winter_sync.core import ErrorCode, UsageError, dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from itertools import product as combinations
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from winter_sync.core import (
     Instrument,
     TransientError,
     area_of,
+    dataclass,
     exposure_time,
     filter_name,
     is_target,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from winter_sync.core import ConnectionsChanged
+from winter_sync.core import ConnectionsChanged, dataclass
 
 if TYPE_CHECKING:
     from winter_sync.core import Sink, TransientError

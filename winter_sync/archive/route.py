@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from winter_sync.core import dataclass
 
 if TYPE_CHECKING:
     from winter_sync.core import Proxy

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from winter_sync.core import Damage, Evidence, Marks, State
+from winter_sync.core import Damage, Evidence, Marks, State, dataclass
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from winter_sync.core import (
     ImageType,
     Instrument,
     Subject,
+    dataclass,
     is_confirmed,
 )
 

@@ -5,10 +5,9 @@ The source of `winter-sync explain` and of docs/reference/errors.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.core import ErrorCode, ExitCode
+from winter_sync.core import ErrorCode, ExitCode, dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from winter_sync.core import ErrorCode, ImageType, Instrument, Night, UsageError
+from winter_sync.core import ErrorCode, ImageType, Instrument, Night, UsageError, dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from winter_sync.core import ErrorCode, UsageError
+from winter_sync.core import ErrorCode, UsageError, dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from winter_sync.core.data_classes import dataclass
 from winter_sync.core.traits import Instrument
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from winter_sync.core import (
@@ -16,6 +15,7 @@ from winter_sync.core import (
     Received,
     Retrying,
     WindowHalved,
+    dataclass,
 )
 
 if TYPE_CHECKING:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from enum import StrEnum
 
-from winter_sync.core import EventFilter
+from winter_sync.core import EventFilter, dataclass
 
 
 class Batching(StrEnum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ from winter_sync.core import (
     ServerRecovered,
     SpaceChecked,
     StorageError,
+    dataclass,
     free_space,
 )
 

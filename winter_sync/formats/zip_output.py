@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+
+from winter_sync.core import dataclass
 
 Data = bytes | memoryview
 

@@ -8,11 +8,20 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, fields
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from winter_sync.core import Alert, Facts, Footprint, ImageType, Instrument, Night, Product
+from winter_sync.core import (
+    Alert,
+    Facts,
+    Footprint,
+    ImageType,
+    Instrument,
+    Night,
+    Product,
+    dataclass,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

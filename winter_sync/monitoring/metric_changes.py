@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from winter_sync.core import (
@@ -42,6 +41,7 @@ from winter_sync.core import (
     Started,
     StorageFailing,
     WindowHalved,
+    dataclass,
 )
 from winter_sync.monitoring.metric_definitions import (
     BEGUN,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from winter_sync.core import ImageType, Instrument, Numbers
+from winter_sync.core import ImageType, Instrument, Numbers, dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

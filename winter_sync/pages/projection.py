@@ -7,12 +7,11 @@ are straight.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from math import atan2, cos, degrees, radians, sin, sqrt
 from typing import TYPE_CHECKING
 
-from winter_sync.core import bounds_of_cell
+from winter_sync.core import bounds_of_cell, dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

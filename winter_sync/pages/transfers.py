@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.core import BatchEnded, BatchStarted, EventTable, ProductFinished, Received
+from winter_sync.core import (
+    BatchEnded,
+    BatchStarted,
+    EventTable,
+    ProductFinished,
+    Received,
+    dataclass,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from enum import Enum
 from typing import Any
+
+from winter_sync.core import dataclass
 
 READY = b"ready\n"
 LARGEST = 16 * 1024 * 1024

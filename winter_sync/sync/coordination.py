@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
+
+from winter_sync.core import dataclass
 
 if TYPE_CHECKING:
     from datetime import timedelta

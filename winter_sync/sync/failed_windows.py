@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.core import FAILED_WINDOW
+from winter_sync.core import FAILED_WINDOW, dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

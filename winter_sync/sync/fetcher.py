@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from winter_sync.core import (
@@ -26,6 +26,7 @@ from winter_sync.core import (
     StorageError,
     TransientError,
     Unchanged,
+    dataclass,
     run_in_thread,
 )
 from winter_sync.formats import Limits

@@ -11,7 +11,6 @@ import hashlib
 import os
 import stat
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from winter_sync.catalog import Check
@@ -21,6 +20,7 @@ from winter_sync.core import (
     Fault,
     SymbolicLinkError,
     TreeFiles,
+    dataclass,
     file_kind,
 )
 

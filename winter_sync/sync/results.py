@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import date
 from enum import Enum
 from typing import TYPE_CHECKING
+
+from winter_sync.core import dataclass
 
 if TYPE_CHECKING:
     from winter_sync.catalog import Poll

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog import CatalogThread, History, KeptRevision, format_instant
@@ -12,6 +11,7 @@ from winter_sync.core import (
     RevisionsRemoved,
     StorageError,
     closing_descriptor,
+    dataclass,
     run_in_thread,
 )
 

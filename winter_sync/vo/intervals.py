@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import inf, isnan
 
-from winter_sync.core import ErrorCode, UsageError
+from winter_sync.core import ErrorCode, UsageError, dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
+
+from winter_sync.core import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
