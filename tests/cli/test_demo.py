@@ -6,10 +6,10 @@ import io
 import re
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from support.command import run, run_on_terminal, settings_file
 
 from winter_sync.cli import demo
+from winter_sync.cli.screen import Screen
 from winter_sync.core.errors import ExitCode
 from winter_sync.core.layout import STATE_DIR
 from winter_sync.monitoring.log_setup import configure_logging
@@ -91,7 +91,8 @@ async def test_the_demo_notices_a_file_that_is_wrong(
         return await honest(url, root)
 
     monkeypatch.setattr(demo, "_prove", prove)
-    console = Console(file=shown, highlight=False, soft_wrap=True)
+    console = Screen()
+    console.file = shown
     code = await demo.demonstrate(tmp_path / "tree", configure_logging(str, level="error"), console)
     assert code == ExitCode.INCOMPLETE
     assert "245 of 247 files are the observatory's" in shown.getvalue()

@@ -11,7 +11,6 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from rich.console import Console
 from support.command import (
     KEYS,
     OTHER_PROGRAM,
@@ -24,6 +23,7 @@ from support.command import (
     settings_file,
 )
 
+from winter_sync.cli.plain_screen import PlainScreen
 from winter_sync.cli.run_once import run_once
 from winter_sync.config.settings import load_settings
 from winter_sync.core.clocks import Time
@@ -406,7 +406,7 @@ async def test_a_server_that_cannot_be_reached_is_reported(
         address = stack.enter_context(nobody()) if host == "nobody" else unknown
         settings = load_settings(settings_file(tmp_path, api={"base_url": address}))
         report = await run_once(
-            settings, configure_logging(str), Console(), time=Time(sleep=no_wait)
+            settings, configure_logging(str), PlainScreen(), time=Time(sleep=no_wait)
         )
     out, err = capsys.readouterr()
     assert report.exit_code == UNWELL

@@ -22,8 +22,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
 from winter_sync.api import history
 from winter_sync.api import mirror as api_mirror
 from winter_sync.catalog.event_sinks import EventSinks
@@ -33,6 +31,7 @@ from winter_sync.catalog.outcomes import Outcomes
 from winter_sync.catalog.queue import Queue
 from winter_sync.catalog.set_aside import SetAside
 from winter_sync.catalog.settling import Settling
+from winter_sync.cli.plain_screen import PlainScreen
 from winter_sync.cli.run_once import run_once
 from winter_sync.config import settings
 from winter_sync.core import REAL_TIME, BatchStarted, Event, Time
@@ -188,8 +187,8 @@ async def run_as_command(
 ) -> None:
     """Do what `winter-sync sync` or a backfill does, whatever comes of it, and show nothing."""
     nowhere = io.StringIO()
-    with contextlib.redirect_stderr(nowhere):
-        await run_once(chosen, configure_logging(str), Console(file=nowhere), time=time, **how)
+    with contextlib.redirect_stderr(nowhere), contextlib.redirect_stdout(nowhere):
+        await run_once(chosen, configure_logging(str), PlainScreen(), time=time, **how)
 
 
 @contextlib.contextmanager

@@ -50,8 +50,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from rich.console import Console
     from structlog.typing import FilteringBoundLogger
+
+    from winter_sync.cli.screen import Screen
 
 _NIGHT = "20251023"
 _EVERYTHING = {
@@ -70,7 +71,7 @@ class Proof:
 
 
 async def demonstrate(
-    root: Path, logger: FilteringBoundLogger, console: Console, *, time: Time = REAL_TIME
+    root: Path, logger: FilteringBoundLogger, console: Screen, *, time: Time = REAL_TIME
 ) -> ExitCode:
     """Mirror a simulated night of two programs and two cameras, show it, and verify it.
 
@@ -122,7 +123,7 @@ def _refuse_used(root: Path) -> None:
 
 
 async def _mirror(
-    settings: Settings, logger: FilteringBoundLogger, console: Console, time: Time
+    settings: Settings, logger: FilteringBoundLogger, console: Screen, time: Time
 ) -> ExitCode:
     """Run once, and print the time and memory that it took."""
     console.print(Text(f"Mirroring into {settings.root} ..."))
@@ -133,7 +134,7 @@ async def _mirror(
     return report.exit_code
 
 
-async def _show_status(console: Console, settings: Settings) -> None:
+async def _show_status(console: Screen, settings: Settings) -> None:
     async with open_existing_catalog(settings) as catalog:
         found = await read_status(catalog, settings.selections, end_of(Night(_NIGHT)))
     console.print(Text(f"\nThe status, as on the morning after the night {_NIGHT}:"))
@@ -222,7 +223,7 @@ def _differs(root: Path, entry: dict[str, str]) -> bool:
         return True
 
 
-def _show_proof(console: Console, proof: Proof) -> None:
+def _show_proof(console: Screen, proof: Proof) -> None:
     total = proof.identical + len(proof.different)
     console.print(Text(f"{proof.identical} of {total} files are the observatory's, byte for byte."))
     if proof.gone:

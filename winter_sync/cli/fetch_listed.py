@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from winter_sync.catalog import Queue, Scope, UserState
 from winter_sync.cli.beside import say_what_runs_beside
+from winter_sync.cli.plain_screen import report_screen
 from winter_sync.cli.process import say
 from winter_sync.cli.progress.display import log_and_show, progress_of
-from winter_sync.cli.screen import Screen
 from winter_sync.cli.views.run_report import about_files, error_lines
 from winter_sync.config import check_root, read_credentials
 from winter_sync.core import REAL_TIME, ExitCode, gravest, show_size
@@ -64,7 +64,7 @@ async def _fetch(settings: Settings, logger: FilteringBoundLogger, scope: Scope)
     check_root(settings.root)
     say_what_runs_beside(settings.root)
     credentials = read_credentials(settings)
-    with progress_of("download", Screen(stderr=True), logger) as view:
+    with progress_of("download", report_screen(stderr=True), logger) as view:
         emit = log_and_show(logger, view)
         async with open_mirror(settings, emit, credentials=credentials) as mirror:
             await mirror.quick_check.check(scope)

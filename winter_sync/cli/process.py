@@ -145,7 +145,7 @@ def set_up_logging(
 
 def _is_drawn() -> bool:
     """Return whether progress is drawn on the terminal that the log goes to as well."""
+    from winter_sync.cli.plain_screen import report_screen
     from winter_sync.cli.progress.display import is_drawable
-    from winter_sync.cli.screen import Screen
 
-    return is_drawable(Screen(stderr=True))
+    return is_drawable(report_screen(stderr=True))

@@ -6,13 +6,10 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from rich.text import Text
-
 from winter_sync.catalog import Scope, Views
 from winter_sync.cli.beside import say_what_runs_beside
+from winter_sync.cli.plain_screen import PlainScreen, report_screen
 from winter_sync.cli.progress.display import Progress, is_drawable, log_and_show, progress_of
-from winter_sync.cli.screen import Screen, fitted
-from winter_sync.cli.views.night_table import night_table
 from winter_sync.cli.views.run_report import (
     about_comparison,
     about_files,
@@ -30,10 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
 
-    from rich.console import Console
     from structlog.typing import FilteringBoundLogger
 
     from winter_sync.catalog import NightCount
+    from winter_sync.cli.screen import Screen
     from winter_sync.config import Settings
     from winter_sync.core import Selection, Time
     from winter_sync.sync import Mirror, Nights, Report
@@ -45,7 +42,7 @@ EVERYTHING = Part()
 async def run_once(  # noqa: PLR0913 - what differs between the commands and their tests
     settings: Settings,
     logger: FilteringBoundLogger,
-    console: Console,
+    console: Screen | PlainScreen,
     *,
     choice: Choice | None = None,
     nights: Nights | None = None,
@@ -94,7 +91,7 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
     selections = narrowed(settings, choice or Choice(), part)
     check_root(settings.root)
     credentials = read_credentials(settings)
-    aside = Screen(stderr=True)
+    aside = report_screen(stderr=True)
     say_what_runs_beside(settings.root)
     view = (
         progress_of("sync", aside, logger)
@@ -133,7 +130,7 @@ async def run_once(  # noqa: PLR0913 - what differs between the commands and the
         *about_comparison(report),
     ):
         aside.print_report(line)
-    console.print(Text(fitted(console, summary(report))))
+    console.print_report(summary(report))
     return report
 
 
@@ -160,18 +157,25 @@ async def _counts(mirror: Mirror, nights: Nights | None, report: Report) -> Sequ
 
 
 def _show(
-    console: Console, aside: Console, counts: Sequence[NightCount], progress: Progress
+    console: Screen | PlainScreen,
+    aside: Screen | PlainScreen,
+    counts: Sequence[NightCount],
+    progress: Progress,
 ) -> None:
     """Print what the nights have, and why some products could not be downloaded."""
-    if counts:
+    if counts and not isinstance(console, PlainScreen):
+        from winter_sync.cli.views.night_table import night_table
+
         console.print(night_table(counts), crop=False)
     if is_drawable(aside):
+        from rich.text import Text
+
         for reason, times in progress.tally.failures[:_REASONS_SHOWN]:
             often = "Failed once" if times == 1 else f"Failed {times} times"
             aside.print(Text(f"{often}: {escape_unprintable(reason)}", style="red"))
 
 
-def _print_how_far(aside: Console, progress: Progress) -> None:
+def _print_how_far(aside: Screen | PlainScreen, progress: Progress) -> None:
     overall = progress.tally.overall
     if is_drawable(aside) and overall.total:
         size = show_size(overall.size)

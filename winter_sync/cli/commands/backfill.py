@@ -84,6 +84,7 @@ def backfill(  # noqa: PLR0913, PLR0917 - one option each
 
     With --target or --cone only what matches is fetched; given both, both must hold.
     """
+    from winter_sync.cli.plain_screen import report_screen
     from winter_sync.cli.run_once import narrowed, run_once
     from winter_sync.cli.small_cones import warn_of_small_cones
     from winter_sync.config import Choice
@@ -109,7 +110,7 @@ def backfill(  # noqa: PLR0913, PLR0917 - one option each
     work = run_once(
         settings,
         logger,
-        console(),
+        report_screen(),
         choice=choice,
         nights=nights,
         new_root=new_root,

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import time
 from threading import Lock
-from typing import TYPE_CHECKING, Protocol, Self
-
-from rich.live import Live
+from typing import TYPE_CHECKING, Protocol, Self, TypeGuard
 
 from winter_sync.cli.progress.counts import Counts, Ended
-from winter_sync.cli.progress.drawing import drawn
 from winter_sync.cli.progress.tally import Tally
 from winter_sync.core import FactsRead, fan_out
 from winter_sync.monitoring import log_events
@@ -20,13 +17,14 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
     from structlog.typing import FilteringBoundLogger
 
+    from winter_sync.cli.plain_screen import PlainScreen
     from winter_sync.core import Event, Sink
 
 EVERY_SECONDS = 30.0
 """Least time between two lines of progress in the log."""
 
 
-def is_drawable(console: Console) -> bool:
+def is_drawable(console: Console | PlainScreen) -> TypeGuard[Console]:
     """Return whether the output is a terminal that can move its cursor.
 
     A file that is only said to be a terminal (FORCE_COLOR) would be torn by drawing.
@@ -64,6 +62,8 @@ class ProgressView:
     """
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+        from rich.live import Live
+
         self.tally = Tally()
         self._clock = clock
         self._lock = Lock()
@@ -88,6 +88,8 @@ class ProgressView:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw the run as it is now."""
+        from winter_sync.cli.progress.drawing import drawn
+
         del console
         with self._lock:
             yield from tuple(
@@ -163,7 +165,11 @@ def log_and_show(logger: FilteringBoundLogger, progress: Progress) -> Sink:
 
 
 def progress_of(
-    run: str, console: Console, logger: FilteringBoundLogger, *, by_night: bool = False
+    run: str,
+    console: Console | PlainScreen,
+    logger: FilteringBoundLogger,
+    *,
+    by_night: bool = False,
 ) -> Progress:
     """Return how to show a run: drawn on a terminal, otherwise reported in the log."""
     if is_drawable(console):
