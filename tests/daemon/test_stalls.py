@@ -26,8 +26,9 @@ from winter_sync.core.traits import ImageType
 from winter_sync.daemon.schedule import Schedule
 from winter_sync.simulator import Answer, Call, Faults, Reset
 from winter_sync.sync.engine import Mirror
-from winter_sync.sync.fetcher import Fetched, Fetcher
+from winter_sync.sync.fetcher import Fetcher
 from winter_sync.sync.poller import Poller
+from winter_sync.sync.results import Fetched
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -100,7 +100,7 @@ class DownloadRig:
             api=self.polling.api,
             catalog=self.polling.catalog,
             session=self.session,
-            fetcher=self.fetcher(),
+            make_fetcher=self.fetcher,
             threads=self.threads,
             emit=self.events.append,
             time=self.polling.time,

@@ -132,7 +132,7 @@ class FaultyRig(Rig):
 
         async def work(mirror: Mirror) -> Report:
             if self.limits is not None:
-                mirror.downloader._fetcher._limits = self.limits
+                mirror.downloader._fetcher()._limits = self.limits
             return await mirror.sync()
 
         return await self._run(work)

@@ -13,8 +13,7 @@ from winter_sync.core.traits import ImageType
 from winter_sync.sync.batching import Conditions
 from winter_sync.sync.download_breaker import DownloadBreaker
 from winter_sync.sync.downloader import result_of
-from winter_sync.sync.fetcher import Fetched
-from winter_sync.sync.results import BatchResult, Served
+from winter_sync.sync.results import BatchResult, Fetched, Served
 
 UNWELL = 3
 IN_VAIN = 3

@@ -24,7 +24,7 @@ from winter_sync.core.errors import (
 )
 from winter_sync.core.file_events import DirectoriesNotSynced
 from winter_sync.formats.zip_output import Limits
-from winter_sync.sync.fetcher import Fetched
+from winter_sync.sync.results import Fetched
 
 if TYPE_CHECKING:
     from support.download_rig import DownloadRig

@@ -7,15 +7,13 @@ when it returns; several processes may share one catalog.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog.adoptions import Adoptions
-from winter_sync.catalog.alerts import Alerts
 from winter_sync.catalog.checks import Checks
 from winter_sync.catalog.connection import Connection
-from winter_sync.catalog.coverage import Coverage
 from winter_sync.catalog.event_sinks import EventSinks
-from winter_sync.catalog.exports import Exports
 from winter_sync.catalog.facts import Facts
 from winter_sync.catalog.files import Files
 from winter_sync.catalog.history import History
@@ -31,7 +29,6 @@ from winter_sync.catalog.renames import Renames
 from winter_sync.catalog.search import Searches
 from winter_sync.catalog.set_aside import SetAside
 from winter_sync.catalog.settling import Settling
-from winter_sync.catalog.sky import Sky
 from winter_sync.catalog.too import ToOQueue
 from winter_sync.catalog.views import Views
 from winter_sync.catalog.withdrawals import Withdrawals
@@ -41,6 +38,11 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from datetime import datetime
     from pathlib import Path
+
+    from winter_sync.catalog.alerts import Alerts
+    from winter_sync.catalog.coverage import Coverage
+    from winter_sync.catalog.exports import Exports
+    from winter_sync.catalog.sky import Sky
 
 _PATIENCE_SECONDS = 30.0
 
@@ -82,16 +84,8 @@ class Catalog:
         What the headers of images say.
     adoptions
         Which products files could be that are not known.
-    alerts
-        The alerts of Avro files.
     searches
         Questions: which products, by anything that is known of them.
-    exports
-        All that is known of products.
-    coverage
-        Which images show a position.
-    sky
-        What the images here show of the whole sky, summed up.
     observations
         Images whose files are here, for services that others ask.
     too
@@ -139,10 +133,7 @@ class Catalog:
         self.checks = Checks(self.connection)
         self.facts = Facts(self.connection)
         self.adoptions = Adoptions(self.connection)
-        self.alerts = Alerts(self.connection, self.facts)
         self.searches = Searches(self.connection)
-        self.exports = Exports(self.connection)
-        self.coverage = Coverage(self.connection)
         self.observations = Observations(self.connection)
         self.outbox = Outbox(self.connection)
         self.sinks = EventSinks(self.connection, self.outbox)
@@ -151,9 +142,36 @@ class Catalog:
         self.renames = Renames(self.connection)
         self.views = Views(self.connection)
         self.set_aside = SetAside(self.connection)
-        self.sky = Sky(self.connection)
         self.too = ToOQueue(self.connection)
         self.withdrawals = Withdrawals(self.connection)
+
+    @cached_property
+    def alerts(self) -> Alerts:
+        """The alerts of Avro files."""
+        from winter_sync.catalog.alerts import Alerts  # noqa: PLC0415 - few commands ask it
+
+        return Alerts(self.connection, self.facts)
+
+    @cached_property
+    def coverage(self) -> Coverage:
+        """Which images show a position."""
+        from winter_sync.catalog.coverage import Coverage  # noqa: PLC0415 - few commands ask it
+
+        return Coverage(self.connection)
+
+    @cached_property
+    def exports(self) -> Exports:
+        """All that is known of products."""
+        from winter_sync.catalog.exports import Exports  # noqa: PLC0415 - few commands ask it
+
+        return Exports(self.connection)
+
+    @cached_property
+    def sky(self) -> Sky:
+        """What the images here show of the whole sky, summed up."""
+        from winter_sync.catalog.sky import Sky  # noqa: PLC0415 - few commands ask it
+
+        return Sky(self.connection)
 
     def close(self) -> None:
         """Close the database; nothing is lost by not doing so."""

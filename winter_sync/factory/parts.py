@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from winter_sync import sync
 from winter_sync.catalog import (
     Catalog,
     CatalogThread,
@@ -20,7 +21,6 @@ from winter_sync.sync import (
     CheckedMirror,
     ClientLimits,
     Downloader,
-    Fetcher,
     FilesOfWithdrawn,
     KeepLimits,
     ListingRecorder,
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from winter_sync.archive import ArchiveClient
     from winter_sync.config import Settings
     from winter_sync.core import Selection, Sink, Subject
+    from winter_sync.sync import Fetcher
     from winter_sync.tree import Session
 
 
@@ -150,14 +151,7 @@ class Parts:
             api=self.api,
             catalog=self.catalog,
             session=self.session,
-            fetcher=Fetcher(
-                api=self.api,
-                session=self.session,
-                threads=self.threads,
-                keep=self.settings.mirror.on_change == "keep",
-                recorded=RecordedSums(self.settings.state / MANIFESTS).sha256,
-                emit=self.emit,
-            ),
+            make_fetcher=self._fetcher,
             threads=self.threads,
             emit=self.emit,
             time=time,
@@ -167,6 +161,17 @@ class Parts:
                 first_byte=self.settings.api.first_byte_timeout.total_seconds(),
             ),
             record=TransferRecord(self.settings.state, self.settings.base_url),
+        )
+
+    def _fetcher(self) -> Fetcher:
+        """Return what downloads; only now are the parts loaded that unpack and check files."""
+        return sync.Fetcher(
+            api=self.api,
+            session=self.session,
+            threads=self.threads,
+            keep=self.settings.mirror.on_change == "keep",
+            recorded=RecordedSums(self.settings.state / MANIFESTS).sha256,
+            emit=self.emit,
         )
 
     def _retention(self, time: Time) -> Retention:

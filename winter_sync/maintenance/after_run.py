@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from winter_sync.catalog import Facts
+from winter_sync.core import StorageError
 from winter_sync.factory import make_deliverer
-from winter_sync.maintenance.facts import record_facts
 from winter_sync.maintenance.manifests import Manifests
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ async def finish_run(
     Of all that is mirrored, and in this order: a sink that is told of a night finds its manifest.
     What fails of it is a warning, and done by the next run.
     """
-    if settings.facts.enabled:
+    if settings.facts.enabled and await _may_have_due_facts(mirror):
+        from winter_sync.maintenance.facts import record_facts  # noqa: PLC0415 - mostly none are due
+
         await record_facts(mirror, time)
     async with Manifests(
         catalog=mirror.catalog,
@@ -34,3 +37,11 @@ async def finish_run(
     ) as manifests:
         await manifests.update_once()
     await make_deliverer(settings, credentials, mirror, time).deliver_waiting()
+
+
+async def _may_have_due_facts(mirror: Mirror) -> bool:
+    """Return whether headers are to be read; a catalog that fails is reported where they are."""
+    try:
+        return bool(await mirror.catalog.facts(Facts.due, 1))
+    except StorageError:
+        return True

@@ -18,7 +18,6 @@ from winter_sync.core import (
     StorageError,
     run_in_thread,
 )
-from winter_sync.maintenance.manifest_text import checksums, content_digest, manifest_table
 from winter_sync.tree import MANIFESTS, ManifestFiles
 
 if TYPE_CHECKING:
@@ -175,6 +174,12 @@ class Manifests:
     def _put(
         self, record: NightRecord, files: Sequence[NightFile], settled_at: datetime | None
     ) -> str:
+        from winter_sync.maintenance.manifest_text import (  # noqa: PLC0415 - mostly none is written
+            checksums,
+            content_digest,
+            manifest_table,
+        )
+
         night = record.which.night
         self._files.write(
             record.which.program,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -39,9 +40,8 @@ from winter_sync.core import (
     wait_until_done,
 )
 from winter_sync.sync.download_planner import ClientLimits, DownloadPlanner
-from winter_sync.sync.fetcher import Fetched, Fetcher
 from winter_sync.sync.pacing import Pacing, RefetchLimits, begin_within
-from winter_sync.sync.results import BatchResult, Served
+from winter_sync.sync.results import BatchResult, Fetched, Served
 from winter_sync.sync.transfer_record import TransferRecord
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from winter_sync.archive import ArchiveClient
     from winter_sync.catalog import Scope
     from winter_sync.sync.batching import Conditions
+    from winter_sync.sync.fetcher import Fetcher
     from winter_sync.tree import Session
 
     Choose = Callable[[Sequence[Candidate], Conditions], tuple[Candidate, ...]]
@@ -74,8 +75,8 @@ class Downloader:
         The archive, asked whether the server is well when a batch does not begin.
     catalog, session
         The database, and this process's staging place in the tree, which holds the claims.
-    fetcher
-        Brings a batch into the tree.
+    make_fetcher
+        Returns what brings a batch into the tree; called for the first batch.
     threads
         Where the tree is read.
     emit
@@ -96,7 +97,7 @@ class Downloader:
         api: ArchiveClient,
         catalog: CatalogThread,
         session: Session,
-        fetcher: Fetcher,
+        make_fetcher: Callable[[], Fetcher],
         threads: Executor,
         emit: Sink,
         time: Time,
@@ -107,7 +108,7 @@ class Downloader:
         self._api = api
         self._catalog = catalog
         self._session = session
-        self._fetcher = fetcher
+        self._fetcher = cache(make_fetcher)
         self._threads = threads
         self._emit = emit
         self._time = time
@@ -274,7 +275,7 @@ class Downloader:
             If the program's credentials are refused; the same.
         """
         try:
-            return await self._fetcher.fetch(batch)
+            return await self._fetcher().fetch(batch)
         except CircuitOpenError:
             raise
         except TransientError as broken:

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from winter_sync.core import (
     Adopted,
     BadAnswerError,
     Batch,
-    Candidate,
     Cause,
-    CredentialsRefusedError,
     DamagedError,
     Failed,
     Outcome,
@@ -26,12 +24,12 @@ from winter_sync.core import (
     StorageError,
     TransientError,
     Unchanged,
-    dataclass,
     run_in_thread,
 )
 from winter_sync.formats import Limits
 from winter_sync.sync.adoption import find_present, made_durable
 from winter_sync.sync.receiver import Receiver
+from winter_sync.sync.results import Fetched, Timing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,44 +42,6 @@ if TYPE_CHECKING:
 
 
 _LIMITS = Limits()
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """What a download took: bytes of content, seconds to the first byte, and from there on."""
-
-    size: int
-    waited: float
-    receiving: float
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """What a download brought: outcomes to commit, and products to request again."""
-
-    outcomes: tuple[Outcome, ...]
-    again: tuple[Candidate, ...] = ()
-    trouble: str | None = None
-    cause: Cause = Cause.OTHER
-    """What kind of trouble."""
-    refused: CredentialsRefusedError | None = None
-    """What the server said, where it refused the download although the credentials are good."""
-
-    was_asked: bool = True
-    """Whether the server was asked for anything."""
-    timing: Timing | None = field(default=None, compare=False)
-    """How long it took, where all that was asked for arrived."""
-
-    @property
-    def brought_something(self) -> bool:
-        """Whether the server sent a complete product, or said that it has none."""
-        return any(not isinstance(outcome, Failed) for outcome in self.outcomes)
-
-    @property
-    def why_nothing(self) -> str:
-        """Why it brought nothing: what broke it, or what was wrong with the last product."""
-        reasons = [outcome.reason for outcome in self.outcomes if isinstance(outcome, Failed)]
-        return self.trouble or reasons[-1]
 
 
 class Fetcher:

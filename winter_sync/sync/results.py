@@ -1,4 +1,4 @@
-"""What a poll and a batch of downloads came to: frozen results, folded by their callers."""
+"""What a poll, a download and a batch of them came to: frozen results, folded by their callers."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from datetime import date
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from winter_sync.core import dataclass
+from winter_sync.core import Cause, Failed, dataclass
 
 if TYPE_CHECKING:
     from winter_sync.catalog import Poll
     from winter_sync.core import (
         Batch,
+        Candidate,
         CredentialsRefusedError,
         Instrument,
         Outcome,
@@ -63,6 +64,44 @@ def united(
     if some is None or others is None:
         return some or others
     return min(some[0], others[0]), max(some[1], others[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """What a download took: bytes of content, seconds to the first byte, and from there on."""
+
+    size: int
+    waited: float
+    receiving: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What a download brought: outcomes to commit, and products to request again."""
+
+    outcomes: tuple[Outcome, ...]
+    again: tuple[Candidate, ...] = ()
+    trouble: str | None = None
+    cause: Cause = Cause.OTHER
+    """What kind of trouble."""
+    refused: CredentialsRefusedError | None = None
+    """What the server said, where it refused the download although the credentials are good."""
+
+    was_asked: bool = True
+    """Whether the server was asked for anything."""
+    timing: Timing | None = field(default=None, compare=False)
+    """How long it took, where all that was asked for arrived."""
+
+    @property
+    def brought_something(self) -> bool:
+        """Whether the server sent a complete product, or said that it has none."""
+        return any(not isinstance(outcome, Failed) for outcome in self.outcomes)
+
+    @property
+    def why_nothing(self) -> str:
+        """Why it brought nothing: what broke it, or what was wrong with the last product."""
+        reasons = [outcome.reason for outcome in self.outcomes if isinstance(outcome, Failed)]
+        return self.trouble or reasons[-1]
 
 
 class Served(Enum):
