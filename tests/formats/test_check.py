@@ -31,11 +31,11 @@ from winter_sync.formats.avro import MAX_HEADER, AvroShape
 from winter_sync.formats.check import (
     Verdict,
     check_file,
-    unknown_suffix,
 )
 from winter_sync.formats.fits import FitsShape
 from winter_sync.formats.fits_headers import MAX_HEADER_BLOCKS
 from winter_sync.formats.gzip_stream import MAX_INFLATED
+from winter_sync.formats.suffixes import unknown_suffix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -25,7 +25,6 @@ Verdict = FitsShape | AvroShape
 """What a whole file turned out to be."""
 
 _GZIP = (".fits.gz",)
-_SUFFIX_SHOWN = 20
 _HEAD = 512
 """Bytes examined to recognise what arrived instead."""
 
@@ -54,17 +53,6 @@ _TEXTS = (
     (b"HTTP/", "an HTTP answer, headers and all"),
 )
 _PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\n\r\f"
-
-
-def unknown_suffix(filename: str) -> str | None:
-    """Return the end of a name whose file nothing here can judge; None if it can be judged.
-
-    Empty for a name without a dot.
-    """
-    if filename.lower().endswith(SUFFIXES):
-        return None
-    _, dot, end = filename.rpartition(".")
-    return (dot + end)[:_SUFFIX_SHOWN] if dot else ""
 
 
 def check_file(
