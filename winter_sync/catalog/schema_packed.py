@@ -165,21 +165,6 @@ def _differs(*columns: str) -> str:
 _REVISION = ("revision", "size", "digest", "published_ms")
 _MARKED = ("settled_lastmodified_s", "settled_pipeversion")
 _OTHERWISE = {
-    "products_unique": """
-    CREATE TRIGGER products_unique BEFORE INSERT ON products WHEN EXISTS (
-      SELECT 1 FROM products q
-      WHERE q.directory = NEW.directory AND q.filename = NEW.filename COLLATE NOCASE
-    ) OR EXISTS (
-      SELECT 1 FROM directories n
-      CROSS JOIN directories d ON d.place = n.place COLLATE NOCASE AND d.id != n.id
-      CROSS JOIN products q ON q.directory = d.id AND q.filename = NEW.filename COLLATE NOCASE
-      WHERE n.id = NEW.directory
-    ) OR EXISTS (
-      SELECT 1 FROM directories n CROSS JOIN directories d ON d.source = n.source AND d.id != n.id
-      CROSS JOIN products q ON q.directory = d.id AND q.filename = NEW.filename COLLATE NOCASE
-      WHERE n.id = NEW.directory AND q.filename = NEW.filename AND q.instrument = NEW.instrument
-    ) BEGIN SELECT RAISE(IGNORE); END
-    """,
     "revisions_apart": f"""
     CREATE TRIGGER revisions_apart BEFORE UPDATE OF {", ".join(_REVISION + _MARKED)} ON products
     WHEN OLD.digest IS NOT NULL AND ({_differs(*_REVISION, *_MARKED)})
