@@ -258,7 +258,7 @@ class Listings:
     def _record_rows(
         self,
         listed: Sequence[tuple[Row, str]],
-        values_of: Callable[[Row], dict[str, object]],
+        values_of: Callable[[_Entered], dict[str, object]],
         now: str,
     ) -> tuple[list[Row], list[Product]]:
         """Enter the products of rows, and record that they are listed.
@@ -274,7 +274,7 @@ class Listings:
             entering = self._products_of(chunk, now, directories)
             self._connection.execute_many(self._ENTER, entering)
             entered = self._entered(chunk, newest["number"], left_out)
-            self._list((each, {**values_of(each.row), "number": each.number}) for each in entered)
+            self._list((each, values_of(each)) for each in entered)
             self._return([each for each in entered if each.was_withdrawn])
             rows += (each.row for each in entered)
         return rows, left_out
@@ -447,8 +447,8 @@ class Listings:
 
 def _values_of(
     query: Query, now: str, poll: int, *, by_hand: bool
-) -> Callable[[Row], dict[str, object]]:
-    """Return what returns the values to record with that a row is listed by the query's program.
+) -> Callable[[_Entered], dict[str, object]]:
+    """Return what returns the values to record with that a product is listed by a query's program.
 
     It is that program's key which can fetch its product, whatever `progname` the row has.
     """
@@ -456,7 +456,7 @@ def _values_of(
         query = replace(query, subject=replace(query.subject, region=None))
     values_of = listing_values(query, now)
     more = {"poll": poll, "by_hand": by_hand}
-    return lambda row: {**values_of(row), **more}
+    return lambda each: {**values_of(each.row), **more, "number": each.number}
 
 
 def _of_region(poll: Poll, region: Region | None) -> Poll:
