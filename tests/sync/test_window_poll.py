@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date, timedelta
@@ -11,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.lister import STACKS, Asked, listing_of, poll_rig
 from support.makers import NIGHT, product
+from support.rows_alive import RowsAlive
 
-from winter_sync.catalog.listings import Listings
 from winter_sync.core.errors import (
     BadAnswerError,
     CircuitOpenError,
@@ -23,7 +22,6 @@ from winter_sync.core.errors import (
     WinterSyncError,
 )
 from winter_sync.core.poll_events import PollFailed, WindowHalved
-from winter_sync.core.products import Row
 from winter_sync.core.queries import Query, Rectangle, Target
 from winter_sync.sync.listing_recorder import WantedRows
 from winter_sync.sync.results import PollResult
@@ -556,24 +554,6 @@ async def test_a_first_poll_takes_whatever_there_is_in_small_steps(
     await again.ask_all([WINDOW], sweep=True)
     assert again.result.new == 0
     assert await small.withdrawn() == {next(iter(everything)).savepath}
-
-
-class RowsAlive:
-    """Counts the rows of answers that are in memory whenever a window is asked for."""
-
-    def __init__(self, rig: PollRig) -> None:
-        gc.collect()
-        self._before, self._rig = self._rows(), rig
-        self.counts: list[int] = []
-
-    def _rows(self) -> int:
-        return sum(type(found) is Row for found in gc.get_objects())
-
-    async def answer(self, listing: object) -> object:
-        """Count, as soon as the thread of the catalog has let go of its last work; then answer."""
-        await self._rig.catalog.listings(Listings.products, [])
-        self.counts.append(self._rows() - self._before)
-        return listing
 
 
 @pytest.mark.parametrize("found", [None, 99])

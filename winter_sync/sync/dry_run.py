@@ -5,7 +5,8 @@ Nothing is downloaded, and nothing is written anywhere.
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import field, replace
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog import Listings
@@ -130,20 +131,33 @@ async def dry_run(  # noqa: PLR0913 - what a backfill has
     wanted = WantedRows(nights, part=part)
     for selection in selections:
         span = span_of(selection, await api.program(selection.program))
-        rows: list[Row] = []
-        for subject in selection.subjects:
-            queries = backfill_queries(subject, span, api.today, nights.first, nights.last)
-            listed = await _Asking(api, found).ask_all(queries)
-            rows += (row for row in listed if wanted.includes(row, ()))
-        known = await _known(catalog, rows)
-        for row in one_row_each(rows):
-            expected = _expected(row, known.get(row.product.identity), recheck=recheck)
-            found.add(selection.program, row.product, expected)
+        # Only regions of one camera and type have products in common.
+        for _, alike in groupby(selection.subjects, lambda each: replace(each, region=None)):
+            asking = _Asking(api, found, wanted)
+            for subject in alike:
+                queries = backfill_queries(subject, span, api.today, nights.first, nights.last)
+                await asking.ask_all(queries)
+            await _count(found, catalog, selection.program, asking.rows, recheck=recheck)
     return found
 
 
+async def _count(
+    found: DryRun,
+    catalog: CatalogThread | None,
+    program: str,
+    rows: Sequence[Row],
+    *,
+    recheck: bool,
+) -> None:
+    """Count the products of the rows of one camera and type."""
+    known = await _known(catalog, rows)
+    for row in one_row_each(rows):
+        expected = _expected(row, known.get(row.product.identity), recheck=recheck)
+        found.add(program, row.product, expected)
+
+
 class _Asking:
-    """Asks for the windows of one subject, by parts where the archive does not answer whole ones.
+    """Asks for windows, by parts where the archive does not answer whole ones.
 
     Parameters
     ----------
@@ -151,20 +165,23 @@ class _Asking:
         The archive.
     found
         Where it is counted what was asked, and what was not answered.
+    wanted
+        Which rows to keep.
     """
 
-    def __init__(self, api: ArchiveClient, found: DryRun) -> None:
+    def __init__(self, api: ArchiveClient, found: DryRun, wanted: WantedRows) -> None:
         self._api = api
         self._found = found
-        self._rows: list[Row] = []
+        self._wanted = wanted
+        self.rows: list[Row] = []
+        """Those of all answers."""
 
-    async def ask_all(self, queries: Iterable[Query]) -> Sequence[Row]:
-        """Return the rows of all answers."""
+    async def ask_all(self, queries: Iterable[Query]) -> None:
+        """Ask for the windows of a subject; after many that are not answered, for no more."""
         before = len(self._found.failed)
         for query in queries:
             if len(self._found.failed) - before < _FAILURES:
                 await self._ask(query)
-        return self._rows
 
     async def _ask(self, query: Query) -> None:
         today = self._api.today
@@ -178,11 +195,13 @@ class _Asking:
             else:
                 await self._ask_parts(parts)
             return
-        self._rows += listing.rows
-        if listing.is_cut:
+        self.rows += (row for row in listing.rows if self._wanted.includes(row, ()))
+        unlisted = listing.unlisted
+        del listing  # its parts may be as large
+        if unlisted > 0:
             await self._ask_parts(parts)
             if not parts:
-                self._found.cut[query] = listing.unlisted
+                self._found.cut[query] = unlisted
 
     async def _ask_parts(self, parts: Iterable[Query]) -> None:
         for part in parts:
