@@ -11,6 +11,8 @@ from winter_sync.core.products import Row
 if TYPE_CHECKING:
     from support.lister import PollRig
 
+_TURNS = 50
+
 
 class RowsAlive:
     """Counts the rows of answers that are in memory whenever a window is asked for."""
@@ -24,7 +26,12 @@ class RowsAlive:
         return sum(type(found) is Row for found in gc.get_objects())
 
     async def answer(self, listing: object) -> object:
-        """Count, as soon as the thread of the catalog has let go of its last work; then answer."""
-        await self._rig.catalog.listings(Listings.products, [])
-        self.counts.append(self._rows() - self._before)
+        """Count, as soon as threads have let go of their last work; then answer."""
+        alive = self._rows() - self._before
+        for _ in range(_TURNS):
+            if alive == 0:
+                break
+            await self._rig.catalog.listings(Listings.products, [])  # each thread has its turn
+            alive = self._rows() - self._before
+        self.counts.append(alive)
         return listing
