@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import typer.main
-from pydantic import BaseModel, ByteSize
+from pydantic import BaseModel, ByteSize, HttpUrl
 from pydantic_core import PydanticUndefined
 
 from winter_sync.cli.app import app
@@ -198,7 +198,7 @@ def _written(value: object) -> str:
             written = _size(int(value))
         case tuple():
             written = f"[{', '.join(map(_written, value))}]"
-        case Enum() | str():
+        case Enum() | str() | HttpUrl():
             written = f'"{str(value).rstrip("/")}"'
         case _:
             written = str(value)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, get_origin
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import pytest
@@ -14,7 +13,6 @@ from hypothesis import strategies as st
 from support.bare import leave_bare, whole_text, write
 from support.command import KEYS, OTHER_PROGRAM, PASSWORD, PROGRAM, USER, leaked
 
-from winter_sync.config import environment
 from winter_sync.config.sections import (
     ApiSettings,
     HttpSettings,
@@ -96,25 +94,6 @@ def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert [program.name for program in settings.programs] == [PROGRAM]
 
 
-def test_lists_and_tables_of_the_environment_are_json() -> None:
-    """No other setting is a list or a table: each other variable is the value itself."""
-    lists = {
-        f"WINTER_SYNC_{place}".upper()
-        for section, field in Settings.model_fields.items()
-        for place, kind in places_of(section, field.annotation)
-        if get_origin(kind) in {tuple, dict}
-    }
-    assert lists == set(environment._JSON_ENV)
-
-
-def places_of(section: str, kind: object) -> list[tuple[str, Any]]:
-    """Return the settings of a section, or the section if it is one itself, and what they are."""
-    if not (isinstance(kind, type) and issubclass(kind, Section)):
-        return [(section, kind)]
-    fields = kind.model_fields.items()
-    return [(f"{section}__{key}", described.annotation) for key, described in fields]
-
-
 def test_a_list_in_a_table_comes_from_the_environment(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -133,7 +112,6 @@ poll_every = "3h"
     assert settings.http.listen == "127.0.0.1:9999"
     every = {kind.value: how.poll_every for kind, how in settings.schedule.types.items()}
     assert every == {"raw": timedelta(hours=2), "stack": timedelta(hours=3)}
-    assert "PYDANTIC_DISABLE_PLUGINS" not in os.environ
 
 
 def test_what_kubernetes_sets_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,7 @@ def check_environment(environ: Mapping[str, str], settings: type[BaseModel]) -> 
     known = [f"{ENV_PREFIX}{word}" for word in _words(settings)]
     for variable, value in environ.items():
         name = variable.upper()
-        if not _may_be_setting(name):
+        if not name.startswith(ENV_PREFIX) or name == CONFIG_ENV or _KUBERNETES.fullmatch(name):
             continue
         if name not in known:
             raise UsageError(
@@ -55,25 +55,6 @@ def check_environment(environ: Mapping[str, str], settings: type[BaseModel]) -> 
                 remedy=f"Write it like {_JSON_ENV[name]}.",
                 code=ErrorCode.SETTINGS_VALUE,
             )
-
-
-def tables_from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return the settings that the variables make, as the settings file would have them.
-
-    An empty variable counts as unset. Call `check_environment` first: what it accepts is not
-    checked again.
-    """
-    tables: dict[str, Any] = {}
-    for variable, text in environ.items():
-        name = variable.upper()
-        if not text or not _may_be_setting(name):
-            continue
-        *sections, key = name.removeprefix(ENV_PREFIX).lower().split("__")
-        table = tables
-        for section in sections:
-            table = table.setdefault(section, {})
-        table[key] = json.loads(text) if name in _JSON_ENV else text
-    return tables
 
 
 def program_from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
@@ -97,13 +78,6 @@ def program_from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
             code=ErrorCode.SETTINGS_VALUE,
         ) from None
     return {"programs": ({"name": name},)}
-
-
-def _may_be_setting(name: str) -> bool:
-    """Return whether a variable, in capitals, is a setting or meant to be one."""
-    if not name.startswith(ENV_PREFIX) or name == CONFIG_ENV:
-        return False
-    return not _KUBERNETES.fullmatch(name)
 
 
 def _json_fault(text: str) -> str | None:

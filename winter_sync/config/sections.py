@@ -6,9 +6,9 @@ The names of the keys are a contract.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ByteSize, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, HttpUrl, SecretStr, model_validator
 
 from winter_sync.config.values import (
     Address,
@@ -42,15 +42,8 @@ from winter_sync.core import (
     Target,
 )
 
-if TYPE_CHECKING:
-    from pydantic import HttpUrl
-
 EXAMPLE = "config/winter-sync.toml"
 """The annotated settings file that comes with the program and explains every key."""
-
-
-_ARCHIVE = cast("HttpUrl", "http://winter.caltech.edu:82")
-"""Validated with the rest: made here, it would have a validator of its own, at each start."""
 
 
 class Section(BaseModel):
@@ -71,7 +64,7 @@ class ApiSettings(Section):
     """[api]: the observatory's server and how gently to treat it."""
 
     base_url: Address = Field(
-        default=_ARCHIVE, validate_default=True, description="The observatory's query API."
+        default=HttpUrl("http://winter.caltech.edu:82"), description="The observatory's query API."
     )
     user: SecretStr | None = Field(default=None, description="Your account, an e-mail address.")
     password: SecretStr | None = Field(default=None, description="Its password.")

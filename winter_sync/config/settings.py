@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from winter_sync.config.environment import (
+    ENV_PREFIX,
     check_environment,
     program_from_environment,
-    tables_from_environment,
 )
 from winter_sync.config.files import find_file, read_toml
 from winter_sync.config.messages import explain
@@ -25,7 +32,6 @@ from winter_sync.config.sections import (
     PagesSettings,
     ProgramSettings,
     ScheduleSettings,
-    Section,
     SinkSettings,
     ToOSettings,
     table,
@@ -47,11 +53,37 @@ if TYPE_CHECKING:
     from winter_sync.core import EventFilter, Proxy, Subject
 
 
-class Settings(Section):
+_WRITTEN: ContextVar[dict[str, Any] | None] = ContextVar("written", default=None)
+"""What the settings file has while it is read."""
+
+
+@contextmanager
+def _reading(written: dict[str, Any]) -> Iterator[None]:
+    """Have the environment and a file read as well.
+
+    A class of settings for each file would have all tables built anew.
+    """
+    token = _WRITTEN.set(written)
+    try:
+        yield
+    finally:
+        _WRITTEN.reset(token)
+
+
+class Settings(BaseSettings):
     """All settings.
 
     `load_settings` reads them; constructed directly, they are the arguments and nothing else.
     """
+
+    model_config = SettingsConfigDict(
+        extra="forbid",
+        frozen=True,
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter="__",
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
+    )
 
     api: ApiSettings = table()
     mirror: MirrorSettings = table()
@@ -64,6 +96,21 @@ class Settings(Section):
     events: EventsSettings = table()
     sinks: tuple[SinkSettings, ...] = ()
     programs: tuple[ProgramSettings, ...] = ()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Use the arguments alone, except where `load_settings` reads a file."""
+        del dotenv_settings, file_secret_settings
+        if (written := _WRITTEN.get()) is None:
+            return (init_settings,)
+        return init_settings, env_settings, InitSettingsSource(settings_cls, written)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -178,7 +225,8 @@ def make_settings(tables: Mapping[str, Any]) -> Settings:
     """
     check_environment(os.environ, Settings)
     try:
-        return _checked(_merged(tables, tables_from_environment(os.environ)))
+        with _reading({}):
+            return Settings(**tables)
     except ValidationError as invalid:
         fault = explain(invalid, Settings, None)
     raise UsageError(fault.message, remedy="Give another value.", code=ErrorCode.SETTINGS_VALUE)
@@ -207,7 +255,8 @@ def load_settings(
     if "programs" not in {**given, **written}:
         given.update(program_from_environment(os.environ))
     try:
-        settings = _checked(_merged(given, tables_from_environment(os.environ), written))
+        with _reading(written):
+            settings = Settings(**given)
     except ValidationError as invalid:
         # Raised below, because the cause of an error would contain the secrets that were given.
         fault = explain(invalid, Settings, path)
@@ -215,38 +264,3 @@ def load_settings(
         Layout(settings.mirror.layout)
         return settings
     raise fault
-
-
-def _checked(tables: Mapping[str, Any]) -> Settings:
-    """Return the settings that tables say.
-
-    pydantic builds its checks now, for which it would look for plugins in all that is installed.
-    """
-    with _environment(PYDANTIC_DISABLE_PLUGINS="__all__"):
-        return Settings(**tables)
-
-
-@contextmanager
-def _environment(**variables: str) -> Iterator[None]:
-    """Set environment variables for a moment."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-def _merged(*places: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what several places say; each key is from the first place that has it."""
-    merged: dict[str, Any] = {}
-    for place in reversed(places):
-        for key, value in place.items():
-            below = merged.get(key)
-            both = isinstance(value, dict) and isinstance(below, dict)
-            merged[key] = _merged(value, below or {}) if both else value
-    return merged
