@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from winter_sync.api.questions import (
@@ -19,7 +20,7 @@ from winter_sync.api.questions import (
     refuse_unknown_targets,
 )
 from winter_sync.catalog import AlertQuery
-from winter_sync.core import ErrorCode, UsageError, dataclass
+from winter_sync.core import ErrorCode, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, overload
 
 from winter_sync.api.alert_columns import ALERT_COLUMNS, alert_row
-from winter_sync.core import Alert, Cutouts, DamagedFileError, ErrorCode, UsageError, dataclass
+from winter_sync.core import Alert, Cutouts, DamagedFileError, ErrorCode, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC
 from math import isfinite
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -19,7 +20,6 @@ from winter_sync.core import (
     TreeFiles,
     UsageError,
     closing_descriptor,
-    dataclass,
     escape_unprintable,
     file_kind,
     sha256_of_descriptor,

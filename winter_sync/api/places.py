@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import shlex
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from winter_sync.core import ErrorCode, UsageError, dataclass, separation
+from winter_sync.core import ErrorCode, UsageError, separation
 from winter_sync.science import parse_position
 
 if TYPE_CHECKING:

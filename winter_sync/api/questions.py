@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from winter_sync.api.places import SkyPosition, Where, find_place
 from winter_sync.catalog import Search, UserState
-from winter_sync.core import (
-    Cone,
-    ErrorCode,
-    ImageType,
-    Instrument,
-    Night,
-    Rectangle,
-    UsageError,
-    dataclass,
-)
+from winter_sync.core import Cone, ErrorCode, ImageType, Instrument, Night, Rectangle, UsageError
 from winter_sync.science import (
     parse_cone,
     parse_instant,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import product as combinations
 from typing import TYPE_CHECKING
@@ -14,7 +15,6 @@ from winter_sync.core import (
     Instrument,
     TransientError,
     area_of,
-    dataclass,
     exposure_time,
     filter_name,
     is_target,

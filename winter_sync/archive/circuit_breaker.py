@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.core import FAILING_SERVER, CircuitOpenError, ErrorCode, TransientError, dataclass
+from winter_sync.core import FAILING_SERVER, CircuitOpenError, ErrorCode, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

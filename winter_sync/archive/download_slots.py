@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from winter_sync.core import ConnectionsChanged, dataclass
+from winter_sync.core import ConnectionsChanged
 
 if TYPE_CHECKING:
     from winter_sync.core import Sink, TransientError

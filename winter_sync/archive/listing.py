@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from sys import intern
 from types import MappingProxyType
 from typing import Any
@@ -19,7 +19,6 @@ from winter_sync.core import (
     Product,
     Query,
     Row,
-    dataclass,
     night_of,
     position_on_sky,
 )

@@ -7,7 +7,7 @@ because its text holds the URL and with it the program's key.
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 
@@ -27,14 +27,7 @@ from winter_sync.archive.responses import (
     time_limit,
 )
 from winter_sync.archive.route import Route
-from winter_sync.core import (
-    BadAnswerError,
-    ErrorCode,
-    NoAnswerError,
-    dataclass,
-    escape_unprintable,
-    redactor,
-)
+from winter_sync.core import BadAnswerError, ErrorCode, NoAnswerError, escape_unprintable, redactor
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

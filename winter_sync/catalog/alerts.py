@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from array import array
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from itertools import islice, repeat
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from winter_sync.catalog.identities import PATH, PRODUCT
 from winter_sync.catalog.rows import alert_of, path_of, product_of
 from winter_sync.catalog.scopes import EVERYTHING, Condition, listed_ever, parameters
 from winter_sync.catalog.search_conditions import lists_target
-from winter_sync.core import Alert, box_of_cap, dataclass, jd_of_instant, separation, unit_vector
+from winter_sync.core import Alert, box_of_cap, jd_of_instant, separation, unit_vector
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-
-from winter_sync.core import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from winter_sync.catalog.rows import night_of
-from winter_sync.core import dataclass
 
 if TYPE_CHECKING:
     from datetime import datetime

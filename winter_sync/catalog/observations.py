@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from array import array
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog.areas import products_in
@@ -12,7 +13,6 @@ from winter_sync.catalog.identities import IDENTIFIED, identities_of
 from winter_sync.catalog.records import Scope
 from winter_sync.catalog.scopes import EVERYTHING, Condition, in_scope, parameters
 from winter_sync.catalog.search_conditions import lists_name
-from winter_sync.core import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -13,9 +13,10 @@ import shlex
 import sqlite3
 import stat
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.core import ErrorCode, StorageError, dataclass, file_kind
+from winter_sync.core import ErrorCode, StorageError, file_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from winter_sync.core import Damage, Evidence, Marks, State, dataclass
+from winter_sync.core import Damage, Evidence, Marks, State
 
 if TYPE_CHECKING:
     from datetime import datetime

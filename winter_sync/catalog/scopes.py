@@ -5,11 +5,11 @@ Only our own conditions and names of parameters are put into statements.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog.identities import IDENTIFIED, identities_of
 from winter_sync.catalog.values import subject_values
-from winter_sync.core import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from winter_sync.catalog.schema_sky import SHOWS_SKY
-from winter_sync.core import ImageType, dataclass, sky_cell
+from winter_sync.core import ImageType, sky_cell
 
 if TYPE_CHECKING:
     from winter_sync.catalog.connection import Connection

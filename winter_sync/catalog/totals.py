@@ -6,13 +6,13 @@ In these statements `p` is a row of the counts: conditions on products hold for 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from winter_sync.catalog.counting import BYTES, NOT_KEPT_TYPES, kind_of
 from winter_sync.catalog.programs import unless_all
 from winter_sync.catalog.records import Scope
 from winter_sync.catalog.scopes import EVERYTHING, Condition, in_scope, listed_ever, listed_now
-from winter_sync.core import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,6 @@ from winter_sync.core import (
     ImageType,
     Instrument,
     Subject,
-    dataclass,
     is_confirmed,
 )
 

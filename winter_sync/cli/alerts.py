@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from winter_sync.api import ALERT_COLUMNS, alert_row, save_cutouts
 from winter_sync.cli.answers import show_rows
 from winter_sync.cli.process import console, say
 from winter_sync.cli.views.alerts import draw_alerts, draw_light_curve
-from winter_sync.core import (
-    ErrorCode,
-    ExitCode,
-    UsageError,
-    dataclass,
-    escape_unprintable,
-    was_removed,
-)
+from winter_sync.core import ErrorCode, ExitCode, UsageError, escape_unprintable, was_removed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

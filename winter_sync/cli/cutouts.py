@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from winter_sync.api import MOST_PANELS, panel_of, refuse_tree, save_strip
@@ -13,7 +14,6 @@ from winter_sync.core import (
     ExitCode,
     StorageError,
     UsageError,
-    dataclass,
     escape_unprintable,
     has_name,
 )

@@ -9,6 +9,7 @@ import resource
 import subprocess
 import sys
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -28,7 +29,6 @@ from winter_sync.core import (
     Time,
     UsageError,
     WinterSyncError,
-    dataclass,
     end_of,
     is_directory,
     sha256_of_file,

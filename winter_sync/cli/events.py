@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import field
+from dataclasses import dataclass, field
 from itertools import islice, takewhile
 from typing import TYPE_CHECKING
 
 from winter_sync.cli.process import console, say, streams
 from winter_sync.cli.views.event_table import EventTable
-from winter_sync.core import EventFilter, ExitCode, StorageError, dataclass
+from winter_sync.core import EventFilter, ExitCode, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

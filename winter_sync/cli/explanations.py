@@ -5,9 +5,10 @@ The source of `winter-sync explain` and of docs/reference/errors.md.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.core import ErrorCode, ExitCode, dataclass
+from winter_sync.core import ErrorCode, ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

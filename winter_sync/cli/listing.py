@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from winter_sync.api import PRODUCT_COLUMNS, Products, product_row
 from winter_sync.cli.answers import open_mirror, show_rows
 from winter_sync.cli.process import console, finish, prepare, run_until_interrupted, say
 from winter_sync.cli.views.product_table import ProductTable
-from winter_sync.core import ErrorCode, ExitCode, UsageError, dataclass
+from winter_sync.core import ErrorCode, ExitCode, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

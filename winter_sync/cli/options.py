@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from winter_sync.core import ErrorCode, ImageType, Instrument, Night, UsageError, dataclass
+from winter_sync.core import ErrorCode, ImageType, Instrument, Night, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,6 @@ from winter_sync.cli.small_cones import warn_of_small_cones
 from winter_sync.core import (
     ErrorCode,
     UsageError,
-    dataclass,
     escape_unprintable,
     utc_now,
 )

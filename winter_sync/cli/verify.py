@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -13,7 +14,6 @@ from winter_sync.cli.screen import Screen
 from winter_sync.cli.views.run_report import error_lines
 from winter_sync.cli.views.verify_json import result_as_json
 from winter_sync.cli.views.verify_report import show
-from winter_sync.core import dataclass
 from winter_sync.maintenance import verify
 
 if TYPE_CHECKING:

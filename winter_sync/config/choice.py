@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from winter_sync.core import ErrorCode, UsageError, dataclass
+from winter_sync.core import ErrorCode, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,11 +8,11 @@ from __future__ import annotations
 import errno
 import os
 import shlex
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from winter_sync.core import Credentials, ErrorCode, UsageError, dataclass, read_regular
+from winter_sync.core import Credentials, ErrorCode, UsageError, read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -7,9 +7,8 @@ import os
 import pwd
 import shlex
 import stat
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from winter_sync.core import dataclass
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -40,7 +40,6 @@ from .daemon_events import (
     Stopped,
     Stopping,
 )
-from .data_classes import dataclass
 from .datasets import Dataset
 from .delivery_events import DeliveryFailed, DeliveryRecovered, EventsLost, SpaceChecked
 from .download_events import (
@@ -432,7 +431,6 @@ __all__ = [
     "center_of_cell",
     "choose_proxy",
     "closing_descriptor",
-    "dataclass",
     "date_text",
     "describe_exit_codes",
     "end_of",

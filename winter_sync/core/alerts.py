@@ -6,10 +6,10 @@ What a record does not say, or says by a number that means "unknown", is None.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from winter_sync.core.data_classes import dataclass
 from winter_sync.core.filters import filter_name
 from winter_sync.core.traits import Instrument
 

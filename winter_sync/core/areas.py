@@ -5,12 +5,12 @@ The edges of a rectangle are meridians and parallels; those of an image are grea
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from math import acos, asin, atan2, cos, degrees, inf, pi, radians, sin
 from typing import TYPE_CHECKING, Protocol
 
-from winter_sync.core.data_classes import dataclass
 from winter_sync.core.queries import Cone, Rectangle
 from winter_sync.core.sphere import (
     box_of_cap,

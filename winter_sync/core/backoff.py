@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
-
-from winter_sync.core.data_classes import dataclass
 
 _MOST_DOUBLINGS = 25
 """2^25 times any wait here is far beyond the longest, and no overflow."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from winter_sync.core.data_classes import dataclass
 from winter_sync.core.facts import Facts
 from winter_sync.core.products import exposure_time
 from winter_sync.core.traits import ImageType, Instrument

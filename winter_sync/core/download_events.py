@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.core.data_classes import dataclass
 from winter_sync.core.errors import Cause
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ attribute may ever hold a secret: no URL with a query string, no header, no requ
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, ClassVar
 
-from winter_sync.core.data_classes import dataclass
 from winter_sync.core.error_codes import ErrorCode
 
 if TYPE_CHECKING:

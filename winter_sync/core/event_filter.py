@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
-
-from winter_sync.core.data_classes import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

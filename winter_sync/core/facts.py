@@ -6,9 +6,8 @@ says by a number that means "unknown" (-999), is None.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from winter_sync.core.data_classes import dataclass
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -6,10 +6,9 @@ between 00:30 and 03:10 UTC and rises between 12:35 and 15:00, whatever clocks o
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Protocol
-
-from winter_sync.core.data_classes import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

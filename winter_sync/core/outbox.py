@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
-
-from winter_sync.core.data_classes import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

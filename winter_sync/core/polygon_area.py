@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from winter_sync.core.areas import ConeArea
-from winter_sync.core.data_classes import dataclass
 from winter_sync.core.queries import Cone
 from winter_sync.core.sphere import cross, dot, separation, unit_vector
 

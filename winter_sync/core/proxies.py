@@ -8,11 +8,10 @@ from __future__ import annotations
 import base64
 import ipaddress
 import re
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from winter_sync.core.data_classes import dataclass
 from winter_sync.core.error_codes import ErrorCode
 from winter_sync.core.errors import UsageError
 

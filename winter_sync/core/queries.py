@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from winter_sync.core.data_classes import dataclass
 from winter_sync.core.traits import Instrument
 
 if TYPE_CHECKING:

@@ -6,9 +6,8 @@ import base64
 import html
 import re
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from winter_sync.core.data_classes import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

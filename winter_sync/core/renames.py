@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from winter_sync.core.data_classes import dataclass
 from winter_sync.core.products import Product, exposure_time
 from winter_sync.core.traits import ImageType
 

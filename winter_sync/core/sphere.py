@@ -6,12 +6,11 @@ great circles exactly, since that projection maps great circles to straight line
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from math import asin, atan2, cos, degrees, fsum, hypot, radians, sin, sqrt
 from typing import TYPE_CHECKING
-
-from winter_sync.core.data_classes import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -5,11 +5,11 @@ The source is winter-api.md, "The ToO queue".
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from winter_sync.core.data_classes import dataclass
 from winter_sync.core.products import Night
 from winter_sync.core.sphere import separation
 

@@ -6,10 +6,9 @@ The source is winter-api.md, "Products". A new image type is one word of
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
-
-from winter_sync.core.data_classes import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

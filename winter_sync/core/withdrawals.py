@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
-
-from winter_sync.core.data_classes import dataclass
 
 if TYPE_CHECKING:
     from winter_sync.core.queries import Subject

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from winter_sync.config import check_root, require_ready
-from winter_sync.core import dataclass
 from winter_sync.web import Access
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from winter_sync.core import (
@@ -15,7 +16,6 @@ from winter_sync.core import (
     Received,
     Retrying,
     WindowHalved,
-    dataclass,
 )
 
 if TYPE_CHECKING:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from winter_sync.core import EventKind, dataclass
+from winter_sync.core import EventKind
 from winter_sync.delivery.sinks import Batching
 
 if TYPE_CHECKING:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
-from winter_sync.core import EventFilter, dataclass
+from winter_sync.core import EventFilter
 
 
 class Batching(StrEnum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from contextlib import asynccontextmanager, suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -21,7 +21,6 @@ from winter_sync.core import (
     ServerRecovered,
     SpaceChecked,
     StorageError,
-    dataclass,
     free_space,
 )
 

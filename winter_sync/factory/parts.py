@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,6 @@ from winter_sync.core import (
     CATALOG,
     Time,
     WithdrawalRule,
-    dataclass,
 )
 from winter_sync.sync import (
     CheckedMirror,

@@ -8,11 +8,10 @@ What else a record has is stepped over, not decoded.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import fastavro
-
-from winter_sync.core import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

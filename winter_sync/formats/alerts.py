@@ -11,7 +11,7 @@ import bz2
 import lzma
 import struct
 import zlib
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from io import BytesIO
 from math import isfinite
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -24,7 +24,6 @@ from winter_sync.core import (
     Cutouts,
     DamagedFileError,
     Facts,
-    dataclass,
     escape_unprintable,
     exposure_time,
     instant_of_jd,

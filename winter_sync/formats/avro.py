@@ -13,9 +13,10 @@ anything else that follows may be a damaged block.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.core import Fault, dataclass, quote_bytes
+from winter_sync.core import Fault, quote_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

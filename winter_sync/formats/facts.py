@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Sequence  # noqa: TC003 - of a type that is written below
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -19,7 +19,6 @@ from winter_sync.core import (
     Facts,
     Footprint,
     ImageType,
-    dataclass,
     exposure_time,
     filter_name,
     separation,

@@ -17,9 +17,10 @@ where a count is known: see `check`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.core import Fault, dataclass
+from winter_sync.core import Fault
 from winter_sync.formats.findings import Findings
 from winter_sync.formats.fits_headers import (
     BEGINS,

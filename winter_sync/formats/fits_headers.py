@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import field
+from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING
 
-from winter_sync.core import Fault, dataclass, quote_bytes
+from winter_sync.core import Fault, quote_bytes
 
 if TYPE_CHECKING:
     from winter_sync.formats.reader import FileReader

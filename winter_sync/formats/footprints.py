@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 import warnings
+from dataclasses import dataclass
 from math import hypot, isfinite, sqrt
 from typing import TYPE_CHECKING, Any
 
-from winter_sync.core import WCS_KEYWORD, CostlyWcsError, Footprint, dataclass, wcs_header
+from winter_sync.core import WCS_KEYWORD, CostlyWcsError, Footprint, wcs_header
 from winter_sync.formats.astropy_parts import astropy_module
 
 if TYPE_CHECKING:

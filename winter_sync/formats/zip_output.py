@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-
-from winter_sync.core import dataclass
+from dataclasses import dataclass
 
 Data = bytes | memoryview
 

@@ -6,8 +6,7 @@ The source of every offset and signature is PKWARE's APPNOTE.TXT 6.3.10, section
 from __future__ import annotations
 
 import struct
-
-from winter_sync.core import dataclass
+from dataclasses import dataclass
 
 LOCAL = b"PK\x03\x04"
 CENTRAL = b"PK\x01\x02"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from winter_sync.core import ExitCode, dataclass, gravest
+from winter_sync.core import ExitCode, gravest
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,6 +6,7 @@ import io
 import os
 import zipfile
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,6 @@ from winter_sync.core import (
     DamagedError,
     ErrorCode,
     closing_descriptor,
-    dataclass,
     has_name,
     open_regular,
     sha256_of_descriptor,

@@ -8,20 +8,11 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import astuple, fields
+from dataclasses import astuple, dataclass, fields
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from winter_sync.core import (
-    Alert,
-    Facts,
-    Footprint,
-    ImageType,
-    Instrument,
-    Night,
-    Product,
-    dataclass,
-)
+from winter_sync.core import Alert, Facts, Footprint, ImageType, Instrument, Night, Product
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -6,11 +6,11 @@ import asyncio
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from winter_sync.catalog import Checks, Files
-from winter_sync.core import Damage, dataclass
+from winter_sync.core import Damage
 from winter_sync.sync import PIECE, Throttle
 
 if TYPE_CHECKING:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog import Scope
-from winter_sync.core import Damage, ExitCode, dataclass, gravest
+from winter_sync.core import Damage, ExitCode, gravest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

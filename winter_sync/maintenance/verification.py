@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from winter_sync.catalog import CatalogThread, Checks, Damaged, Files, Scope, may_write
 from winter_sync.config import Choice, check_root, read_credentials
-from winter_sync.core import CATALOG, REAL_TIME, Damage, ErrorCode, Time, UsageError, dataclass
+from winter_sync.core import CATALOG, REAL_TIME, Damage, ErrorCode, Time, UsageError
 from winter_sync.factory import checked_mirror, open_existing_catalog, open_mirror
 from winter_sync.maintenance.after_run import finish_run
 from winter_sync.maintenance.file_checker import LISTED, FileChecker

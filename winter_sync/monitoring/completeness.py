@@ -7,10 +7,11 @@ between 00:30 and 03:10 UTC and rises between 12:35 and 15:00, whatever clocks o
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING
 
-from winter_sync.core import NIGHT_ENDS, Night, dataclass, end_of
+from winter_sync.core import NIGHT_ENDS, Night, end_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

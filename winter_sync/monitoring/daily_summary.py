@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,6 @@ from winter_sync.core import (
     Started,
     Stopped,
     StorageFailing,
-    dataclass,
     show_instant,
     show_size,
 )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
-
-from winter_sync.core import dataclass
 
 if TYPE_CHECKING:
     from winter_sync.core import ErrorCode

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from winter_sync.core import (
@@ -41,7 +42,6 @@ from winter_sync.core import (
     Started,
     StorageFailing,
     WindowHalved,
-    dataclass,
 )
 from winter_sync.monitoring.metric_definitions import (
     BEGUN,

@@ -6,7 +6,7 @@ listed here. tools/reference.py makes docs/reference/metrics.md of it.
 
 from __future__ import annotations
 
-from winter_sync.core import dataclass
+from dataclasses import dataclass
 
 NAMESPACE = "winter_sync"
 SUBJECT = ("program", "instrument", "image_type")

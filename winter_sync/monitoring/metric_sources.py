@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from winter_sync.catalog import CatalogThread, Facts, Nights, Polls, Views, Withdrawals
-from winter_sync.core import StorageError, dataclass, free_space
+from winter_sync.core import StorageError, free_space
 from winter_sync.monitoring.metric_definitions import (
     AGE,
     CALENDAR_NIGHT,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog import Scope
-from winter_sync.core import Numbers, dataclass
+from winter_sync.core import Numbers
 from winter_sync.monitoring.status import EVERYTHING
 
 if TYPE_CHECKING:

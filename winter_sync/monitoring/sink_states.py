@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog import SinkProgress
-from winter_sync.core import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog import PollState, QueueCount, RefetchStatus, Scope
-from winter_sync.core import Numbers, State, dataclass
+from winter_sync.core import Numbers, State
 from winter_sync.monitoring.completeness import (
     NightState,
     last_night,

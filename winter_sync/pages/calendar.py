@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from winter_sync.core import ImageType, Instrument, Numbers, dataclass
+from winter_sync.core import ImageType, Instrument, Numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

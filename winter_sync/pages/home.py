@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog import Scope
-from winter_sync.core import Numbers, WinterSyncError, dataclass, end_of, free_space, show_instant
+from winter_sync.core import Numbers, WinterSyncError, end_of, free_space, show_instant
 from winter_sync.monitoring import NightState, read_sinks, state_of_last_night
 from winter_sync.pages.calendar import make_calendars
 from winter_sync.pages.problems import MOST_READ, Condition, find_problems

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog import Scope, Search
-from winter_sync.core import ErrorCode, ImageType, Instrument, Numbers, UsageError, dataclass
+from winter_sync.core import ErrorCode, ImageType, Instrument, Numbers, UsageError
 from winter_sync.monitoring import all_here
 from winter_sync.pages.links import product_link
 from winter_sync.pages.paging import part_asked

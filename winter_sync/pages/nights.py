@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.core import ErrorCode, Night, UsageError, dataclass
+from winter_sync.core import ErrorCode, Night, UsageError
 from winter_sync.pages.home import read_calendars
 
 if TYPE_CHECKING:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog import UserState
-from winter_sync.core import FileFormat, dataclass
+from winter_sync.core import FileFormat
 from winter_sync.pages import links
 
 if TYPE_CHECKING:

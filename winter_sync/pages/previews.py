@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import textwrap
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.core import dataclass
 from winter_sync.pages import links
 from winter_sync.pages.pictures import VERSION, extension_asked, version_of
 from winter_sync.pages.product import find_file

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from winter_sync.core import Damage, dataclass, show_instant, show_size
+from winter_sync.core import Damage, show_instant, show_size
 from winter_sync.monitoring import ArchiveState, by_program, failing, never_answered, when
 from winter_sync.pages.words import full_instant
 

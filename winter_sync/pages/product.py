@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.core import Damage, ErrorCode, StorageError, TreeFiles, UsageError, dataclass
+from winter_sync.core import Damage, ErrorCode, StorageError, TreeFiles, UsageError
 from winter_sync.web import FileContent
 
 if TYPE_CHECKING:

@@ -7,11 +7,12 @@ are straight.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from math import atan2, cos, degrees, radians, sin, sqrt
 from typing import TYPE_CHECKING
 
-from winter_sync.core import bounds_of_cell, dataclass
+from winter_sync.core import bounds_of_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

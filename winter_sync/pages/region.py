@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.core import IMAGE_TYPES, Cone, ErrorCode, UsageError, area_of, dataclass
+from winter_sync.core import IMAGE_TYPES, Cone, ErrorCode, UsageError, area_of
 from winter_sync.pages.links import FIELD_RADIUS, product_link
 from winter_sync.pages.night import type_asked
 from winter_sync.pages.projection import PartOfSky

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
-from winter_sync.core import dataclass, instant_of_jd
+from winter_sync.core import instant_of_jd
 from winter_sync.pages import links
 from winter_sync.pages.home import read_home
 from winter_sync.pages.night import read_night_page

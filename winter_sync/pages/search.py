@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.core import ErrorCode, Night, UsageError, dataclass, exposure_time
+from winter_sync.core import ErrorCode, Night, UsageError, exposure_time
 from winter_sync.pages.links import night_link, product_link
 from winter_sync.pages.paging import part_asked
 

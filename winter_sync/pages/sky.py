@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from winter_sync.core import ErrorCode, Night, UsageError, center_of_cell, dataclass, separation
+from winter_sync.core import ErrorCode, Night, UsageError, center_of_cell, separation
 from winter_sync.pages.links import region_link
 from winter_sync.pages.paging import part_asked
 from winter_sync.pages.projection import (

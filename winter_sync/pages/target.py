@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog import AlertQuery, Search
-from winter_sync.core import Cone, ErrorCode, UsageError, dataclass, filter_name, instant_of_jd
+from winter_sync.core import Cone, ErrorCode, UsageError, filter_name, instant_of_jd
 from winter_sync.pages.links import product_link
 from winter_sync.pages.night import measured_of, plots_of
 from winter_sync.pages.paging import part_asked

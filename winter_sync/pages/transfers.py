@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.core import (
-    BatchEnded,
-    BatchStarted,
-    EventTable,
-    ProductFinished,
-    Received,
-    dataclass,
-)
+from winter_sync.core import BatchEnded, BatchStarted, EventTable, ProductFinished, Received
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
-
-from winter_sync.core import dataclass
 
 READY = b"ready\n"
 LARGEST = 16 * 1024 * 1024

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from winter_sync.core import dataclass, run_in_thread
+from winter_sync.core import run_in_thread
 from winter_sync.previews.cache import open_cache
 from winter_sync.previews.process import PATIENCE, DrawingProcess
 from winter_sync.previews.requests import Asked, Drawn, Kind, PreviewCounts, Refused

@@ -8,9 +8,8 @@ and i are those of SDSS.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from winter_sync.core import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import warnings
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from winter_sync.core import dataclass, escape_unprintable
+from winter_sync.core import escape_unprintable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -7,10 +7,11 @@ pixels are the image's own and its WCS is the image's, moved by that many pixels
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from math import ceil, isfinite
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from winter_sync.core import dataclass, wcs_header
+from winter_sync.core import wcs_header
 from winter_sync.science.fits_images import (
     LARGEST_SIDE,
     NoImageError,

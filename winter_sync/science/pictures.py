@@ -8,12 +8,11 @@ is read. Files of several images, one a detector board, are drawn side by side.
 from __future__ import annotations
 
 import zlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from io import BytesIO
 from math import ceil, log
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from winter_sync.core import dataclass
 from winter_sync.science.fits_images import (
     LARGEST_SIDE,
     NoImageError,

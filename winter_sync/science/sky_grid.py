@@ -8,10 +8,11 @@ the same as `SkyGrid.position`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import asin, atan2, cos, degrees, floor, hypot, radians, sin
 from typing import TYPE_CHECKING, Any
 
-from winter_sync.core import dataclass, wcs_header
+from winter_sync.core import wcs_header
 
 if TYPE_CHECKING:
     import numpy as np

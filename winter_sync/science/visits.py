@@ -8,10 +8,11 @@ by product"); nothing but the files of its other exposures says how many boards.
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from winter_sync.core import ImageType, dataclass, exposure_time
+from winter_sync.core import ImageType, exposure_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from winter_sync.core import dataclass
 from winter_sync.simulator.faults.kinds import utc_now
 from winter_sync.simulator.observatory.accounts import DEFAULT_PROGRAMS
 from winter_sync.simulator.observatory.clock import SimulatedClock

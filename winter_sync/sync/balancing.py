@@ -8,9 +8,8 @@ halving. The first stretch, the head of the queue, is for the connection that as
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from winter_sync.core import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import sys
+from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
-from winter_sync.core import dataclass
 from winter_sync.sync.balancing import Costs, Group, first_share, parts_of
 from winter_sync.sync.server_model import GUESS, MOST
 

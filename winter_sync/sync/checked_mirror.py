@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.core import TreeFiles, dataclass
+from winter_sync.core import TreeFiles
 from winter_sync.sync.file_check import Examination, stat_file, stat_files
 
 if TYPE_CHECKING:

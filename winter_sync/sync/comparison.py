@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from winter_sync.core import (
@@ -11,7 +11,6 @@ from winter_sync.core import (
     Product,
     Row,
     State,
-    dataclass,
     date_text,
     marks_of_row,
     united_marks,

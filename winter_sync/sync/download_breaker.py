@@ -6,10 +6,10 @@ one judges answers: a server, or a proxy, may answer everything and yet send no 
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from winter_sync.core import FAILED_DOWNLOAD, dataclass
+from winter_sync.core import FAILED_DOWNLOAD
 from winter_sync.sync.batching import choose_alone, choose_batch
 from winter_sync.sync.results import Served
 

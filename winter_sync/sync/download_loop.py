@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.core import CredentialsRefusedError, dataclass
+from winter_sync.core import CredentialsRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

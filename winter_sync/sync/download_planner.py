@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.core import dataclass
 from winter_sync.sync.balancing import Costs
 from winter_sync.sync.batching import Conditions
 from winter_sync.sync.server_model import Transfer, estimate

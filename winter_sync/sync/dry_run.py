@@ -5,12 +5,12 @@ Nothing is downloaded, and nothing is written anywhere.
 
 from __future__ import annotations
 
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog import Listings
-from winter_sync.core import BadAnswerError, RejectedQueryError, State, dataclass
+from winter_sync.core import BadAnswerError, RejectedQueryError, State
 from winter_sync.sync.comparison import is_reprocessed, one_row_each
 from winter_sync.sync.listing_recorder import WantedRows
 from winter_sync.sync.windows import backfill_queries, span_of, split_by_date, split_in_half

@@ -5,11 +5,10 @@ Polls turn into wanted products, and wanted products into files of the tree, bot
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog import CatalogThread, Scope
-from winter_sync.core import dataclass
 from winter_sync.sync.listing_recorder import EVERYTHING
 from winter_sync.sync.recovery import recover
 from winter_sync.sync.run import Run

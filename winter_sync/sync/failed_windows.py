@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.core import FAILED_WINDOW, dataclass
+from winter_sync.core import FAILED_WINDOW
 
 if TYPE_CHECKING:
     from collections.abc import Callable

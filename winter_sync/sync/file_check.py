@@ -11,6 +11,7 @@ import hashlib
 import os
 import stat
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from winter_sync.catalog import Check
@@ -20,7 +21,6 @@ from winter_sync.core import (
     Fault,
     SymbolicLinkError,
     TreeFiles,
-    dataclass,
     file_kind,
 )
 

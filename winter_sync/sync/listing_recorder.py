@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from winter_sync.archive import MOST_TOLD, READER
@@ -28,7 +28,6 @@ from winter_sync.core import (
     WithdrawalCleared,
     WithdrawalHeld,
     WithdrawalRule,
-    dataclass,
     run_in_thread,
     shares,
 )

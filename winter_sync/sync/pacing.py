@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog import CatalogThread, Refetches
-from winter_sync.core import Refetch, dataclass
+from winter_sync.core import Refetch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

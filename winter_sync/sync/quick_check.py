@@ -7,18 +7,11 @@ are: `winter-sync verify --repair` keeps them aside and downloads the product ag
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog import Checks, Files, Polls, Scope, Views
-from winter_sync.core import (
-    Damage,
-    FilesChanged,
-    FilesLost,
-    FilesUnreadable,
-    Night,
-    dataclass,
-    run_in_thread,
-)
+from winter_sync.core import Damage, FilesChanged, FilesLost, FilesUnreadable, Night, run_in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from contextlib import ExitStack, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Self
 
@@ -29,7 +29,6 @@ from winter_sync.core import (
     Published,
     StorageError,
     Unchanged,
-    dataclass,
     storage_errors_explained,
 )
 from winter_sync.formats import Limits, MemberEnd, MemberStart, Output, ZipReader, check_file

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from winter_sync.core import (
@@ -14,7 +14,6 @@ from winter_sync.core import (
     Published,
     Unchanged,
     WinterSyncError,
-    dataclass,
     gravest,
 )
 from winter_sync.sync.results import united

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from winter_sync.core import Cause, Failed, dataclass
+from winter_sync.core import Cause, Failed
 
 if TYPE_CHECKING:
     from winter_sync.catalog import Poll

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from winter_sync.catalog import CatalogThread, History, KeptRevision, format_instant
@@ -11,7 +12,6 @@ from winter_sync.core import (
     RevisionsRemoved,
     StorageError,
     closing_descriptor,
-    dataclass,
     run_in_thread,
 )
 

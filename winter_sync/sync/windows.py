@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from winter_sync.core import (
@@ -12,7 +12,6 @@ from winter_sync.core import (
     Row,
     Selection,
     Subject,
-    dataclass,
 )
 
 WIDER = timedelta(days=1)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, ParamSpec, TypeVar
 
 from winter_sync.catalog import CatalogThread, Check, Checks, FileSetAside, Held, SetAside
-from winter_sync.core import Damage, StorageError, WithdrawnFilesChanged, dataclass, run_in_thread
+from winter_sync.core import Damage, StorageError, WithdrawnFilesChanged, run_in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from winter_sync.core import (
     NO_HARD_LINKS,
     StorageError,
-    dataclass,
     storage_errors_explained,
     sync_directory,
     take_lock,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING, TypeVar
 
-from winter_sync.core import NO_HARD_LINKS, StorageError, dataclass, storage_errors_explained
+from winter_sync.core import NO_HARD_LINKS, StorageError, storage_errors_explained
 from winter_sync.tree import journal
 from winter_sync.tree.directories import mode_of
 from winter_sync.tree.staging import Part

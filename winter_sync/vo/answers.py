@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.core import dataclass
 from winter_sync.science import (
     OBSCORE_COLUMNS,
     begin_votable,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import inf, isnan
 
-from winter_sync.core import ErrorCode, UsageError, dataclass
+from winter_sync.core import ErrorCode, UsageError
 
 
 @dataclass(frozen=True, slots=True)

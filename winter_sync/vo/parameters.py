@@ -6,9 +6,10 @@ values may hold. Parameters that are not known are ignored, as DALI asks.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from winter_sync.core import ErrorCode, UsageError, dataclass
+from winter_sync.core import ErrorCode, UsageError
 from winter_sync.vo.intervals import Interval, parse_interval
 from winter_sync.vo.places import parse_place
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from winter_sync.core import ErrorCode, UsageError, dataclass
+from winter_sync.core import ErrorCode, UsageError
 from winter_sync.web.addresses import open_addresses
 
 if TYPE_CHECKING:

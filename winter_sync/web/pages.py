@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from winter_sync.core import WinterSyncError, dataclass
+from winter_sync.core import WinterSyncError
 from winter_sync.web.access import Verdict, judge, without_token
 from winter_sync.web.hosts import is_served
 from winter_sync.web.responses import (

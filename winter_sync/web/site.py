@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
-
-from winter_sync.core import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from winter_sync.core import ExitCode, WinterSyncError, dataclass, storage_errors_explained
+from winter_sync.core import ExitCode, WinterSyncError, storage_errors_explained
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.progress import ProgressColumn, TextColumn
 from rich.text import Text
 
-from winter_sync.core import dataclass, show_duration, show_size
+from winter_sync.core import show_duration, show_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

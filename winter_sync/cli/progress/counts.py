@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from operator import add, attrgetter, sub
 from typing import TYPE_CHECKING
 
-from winter_sync.core import ImageType, Instrument, Night, State, dataclass
+from winter_sync.core import ImageType, Instrument, Night, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from getpass import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -16,7 +16,7 @@ from winter_sync.cli.process import say
 from winter_sync.cli.setup.winterapi_store import Stored
 from winter_sync.cli.wrapping import terminal_width, wrap
 from winter_sync.config import check_root
-from winter_sync.core import ErrorCode, ImageType, Instrument, StorageError, UsageError, dataclass
+from winter_sync.core import ErrorCode, ImageType, Instrument, StorageError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,6 @@ from winter_sync.core import (
     Query,
     Subject,
     TransientError,
-    dataclass,
     escape_unprintable,
     free_space,
     is_directory,

@@ -12,10 +12,10 @@ import importlib.util
 import json
 import shlex
 import sys
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from winter_sync.core import ErrorCode, StorageError, UsageError, dataclass, read_regular
+from winter_sync.core import ErrorCode, StorageError, UsageError, read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winter_sync.core import dataclass, escape_unprintable, programs_of
+from winter_sync.core import escape_unprintable, programs_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

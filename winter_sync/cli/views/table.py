@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.text import Text
-
-from winter_sync.core import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
-from winter_sync.core import dataclass, escape_unprintable
+from winter_sync.core import escape_unprintable
 from winter_sync.science import Kind
 
 if TYPE_CHECKING:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, ClassVar
 
-from winter_sync.core import dataclass
 from winter_sync.simulator.faults.hooks import Answer, Call, Faults
 
 if TYPE_CHECKING:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from winter_sync.core import dataclass
 from winter_sync.simulator.faults.answers import PAGE
 from winter_sync.simulator.faults.kinds import DOWNLOADS, Kind, basename
 from winter_sync.simulator.faults.streams import turned

@@ -17,11 +17,11 @@ import difflib
 import random
 import re
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from winter_sync.core import ImageType, Instrument, dataclass
+from winter_sync.core import ImageType, Instrument
 from winter_sync.simulator.faults import answers, listings, members, odd_files, streams
 from winter_sync.simulator.faults.hooks import Answer, Call, Faults
 from winter_sync.simulator.faults.kinds import (

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from winter_sync.core import Cone, ImageType, Instrument, Rectangle, Region, Target, dataclass
+from winter_sync.core import Cone, ImageType, Instrument, Rectangle, Region, Target
 from winter_sync.simulator.http.errors import Problem, missing, problem, unprocessable
 from winter_sync.simulator.http.fields import FieldReader, choice_of
 

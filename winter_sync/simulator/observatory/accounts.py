@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
-
-from winter_sync.core import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

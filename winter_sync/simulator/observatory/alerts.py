@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import fastavro
 import numpy as np
 
-from winter_sync.core import dataclass
 from winter_sync.simulator.observatory.alert_schema import ALERT, CANDIDATE, PUBLISHER, VERSION
 from winter_sync.simulator.observatory.cards import fill, header_bytes
 from winter_sync.simulator.observatory.conditions import NOISE, conditions_of

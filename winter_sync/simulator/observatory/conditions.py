@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from winter_sync.core import Instrument, dataclass
+from winter_sync.core import Instrument
 from winter_sync.simulator.observatory.detectors import PIXEL_ARCSECONDS
 
 if TYPE_CHECKING:

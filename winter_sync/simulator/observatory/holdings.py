@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from winter_sync.core import ImageType, Instrument, Product, dataclass
+from winter_sync.core import ImageType, Instrument, Product
 from winter_sync.simulator.sky.ephemeris import PALOMAR_ZONE
 
 if TYPE_CHECKING:

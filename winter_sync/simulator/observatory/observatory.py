@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from winter_sync.core import COMBINED, ImageType, Instrument, Night, Product, dataclass
+from winter_sync.core import COMBINED, ImageType, Instrument, Night, Product
 from winter_sync.simulator.observatory.accounts import Accounts, default_accounts
 from winter_sync.simulator.observatory.clock import SimulatedClock
 from winter_sync.simulator.observatory.detectors import place_of

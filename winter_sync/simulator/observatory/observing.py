@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from winter_sync.core import NO_SURVEY_FIELD, ImageType, Instrument, Night, dataclass
+from winter_sync.core import NO_SURVEY_FIELD, ImageType, Instrument, Night
 from winter_sync.simulator.observatory.detectors import nominal_place
 from winter_sync.simulator.observatory.filters import filters_of, number_of
 from winter_sync.simulator.sky.ephemeris import altitude, dark_hours, sidereal_time

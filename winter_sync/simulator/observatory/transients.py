@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import string
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from winter_sync.core import Instrument, dataclass
+from winter_sync.core import Instrument
 from winter_sync.simulator.observatory.detectors import stacked_frame
 from winter_sync.simulator.observatory.observing import BEST_BOARD
 from winter_sync.simulator.observatory.scene import field_of, field_stars

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from winter_sync.core import ImageType, Instrument, Night, dataclass
+from winter_sync.core import ImageType, Instrument, Night
 from winter_sync.simulator.observatory.accounts import DEFAULT_PROGRAMS
 from winter_sync.simulator.observatory.holdings import Holding, holdings_of
 from winter_sync.simulator.observatory.notebook import (

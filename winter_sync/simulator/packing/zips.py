@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import struct
 import zlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
-
-from winter_sync.core import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-
-from winter_sync.core import dataclass
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
