@@ -50,7 +50,7 @@ HEAVY = {
 }
 NEVER_NEEDED = {
     *("aiohttp.web", "apscheduler", "astropy", "fastavro", "jinja2", "numpy", "prometheus_client"),
-    *("pydantic_settings", "pygments", "rich.console", "sqlite_utils", "winter_sync.simulator"),
+    *("pygments", "rich.console", "sqlite_utils", "winter_sync.simulator"),
     *("winter_sync.catalog.coverage", "winter_sync.catalog.exports", "winter_sync.formats.check"),
     *("winter_sync.maintenance.facts", "winter_sync.sync.fetcher", "winter_sync.web"),
 }
