@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 TIMES = {
     *("first_listed", "published_at", "checked_at", "replaced_at", "kept_at"),
     *("not_before", "refused_at", "created_at", "confirmed_at"),
-    *("listed_ms", "published_ms", "checked_ms", "confirmed_ms"),
+    *("listed_ms", "published_ms", "checked_ms", "confirmed_ms", "settled_lastmodified_s"),
 }
-"""Columns that may differ afterwards."""
+"""Columns that may differ afterwards, or are compared by the words that stand beside them."""
 NUMBERS = {"id", "product", "directory"}
 """Given in the order in which things became known; what they stand for is compared."""
 TABLES = ("products", "listings", "revisions", "kept_files", "mirror")
