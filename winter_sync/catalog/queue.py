@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from winter_sync.catalog.identities import NUMBER, PATH, PRODUCT
 from winter_sync.catalog.programs import of_kinds, unless_all
 from winter_sync.catalog.rows import candidate_of, share_of, waiting_of
-from winter_sync.catalog.scopes import in_scope, listed_now, of_subjects, parameters, within
+from winter_sync.catalog.scopes import EVERYTHING, in_scope, listed_now, parameters, within
 from winter_sync.catalog.totals import Totals
 from winter_sync.catalog.values import identity_values
 from winter_sync.core import Refetch
@@ -75,12 +75,12 @@ class Queue:
         that list a product, `program` is the first by name; its marks are those of all that do.
         Products held back until a sample of their night was fetched are left out.
         """
-        condition = within(scope)
+        also = EVERYTHING
         if not refetch.keeps_state:
             if not self._is_any_due(refetch):
                 return []
-            kinds = of_kinds(self._connection, scope.programs)
-            condition = of_subjects(scope) & kinds & condition
+            also = of_kinds(self._connection, scope.programs)
+        condition = within(scope, also)
         programs, _ = parameters("program", scope.programs)
         values = {
             **condition.values,

@@ -39,13 +39,21 @@ def parameters(name: str, values: Sequence[str]) -> tuple[str, dict[str, str]]:
     return ", ".join(f":{parameter}" for parameter in named), named
 
 
-def within(scope: Scope) -> Condition:
-    """Return the condition that a product is in a scope and listed now by one of its programs."""
-    return in_scope(scope) & listed_now(scope.programs)
+def within(scope: Scope, also: Condition = EVERYTHING) -> Condition:
+    """Return the condition that a product is in a scope and listed now by one of its programs.
+
+    What must hold as well is compared before any listing is looked up.
+    """
+    return _of_rows(scope) & also & _listed_by_subjects(scope) & listed_now(scope.programs)
 
 
 def in_scope(scope: Scope) -> Condition:
     """Return the condition that a product is in a scope, whichever programs list it."""
+    return _of_rows(scope) & _listed_by_subjects(scope)
+
+
+def _of_rows(scope: Scope) -> Condition:
+    """Return what a scope asks of a product's own row."""
     condition = EVERYTHING
     for part in _parts(scope):
         condition &= part
@@ -71,8 +79,7 @@ def _parts(scope: Scope) -> Iterator[Condition]:
     if scope.identities:
         yield _among(scope.identities)
     if scope.subjects:
-        yield of_subjects(scope)
-        yield _listed_by_subjects(scope)
+        yield _of_subjects(scope)
 
 
 def of_types(image_types: Sequence[ImageType]) -> Condition:
@@ -91,7 +98,7 @@ def _among(identities: Sequence[tuple[Instrument, str]]) -> Condition:
     )
 
 
-def of_subjects(scope: Scope) -> Condition:
+def _of_subjects(scope: Scope) -> Condition:
     """Return the condition that one of the scope's subjects is of a product's instrument and type.
 
     Indexes have what it compares: so that of another type, of which very many may wait, no listing
@@ -102,13 +109,13 @@ def of_subjects(scope: Scope) -> Condition:
         kinds.append(f"(:{name}_instrument, :{name}_image_type)")
         values[f"{name}_instrument"] = subject["instrument"]
         values[f"{name}_image_type"] = subject["image_type"]
-    if not kinds:
-        return EVERYTHING
     return Condition(f"(+p.instrument, p.image_type) IN (VALUES {', '.join(kinds)})", values)
 
 
 def _listed_by_subjects(scope: Scope) -> Condition:
-    """Return the condition that one of the scope's subjects listed a product last."""
+    """Return the condition that one of the scope's subjects, if any, listed a product last."""
+    if not scope.subjects:
+        return EVERYTHING
     rows, values = list[str](), dict[str, str]()
     for name, subject in _named_subjects(scope):
         named = {f"{name}_{key}": value for key, value in subject.items()}
