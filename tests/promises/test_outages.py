@@ -11,10 +11,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from support.faulty_rig import FaultyRig, fault, faulty_rig
+from support.faulty_rig import PROGRAM, FaultyRig, fault, faulty_rig
 
 from winter_sync.core import BatchEnded, ServerFailing, ServerRecovered
 from winter_sync.core.errors import ExitCode
+from winter_sync.core.traits import ImageType
 from winter_sync.monitoring.event_log import log_events
 from winter_sync.monitoring.log_setup import configure_logging
 
@@ -136,25 +137,16 @@ async def test_a_server_that_comes_back(
 ) -> None:
     """Twenty seconds without a server cost a wait and nothing else."""
     async with faulty_rig(tmp_path, connections=1) as rig:
-        over = asyncio.Event()
-        back_at: list[float] = []
-
-        async def be_away(seconds: float) -> None:
-            back_at.append(rig.elapsed + seconds)
-            await over.wait()
-
-        async def come_back() -> None:
-            if rig.simulator._absence and rig.elapsed >= back_at[0]:
-                over.set()
-                await rig.simulator._absence
-
-        rig.inject(script, sleep=be_away)
-        rig.in_waits = come_back
-        report = await rig.run()
-        assert {ServerFailing, ServerRecovered} <= set(map(type, rig.events))
-        assert rig.elapsed >= back_at[0] >= 20
-        assert report.exit_code is ExitCode.DONE
+        await _be_away_and_come_back(rig, script)
         assert not rig.missed
+
+
+async def test_a_server_that_comes_back_while_one_request_waits(tmp_path: Path) -> None:
+    """A request that nothing else is made beside of does not use its attempts up meanwhile."""
+    async with faulty_rig(tmp_path, connections=1) as rig:
+        rig.programs = [{"name": PROGRAM, "image_types": [ImageType.STACK]}]
+        await _be_away_and_come_back(rig, "refuse=20:x1@query")
+        assert rig.files() == rig.truth(rig.stacks)
 
 
 @pytest.mark.parametrize(("_how", "_expected"), [GONE])
@@ -208,6 +200,28 @@ class _Lines:
 
     def __call__(self) -> list[dict[str, str]]:
         return [json.loads(line) for line in self._stream.getvalue().splitlines()]
+
+
+async def _be_away_and_come_back(rig: FaultyRig, script: str) -> None:
+    """Run once, while the server is away for as long as a script says; that must only cost time."""
+    over = asyncio.Event()
+    back_at: list[float] = []
+
+    async def be_away(seconds: float) -> None:
+        back_at.append(rig.elapsed + seconds)
+        await over.wait()
+
+    async def come_back() -> None:
+        if back_at and rig.simulator._absence and rig.elapsed >= back_at[0]:
+            over.set()
+            await rig.simulator._absence
+
+    rig.inject(script, sleep=be_away)
+    rig.in_waits = come_back
+    report = await rig.run()
+    assert {ServerFailing, ServerRecovered} <= set(map(type, rig.events))
+    assert rig.elapsed >= back_at[0] >= 20
+    assert report.exit_code is ExitCode.DONE
 
 
 @asynccontextmanager

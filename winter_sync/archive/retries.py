@@ -8,6 +8,7 @@ from winter_sync.archive.responses import is_worth_retrying
 from winter_sync.core import (
     FAILED_REQUEST,
     CircuitOpenError,
+    ErrorCode,
     Retrying,
     TransientError,
     WinterSyncError,
@@ -15,7 +16,7 @@ from winter_sync.core import (
 )
 
 with without("tornado", "trio"):  # tenacity retries in their loops, too
-    from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
+    from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -27,6 +28,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _ATTEMPTS = 4
+_ATTEMPTS_UNREACHED = 16
+"""While connections are refused the circuit breaker says when to give up; this bounds a server that
+answers its probes and then refuses what is asked."""
 
 
 class Retries:
@@ -59,7 +63,7 @@ class Retries:
         """
         retrying = AsyncRetrying(
             sleep=self._time.sleep,
-            stop=stop_after_attempt(_ATTEMPTS),
+            stop=_has_ended,
             wait=self._wait,
             retry=retry_if_exception(is_worth_retrying),
             before_sleep=self._report,
@@ -106,6 +110,18 @@ class Retries:
         return FAILED_REQUEST.delay(state.attempt_number, self._time.random()).total_seconds()
 
     def _report(self, state: RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome is not None else None
-        code = error.code if isinstance(error, WinterSyncError) else None
-        self._emit(Retrying(str(error), state.upcoming_sleep, code))
+        self._emit(Retrying(str(_error_of(state)), state.upcoming_sleep, _code_of(state)))
+
+
+def _has_ended(state: RetryCallState) -> bool:
+    unreached = _code_of(state) is ErrorCode.NET_CONNECT
+    return state.attempt_number >= (_ATTEMPTS_UNREACHED if unreached else _ATTEMPTS)
+
+
+def _code_of(state: RetryCallState) -> ErrorCode | None:
+    error = _error_of(state)
+    return error.code if isinstance(error, WinterSyncError) else None
+
+
+def _error_of(state: RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome is not None else None
