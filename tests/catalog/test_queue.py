@@ -229,6 +229,15 @@ def test_what_was_published_meanwhile_is_not_claimed(catalog: Catalog) -> None:
     assert catalog.queue.claim(found, "late") == ()
 
 
+def test_what_was_missing_meanwhile_is_not_claimed(catalog: Catalog) -> None:
+    """A candidate that another process has since found missing waits as that one decided."""
+    poll(catalog, [STACK])
+    found = candidates(catalog)
+    (taken,) = catalog.queue.claim(found, "quick")
+    commit(catalog, Missing(taken), wait=timedelta(hours=3))
+    assert catalog.queue.claim(found, "late") == ()
+
+
 def test_leases_of_the_dead_are_taken_back(catalog: Catalog) -> None:
     """Sessions that are not alive lose what they claimed; those that are alive keep it."""
     poll(catalog, [STACK, DIFF, product(1)])

@@ -229,16 +229,21 @@ class Queue:
     _CLAIM = f"""
     UPDATE products SET claimed_by = :session WHERE id = {NUMBER}
       AND claimed_by IS NULL AND (state IN ('wanted', 'missing') OR refetch != '')
+      AND (not_before <= :now OR not_before > :too_far)
     """  # noqa: S608 - our own texts
 
     def claim(self, candidates: Sequence[Candidate], session: str) -> tuple[Candidate, ...]:
-        """Lease products to a session; return those that no other process took meanwhile."""
+        """Lease products to a session; return those that no other process took meanwhile.
+
+        One that another process asked for in vain meanwhile waits as that one decided.
+        """
+        values = {"session": session, **self._times()}
         with self._connection.writing():
             return tuple(
                 candidate
                 for candidate in candidates
                 if self._connection.execute(
-                    self._CLAIM, {"session": session, **identity_values(candidate.product)}
+                    self._CLAIM, {**values, **identity_values(candidate.product)}
                 )
             )
 
