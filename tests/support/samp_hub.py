@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,9 @@ def tool(hub: Any, name: str, types: list[str], answer: dict[str, Any]) -> Any: 
     def load(_key: str, _sender: str, number: str, mtype: str, given: Any, _extra: Any) -> None:  # noqa: ANN401 - astropy's
         there = Path(url2pathname(urlsplit(given["url"]).path)).is_file()
         print(json.dumps([name, mtype, given, there]), flush=True)  # noqa: T201 - its output
+        # This hub drops an answer that comes before it has begun to wait for one.
+        while number not in hub._sync_msg_ids_heap:
+            time.sleep(0.001)
         client.reply(number, {"samp.result": {}, **answer})
 
     for mtype in types:

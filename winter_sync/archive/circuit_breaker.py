@@ -66,6 +66,7 @@ class CircuitBreaker:
         self._time = time
         self._patience = patience
         self._emit = emit
+        self._has_answered = False
         self._failures = 0
         self._failed_probes = 0
         self._opened_at: float | None = None
@@ -78,6 +79,11 @@ class CircuitBreaker:
     def is_open(self) -> bool:
         """Whether requests are being held."""
         return self._holding
+
+    @property
+    def has_answered(self) -> bool:
+        """Whether the server has ever answered as it should."""
+        return self._has_answered
 
     @property
     def held_until(self) -> float:
@@ -131,6 +137,7 @@ class CircuitBreaker:
 
     def record_success(self) -> None:
         """Record that the server answered as it should."""
+        self._has_answered = True
         self._failures = self._failed_probes = 0
         if self._opened_at is not None and not self._holding:
             opened, self._opened_at = self._opened_at, None

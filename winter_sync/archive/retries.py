@@ -29,8 +29,8 @@ T = TypeVar("T")
 
 _ATTEMPTS = 4
 _ATTEMPTS_UNREACHED = 16
-"""While connections are refused the circuit breaker says when to give up; this bounds a server that
-answers its probes and then refuses what is asked."""
+"""While a server that has answered refuses connections, the circuit breaker says when to give up;
+this bounds one that answers its probes and then refuses what is asked."""
 
 
 class Retries:
@@ -63,7 +63,7 @@ class Retries:
         """
         retrying = AsyncRetrying(
             sleep=self._time.sleep,
-            stop=_has_ended,
+            stop=self._has_ended,
             wait=self._wait,
             retry=retry_if_exception(is_worth_retrying),
             before_sleep=self._report,
@@ -109,13 +109,13 @@ class Retries:
             return 0.0
         return FAILED_REQUEST.delay(state.attempt_number, self._time.random()).total_seconds()
 
+    def _has_ended(self, state: RetryCallState) -> bool:
+        """Return whether that was the last attempt; who never answered may not be the archive."""
+        has_gone = self._circuit_breaker.has_answered and _code_of(state) is ErrorCode.NET_CONNECT
+        return state.attempt_number >= (_ATTEMPTS_UNREACHED if has_gone else _ATTEMPTS)
+
     def _report(self, state: RetryCallState) -> None:
         self._emit(Retrying(str(_error_of(state)), state.upcoming_sleep, _code_of(state)))
-
-
-def _has_ended(state: RetryCallState) -> bool:
-    unreached = _code_of(state) is ErrorCode.NET_CONNECT
-    return state.attempt_number >= (_ATTEMPTS_UNREACHED if unreached else _ATTEMPTS)
 
 
 def _code_of(state: RetryCallState) -> ErrorCode | None:
