@@ -25,7 +25,7 @@ OF_A_REVISION = ("keep",)
 OF_TROUBLE = ("release",)
 
 
-@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize("times", [1, pytest.param(3, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize(
     "step", [step for step in STEPS if step not in OF_A_RECOVERY + OF_A_REVISION + OF_TROUBLE]
