@@ -145,6 +145,24 @@ def test_a_command_imports_only_what_it_needs(archive: Simulator, tmp_path: Path
         assert len({name for name in loaded if name.startswith("winter_sync.")}) <= most
 
 
+def test_no_plugin_of_another_package_sees_the_settings(tmp_path: Path) -> None:
+    """Pydantic shows each model that it makes to plugins of whatever is installed beside it."""
+    packages, loaded = tmp_path / "packages", tmp_path / "loaded"
+    information = packages / "spying-1.0.dist-info"
+    information.mkdir(parents=True)
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: spying\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text("[pydantic]\nspy = spying:plugin\n")
+    (packages / "spying.py").write_text(f"open({str(loaded)!r}, 'w').close()\nplugin = object()\n")
+    known = environment_of(tmp_path)
+    environment = {**known, "PYTHONPATH": f"{known['PYTHONPATH']}:{packages}"}
+    config = settings_file(tmp_path, api={"base_url": "http://127.0.0.1:9"})
+    ended = subprocess.run(  # noqa: S603 - our own command
+        command("--config", config, "status"), env=environment, capture_output=True, check=False
+    )
+    assert b"WS-MIRROR-NONE" in ended.stderr, "the settings were not read"
+    assert not loaded.exists()
+
+
 def test_help_is_quick(tmp_path: Path) -> None:
     """It takes at most 0.2 s of CPU, whatever else runs on this machine."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -88,6 +89,9 @@ def common(
 
 def main() -> NoReturn:
     """Run the command line and exit with the code that the contract gives."""
+    # A plugin of any installed package would be shown each setting, secrets among them; and to look
+    # for plugins, pydantic reads the metadata of all packages.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     put_off_search()
     # The first process of a container never receives SIGTERM unless it installs a handler.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.TERMINATED))
