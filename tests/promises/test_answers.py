@@ -15,7 +15,9 @@ ANSWERS = 150
 """In each of the tests; `scripts/fuzz answers` tries thousands."""
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize(
+    "seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 3))]
+)
 @pytest.mark.fault(
     kind="anything at all in an answer: status, headers, encoding, listing, zip",
     injected="(a relay that mutates good answers)",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 INSTANTS = 200
-INSTANTS_IN_SHORT = 6
+INSTANTS_IN_SHORT = 4
 
 
 # Steps that a first, healthy run does not come to; they have tests of their own below.
