@@ -26,6 +26,7 @@ _LONGEST_WAIT = timedelta(days=2)
 """No wait is longer: a time further ahead was written by a wrong clock, and counts as past."""
 _QUEUED = "p.state IN ('wanted', 'missing') AND p.withdrawn_at IS NULL"
 _IS_WANTED = "p.state = 'wanted' AND p.withdrawn_at IS NULL"
+_MAY_BE_TRIED = "(p.not_before <= :now OR p.not_before > :too_far)"
 _COMPARED = "p.refetch != '' AND p.state = 'published' AND p.withdrawn_at IS NULL"
 """What counts as here, and is fetched again to compare it."""
 _ORDER = "p.attempts, p.night DESC, instr(:order, p.image_type), p.filename, p.id"
@@ -43,7 +44,7 @@ class Queue:
     WITH chosen AS MATERIALIZED (
       SELECT p.id FROM products p INDEXED BY {{index}}
       WHERE {{queued}} AND p.refetch = :refetch AND p.claimed_by IS NULL
-        AND (p.not_before <= :now OR p.not_before > :too_far) AND p.recheck IS NOT 'held'
+        AND {_MAY_BE_TRIED} AND p.recheck IS NOT 'held'
         AND {{condition}}
       ORDER BY {_ORDER} LIMIT :limit
     )
@@ -227,9 +228,9 @@ class Queue:
         return self._connection.read(waiting_of, sql, bound)
 
     _CLAIM = f"""
-    UPDATE products SET claimed_by = :session WHERE id = {NUMBER}
-      AND claimed_by IS NULL AND (state IN ('wanted', 'missing') OR refetch != '')
-      AND (not_before <= :now OR not_before > :too_far)
+    UPDATE products AS p SET claimed_by = :session WHERE p.id = {NUMBER}
+      AND p.claimed_by IS NULL AND (p.state IN ('wanted', 'missing') OR p.refetch != '')
+      AND {_MAY_BE_TRIED}
     """  # noqa: S608 - our own texts
 
     def claim(self, candidates: Sequence[Candidate], session: str) -> tuple[Candidate, ...]:
