@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import signal
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for test in items:
         if test.get_closest_marker("slow"):
             test.add_marker(pytest.mark.timeout(0))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let the processes of such tests live on, too."""
+    if item.get_closest_marker("slow"):
+        faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture(autouse=True, scope="session")

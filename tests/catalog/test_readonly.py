@@ -282,8 +282,10 @@ def test_a_database_that_others_open_and_close_may_still_be_written(tmp_path: Pa
     with subprocess.Popen(others, stdout=subprocess.PIPE) as busy:  # noqa: S603 - our own code
         assert busy.stdout is not None
         assert busy.stdout.readline() == b"begun\n"
-        answers = [may_write(path) for _ in range(20_000)]
-        busy.kill()
+        try:
+            answers = [may_write(path) for _ in range(20_000)]
+        finally:
+            busy.kill()
     assert all(answers)
 
 

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import termios
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -159,7 +160,7 @@ def run_on_terminal(
     )
     os.close(theirs)
     with started:
-        drawn = b"".join(_read_and_type(ours, typed))
+        drawn = b"".join(_read_and_type(ours, started.pid, typed))
         keyboard.plug_into(None)
         os.close(ours)
     return Said(started.wait(), drawn.decode(), "")
@@ -177,7 +178,9 @@ def _read_all(terminal: int) -> Iterator[bytes]:
         yield piece
 
 
-def _read_and_type(terminal: int, typed: Sequence[tuple[str, str]]) -> Iterator[bytes]:
+def _read_and_type(
+    terminal: int, process: int, typed: Sequence[tuple[str, str]]
+) -> Iterator[bytes]:
     todo = list(typed)
     unread = b""
     for piece in _read_all(terminal):
@@ -186,7 +189,18 @@ def _read_and_type(terminal: int, typed: Sequence[tuple[str, str]]) -> Iterator[
         while todo and todo[0][0].encode() in unread:
             prompt, text = todo.pop(0)
             unread = unread.partition(prompt.encode())[2]
+            _wait_until_asleep(process)
             os.write(terminal, text.encode())
+
+
+def _wait_until_asleep(process: int) -> None:
+    """Return once a process that has drawn a prompt waits for its answer.
+
+    Ctrl-C in the instant between the two is heard, and acted upon only when the next key is
+    pressed: Python has looked for signals already, and then reads.
+    """
+    while Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2][0] in "RD":
+        time.sleep(0.001)
 
 
 def command(*arguments: str | Path) -> list[str]:

@@ -83,7 +83,9 @@ class Command:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self.send_signal(signal.SIGKILL)  # a test that failed must not wait for it for ever
         self.wait()
         self._connection.close()
         os.close(self._process)
