@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Let the processes of such tests live on, too."""
+    """Let the process of a test that takes minutes live on."""
     if item.get_closest_marker("slow"):
         faulthandler.cancel_dump_traceback_later()
 

@@ -9,11 +9,11 @@ import resource
 import sys
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from delivery.conftest import until
+from support.processes import is_running
 
 from winter_sync.core import REAL_TIME, DeliveryFailed, DeliveryRecovered
 from winter_sync.core.event_filter import EventFilter
@@ -131,14 +131,6 @@ async def test_events_that_cannot_be_written_for_a_command_wait(place: Place) ->
     assert taken(place) == [list(range(1, 51))]
 
 
-def is_alive(process: int) -> bool:
-    """Return whether a process runs, and is not only waited for."""
-    try:
-        return ") Z" not in Path(f"/proc/{process}/stat").read_text()
-    except FileNotFoundError:
-        return False
-
-
 async def test_a_command_that_takes_too_long_is_killed_with_all_it_started(place: Place) -> None:
     """Its whole process group; other sinks are served meanwhile."""
     limit = timedelta(seconds=77)
@@ -157,7 +149,7 @@ async def test_a_command_that_takes_too_long_is_killed_with_all_it_started(place
     error = (await place.progress("endless")).error or ""
     assert error == "it did not end within 1 min 17 s and was killed"
     assert taken(place) == [[1]]
-    assert not is_alive(int(child.read_text()))
+    assert not is_running(int(child.read_text()))
 
 
 async def test_a_command_sees_no_secret_and_no_shell(
@@ -190,7 +182,7 @@ async def test_a_command_need_not_read_and_may_leave_something_running(place: Pl
     await place.deliver(careless)
     assert (await place.progress("reduce")).cursor == 500
     child = int((place.root / "child").read_text())
-    assert is_alive(child)
+    assert is_running(child)
     os.kill(child, 9)
 
 

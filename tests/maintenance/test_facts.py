@@ -18,6 +18,7 @@ import pytest
 from support.command import OTHER_PROGRAM, run, run_on_terminal, served, settings_file
 from support.headers import STACK, image, wcs_cards
 from support.makers import PROGRAM
+from support.processes import is_running
 from support.tables import in_words, products_where
 
 from winter_sync.catalog import Catalog
@@ -421,14 +422,6 @@ def test_it_ends_with_whoever_started_it(here: Rig) -> None:
     while is_running(pid) and time.monotonic() < until:
         time.sleep(0.01)
     assert not is_running(pid)
-
-
-def is_running(pid: int) -> bool:
-    """Return whether a process is there, and not only waiting to be forgotten."""
-    try:
-        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")

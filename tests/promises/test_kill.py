@@ -86,7 +86,7 @@ def test_killed_in_a_recovery(  # noqa: PLR0917 - fixtures
 def test_killed_after_a_salvage(tmp_path: Path, moment: str) -> None:
     """Products of an interrupted download stay, and the others are under no lease."""
     # On a busy machine the download that breaks may be of one product, which leaves no rest.
-    assert any(_was_killed_after_a_salvage(tmp_path / str(time), moment) for time in range(5))
+    assert any(_was_killed_after_a_salvage(tmp_path / str(n), moment) for n in range(5))
 
 
 def _was_killed_after_a_salvage(directory: Path, moment: str) -> bool:

@@ -8,7 +8,6 @@ import fcntl
 import json
 import os
 import pty
-import signal
 import socket
 import struct
 import subprocess
@@ -25,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
 
 from support import forked
+from support.processes import state_of
 from yarl import URL
 
 import winter_sync
@@ -102,13 +102,10 @@ def _run_forked(
         )
     os.close(out[1])
     os.close(err[1])
-    with started, ThreadPoolExecutor(2) as readers:
+    # The process ends first, also by an error: the readers wait for its end.
+    with ThreadPoolExecutor(2) as readers, started:
         said = [readers.submit(_read, pipe) for pipe in (out[0], err[0])]
-        try:
-            code = started.wait(patience)
-        except TimeoutError:
-            started.send_signal(signal.SIGKILL)
-            raise
+        code = started.wait(patience)
     return Said(code, *(text.result() for text in said))
 
 
@@ -199,7 +196,7 @@ def _wait_until_asleep(process: int) -> None:
     Ctrl-C in the instant between the two is heard, and acted upon only when the next key is
     pressed: Python has looked for signals already, and then reads.
     """
-    while Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2][0] in "RD":
+    while state_of(process) in {"R", "D"}:
         time.sleep(0.001)
 
 
